@@ -1,0 +1,1 @@
+"""Dataset cards and report pages, rendered from the built files."""

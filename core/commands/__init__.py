@@ -1,0 +1,1 @@
+"""One function a file behind each command of theval-data."""

@@ -1,0 +1,1 @@
+"""Where the runner runs: processes of this machine, or a Ray cluster."""

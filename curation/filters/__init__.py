@@ -1,0 +1,1 @@
+"""What a clip must be, one filter a file: pure over measurements."""

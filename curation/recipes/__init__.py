@@ -1,0 +1,1 @@
+"""Curation recipes: the named YAML files and their schema."""

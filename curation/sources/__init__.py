@@ -1,0 +1,1 @@
+"""What can be fetched, one kind a file."""

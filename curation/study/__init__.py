@@ -1,0 +1,1 @@
+"""Rating studies: from what subjects said to labels."""
