@@ -1,0 +1,97 @@
+"""What every test finds: synthesised media, the sample, the real clips, and a clean process.
+
+No test sees the user's caches or the network of the Hub, and a test during which something was
+logged as an error fails, unless it says that this is expected with the fixture `errors_expected`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_HOME = Path(tempfile.mkdtemp(prefix="theval-tests-"))
+# Before anything imports `datasets`, which reads these once.
+os.environ |= {
+    "HF_HOME": str(_HOME / "hf"),
+    "HF_DATASETS_CACHE": str(_HOME / "hf" / "datasets"),
+    "HF_HUB_OFFLINE": "1",
+    "THEVAL_NO_PROGRESS": "1",
+    "MPLCONFIGDIR": str(_HOME / "mpl"),
+    "MPLBACKEND": "agg",
+    "GLOG_minloglevel": "2",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+for _name in ("THEVAL_FFMPEG", "THEVAL_MODELS", "THEVAL_CACHE"):
+    os.environ.pop(_name, None)
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_unconfigure() -> None:
+    import shutil
+
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+class _Errors(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+@pytest.fixture(autouse=True)
+def _no_errors_logged(request: pytest.FixtureRequest) -> Iterator[None]:
+    handler = _Errors()
+    logging.getLogger().addHandler(handler)
+    yield
+    logging.getLogger().removeHandler(handler)
+    if "errors_expected" not in request.fixturenames and handler.records:
+        said = [f"{record.name}: {record.getMessage()}" for record in handler.records]
+        pytest.fail("errors were logged:\n" + "\n".join(said))
+
+
+@pytest.fixture
+def errors_expected() -> None:
+    """For tests of what logs at error level."""
+
+
+@pytest.fixture(scope="session")
+def repo() -> Path:
+    """The root of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real clips and golden files; the test is skipped where it is absent."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"the real clips and golden files are not here (looked for {folder})")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def media(tmp_path_factory: pytest.TempPathFactory):
+    """`media("late_video")` is the path of a synthesised clip; see tests/support/media_factory.py."""
+    from media_factory import MediaFactory
+
+    return MediaFactory(tmp_path_factory.mktemp("media"))
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The sample's talking-face clips by name (`clear-en`, `no-face-es`, …); takes some seconds."""
+    pytest.importorskip("espeakng_loader", reason="the sample needs the extra [demo]")
+    pytest.importorskip("skimage", reason="the sample needs the extra [demo]")
+    from theval_datasets.sample.clips import make_sample
+
+    folder = tmp_path_factory.mktemp("sample")
+    return {path.stem: path for path in make_sample(folder)}
