@@ -41,13 +41,13 @@ class Frames:
     """A batch of consecutive frames.
 
     Attributes:
-        pixels: uint8, (n, height, width, 3), or (n, height, width) in gray; empty when the request
-            asked for no pixels.
+        pixels: One uint8 array a frame, (height, width, 3), or (height, width) in gray; empty when
+            the request asked for no pixels. Shared with other consumers: read, do not write.
         times: float64, (n,): seconds since the first frame of the clip, as measured.
         indices: int64, (n,): index of each among the clip's decoded frames.
     """
 
-    pixels: npt.NDArray[np.uint8]
+    pixels: Sequence[npt.NDArray[np.uint8]]
     times: npt.NDArray[np.float64]
     indices: npt.NDArray[np.int64]
 
@@ -83,8 +83,8 @@ class MediaFacts:
         fps: Frames a second, (n - 1) / (last time - first time); None for a single frame.
         width: Pixels, after rotation.
         height: Pixels, after rotation.
-        n_frames: Frames that decode.
-        rotation: Degrees clockwise that were applied: 0, 90, 180 or 270.
+        n_frames: Frames that the container holds and does not discard.
+        rotation: Degrees counter-clockwise by which the frames are turned upright: 0, 90, 180, 270.
         variable_rate: Whether frame intervals differ by more than a tenth of their median.
         video_codec: FFmpeg's name.
         audio_codec: FFmpeg's name; None without audio.
