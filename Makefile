@@ -1,0 +1,42 @@
+# make demo   the whole way on a small sample it makes itself (a minute or two after installing)
+# make test   every test: the fast ones first, then the slow ones and those on real clips
+# make check  format, lint, types, architecture
+# make bench  measured figures against their targets
+#
+# Each makes the virtual environment it needs. PYTHON is 3.11 or 3.12: make demo PYTHON=python3.12
+
+PYTHON ?= python3
+VENV ?= .venv
+VENV_DEMO ?= .venv-demo
+PIP = -m pip --disable-pip-version-check
+
+.PHONY: demo test check bench clean
+
+demo: $(VENV_DEMO)/done
+	$(VENV_DEMO)/bin/theval-data demo -o demo-out
+
+test: $(VENV)/done
+	$(VENV)/bin/python -m pytest -m "not slow and not real" -n 2
+	$(VENV)/bin/python -m pytest -m "slow or real"
+
+check: $(VENV)/done
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/python scripts/typecheck.py
+	$(VENV)/bin/python -m pytest -q tests/test_architecture.py
+
+bench: $(VENV)/done
+	$(VENV)/bin/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) $(VENV_DEMO) build demo-out bench-out *.egg-info
+
+$(VENV_DEMO)/done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV_DEMO)
+	$(VENV_DEMO)/bin/python $(PIP) install -q -c constraints.txt -e '.[demo]'
+	touch $@
+
+$(VENV)/done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python $(PIP) install -q -c constraints.txt -e '.[demo,dev]'
+	touch $@
