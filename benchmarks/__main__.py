@@ -79,7 +79,9 @@ def _table(rows: list[Row]) -> str:
     ]
     widths = [max(len(line[i]) for line in [head, *cells]) for i in range(4)]
     lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, [*widths, 0], strict=True)).rstrip()
+        "  ".join(
+            cell.ljust(width) for cell, width in zip(line, [*widths, 0], strict=True)
+        ).rstrip()
         for line in [head, *cells]
     ]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
