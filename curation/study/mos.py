@@ -1,0 +1,228 @@
+"""Mean opinion scores: screening, scaling, averaging, spread and confidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from theval_datasets.curation.study.ambiguity_model import fit_newton
+from theval_datasets.curation.study.parameters import StudyParameters
+from theval_datasets.curation.study.ratings import Flags, Floats, Panel
+from theval_datasets.curation.study.scaling import (
+    differential,
+    map_means,
+    mapped,
+    scaled,
+    subject_bias,
+)
+from theval_datasets.curation.study.screening import Screening, screen
+from theval_datasets.curation.study.subject_model import (
+    SubjectModel,
+    fit_projection,
+    normal_loglikelihood,
+)
+from theval_datasets.errors import RatingsError
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """How well the scores explain the ratings; all of them per rating, as sureal gives them."""
+
+    loglikelihood: float
+    dof: float
+    aic: float
+    bic: float
+    iterations: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Opinions:
+    """The opinion scores of one dimension.
+
+    Attributes:
+        clips: Names; sorted.
+        mos: float64 (clips,); NaN for a clip whose every rating was rejected.
+        std: Standard deviation of the averaged ratings, N - 1; NaN below two.
+        sem: Standard error of `mos`.
+        ci95: Half-width of its 95 % interval; NaN where undefined.
+        n: int64 (clips,): ratings that were averaged.
+        screening: Who was rejected, and why.
+        degenerate: Subjects with one rating or no variance.
+        bias: Each subject's, where it was removed or estimated; else None.
+        model: The maximum-likelihood fit; None for means.
+        fit: Likelihood and information criteria; None for scores on a mapped scale.
+        parameters: What all of it depends on.
+    """
+
+    clips: tuple[str, ...]
+    mos: Floats
+    std: Floats
+    sem: Floats
+    ci95: Floats
+    n: Floats
+    screening: Screening
+    degenerate: Flags
+    bias: Floats | None
+    model: SubjectModel | None
+    fit: Fit | None
+    parameters: StudyParameters
+
+
+def opinions(panel: Panel, parameters: StudyParameters) -> Opinions:
+    """Opinion scores of a panel.
+
+    Args:
+        panel: The ratings of one dimension.
+        parameters: What to do with them.
+
+    Raises:
+        RatingsError: If there are no ratings, or a subject is degenerate and may not be.
+    """
+    if not len(panel):
+        raise RatingsError("the table holds no ratings")
+    degenerate = degenerate_subjects(panel)
+    if degenerate.any() and parameters.degenerate == "error":
+        raise RatingsError(_degenerate_message(panel, degenerate))
+    dropped = degenerate if parameters.degenerate == "reject" else np.zeros_like(degenerate)
+    base = panel.keep(~dropped[panel.subject])
+    if not len(base):
+        raise RatingsError("no subject is left: every one has one rating or no variance")
+    raw = differential(base, parameters.reference_score) if parameters.differential else base
+    if parameters.estimate != "mean":
+        return _estimated(panel, raw, parameters, degenerate, dropped)
+    averaged = scaled(raw, parameters.scores, parameters)
+    screened = (
+        averaged
+        if parameters.screen_on == parameters.scores
+        else scaled(raw, parameters.screen_on, parameters)
+    )
+    screening = screen(screened, parameters)
+    rows = ~screening.rejected[raw.subject]
+    kept = averaged.keep(rows)
+    if parameters.rescale != "none":
+        kept = kept.with_scores(mapped(kept, raw.keep(rows), parameters))
+    mos, std, sem, ci95 = _means(kept, parameters)
+    bias = subject_bias(raw) if parameters.scores == "bias_removed" else None
+    fit = _fit(panel, kept, mos, std, bias) if parameters.rescale == "none" else None
+    if parameters.rescale == "minmax_mos":
+        mos, factor = map_means(mos, parameters)
+        std, sem, ci95 = std * factor, sem * factor, ci95 * factor
+        if parameters.clip:
+            mos = np.clip(mos, *parameters.range)
+    return Opinions(
+        clips=panel.clips,
+        mos=_spread_over(panel, kept, mos, np.nan),
+        std=_spread_over(panel, kept, std, np.nan),
+        sem=_spread_over(panel, kept, sem, np.nan),
+        ci95=_spread_over(panel, kept, ci95, np.nan),
+        n=_spread_over(panel, kept, kept.counts.astype(np.float64), 0.0).astype(np.int64),
+        screening=_also_rejected(screening, dropped),
+        degenerate=degenerate,
+        bias=bias,
+        model=None,
+        fit=fit,
+        parameters=parameters,
+    )
+
+
+def degenerate_subjects(panel: Panel) -> Flags:
+    """Subjects with fewer than two ratings, or with all ratings the same; those with none are not."""
+    count = panel.subject_sum()
+    lowest = np.full(len(panel.subjects), np.inf)
+    highest = -lowest
+    np.minimum.at(lowest, panel.subject, panel.score)
+    np.maximum.at(highest, panel.subject, panel.score)
+    flags: Flags = (count > 0) & (lowest == highest)
+    return flags
+
+
+def _degenerate_message(panel: Panel, degenerate: Flags) -> str:
+    index = int(np.flatnonzero(degenerate)[0])
+    count = int(panel.subject_sum()[index])
+    what = "one rating" if count == 1 else f"{count} ratings, all the same"
+    return (
+        f"{int(degenerate.sum())} subjects have one rating or no variance, the first "
+        f"{panel.subjects[index]!r} ({what}); check them, and set degenerate='reject' to leave them "
+        "out or 'keep' to average them all the same"
+    )
+
+
+def _means(kept: Panel, parameters: StudyParameters) -> tuple[Floats, Floats, Floats, Floats]:
+    mos = kept.clip_mean(kept.score)
+    centred = kept.score - kept.spread(mos)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        std = np.sqrt(kept.clip_sum(centred * centred) / (kept.counts - 1))
+        sem = std / np.sqrt(kept.counts)
+    return mos, std, sem, sem * _quantile(kept, parameters)
+
+
+def _quantile(kept: Panel, parameters: StudyParameters) -> Floats | float:
+    if parameters.ci == "normal":
+        return parameters.ci_normal
+    from scipy.special import stdtrit
+
+    with np.errstate(invalid="ignore"):
+        quantile: Floats = stdtrit(np.maximum(kept.counts - 1, 1), 0.975)
+    return quantile
+
+
+def _fit(panel: Panel, kept: Panel, mos: Floats, std: Floats, bias: Floats | None) -> Fit:
+    loglikelihood = normal_loglikelihood(
+        kept.score - kept.spread(mos), kept.spread(np.nan_to_num(std) ** 2)
+    )
+    parameters = 2 * len(panel.clips)
+    if bias is not None:
+        parameters += int((panel.subject_sum() > 0).sum()) * panel.n_repetitions
+    return _criteria(loglikelihood, parameters, len(panel), None)
+
+
+def _criteria(loglikelihood: float, n_parameters: int, n: int, iterations: int | None) -> Fit:
+    dof = n_parameters / n
+    return Fit(
+        loglikelihood=loglikelihood,
+        dof=dof,
+        aic=2 * dof - 2 * loglikelihood,
+        bic=float(np.log(n)) * dof - 2 * loglikelihood,
+        iterations=iterations,
+    )
+
+
+def _estimated(
+    panel: Panel, raw: Panel, parameters: StudyParameters, degenerate: Flags, dropped: Flags
+) -> Opinions:
+    if parameters.estimate == "projection":
+        model = fit_projection(raw, errors_from=parameters.estimate_errors)
+    else:
+        model = fit_newton(raw, contents=parameters.estimate == "ambiguity")
+    _, std, _, _ = _means(raw, parameters)
+    return Opinions(
+        clips=panel.clips,
+        mos=_spread_over(panel, raw, model.quality, np.nan),
+        std=_spread_over(panel, raw, std, np.nan),
+        sem=_spread_over(panel, raw, model.quality_se, np.nan),
+        ci95=_spread_over(panel, raw, model.quality_se * _quantile(raw, parameters), np.nan),
+        n=_spread_over(panel, raw, raw.counts.astype(np.float64), 0.0).astype(np.int64),
+        screening=_also_rejected(Screening(rejected=np.zeros_like(dropped)), dropped),
+        degenerate=degenerate,
+        bias=model.bias,
+        model=model,
+        fit=_criteria(model.loglikelihood, model.n_parameters, len(panel), model.iterations),
+        parameters=parameters,
+    )
+
+
+def _spread_over(panel: Panel, kept: Panel, values: Floats, otherwise: float) -> Floats:
+    """Values of the kept clips, over all clips."""
+    if len(kept.clips) == len(panel.clips):
+        return values
+    place = {clip: index for index, clip in enumerate(panel.clips)}
+    spread = np.full(len(panel.clips), otherwise)
+    spread[[place[clip] for clip in kept.clips]] = values
+    return spread
+
+
+def _also_rejected(screening: Screening, dropped: Flags) -> Screening:
+    if not dropped.any():
+        return screening
+    return replace(screening, rejected=screening.rejected | dropped)

@@ -1,0 +1,139 @@
+"""What a study's statistics depend on, and the presets of the published studies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Literal
+
+import yaml
+
+from theval_datasets.errors import InputError, UnknownNameError
+from theval_datasets.records import from_plain
+
+Scale = Literal["raw", "zscore", "bias_removed"]
+
+
+@dataclass(frozen=True)
+class StudyParameters:
+    """How ratings become opinion scores; every field goes into a dataset's `info.json`.
+
+    Attributes:
+        screen: How subjects are rejected: ITU-R BT.500's outlier counts, or the correlation with
+            the panel's mean; None keeps everybody.
+        screen_on: What is screened: the ratings, their z-scores, or the ratings without each
+            subject's bias.
+        sd_ddof: Delta degrees of freedom of the standard deviation in BT.500's limits.
+        denominator: BT.500's counts are divided by what the subject rated, or by all presentations.
+        skip_zero_variance: Clips on which everybody agrees count for nobody; otherwise everybody
+            is an outlier on both sides there.
+        tie_tolerance: Relative tolerance with which a rating is on BT.500's limit, so that rounding
+            does not decide; 0 compares floating-point numbers as they are.
+        scores: What is averaged.
+        zscore_ddof: Delta degrees of freedom of the z-scores' standard deviation.
+        zscore_scope: Z-scores within a subject, or within each of a subject's sessions.
+        rescale: Map to `range`: `pm3` puts -3 and 3 at its ends; `minmax_z` the smallest and
+            largest score of the retained subjects; `minmax_subject` each subject's own smallest
+            and largest; `minmax_mos` the smallest and largest mean.
+        range: Ends of the scale.
+        clip: Cut what the map puts outside of `range`, before averaging.
+        ci: Half-widths of 95 % intervals by the normal distribution or by Student's t.
+        ci_normal: The normal quantile; the public reference program rounds it to 1.95996.
+        differential: Subtract from each clip the mean of its content's reference, and add
+            `reference_score`, before everything else.
+        reference_score: What a reference would be worth.
+        estimate: `mean`; `projection`: maximum likelihood with a bias and an inconsistency for each
+            subject, by alternating projection; `newton`: the same by damped Newton steps;
+            `ambiguity`: with an ambiguity for each content too.
+        estimate_errors: For `projection`: standard errors from each subject's inconsistency, or
+            from each clip's residuals.
+        vote_threshold: A distortion is present when more than this share of the subjects say so.
+        vote_subjects: Whose votes count.
+        rating_range: The scale that subjects used, for checking; None leaves ratings unchecked.
+        degenerate: What becomes of a subject with one rating or without any variance: an error, a
+            rejection, or nothing.
+    """
+
+    screen: Literal["bt500", "pearson", "spearman"] | None = "bt500"
+    screen_on: Scale = "raw"
+    sd_ddof: Literal[0, 1] = 1
+    denominator: Literal["rated", "presentations"] = "rated"
+    skip_zero_variance: bool = True
+    tie_tolerance: float = 1e-9
+    scores: Scale = "raw"
+    zscore_ddof: Literal[0, 1] = 1
+    zscore_scope: Literal["subject", "session"] = "subject"
+    rescale: Literal["pm3", "minmax_z", "minmax_subject", "minmax_mos", "none"] = "none"
+    range: tuple[float, float] = (0.0, 5.0)
+    clip: bool = False
+    ci: Literal["normal", "t"] = "normal"
+    ci_normal: float = 1.959963984540054
+    differential: bool = False
+    reference_score: float = 5.0
+    estimate: Literal["mean", "projection", "newton", "ambiguity"] = "mean"
+    estimate_errors: Literal["subject", "clip"] = "clip"
+    vote_threshold: float = 0.5
+    vote_subjects: Literal["retained", "all"] = "retained"
+    rating_range: tuple[float, float] | None = None
+    degenerate: Literal["error", "reject", "keep"] = "error"
+
+    def __post_init__(self) -> None:
+        if not self.range[0] < self.range[1]:
+            raise InputError(f"expected a range from low to high, got {self.range}")
+        if not 0 <= self.vote_threshold < 1:
+            raise InputError(f"expected a vote threshold in [0, 1), got {self.vote_threshold}")
+        if self.tie_tolerance < 0:
+            raise InputError(f"expected a tie tolerance of at least 0, got {self.tie_tolerance}")
+        if self.clip and self.rescale == "none":
+            raise InputError("`clip` cuts to the range of a map: set `rescale` too")
+        if self.estimate != "mean" and (self.screen or self.rescale != "none"):
+            raise InputError(
+                f"the estimate {self.estimate!r} weighs subjects itself: use it with screen=None "
+                "and rescale='none'"
+            )
+
+
+def presets() -> dict[str, StudyParameters]:
+    """The named sets of parameters, from `presets.yaml`."""
+    return {name: _parameters(name, plain) for name, plain in _read("presets.yaml").items()}
+
+
+def preset(name: str) -> StudyParameters:
+    """One preset by its name.
+
+    Raises:
+        UnknownNameError: If there is none of that name.
+    """
+    known = presets()
+    if name not in known:
+        raise UnknownNameError("preset", name, known)
+    return known[name]
+
+
+def reference_models() -> dict[str, StudyParameters]:
+    """The models of sureal 0.9.0 by its names, as parameters, from `reference_models.yaml`."""
+    common = _read("reference_models.yaml")
+    shared = common.pop("shared")
+    return {name: _parameters(name, {**shared, **plain}) for name, plain in common.items()}
+
+
+def reference_model(name: str) -> StudyParameters:
+    """One of sureal's models by its name.
+
+    Raises:
+        UnknownNameError: If there is none of that name.
+    """
+    known = reference_models()
+    if name not in known:
+        raise UnknownNameError("model", name, known)
+    return known[name]
+
+
+def _read(name: str) -> dict[str, Any]:
+    text = resources.files(__package__ or "").joinpath(name).read_text(encoding="utf-8")
+    plain: dict[str, Any] = yaml.safe_load(text)
+    return plain
+
+
+def _parameters(name: str, plain: dict[str, Any]) -> StudyParameters:
+    return from_plain(StudyParameters, plain, name)

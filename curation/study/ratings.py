@@ -1,0 +1,383 @@
+"""Ratings as columns of numbers: one row a presentation, names as codes.
+
+Everything that computes on ratings takes a `Panel`: the ratings of one dimension, sorted by clip,
+subject and repetition, so that the order of a table's rows never changes a result. Means and sums
+are taken over runs of equal clips, in time linear in the number of ratings; designs in which not
+everybody rates everything need no empty cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.errors import RatingsError
+
+Codes = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """The ratings of one dimension, sorted by (clip, subject, repetition).
+
+    Attributes:
+        subjects: Names; sorted.
+        clips: Names of the clips that were rated at least once; sorted.
+        subject: int64 (n,): index into `subjects`.
+        clip: int64 (n,): index into `clips`, ascending.
+        session: int64 (n,): index of the session; all 0 where the table has none.
+        repetition: int64 (n,): from 0.
+        score: float64 (n,), finite.
+        content: Name of each clip's content; None where the table has no such column.
+        reference: Whether each clip is the undistorted reference of its content.
+    """
+
+    subjects: tuple[str, ...]
+    clips: tuple[str, ...]
+    subject: Codes
+    clip: Codes
+    session: Codes
+    repetition: Codes
+    score: Floats
+    content: tuple[str, ...] | None = None
+    reference: Flags | None = None
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    @cached_property
+    def counts(self) -> Codes:
+        """int64 (clips,): how many ratings each clip has."""
+        return np.bincount(self.clip, minlength=len(self.clips))
+
+    @cached_property
+    def starts(self) -> Codes:
+        """int64 (clips,): where each clip's run of rows begins."""
+        return np.concatenate([[0], np.cumsum(self.counts)[:-1]]).astype(np.int64)
+
+    @cached_property
+    def n_repetitions(self) -> int:
+        """The largest number of presentations of a clip to a subject."""
+        return int(self.repetition.max()) + 1 if len(self) else 0
+
+    def clip_sum(self, values: npt.NDArray[Any]) -> Floats:
+        """Sum of a per-row array over each clip; float64 (clips,)."""
+        total: Floats = np.add.reduceat(values, self.starts, dtype=np.float64)
+        return total
+
+    def clip_mean(self, values: npt.NDArray[Any]) -> Floats:
+        """Mean of a per-row array over each clip; float64 (clips,)."""
+        mean: Floats = self.clip_sum(values) / self.counts
+        return mean
+
+    def spread(self, per_clip: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """A per-clip array, repeated for each of the clip's rows."""
+        return np.repeat(per_clip, self.counts)
+
+    def subject_sum(self, values: npt.NDArray[Any] | None = None) -> Floats:
+        """Sum of a per-row array over each subject (the number of rows without one)."""
+        return np.bincount(self.subject, weights=values, minlength=len(self.subjects)).astype(
+            np.float64
+        )
+
+    def subject_mean(self, values: npt.NDArray[Any]) -> Floats:
+        """Mean of a per-row array over each subject; NaN for one without rows."""
+        with np.errstate(invalid="ignore"):
+            mean: Floats = self.subject_sum(values) / self.subject_sum()
+        return mean
+
+    def with_scores(self, score: Floats) -> Panel:
+        """The same presentations with other numbers."""
+        return replace(self, score=score)
+
+    def keep(self, rows: Flags) -> Panel:
+        """The panel without some rows; clips without any rating left go, names of subjects stay."""
+        if rows.all():
+            return self
+        alive = np.bincount(self.clip[rows], minlength=len(self.clips)) > 0
+        return Panel(
+            subjects=self.subjects,
+            clips=_where(self.clips, alive),
+            subject=self.subject[rows],
+            clip=(np.cumsum(alive) - 1)[self.clip[rows]],
+            session=self.session[rows],
+            repetition=self.repetition[rows],
+            score=self.score[rows],
+            content=None if self.content is None else _where(self.content, alive),
+            reference=None if self.reference is None else self.reference[alive],
+        )
+
+    def cells(self) -> tuple[Codes, Codes, Floats]:
+        """Clip, subject and mean score of each (clip, subject) pair, over its repetitions."""
+        if self.n_repetitions <= 1:
+            return self.clip, self.subject, self.score
+        key = self.clip * len(self.subjects) + self.subject
+        first = np.concatenate([[True], key[1:] != key[:-1]])
+        starts = np.flatnonzero(first)
+        lengths = np.diff(np.append(starts, len(key)))
+        mean = np.add.reduceat(self.score, starts) / lengths
+        return self.clip[starts], self.subject[starts], mean
+
+
+@dataclass(frozen=True, eq=False)
+class Ratings:
+    """A checked table of ratings.
+
+    Attributes:
+        subjects: Names of the subjects; sorted. So are the other names.
+        clips: Names of the clips.
+        dimensions: What was rated ("quality", "authenticity", …).
+        sessions: Names of the sessions; one empty name where the table has none.
+        subject: int64 (n,): index into `subjects`. So are the next three.
+        clip: int64 (n,), the slowest of the sort keys after `dimension`.
+        dimension: int64 (n,).
+        session: int64 (n,).
+        repetition: int64 (n,).
+        score: float64 (n,).
+        votes: bool (n, types): what each presentation was said to suffer from; None without votes.
+        vote_names: Ids of the vote types, in the order of the columns of `votes`.
+        content: Content of each clip, or None.
+        reference: bool (clips,), or None.
+        generator: Generator of each clip, or None.
+        n_missing: Rows that were left out because they carry no score.
+    """
+
+    subjects: tuple[str, ...]
+    clips: tuple[str, ...]
+    dimensions: tuple[str, ...]
+    sessions: tuple[str, ...]
+    subject: Codes
+    clip: Codes
+    dimension: Codes
+    session: Codes
+    repetition: Codes
+    score: Floats
+    votes: Flags | None = None
+    vote_names: tuple[str, ...] = ()
+    content: tuple[str, ...] | None = None
+    reference: Flags | None = None
+    generator: tuple[str, ...] | None = None
+    n_missing: int = 0
+    _panels: dict[str, Panel] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def panel(self, dimension: str | None = None) -> Panel:
+        """The ratings of one dimension.
+
+        Args:
+            dimension: Its name; None if there is only one.
+
+        Raises:
+            RatingsError: If there is no such dimension, or several and none was named.
+        """
+        if dimension is None:
+            if len(self.dimensions) != 1:
+                raise RatingsError(
+                    f"the table holds {len(self.dimensions)} dimensions "
+                    f"({', '.join(self.dimensions)}): name the one you mean"
+                )
+            dimension = self.dimensions[0]
+        if dimension not in self.dimensions:
+            raise RatingsError(
+                f"there is no dimension {dimension!r}; known: {', '.join(self.dimensions)}"
+            )
+        if dimension not in self._panels:
+            self._panels[dimension] = self._make_panel(self.dimensions.index(dimension))
+        return self._panels[dimension]
+
+    def _make_panel(self, index: int) -> Panel:
+        start, stop = np.searchsorted(self.dimension, [index, index + 1])
+        rows = slice(int(start), int(stop))
+        whole = Panel(
+            subjects=self.subjects,
+            clips=self.clips,
+            subject=self.subject[rows],
+            clip=self.clip[rows],
+            session=self.session[rows],
+            repetition=self.repetition[rows],
+            score=self.score[rows],
+            content=self.content,
+            reference=self.reference,
+        )
+        alive = whole.counts > 0
+        if alive.all():
+            return whole
+        return replace(
+            whole,
+            clips=_where(self.clips, alive),
+            clip=(np.cumsum(alive) - 1)[whole.clip],
+            content=None if self.content is None else _where(self.content, alive),
+            reference=None if self.reference is None else self.reference[alive],
+        )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        subject: Sequence[str] | npt.NDArray[Any],
+        clip: Sequence[str] | npt.NDArray[Any],
+        score: npt.ArrayLike,
+        *,
+        dimension: Sequence[str] | None = None,
+        session: Sequence[str] | None = None,
+        repetition: npt.ArrayLike | None = None,
+        votes: npt.NDArray[Any] | None = None,
+        vote_names: Sequence[str] = (),
+    ) -> Ratings:
+        """Ratings from parallel sequences, one entry a presentation.
+
+        Args:
+            subject: Names.
+            clip: Names.
+            score: Finite numbers.
+            dimension: Names; "quality" without.
+            session: Names.
+            repetition: Whole numbers that tell presentations apart.
+            votes: 0/1 or bool (n, types).
+            vote_names: Ids of the types.
+
+        Raises:
+            RatingsError: If the same presentation occurs twice, or a score is not finite.
+        """
+        n = len(subject)
+        subjects, subject_codes = encode(subject)
+        clips, clip_codes = encode(clip)
+        dimensions, dimension_codes = encode(
+            dimension if dimension is not None else ["quality"] * n
+        )
+        sessions, session_codes = encode(session if session is not None else [""] * n)
+        return make(
+            names=(subjects, clips, dimensions, sessions),
+            codes=(subject_codes, clip_codes, dimension_codes, session_codes),
+            repetition=np.zeros(n, np.int64)
+            if repetition is None
+            else np.asarray(repetition, np.int64),
+            score=np.asarray(score, np.float64),
+            votes=None if votes is None else np.asarray(votes, bool),
+            vote_names=tuple(vote_names),
+        )
+
+    @classmethod
+    def from_matrix(cls, matrix: npt.ArrayLike) -> Ratings:
+        """Ratings from a (clips, subjects) or (clips, subjects, repetitions) array; NaN is not rated.
+
+        Clips are called ``c0000`` and so on, subjects ``s0000``.
+        """
+        values = np.asarray(matrix, np.float64)
+        values = values[:, :, None] if values.ndim == 2 else values
+        clip, subject, repetition = np.nonzero(np.isfinite(values))
+        names = (
+            tuple(f"s{i:04d}" for i in range(values.shape[1])),
+            tuple(f"c{i:04d}" for i in range(values.shape[0])),
+            ("quality",),
+            ("",),
+        )
+        zeros = np.zeros(len(clip), np.int64)
+        return make(
+            names=names,
+            codes=(subject, clip, zeros, zeros),
+            repetition=repetition,
+            score=values[clip, subject, repetition],
+        )
+
+
+def make(
+    names: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]],
+    codes: tuple[Codes, Codes, Codes, Codes],
+    repetition: Codes,
+    score: Floats,
+    *,
+    votes: Flags | None = None,
+    vote_names: tuple[str, ...] = (),
+    content: tuple[str, ...] | None = None,
+    reference: Flags | None = None,
+    generator: tuple[str, ...] | None = None,
+    n_missing: int = 0,
+) -> Ratings:
+    """Sort codes into a `Ratings`; names and codes are subjects, clips, dimensions, sessions.
+
+    The repetitions of a subject and a clip are counted through from 0, in the order of the
+    sessions' names and of the given numbers.
+
+    Raises:
+        RatingsError: If the same presentation occurs twice, or a score is not finite.
+    """
+    subject, clip, dimension, session = (np.asarray(code, np.int64) for code in codes)
+    if not np.isfinite(score).all():
+        raise RatingsError(
+            "a score is not a finite number; leave out what was not rated instead of writing NaN"
+        )
+    n_repetitions = int(repetition.max(initial=0)) + 1
+    order, key = _sorted(
+        (dimension, clip, subject, session, repetition),
+        (len(names[2]), len(names[1]), len(names[0]), len(names[3]), n_repetitions),
+    )
+    columns = [column[order] for column in (subject, clip, dimension, session, repetition)]
+    same = np.flatnonzero(key[1:] == key[:-1])
+    if len(same):
+        row = int(same[0])
+        raise RatingsError(
+            f"{len(same)} presentations occur twice, the first: subject "
+            f"{names[0][columns[0][row]]!r}, clip {names[1][columns[1][row]]!r}, dimension "
+            f"{names[2][columns[2][row]]!r}, repetition {columns[4][row]}; number them in a column "
+            "'repetition', or remove the copies"
+        )
+    columns[4] = _running(columns[2], columns[1], columns[0], len(names[1]), len(names[0]))
+    return Ratings(
+        *names,
+        subject=columns[0],
+        clip=columns[1],
+        dimension=columns[2],
+        session=columns[3],
+        repetition=columns[4],
+        score=np.ascontiguousarray(score[order]),
+        votes=None if votes is None else votes[order],
+        vote_names=vote_names,
+        content=content,
+        reference=reference,
+        generator=generator,
+        n_missing=n_missing,
+    )
+
+
+def encode(values: Sequence[str] | npt.NDArray[Any]) -> tuple[tuple[str, ...], Codes]:
+    """Sorted distinct names, and the index of each value among them."""
+    distinct, codes = np.unique(np.asarray(values, dtype=str), return_inverse=True)
+    return tuple(str(name) for name in distinct), codes.astype(np.int64)
+
+
+def _sorted(columns: tuple[Codes, ...], sizes: tuple[int, ...]) -> tuple[Codes, npt.NDArray[Any]]:
+    """The order by several columns (slowest first), and the combined key in that order."""
+    product = 1
+    for size in sizes:
+        product *= max(size, 1)
+    if product >= 2**62:
+        raise RatingsError(f"the table spans {product} presentations, more than can be indexed")
+    key = np.zeros(len(columns[0]), np.int64)
+    for column, size in zip(columns, sizes, strict=True):
+        key = key * size + column
+    if (key[1:] > key[:-1]).all():
+        return np.arange(len(key)), key
+    order = np.argsort(key, kind="stable")
+    return order, key[order]
+
+
+def _running(dimension: Codes, clip: Codes, subject: Codes, n_clips: int, n_subjects: int) -> Codes:
+    """0, 1, 2, … within each run of the same subject, clip and dimension."""
+    cell = (dimension * n_clips + clip) * n_subjects + subject
+    if (cell[1:] != cell[:-1]).all():
+        return np.zeros(len(cell), np.int64)
+    first = np.flatnonzero(np.concatenate([[True], cell[1:] != cell[:-1]]))
+    return np.arange(len(cell)) - np.repeat(first, np.diff(np.append(first, len(cell))))
+
+
+def _where(names: tuple[str, ...], alive: Flags) -> tuple[str, ...]:
+    return tuple(name for name, kept in zip(names, alive, strict=True) if kept)

@@ -1,0 +1,134 @@
+"""Ratings on other scales: differential scores, z-scores, bias removal, and maps to a range."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from theval_datasets.curation.study.parameters import Scale, StudyParameters
+from theval_datasets.curation.study.ratings import Floats, Panel
+from theval_datasets.errors import RatingsError
+
+
+def scaled(panel: Panel, scale: Scale, parameters: StudyParameters) -> Panel:
+    """The panel with its scores on one of the three scales."""
+    if scale == "zscore":
+        return panel.with_scores(
+            zscores(panel, ddof=parameters.zscore_ddof, scope=parameters.zscore_scope)
+        )
+    if scale == "bias_removed":
+        return panel.with_scores(panel.score - subject_bias(panel)[panel.subject])
+    return panel
+
+
+def zscores(panel: Panel, *, ddof: int = 1, scope: str = "subject") -> Floats:
+    """``(x - mean) / std`` of each subject's ratings (or of each of his sessions').
+
+    Args:
+        panel: The ratings.
+        ddof: 1 divides the variance by N - 1.
+        scope: `subject` or `session`.
+
+    Returns:
+        float64 (n,).
+
+    Raises:
+        RatingsError: If a subject (or a session) has too few ratings, or all the same.
+    """
+    group, n_groups = panel.subject, len(panel.subjects)
+    if scope == "session":
+        n_sessions = int(panel.session.max(initial=0)) + 1
+        group, n_groups = panel.subject * n_sessions + panel.session, n_groups * n_sessions
+    count = np.bincount(group, minlength=n_groups)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.bincount(group, weights=panel.score, minlength=n_groups) / count
+        centred = panel.score - mean[group]
+        squares = np.bincount(group, weights=centred * centred, minlength=n_groups)
+        std = np.sqrt(squares / (count - ddof))
+        scale = np.bincount(group, weights=np.abs(panel.score), minlength=n_groups) / count
+        flat = (count > 0) & ~(std > 1e-12 * scale)
+    if flat.any():
+        index = int(np.flatnonzero(flat)[0])
+        subject = panel.subjects[index if scope == "subject" else index // n_sessions]
+        raise RatingsError(
+            f"{int(flat.sum())} {scope}s have one rating or no variance, the first of subject "
+            f"{subject!r} ({int(count[index])} ratings): there is no z-score; leave them out, or "
+            "set degenerate='reject'"
+        )
+    z: Floats = centred / std[group]
+    return z
+
+
+def subject_bias(panel: Panel) -> Floats:
+    """Mean deviation of each subject from the clips' means (ITU-T P.913 §12.4).
+
+    Returns:
+        float64 (subjects,); NaN for a subject without ratings.
+    """
+    return panel.subject_mean(panel.score - panel.spread(panel.clip_mean(panel.score)))
+
+
+def differential(panel: Panel, reference_score: float) -> Panel:
+    """``x + reference_score - mean of the reference of the same content``.
+
+    Raises:
+        RatingsError: If the table names no contents and references, or a content does not have
+            exactly one reference.
+    """
+    if panel.content is None or panel.reference is None:
+        raise RatingsError(
+            "differential scores need the columns 'content_id' and 'is_reference' (0 or 1)"
+        )
+    content, codes = np.unique(np.asarray(panel.content), return_inverse=True)
+    references = np.bincount(codes, weights=panel.reference, minlength=len(content))
+    if (references != 1).any():
+        worst = int(np.flatnonzero(references != 1)[0])
+        raise RatingsError(
+            f"content {str(content[worst])!r} has {int(references[worst])} references; differential "
+            "scores need exactly one rated clip with is_reference=1 for each content"
+        )
+    mean = panel.clip_mean(panel.score)
+    of_content = np.zeros(len(content))
+    of_content[codes[panel.reference]] = mean[panel.reference]
+    return panel.with_scores(panel.score + reference_score - panel.spread(of_content[codes]))
+
+
+def mapped(panel: Panel, raw: Panel, parameters: StudyParameters) -> Floats:
+    """Scores of the retained subjects on the scale of `range`; see `StudyParameters.rescale`.
+
+    Args:
+        panel: What is averaged, of the retained subjects.
+        raw: The same rows before z-scoring.
+        parameters: `rescale`, `range` and `clip`; `minmax_mos` is left to `map_means`.
+    """
+    low, high = parameters.range
+    if parameters.rescale == "pm3":
+        unit = (panel.score + 3.0) / 6.0
+    elif parameters.rescale == "minmax_z":
+        unit = _unit(panel.score, panel.score.min(), panel.score.max(), "score")
+    elif parameters.rescale == "minmax_subject":
+        smallest = np.full(len(panel.subjects), np.inf)
+        largest = -smallest
+        np.minimum.at(smallest, raw.subject, raw.score)
+        np.maximum.at(largest, raw.subject, raw.score)
+        unit = _unit(raw.score, smallest[raw.subject], largest[raw.subject], "rating of a subject")
+    else:
+        return panel.score
+    scores: Floats = low + (high - low) * unit
+    return np.clip(scores, low, high) if parameters.clip else scores
+
+
+def map_means(mean: Floats, parameters: StudyParameters) -> tuple[Floats, float]:
+    """Mean scores with their smallest and largest at the ends of `range`, and the map's factor."""
+    low, high = parameters.range
+    factor = (high - low) / (mean.max() - mean.min()) if mean.max() > mean.min() else 0.0
+    if not factor:
+        raise RatingsError("all clips have the same mean: minmax_mos is undefined, use another map")
+    return low + (mean - mean.min()) * factor, float(factor)
+
+
+def _unit(values: Floats, low: Floats | float, high: Floats | float, what: str) -> Floats:
+    width = np.asarray(high) - np.asarray(low)
+    if not (width > 0).all():
+        raise RatingsError(f"every {what} is the same: there is no smallest and largest to map")
+    unit: Floats = (values - low) / width
+    return unit

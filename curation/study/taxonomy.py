@@ -1,0 +1,96 @@
+"""The taxonomy of distortions: a data file that a curator can replace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from theval_datasets.errors import InputError
+from theval_datasets.records import from_plain
+
+UNASSIGNED = "unassigned"
+"""Stands for the dimension of a type that has none."""
+
+
+@dataclass(frozen=True)
+class DistortionType:
+    """One distortion that subjects vote on.
+
+    Attributes:
+        id: Short name, for columns: letters, digits, ``_`` and ``-``.
+        name: For people.
+        dimension: The quality dimension it belongs to; None if that is not known.
+    """
+
+    id: str
+    name: str
+    dimension: str | None = None
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """Distortion types in the order of the vote vector.
+
+    Attributes:
+        name: Of the taxonomy.
+        types: The types.
+        dimensions: Names of the quality dimensions.
+        source: Where it is from.
+    """
+
+    name: str
+    types: tuple[DistortionType, ...]
+    dimensions: tuple[str, ...] = ()
+    source: str | None = None
+
+    def __post_init__(self) -> None:
+        ids = [kind.id for kind in self.types]
+        if not ids:
+            raise InputError("expected at least one distortion type, got none")
+        doubled = sorted({name for name in ids if ids.count(name) > 1})
+        if doubled:
+            raise InputError(f"the ids {', '.join(doubled)} occur twice; ids are unique")
+        for kind in self.types:
+            if not kind.id.replace("_", "").replace("-", "").isalnum():
+                raise InputError(f"expected an id of letters, digits, _ and -, got {kind.id!r}")
+            if kind.dimension is not None and kind.dimension not in self.dimensions:
+                raise InputError(
+                    f"{kind.id}: the dimension {kind.dimension!r} is not among "
+                    f"{', '.join(self.dimensions) or 'the dimensions (there are none)'}"
+                )
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids in the order of the vote vector."""
+        return tuple(kind.id for kind in self.types)
+
+    def dimension_of(self, index: int) -> str:
+        """The dimension of a type, or `unassigned`."""
+        return self.types[index].dimension or UNASSIGNED
+
+
+def load_taxonomy(path: Path | None = None) -> Taxonomy:
+    """Read a taxonomy.
+
+    Args:
+        path: A YAML (or JSON) file; None for the one of THQA-MT.
+
+    Raises:
+        InputError: If it is not there or malformed.
+    """
+    if path is None:
+        text = resources.files(__package__ or "").joinpath("taxonomy.yaml").read_text("utf-8")
+        where = "taxonomy.yaml"
+    else:
+        if not path.is_file():
+            raise InputError(f"there is no taxonomy file {path}")
+        text, where = path.read_text(encoding="utf-8"), path.name
+    try:
+        plain: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{where}: not YAML: {error}") from None
+    return from_plain(Taxonomy, plain, where)

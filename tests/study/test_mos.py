@@ -1,0 +1,193 @@
+"""Scaling, rescaling, means and their properties."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from theval_datasets.curation.study.mos import opinions
+from theval_datasets.curation.study.parameters import StudyParameters, preset, presets
+from theval_datasets.curation.study.ratings import Ratings
+from theval_datasets.curation.study.scaling import scaled, subject_bias, zscores
+from theval_datasets.curation.study.tables import read_ratings
+from theval_datasets.errors import InputError, RatingsError
+
+MAPS = {
+    "z_mean": {"rescale": "none"},
+    "pm3_0_100": {"rescale": "pm3", "range": (0, 100)},
+    "pm3_0_5": {"rescale": "pm3", "range": (0, 5)},
+    "pm3_0_5_clip": {"rescale": "pm3", "range": (0, 5), "clip": True},
+    "minmax_z_0_5": {"rescale": "minmax_z", "range": (0, 5)},
+    "minmax_mos_0_5": {"rescale": "minmax_mos", "range": (0, 5)},
+    "per_subject_minmax_0_5": {"rescale": "minmax_subject", "range": (0, 5)},
+}
+
+
+def made(seed=0, clips=30, subjects=9):
+    rng = np.random.default_rng(seed)
+    quality = rng.normal(3, 0.8, (clips, 1))
+    return np.clip(np.round(quality + rng.normal(0, 0.8, (clips, subjects))), 1, 5)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("study", ["nflx_public", "bt500_sample"])
+def test_the_seven_maps_equal_the_golden_file(shared_data: Path, study):
+    golden = json.loads((shared_data / "golden" / "zscore_pipelines.json").read_text())[study]
+    panel = read_ratings(shared_data / "golden" / f"ratings_{study}.csv").panel()
+    pipelines = [name for name in golden if "|" in name]
+    assert len(pipelines) == 4
+    for name in pipelines:
+        scale, ddof = name.split("|")
+        assert set(golden[name]["maps"]) == set(MAPS)
+        for key, wanted in golden[name]["maps"].items():
+            parameters = StudyParameters(
+                scores="zscore", screen_on=scale, sd_ddof=int(ddof[-1]), **MAPS[key]
+            )
+            found = opinions(panel, parameters)
+            assert np.flatnonzero(found.screening.rejected).tolist() == golden[name]["rejected"]
+            np.testing.assert_allclose(found.mos, wanted, atol=1e-9, err_msg=f"{name} {key}")
+
+
+def test_means_deviations_and_intervals_are_the_textbook_ones():
+    matrix = made()
+    found = opinions(Ratings.from_matrix(matrix).panel(), StudyParameters(screen=None, ci="t"))
+    np.testing.assert_allclose(found.mos, matrix.mean(1))
+    np.testing.assert_allclose(found.std, matrix.std(1, ddof=1))
+    np.testing.assert_allclose(found.ci95, stats.t.ppf(0.975, 8) * matrix.std(1, ddof=1) / 3)
+    normal = opinions(Ratings.from_matrix(matrix).panel(), StudyParameters(screen=None))
+    np.testing.assert_allclose(normal.ci95, stats.norm.ppf(0.975) * matrix.std(1, ddof=1) / 3)
+
+
+def test_one_rating_has_a_mean_and_no_interval():
+    matrix = made()
+    matrix[0, 1:] = np.nan
+    found = opinions(Ratings.from_matrix(matrix).panel(), StudyParameters(screen=None, ci="t"))
+    assert found.mos[0] == matrix[0, 0]
+    assert np.isnan(found.std[0])
+    assert np.isnan(found.ci95[0])
+    assert found.n[0] == 1
+
+
+def test_a_clip_whose_raters_all_went_is_undefined_not_gone():
+    matrix = made(clips=60, subjects=12)
+    matrix[:, 0] = np.tile([1.0, 5.0], 30)
+    matrix[0, 1:] = np.nan
+    panel = Ratings.from_matrix(matrix).panel()
+    found = opinions(panel, preset("bt500"))
+    assert found.screening.rejected.tolist() == [True] + [False] * 11
+    assert len(found.mos) == 60
+    assert np.isnan(found.mos[0])
+    assert found.n[0] == 0
+    assert np.isfinite(found.mos[1:]).all()
+
+
+def test_p913_removes_the_bias_before_it_screens():
+    matrix = made(clips=60)
+    shifted = matrix + np.linspace(-1, 1, 9)
+    panel = Ratings.from_matrix(shifted).panel()
+    found = opinions(panel, preset("p913"))
+    np.testing.assert_allclose(found.bias, subject_bias(panel))
+    again = panel.with_scores(panel.score - found.bias[panel.subject])
+    np.testing.assert_allclose(subject_bias(again), 0, atol=1e-12)
+
+
+def test_sessions_are_standardised_apart():
+    names = [f"s{i % 3}" for i in range(60)]
+    clips = [f"c{i // 3:02d}" for i in range(60)]
+    session = ["a" if i < 30 else "b" for i in range(60)]
+    score = np.random.default_rng(0).normal(0, 1, 60) + np.repeat([0.0, 10.0], 30)
+    panel = Ratings.from_arrays(names, clips, score, session=session).panel()
+    z = zscores(panel, scope="session")
+    for subject in range(3):
+        for part in range(2):
+            rows = (panel.subject == subject) & (panel.session == part)
+            assert z[rows].mean() == pytest.approx(0, abs=1e-12)
+            assert z[rows].std(ddof=1) == pytest.approx(1)
+
+
+def test_subjects_without_variance_are_an_error_a_rejection_or_kept():
+    matrix = made()
+    matrix[:, 2] = 3.0
+    panel = Ratings.from_matrix(matrix).panel()
+    with pytest.raises(RatingsError, match=r"'s0002' \(30 ratings, all the same\)"):
+        opinions(panel, preset("bt500"))
+    rejected = opinions(panel, StudyParameters(screen=None, degenerate="reject"))
+    np.testing.assert_allclose(rejected.mos, np.delete(matrix, 2, axis=1).mean(1))
+    assert rejected.screening.rejected[2]
+    kept = opinions(panel, StudyParameters(screen=None, degenerate="keep"))
+    np.testing.assert_allclose(kept.mos, matrix.mean(1))
+    with pytest.raises(RatingsError, match="no z-score"):
+        opinions(panel, StudyParameters(scores="zscore", degenerate="keep"))
+
+
+def test_a_single_rating_names_the_subject():
+    matrix = made()
+    matrix[1:, 4] = np.nan
+    with pytest.raises(RatingsError, match=r"'s0004' \(one rating\)"):
+        opinions(Ratings.from_matrix(matrix).panel(), preset("bt500"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"range": (5, 0)}, "low to high"),
+        ({"clip": True}, "rescale"),
+        ({"estimate": "projection"}, "screen=None"),
+        ({"vote_threshold": 1.0}, "threshold"),
+        ({"tie_tolerance": -1.0}, "tolerance"),
+    ],
+)
+def test_contradicting_parameters_are_refused(fields, message):
+    with pytest.raises(InputError, match=message):
+        StudyParameters(**fields)
+
+
+# -- properties -----------------------------------------------------------------------------------
+
+SEEDS = st.integers(0, 10_000)
+ALL_PRESETS = st.sampled_from(sorted(presets()))
+
+
+@settings(max_examples=30, deadline=None)
+@given(SEEDS, ALL_PRESETS)
+def test_the_order_of_rows_changes_nothing_at_all(seed, name):
+    matrix = made(seed)
+    clip, subject = np.indices(matrix.shape).reshape(2, -1)
+    names = np.array([f"c{i}" for i in clip]), np.array([f"s{i}" for i in subject])
+    order = np.random.default_rng(seed).permutation(len(clip))
+    parameters = preset(name)
+    straight = Ratings.from_arrays(names[1], names[0], matrix.ravel()).panel()
+    shuffled = Ratings.from_arrays(names[1][order], names[0][order], matrix.ravel()[order]).panel()
+    first, second = opinions(straight, parameters), opinions(shuffled, parameters)
+    for field in ("mos", "std", "ci95", "n"):
+        assert np.array_equal(getattr(first, field), getattr(second, field))
+    assert np.array_equal(first.screening.rejected, second.screening.rejected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS, st.floats(-50, 50), st.floats(0.1, 20), st.integers(0, 8))
+def test_shifting_or_scaling_a_subject_changes_no_z(seed, shift, factor, subject):
+    matrix = made(seed)
+    changed = matrix.copy()
+    changed[:, subject] = changed[:, subject] * factor + shift
+    before = zscores(Ratings.from_matrix(matrix).panel())
+    after = zscores(Ratings.from_matrix(changed).panel())
+    np.testing.assert_allclose(after, before, atol=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS, st.sampled_from(["pm3", "minmax_z", "minmax_subject", "minmax_mos"]))
+def test_clipped_scores_stay_in_the_range(seed, rescale):
+    parameters = StudyParameters(scores="zscore", rescale=rescale, range=(10, 20), clip=True)
+    mos = opinions(Ratings.from_matrix(made(seed)).panel(), parameters).mos
+    assert mos.min() >= 10 - 1e-9
+    assert mos.max() <= 20 + 1e-9
+
+
+def test_scaled_raw_is_the_panel_itself():
+    panel = Ratings.from_matrix(made()).panel()
+    assert scaled(panel, "raw", StudyParameters()) is panel
