@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -52,6 +53,64 @@ def _options(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
     )
+
+
+@app.command()
+def build(
+    name: Annotated[str, typer.Argument(help="Name of the dataset, such as theval.")],
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Writes OUTPUT/theval/NAME.")],
+    manifest: Annotated[Path | None, typer.Option(help="A manifest, or its folder.")] = None,
+    cache: Annotated[str | None, typer.Option(help="Path or URL of the feature cache.")] = None,
+    release: Annotated[Path | None, typer.Option(help="Folder of an official release.")] = None,
+    tables: Annotated[
+        list[str] | None, typer.Option("--with", metavar="KIND=PATH", help="A further input.")
+    ] = None,
+    configs: Annotated[list[str] | None, typer.Option("--config", help="Only this table.")] = None,
+    version: Annotated[str | None, typer.Option(metavar="X.Y.Z", help="Of the dataset.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Build a dataset: Parquet for every config, card, info and manifest."""
+    from theval_datasets.commands import build as command
+
+    report = command.build(
+        name,
+        output,
+        manifest=manifest,
+        cache=cache,
+        release=release,
+        tables=tables or (),
+        configs=configs or (),
+        version=version,
+    )
+    _show(report, as_json)
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(help="A built dataset, such as OUT/theval/theval.")],
+    expect: Annotated[str | None, typer.Option(help="Counts to expect, such as paper.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check that a built dataset is what it says it is."""
+    from theval_datasets.commands import verify as command
+
+    _show(command.verify(folder, expect=expect), as_json)
+
+
+@app.command()
+def curate(
+    sources: Annotated[list[str], typer.Argument(help="Files and folders.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for what is made.")],
+    recipe: Annotated[str, typer.Option(help="Name or YAML file of a recipe.")] = "as-is",
+    root: Annotated[Path | None, typer.Option(help="Where all local sources lie.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Default: the cores.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make clips and a manifest out of sources."""
+    from theval_datasets.commands import curate as command
+
+    _show(command.curate(sources, output, recipe=recipe, root=root, workers=workers), as_json)
 
 
 def main() -> None:

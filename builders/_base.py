@@ -1,0 +1,241 @@
+"""What every dataset shares: a real `datasets` builder whose tables a release is written from.
+
+A dataset is one file with one class: it declares its configs, their columns (`FIELDS`), the kinds
+of input it takes (`KINDS`) and yields Arrow tables (`tables`). Both ways lead over the same tables::
+
+    builder = Theval("features", manifest="work/manifest.jsonl", cache="cache")
+    builder.download_and_prepare()
+    rows = builder.as_dataset()["train"]
+
+and ``theval-data build theval --manifest … --cache … -o DIR``, which writes Parquet and a card that
+plain `load_dataset` opens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import datasets
+import pyarrow as pa
+from datasets.builder import Key
+
+from theval_datasets.builders import _columns, _join
+from theval_datasets.builders._columns import FeatureReader
+from theval_datasets.builders._fields import Field, features_of, schema_of
+from theval_datasets.builders._inputs import Inputs
+from theval_datasets.cache import Cache
+from theval_datasets.cards.papers import PAPERS
+from theval_datasets.errors import BuildError, UnknownNameError
+from theval_datasets.files import digest
+from theval_datasets.info import NAMESPACE, parse_version
+from theval_datasets.manifest import ManifestRow
+
+JOINED_CONFIG = "features"
+
+
+@dataclass(eq=False)
+class TableConfig(datasets.BuilderConfig):  # type: ignore[misc]
+    """A table of a dataset.
+
+    Attributes:
+        description: One line for the card.
+        rows_per_table: Rows held in memory at once, and rows of a Parquet row group.
+        split_bytes: Columns of whole numbers or floats that are stored by byte position, which
+            compresses meshes to less than half.
+        has_media: Whether it carries pictures or sound of people.
+        reader: Lines of Python for the card that read a row, given `rows` of a split.
+    """
+
+    rows_per_table: int = 1000
+    split_bytes: tuple[str, ...] = ()
+    has_media: bool = False
+    reader: str = ""
+
+
+class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
+    """Base of all datasets.
+
+    Args:
+        config_name: The table; `features` if not given.
+        manifest: A manifest or a folder with one.
+        cache: A feature cache, or where it is.
+        release: A folder with the files of an official release.
+        tables: Kind of input to its file.
+        inputs: All of these at once, instead of the four.
+        decoder: Name and version of the decoder that the features were extracted with; this
+            machine's if not given.
+        version: Semantic version of the dataset; the class's if not given.
+        cache_dir: Where `download_and_prepare` writes; the default of `datasets` if not given.
+    """
+
+    BUILDER_CONFIG_CLASS = TableConfig
+    DEFAULT_CONFIG_NAME = "features"
+    VERSION = datasets.Version("0.1.0")
+
+    TITLE: ClassVar[str]
+    SUMMARY: ClassVar[str]
+    CITES: ClassVar[tuple[str, ...]] = ()
+    TASKS: ClassVar[tuple[str, ...]] = ()
+    TAGS: ClassVar[tuple[str, ...]] = ("talking-head", "video-quality-assessment")
+    LIMITS: ClassVar[tuple[str, ...]] = ()
+    KINDS: ClassVar[Mapping[str, str]] = {}
+    FIELDS: ClassVar[Mapping[str, tuple[Field, ...]]]
+    EXPECTED: ClassVar[Mapping[str, Mapping[str, int]]] = {}
+    """Name of an expectation (`paper`) to counts of `info.json` that it fixes."""
+
+    def __init__(
+        self,
+        config_name: str | None = None,
+        *,
+        manifest: str | Path | None = None,
+        cache: str | Path | Cache | None = None,
+        release: str | Path | None = None,
+        tables: Mapping[str, str | Path] | None = None,
+        inputs: Inputs | None = None,
+        decoder: str | None = None,
+        version: str | None = None,
+        cache_dir: str | Path | None = None,
+        **further: Any,
+    ) -> None:
+        self.inputs = inputs or Inputs(
+            manifest_path=None if manifest is None else Path(manifest),
+            cache=cache if cache is None or isinstance(cache, Cache) else Cache(cache),
+            release=None if release is None else Path(release),
+            tables={kind: Path(path) for kind, path in (tables or {}).items()},
+        )
+        self.inputs.check(self.repository(), self.kinds())
+        if version is not None:
+            parse_version(version)
+        table = config_name or self.DEFAULT_CONFIG_NAME
+        if table not in self.FIELDS:
+            raise UnknownNameError(f"config of {self.repository()}", table, self.FIELDS)
+        self._decoder = decoder
+        self._readers: dict[str, FeatureReader] = {}
+        self._join: _join.Joined | None = None
+        if "hash" not in further:
+            further["hash"] = self._fingerprint(table)
+        super().__init__(
+            cache_dir=None if cache_dir is None else str(cache_dir),
+            dataset_name=type(self).__name__,
+            config_name=table,
+            config_id=f"{table}-{further['hash'][:16]}",
+            version=datasets.Version(version or str(self.VERSION)),
+            **further,
+        )
+
+    @classmethod
+    def repository(cls) -> str:
+        """Name of the repository, ``theval/NAME``."""
+        return f"{NAMESPACE}/{cls.__module__.rpartition('.')[2].replace('_', '-')}"
+
+    @classmethod
+    def kinds(cls) -> dict[str, str]:
+        """Kinds of input it takes, with one line for each."""
+        return {**cls.KINDS, "features": "further columns from a Parquet file, by clip_id"}
+
+    def tables(self, config_name: str) -> Mapping[str, Iterator[pa.Table]]:
+        """The tables of a config, by split; each has at most `rows_per_table` rows.
+
+        The order of rows and splits depends on the content alone. Nothing is read before a table
+        is asked for.
+        """
+        raise NotImplementedError
+
+    def extractors(self, config_name: str) -> Sequence[str]:
+        """Names of the extractors whose columns a config has."""
+        return ()
+
+    def available(self) -> tuple[str, ...]:
+        """The configs that the inputs suffice for."""
+        return tuple(config.name for config in self.BUILDER_CONFIGS)
+
+    def notes(self) -> tuple[str, ...]:
+        """What the inputs lack or hold twice, in sentences for the report and the card."""
+        return ()
+
+    def counts(self) -> dict[str, int | float]:
+        """Facts for `info.json` beyond what the tables tell."""
+        return {}
+
+    def study(self) -> dict[str, Any]:
+        """Parameters of the rating study; {} without one."""
+        return {}
+
+    def manifest_rows(self) -> Iterator[ManifestRow]:
+        """The manifest's rows as the release carries them, with their split."""
+        return iter(())
+
+    @classmethod
+    def check_rows(cls, config_name: str, table: pa.Table) -> Iterator[str]:  # noqa: ARG003
+        """Faults in some rows of a built config that ranges and nulls do not show."""
+        return iter(())
+
+    def fields(self, config_name: str) -> tuple[Field, ...]:
+        """The columns of a config, the joined ones included."""
+        declared = self.FIELDS[config_name]
+        joined = self._joined(config_name)
+        return declared if joined is None else joined.extend(declared)
+
+    def schema(self, config_name: str) -> pa.Schema:
+        """The Arrow schema of a config."""
+        return schema_of(self.fields(config_name))
+
+    def split_tables(self, config_name: str) -> dict[str, Iterator[pa.Table]]:
+        """The tables of a config by split, the joined columns included."""
+        joined = self._joined(config_name)
+        tables = self.tables(config_name)
+        if joined is None:
+            return dict(tables)
+        return {split: joined.join(these) for split, these in tables.items()}
+
+    def reader(self, config_name: str) -> FeatureReader:
+        """What reads cached features for a config."""
+        if config_name not in self._readers:
+            extractors = _columns.load_extractors(self.extractors(config_name))
+            self._readers[config_name] = FeatureReader(
+                self.inputs.cache, extractors, self._decoder or _columns.this_decoder()
+            )
+        return self._readers[config_name]
+
+    def _joined(self, config_name: str) -> _join.Joined | None:
+        path = self.inputs.path("features")
+        if path is None or config_name != JOINED_CONFIG:
+            return None
+        if self._join is None:
+            self._join = _join.Joined(path, self.FIELDS[config_name])
+        return self._join
+
+    def _fingerprint(self, config_name: str) -> str:
+        reader = self.reader(config_name)
+        rows = () if self.inputs.manifest_path is None else self.inputs.manifest.rows
+        return digest(
+            {
+                "inputs": self.inputs.fingerprint,
+                "recipes": {name: recipe.digest for name, recipe in reader.recipes.items()},
+                "cached": {row.clip_id: reader.presence(row.sha256) for row in rows},
+                "columns": [field.info().type for field in self.fields(config_name)],
+            }
+        )
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(
+            description=self.SUMMARY,
+            features=features_of(self.fields(self.config.name)),
+            citation="\n\n".join(PAPERS[key].bibtex() for key in self.CITES),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        splits = list(self.tables(self.config.name))
+        if not splits:
+            raise BuildError(
+                f"{self.repository()} has no rows for the config {self.config.name!r}: "
+                "nothing that was given holds a usable clip"
+            )
+        return [datasets.SplitGenerator(name=name, gen_kwargs={"split": name}) for name in splits]
+
+    def _generate_tables(self, split: str) -> Iterator[tuple[Key, pa.Table]]:
+        for number, table in enumerate(self.split_tables(self.config.name)[split]):
+            yield Key(0, number), table

@@ -1,0 +1,104 @@
+"""What a dataset is built from: a manifest and its features, a release, tables by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from theval_datasets.cache import Cache
+from theval_datasets.errors import InputError, UnknownNameError
+from theval_datasets.files import digest, sha256_file
+from theval_datasets.manifest import Manifest, read_manifest
+
+_HASHED_WHOLE: Final = 64 << 20  # bytes; larger files are told apart by size and time
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a build was given.
+
+    Attributes:
+        manifest_path: A manifest, or a folder with one.
+        cache: Where the features are.
+        release: A folder with the files of an official release.
+        tables: Kind of input to its file or folder.
+    """
+
+    manifest_path: Path | None = None
+    cache: Cache | None = None
+    release: Path | None = None
+    tables: Mapping[str, Path] = field(default_factory=dict)
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The manifest, read once.
+
+        Raises:
+            InputError: If none was given.
+        """
+        if self.manifest_path is None:
+            raise InputError(
+                "This dataset is built from a manifest: give --manifest FILE "
+                "(`theval-data curate FOLDER --recipe as-is -o DIR` makes one)."
+            )
+        return read_manifest(self.manifest_path)
+
+    def path(self, kind: str) -> Path | None:
+        """The file or folder that was given for a kind of input; None if it was not."""
+        return self.tables.get(kind)
+
+    def check(self, dataset: str, kinds: Mapping[str, str]) -> None:
+        """Refuse kinds that a dataset does not take and paths that do not exist.
+
+        Raises:
+            UnknownNameError, InputError: With what it does take.
+        """
+        for kind, path in self.tables.items():
+            if kind not in kinds:
+                raise UnknownNameError(f"kind of input of {dataset}", kind, kinds)
+            if not path.exists():
+                raise InputError(f"--with {kind}={path}: there is no such file or folder")
+        if self.release is not None and not self.release.is_dir():
+            raise InputError(f"--release {self.release}: expected a folder")
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of the content that was given, whatever its paths; the cache apart."""
+        files = {}
+        for kind, path in (*self.tables.items(), ("--release", self.release)):
+            if path is not None:
+                files[kind] = _content(path)
+        rows = [] if self.manifest_path is None else [row.to_json() for row in self.manifest.rows]
+        return digest({"manifest": rows, "files": files})
+
+
+def _content(path: Path) -> dict[str, str]:
+    found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    return {"" if p == path else p.relative_to(path).as_posix(): _identity(p) for p in found}
+
+
+def _identity(path: Path) -> str:
+    stat = path.stat()
+    if stat.st_size > _HASHED_WHOLE:
+        return f"{stat.st_size}:{stat.st_mtime_ns}"
+    return sha256_file(path)
+
+
+def parse_tables(items: list[str]) -> dict[str, Path]:
+    """``KIND=PATH`` options as a mapping.
+
+    Raises:
+        InputError: For what is not of that form, or a kind that occurs twice.
+    """
+    tables: dict[str, Path] = {}
+    for item in items:
+        kind, found, path = item.partition("=")
+        if not found or not kind or not path:
+            raise InputError(f"--with expects KIND=PATH, such as ratings=ratings.csv; got {item!r}")
+        if kind in tables:
+            raise InputError(f"--with {kind}=… was given twice")
+        tables[kind] = Path(path)
+    return tables

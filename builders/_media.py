@@ -1,0 +1,126 @@
+"""Clips as bytes inside a table: the file itself, its sound, and one picture of it."""
+
+from __future__ import annotations
+
+import io
+import wave
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from theval_datasets.builders._arrow import table_of
+from theval_datasets.builders._columns import ClipFeatures
+from theval_datasets.errors import BuildError, MediaError
+from theval_datasets.files import inside, safe_name, sha256_file
+from theval_datasets.manifest import Manifest, ManifestRow
+from theval_datasets.schema import SAMPLE_RATE, Audio
+
+_BATCH_BYTES: Final = 256 << 20
+_LARGEST_CLIP: Final = (2 << 30) - 1
+_JPEG_QUALITY: Final = 92
+_FULL_SCALE: Final = 32767.0
+
+
+def media_values(manifest: Manifest, row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
+    """`video`, `audio` and `poster` of a clip as structs of bytes and name; null where there is none.
+
+    Raises:
+        BuildError: If the file is not the one that the manifest was made from.
+    """
+    path = manifest.file(row)
+    empty: dict[str, Any] = {"video": None, "audio": None, "poster": None}
+    if path is None or not path.is_file():
+        clip.note("media", "missing")
+        return empty
+    if path.stat().st_size > _LARGEST_CLIP:
+        clip.note("media", "too-large")
+        return empty
+    if sha256_file(path) != row.sha256:
+        raise BuildError(
+            f"{path} is not the file that the manifest knows as {row.clip_id!r}: its hash differs. "
+            "Curate the folder again, or put the clip back."
+        )
+    stem = safe_name(row.clip_id).replace("/", "__")
+    return {
+        "video": {"bytes": path.read_bytes(), "path": stem + path.suffix.lower()},
+        "audio": _sound(manifest, row, path, stem, clip),
+        "poster": _poster(manifest, row, path, stem, clip),
+    }
+
+
+def media_tables(
+    rows: Iterable[dict[str, Any]], size: int, schema: pa.Schema
+) -> Iterator[pa.Table]:
+    """Tables of up to `size` rows, fewer where the clips are large."""
+    batch: list[dict[str, Any]] = []
+    held = 0
+    for row in rows:
+        weight = len(row["video"]["bytes"]) if row["video"] else 0
+        if batch and (len(batch) == size or held + weight > _BATCH_BYTES):
+            yield table_of(batch, schema)
+            batch, held = [], 0
+        batch.append(row)
+        held += weight
+    if batch:
+        yield table_of(batch, schema)
+
+
+def wav_bytes(audio: Audio) -> bytes:
+    """A track as 16-bit WAV that begins with the first video frame."""
+    lead = np.zeros(round(audio.start * SAMPLE_RATE), dtype=np.float32)
+    samples = np.concatenate([lead, np.clip(audio.samples, -1.0, 1.0)])
+    stream = io.BytesIO()
+    with wave.open(stream, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(SAMPLE_RATE)
+        out.writeframes(np.rint(samples * _FULL_SCALE).astype("<i2").tobytes())
+    return stream.getvalue()
+
+
+def _sound(
+    manifest: Manifest, row: ManifestRow, path: Path, stem: str, clip: ClipFeatures
+) -> dict[str, Any] | None:
+    from theval_datasets.media import read_audio
+
+    kept = _kept(manifest, row.audio)
+    if kept is not None:
+        return {"bytes": kept.read_bytes(), "path": f"{stem}{kept.suffix.lower()}"}
+    try:
+        return {"bytes": wav_bytes(read_audio(path)), "path": f"{stem}.wav"}
+    except MediaError as error:
+        clip.note("media", error.reason)
+        return None
+
+
+def _poster(
+    manifest: Manifest, row: ManifestRow, path: Path, stem: str, clip: ClipFeatures
+) -> dict[str, Any] | None:
+    from PIL import Image
+
+    from theval_datasets.media import frame_index, read_frames
+
+    kept = _kept(manifest, row.reference_frame)
+    if kept is not None:
+        return {"bytes": kept.read_bytes(), "path": f"{stem}{kept.suffix.lower()}"}
+    try:
+        index = frame_index(path)
+        wanted = row.reference_time
+        middle = index.times[len(index.times) // 2] if wanted is None else wanted
+        picture = read_frames(path, index.at([float(middle)]).tolist(), index).pixels[0]
+    except MediaError as error:
+        clip.note("media", error.reason)
+        return None
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "JPEG", quality=_JPEG_QUALITY)
+    return {"bytes": stream.getvalue(), "path": f"{stem}.jpg"}
+
+
+def _kept(manifest: Manifest, relative: str | None) -> Path | None:
+    if relative is None:
+        return None
+    path = inside(manifest.folder, relative)
+    return path if path.is_file() else None

@@ -1,0 +1,38 @@
+"""Text from manifests and tables made harmless inside Markdown."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]|~$])")
+_FIRST: Final = re.compile(r"^([#+=-]|\d+(?=[.)]))")
+_LONGEST: Final = 160
+
+
+def plain_line(text: object) -> str:
+    """One line without control or direction characters, of bounded length."""
+    shown = "".join(
+        " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c
+        for c in str(text)
+        if unicodedata.category(c) not in ("Cf", "Cs", "Co")
+    )
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
+
+
+def markdown(text: object) -> str:
+    """Text that Markdown and HTML show as it is: no links, no tags, no table cells of its own.
+
+    Addresses lose their meaning too (a zero-width space after ``:`` and ``@`` and ``www``), so that
+    nothing becomes a link by itself.
+    """
+    shown = plain_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    shown = _FIRST.sub(r"&#8203;\1", _SPECIAL.sub(r"\\\1", shown))
+    return shown.replace("://", ":&#8203;//").replace("@", "&#64;").replace("www.", "www&#46;")
+
+
+def code(text: object) -> str:
+    """Text as inline code; backticks inside become apostrophes, bars are escaped for tables."""
+    return "`" + plain_line(text).replace("`", "'").replace("|", "\\|") + "`"

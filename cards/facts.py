@@ -1,0 +1,112 @@
+"""What the files of a release say: read for its card, never taken from intentions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import datasets
+import pyarrow.parquet as pq
+
+from theval_datasets.errors import BuildError
+from theval_datasets.info import Info
+
+_COUNTED: Final = ("language", "license", "generator")
+
+
+@dataclass(frozen=True)
+class ConfigFacts:
+    """A config as its Parquet files hold it.
+
+    Attributes:
+        features: As `datasets` reads them.
+        rows: Split to rows.
+        n_bytes: Split to bytes of its files.
+        nulls: Column to rows in which it is null.
+    """
+
+    features: datasets.Features
+    rows: Mapping[str, int]
+    n_bytes: Mapping[str, int]
+    nulls: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        """Rows of all splits."""
+        return sum(self.rows.values())
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the files hold.
+
+    Attributes:
+        configs: By name.
+        values: Column of the first config to how often each of its values occurs (null as None).
+    """
+
+    configs: Mapping[str, ConfigFacts]
+    values: Mapping[str, Mapping[str | None, int]] = field(default_factory=dict)
+
+
+def read_facts(folder: Path, info: Info) -> Facts:
+    """Read the Parquet files that `info` lists.
+
+    Raises:
+        BuildError: If files of one config have different columns.
+    """
+    configs = {name: _config(folder, name, info) for name in info.configs}
+    first = next(iter(info.configs))
+    values = {}
+    for column in _COUNTED:
+        if column in configs[first].features:
+            counted: Counter[str | None] = Counter()
+            for split in info.configs[first].splits.values():
+                for name in split.files:
+                    table = pq.read_table(folder / name, columns=[column])
+                    counted.update(table[column].to_pylist())
+            values[column] = dict(sorted(counted.items(), key=_by_count))
+    return Facts(configs, values)
+
+
+def _by_count(item: tuple[Any, int]) -> tuple[int, str]:
+    return -item[1], str(item[0])
+
+
+def _config(folder: Path, config: str, info: Info) -> ConfigFacts:
+    rows, sizes = {}, {}
+    nulls: Counter[str] = Counter()
+    features: datasets.Features | None = None
+    for split, said in info.configs[config].splits.items():
+        rows[split] = sizes[split] = 0
+        for name in said.files:
+            file = pq.ParquetFile(folder / name)
+            found = datasets.Features.from_arrow_schema(file.schema_arrow)
+            if features is not None and found != features:
+                raise BuildError(f"{name} has other columns than the other files of {config!r}")
+            features = found
+            rows[split] += file.metadata.num_rows
+            sizes[split] += (folder / name).stat().st_size
+            _count_nulls(file, nulls)
+    if features is None:
+        raise BuildError(f"the config {config!r} has no files")
+    return ConfigFacts(features, rows, sizes, dict(nulls))
+
+
+def _count_nulls(file: pq.ParquetFile, nulls: Counter[str]) -> None:
+    """Null rows of every column; for lists and structs by reading, else from the statistics."""
+    plain = [f.name for f in file.schema_arrow if not _is_nested(f.type)]
+    for batch in file.iter_batches(columns=plain, batch_size=4096):
+        for name in plain:
+            nulls[name] += batch.column(name).null_count
+    for f in file.schema_arrow:
+        if _is_nested(f.type):
+            for batch in file.iter_batches(columns=[f.name], batch_size=64):
+                nulls[f.name] += batch.column(0).null_count
+
+
+def _is_nested(kind: Any) -> bool:
+    return bool(kind.num_fields)

@@ -1,0 +1,90 @@
+"""The papers behind the datasets, as facts: title, authors, year, and where they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A paper to cite.
+
+    Attributes:
+        key: Of its BibTeX entry.
+        title: As printed.
+        authors: In their order.
+        year: Of publication; None if its text does not say.
+        arxiv: Number at arXiv; None if unknown.
+    """
+
+    key: str
+    title: str
+    authors: tuple[str, ...]
+    year: int | None = None
+    arxiv: str | None = None
+
+    def bibtex(self) -> str:
+        """The entry for a bibliography."""
+        fields = {"title": f"{{{self.title}}}", "author": " and ".join(self.authors)}
+        if self.year is not None:
+            fields["year"] = str(self.year)
+        if self.arxiv is not None:
+            fields |= {"eprint": self.arxiv, "archivePrefix": "arXiv"}
+        body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
+        return f"@misc{{{self.key},\n{body}\n}}"
+
+
+_ALL: Final = (
+    Paper(
+        "theval",
+        "THEval. Evaluation Framework for Talking Head Video Generation",
+        ("Nabyl Quignon", "Baptiste Chopin", "Yaohui Wang", "Antitza Dantcheva"),
+        2025,
+        "2511.04520",
+    ),
+    Paper(
+        "evaltalker",
+        "EvalTalker: Learning to Evaluate Real-Portrait-Driven Multi-Subject Talking Humans",
+        (
+            "Yingjie Zhou",
+            "Xilei Zhu",
+            "Siyu Ren",
+            "Ziyi Zhao",
+            "Ziwen Wang",
+            "Farong Wen",
+            "Yu Zhou",
+            "Jiezhang Cao",
+            "Xiongkuo Min",
+            "Fengjiao Chen",
+            "Xiaoyu Li",
+            "Xuezhi Cao",
+            "Guangtao Zhai",
+            "Xiaohong Liu",
+        ),
+        2025,
+        "2512.01340",
+    ),
+    Paper(
+        "rsatalker",
+        "RSATalker: Realistic Socially-Aware Talking Head Generation for Multi-Turn Conversation",
+        ("Peng Chen", "Xiaobao Wei", "Yi Yang", "Naiming Yao", "Hui Chen", "Feng Tian"),
+    ),
+    Paper(
+        "lmme3dhf",
+        "LMME3DHF: Benchmarking and Evaluating Multimodal 3D Human Face Generation with LMMs",
+        (
+            "Woo Yi Yang",
+            "Huiyu Duan",
+            "Kang Fu",
+            "Jiarui Wang",
+            "Yuxin Zhu",
+            "Xiongkuo Min",
+            "Sijing Wu",
+            "Liu Yang",
+            "Guangtao Zhai",
+        ),
+    ),
+)
+
+PAPERS: Final[dict[str, Paper]] = {paper.key: paper for paper in _ALL}

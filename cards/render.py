@@ -1,0 +1,194 @@
+"""Renders the card of a release: YAML that the Hub and `load_dataset` read, then prose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import datasets
+import jinja2
+import yaml
+from huggingface_hub import DatasetCardData
+
+from theval_datasets.cards._escape import code, markdown, plain_line
+from theval_datasets.cards.facts import ConfigFacts, Facts, read_facts
+from theval_datasets.cards.papers import PAPERS
+from theval_datasets.info import Info
+
+_SIZES: Final = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}")
+_LICENSES: Final = (
+    "apache-2.0", "mit", "cc0-1.0", "cc-by-2.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0",
+    "cc-by-sa-4.0", "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-sa-3.0",
+    "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0", "cc-by-nd-4.0", "pddl", "odbl", "odc-by",
+)  # fmt: skip
+"""Licence identifiers that the Hub knows and sources use."""
+
+
+@dataclass(frozen=True)
+class CardText:
+    """What a dataset's author says of it; everything else on a card is read from the files.
+
+    Attributes:
+        title: Pretty name.
+        summary: One paragraph.
+        tasks: Task categories of the Hub.
+        tags: Further tags.
+        limits: Known limits, a sentence each.
+        cites: Keys of `PAPERS`.
+        default_config: The table that `load_dataset` opens without a name.
+        readers: Config to the lines that read a row of it, given `rows`.
+        has_media: Config to whether it carries pictures or sound of people.
+    """
+
+    title: str
+    summary: str
+    tasks: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    cites: tuple[str, ...] = ()
+    default_config: str = "features"
+    readers: Mapping[str, str] = field(default_factory=dict)
+    has_media: Mapping[str, bool] = field(default_factory=dict)
+
+
+def render_card(folder: Path, info: Info, text: CardText) -> str:
+    """The card of a release as Markdown with YAML front matter.
+
+    Args:
+        folder: With the Parquet files in place.
+        info: What `info.json` will say.
+        text: The author's part.
+    """
+    facts = read_facts(folder, info)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("theval_datasets.cards", "."),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # Markdown: the filters `md` and `code` escape every input
+    )
+    environment.filters |= {
+        "md": markdown,
+        "code": code,
+        "bytes": _bytes,
+        "parameters": _parameters,
+        "kind": _kind,
+    }
+    body = environment.get_template("dataset.md.jinja").render(
+        info=info,
+        text=text,
+        facts=facts,
+        papers=[PAPERS[key] for key in text.cites],
+        length=_length(info.counts.get("seconds")),
+    )
+    return f"---\n{front_matter(info, facts, text)}---\n\n{body}"
+
+
+def front_matter(info: Info, facts: Facts, text: CardText) -> str:
+    """The YAML block: configs with files and version, their features and sizes, tags."""
+    card = DatasetCardData(
+        pretty_name=text.title,
+        language=_languages(facts),
+        license=_license(facts),
+        task_categories=list(text.tasks),
+        tags=list(text.tags),
+        size_categories=[_size(facts.configs[next(iter(facts.configs))].total)],
+    )
+    infos = datasets.info.DatasetInfosDict(
+        {name: _dataset_info(name, config, info) for name, config in facts.configs.items()}
+    )
+    infos.to_dataset_card_data(card)
+    plain = card.to_dict()
+    plain["configs"] = [
+        {
+            "config_name": name,
+            **({"default": True} if name == text.default_config else {}),
+            "version": info.version,
+            "data_files": [
+                {"split": split, "path": list(said.files)}
+                for split, said in info.configs[name].splits.items()
+            ],
+        }
+        for name in facts.configs
+    ]
+    kept = {key: value for key, value in plain.items() if value not in (None, [], {})}
+    rendered: str = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=100)
+    return rendered
+
+
+def _dataset_info(name: str, config: ConfigFacts, info: Info) -> datasets.DatasetInfo:
+    splits = {
+        split: datasets.SplitInfo(
+            name=split,
+            num_bytes=info.configs[name].splits[split].arrow_bytes,
+            num_examples=rows,
+        )
+        for split, rows in config.rows.items()
+    }
+    return datasets.DatasetInfo(
+        features=config.features,
+        config_name=name,
+        splits=datasets.SplitDict(splits),
+        download_size=sum(config.n_bytes.values()),
+        dataset_size=sum(split.num_bytes for split in splits.values()),
+    )
+
+
+def _languages(facts: Facts) -> list[str]:
+    found = [v for v in facts.values.get("language", {}) if v is not None]
+    return sorted(v for v in found if _LANGUAGE.fullmatch(v))
+
+
+def _license(facts: Facts) -> str:
+    found = list(facts.values.get("license", {None: 1}))
+    if len(found) == 1 and found[0] is not None and found[0].lower() in _LICENSES:
+        return found[0].lower()
+    return "unknown" if set(found) <= {None} else "other"
+
+
+def _size(rows: int) -> str:
+    return next((name for limit, name in _SIZES if rows < limit), "n>10M")
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "KB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def _length(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
+
+
+def _kind(feature: Any) -> str:
+    """A type in words: ``float64``, ``list of int16``, ``Video``."""
+    if isinstance(feature, datasets.Value):
+        return str(feature.dtype)
+    if isinstance(feature, datasets.List):
+        return f"list of {_kind(feature.feature)}"
+    if isinstance(feature, dict):
+        return "struct of " + ", ".join(f"{name}: {_kind(one)}" for name, one in feature.items())
+    if isinstance(feature, datasets.ClassLabel):
+        return "class of " + ", ".join(feature.names)
+    return type(feature).__name__
+
+
+def _parameters(value: Mapping[str, Any]) -> str:
+    return plain_line(", ".join(f"{k} = {v}" for k, v in sorted(value.items())) or "none")

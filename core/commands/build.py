@@ -1,0 +1,110 @@
+"""`theval-data build`: a dataset in Parquet, with its card, out of a manifest and its features."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from theval_datasets import catalog
+from theval_datasets.cache import Cache
+
+if TYPE_CHECKING:
+    from theval_datasets.builders._release import Release
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What was built.
+
+    Attributes:
+        release: The folder and what its `info.json` says.
+    """
+
+    release: Release
+
+    exit_code = 0
+
+    def to_plain(self) -> dict[str, Any]:
+        """For ``--json``."""
+        info = self.release.info
+        return {
+            "dataset": info.dataset,
+            "version": info.version,
+            "folder": str(self.release.folder),
+            "configs": {
+                name: {
+                    "rows": {split: said.rows for split, said in config.splits.items()},
+                    "bytes": sum(said.n_bytes for said in config.splits.values()),
+                    "missing": dict(config.missing),
+                }
+                for name, config in info.configs.items()
+            },
+            "counts": dict(info.counts),
+            "not_extracted": dict(self.release.not_extracted),
+            "notes": list(info.notes),
+        }
+
+    def to_text(self) -> str:
+        """For people."""
+        info = self.release.info
+        lines = [f"{info.dataset} {info.version} in {self.release.folder}"]
+        for name, config in info.configs.items():
+            rows = ", ".join(f"{split} {said.rows}" for split, said in config.splits.items())
+            size = sum(said.n_bytes for said in config.splits.values())
+            lines.append(f"  {name:<12} {rows} rows, {size / 1e6:.2f} MB")
+        lines += [f"  note: {note}" for note in info.notes]
+        lines += [
+            f"  warning: the cache holds no {name} of {count} clips; run `theval-data extract` first"
+            for name, count in self.release.not_extracted.items()
+        ]
+        root = self.release.folder.parents[1]
+        lines.append(f"check it: theval-data verify {self.release.folder}")
+        lines.append(f'load it, in {root}: datasets.load_dataset("{info.dataset}")')
+        return "\n".join(lines)
+
+
+def build(
+    name: str,
+    out: Path,
+    *,
+    manifest: Path | None = None,
+    cache: str | None = None,
+    release: Path | None = None,
+    tables: Sequence[str] = (),
+    configs: Sequence[str] = (),
+    version: str | None = None,
+) -> BuildReport:
+    """Build a dataset into ``out/theval/NAME``.
+
+    Args:
+        name: Of the dataset, such as ``theval`` or ``thqa-mt``.
+        out: Folder under which it is written.
+        manifest: A manifest or a folder with one.
+        cache: Path or URL of the feature cache.
+        release: A folder with the files of an official release.
+        tables: ``KIND=PATH`` for each further input.
+        configs: Only these tables; all that the inputs suffice for if empty.
+        version: Semantic version.
+
+    Raises:
+        InputError, BuildError: If it cannot be built.
+    """
+    from theval_datasets.builders._inputs import Inputs, parse_tables
+    from theval_datasets.builders._release import write_release
+
+    dataset = catalog.load("dataset", name)
+    inputs = Inputs(
+        manifest_path=manifest,
+        cache=None if cache is None else Cache(cache),
+        release=release,
+        tables=parse_tables(list(tables)),
+    )
+    made = write_release(dataset, inputs, out, version=version, configs=tuple(configs) or None)
+    for extractor, count in made.not_extracted.items():
+        _log.warning("the cache holds no %s of %d clips: null there", extractor, count)
+    return BuildReport(made)
