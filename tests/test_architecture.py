@@ -27,8 +27,8 @@ HEAVY = {
     "datasets", "decord", "insightface", "matplotlib", "mediapipe", "onnxruntime", "parselmouth",
     "polars", "pyannote", "pyiqa", "ray", "skimage", "torch", "torchaudio", "yt_dlp",
 }  # fmt: skip
-HEAVY_AT_THE_TOP = {"builders": {"datasets"}}
-"""A builder is a subclass of one of `datasets`, so its module has to import it."""
+HEAVY_AT_THE_TOP = {"builders": {"datasets"}, "cards": {"datasets"}}
+"""A builder is a subclass of one of `datasets`, and cards are only imported by builders."""
 
 
 def imports(tree: ast.Module) -> Iterator[tuple[str, int, bool]]:

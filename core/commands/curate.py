@@ -1,0 +1,123 @@
+"""`theval-data curate`: sources to clips and a manifest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from theval_datasets.errors import InputError
+from theval_datasets.manifest import MANIFEST_NAME, ManifestRow
+
+
+@dataclass(frozen=True, slots=True)
+class CurateReport:
+    """What a curated run came to.
+
+    Attributes:
+        manifest: The manifest.
+        kept: Clips in it.
+        reused: Rows that an earlier run had made already.
+        dropped: Rows of an earlier run whose sources were not given again.
+        rejected: Rows of what did not become a clip.
+        skipped: Files that are no media, by suffix.
+    """
+
+    manifest: Path
+    kept: int
+    reused: int
+    dropped: int
+    rejected: tuple[ManifestRow, ...]
+    skipped: dict[str, int]
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a source could not be read; a rejected clip is no failure."""
+        return int(any(row.reason == "unreadable" for row in self.rejected))
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many were rejected for which reason."""
+        return dict(sorted(Counter(row.reason or "" for row in self.rejected).items()))
+
+    def to_plain(self) -> dict[str, Any]:
+        """Counts by outcome, and the list of what was not kept."""
+        return {
+            "manifest": str(self.manifest),
+            "kept": self.kept,
+            "rejected": self.reasons,
+            "reused": self.reused,
+            "dropped": self.dropped,
+            "skipped": self.skipped,
+            "not_kept": [
+                {"clip_id": row.clip_id, "reason": row.reason, "detail": _detail(row)}
+                for row in self.rejected
+            ],
+        }
+
+    def to_text(self) -> str:
+        """A few lines for people."""
+        lines = [f"{self.kept} clips in {self.manifest}"]
+        if self.reused:
+            lines[0] += f" ({self.reused} files were done before)"
+        lines += [
+            f"  not kept: {row.clip_id}: {row.reason} ({_detail(row)})" for row in self.rejected
+        ]
+        if self.skipped:
+            kinds = ", ".join(f"{count} × {kind}" for kind, count in self.skipped.items())
+            lines.append(f"  passed over, no media: {kinds}")
+        if self.dropped:
+            lines.append(
+                f"  {self.dropped} clips of an earlier run are no longer listed: "
+                "their sources were not given again"
+            )
+        return "\n".join(lines)
+
+
+def curate(
+    sources: Sequence[str],
+    output: Path,
+    *,
+    recipe: str = "as-is",
+    root: Path | None = None,
+    workers: int | None = None,
+) -> CurateReport:
+    """Make clips and their manifest out of sources.
+
+    Args:
+        sources: Files and folders.
+        output: Folder for `manifest.jsonl`, `rejected.jsonl`, `clips/`, `audio/`, `frames/`.
+        recipe: Name or file of a recipe.
+        root: Where all sources lie; the manifest then names them relative to it.
+        workers: Files worked on at once; the number of cores if not given.
+
+    Raises:
+        InputError: A source or the recipe does not exist, or the manifest would be empty because
+            there is no media at all.
+    """
+    from theval_datasets.curation.recipe import load_recipe
+    from theval_datasets.curation.run import run
+    from theval_datasets.curation.sources.local import Local
+    from theval_datasets.engines.local import default_workers
+
+    chosen = load_recipe(recipe)
+    if not sources:
+        raise InputError("Name at least one file or folder to curate.")
+    places = [Local(Path(place), root, leave_out=(output.resolve(),)) for place in sources]
+    result = run(places, chosen, output, workers=workers or default_workers())
+    if not result.kept and not result.rejected:
+        raise InputError(f"There is no media file in {', '.join(sources)}.")
+    return CurateReport(
+        manifest=output / MANIFEST_NAME,
+        kept=len(result.kept),
+        reused=result.reused,
+        dropped=result.dropped,
+        rejected=result.rejected,
+        skipped=result.skipped,
+    )
+
+
+def _detail(row: ManifestRow) -> str:
+    return str(row.judgements[-1].measured.get("detail", "")) if row.judgements else ""

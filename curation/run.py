@@ -1,0 +1,134 @@
+"""A curated run: sources in, clips and their manifest out; can be killed and run again at any time.
+
+Rows are written to a journal as they are done, and the manifest in one piece at the end. A row of
+an earlier run is taken over while its file's size and time, the recipe and the tools agree.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from theval_datasets.curation.adopt import Job, adopt, gone_row, still_good
+from theval_datasets.curation.naming import clip_ids
+from theval_datasets.curation.recipe import Recipe
+from theval_datasets.curation.sources._base import Found, Gone, Source
+from theval_datasets.errors import ManifestError
+from theval_datasets.manifest import (
+    MANIFEST_NAME,
+    REJECTED_NAME,
+    ManifestRow,
+    parse_row,
+    write_manifest,
+)
+from theval_datasets.progress import progress
+
+_log = logging.getLogger(__name__)
+_JOURNAL: Final = ".curate.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of a run.
+
+    Attributes:
+        kept: Rows of the manifest.
+        rejected: Rows with the reason why there is no clip.
+        reused: How many of both were taken over from an earlier run.
+        dropped: Rows of an earlier run whose sources were not given again.
+        skipped: Files that are no media, by suffix.
+    """
+
+    kept: tuple[ManifestRow, ...]
+    rejected: tuple[ManifestRow, ...]
+    reused: int
+    dropped: int
+    skipped: dict[str, int]
+
+
+def run(sources: Sequence[Source], recipe: Recipe, output: Path, *, workers: int = 1) -> Run:
+    """Curate.
+
+    Args:
+        sources: Where clips come from; every item becomes a row.
+        recipe: What to do with them.
+        output: The folder of the manifest, the clips, their audio and reference frames.
+        workers: Files worked on at once.
+    """
+    items = [item for source in sources for item in source.items()]
+    names = clip_ids([(item.name, item.group) for item in items])
+    output.mkdir(parents=True, exist_ok=True)
+    earlier = _earlier(output)
+    rows: list[ManifestRow] = []
+    jobs: list[Job] = []
+    reused = 0
+    for name, item in zip(names, items, strict=True):
+        if isinstance(item, Gone):
+            rows.append(gone_row(name, item, recipe))
+            continue
+        job = Job(name, item, recipe, output)
+        old = earlier.get(name)
+        if old is not None and _same_place(old, item) and still_good(old, job):
+            rows.append(old)
+            reused += 1
+        else:
+            jobs.append(job)
+    with (output / _JOURNAL).open("a", encoding="utf-8") as journal:
+        for row in _work(jobs, workers):
+            journal.write(row.to_json() + "\n")
+            journal.flush()
+            rows.append(row)
+    kept = sorted((row for row in rows if row.reason is None), key=lambda row: row.clip_id)
+    rejected = sorted((row for row in rows if row.reason is not None), key=lambda row: row.clip_id)
+    write_manifest(output / MANIFEST_NAME, kept)
+    write_manifest(output / REJECTED_NAME, rejected)
+    (output / _JOURNAL).unlink(missing_ok=True)
+    skipped: Counter[str] = Counter()
+    for source in sources:
+        skipped.update(source.skipped())
+    dropped = len(earlier.keys() - set(names))
+    return Run(tuple(kept), tuple(rejected), reused, dropped, dict(sorted(skipped.items())))
+
+
+def _work(jobs: Sequence[Job], workers: int) -> Iterator[ManifestRow]:
+    with (
+        ThreadPoolExecutor(max(1, workers)) as pool,
+        progress(len(jobs), "curate", unit="file") as bar,
+    ):
+        pending = [pool.submit(adopt, job) for job in jobs]
+        try:
+            for done in as_completed(pending):
+                bar.update()
+                yield done.result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def _earlier(output: Path) -> dict[str, ManifestRow]:
+    """Rows of earlier runs, finished or not; lines that are no rows are passed over."""
+    rows: dict[str, ManifestRow] = {}
+    for name in (MANIFEST_NAME, REJECTED_NAME, _JOURNAL):
+        try:
+            lines = (output / name).read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
+            continue
+        for number, line in enumerate(lines, start=1):
+            try:
+                row = parse_row(line, f"{name}:{number}")
+            except ManifestError as error:
+                _log.info("not taken over: %s", error)
+                continue
+            rows[row.clip_id] = row
+    return rows
+
+
+def _same_place(row: ManifestRow, item: Found) -> bool:
+    """Whether the row says what is now known of where the file comes from."""
+    expected = item.origin.location or row.path or item.name
+    return (row.source.kind, row.source.location) == (item.origin.kind, expected)

@@ -1,0 +1,107 @@
+"""Files and folders on this machine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from theval_datasets.curation.sources._base import Found, Gone, Source
+from theval_datasets.errors import InputError, UnsafePathError
+from theval_datasets.manifest import Source as Origin
+
+VIDEO: Final = frozenset(
+    [
+        ".3gp",
+        ".avi",
+        ".flv",
+        ".gif",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".ogv",
+        ".ts",
+        ".webm",
+        ".wmv",
+    ]
+)
+AUDIO: Final = frozenset([".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav"])
+
+
+@dataclass(frozen=True)
+class Local(Source):
+    """Media files below a folder, or one file.
+
+    Files with a suffix of video or audio are taken, whatever is in them; a folder's other files,
+    hidden ones and linked folders are passed over.
+
+    Attributes:
+        place: The file or folder.
+        root: Where local sources have to lie; None for anywhere, then locations are left empty.
+        leave_out: Folders that are not searched (the output).
+
+    Raises:
+        InputError: If there is no such place.
+        UnsafePathError: If it lies outside the root.
+    """
+
+    place: Path
+    root: Path | None = None
+    leave_out: Sequence[Path] = ()
+    _others: Counter[str] = field(default_factory=Counter, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.place.exists():
+            raise InputError(f"There is no file or folder {self.place}.")
+        if self.root is not None and not _below(self.place, self.root):
+            raise UnsafePathError(
+                f"{self.place} is not below the root {self.root}; name a root that holds all sources"
+            )
+
+    def items(self) -> Iterator[Found | Gone]:
+        """The files, sorted by path."""
+        base = self.place.resolve()
+        group = base.name or "root"
+        if self.place.is_file():
+            yield self._item(self.place, self.place.name, base.parent.name or "root")
+            return
+        for path in self._walk(self.place):
+            yield self._item(path, path.relative_to(self.place).as_posix(), group)
+
+    def skipped(self) -> dict[str, int]:
+        """Other files, by suffix; complete once `items` has ended."""
+        return dict(sorted(self._others.items()))
+
+    def _walk(self, folder: Path) -> Iterator[Path]:
+        for path in sorted(folder.iterdir(), key=lambda p: p.name):
+            if path.name.startswith("."):
+                continue
+            if path.is_dir():
+                if not path.is_symlink() and path.resolve() not in self.leave_out:
+                    yield from self._walk(path)
+            elif path.suffix.lower() in VIDEO | AUDIO:
+                yield path
+            else:
+                self._others[path.suffix.lower() or path.name] += 1
+
+    def _item(self, path: Path, name: str, group: str) -> Found | Gone:
+        if self.root is None:
+            return Found(path, name, group, Origin(kind="local", location=""))
+        if not _below(path, self.root):
+            origin = Origin(kind="local", location=name)
+            detail = f"it is a link to a file that is not below the root {self.root}"
+            return Gone(name, group, origin, "outside-root", detail)
+        location = path.absolute().relative_to(self.root.absolute()).as_posix()
+        return Found(path, name, group, Origin(kind="local", location=location))
+
+
+def _below(path: Path, root: Path) -> bool:
+    return path.resolve().is_relative_to(root.resolve())
