@@ -1,0 +1,114 @@
+"""Free descriptions of distortions → the nine categories of Gen3DHF, by an editable keyword table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from theval_datasets.errors import InputError
+from theval_datasets.records import from_plain
+
+CATEGORIES = (
+    "Eye Distortions",
+    "Mouth Distortions",
+    "Hair Distortions",
+    "Facial Feature Distortions",
+    "Head Structure Distortions",
+    "Overlap or Blending Issues",
+    "Blurring / Exposure / Grain",
+    "Accessories or Cloth Distortions",
+    "No Distortion",
+)
+"""As Gen3DHF writes them."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a description was understood to say.
+
+    Attributes:
+        categories: In the order of the table; empty if nothing was understood.
+        words: The words that were found, by category.
+    """
+
+    categories: tuple[str, ...]
+    words: Mapping[str, tuple[str, ...]]
+
+    @property
+    def unassigned(self) -> bool:
+        """Whether no word of the table occurs: a person has to look."""
+        return not self.categories
+
+
+@dataclass(frozen=True)
+class KeywordTable:
+    """Which words stand for which category.
+
+    Attributes:
+        name: Of the table.
+        categories: Words and phrases of each category.
+        nothing: The category that holds only if no other does; None if there is none.
+    """
+
+    name: str
+    categories: dict[str, tuple[str, ...]]
+    nothing: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.nothing is not None and self.nothing not in self.categories:
+            raise InputError(f"{self.nothing!r} is not among the categories")
+        seen: dict[str, str] = {}
+        for category, words in self.categories.items():
+            for word in words:
+                other = seen.setdefault(word.lower(), category)
+                if other != category:
+                    raise InputError(f"the word {word!r} stands for {other!r} and {category!r}")
+
+    @cached_property
+    def _pattern(self) -> tuple[re.Pattern[str], dict[str, str]]:
+        owner = {word.lower(): name for name, many in self.categories.items() for word in many}
+        phrases = sorted(owner, key=lambda word: (-len(word), word))
+        body = "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in phrases)
+        return re.compile(rf"(?<!\w)({body})(?:s|es)?(?!\w)"), owner
+
+    def assign(self, text: str) -> Assignment:
+        """The categories of a description, in any mixture of upper and lower case."""
+        pattern, owner = self._pattern
+        found: dict[str, list[str]] = {}
+        for match in pattern.finditer(text.lower()):
+            word = " ".join(match.group(1).split())
+            found.setdefault(owner[word], []).append(word)
+        if self.nothing in found and len(found) > 1:
+            del found[self.nothing]
+        ordered = tuple(name for name in self.categories if name in found)
+        return Assignment(ordered, {name: tuple(found[name]) for name in ordered})
+
+
+def load_keywords(path: Path | None = None) -> KeywordTable:
+    """Read a keyword table.
+
+    Args:
+        path: A YAML file; None for the one of Gen3DHF's nine categories.
+
+    Raises:
+        InputError: If it is not there or malformed.
+    """
+    if path is None:
+        text = resources.files(__package__ or "").joinpath("descriptions.yaml").read_text("utf-8")
+        where = "descriptions.yaml"
+    else:
+        if not path.is_file():
+            raise InputError(f"there is no keyword table {path}")
+        text, where = path.read_text(encoding="utf-8"), path.name
+    try:
+        plain: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{where}: not YAML: {error}") from None
+    return from_plain(KeywordTable, plain, where)

@@ -1,0 +1,229 @@
+"""Pairwise votes: who wins how often, Bradley–Terry strengths, agreement, and the side's influence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.errors import RatingsError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
+_ALIASES = {
+    "subject": ("subject", "subject_id", "rater", "user", "participant", "worker"),
+    "left": ("left", "left_model", "model_left", "model_a", "a"),
+    "right": ("right", "right_model", "model_right", "model_b", "b"),
+    "winner": ("winner", "choice", "vote", "preferred"),
+    "clip_id": ("clip_id", "clip", "video", "video_id", "stimulus"),
+    "time": ("time", "timestamp", "voted_at", "datetime"),
+}
+_TIES = {"tie", "equal", "both", "draw"}
+
+
+@dataclass(frozen=True, eq=False)
+class PairwiseVotes:
+    """Votes between two models that show the same clip.
+
+    Attributes:
+        models: Names; sorted.
+        left: int64 (n,): index of the model on the left.
+        right: int64 (n,).
+        outcome: float64 (n,): 1 the left one wins, 0 the right one, 0.5 a tie.
+        clip: Names of the common clips; None if the table has none.
+        subject: Names of the voters; None if the table has none.
+    """
+
+    models: tuple[str, ...]
+    left: Codes
+    right: Codes
+    outcome: Floats
+    clip: tuple[str, ...] | None = None
+    subject: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.outcome)
+
+    @property
+    def wins(self) -> Floats:
+        """float64 (models, models): how often the row's model beat the column's; a tie is a half."""
+        table = np.zeros((len(self.models), len(self.models)))
+        np.add.at(table, (self.left, self.right), self.outcome)
+        np.add.at(table, (self.right, self.left), 1.0 - self.outcome)
+        return table
+
+
+def read_votes(path: Path) -> PairwiseVotes:
+    """Read a votes table: `left`, `right`, `winner`, and if there are `clip_id` and `subject`.
+
+    Args:
+        path: ``.csv``, ``.tsv``, ``.parquet``, ``.jsonl`` or ``.ndjson``. `winner` is `left`,
+            `right`, `tie`, or the name of one of the two.
+
+    Raises:
+        RatingsError: At the first row that does not fit.
+    """
+    from theval_datasets.curation.study.tables import read_frame
+
+    return votes_from_frame(read_frame(path), where=path.name)
+
+
+def votes_from_frame(frame: pl.DataFrame, *, where: str = "the table") -> PairwiseVotes:
+    """Check a polars table of votes; see `read_votes`."""
+    known = {alias: name for name, many in _ALIASES.items() for alias in many}
+    names: dict[str, str] = {}
+    for column in frame.columns:
+        target = known.get(column.strip().lower().replace(" ", "_").replace("-", "_"))
+        if target is None:
+            raise RatingsError(
+                f"{where}: unknown column {column!r}; known: {', '.join(sorted(_ALIASES))}"
+            )
+        if target in names.values():
+            raise RatingsError(f"{where}: two columns mean {target}; leave one out")
+        names[column] = target
+    lacking = {"left", "right", "winner"} - set(names.values())
+    if lacking:
+        raise RatingsError(f"{where}: missing the columns {', '.join(sorted(lacking))}")
+    table: dict[str, list[Any]] = frame.rename(names).to_dict(as_series=False)
+    return make_votes(
+        table["left"],
+        table["right"],
+        table["winner"],
+        clip=table.get("clip_id"),
+        subject=table.get("subject"),
+        where=where,
+    )
+
+
+def make_votes(
+    left: Sequence[str],
+    right: Sequence[str],
+    winner: Sequence[str],
+    *,
+    clip: Sequence[Any] | None = None,
+    subject: Sequence[Any] | None = None,
+    where: str = "the table",
+) -> PairwiseVotes:
+    """Votes from parallel sequences; see `read_votes`.
+
+    Raises:
+        RatingsError: If there are none, a model meets itself, or a winner is neither.
+    """
+    if not len(left):
+        raise RatingsError(f"{where} holds no votes")
+    outcome = np.empty(len(left))
+    for row, (one, other, won) in enumerate(zip(left, right, winner, strict=True)):
+        if not one or not other or one == other:
+            raise RatingsError(f"{where}, row {row + 1}: {one!r} against {other!r} is no pair")
+        word = str(won).strip()
+        if word == one or word.lower() == "left":
+            outcome[row] = 1.0
+        elif word == other or word.lower() == "right":
+            outcome[row] = 0.0
+        elif word.lower() in _TIES:
+            outcome[row] = 0.5
+        else:
+            raise RatingsError(
+                f"{where}, row {row + 1}: expected the winner left, right, tie, {one!r} or "
+                f"{other!r}, got {won!r}"
+            )
+    models, codes = np.unique(np.array([*left, *right], dtype=str), return_inverse=True)
+    return PairwiseVotes(
+        models=tuple(str(name) for name in models),
+        left=codes[: len(left)].astype(np.int64),
+        right=codes[len(left) :].astype(np.int64),
+        outcome=outcome,
+        clip=None if clip is None else tuple(map(str, clip)),
+        subject=None if subject is None else tuple(map(str, subject)),
+    )
+
+
+def win_rates(votes: PairwiseVotes) -> dict[str, float]:
+    """Share of its votes that each model won; a tie is half a win."""
+    wins = votes.wins
+    rate = wins.sum(axis=1) / (wins + wins.T).sum(axis=1)
+    return dict(zip(votes.models, rate.tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class PositionBias:
+    """Whether the side decides.
+
+    Attributes:
+        left_wins: Votes for the left, ties apart.
+        n: Votes that were no ties.
+        left_rate: Share of them for the left; None without any.
+        p_value: Two-sided, of an exact binomial test against one half; None without any.
+    """
+
+    left_wins: int
+    n: int
+    left_rate: float | None
+    p_value: float | None
+
+
+def position_bias(votes: PairwiseVotes) -> PositionBias:
+    """Test whether the left side wins half of the votes."""
+    from scipy.stats import binomtest
+
+    decided = votes.outcome[votes.outcome != 0.5]
+    wins, n = int(decided.sum()), len(decided)
+    if not n:
+        return PositionBias(0, 0, None, None)
+    return PositionBias(wins, n, wins / n, float(binomtest(wins, n).pvalue))
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far several voters on the same pair agree.
+
+    Attributes:
+        alpha: Krippendorff's alpha for nominal values; None if undefined (nothing to compare, or
+            everybody always said the same).
+        share: Share of pairs of votes on the same unit that agree; None without any.
+        n_units: Units with at least two votes.
+        unit: What a unit is: `pair and clip`, or `pair` where the table names no clips.
+    """
+
+    alpha: float | None
+    share: float | None
+    n_units: int
+    unit: str
+
+
+def agreement(votes: PairwiseVotes) -> Agreement:
+    """Krippendorff's alpha (nominal) over pairs of models, and raw agreement.
+
+    Reference: K. Krippendorff, Content Analysis, 4th ed., 2018, chapter 12. A value is "the first
+    in alphabetical order wins", "the second wins" or "tie", whatever side it was shown on.
+    """
+    swapped = votes.left > votes.right
+    value = np.where(swapped, 1.0 - votes.outcome, votes.outcome)
+    low, high = np.minimum(votes.left, votes.right), np.maximum(votes.left, votes.right)
+    clips = np.zeros(len(votes), np.int64)
+    if votes.clip is not None:
+        _, clips = np.unique(np.array(votes.clip), return_inverse=True)
+    key = np.stack([clips, low, high], axis=1)
+    _, unit = np.unique(key, axis=0, return_inverse=True)
+    counts = np.zeros((int(unit.max()) + 1, 3))
+    np.add.at(counts, (unit.ravel(), (value * 2).astype(np.int64)), 1.0)
+    total = counts.sum(axis=1)
+    counts, total = counts[total >= 2], total[total >= 2]
+    name = "pair" if votes.clip is None else "pair and clip"
+    if not len(counts):
+        return Agreement(None, None, 0, name)
+    same = (counts * (counts - 1)).sum(axis=1)
+    share = float(same.sum() / (total * (total - 1)).sum())
+    n = total.sum()
+    observed = float(((total**2 - (counts**2).sum(axis=1)) / (total - 1)).sum() / n)
+    margin = counts.sum(axis=0)
+    expected = float((n**2 - (margin**2).sum()) / (n * (n - 1)))
+    alpha = 1.0 - observed / expected if expected > 0 else None
+    return Agreement(alpha, share, len(counts), name)

@@ -1,0 +1,146 @@
+"""Fixations → distortion-aware saliency maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.curation.study.marks import Centres, DotParameters, Image, find_dots
+from theval_datasets.errors import InputError
+
+SIGMA = 5.0
+"""Pixels: standard deviation of the Gaussian that smooths fixations."""
+RELEASE_SIZE = (1536, 512)
+"""Width and height of the release's maps."""
+
+
+@dataclass(frozen=True, eq=False)
+class SaliencyMap:
+    """The marks of one picture.
+
+    Attributes:
+        fixations: int64 (n, 2): row and column in the picture's own pixels, all annotators'.
+        annotator: int64 (n,): whose each is.
+        saliency: float64 (height, width) in [0, 1]; all 0 without marks.
+        empty: Whether nobody marked anything.
+    """
+
+    fixations: Centres
+    annotator: npt.NDArray[np.int64]
+    saliency: npt.NDArray[np.float64]
+
+    @property
+    def empty(self) -> bool:
+        """Whether nobody marked anything (a picture without distortion)."""
+        return len(self.fixations) == 0
+
+    def as_bytes(self) -> Image:
+        """The map as uint8, truncated as the release does."""
+        return (self.saliency * 255.0).astype(np.uint8)
+
+
+def fixation_map(fixations: Centres, shape: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """How many fixations each pixel has.
+
+    Args:
+        fixations: (n, 2): row and column.
+        shape: Height and width.
+
+    Raises:
+        InputError: If a fixation lies outside.
+    """
+    counts = np.zeros(shape)
+    points = np.asarray(fixations, np.int64).reshape(-1, 2)
+    if len(points) and (points.min() < 0 or (points >= np.array(shape)).any()):
+        raise InputError(f"a fixation lies outside of {shape[0]}x{shape[1]} pixels")
+    np.add.at(counts, (points[:, 0], points[:, 1]), 1.0)
+    return counts
+
+
+def saliency_from_fixations(
+    fixations: Centres, shape: tuple[int, int], *, sigma: float = SIGMA
+) -> npt.NDArray[np.float64]:
+    """Fixations smoothed by a Gaussian (mirrored at the borders) and divided by the maximum.
+
+    Args:
+        fixations: (n, 2): row and column.
+        shape: Height and width of the map.
+        sigma: Pixels.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    smooth = gaussian_filter(fixation_map(fixations, shape), sigma)
+    top = smooth.max(initial=0.0)
+    result: npt.NDArray[np.float64] = smooth / top if top > 0 else smooth
+    return result
+
+
+def saliency_from_marks(
+    images: Sequence[Image],
+    *,
+    mode: Literal["ours", "official"] = "ours",
+    parameters: DotParameters | None = None,
+    size: tuple[int, int] | None = None,
+    sigma: float = SIGMA,
+) -> SaliencyMap:
+    """The map of a picture that one or several annotators marked, each on a copy.
+
+    Ours scales the centres to `size` and smooths there, so that σ means the same in every map; the
+    official mode smooths in the picture's own pixels and then resizes the map.
+
+    Args:
+        images: uint8 (height, width, 3), RGB, all of one size.
+        mode: `ours`, or the rule of the release.
+        parameters: What is taken for a dot.
+        size: Width and height of the map; None for the picture's own (and for the official mode
+            1536×512).
+        sigma: Pixels.
+
+    Raises:
+        InputError: If there is no picture, or they differ in size.
+    """
+    if not images:
+        raise InputError("expected at least one marked picture, got none")
+    shapes = {image.shape[:2] for image in images}
+    if len(shapes) > 1:
+        raise InputError(f"the copies of one picture differ in size: {sorted(shapes)}")
+    height, width = images[0].shape[:2]
+    found = [find_dots(image, mode=mode, parameters=parameters) for image in images]
+    fixations = np.concatenate(found)
+    annotator = np.repeat(np.arange(len(found)), [len(points) for points in found])
+    if mode == "official":
+        saliency = _resized(
+            saliency_from_fixations(fixations, (height, width), sigma=sigma), size or RELEASE_SIZE
+        )
+    else:
+        target = size or (width, height)
+        saliency = saliency_from_fixations(
+            scale_fixations(fixations, (height, width), (target[1], target[0])),
+            (target[1], target[0]),
+            sigma=sigma,
+        )
+    return SaliencyMap(fixations=fixations, annotator=annotator, saliency=saliency)
+
+
+def scale_fixations(fixations: Centres, shape: tuple[int, int], target: tuple[int, int]) -> Centres:
+    """Fixations in the pixels of a picture of another size (both height and width)."""
+    if shape == target:
+        return fixations
+    factor = np.array(target) / np.array(shape)
+    scaled = np.floor((fixations + 0.5) * factor).astype(np.int64)
+    return np.minimum(scaled, np.array(target) - 1)
+
+
+def _resized(saliency: npt.NDArray[np.float64], size: tuple[int, int]) -> npt.NDArray[np.float64]:
+    import cv2
+
+    if saliency.shape == (size[1], size[0]):
+        return saliency
+    resized = cv2.resize(saliency, size, interpolation=cv2.INTER_LINEAR)
+    top = float(resized.max())
+    result: npt.NDArray[np.float64] = resized / top if top > 0 else resized
+    return result

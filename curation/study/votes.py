@@ -1,0 +1,144 @@
+"""Distortion votes: which distortions a clip has, by a strict majority of the subjects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.curation.study.ratings import Codes, Flags, Floats, Ratings
+from theval_datasets.curation.study.taxonomy import Taxonomy
+from theval_datasets.errors import RatingsError
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """The distortions of each clip.
+
+    Attributes:
+        clips: Names; sorted.
+        taxonomy: The types, in the order of the columns of `present`.
+        present: bool (clips, types).
+        share: float64 (clips, types): share of the subjects who say so; NaN without any voter.
+        n_voters: int64 (clips,): subjects whose votes count.
+        generator: Generator of each clip, or None.
+    """
+
+    clips: tuple[str, ...]
+    taxonomy: Taxonomy
+    present: Flags
+    share: Floats
+    n_voters: Codes
+    generator: tuple[str, ...] | None = None
+
+    @property
+    def instances(self) -> int:
+        """Distortions over all clips (9,614 in THQA-MT)."""
+        return int(self.present.sum())
+
+    def bits(self, clip: int) -> str:
+        """A clip's vector as text of 0 and 1, in the order of the taxonomy."""
+        return "".join("1" if one else "0" for one in self.present[clip])
+
+    def names(self, clip: int) -> tuple[str, ...]:
+        """Names of a clip's distortions."""
+        return tuple(self.taxonomy.types[i].name for i in np.flatnonzero(self.present[clip]))
+
+    def dimensions(self, clip: int) -> tuple[str, ...]:
+        """Quality dimensions that a clip's distortions belong to; sorted, each once."""
+        found = {self.taxonomy.dimension_of(int(i)) for i in np.flatnonzero(self.present[clip])}
+        return tuple(sorted(found))
+
+    def rates(self) -> dict[str, dict[str, float]]:
+        """Share of each generator's clips that have each type, by the type's id.
+
+        Clips without a voter count for nothing. Without generators there is one, called "all".
+        """
+        groups = self.generator or ("all",) * len(self.clips)
+        voted = self.n_voters > 0
+        out: dict[str, dict[str, float]] = {}
+        for name in sorted(set(groups)):
+            rows = voted & np.array([group == name for group in groups])
+            if rows.any():
+                mean = self.present[rows].mean(axis=0)
+                out[name] = dict(zip(self.taxonomy.ids, mean.tolist(), strict=True))
+        return out
+
+    def dimension_rates(self) -> dict[str, float]:
+        """Share of the clips with at least one distortion of each dimension."""
+        voted = self.n_voters > 0
+        index = [self.taxonomy.dimension_of(i) for i in range(len(self.taxonomy.types))]
+        return {
+            name: float(self.present[voted][:, [d == name for d in index]].any(axis=1).mean())
+            for name in sorted(set(index))
+            if voted.any()
+        }
+
+
+def majority(
+    votes: npt.NDArray[np.bool_], *, threshold: float = 0.5
+) -> tuple[Flags, npt.NDArray[np.float64]]:
+    """Which distortions more than a share of the subjects see.
+
+    Args:
+        votes: bool (clips, subjects, types), everybody having voted.
+        threshold: The share; a distortion is present strictly above it.
+
+    Returns:
+        bool (clips, types), and the shares.
+    """
+    share: Floats = votes.mean(axis=1)
+    return votes.sum(axis=1) > threshold * votes.shape[1], share
+
+
+def label(
+    ratings: Ratings,
+    taxonomy: Taxonomy,
+    *,
+    threshold: float = 0.5,
+    retained: Flags | None = None,
+) -> Labels:
+    """Each clip's distortions.
+
+    A subject who saw a clip several times says what he said in more than half of them.
+
+    Args:
+        ratings: A table with votes.
+        taxonomy: Of the votes.
+        threshold: A distortion is present when strictly more than this share of the clip's voters
+            say so.
+        retained: bool (subjects,): whose votes count; None for everybody.
+
+    Raises:
+        RatingsError: If the table holds no votes, or votes of another taxonomy.
+    """
+    if ratings.votes is None:
+        raise RatingsError("the table holds no distortion votes")
+    if ratings.vote_names != taxonomy.ids:
+        raise RatingsError(
+            f"the votes are of the types {', '.join(ratings.vote_names)}, but the taxonomy "
+            f"{taxonomy.name!r} has {', '.join(taxonomy.ids)}"
+        )
+    rows = np.ones(len(ratings), bool) if retained is None else retained[ratings.subject]
+    n_subjects, n_clips = len(ratings.subjects), len(ratings.clips)
+    cells, of_row = np.unique(
+        ratings.clip[rows] * n_subjects + ratings.subject[rows], return_inverse=True
+    )
+    shown = np.bincount(of_row, minlength=len(cells))
+    clip = cells // n_subjects
+    n_voters = np.bincount(clip, minlength=n_clips)
+    said = np.empty((n_clips, len(taxonomy.types)))
+    for index in range(len(taxonomy.types)):
+        yes = np.bincount(of_row, weights=ratings.votes[rows, index], minlength=len(cells))
+        said[:, index] = np.bincount(clip, weights=2 * yes > shown, minlength=n_clips)
+    with np.errstate(invalid="ignore"):
+        share = said / n_voters[:, None]
+    return Labels(
+        clips=ratings.clips,
+        taxonomy=taxonomy,
+        present=said > threshold * n_voters[:, None],
+        share=share,
+        n_voters=n_voters,
+        generator=ratings.generator,
+    )

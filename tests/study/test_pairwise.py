@@ -1,0 +1,154 @@
+"""Pairwise votes and the plan of a pairwise study."""
+
+from collections import Counter
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from theval_datasets.curation.study.bradley_terry import bradley_terry
+from theval_datasets.curation.study.pairwise import (
+    agreement,
+    make_votes,
+    position_bias,
+    read_votes,
+    win_rates,
+)
+from theval_datasets.curation.study.scheduler import schedule
+from theval_datasets.errors import InputError, RatingsError
+
+
+def simulated(strengths, n=6000, seed=0, left_bonus=0.0):
+    rng = np.random.default_rng(seed)
+    names = sorted(strengths)
+    left = rng.integers(0, len(names), n)
+    right = (left + rng.integers(1, len(names), n)) % len(names)
+    beta = np.array([strengths[name] for name in names])
+    chance = 1 / (1 + np.exp(beta[right] - beta[left] - left_bonus))
+    return make_votes(
+        [names[i] for i in left],
+        [names[i] for i in right],
+        ["left" if won else "right" for won in rng.random(n) < chance],
+        clip=[f"c{i}" for i in rng.integers(0, 40, n)],
+    )
+
+
+def test_strengths_are_recovered_with_honest_intervals():
+    truth = {"a": 1.0, "b": 0.3, "c": -0.2, "d": -1.1}
+    inside = 0
+    for seed in range(40):
+        fit = bradley_terry(simulated(truth, n=800, seed=seed))
+        inside += sum(fit.strengths[m].low <= truth[m] <= fit.strengths[m].high for m in truth)
+    assert 0.90 <= inside / 160 <= 0.99
+    fit = bradley_terry(simulated(truth, n=60_000))
+    for name, value in truth.items():
+        assert fit.strengths[name].value == pytest.approx(value, abs=0.05)
+    assert sum(s.value for s in fit.strengths.values()) == pytest.approx(0, abs=1e-9)
+
+
+def test_two_models_have_the_log_odds():
+    votes = make_votes(["a"] * 10, ["b"] * 10, ["a"] * 7 + ["b"] * 3)
+    fit = bradley_terry(votes)
+    assert fit.strengths["a"].value - fit.strengths["b"].value == pytest.approx(np.log(7 / 3))
+    assert win_rates(votes) == {"a": 0.7, "b": 0.3}
+
+
+def test_who_never_lost_has_no_finite_strength():
+    votes = make_votes(["a", "a", "b", "c"], ["b", "c", "c", "b"], ["a", "a", "b", "c"])
+    fit = bradley_terry(votes)
+    assert fit.strengths is None
+    assert fit.reason == "not-connected"
+    assert bradley_terry(votes, prior=0.5).strengths["a"].value > 0
+
+
+def test_ties_are_half_a_win():
+    votes = make_votes(["a", "b"], ["b", "a"], ["tie", "Equal"])
+    assert win_rates(votes) == {"a": 0.5, "b": 0.5}
+    assert bradley_terry(votes).strengths["a"].value == pytest.approx(0)
+
+
+def test_the_side_is_tested():
+    fair = position_bias(simulated({"a": 0.5, "b": -0.5}))
+    assert fair.p_value > 0.001
+    biased = position_bias(simulated({"a": 0.5, "b": -0.5}, left_bonus=0.6))
+    assert biased.left_rate > 0.55
+    assert biased.p_value < 1e-6
+    assert position_bias(make_votes(["a"], ["b"], ["tie"])).p_value is None
+
+
+def test_agreement_is_krippendorffs():
+    # units: (x: a a), (y: a b), (z: b b b); values are winners, sides are mixed
+    votes = make_votes(
+        ["a", "b", "a", "b", "a", "b", "a"],
+        ["b", "a", "b", "a", "b", "a", "b"],
+        ["a", "a", "a", "b", "b", "b", "b"],
+        clip=["x", "x", "y", "y", "z", "z", "z"],
+    )
+    found = agreement(votes)
+    # coincidences: o_ab = o_ba = 1, n_a = 3, n_b = 4, n = 7: alpha = 1 - 6 * 2 / (2 * 3 * 4)
+    assert found.alpha == pytest.approx(1 - 6 * 2 / 24)
+    assert found.n_units == 3
+    assert found.share == pytest.approx((2 + 0 + 6) / (2 + 2 + 6))
+    alone = agreement(make_votes(["a", "b"], ["b", "a"], ["a", "b"], clip=["x", "y"]))
+    assert alone.alpha is None
+    assert alone.n_units == 0
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
+def test_votes_are_read(tmp_path, suffix):
+    table = pl.DataFrame(
+        {"User": ["u", "v"], "model_a": ["m", "n"], "model_b": ["n", "m"], "choice": ["m", "left"]}
+    )
+    path = tmp_path / f"v.{suffix}"
+    {"csv": table.write_csv, "parquet": table.write_parquet, "jsonl": table.write_ndjson}[suffix](
+        path
+    )
+    votes = read_votes(path)
+    assert votes.wins.tolist() == [[0, 1], [1, 0]]
+    assert votes.subject == ("u", "v")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"left": ["a"], "right": ["a"], "winner": ["a"]}, "no pair"),
+        ({"left": ["a"], "right": ["b"], "winner": ["c"]}, "row 1: expected the winner"),
+        ({"left": ["a"], "right": ["b"]}, "missing the columns winner"),
+        ({"left": ["a"], "right": ["b"], "winner": ["a"], "mood": [1]}, "unknown column 'mood'"),
+    ],
+)
+def test_broken_votes(tmp_path, columns, message):
+    pl.DataFrame(columns).write_csv(tmp_path / "v.csv")
+    with pytest.raises(RatingsError, match=message):
+        read_votes(tmp_path / "v.csv")
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 7), st.integers(0, 120), st.integers(0, 1000))
+def test_plans_are_balanced_and_only_show_common_clips(n_models, n_trials, seed):
+    clips = {f"m{i}": {f"c{j}" for j in range(8) if (i + j) % 5} for i in range(n_models)}
+    plan = schedule(clips, n_trials, seed=seed)
+    assert len(plan) == n_trials
+    assert plan == schedule(clips, n_trials, seed=seed)
+    counts = Counter(frozenset((trial.left, trial.right)) for trial in plan)
+    n_pairs = n_models * (n_models - 1) // 2
+    values = [counts.get(pair, 0) for pair in counts] + [0] * (n_pairs - len(counts))
+    assert max(values) - min(values) <= 1
+    for trial in plan:
+        assert trial.clip_id in clips[trial.left] & clips[trial.right]
+
+
+def test_sides_and_clips_are_drawn():
+    plan = schedule({"a": {"x", "y", "z"}, "b": {"x", "y", "z"}}, 300, seed=1)
+    assert 110 <= sum(trial.left == "a" for trial in plan) <= 190
+    assert Counter(trial.clip_id for trial in plan) == {"x": 100, "y": 100, "z": 100}
+    assert plan != schedule({"a": {"x", "y", "z"}, "b": {"x", "y", "z"}}, 300, seed=2)
+
+
+def test_plans_that_cannot_be():
+    with pytest.raises(InputError, match="no clip in common"):
+        schedule({"a": {"x"}, "b": {"y"}}, 3, seed=0)
+    with pytest.raises(InputError, match="two models"):
+        schedule({"a": {"x"}}, 3, seed=0)
