@@ -113,6 +113,39 @@ def curate(
     _show(command.curate(sources, output, recipe=recipe, root=root, workers=workers), as_json)
 
 
+models_app = typer.Typer(no_args_is_help=True, help="Weights that no package carries.")
+app.add_typer(models_app, name="models")
+
+
+@models_app.command("list")
+def list_models(as_json: Json = False) -> None:
+    """Say which weights are here, and what the others would give."""
+    from theval_datasets.commands import models as command
+
+    _show(command.list_models(), as_json)
+
+
+@models_app.command("fetch")
+def fetch_models(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Default: all that are missing.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Get weights from their publishers and check them."""
+    from theval_datasets.commands import models as command
+
+    _show(command.fetch_models(names or ()), as_json)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what is installed, what is not, and what each missing part would give."""
+    from theval_datasets.commands import doctor as command
+
+    _show(command.doctor(), as_json)
+
+
 def main() -> None:
     """Run the command line; mistakes of the user end with a sentence and code 2, not a traceback."""
     try:

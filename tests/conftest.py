@@ -95,3 +95,14 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
     folder = tmp_path_factory.mktemp("sample")
     return {path.stem: path for path in make_sample(folder)}
+
+
+@pytest.fixture
+def web(tmp_path: Path):
+    """A real HTTP server over an empty folder; see tests/support/web.py."""
+    from web import serving
+
+    folder = tmp_path / "web"
+    folder.mkdir()
+    with serving(folder) as server:
+        yield server

@@ -70,13 +70,16 @@ def _say(library: Any, data: Path, text: str, voice: Voice) -> tuple[npt.NDArray
     library.espeak_ng_SetRandSeed(ctypes.c_long(1))
     blocks: list[npt.NDArray[np.int16]] = []
 
-    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
     def take(samples: Any, count: int, events: Any) -> int:  # noqa: ARG001  # espeak-ng's signature
         if samples and count > 0:
             blocks.append(np.ctypeslib.as_array(samples, shape=(count,)).copy())
         return 0
 
-    library.espeak_SetSynthCallback(take)
+    kind = ctypes.CFUNCTYPE(
+        ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
+    )
+    callback = kind(take)  # has to live as long as it may be called
+    library.espeak_SetSynthCallback(callback)
     if library.espeak_SetVoiceByName(voice.name.encode()) != 0:
         raise InputError(f"espeak-ng has no voice named {voice.name!r}; try 'en-us' or 'fr'.")
     library.espeak_SetParameter(_RATE, voice.rate, 0)
