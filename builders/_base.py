@@ -122,7 +122,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
             dataset_name=type(self).__name__,
             config_name=table,
             config_id=f"{table}-{further['hash'][:16]}",
-            version=datasets.Version(version or str(self.VERSION)),
+            version=datasets.Version(str(self.VERSION) if version is None else version),
             **further,
         )
 

@@ -99,7 +99,10 @@ def _read(path: Path) -> pa.Table:
             raise InputError(f"{path} holds {size} bytes; at most {_LARGEST} are joined")
         return file.read()
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} is not a Parquet file: {error}") from None
+        raise InputError(
+            f"{path} cannot be read as Parquet (a list of fixed length that holds null cannot; "
+            f"write it without a length): {error}"
+        ) from None
 
 
 def _feature(path: Path, field: pa.Field) -> Any:

@@ -88,7 +88,7 @@ def write_release(
     Raises:
         InputError, BuildError: If it cannot be built; nothing is left behind then.
     """
-    version = version or str(dataset.VERSION)
+    version = str(dataset.VERSION) if version is None else version
     parse_version(version)
     folder = out / dataset.repository()
     _check_place(folder)

@@ -151,10 +151,11 @@ def _languages(facts: Facts) -> list[str]:
 
 
 def _license(facts: Facts) -> str:
-    found = list(facts.values.get("license", {None: 1}))
-    if len(found) == 1 and found[0] is not None and found[0].lower() in _LICENSES:
-        return found[0].lower()
-    return "unknown" if set(found) <= {None} else "other"
+    found = {v if v is None else v.lower() for v in facts.values.get("license", {None: 1})}
+    if found <= {None}:
+        return "unknown"
+    only = found.pop()
+    return only if not found and only in _LICENSES else "other"
 
 
 def _size(rows: int) -> str:

@@ -143,14 +143,20 @@ def _run(name: str, check: Callable[[_Release], Faults], release: _Release) -> C
         except StopIteration as stop:
             said = stop.value or ""
             break
-        except (InputError, OSError, ValueError, KeyError) as error:
-            # pyarrow's and datasets' errors for damaged files are ValueErrors or OSErrors
+        except (InputError, OSError, ValueError, KeyError, *_datasets_errors()) as error:
+            # damaged files: pyarrow's errors are ValueErrors or OSErrors
             faults.append(f"{type(error).__name__}: {error}")
             break
     if not faults:
         return Check(name, True, said)
     more = f" … and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
     return Check(name, False, "; ".join(faults[:_SHOWN]) + more)
+
+
+def _datasets_errors() -> tuple[type[Exception], ...]:
+    from datasets.exceptions import DatasetsError
+
+    return (DatasetsError,)
 
 
 def _check_files(release: _Release) -> Faults:
@@ -241,7 +247,8 @@ def _check_load(release: _Release) -> Faults:
             str(release.folder.resolve()), cache_dir=f"{scratch}/default", streaming=True
         )
         first = next(iter(release.info.configs))
-        if set(default) != set(release.info.configs[first].splits):
+        columns = [column.name for column in release.info.configs[first].columns]
+        if any(list(rows.features or ()) != columns for rows in default.values()):
             yield f"without a name another config than {first!r} is loaded"
     return f"load_dataset gives {total} rows in a fresh cache"
 
