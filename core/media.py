@@ -130,10 +130,13 @@ class Video:
     problem: str | None = None
     end: float = 0.0
 
-    def frames(self) -> Iterator[Frames]:
+    def frames(self, *, pixels: bool = True) -> Iterator[Frames]:
         """Every frame in order, once, in batches of at most 16 frames and 64 MB.
 
         What does not decode is passed over and named in `problem`.
+
+        Args:
+            pixels: False to skip the conversion to RGB where only times are wanted.
 
         Raises:
             ZeroFramesError: If nothing decodes at all.
@@ -157,8 +160,8 @@ class _Still(Video):
         self._pixels = np.asarray(upright, dtype=np.uint8)
         self.size = upright.size
 
-    def frames(self) -> Iterator[Frames]:
-        yield Frames([self._pixels], np.zeros(1), np.zeros(1, dtype=np.int64))
+    def frames(self, *, pixels: bool = True) -> Iterator[Frames]:
+        yield Frames([self._pixels] if pixels else [], np.zeros(1), np.zeros(1, dtype=np.int64))
 
 
 class _Movie(Video):
@@ -194,7 +197,7 @@ class _Movie(Video):
             except StopIteration:
                 return
             except av.FFmpegError as error:
-                self.problem = f"reading stopped: {error.strerror}"
+                self.problem = f"truncated: reading stops: {error.strerror}"
                 return
             try:
                 decoded = packet.decode()
@@ -204,7 +207,7 @@ class _Movie(Video):
                 continue
             yield from (frame for frame in decoded if frame.pts is not None)
 
-    def frames(self) -> Iterator[Frames]:
+    def frames(self, *, pixels: bool = True) -> Iterator[Frames]:
         from av.video.reformatter import VideoReformatter
 
         first, self._first = self._first, None
@@ -215,7 +218,7 @@ class _Movie(Video):
         per_batch = max(1, min(_BATCH_FRAMES, _BATCH_BYTES // (width * height * 3)))
         # One reformatter for all frames keeps its tables; with threads=1 it costs half the CPU.
         reformatter = VideoReformatter()
-        pixels: list[Pixels] = []
+        converted: list[Pixels] = []
         times: list[float] = []
         count = 0
         last = -1.0
@@ -226,17 +229,27 @@ class _Movie(Video):
                 continue
             length = _seconds(frame.duration, frame.time_base) or max(0.0, time - max(last, 0.0))
             last, self.end = time, time + length
-            upright = reformatter.reformat(
-                frame, format="rgb24", width=width, height=height, threads=1
-            ).to_ndarray()
-            pixels.append(np.ascontiguousarray(np.rot90(upright, self._turns)))
+            if pixels:
+                upright = reformatter.reformat(
+                    frame, format="rgb24", width=width, height=height, threads=1
+                ).to_ndarray()
+                converted.append(np.ascontiguousarray(np.rot90(upright, self._turns)))
             times.append(time)
             count += 1
             if len(times) == per_batch:
-                yield _batch(pixels, times, count)
-                pixels, times = [], []
+                yield _batch(converted, times, count)
+                converted, times = [], []
         if times:
-            yield _batch(pixels, times, count)
+            yield _batch(converted, times, count)
+        self.problem = self.problem or _shortfall(self._stream, self.end)
+
+
+def _shortfall(stream: Any, end: float) -> str | None:
+    """What to say of a stream that ends at `end`, if its header promises notably more."""
+    promised = _seconds(stream.duration, stream.time_base)
+    if promised - end > _TRUNCATED_AFTER:
+        return f"truncated: the header promises {promised:.2f} s, {end:.2f} s are there"
+    return None
 
 
 def _batch(pixels: list[Pixels], times: list[float], count: int) -> Frames:
@@ -547,7 +560,7 @@ def _scan(container: Any, stream: Any) -> _Scan:
         except StopIteration:
             break
         except av.FFmpegError as error:
-            stopped = f"reading stops: {error.strerror}"
+            stopped = f"truncated: reading stops: {error.strerror}"
             break
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None or packet.is_discard or packet.size == 0:
@@ -573,12 +586,7 @@ def _scan(container: Any, stream: Any) -> _Scan:
         audio_start = begin - origin
         audio_duration = float((heard[-1][0] + heard[-1][1]) * sound.time_base) - begin
     end = float(times[-1]) + length
-    promised = _seconds(stream.duration, stream.time_base)
-    if not promised and container.duration:
-        longest = max(end, (audio_start or 0.0) + (audio_duration or 0.0))
-        promised, end = container.duration / av.time_base, longest
-    if stopped is None and promised - end > _TRUNCATED_AFTER:
-        stopped = f"the header promises {promised:.2f} s, {end:.2f} s are there"
+    stopped = stopped or _shortfall(stream, end)
     return _Scan(index, audio_start, audio_duration, stopped)
 
 

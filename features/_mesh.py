@@ -1,0 +1,66 @@
+"""Points of the MediaPipe Face Mesh, and how they are stored.
+
+The mesh has 468 points and 10 refined iris points. Coordinates are normalised: x and z by the
+frame's width, y by its height. They are stored as int16 in units of `SCALE`, rounded once, in the
+extractor; every metric is computed from the stored integers.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+N_POINTS: Final = 478
+SCALE: Final = 1.0 / 16384.0
+
+Mesh = npt.NDArray[np.int16]
+Points = npt.NDArray[np.float64]
+
+# The unique points of MediaPipe's FACEMESH_LIPS, _LEFT/_RIGHT_EYEBROW and _LEFT/_RIGHT_EYE.
+LIPS: Final = (
+    0, 13, 14, 17, 37, 39, 40, 61, 78, 80, 81, 82, 84, 87, 88, 91, 95, 146, 178, 181, 185, 191,
+    267, 269, 270, 291, 308, 310, 311, 312, 314, 317, 318, 321, 324, 375, 402, 405, 409, 415,
+)  # fmt: skip
+LEFT_BROW: Final = (276, 282, 283, 285, 293, 295, 296, 300, 334, 336)
+RIGHT_BROW: Final = (46, 52, 53, 55, 63, 65, 66, 70, 105, 107)
+LEFT_EYE: Final = (
+    249, 263, 362, 373, 374, 380, 381, 382, 384, 385, 386, 387, 388, 390, 398, 466,
+)  # fmt: skip
+RIGHT_EYE: Final = (
+    7, 33, 133, 144, 145, 153, 154, 155, 157, 158, 159, 160, 161, 163, 173, 246,
+)  # fmt: skip
+UPPER_INNER_LIP: Final = (191, 80, 81, 82, 13, 312, 311, 310)
+LOWER_INNER_LIP: Final = (95, 88, 178, 87, 14, 317, 402, 318)
+
+_LARGEST: Final = np.iinfo(np.int16).max
+
+
+def quantise(points: Points) -> Mesh:
+    """Normalised coordinates as stored integers; what lies beyond ±2 frames is held there."""
+    scaled = np.rint(np.asarray(points) / SCALE)
+    stored: Mesh = np.clip(scaled, -_LARGEST, _LARGEST).astype(np.int16)
+    return stored
+
+
+def pixels(mesh: Mesh, width: int, height: int) -> Points:
+    """Stored integers as x, y in pixels and z in pixels of width; (..., 3) float64."""
+    factors = np.array([width, height, width], dtype=np.float64) * SCALE
+    points: Points = mesh.astype(np.float64) * factors
+    return points
+
+
+def inter_ocular(points: Points) -> npt.NDArray[np.float64]:
+    """Distance between the centroids of the two eye contours, in the unit of `points`; (n,)."""
+    left = points[:, LEFT_EYE, :2].mean(axis=1)
+    right = points[:, RIGHT_EYE, :2].mean(axis=1)
+    distance: npt.NDArray[np.float64] = np.linalg.norm(left - right, axis=1)
+    return distance
+
+
+def face_centre(points: Points) -> npt.NDArray[np.float64]:
+    """Centre of the bounding box of the 468 face points, x and y; (n, 2)."""
+    face = points[:, :468, :2]
+    centre: npt.NDArray[np.float64] = (face.min(axis=1) + face.max(axis=1)) / 2
+    return centre

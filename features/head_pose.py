@@ -1,0 +1,84 @@
+"""Head pose from the mesh's own 3-D points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets import schema
+from theval_datasets.features._base import Extractor
+from theval_datasets.features._mesh import Points, pixels
+from theval_datasets.features.landmarks import Landmarks
+from theval_datasets.schema import ClipInputs, Column, Values
+
+# Pairs of points that lie mirrored on the two sides of the face (image left, image right), and
+# pairs of points above each other on rigid parts of it.
+_ACROSS: Final = (
+    (33, 263), (133, 362), (127, 356), (234, 454), (93, 323), (54, 284), (103, 332), (132, 361),
+    (58, 288), (67, 297), (162, 389), (21, 251), (116, 345), (123, 352),
+)  # fmt: skip
+_DOWN: Final = ((10, 152), (109, 148), (338, 377), (67, 176), (297, 400), (103, 150), (332, 379))
+
+
+@dataclass(frozen=True)
+class HeadPose(Extractor):
+    """Pitch, yaw and roll of the head in degrees, for every frame with a face.
+
+    The head's axes are fitted to the 3-D mesh: one through mirrored pairs of points, one from the
+    forehead to the chin. The rotation is read as roll about the camera's axis, then yaw, then pitch,
+    so turning the picture changes roll alone. Signs, as one sees it in the picture: yaw > 0 when
+    the nose points to the right, pitch > 0 when it points up, roll > 0 when the head tilts
+    clockwise. Pitch is 0 where the line from forehead to chin is parallel to the picture.
+    """
+
+    name: ClassVar[str] = "head_pose"
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column("pitch", "float32", ("face",), "Degrees; > 0 when the nose points up."),
+        Column("yaw", "float32", ("face",), "Degrees; > 0 when the nose points to the right."),
+        Column("roll", "float32", ("face",), "Degrees; > 0 when the head tilts clockwise."),
+    )
+
+    def needs(self) -> Sequence[schema.Extractor]:
+        """The mesh."""
+        return (Landmarks(),)
+
+    def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
+        """Fit the axes in every frame with a face."""
+        found = clip.feature(Landmarks())
+        points = pixels(found["mesh"], int(found["width"]), int(found["height"]))
+        pitch, yaw, roll = euler_angles(points)
+        return {
+            "pitch": pitch.astype(np.float32),
+            "yaw": yaw.astype(np.float32),
+            "roll": roll.astype(np.float32),
+        }, {}
+
+
+Angles = npt.NDArray[np.float64]
+
+
+def euler_angles(points: Points) -> tuple[Angles, Angles, Angles]:
+    """Pitch, yaw and roll in degrees, each (n,), of meshes in pixels, (n, ≥ 468, 3).
+
+    x grows to the right, y downwards, z away from the camera.
+    """
+    across = _mean_difference(points, _ACROSS)
+    down = _mean_difference(points, _DOWN)
+    x = across / np.linalg.norm(across, axis=1, keepdims=True)
+    down = down - (down * x).sum(axis=1, keepdims=True) * x
+    y = down / np.linalg.norm(down, axis=1, keepdims=True)
+    z = np.cross(x, y)
+    roll = np.degrees(np.arctan2(x[:, 1], x[:, 0]))
+    yaw = np.degrees(np.arcsin(np.clip(x[:, 2], -1.0, 1.0)))
+    pitch = -np.degrees(np.arctan2(y[:, 2], z[:, 2]))
+    return pitch, yaw, roll
+
+
+def _mean_difference(points: Points, pairs: tuple[tuple[int, int], ...]) -> Points:
+    begin, end = zip(*pairs, strict=True)
+    difference: Points = (points[:, end] - points[:, begin]).mean(axis=1)
+    return difference

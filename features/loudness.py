@@ -1,0 +1,81 @@
+"""Loudness of the audio at every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.features._base import Extractor
+from theval_datasets.schema import (
+    SAMPLE_RATE,
+    Audio,
+    ClipInputs,
+    Column,
+    FrameRequest,
+    Frames,
+    Values,
+)
+
+WINDOW: Final = 0.05
+"""Seconds of audio around a frame that its loudness is measured over."""
+
+
+@dataclass(frozen=True)
+class Loudness(Extractor):
+    """Root mean square of the 50 ms of audio centred on each frame's own time.
+
+    A frame outside the audio's extent is not heard and has no value. At the ends of the audio the
+    window is cut short. Source: THEval, appendix B.3, eq. 33 (v_j).
+    """
+
+    name: ClassVar[str] = "loudness"
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column("heard", "bool", ("frame",), "Whether there is audio at the frame's time."),
+        Column("rms", "float32", ("heard",), "RMS of the 50 ms around the frame, 0 to 1."),
+    )
+
+    @property
+    def frames(self) -> FrameRequest:
+        """Only their times."""
+        return FrameRequest(pixels=False)
+
+    @property
+    def hears(self) -> bool:
+        """The whole track."""
+        return True
+
+    def open(self, clip: ClipInputs, model: Any) -> _Timing:
+        """Begin collecting times."""
+        return _Timing(clip)
+
+
+class _Timing:
+    def __init__(self, clip: ClipInputs) -> None:
+        self._clip = clip
+        self._times: list[float] = []
+
+    def update(self, batch: Frames) -> None:
+        self._times.extend(batch.times.tolist())
+
+    def finish(self) -> tuple[Values, Mapping[str, str]]:
+        audio = self._clip.audio()
+        times = np.array(self._times)
+        heard = (times >= audio.start) & (times < audio.end)
+        rms = rms_at(audio, times[heard]).astype(np.float32)
+        return {"heard": heard, "rms": rms}, {}
+
+
+def rms_at(audio: Audio, times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """RMS of the audio over `WINDOW` seconds centred on each time, which must lie in its extent."""
+    energy = np.concatenate(([0.0], np.cumsum(audio.samples.astype(np.float64) ** 2)))
+    centre = (times - audio.start) * SAMPLE_RATE
+    half = WINDOW * SAMPLE_RATE / 2
+    last = len(audio.samples)
+    begin = np.clip(np.rint(centre - half), 0, max(0, last - 1)).astype(np.int64)
+    end = np.clip(np.rint(centre + half), begin + 1, last).astype(np.int64)
+    mean: npt.NDArray[np.float64] = np.maximum(energy[end] - energy[begin], 0.0) / (end - begin)
+    return np.sqrt(mean)

@@ -1,0 +1,140 @@
+"""THEval's five signal metrics of a clip, `paper` definition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from theval_datasets import schema
+from theval_datasets.errors import AbsentError
+from theval_datasets.features import _signals
+from theval_datasets.features._base import Extractor
+from theval_datasets.features._mesh import pixels
+from theval_datasets.features.head_pose import HeadPose
+from theval_datasets.features.landmarks import Landmarks
+from theval_datasets.features.loudness import Loudness
+from theval_datasets.features.vad import Vad
+from theval_datasets.schema import ClipInputs, Column, Values
+
+
+@dataclass(frozen=True)
+class ThevalSignals(Extractor):
+    """Lip dynamics, head motion, eyebrow dynamics, silent lip stability and lip sync.
+
+    Pure functions of cached features (`_signals`), so that a changed metric decodes nothing. Each
+    metric that is undefined for a clip is left out, with its reason. Source: THEval, appendix B,
+    eq. 12 to 34; where the paper is silent, DATASETS.md states what `paper` means here.
+    """
+
+    name: ClassVar[str] = "theval_signals"
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column(
+            "lip_dynamics",
+            "float64",
+            (),
+            "Mean standard deviation of 780 lip distances, pixels of a 256×256 frame.",
+            nullable=True,
+        ),
+        Column(
+            "head_motion",
+            "float64",
+            (),
+            "Spread and speed of the head's angles (degrees) and drift of its centre (pixels).",
+            nullable=True,
+        ),
+        Column(
+            "eyebrow_dynamics",
+            "float64",
+            (),
+            "Standard deviation of the brow-to-eye distance, in inter-ocular distances.",
+            nullable=True,
+        ),
+        Column(
+            "silent_lip_stability",
+            "float64",
+            (),
+            "Median absolute deviation of the mouth opening in silences, inter-ocular distances.",
+            nullable=True,
+        ),
+        Column(
+            "lip_sync",
+            "float64",
+            (),
+            "Mean absolute difference of normalised openness and loudness in speech, 0 to 1.",
+            nullable=True,
+        ),
+        Column("openness", "float64", ("face",), "Mouth opening in inter-ocular distances."),
+        Column("speech", "int8", ("frame",), "1 in speech, 0 not, -1 outside the audio."),
+        Column(
+            "silence",
+            "int8",
+            ("frame",),
+            "1 in a silence of ≥ 300 ms, 0 not, -1 outside the audio.",
+        ),
+    )
+
+    def needs(self) -> Sequence[schema.Extractor]:
+        """What the metrics are functions of."""
+        return (Landmarks(), HeadPose(), Vad(), Loudness())
+
+    def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
+        """Compute each metric, or its reason."""
+        found = clip.feature(Landmarks())
+        mesh = found["mesh"]
+        face = found["face"]
+        points = pixels(mesh, int(found["width"]), int(found["height"]))
+        openness = _signals.mouth_openness(points)
+        speech, silence, unheard = _speech_of(clip, found["time"])
+
+        def head_motion() -> float:
+            pose = clip.feature(HeadPose())
+            angles = np.stack([pose[name] for name in ("pitch", "yaw", "roll")], axis=1)
+            return _signals.head_motion(points, angles.astype(np.float64), np.flatnonzero(face))
+
+        def silent_lip_stability() -> float:
+            if unheard:
+                raise AbsentError(unheard)
+            return _signals.silent_lip_stability(points, silence[face] == 1)
+
+        def lip_sync() -> float:
+            if unheard:
+                raise AbsentError(unheard)
+            if not (speech == 1).any():
+                raise AbsentError("no-speech")
+            sound = clip.feature(Loudness())
+            rms = np.zeros(len(face))
+            rms[sound["heard"]] = sound["rms"]
+            used = face & (speech == 1) & sound["heard"]
+            return _signals.lip_sync(openness[used[face]], rms[used])
+
+        metrics: dict[str, Callable[[], float]] = {
+            "lip_dynamics": lambda: _signals.lip_dynamics(mesh),
+            "head_motion": head_motion,
+            "eyebrow_dynamics": lambda: _signals.eyebrow_dynamics(points),
+            "silent_lip_stability": silent_lip_stability,
+            "lip_sync": lip_sync,
+        }
+        values: Values = {"openness": openness, "speech": speech, "silence": silence}
+        missing: dict[str, str] = {}
+        for name, metric in metrics.items():
+            try:
+                values[name] = np.array(metric())
+            except AbsentError as absent:
+                missing[name] = absent.reason
+        return values, missing
+
+
+def _speech_of(clip: ClipInputs, times: schema.Array) -> tuple[schema.Array, schema.Array, str]:
+    """Speech and silence flags of each frame, and why there are none, if so."""
+    try:
+        heard = clip.feature(Vad())
+    except AbsentError as absent:
+        nothing = np.full(len(times), -1, dtype=np.int8)
+        return nothing, nothing, absent.reason
+    speech, silence = _signals.speech_flags(
+        times, heard["segments"], float(heard["start"]), float(heard["end"])
+    )
+    return speech, silence, ""
