@@ -113,6 +113,30 @@ def curate(
     _show(command.curate(sources, output, recipe=recipe, root=root, workers=workers), as_json)
 
 
+@app.command()
+def extract(
+    manifest: Annotated[Path, typer.Argument(help="A manifest, or its folder.")],
+    features: Annotated[
+        str | None, typer.Option(help="Names, with commas; default: all that are installed.")
+    ] = None,
+    cache: Annotated[str | None, typer.Option(help="Path or URL of the feature cache.")] = None,
+    engine: Annotated[str, typer.Option(help="local or ray.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of the Ray cluster.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Default: the cores.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compute the features of a manifest's clips, each once."""
+    from theval_datasets.commands import extract as command
+
+    names = [name.strip() for name in features.split(",")] if features else ()
+    _show(
+        command.extract(
+            manifest, features=names, cache=cache, engine=engine, address=address, workers=workers
+        ),
+        as_json,
+    )
+
+
 models_app = typer.Typer(no_args_is_help=True, help="Weights that no package carries.")
 app.add_typer(models_app, name="models")
 
@@ -144,6 +168,20 @@ def doctor(as_json: Json = False) -> None:
     from theval_datasets.commands import doctor as command
 
     _show(command.doctor(), as_json)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", help="For all that is made.")] = Path(
+        "demo-out"
+    ),
+    workers: Annotated[int | None, typer.Option(min=1, help="Default: the cores.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Go the whole way on a small sample that is made here; needs no network."""
+    from theval_datasets.commands import demo as command
+
+    _show(command.demo(output, workers=workers), as_json)
 
 
 def main() -> None:
