@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,12 @@ FORMAT: Final = 1
 _HEAD_BYTES: Final = 4096
 _SAFE_KINDS: Final = "biufU"
 _LARGEST_PAYLOAD: Final = 4 << 30
+
+
+def default_location() -> str:
+    """`THEVAL_CACHE`, else a folder in the user's cache."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return os.environ.get("THEVAL_CACHE") or str(Path(home) / "theval-datasets" / "features")
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,6 +216,8 @@ class Extractor(Protocol):
     name: ClassVar[str]
     version: ClassVar[int]
     extra: ClassVar[str | None]
+    imports: ClassVar[tuple[str, ...]]
+    by_default: ClassVar[bool]
     writes: ClassVar[tuple[Column, ...]]
 
     @property

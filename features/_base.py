@@ -22,6 +22,10 @@ class Extractor:
     name: ClassVar[str]
     version: ClassVar[int] = 1
     extra: ClassVar[str | None] = None
+    imports: ClassVar[tuple[str, ...]] = ()
+    """Modules of the extra that must be there for it to run."""
+    by_default: ClassVar[bool] = True
+    """Whether `extract` without `--features` runs it, where its extra is installed."""
     writes: ClassVar[tuple[Column, ...]]
 
     @property

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from theval_datasets import catalog
-from theval_datasets.cache import Cache
+from theval_datasets.cache import Cache, default_location
 
 if TYPE_CHECKING:
     from theval_datasets.builders._release import Release
@@ -85,7 +85,7 @@ def build(
         name: Of the dataset, such as ``theval`` or ``thqa-mt``.
         out: Folder under which it is written.
         manifest: A manifest or a folder with one.
-        cache: Path or URL of the feature cache.
+        cache: Path or URL of the feature cache; by default the one that `extract` fills.
         release: A folder with the files of an official release.
         tables: ``KIND=PATH`` for each further input.
         configs: Only these tables; all that the inputs suffice for if empty.
@@ -100,7 +100,7 @@ def build(
     dataset = catalog.load("dataset", name)
     inputs = Inputs(
         manifest_path=manifest,
-        cache=None if cache is None else Cache(cache),
+        cache=Cache(cache or default_location()),
         release=release,
         tables=parse_tables(list(tables)),
     )
