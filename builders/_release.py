@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,8 @@ import pyarrow.parquet as pq
 
 from theval_datasets import __version__
 from theval_datasets.builders import _columns
-from theval_datasets.builders._base import Builder
+from theval_datasets.builders._base import Builder, TableConfig
+from theval_datasets.builders._fields import schema_of
 from theval_datasets.builders._inputs import Inputs
 from theval_datasets.cards.render import CardText, render_card
 from theval_datasets.errors import BuildError, InputError, UnknownNameError
@@ -190,12 +191,34 @@ def card_text(dataset: type[Builder]) -> CardText:
     )
 
 
+def write_split(
+    dataset: type[Builder],
+    config: str,
+    split: str,
+    tables: Iterable[pa.Table],
+    folder: Path,
+    *,
+    shard_bytes: int = SHARD_BYTES,
+) -> list[Path]:
+    """Write the Parquet files of one split as a release holds them, below `folder`."""
+    writer = _SplitWriter(
+        dataset.builder_configs[config],
+        schema_of(dataset.FIELDS[config]),
+        folder,
+        split,
+        shard_bytes,
+    )
+    for table in tables:
+        writer.write(table)
+    return [folder / name for name in writer.close().files]
+
+
 def _write_config(builder: Builder, part: Path, shard_bytes: int) -> ConfigInfo:
     name = builder.config.name
     missing: Counter[str] = Counter()
     splits = {}
     for split, tables in builder.split_tables(name).items():
-        writer = _SplitWriter(builder, part, split, shard_bytes)
+        writer = _SplitWriter(builder.config, builder.schema(name), part, split, shard_bytes)
         with progress(None, f"{name}/{split}", unit="row") as bar:
             for table in tables:
                 writer.write(table)
@@ -214,9 +237,11 @@ def _write_config(builder: Builder, part: Path, shard_bytes: int) -> ConfigInfo:
 class _SplitWriter:
     """Writes one split of one config as shards of row groups."""
 
-    def __init__(self, builder: Builder, part: Path, split: str, shard_bytes: int) -> None:
-        self._config = builder.config
-        self._schema = builder.schema(builder.config.name)
+    def __init__(
+        self, config: TableConfig, schema: pa.Schema, part: Path, split: str, shard_bytes: int
+    ) -> None:
+        self._config = config
+        self._schema = schema
         self._part = part
         self._split = split
         self._shard_bytes = shard_bytes

@@ -83,7 +83,7 @@ def render_card(folder: Path, info: Info, text: CardText) -> str:
         "code": code,
         "bytes": _bytes,
         "parameters": _parameters,
-        "kind": _kind,
+        "kind": kind_in_words,
     }
     body = environment.get_template("dataset.md.jinja").render(
         info=info,
@@ -178,14 +178,16 @@ def _length(seconds: float | None) -> str:
     return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
 
 
-def _kind(feature: Any) -> str:
+def kind_in_words(feature: Any) -> str:
     """A type in words: ``float64``, ``list of int16``, ``Video``."""
     if isinstance(feature, datasets.Value):
         return str(feature.dtype)
     if isinstance(feature, datasets.List):
-        return f"list of {_kind(feature.feature)}"
+        return f"list of {kind_in_words(feature.feature)}"
     if isinstance(feature, dict):
-        return "struct of " + ", ".join(f"{name}: {_kind(one)}" for name, one in feature.items())
+        return "struct of " + ", ".join(
+            f"{name}: {kind_in_words(one)}" for name, one in feature.items()
+        )
     if isinstance(feature, datasets.ClassLabel):
         return "class of " + ", ".join(feature.names)
     return type(feature).__name__

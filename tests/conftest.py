@@ -106,3 +106,24 @@ def web(tmp_path: Path):
     folder.mkdir()
     with serving(folder) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def clean_env_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment that holds `datasets` and nothing of ours; for slow tests.
+
+    Skipped with the reason where pip cannot install it.
+    """
+    import subprocess
+    import sys
+
+    folder = tmp_path_factory.mktemp("clean") / "env"
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = folder / "bin" / "python"
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q"]
+    constraints = ROOT / "constraints.txt"
+    pinned = ["-c", str(constraints)] if constraints.is_file() else []
+    done = subprocess.run([*pip, *pinned, "datasets"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"pip cannot install datasets here: {done.stderr.strip()[-300:]}")
+    return python

@@ -98,8 +98,8 @@ def test_hostile_text_stays_text(tmp_path):
 def test_license_of_the_whole(tmp_path, licenses, expected):
     corpus = Corpus(tmp_path / "corpus")
     corpus.folder.mkdir()
-    for number, license in enumerate(licenses):
-        corpus.add(row(f"c{number}", source=Source("local", f"{number}.mp4", license=license)))
+    for number, stated in enumerate(licenses):
+        corpus.add(row(f"c{number}", source=Source("local", f"{number}.mp4", license=stated)))
     made = built(corpus, tmp_path)
     assert DatasetCard.load(made.folder / "README.md").data.license == expected
 

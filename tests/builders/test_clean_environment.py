@@ -1,0 +1,60 @@
+"""What a stranger sees: `datasets` alone, without this package, torch, or a decoder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from feature_factory import values
+
+SCRIPT = """
+import importlib.util, json
+assert importlib.util.find_spec("torch") is None
+assert importlib.util.find_spec("theval_datasets") is None
+from datasets import load_dataset
+rows = load_dataset("theval/theval", split="train")
+table = rows.to_pandas()
+rows = frames = load_dataset("theval/theval", "landmarks", split="train")
+rows = rows.filter(lambda row: row["clip_id"] == "talk-0-800")
+READER
+print(json.dumps({
+    "ids": table["clip_id"].tolist(),
+    "lip_sync": [None if v != v else v for v in table["lip_sync"]],
+    "frames": frames.num_rows,
+    "mesh": list(pixels.shape),
+    "first": pixels[0, 0].tolist(),
+    "version": str(rows.version),
+}))
+"""
+
+
+@pytest.mark.slow
+def test_plain_datasets_loads_it(clean_env_python: Path, build, tmp_path: Path):
+    from theval_datasets.builders.theval import Theval
+
+    folder = build(version="0.3.0").folder
+    script = SCRIPT.replace("READER", Theval.builder_configs["landmarks"].reader)
+    done = subprocess.run(
+        [clean_env_python, "-c", script],
+        cwd=folder.parents[1],
+        env={**_plain_environment(), "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["ids"] == ["mute", "room", "talk-0-800", "talk-800-1600"]
+    assert found["lip_sync"] == [None, None, 0.25, 0.25]
+    assert found["frames"] == 4
+    assert found["mesh"] == [18, 478, 3]
+    assert found["version"] == "0.3.0"
+    expected = values(1)["landmarks"]["mesh"][0, 0] / 16384 * [512, 384, 512]
+    assert found["first"] == pytest.approx(expected.tolist(), rel=1e-6)
+
+
+def _plain_environment() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "PYTHON"))}
