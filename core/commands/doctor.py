@@ -17,6 +17,7 @@ from theval_datasets import __version__
 from theval_datasets.optional import available
 
 VARIABLES: Final[Mapping[str, str]] = {
+    "THEVAL_CACHE": "where features are kept if --cache is not given",
     "THEVAL_FFMPEG": "another ffmpeg than the pinned one",
     "THEVAL_MODELS": "a folder of weights to look in first",
     "THEVAL_NO_PROGRESS": "no progress bars",
@@ -193,10 +194,13 @@ def _variables() -> list[Check]:
 
 
 def _space() -> list[Check]:
+    from theval_datasets.cache import default_location
     from theval_datasets.models import folders
 
-    home = folders()[-1]
-    places = {"current folder": Path.cwd(), "weights": home}
+    places = {"current folder": Path.cwd(), "weights": folders()[-1]}
+    cache = default_location()
+    if "://" not in cache:
+        places["feature cache"] = Path(cache).absolute()
     checks = []
     for name, place in places.items():
         existing = next(parent for parent in [place, *place.parents] if parent.exists())
