@@ -47,6 +47,8 @@ SHARD_BYTES: Final = 500 << 20
 """Compressed size after which a split goes on in another file."""
 
 _ZSTD_LEVEL: Final = 6
+_ZSTD_LEVEL_SPLIT: Final = 15  # a mesh is an eighth smaller than at 6, for three times the time
+_PAGE_BYTES: Final = 4 << 20
 _UNCACHED: Final = "release"  # the cache of `datasets` is not used: no need to tell inputs apart
 
 
@@ -284,16 +286,16 @@ class _SplitWriter:
         path = folder / f"{self._split}.{len(self._parts)}.part"
         self._parts.append(path)
         self._sink = path.open("wb")
-        split_bytes = [f"{name}.list.element" for name in self._config.split_bytes]
         plain = {f"{name}.list.element" for name in self._config.split_bytes}
         paths = _leaf_paths(self._schema)
         self._writer = pq.ParquetWriter(
             self._sink,
             self._schema,
             compression="zstd",
-            compression_level=_ZSTD_LEVEL,
+            compression_level={path: _level(path in plain) for path in paths},
+            data_page_size=_PAGE_BYTES,
             use_dictionary=[path for path in paths if path not in plain],
-            use_byte_stream_split=split_bytes or False,
+            use_byte_stream_split=sorted(plain) or False,
             store_schema=True,
         )
 
@@ -304,6 +306,10 @@ class _SplitWriter:
             os.fsync(self._sink.fileno())
             self._sink.close()
         self._writer = None
+
+
+def _level(is_split: bool) -> int:
+    return _ZSTD_LEVEL_SPLIT if is_split else _ZSTD_LEVEL
 
 
 def _leaf_paths(schema: pa.Schema) -> list[str]:

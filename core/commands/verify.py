@@ -136,6 +136,7 @@ def _run(name: str, check: Callable[[_Release], Faults], release: _Release) -> C
     """Run one check; it yields faults, and may return a sentence for when there are none."""
     faults: list[str] = []
     iterator = check(release)
+    damaged = _damaged()
     said = ""
     while True:
         try:
@@ -143,8 +144,7 @@ def _run(name: str, check: Callable[[_Release], Faults], release: _Release) -> C
         except StopIteration as stop:
             said = stop.value or ""
             break
-        except (InputError, OSError, ValueError, KeyError, *_datasets_errors()) as error:
-            # damaged files: pyarrow's errors are ValueErrors or OSErrors
+        except damaged as error:
             faults.append(f"{type(error).__name__}: {error}")
             break
     if not faults:
@@ -153,10 +153,11 @@ def _run(name: str, check: Callable[[_Release], Faults], release: _Release) -> C
     return Check(name, False, "; ".join(faults[:_SHOWN]) + more)
 
 
-def _datasets_errors() -> tuple[type[Exception], ...]:
+def _damaged() -> tuple[type[Exception], ...]:
+    """What reading damaged files raises; pyarrow's errors are ValueErrors, OSErrors or KeyErrors."""
     from datasets.exceptions import DatasetsError
 
-    return (DatasetsError,)
+    return (InputError, OSError, ValueError, KeyError, DatasetsError)
 
 
 def _check_files(release: _Release) -> Faults:
