@@ -36,6 +36,7 @@ class DotParameters:
         smallest: Components of fewer pixels are no dots.
         split_above: Components of more dots than this are several that touch.
         drop_above: Components of more dots than this are no dots at all.
+        largest_share: Components around a disc of more than this share of the picture are no dots.
         dot_area: Pixels of one dot; None finds it from the round components of the picture.
     """
 
@@ -45,6 +46,7 @@ class DotParameters:
     smallest: int = 8
     split_above: float = 1.5
     drop_above: float = 6.0
+    largest_share: float = 0.01
     dot_area: float | None = None
 
 
@@ -111,7 +113,7 @@ def _components(mask: npt.NDArray[np.bool_], rules: DotParameters) -> list[tuple
         mask.astype(np.uint8), connectivity=8
     )
     kept = [i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] >= rules.smallest]
-    if not kept:
+    if not kept or mask.all():
         return []
     depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     areas = np.array([float(stats[i, cv2.CC_STAT_AREA]) for i in kept])
@@ -120,10 +122,15 @@ def _components(mask: npt.NDArray[np.bool_], rules: DotParameters) -> list[tuple
         np.where(labels[y : y + h, x : x + w] == i, depth[y : y + h, x : x + w], 0.0)
         for i, (x, y, w, h) in zip(kept, boxes, strict=True)
     ]
-    dot = rules.dot_area or _dot_area(areas, np.array([part.max() for part in parts]))
+    limit = rules.largest_share * mask.size
+    depths = np.array([part.max() for part in parts])
+    small = np.pi * depths**2 <= limit
+    if not small.any():
+        return []
+    dot = rules.dot_area or _dot_area(areas[small], depths[small])
     points = []
     for index, area, (x, y, _, _), part in zip(kept, areas, boxes, parts, strict=True):
-        if area > rules.drop_above * dot:
+        if area > rules.drop_above * dot or np.pi * part.max() ** 2 > limit:
             continue
         if area > rules.split_above * dot:
             points += [(row + y, column + x) for row, column in _split(part, dot)]

@@ -65,6 +65,13 @@ def test_small_and_large_dots_are_found_and_large_patches_are_not():
     assert find_dots(image).tolist() == [[60, 80], [60, 110], [60, 140]]
 
 
+def test_a_picture_that_is_red_all_over_holds_no_dot():
+    assert find_dots(np.full((60, 80, 3), (255, 0, 0), np.uint8)).tolist() == []
+    image = drawn([])
+    image[50:120, 100:260] = (255, 0, 0)
+    assert find_dots(image).tolist() == []
+
+
 def test_a_dot_on_the_border_is_found():
     found = find_dots(drawn([[0, 150], [100, 299]]))
     assert len(found) == 2

@@ -1,0 +1,92 @@
+"""What the parts of a split share that they should not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from theval_datasets.errors import InputError
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Values of one column that two parts of a split share.
+
+    Attributes:
+        column: The column.
+        first: One part.
+        second: The other.
+        values: The shared values; sorted.
+        rows_first: Rows of the first part that carry one of them.
+        rows_second: Rows of the second.
+        n_first: All rows of the first part.
+        n_second: All rows of the second.
+    """
+
+    column: str
+    first: str
+    second: str
+    values: tuple[str, ...]
+    rows_first: int
+    rows_second: int
+    n_first: int
+    n_second: int
+
+    def to_text(self) -> str:
+        """One line for people."""
+        shown = ", ".join(self.values[:5]) + (", …" if len(self.values) > 5 else "")
+        return (
+            f"{self.first} and {self.second} share {len(self.values)} of {self.column} ({shown}): "
+            f"{self.rows_first} of {self.n_first} and {self.rows_second} of {self.n_second} rows"
+        )
+
+
+def leak_report(split: Sequence[object], content: Mapping[str, Sequence[object]]) -> list[Leak]:
+    """Every pair of parts and every column in which they share a value.
+
+    Args:
+        split: The part of each row: a name ("train") or the number of a fold; rows with None are
+            left out.
+        content: One sequence a column, one value a row; None is no value. For a combination of
+            columns give a column of tuples.
+
+    Returns:
+        The leaks, in the order of the columns and then of the parts; empty if there are none.
+
+    Raises:
+        InputError: If lengths disagree.
+    """
+    parts = sorted({str(part) for part in split if part is not None})
+    sizes = {part: sum(str(one) == part for one in split if one is not None) for part in parts}
+    leaks = []
+    for column, values in content.items():
+        if len(values) != len(split):
+            raise InputError(
+                f"the column {column!r} has {len(values)} values for {len(split)} rows"
+            )
+        counts: dict[str, dict[object, int]] = {part: {} for part in parts}
+        for part, value in zip(split, values, strict=True):
+            if part is not None and value is not None:
+                of_part = counts[str(part)]
+                of_part[value] = of_part.get(value, 0) + 1
+        for first, second in combinations(parts, 2):
+            shared = counts[first].keys() & counts[second].keys()
+            if shared:
+                leaks.append(
+                    Leak(
+                        column=column,
+                        first=first,
+                        second=second,
+                        values=tuple(sorted(_text(value) for value in shared)),
+                        rows_first=sum(counts[first][value] for value in shared),
+                        rows_second=sum(counts[second][value] for value in shared),
+                        n_first=sizes[first],
+                        n_second=sizes[second],
+                    )
+                )
+    return leaks
+
+
+def _text(value: object) -> str:
+    return " + ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,243 @@
+"""THEval's scores: normalised against real videos, averaged over eight metrics, and ranked.
+
+``s = 1 - |m - GT| / |GT|``, not clamped; the final score is the mean of the eight. The published
+leaderboard (Table 1 of the paper) and the published row of real videos are carried as data.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from theval_datasets.errors import InputError, UnknownNameError
+
+METRICS = (
+    "global_aesthetics",
+    "mouth_quality",
+    "face_quality",
+    "lip_dynamics",
+    "head_motion",
+    "eyebrow_dynamics",
+    "silent_lip_stability",
+    "lip_sync",
+)
+"""The eight metrics, in the order of the paper."""
+DIMENSIONS: Mapping[str, tuple[str, ...]] = {
+    "quality": METRICS[:3],
+    "naturalness": METRICS[3:6],
+    "synchronization": METRICS[6:],
+}
+"""Which metrics make up each of the paper's three dimensions."""
+TABLE_SOURCE = "THEval: Evaluation Framework for Talking Head Video Generation, Table 1"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Mean raw values of real videos.
+
+    Attributes:
+        name: Of the row.
+        definition: `paper` or `release`: which values it may normalise.
+        values: By metric.
+        source: Where it is from.
+    """
+
+    name: str
+    definition: str
+    values: Mapping[str, float]
+    source: str
+
+
+@dataclass(frozen=True)
+class Partial:
+    """The mean over fewer than eight metrics: no final score."""
+
+    n: int
+    value: float | None
+
+
+@dataclass(frozen=True)
+class Score:
+    """A model's scores against a reference.
+
+    Attributes:
+        normalised: By metric; None where the raw value or the reference is.
+        dimensions: Mean over each dimension's metrics; None unless all of them are there.
+        final: Mean of the eight; None unless all of them are there.
+        partial: The mean over those that are there, when `final` is None.
+    """
+
+    normalised: Mapping[str, float | None]
+    dimensions: Mapping[str, float | None]
+    final: float | None
+    partial: Partial | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model of a leaderboard.
+
+    Attributes:
+        model: Its name.
+        kind: Audio-driven or Video-driven; None if unstated.
+        normalised: By metric.
+        final: Final score; None unless all eight metrics are there.
+        rank: From 1, the highest final score first; equal scores share the smaller rank. None
+            without a final score.
+    """
+
+    model: str
+    kind: str | None
+    normalised: Mapping[str, float | None]
+    final: float | None
+    rank: int | None
+
+
+def normalised_score(value: float | None, reference: float | None) -> float | None:
+    """``1 - |value - reference| / |reference|``: 1 is like real videos; it may be negative.
+
+    Returns:
+        None if one of the two is None, or the reference is 0.
+    """
+    if value is None or reference is None or reference == 0:
+        return None
+    return 1.0 - abs(value - reference) / abs(reference)
+
+
+def score(values: Mapping[str, float | None], reference: Reference | Mapping[str, float]) -> Score:
+    """Normalise a model's mean raw values and average them.
+
+    Args:
+        values: By metric; absent or None is undefined.
+        reference: Of real videos, in the same definition.
+
+    Raises:
+        UnknownNameError: For a metric that is none of the eight.
+    """
+    row = reference.values if isinstance(reference, Reference) else reference
+    for name in values:
+        if name not in METRICS:
+            raise UnknownNameError("metric", name, METRICS)
+    normalised = {name: normalised_score(values.get(name), row.get(name)) for name in METRICS}
+    return combine(normalised)
+
+
+def combine(normalised: Mapping[str, float | None]) -> Score:
+    """Dimensions and final score of normalised values."""
+    given = {name: normalised.get(name) for name in METRICS}
+    final = _mean([given[name] for name in METRICS])
+    there = [value for value in given.values() if value is not None]
+    return Score(
+        normalised=given,
+        dimensions={
+            name: _mean([given[metric] for metric in metrics])
+            for name, metrics in DIMENSIONS.items()
+        },
+        final=final,
+        partial=None
+        if final is not None
+        else Partial(len(there), sum(there) / len(there) if there else None),
+    )
+
+
+def leaderboard(
+    models: Mapping[str, Mapping[str, float | None]],
+    *,
+    kinds: Mapping[str, str] | None = None,
+) -> list[Entry]:
+    """Models by final score, the best first; those without one come last, by name.
+
+    Args:
+        models: Normalised values by metric, by model.
+        kinds: Audio-driven or Video-driven, by model.
+    """
+    finals = {name: combine(values).final for name, values in models.items()}
+    entries = [
+        Entry(
+            model=name,
+            kind=(kinds or {}).get(name),
+            normalised=combine(values).normalised,
+            final=finals[name],
+            rank=rank_of(finals[name], [f for f in finals.values() if f is not None]),
+        )
+        for name, values in models.items()
+    ]
+    return sorted(entries, key=lambda e: (e.final is None, -(e.final or 0.0), e.model))
+
+
+def rank_of(final: float | None, others: list[float]) -> int | None:
+    """From 1: one more than the number of scores that are higher; None without a final score."""
+    return None if final is None else 1 + sum(other > final for other in others)
+
+
+@lru_cache(maxsize=1)
+def published_leaderboard() -> tuple[Entry, ...]:
+    """Table 1 of the paper: 17 models, normalised to four digits, with final scores of our own.
+
+    The finals are the means of the printed metrics; `published_finals` has the printed ones.
+    """
+    rows = _table()
+    models = {row["model"]: {name: float(row[name]) for name in METRICS} for row in rows}
+    return tuple(leaderboard(models, kinds={row["model"]: row["type"] for row in rows}))
+
+
+def published_finals() -> dict[str, float]:
+    """The final scores as the paper prints them, by model."""
+    return {row["model"]: float(row["final_score"]) for row in _table()}
+
+
+def published_reference() -> Reference:
+    """The row of real videos that the authors publish, in the units of their code (`release`)."""
+    name, plain = "release", yaml.safe_load(_read("theval_references.yaml"))["release"]
+    return Reference(name, plain["definition"], plain["values"], plain["source"])
+
+
+def read_reference(path: Path, *, definition: str) -> Reference:
+    """A reference from a CSV of one row, with a column for each metric.
+
+    Args:
+        path: The file.
+        definition: Of the metrics it was measured by.
+
+    Raises:
+        InputError: If a column or the row is missing, or a value is no number.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no reference file {path}")
+    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
+    if len(rows) != 1:
+        raise InputError(f"{path.name}: expected one row of values, got {len(rows)}")
+    lacking = [name for name in METRICS if name not in rows[0]]
+    if lacking:
+        raise InputError(f"{path.name}: missing the columns {', '.join(lacking)}")
+    values: dict[str, float] = {}
+    for name in METRICS:
+        text = (rows[0][name] or "").strip()
+        if not text:
+            continue
+        try:
+            values[name] = float(text)
+        except ValueError:
+            raise InputError(f"{path.name}: expected a number in {name}, got {text!r}") from None
+    return Reference(path.stem, definition, values, path.name)
+
+
+def _mean(values: list[float | None]) -> float | None:
+    there = [value for value in values if value is not None]
+    return sum(there) / len(there) if len(there) == len(values) else None
+
+
+def _table() -> list[dict[str, Any]]:
+    return list(csv.DictReader(io.StringIO(_read("theval_table1.csv"))))
+
+
+def _read(name: str) -> str:
+    return resources.files(__package__ or "").joinpath(name).read_text(encoding="utf-8")

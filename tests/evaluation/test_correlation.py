@@ -1,0 +1,78 @@
+"""Correlations against the golden file and scipy, and what is undefined."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from theval_datasets.errors import InputError, UnknownNameError
+from theval_datasets.evaluation import agreement, fit_map, krcc, plcc, rmse, srcc
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("case", ["continuous", "ties"])
+def test_golden_values(shared_data: Path, case):
+    golden = json.loads((shared_data / "golden" / "corr_golden.json").read_text())[case]
+    data = np.load(shared_data / "golden" / "corr_case.npz")
+    x, y = data[case], data["y"]
+    found = {
+        "srcc": srcc(x, y),
+        "plcc_raw": plcc(x, y),
+        "krcc_tau_b": krcc(x, y),
+        "krcc_tau_c": krcc(x, y, variant="c"),
+        "rmse_raw": rmse(x, y),
+        "rmse_linear": rmse(x, y, mapping="linear"),
+        "plcc_logistic4": plcc(x, y, mapping="logistic4"),
+        "rmse_logistic4": rmse(x, y, mapping="logistic4"),
+    }
+    for name, value in found.items():
+        assert value == pytest.approx(golden[name], abs=1e-9), name
+    parameters = fit_map(x, y, "logistic4").parameters
+    np.testing.assert_allclose(parameters, golden["logistic4_params"], atol=1e-4)
+    assert rmse(x, y, mapping="logistic5") <= golden["rmse_logistic4"] + 1e-3
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=30))
+def test_ties_are_scipys(pairs):
+    x, y = (list(side) for side in zip(*pairs, strict=True))
+    if len(set(x)) == 1 or len(set(y)) == 1:
+        assert srcc(x, y) is plcc(x, y) is krcc(x, y) is None
+        return
+    assert srcc(x, y) == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+    assert plcc(x, y) == pytest.approx(stats.pearsonr(x, y).statistic, abs=1e-12)
+    assert krcc(x, y) == pytest.approx(stats.kendalltau(x, y).statistic, abs=1e-12)
+
+
+def test_a_five_parameter_logistic_is_recovered():
+    x = np.linspace(0, 10, 200)
+    y = 4 * (0.5 - 1 / (1 + np.exp(1.3 * (x - 4)))) + 0.1 * x + 2
+    assert rmse(x, y, mapping="logistic5") < 1e-6
+    assert plcc(-x, y, mapping="logistic4") > 0.99  # falling metrics are fitted too
+
+
+def test_all_at_once():
+    found = agreement([1, 2, 3, 4, 5, 6], [1, 2, 4, 3, 6, 8], mapping="linear")
+    assert found.n == 6
+    assert found.plcc_mapped == pytest.approx(found.plcc)
+    assert found.rmse_mapped < found.rmse
+
+
+def test_what_is_undefined_is_none():
+    assert srcc([1], [2]) is None
+    assert rmse([], []) is None
+    assert plcc([1, 2, 3], [1, 2, 3], mapping="logistic4") is None  # fewer pairs than parameters
+    assert agreement([1, 1, 1, 1, 1], [1, 2, 3, 4, 5]).plcc_mapped is None
+
+
+def test_what_is_refused():
+    with pytest.raises(InputError, match="equal length"):
+        srcc([1, 2], [1, 2, 3])
+    with pytest.raises(InputError, match="finite"):
+        srcc([1, float("nan")], [1, 2])
+    with pytest.raises(UnknownNameError, match="logistic4"):
+        plcc([1, 2], [1, 2], mapping="logistic")
