@@ -47,12 +47,14 @@ class TableConfig(datasets.BuilderConfig):  # type: ignore[misc]
             compresses meshes to less than half.
         has_media: Whether it carries pictures or sound of people.
         reader: Lines of Python for the card that read a row, given `rows` of a split.
+        key: Columns that tell its rows apart.
     """
 
     rows_per_table: int = 1000
     split_bytes: tuple[str, ...] = ()
     has_media: bool = False
     reader: str = ""
+    key: tuple[str, ...] = ("clip_id",)
 
 
 class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]

@@ -233,6 +233,7 @@ def _write_config(builder: Builder, part: Path, shard_bytes: int) -> ConfigInfo:
         columns=tuple(field.info() for field in builder.fields(name)),
         splits=splits,
         missing=dict(sorted(missing.items())),
+        key=builder.config.key,
     )
 
 

@@ -99,18 +99,56 @@ def verify(
 
 
 @app.command()
+def diff(
+    first: Annotated[Path, typer.Argument(help="The earlier version's folder.")],
+    second: Annotated[Path, typer.Argument(help="The later version's folder.")],
+    tolerance: Annotated[float, typer.Option(help="Relative; below it numbers are equal.")] = 1e-9,
+    as_json: Json = False,
+) -> None:
+    """Say what changed between two built versions of a dataset."""
+    from theval_datasets.commands import diff as command
+
+    _show(command.diff(first, second, tolerance=tolerance), as_json)
+
+
+@app.command()
 def curate(
-    sources: Annotated[list[str], typer.Argument(help="Files and folders.")],
+    sources: Annotated[list[str], typer.Argument(help="Files, folders and http(s) addresses.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for what is made.")],
     recipe: Annotated[str, typer.Option(help="Name or YAML file of a recipe.")] = "as-is",
     root: Annotated[Path | None, typer.Option(help="Where all local sources lie.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Default: the cores.")] = None,
+    retry: Annotated[bool, typer.Option(help="Try again what could not be fetched.")] = False,
+    max_height: Annotated[int, typer.Option(min=16, help="Of what is fetched, pixels.")] = 1080,
+    per_hour: Annotated[int | None, typer.Option(min=1, help="Videos fetched an hour.")] = None,
+    sleep: Annotated[float, typer.Option(min=0, help="Seconds between two videos.")] = 0.0,
+    rate_limit: Annotated[int | None, typer.Option(min=1, help="Bytes a second.")] = None,
+    max_bytes: Annotated[int, typer.Option(min=1, help="Of one video.")] = 16 << 30,
+    cookies: Annotated[Path | None, typer.Option(help="File of cookies.")] = None,
+    cookies_from_browser: Annotated[str | None, typer.Option(metavar="NAME")] = None,
+    player_client: Annotated[str | None, typer.Option(help="Which YouTube client to be.")] = None,
+    allow_private_addresses: Annotated[
+        bool, typer.Option("--allow-private-addresses", help="Fetch from the local network too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Make clips and a manifest out of sources."""
     from theval_datasets.commands import curate as command
 
-    _show(command.curate(sources, output, recipe=recipe, root=root, workers=workers), as_json)
+    fetch = command.fetch_options(
+        retry=retry,
+        max_height=max_height,
+        per_hour=per_hour,
+        sleep=sleep,
+        rate_limit=rate_limit,
+        max_bytes=max_bytes,
+        cookies=cookies,
+        cookies_from_browser=cookies_from_browser,
+        player_client=player_client,
+        allow_private_addresses=allow_private_addresses,
+    )
+    report = command.curate(sources, output, recipe=recipe, root=root, workers=workers, fetch=fetch)
+    _show(report, as_json)
 
 
 @app.command()

@@ -73,12 +73,14 @@ class ConfigInfo:
         columns: In their order.
         splits: Name to what is in it.
         missing: Entries of the column `missing`, counted over all rows.
+        key: Columns that tell its rows apart; together unique and never null.
     """
 
     description: str
     columns: tuple[ColumnInfo, ...]
     splits: Mapping[str, SplitInfo]
     missing: Mapping[str, int] = field(default_factory=dict)
+    key: tuple[str, ...] = ("clip_id",)
 
     @property
     def rows(self) -> int:
@@ -210,7 +212,8 @@ def migrate(plain: Any, where: str) -> dict[str, Any]:
     Raises:
         InputError: If it has no format version, or one that cannot be migrated.
     """
-    if not isinstance(plain, dict) or not isinstance(plain.get("format_version"), int):
+    at = plain.get("format_version") if isinstance(plain, dict) else None
+    if not isinstance(at, int) or isinstance(at, bool):
         raise InputError(f"{where}: expected an object with a whole number as format_version")
     found: dict[str, Any] = dict(plain)
     while (at := found["format_version"]) != FORMAT_VERSION:

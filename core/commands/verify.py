@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from theval_datasets import catalog
+from theval_datasets import __version__, catalog
 from theval_datasets.errors import InputError, ManifestError, UnknownNameError
 from theval_datasets.files import inside, sha256_file
 from theval_datasets.info import CARD_NAME, INFO_NAME, Info, read_info
@@ -87,6 +87,11 @@ class _Release:
     info: Info
     builder: type[Builder] | None
     expect: str | None
+
+    def declares(self, config: str) -> bool:
+        """Whether this very version of the package says what columns a config has."""
+        known = self.builder is not None and config in self.builder.FIELDS
+        return known and self.info.toolkit == __version__
 
     def files(self, config: str) -> list[tuple[str, str, Path]]:
         """Split, name and path of the Parquet files of a config."""
@@ -198,7 +203,8 @@ def _check_schema(release: _Release) -> Faults:
             found = {column: repr(feature) for column, feature in features.items()}
             if list(found.items()) != list(wanted.items()):
                 yield f"{name}: {_difference(wanted, found)}"
-        if release.builder is not None and config in release.builder.FIELDS:
+        if release.declares(config):
+            assert release.builder is not None
             declared = {f.name: repr(f.feature) for f in release.builder.FIELDS[config]}
             lacking = {k: v for k, v in declared.items() if wanted.get(k) != v}
             if lacking:
@@ -306,29 +312,28 @@ def _check_ids(release: _Release) -> Faults:
     import pyarrow.parquet as pq
 
     first = next(iter(release.info.configs))
-    seen: dict[str, str] = {}
-    for split, name, path in release.files(first):
-        for clip in _strings(pq, path, "clip_id"):
-            if clip in seen:
-                yield f"{name}: clip_id {clip!r} occurs twice ({seen[clip]} and {split})"
-            seen[clip] = split
-    gone = {stone.clip_id for stone in release.info.tombstones}
-    for clip in sorted(gone & set(seen)):
-        yield f"{clip!r} was taken down, but is in {first}"
-    for config in release.info.configs:
-        if config == first:
-            continue
-        for _, name, path in release.files(config):
+    clips: set[str] = set()
+    for config, said in release.info.configs.items():
+        seen: dict[tuple[Any, ...], str] = {}
+        for split, name, path in release.files(config):
+            columns = pq.read_table(path, columns=list(said.key)).columns
+            for key in zip(*(column.to_pylist() for column in columns), strict=True):
+                shown = ", ".join(map(repr, key))
+                if None in key:
+                    yield f"{name}: {', '.join(said.key)} is null in a row"
+                elif key in seen:
+                    yield f"{name}: {shown} occurs twice ({seen[key]} and {split})"
+                seen[key] = split
             if "clip_id" in pq.read_schema(path).names:
-                strange = {c for c in _strings(pq, path, "clip_id") if c is not None} - set(seen)
-                for clip in sorted(strange)[:_SHOWN]:
+                ids = set(pq.read_table(path, columns=["clip_id"])["clip_id"].to_pylist())
+                if config == first:
+                    clips |= ids
+                for clip in sorted(ids - clips - {None})[:_SHOWN]:
                     yield f"{name}: clip_id {clip!r} is not in {first}"
-    return f"{len(seen)} different clip_id"
-
-
-def _strings(pq: Any, path: Path, column: str) -> list[Any]:
-    found: list[Any] = pq.read_table(path, columns=[column])[column].to_pylist()
-    return found
+    for stone in release.info.tombstones:
+        if stone.clip_id in clips:
+            yield f"{stone.clip_id!r} was taken down, but is in {first}"
+    return f"{len(clips)} different clip_id; every row has its own key"
 
 
 def _check_manifest(release: _Release) -> Faults:
