@@ -1,7 +1,7 @@
 """The feature cache: content-addressed, written atomically, checked when read.
 
-An entry is one file, ``EXTRACTOR/ab/KEY.feature``: a line of JSON (the outcome, the arrays' types
-and shapes, a checksum), then the arrays' bytes in zstd. A hit needs the first line only. The key
+An entry is one file, ``EXTRACTOR/ab/KEY.feature``: a line with a checksum and JSON (the outcome,
+the arrays' types and shapes, the checksum of the rest), then the arrays' bytes in zstd. A hit needs the first line only. The key
 names everything that the values depend on and nothing else: the media's SHA-256, the extractor and
 its version, its parameters, its weights, the decoder, and the same of whatever it is computed from.
 Never paths, times, thresholds or devices. Several processes or machines may write at once: equal
@@ -181,19 +181,23 @@ def _encode(feature: Feature, key: str) -> bytes:
         "n_raw": len(raw),
         "sha256": hashlib.sha256(payload).hexdigest(),
     }
-    return canonical_json(head).encode() + b"\n" + payload
+    line = canonical_json(head).encode()
+    return hashlib.sha256(line).hexdigest().encode() + b" " + line + b"\n" + payload
 
 
 def _parse_head(line: bytes, key: str) -> _Head:
+    checksum, _, text = line.partition(b" ")
+    if hashlib.sha256(text).hexdigest().encode() != checksum:
+        raise CacheError("its first line does not match its checksum")
     try:
-        head = json.loads(line)
+        head = json.loads(text)
         if head["format"] != FORMAT or head["key"] != key:
             raise CacheError(f"it is of format {head['format']} for key {head['key']}")
         outcome = Outcome(head["status"], head["reason"], head["detail"], head["missing"])
         arrays = [(name, dtype, shape) for name, dtype, shape in head["arrays"]]
         return _Head(outcome, arrays, int(head["n_raw"]), head["sha256"])
     except (ValueError, KeyError, TypeError) as error:
-        raise CacheError(f"its first line is not what was written: {error}") from None
+        raise CacheError(f"its first line is not of this format: {error}") from None
 
 
 def _decode(data: bytes, key: str) -> Feature:

@@ -1,0 +1,6 @@
+"""``python -m theval_datasets`` is the command `theval-data`."""
+
+from theval_datasets.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Landmarks: the mesh of every frame, stored once as integers, with a fresh tracker a clip."""
+
+from __future__ import annotations
+
+import extractor_contract as contract
+import numpy as np
+import pytest
+from mediapipe.python.solutions import face_mesh_connections as connections
+
+from theval_datasets.features import _mesh
+from theval_datasets.features.landmarks import Landmarks, load_face_mesh, points_of
+
+
+def test_contract(talking, other, faceless, tmp_path, monkeypatch):
+    found = contract.check(Landmarks(), talking, other, faceless, tmp_path, monkeypatch).values
+    assert found["mesh"].shape == (found["face"].sum(), 478, 3)
+    assert found["face"].mean() > 0.95
+    assert (np.diff(found["time"]) > 0).all()
+    assert (int(found["width"]), int(found["height"])) == (512, 512)
+    assert float(found["duration"]) == pytest.approx(found["time"][-1] + 0.04)
+
+
+def test_no_face_is_a_reason(faceless, tmp_path):
+    (found,) = contract.run(Landmarks(), [faceless], tmp_path)
+    assert (found.outcome.status, found.outcome.reason) == ("empty", "no-face")
+
+
+def test_the_index_sets_are_mediapipes():
+    def unique(pairs):
+        return tuple(sorted({point for pair in pairs for point in pair}))
+
+    assert unique(connections.FACEMESH_LIPS) == _mesh.LIPS
+    assert len(_mesh.LIPS) == 40
+    assert unique(connections.FACEMESH_LEFT_EYEBROW) == _mesh.LEFT_BROW
+    assert unique(connections.FACEMESH_RIGHT_EYEBROW) == _mesh.RIGHT_BROW
+    assert unique(connections.FACEMESH_LEFT_EYE) == _mesh.LEFT_EYE
+    assert unique(connections.FACEMESH_RIGHT_EYE) == _mesh.RIGHT_EYE
+
+
+def test_points_are_read_as_mediapipe_gives_them(talking):
+    from theval_datasets.media import read_frames
+
+    mesh = load_face_mesh(max_faces=1, refine=True, static=True)
+    (frame,) = read_frames(talking, [10]).pixels
+    (face,) = mesh.process(frame).multi_face_landmarks
+    slow = np.array([(p.x, p.y, p.z) for p in face.landmark])
+    assert points_of(face).tolist() == slow.tolist()
+    # A coordinate of exactly zero is left out of the message: the short way no longer fits.
+    face.landmark[7].z = 0.0
+    face.landmark[3].ClearField("x")
+    slow = np.array([(p.x, p.y, p.z) for p in face.landmark])
+    assert points_of(face).tolist() == slow.tolist()
+
+
+def test_rounding_is_within_a_sixtieth_of_a_pixel():
+    points = np.random.default_rng(1).uniform(-1.5, 1.5, (50, 478, 3))
+    stored = _mesh.quantise(points)
+    back = _mesh.pixels(stored, 512, 512)
+    assert np.abs(back - points * 512).max() <= 512 / 16384 / 2 + 1e-9
+    assert _mesh.quantise(np.array([5.0, -5.0])).tolist() == [32767, -32767]
+    assert (_mesh.quantise(stored * _mesh.SCALE) == stored).all()

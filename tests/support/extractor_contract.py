@@ -1,0 +1,55 @@
+"""What every extractor must hold, whatever it measures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from theval_datasets import media
+from theval_datasets.cache import Cache, recipe_of
+from theval_datasets.files import sha256_file
+from theval_datasets.runner import ClipJob, Plan, Runner
+from theval_datasets.schema import Feature
+
+
+def run(extractor, paths: list[Path], folder: Path) -> list[Feature]:
+    """The features of clips, computed one after the other by one runner with a fresh cache."""
+    runner = Runner(Plan((extractor,), str(folder)))
+    cache = Cache(folder)
+    recipe = recipe_of(extractor, media.decoder_version())
+    found = []
+    for path in paths:
+        job = ClipJob(path.stem, str(path), sha256_file(path))
+        outcome = runner.process(job).outcomes[extractor.name]
+        feature = cache.read(recipe, job.sha256)
+        found.append(feature or Feature(outcome))
+    return found
+
+
+def check(extractor, clip: Path, other: Path, faceless: Path, folder: Path, monkeypatch) -> Feature:
+    """Determinism, no memory of the clip before, no dependence on batches, a faceless clip.
+
+    Returns:
+        The feature of `clip`, for whatever else the test wants to know of it.
+    """
+    names = {column.name for column in extractor.writes}
+    assert len(names) == len(extractor.writes)
+    first, _, nothing = run(extractor, [clip, other, faceless], folder / "a")
+    assert first.outcome.status == "ok", first.outcome
+    assert set(first.values) | set(first.outcome.missing) == names
+    assert nothing.outcome.status in ("ok", "empty"), nothing.outcome
+    _, after = run(extractor, [other, clip], folder / "b")
+    _same(first, after)
+    monkeypatch.setattr(media, "_BATCH_FRAMES", 3)
+    (small,) = run(extractor, [clip], folder / "c")
+    _same(first, small)
+    return first
+
+
+def _same(a: Feature, b: Feature) -> None:
+    assert a.outcome == b.outcome
+    assert a.values.keys() == b.values.keys()
+    for name, array in a.values.items():
+        assert array.dtype == b.values[name].dtype
+        assert np.array_equal(array, b.values[name]), name
