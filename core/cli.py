@@ -175,6 +175,40 @@ def extract(
     )
 
 
+@app.command()
+def study(
+    ratings: Annotated[Path, typer.Argument(help="Table of ratings, or of pairwise votes.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Tables and plots.")] = None,
+    preset: Annotated[str, typer.Option(help="Parameters of a published study.")] = "bt500",
+    model: Annotated[str | None, typer.Option(help="With sureal: its model.")] = None,
+    manifest: Annotated[Path | None, typer.Option(help="Holds every clip there is.")] = None,
+    taxonomy: Annotated[Path | None, typer.Option(help="Names of the distortions.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="Leave this column out.")] = None,
+    scale: Annotated[tuple[float, float] | None, typer.Option(help="Ends of the ratings.")] = None,
+    degenerate: Annotated[
+        str | None, typer.Option(help="Subjects without variance: error, reject or keep.")
+    ] = None,
+    plots: Annotated[bool, typer.Option(help="Draw plots and the page.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Turn ratings into opinion scores, reports, distortion labels and plots."""
+    from theval_datasets.commands import study as command
+
+    report = command.study(
+        ratings,
+        preset=preset,
+        model=model,
+        manifest=manifest,
+        taxonomy=taxonomy,
+        out=output,
+        ignore=ignore or (),
+        score_range=scale,
+        degenerate=degenerate,
+        plots=plots,
+    )
+    _show(report, as_json)
+
+
 models_app = typer.Typer(no_args_is_help=True, help="Weights that no package carries.")
 app.add_typer(models_app, name="models")
 

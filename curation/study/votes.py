@@ -55,25 +55,31 @@ class Labels:
 
         Clips without a voter count for nothing. Without generators there is one, called "all".
         """
-        groups = self.generator or ("all",) * len(self.clips)
-        voted = self.n_voters > 0
-        out: dict[str, dict[str, float]] = {}
-        for name in sorted(set(groups)):
-            rows = voted & np.array([group == name for group in groups])
-            if rows.any():
-                mean = self.present[rows].mean(axis=0)
-                out[name] = dict(zip(self.taxonomy.ids, mean.tolist(), strict=True))
-        return out
-
-    def dimension_rates(self) -> dict[str, float]:
-        """Share of the clips with at least one distortion of each dimension."""
-        voted = self.n_voters > 0
-        index = [self.taxonomy.dimension_of(i) for i in range(len(self.taxonomy.types))]
         return {
-            name: float(self.present[voted][:, [d == name for d in index]].any(axis=1).mean())
-            for name in sorted(set(index))
-            if voted.any()
+            name: dict(
+                zip(self.taxonomy.ids, self.present[rows].mean(axis=0).tolist(), strict=True)
+            )
+            for name, rows in self._generators()
         }
+
+    def dimension_rates(self) -> dict[str, dict[str, float]]:
+        """Share of each generator's clips with at least one distortion of each quality dimension."""
+        of_type = [self.taxonomy.dimension_of(i) for i in range(len(self.taxonomy.types))]
+        return {
+            name: {
+                dimension: float(
+                    self.present[rows][:, [d == dimension for d in of_type]].any(axis=1).mean()
+                )
+                for dimension in sorted(set(of_type))
+            }
+            for name, rows in self._generators()
+        }
+
+    def _generators(self) -> list[tuple[str, Flags]]:
+        groups = np.array(self.generator or ("all",) * len(self.clips))
+        voted = self.n_voters > 0
+        found = [(str(name), voted & (groups == name)) for name in np.unique(groups)]
+        return [(name, rows) for name, rows in found if rows.any()]
 
 
 def majority(

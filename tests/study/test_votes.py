@@ -95,7 +95,7 @@ def test_replacing_the_file_renames_everything(tmp_path):
     assert found.names(0) == ("Jitter", "Blur")
     assert found.dimensions(0) == ("stability", "unassigned")
     assert found.rates() == {"all": {"jitter": 1.0, "blur": 1.0}}
-    assert found.dimension_rates() == {"stability": 1.0, "unassigned": 1.0}
+    assert found.dimension_rates() == {"all": {"stability": 1.0, "unassigned": 1.0}}
     with pytest.raises(RatingsError, match="thqa-mt"):
         label(table(votes, taxonomy), load_taxonomy())
 

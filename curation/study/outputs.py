@@ -1,0 +1,127 @@
+"""What a study leaves in a folder: Parquet tables, JSON, plots, and one page that shows it all."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from theval_datasets.curation.study.plots import draw_all
+from theval_datasets.curation.study.reports import SessionReport, SubjectReport
+from theval_datasets.curation.study.study import Study
+from theval_datasets.files import atomic_write, write_text
+from theval_datasets.records import to_plain
+
+
+def write_study(
+    study: Study, plain: Mapping[str, Any], out: Path, *, name: str, plots: bool = True
+) -> list[Path]:
+    """Write everything.
+
+    Args:
+        study: The study.
+        plain: Its JSON.
+        out: The folder; made if it is not there.
+        name: What to call the study on the page.
+        plots: Whether to draw.
+
+    Returns:
+        The files: `opinions.parquet`, `subjects.parquet`, `sessions.parquet` and
+        `distortions.parquet` if there are any, `study.json`, `plots/*.png`, `study.html`.
+    """
+    tables: dict[str, list[dict[str, Any]]] = {
+        "opinions": study.clip_rows(),
+        "subjects": [to_plain(report) for report in study.subjects],
+        "sessions": [to_plain(report) for report in study.sessions],
+        "distortions": study.label_rows(),
+    }
+    written = [_parquet(out / f"{title}.parquet", rows) for title, rows in tables.items() if rows]
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(out / "study.json", text + "\n")
+    written.append(out / "study.json")
+    if plots:
+        drawn = draw_all(study)
+        for file, (_, png) in drawn.items():
+            with atomic_write(out / "plots" / f"{file}.png") as stream:
+                stream.write(png)
+            written.append(out / "plots" / f"{file}.png")
+        write_text(out / "study.html", render_page(study, plain, drawn, name=name))
+        written.append(out / "study.html")
+    return written
+
+
+def render_page(
+    study: Study,
+    plain: Mapping[str, Any],
+    plots: Mapping[str, tuple[str, bytes]],
+    *,
+    name: str,
+) -> str:
+    """The page as HTML, with the plots inside and every text escaped."""
+    import jinja2
+
+    source = resources.files("theval_datasets.cards").joinpath("study.html.jinja")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=False
+    )
+    return environment.from_string(source.read_text(encoding="utf-8")).render(
+        title=f"Study {name}",
+        preset=plain["preset"],
+        model=plain.get("model"),
+        facts=facts(study),
+        plots=[
+            (file, caption, base64.b64encode(png).decode())
+            for file, (caption, png) in plots.items()
+        ],
+        subject_columns=[field.name for field in fields(SubjectReport)],
+        subjects=[{"gone": report.rejected, "cells": _cells(report)} for report in study.subjects],
+        session_columns=[field.name for field in fields(SessionReport)],
+        sessions=[_cells(report) for report in study.sessions],
+        parameters=list(to_plain(study.parameters).items()),
+    )
+
+
+def facts(study: Study) -> list[tuple[str, str]]:
+    """The study in a few numbers, for people."""
+    found: list[tuple[str, str]] = [
+        ("ratings", f"{len(study.ratings):,}"),
+        ("clips", f"{len(study.ratings.clips):,}"),
+        ("subjects", f"{len(study.ratings.subjects):,}"),
+        ("rejected", f"{len(study.rejected):,}"),
+    ]
+    if study.ratings.n_missing:
+        found.append(("empty scores", f"{study.ratings.n_missing:,}"))
+    if study.labels is not None:
+        found.append(("distortions", f"{study.labels.instances:,}"))
+    return found
+
+
+def _cells(report: SubjectReport | SessionReport) -> Sequence[str]:
+    cells = []
+    for value in to_plain(report).values():
+        if isinstance(value, bool):
+            cells.append("yes" if value else "")
+        elif isinstance(value, float):
+            cells.append(f"{value:.3f}")
+        else:
+            cells.append("" if value is None else str(value))
+    return cells
+
+
+def _parquet(path: Path, rows: list[dict[str, Any]]) -> Path:
+    import polars as pl
+
+    texts = {"reason", "level", "generator", "session", "subject", "clip_id", "dimension"}
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    frame = frame.with_columns(
+        pl.col(name).cast(pl.String if name in texts else pl.Float64)
+        for name, kind in frame.schema.items()
+        if kind == pl.Null
+    )
+    with atomic_write(path) as stream:
+        frame.write_parquet(stream, compression="zstd")
+    return path

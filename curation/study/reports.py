@@ -1,0 +1,192 @@
+"""Reports on subjects and sessions: who was rejected and why, and how each agrees with the panel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from theval_datasets.curation.study.mos import Opinions
+from theval_datasets.curation.study.ratings import Floats, Panel
+from theval_datasets.curation.study.scaling import subject_bias
+from theval_datasets.curation.study.screening import panel_correlation
+
+
+@dataclass(frozen=True)
+class SubjectReport:
+    """A subject in one dimension; None where a value is undefined or does not apply.
+
+    Attributes:
+        subject: Name.
+        dimension: What was rated.
+        rejected: Whether the ratings were left out.
+        reason: Why: `outliers` (BT.500), `correlation` or `degenerate`.
+        n: Ratings given.
+        mean: Of them.
+        std: N - 1.
+        bias: Mean deviation from the clips' means.
+        correlation: Pearson's with the mean of the others.
+        rank_correlation: Spearman's with it.
+        above: Ratings on or above BT.500's upper limit (P).
+        below: Ratings on or below its lower limit (Q).
+        share: What decides: outliers per rating, or the correlation.
+        balance: abs(P - Q) / (P + Q).
+        inconsistency: Of the maximum-likelihood model.
+    """
+
+    subject: str
+    dimension: str
+    rejected: bool
+    reason: str | None
+    n: int
+    mean: float
+    std: float | None
+    bias: float | None
+    correlation: float | None
+    rank_correlation: float | None
+    above: int | None
+    below: int | None
+    share: float | None
+    balance: float | None
+    inconsistency: float | None
+
+
+@dataclass(frozen=True)
+class SessionReport:
+    """A session in one dimension.
+
+    Attributes:
+        session: Name.
+        dimension: What was rated.
+        n: Ratings.
+        n_subjects: Subjects.
+        n_clips: Clips.
+        mean: Of the ratings.
+        std: N - 1; None for a single rating.
+        n_rejected: Ratings of rejected subjects.
+        correlation: Pearson's of the session's ratings with the clips' means over the ratings of
+            other sessions; None if there are none.
+    """
+
+    session: str
+    dimension: str
+    n: int
+    n_subjects: int
+    n_clips: int
+    mean: float
+    std: float | None
+    n_rejected: int
+    correlation: float | None
+
+
+def optional(value: float | np.floating[Any] | None) -> float | None:
+    """The number as Python's float; None for what is undefined."""
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
+def subject_reports(panel: Panel, found: Opinions, dimension: str) -> list[SubjectReport]:
+    """One report for each subject that rated something."""
+    count = panel.subject_sum().astype(int)
+    mean = panel.subject_mean(panel.score)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        squares = panel.subject_sum((panel.score - mean[panel.subject]) ** 2)
+        std = np.sqrt(squares / (count - 1))
+    bias = found.bias if found.bias is not None else subject_bias(panel)
+    pearson = panel_correlation(panel, ranks=False, leave_out=True)
+    spearman = panel_correlation(panel, ranks=True, leave_out=True)
+    screening = found.screening
+    reports = []
+    for index in np.flatnonzero(count).tolist():
+        reports.append(
+            SubjectReport(
+                subject=panel.subjects[index],
+                dimension=dimension,
+                rejected=bool(screening.rejected[index]),
+                reason=_reason(found, index),
+                n=int(count[index]),
+                mean=float(mean[index]),
+                std=optional(std[index]),
+                bias=optional(bias[index]),
+                correlation=optional(pearson[index]),
+                rank_correlation=optional(spearman[index]),
+                above=None if screening.above is None else int(screening.above[index]),
+                below=None if screening.below is None else int(screening.below[index]),
+                share=None if screening.share is None else optional(screening.share[index]),
+                balance=None if screening.balance is None else optional(screening.balance[index]),
+                inconsistency=None
+                if found.model is None
+                else optional(found.model.inconsistency[index]),
+            )
+        )
+    return reports
+
+
+def session_reports(
+    panel: Panel, sessions: tuple[str, ...], found: Opinions, dimension: str
+) -> list[SessionReport]:
+    """One report for each session; none if the table has no sessions."""
+    if sessions == ("",):
+        return []
+    total, count = panel.clip_sum(panel.score), panel.counts
+    reports = []
+    for index, name in enumerate(sessions):
+        rows = panel.session == index
+        if not rows.any():
+            continue
+        score, clip = panel.score[rows], panel.clip[rows]
+        own = np.bincount(clip, weights=score, minlength=len(panel.clips))
+        own_count = np.bincount(clip, minlength=len(panel.clips))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            others = ((total - own) / (count - own_count))[clip]
+        usable = np.isfinite(others)
+        reports.append(
+            SessionReport(
+                session=name,
+                dimension=dimension,
+                n=len(score),
+                n_subjects=len(np.unique(panel.subject[rows])),
+                n_clips=len(np.unique(clip)),
+                mean=float(score.mean()),
+                std=float(score.std(ddof=1)) if len(score) > 1 else None,
+                n_rejected=int(found.screening.rejected[panel.subject[rows]].sum()),
+                correlation=_pearson(score[usable], others[usable]),
+            )
+        )
+    return reports
+
+
+def agreement_matrix(panel: Panel) -> Floats:
+    """Pearson's correlation of every two subjects over the clips that both rated.
+
+    Returns:
+        float64 (subjects, subjects), symmetric; NaN where fewer than three clips are common, or
+        one of the two has no variance on them.
+    """
+    clip, subject, score = panel.cells()
+    shape = (len(panel.subjects), len(panel.clips))
+    there, values = np.zeros(shape), np.zeros(shape)
+    there[subject, clip] = 1.0
+    values[subject, clip] = score - score.mean()
+    n = there @ there.T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sum_a = values @ there.T
+        squares_a = (values**2) @ there.T - sum_a**2 / n
+        cross = values @ values.T - sum_a * sum_a.T / n
+        product = squares_a * squares_a.T
+        r = np.where((n >= 3) & (product > 1e-18), cross / np.sqrt(product), np.nan)
+    return np.clip(r, -1.0, 1.0)
+
+
+def _pearson(x: Floats, y: Floats) -> float | None:
+    from theval_datasets.evaluation.correlation import plcc
+
+    return plcc(x, y)
+
+
+def _reason(found: Opinions, index: int) -> str | None:
+    if not found.screening.rejected[index]:
+        return None
+    if found.degenerate[index] and found.parameters.degenerate == "reject":
+        return "degenerate"
+    return "outliers" if found.parameters.screen == "bt500" else "correlation"

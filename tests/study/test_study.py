@@ -1,0 +1,232 @@
+"""The whole way: a table in, JSON, Parquet, plots and a page out."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from theval_datasets.commands.study import study
+from theval_datasets.curation.study.parameters import preset
+from theval_datasets.curation.study.plots import draw_all
+from theval_datasets.curation.study.ratings import Ratings
+from theval_datasets.curation.study.reports import agreement_matrix
+from theval_datasets.curation.study.study import run_study
+from theval_datasets.errors import InputError, RatingsError
+
+HOSTILE = '<script>alert("x")</script>'
+
+
+@pytest.fixture
+def table(tmp_path):
+    """120 clips of two generators by 20 subjects in two sessions, one of whom guesses."""
+    rng = np.random.default_rng(0)
+    quality = rng.uniform(1, 4, 120)
+    rows = []
+    for subject in range(20):
+        for clip in range(120):
+            score = quality[clip] + rng.normal(0, 0.6)
+            score = rng.uniform(0, 5) if subject == 3 else score
+            bad = quality[clip] < 2
+            rows.append(
+                {
+                    "subject": HOSTILE if subject == 3 else f"s{subject}",
+                    "clip_id": f"c{clip:03d}",
+                    "session": "first" if clip < 60 else "second",
+                    "generator": "$Good$" if clip % 2 else "Poor & <i>cheap</i>",
+                    "score": float(np.clip(score, 0, 5)),
+                    "distortions": "000000000011" if bad else "000000000000",
+                }
+            )
+    path = tmp_path / "ratings.csv"
+    pl.DataFrame(rows).write_csv(path)
+    return path
+
+
+def test_everything_is_written_and_says_the_same(table, tmp_path):
+    out = tmp_path / "out"
+    report = study(table, preset="bt500", out=out)
+    plain = json.loads((out / "study.json").read_text())
+    assert plain == json.loads(json.dumps(report.to_plain()))
+    assert list(plain)[:4] == ["preset", "model", "parameters", "clips"]
+    assert {"clip_id", "dimension", "mos", "std", "ci95", "n"} <= set(plain["clips"][0])
+    opinions = pl.read_parquet(out / "opinions.parquet")
+    assert opinions["mos"].to_list() == [row["mos"] for row in plain["clips"]]
+    assert opinions["clip_id"].n_unique() == 120
+    subjects = {row["subject"]: row for row in plain["subjects"]}
+    assert [name for name, row in subjects.items() if row["rejected"]] == [HOSTILE]
+    assert subjects[HOSTILE]["reason"] == "outliers"
+    assert abs(subjects[HOSTILE]["correlation"]) < 0.3
+    assert subjects["s0"]["correlation"] > 0.8
+    sessions = pl.read_parquet(out / "sessions.parquet")
+    assert sessions["n"].to_list() == [1200, 1200]
+    assert sessions["n_rejected"].to_list() == [60, 60]
+    assert sessions["correlation"].null_count() == 2  # no clip came in both sessions
+    labels = pl.read_parquet(out / "distortions.parquet")
+    bad = opinions.filter(pl.col("mos") < 1.5)["clip_id"]
+    assert len(bad) > 5
+    assert labels.filter(pl.col("clip_id").is_in(bad.to_list()))["bits"].unique().to_list() == [
+        "000000000011"
+    ]
+    assert plain["distortions"]["instances"] == int(labels["distortions"].list.len().sum())
+    pngs = {path.stem for path in (out / "plots").glob("*.png")}
+    assert pngs == {
+        "mos_distribution",
+        "generators",
+        "agreement",
+        "screening",
+        "distortion_rates",
+        "distortion_dimensions",
+        "mos_by_distortions",
+    }
+    text = report.to_text()
+    assert "1 rejected" in text
+    assert "study.html" in text
+
+
+def test_the_page_escapes_what_others_wrote(table, tmp_path):
+    study(table, out=tmp_path / "out")
+    page = (tmp_path / "out" / "study.html").read_text()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert page.count("data:image/png;base64,") == 7
+
+
+def test_equal_tables_leave_equal_bytes(table, tmp_path):
+    shuffled = tmp_path / "again" / "ratings.csv"
+    shuffled.parent.mkdir()
+    pl.read_csv(table, infer_schema=False).sample(fraction=1.0, shuffle=True, seed=3).write_csv(
+        shuffled
+    )
+    for path, out in ((table, "a"), (shuffled, "b")):
+        study(path, out=tmp_path / out)
+    names = sorted(
+        p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if p.is_file()
+    )
+    assert len(names) == 13
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+def test_without_votes_or_generators_there_are_fewer_plots(tmp_path):
+    matrix = np.clip(np.random.default_rng(0).normal(3, 1, (30, 5)), 1, 5)
+    found = run_study(Ratings.from_matrix(matrix), preset("bt500"))
+    assert set(draw_all(found)) == {"mos_distribution", "agreement", "screening"}
+    assert found.labels is None
+    assert found.sessions == ()
+
+
+def test_two_dimensions_are_screened_apart(tmp_path):
+    rng = np.random.default_rng(2)
+    quality = np.clip(rng.uniform(1, 4, (150, 1)) + rng.uniform(-1, 1, (150, 20)), 0, 5)
+    other = quality.copy()
+    other[:, 4] = rng.uniform(0, 5, 150)
+    clip, subject = np.indices(quality.shape).reshape(2, -1)
+    path = tmp_path / "r.parquet"
+    pl.DataFrame(
+        {
+            "subject": [f"s{i:02d}" for i in subject],
+            "clip_id": [f"c{i:03d}" for i in clip],
+            "quality": quality.ravel(),
+            "authenticity": other.ravel(),
+        }
+    ).write_parquet(path)
+    plain = study(path, preset="gen3dhf").to_plain()
+    rejected = [(row["subject"], row["dimension"]) for row in plain["subjects"] if row["rejected"]]
+    assert rejected == [("s04", "authenticity")]
+    assert len(plain["clips"]) == 300
+    assert plain["parameters"]["range"] == [0.0, 100.0]
+    assert all(row["level"] for row in plain["clips"])
+
+
+def test_presets_check_the_scale_of_the_ratings(tmp_path):
+    path = tmp_path / "r.csv"
+    path.write_text("subject,clip_id,score\na,x,7\na,y,1\nb,x,3\nb,y,2\n")
+    with pytest.raises(RatingsError, match=r"outside of 0 … 5, the first: '7' in row 1"):
+        study(path, preset="gen3dhf")
+    assert study(path, preset="gen3dhf", score_range=(0, 10)).exit_code == 0
+    with pytest.raises(RatingsError, match="outside of 0 … 5"):
+        study(path, preset="bt500", score_range=(0, 5))
+
+
+def test_choices_that_do_not_go_together(table):
+    with pytest.raises(InputError, match="preset sureal"):
+        study(table, preset="bt500", model="MOS")
+    with pytest.raises(InputError, match="bt500"):
+        study(table, preset="bt5000")
+    with pytest.raises(InputError, match="degenerate"):
+        study(table, degenerate="drop")
+
+
+def test_clips_of_a_manifest(table, tmp_path):
+    lines = [
+        json.dumps(
+            {
+                "clip_id": f"c{i:03d}",
+                "path": None,
+                "source": {"kind": "local", "location": f"{i}.mp4"},
+                "sha256": None,
+                "reason": "gone",
+            }
+        )
+        for i in range(119)
+    ]
+    (tmp_path / "manifest.jsonl").write_text("\n".join(lines) + "\n")
+    with pytest.raises(RatingsError, match="1 clips are not in the manifest, the first: 'c119'"):
+        study(table, manifest=tmp_path / "manifest.jsonl")
+
+
+def test_a_table_of_pairs_is_a_pairwise_study(tmp_path):
+    path = tmp_path / "votes.csv"
+    path.write_text(
+        "subject,left,right,winner,clip_id\n"
+        "u,a,b,left,x\nv,b,a,right,x\nw,a,b,right,x\nu,b,c,b,y\nv,c,b,left,y\nw,a,c,tie,y\n"
+    )
+    report = study(path, out=tmp_path / "out")
+    plain = report.to_plain()
+    assert [row["model"] for row in plain["models"]] == ["a", "c", "b"]
+    assert plain["agreement"]["n_units"] == 2
+    assert plain["models"][0]["strength"]["low"] < plain["models"][0]["strength"]["value"]
+    assert json.loads((tmp_path / "out" / "study.json").read_text()) == plain
+    assert "6 votes between 3 models" in report.to_text()
+
+
+def test_agreement_of_subjects_is_pearsons():
+    rng = np.random.default_rng(1)
+    matrix = rng.normal(3, 1, (40, 4))
+    matrix[:30, 3] = np.nan
+    matrix[38:, 2] = np.nan
+    found = agreement_matrix(Ratings.from_matrix(matrix).panel())
+    assert found[0, 1] == pytest.approx(np.corrcoef(matrix[:, 0], matrix[:, 1])[0, 1])
+    assert found[2, 3] == pytest.approx(np.corrcoef(matrix[30:38, 2], matrix[30:38, 3])[0, 1])
+    assert np.array_equal(found, found.T)
+    matrix[:38, 3] = np.nan  # two clips are too few
+    assert np.isnan(agreement_matrix(Ratings.from_matrix(matrix).panel())[0, 3])
+
+
+@pytest.mark.real
+def test_the_command_prints_the_golden_scores(shared_data: Path, capsys, monkeypatch):
+    import sys
+
+    from theval_datasets.cli import main
+
+    golden = json.loads((shared_data / "golden" / "golden_nflx_public.json").read_text())
+    table = shared_data / "golden" / "ratings_nflx_public.csv"
+    argv = ["theval-data", "study", str(table), "--preset", "sureal", "--json"]
+    monkeypatch.setattr(sys, "argv", argv)
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 0
+    plain = json.loads(capsys.readouterr().out)
+    wanted = golden["models"]["SR_MOS"]
+    np.testing.assert_allclose(
+        [row["mos"] for row in plain["clips"]], wanted["quality_scores"], atol=1e-9
+    )
+    np.testing.assert_allclose(
+        [row["ci95"] for row in plain["clips"]], wanted["quality_scores_ci95"][0], atol=1e-9
+    )
+    np.testing.assert_allclose(
+        [row["std"] for row in plain["clips"]], wanted["quality_ambiguity"], atol=1e-9
+    )
+    assert [row["rejected"] for row in plain["subjects"]] == wanted["observer_rejected"]
