@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from theval_datasets.errors import InputError
 from theval_datasets.manifest import MANIFEST_NAME, ManifestRow
+
+if TYPE_CHECKING:
+    from theval_datasets.curation.sources._fetch import FetchOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,8 @@ class CurateReport:
 
     @property
     def exit_code(self) -> int:
-        """1 if a source could not be read; a rejected clip is no failure."""
-        return int(any(row.reason == "unreadable" for row in self.rejected))
+        """1 if a source could not be read or fetched; a rejected clip is no failure."""
+        return int(any(_is_failure(row) for row in self.rejected))
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -83,15 +86,17 @@ def curate(
     recipe: str = "as-is",
     root: Path | None = None,
     workers: int | None = None,
+    fetch: FetchOptions | None = None,
 ) -> CurateReport:
     """Make clips and their manifest out of sources.
 
     Args:
-        sources: Files and folders.
+        sources: Files, folders and http(s) addresses.
         output: Folder for `manifest.jsonl`, `rejected.jsonl`, `clips/`, `audio/`, `frames/`.
         recipe: Name or file of a recipe.
         root: Where all sources lie; the manifest then names them relative to it.
         workers: Files worked on at once; the number of cores if not given.
+        fetch: How to fetch addresses.
 
     Raises:
         InputError: A source or the recipe does not exist, or the manifest would be empty because
@@ -99,13 +104,13 @@ def curate(
     """
     from theval_datasets.curation.recipe import load_recipe
     from theval_datasets.curation.run import run
-    from theval_datasets.curation.sources.local import Local
+    from theval_datasets.curation.sources._choose import source_of
     from theval_datasets.engines.local import default_workers
 
     chosen = load_recipe(recipe)
     if not sources:
-        raise InputError("Name at least one file or folder to curate.")
-    places = [Local(Path(place), root, leave_out=(output.resolve(),)) for place in sources]
+        raise InputError("Name at least one file, folder or address to curate.")
+    places = [source_of(place, output, root=root, fetch=fetch) for place in sources]
     result = run(places, chosen, output, workers=workers or default_workers())
     if not result.kept and not result.rejected:
         raise InputError(f"There is no media file in {', '.join(sources)}.")
@@ -117,6 +122,17 @@ def curate(
         rejected=result.rejected,
         skipped=result.skipped,
     )
+
+
+def fetch_options(**options: Any) -> FetchOptions:
+    """How to fetch; see `theval_datasets.curation.sources._fetch.FetchOptions`."""
+    from theval_datasets.curation.sources._fetch import FetchOptions
+
+    return FetchOptions(**options)
+
+
+def _is_failure(row: ManifestRow) -> bool:
+    return row.reason == "unreadable" or any(j.filter == "source" for j in row.judgements)
 
 
 def _detail(row: ManifestRow) -> str:

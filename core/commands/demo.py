@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,8 @@ _METRICS: Final = (
     "silent_lip_stability",
     "lip_sync",
 )
+_LEFT_OUT: Final = {"not-extracted", "weights-missing", "extra-missing"}
+"""Reasons that lie in the installation, not in the clip."""
 _LOAD: Final = """\
 import json, sys
 from datasets import load_dataset
@@ -66,7 +69,7 @@ class DemoReport:
             lines.append(f"{row['clip_id']:<{width}}  {'  '.join(cells)}")
         lines += ["", "– is undefined; why is in the column `missing`:"]
         for row in self.rows:
-            reasons = sorted({entry.rpartition(":")[2] for entry in row["missing"]})
+            reasons = sorted({entry.rpartition(":")[2] for entry in row["missing"]} - _LEFT_OUT)
             if reasons:
                 lines.append(f"  {row['clip_id']}: {', '.join(reasons)}")
         took = ", ".join(f"{step} {seconds:.0f} s" for step, seconds in self.seconds.items())
@@ -75,7 +78,7 @@ class DemoReport:
             f"Everything lies in {self.folder} ({took}). Load it as anybody would:",
             "",
             f"  cd {self.folder}",
-            "  python",
+            f"  {_python()}",
             "  >>> from datasets import load_dataset",
             '  >>> load_dataset("theval/theval")["train"].to_pandas()',
         ]
@@ -113,9 +116,9 @@ def demo(folder: Path, *, workers: int | None = None) -> DemoReport:
     clock.done("build")
     verified = verify(folder / "theval" / "theval")
     clock.done("verify")
-    for step, report in {"curate": curated, "extract": extracted, "verify": verified}.items():
+    for report in (curated, extracted, verified):
         if report.exit_code:
-            raise BuildError(f"The demo's step `{step}` went wrong:\n{report.to_text()}")
+            raise BuildError(f"The demo went wrong; the step's own words:\n{report.to_text()}")
     rows = _load_afresh(folder)
     clock.done("load")
     return DemoReport(folder, tuple(rows), clock.seconds)
@@ -149,6 +152,13 @@ def _load_afresh(folder: Path) -> list[dict[str, Any]]:
         raise BuildError(f"load_dataset does not open what was built:\n{done.stderr}")
     rows: list[dict[str, Any]] = json.loads(done.stdout)
     return rows
+
+
+def _python() -> str:
+    """What to type for the Python that has `datasets`."""
+    found = shutil.which("python")
+    here = Path(sys.executable)
+    return "python" if found and Path(found).absolute() == here.absolute() else str(here)
 
 
 def _shown(value: float | None) -> str:

@@ -57,8 +57,8 @@ def content(body: bytes, kind: str = "application/octet-stream") -> Callable[[Ha
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
-    """Serve a folder on a free port of this machine."""
+def serving(folder: Path, host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
+    """Serve a folder on this machine, by default on a free port."""
     server = Server(folder)
 
     class Requests(Handler):
@@ -77,9 +77,9 @@ def serving(folder: Path) -> Iterator[Server]:
         def log_message(self, *args: object) -> None:
             pass
 
-    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Requests)
+    httpd = http.server.ThreadingHTTPServer((host, port), Requests)
     httpd.daemon_threads = True
-    server.url = f"http://127.0.0.1:{httpd.server_address[1]}"
+    server.url = f"http://{host}:{httpd.server_address[1]}"
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

@@ -1,0 +1,35 @@
+"""Which kind of source a user means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from theval_datasets.curation.sources._base import Source
+from theval_datasets.curation.sources._fetch import FetchOptions, check_url
+from theval_datasets.curation.sources.http import Http
+from theval_datasets.curation.sources.local import Local
+from theval_datasets.curation.sources.youtube import Youtube, is_youtube
+from theval_datasets.errors import InputError
+
+
+def source_of(
+    text: str, output: Path, *, root: Path | None = None, fetch: FetchOptions | None = None
+) -> Source:
+    """The source that a file, a folder or an address stands for.
+
+    Args:
+        text: What the user typed.
+        output: The manifest's folder; it is not searched, and fetched files go to it.
+        root: Where local sources have to lie.
+        fetch: How to fetch addresses.
+
+    Raises:
+        InputError: There is no such file, or it is an address that may not be fetched.
+    """
+    scheme, found, _ = text.partition("://")
+    if not found:
+        return Local(Path(text), root, leave_out=(output.resolve(),))
+    if scheme not in ("http", "https"):
+        raise InputError(f"expected a file, a folder or an http(s) address, got {text!r}")
+    kind = Youtube if is_youtube(check_url(text)) else Http
+    return kind(text, output, fetch or FetchOptions())

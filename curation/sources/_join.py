@@ -1,0 +1,70 @@
+"""What is done to fetched streams on this disk: find out the container, join picture and sound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from theval_datasets import media
+from theval_datasets.errors import BrokenMediaError
+
+_MAGIC: Final = (
+    (4, b"ftyp", ".mp4"),
+    (0, b"\x1a\x45\xdf\xa3", ".mkv"),
+    (0, b"RIFF", ".avi"),
+    (0, b"GIF8", ".gif"),
+    (0, b"OggS", ".ogv"),
+    (0, b"FLV", ".flv"),
+    (0, b"ID3", ".mp3"),
+)
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix for a file by its first bytes; `.bin` for what is no known container."""
+    with path.open("rb") as stream:
+        head = stream.read(400)
+    for offset, magic, suffix in _MAGIC:
+        if head[offset:].startswith(magic):
+            wave = suffix == ".avi" and head[8:12] == b"WAVE"
+            return ".wav" if wave else suffix
+    if head[:1] == b"G" and head[188:189] in (b"G", b""):
+        return ".ts"
+    return ".mp4" if head[4:8] in (b"moov", b"mdat", b"styp", b"free", b"wide") else ".bin"
+
+
+def join_streams(files: list[Path], stem: Path) -> Path:
+    """Put picture and sound of separate files into one, as they are.
+
+    Args:
+        files: Local files: picture, then sound.
+        stem: Path of the result without its suffix: `.mp4`, or `.mkv` for what MP4 does not hold.
+
+    Raises:
+        BrokenMediaError: FFmpeg cannot join them.
+    """
+    import ffmpeg
+
+    said = ""
+    for suffix in (".mp4", ".mkv"):
+        part = stem.with_name(f".{stem.name}.part{suffix}")
+        inputs = [
+            ffmpeg.input(f"file:{path.resolve()}", **media.safe_input_options()) for path in files
+        ]
+        job = ffmpeg.output(
+            *inputs,
+            f"file:{part.resolve()}",
+            codec="copy",
+            map_metadata=-1,
+            fflags="+bitexact",
+            loglevel="error",
+        ).global_args("-nostdin", "-y")
+        try:
+            job.run(cmd=media.ffmpeg_binary(), capture_stdout=True, capture_stderr=True)
+        except ffmpeg.Error as error:
+            said = error.stderr.decode(errors="replace").strip()
+            part.unlink(missing_ok=True)
+            continue
+        target = stem.with_name(stem.name + suffix)
+        part.replace(target)
+        return target
+    raise BrokenMediaError(f"picture and sound of {stem.name} cannot be joined: {said[-300:]}")

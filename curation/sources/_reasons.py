@@ -1,0 +1,95 @@
+"""Why a source could not be fetched, as one of a few classes that can be counted over years."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+TRANSIENT: Final = frozenset({"network", "rate-limited", "bot-check", "no-space", "not-yet"})
+"""Reasons that lie in the moment; the others are the source's own and expected over time."""
+
+EXPECTED: Final = frozenset(
+    {"private", "removed", "age", "region", "no-format", "too-short", "live", "too-large"}
+)
+"""Reasons that every long list of sources has some of: they are no failure of the run."""
+
+_BY_MESSAGE: Final = tuple(
+    (reason, re.compile(pattern, re.IGNORECASE))
+    for reason, pattern in (
+        ("bot-check", r"not a bot|captcha|unusual traffic|cloudflare anti-bot"),
+        ("age", r"confirm your age|age.restricted|inappropriate for some users"),
+        ("region", r"(in|from) your (country|region|location)|geo.?restrict|not available in"),
+        (
+            "private",
+            r"private video|members.only|join this channel|requires? payment|log.?in|sign in",
+        ),
+        ("not-yet", r"premieres? in|will begin in|has not started|is upcoming"),
+        ("live", r"live (event|stream)|is live|currently live"),
+        ("removed", r"unavailable|removed|deleted|terminated|no longer available|does not exist"),
+        (
+            "no-format",
+            r"requested format|no video formats|drm protected|no formats|unsupported url",
+        ),
+        ("network", r"timed? ?out|connection|temporary failure|name or service|incomplete|ssl"),
+    )
+)
+_BY_STATUS: Final = {
+    401: "private",
+    403: "private",
+    404: "removed",
+    410: "removed",
+    429: "rate-limited",
+    451: "region",
+}
+
+
+def reason_of(error: BaseException, status: int | None) -> str:
+    """The class of a failure.
+
+    Args:
+        error: What yt-dlp raised.
+        status: Of the HTTP answer behind it, if there was one.
+    """
+    kind = type(_innermost(error)).__name__
+    if kind == "GeoRestrictedError":
+        return "region"
+    if kind == "UnsupportedError":
+        return "no-format"
+    if status is not None:
+        return _BY_STATUS.get(status, "network" if status >= 500 else "removed")
+    message = str(error)
+    for reason, pattern in _BY_MESSAGE:
+        if pattern.search(message):
+            return reason
+    return "network" if isinstance(_innermost(error), OSError) else "unknown"
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What is wrapped in yt-dlp's DownloadError."""
+    wrapped = getattr(error, "exc_info", None)
+    if wrapped and isinstance(wrapped[1], BaseException) and wrapped[1] is not error:
+        return _innermost(wrapped[1])
+    return error
+
+
+def status_of(error: BaseException) -> tuple[int | None, str | None]:
+    """HTTP status and `Retry-After` of the answer behind an error, if there was one."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        status = getattr(one, "status", None)
+        if isinstance(status, int):
+            headers = getattr(getattr(one, "response", None), "headers", None)
+            return status, headers.get("Retry-After") if headers is not None else None
+        wrapped = getattr(one, "exc_info", None)
+        waiting += [
+            wrapped[1] if wrapped else None,
+            getattr(one, "cause", None),
+            one.__cause__,
+            one.__context__,
+        ]
+    return None, None

@@ -1,0 +1,40 @@
+"""Addresses that serve media: plain files, HLS and DASH, pages that yt-dlp knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from theval_datasets.curation.sources._base import Found, Gone, Source
+from theval_datasets.curation.sources._fetch import Fetcher, FetchOptions
+
+
+@dataclass(frozen=True)
+class Http(Source):
+    """What an http(s) address gives; needs the extra ``[youtube]``.
+
+    Attributes:
+        url: The address.
+        folder: The manifest's folder; fetched files go to `sources/` in it.
+        options: How to fetch.
+    """
+
+    url: str
+    folder: Path
+    options: FetchOptions = field(default_factory=FetchOptions)
+
+    extractors: ClassVar[tuple[str, ...]] = ("default",)
+
+    def items(self) -> Iterator[Found | Gone]:
+        """The videos behind the address, as they are fetched."""
+        with Fetcher(self.folder, self.options, self.extractors) as fetcher:
+            for entry in fetcher.fetch(self.url):
+                group = (entry.origin.site or "http").partition(":")[0]
+                if entry.file is None:
+                    reason = entry.reason or "unknown"
+                    yield Gone(entry.name, group, entry.origin, reason, entry.detail)
+                else:
+                    path = self.folder / entry.file
+                    yield Found(path, path.name, group, entry.origin)
