@@ -456,7 +456,7 @@ def _pause(retry_after: str | None, attempt: int) -> float:
 def _plain(error: BaseException) -> str:
     """An error's own words, without colours, tracebacks and the advice to file a bug."""
     words = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).partition("; please report this issue")[0]
-    return " ".join(words.split()) or type(error).__name__
+    return " ".join(words.removeprefix("ERROR: ").split()) or type(error).__name__
 
 
 def _now() -> str:

@@ -28,7 +28,7 @@ _BY_MESSAGE: Final = tuple(
         ("removed", r"unavailable|removed|deleted|terminated|no longer available|does not exist"),
         (
             "no-format",
-            r"requested format|no video formats|drm protected|no formats|unsupported url",
+            r"requested format|no video formats|drm protected|no formats|unsupported url|ffmpeg could not",
         ),
         ("network", r"timed? ?out|connection|temporary failure|name or service|incomplete|ssl"),
     )
@@ -73,7 +73,10 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 def status_of(error: BaseException) -> tuple[int | None, str | None]:
-    """HTTP status and `Retry-After` of the answer behind an error, if there was one."""
+    """HTTP status and `Retry-After` of the answer behind an error, if there was one.
+
+    Of a lost segment yt-dlp keeps only the words, so these are looked at last.
+    """
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -92,4 +95,5 @@ def status_of(error: BaseException) -> tuple[int | None, str | None]:
             one.__cause__,
             one.__context__,
         ]
-    return None, None
+    said = re.search(r"HTTP Error (\d{3})\b", str(error))
+    return (int(said[1]) if said else None), None
