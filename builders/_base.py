@@ -83,6 +83,10 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
     TASKS: ClassVar[tuple[str, ...]] = ()
     TAGS: ClassVar[tuple[str, ...]] = ("talking-head", "video-quality-assessment")
     LIMITS: ClassVar[tuple[str, ...]] = ()
+    PRIVACY: ClassVar[str] = (
+        "The clips show people who did not choose to be in this dataset. Do not use it to identify "
+        "anybody, and keep to the licence of each source."
+    )
     KINDS: ClassVar[Mapping[str, str]] = {}
     FIELDS: ClassVar[Mapping[str, tuple[Field, ...]]]
     EXPECTED: ClassVar[Mapping[str, Mapping[str, int]]] = {}

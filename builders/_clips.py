@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -14,7 +14,21 @@ from theval_datasets.errors import InputError
 from theval_datasets.manifest import ManifestRow, Source
 from theval_datasets.schema import Array
 
+T = TypeVar("T")
+
 DEFAULT_SPLIT: Final = "train"
+CLIP_EXTRACTORS: Final = (
+    "landmarks",
+    "head_pose",
+    "vad",
+    "loudness",
+    "theval_signals",
+    "faces",
+    "arcface",
+    "iqa",
+    "theval_release",
+)
+"""The extractors that the common columns come from, and those that they are computed from."""
 _ANGLES: Final = ("yaw", "pitch", "roll")
 _HERE: Final = {"manifest", "media"}
 _SPLIT: Final = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
@@ -26,7 +40,13 @@ def by_split(rows: Iterable[ManifestRow]) -> dict[str, list[ManifestRow]]:
     for row in sorted(rows, key=lambda row: row.clip_id):
         if row.sha256 is not None:
             found.setdefault(checked_split(row.split or DEFAULT_SPLIT), []).append(row)
-    return dict(sorted(found.items()))
+    return in_order(found)
+
+
+def in_order(splits: Mapping[str, T]) -> dict[str, T]:
+    """Splits as users expect them: training first, then validation, test, and others by name."""
+    first = {"train": 0, "validation": 1, "test": 2}
+    return dict(sorted(splits.items(), key=lambda item: (first.get(item[0], 3), item[0])))
 
 
 def checked_split(name: str) -> str:

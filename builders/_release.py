@@ -186,6 +186,7 @@ def card_text(dataset: type[Builder]) -> CardText:
         tasks=dataset.TASKS,
         tags=dataset.TAGS,
         limits=dataset.LIMITS,
+        privacy=dataset.PRIVACY,
         cites=dataset.CITES,
         default_config=dataset.DEFAULT_CONFIG_NAME,
         readers={config.name: config.reader for config in dataset.BUILDER_CONFIGS},
@@ -335,7 +336,8 @@ def _counts(part: Path, config: ConfigInfo, builder: Builder) -> dict[str, int |
     names = {column.name for column in config.columns}
     if "duration" in names:
         lengths = [v for f in files for v in pq.read_table(f, columns=["duration"])[0].to_pylist()]
-        counts["seconds"] = round(sum(v for v in lengths if v is not None), 3)
+        if any(v is not None for v in lengths):
+            counts["seconds"] = round(sum(v for v in lengths if v is not None), 3)
     if "content_id" in names:
         contents = {
             v for f in files for v in pq.read_table(f, columns=["content_id"])[0].to_pylist()

@@ -11,7 +11,12 @@ import pyarrow as pa
 
 from theval_datasets.builders._arrow import batched, table_of
 from theval_datasets.builders._base import Builder, TableConfig
-from theval_datasets.builders._clips import DEFAULT_SPLIT, by_split, common_values
+from theval_datasets.builders._clips import (
+    CLIP_EXTRACTORS,
+    DEFAULT_SPLIT,
+    by_split,
+    common_values,
+)
 from theval_datasets.builders._columns import ClipFeatures
 from theval_datasets.builders._fields import (
     CLIP_ID,
@@ -113,10 +118,7 @@ class Theval(Builder):
         """Names of the extractors whose columns a config has."""
         if config_name == "media":
             return ()
-        signals = ("landmarks", "head_pose", "vad", "loudness", "theval_signals")
-        if config_name == "landmarks":
-            return signals
-        return (*signals, "faces", "arcface", "iqa", "theval_release")
+        return CLIP_EXTRACTORS[:5] if config_name == "landmarks" else CLIP_EXTRACTORS
 
     def available(self) -> tuple[str, ...]:
         """`media` needs the files beside the manifest."""

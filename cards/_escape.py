@@ -11,7 +11,7 @@ _FIRST: Final = re.compile(r"^([#+=-]|\d+(?=[.)]))")
 _LONGEST: Final = 160
 
 
-def plain_line(text: object) -> str:
+def plain_line(text: object, longest: int = _LONGEST) -> str:
     """One line without control or direction characters, of bounded length."""
     shown = "".join(
         " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c
@@ -19,16 +19,18 @@ def plain_line(text: object) -> str:
         if unicodedata.category(c) not in ("Cf", "Cs", "Co")
     )
     shown = " ".join(shown.split())
-    return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
-def markdown(text: object) -> str:
+def markdown(text: object, longest: int = _LONGEST) -> str:
     """Text that Markdown and HTML show as it is: no links, no tags, no table cells of its own.
 
     Addresses lose their meaning too (a zero-width space after ``:`` and ``@`` and ``www``), so that
     nothing becomes a link by itself.
     """
-    shown = plain_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    shown = (
+        plain_line(text, longest).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    )
     shown = _FIRST.sub(r"&#8203;\1", _SPECIAL.sub(r"\\\1", shown))
     return shown.replace("://", ":&#8203;//").replace("@", "&#64;").replace("www.", "www&#46;")
 

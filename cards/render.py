@@ -44,6 +44,7 @@ class CardText:
         tasks: Task categories of the Hub.
         tags: Further tags.
         limits: Known limits, a sentence each.
+        privacy: Whom it shows, and what that asks of users.
         cites: Keys of `PAPERS`.
         default_config: The table that `load_dataset` opens without a name.
         readers: Config to the lines that read a row of it, given `rows`.
@@ -55,6 +56,7 @@ class CardText:
     tasks: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
+    privacy: str = ""
     cites: tuple[str, ...] = ()
     default_config: str = "features"
     readers: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,132 @@
+"""Datasets of published scores: rows from a table, with what clips add where there are some."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Final
+
+import pyarrow as pa
+
+from theval_datasets.builders._arrow import batched, table_of
+from theval_datasets.builders._base import Builder
+from theval_datasets.builders._clips import CLIP_EXTRACTORS, common_values, in_order
+from theval_datasets.builders._fields import COMMON, Field, schema_of, with_columns
+from theval_datasets.manifest import ManifestRow
+
+NO_CLIP: Final = "no-clip"
+SCORED: Final = tuple(
+    replace(field, required=False) if field.name == "sha256" else field for field in COMMON
+)
+"""The common columns where a row may have no clip."""
+
+
+@dataclass(frozen=True)
+class ScoredRow:
+    """A row of a published table.
+
+    Attributes:
+        clip_id: Name of the clip, without suffix.
+        split: Of `datasets`.
+        content_id: What it shares its content with.
+        values: The dataset's own columns.
+        language: ISO 639-1 code, if the name tells it.
+        missing: Entries for own columns that are null.
+    """
+
+    clip_id: str
+    split: str
+    content_id: str
+    values: Mapping[str, Any]
+    language: str | None = None
+    missing: tuple[str, ...] = field(default=())
+
+
+def scored_fields(*own: Field) -> tuple[Field, ...]:
+    """The common columns and a dataset's own."""
+    return with_columns(SCORED, *own)
+
+
+class ScoredBuilder(Builder):
+    """Base of datasets whose rows are those of a published table."""
+
+    @abstractmethod
+    def read(self) -> list[ScoredRow]:
+        """The rows, checked; any order.
+
+        Raises:
+            InputError: If the table is malformed.
+        """
+
+    @cached_property
+    def rows(self) -> tuple[ScoredRow, ...]:
+        """The rows in order of `clip_id`."""
+        return tuple(sorted(self.read(), key=lambda row: row.clip_id))
+
+    @cached_property
+    def clips(self) -> dict[str, ManifestRow]:
+        """The manifest's rows by the clip's name; the last part of its id."""
+        if self.inputs.manifest_path is None:
+            return {}
+        found = {}
+        for row in self.inputs.manifest.rows:
+            if row.sha256 is not None:
+                found[row.clip_id.rpartition("/")[2]] = row
+        return found
+
+    def extractors(self, config_name: str) -> Sequence[str]:
+        """All that the common columns come from, if there are clips."""
+        return CLIP_EXTRACTORS if self.inputs.manifest_path is not None else ()
+
+    def notes(self) -> tuple[str, ...]:
+        """How clips and table match."""
+        names = {row.clip_id for row in self.rows}
+        with_clip = len(names & self.clips.keys())
+        found = [
+            f"{len(names) - with_clip} of {len(names)} rows have no clip: scores only, everything "
+            "that is computed from media is null."
+        ]
+        strangers = len(self.clips.keys() - names)
+        if strangers:
+            found.append(f"{strangers} clips of the manifest have no score and were left out.")
+        return tuple(found) if with_clip < len(names) else tuple(found[1:])
+
+    def manifest_rows(self) -> Iterator[ManifestRow]:
+        """The manifest's rows of scored clips."""
+        for row in self.rows:
+            clip = self.clips.get(row.clip_id)
+            if clip is not None:
+                yield replace(clip, clip_id=row.clip_id, path=None, stamp=None, split=row.split)
+
+    def tables(self, config_name: str) -> Mapping[str, Iterator[pa.Table]]:
+        """The tables of a config, by split."""
+        splits: dict[str, list[ScoredRow]] = {}
+        for row in self.rows:
+            splits.setdefault(row.split, []).append(row)
+        return {name: self._tables(config_name, rows) for name, rows in in_order(splits).items()}
+
+    def _tables(self, config_name: str, rows: Sequence[ScoredRow]) -> Iterator[pa.Table]:
+        schema = schema_of(self.FIELDS[config_name])
+        size = self.builder_configs[config_name].rows_per_table
+        for batch in batched((self._row(config_name, row) for row in rows), size):
+            yield table_of(batch, schema)
+
+    def _row(self, config_name: str, row: ScoredRow) -> dict[str, Any]:
+        clip_row = self.clips.get(row.clip_id)
+        values: dict[str, Any]
+        if clip_row is None:
+            values = dict.fromkeys((field.name for field in SCORED), None)
+            values |= {"source_start": 0.0, "language": row.language}
+            missing = [f"{origin}:{NO_CLIP}" for origin in _ORIGINS]
+        else:
+            clip = self.reader(config_name).clip(clip_row.sha256)
+            values = common_values(clip_row, clip)
+            values["language"] = values["language"] or row.language
+            missing = clip.missing()
+        own = {"clip_id": row.clip_id, "content_id": row.content_id, **row.values}
+        return {**values, **own, "missing": sorted({*missing, *row.missing})}
+
+
+_ORIGINS: Final = sorted({f.origin for f in COMMON} - {"manifest"})
