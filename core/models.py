@@ -23,7 +23,7 @@ from typing import IO, Final
 import yaml
 
 from theval_datasets.errors import UnknownNameError, UnsafePathError, WeightsMissingError
-from theval_datasets.files import atomic_write, inside
+from theval_datasets.files import atomic_write, inside, sha256_file
 from theval_datasets.progress import progress
 from theval_datasets.records import from_plain
 
@@ -80,6 +80,23 @@ def find(weights: Weights) -> Path | None:
         if path.is_file() or (path.is_dir() and any(path.iterdir())):
             return path
     return None
+
+
+def content_hash(*files: Path) -> str:
+    """Hex SHA-256 of files' bytes, one after another as given, for cache keys.
+
+    Each file is read once as long as its size and time stay what they are.
+    """
+    found = hashlib.sha256()
+    for file in files:
+        status = file.stat()
+        found.update(_hash_of(str(file.resolve()), status.st_size, status.st_mtime_ns).encode())
+    return found.hexdigest()
+
+
+@functools.cache
+def _hash_of(path: str, size: int, modified: int) -> str:  # noqa: ARG001  # part of the key
+    return sha256_file(Path(path))
 
 
 def locate(name: str) -> Path:

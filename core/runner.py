@@ -263,12 +263,24 @@ class _ClipRun:
             return None
 
     def _compute(self, missing: Sequence[Extractor]) -> None:
-        watching = [e for e in missing if e.frames is not None]
-        if watching:
-            self._watch(watching)
-        for extractor in missing:
-            if extractor.frames is None:
-                self._end(extractor, self._begin(extractor))
+        """Compute in rounds: one decode for all, then one for those that had to wait for it."""
+        left = list(missing)
+        while left:
+            now = [e for e in left if not self._waits(e, left)]
+            watching = [e for e in now if e.frames is not None]
+            if watching:
+                self._watch(watching)
+            for extractor in now:
+                if extractor.frames is None:
+                    self._end(extractor, self._begin(extractor))
+            left = [e for e in left if e not in now]
+
+    def _waits(self, extractor: Extractor, left: Sequence[Extractor]) -> bool:
+        """Whether an extractor must wait for another decode."""
+        needs = [need for need in extractor.needs() if need in left]
+        if extractor.after_needs and needs:
+            return True
+        return any(self._waits(need, left) for need in needs)
 
     def _watch(self, watching: Sequence[Extractor]) -> None:
         """Open the video, stream it once to all that want frames, and end each of them."""
@@ -277,8 +289,13 @@ class _ClipRun:
                 self._path, threads=self._runner._plan.decode_threads
             ) as self._video:
                 running = {e: self._begin(e) for e in watching}
-                requests = {e: e.frames or FrameRequest() for e in watching}
-                self._stream(running, requests)
+                requests = {
+                    e: e.frames or FrameRequest()
+                    for e, accumulator in running.items()
+                    if not isinstance(accumulator, Exception)
+                }
+                if requests:
+                    self._stream(running, requests)
                 for extractor, accumulator in running.items():
                     self._end(extractor, accumulator, self._video.problem)
         except (MediaError, OSError) as error:
@@ -302,8 +319,10 @@ class _ClipRun:
             shared = _Shared(batch)
             seen = {request: view.of(shared) for request, view in views.items()}
             for extractor, accumulator in running.items():
+                if isinstance(accumulator, Exception):
+                    continue
                 frames = seen[requests[extractor]]
-                if isinstance(accumulator, Exception) or not len(frames):
+                if not len(frames):
                     continue
                 started = time.perf_counter()
                 try:

@@ -187,7 +187,13 @@ class ClipInputs(Protocol):
         ...
 
     def feature(self, extractor: Extractor) -> Values:
-        """The values of an extractor that was declared in `needs`; only in `finish`."""
+        """The values of an extractor that was declared in `needs`.
+
+        Only in `finish`, or from the beginning for an extractor that is `after_needs`.
+
+        Raises:
+            AbsentError: If that extractor has none for this clip.
+        """
         ...
 
 
@@ -218,6 +224,7 @@ class Extractor(Protocol):
     extra: ClassVar[str | None]
     imports: ClassVar[tuple[str, ...]]
     by_default: ClassVar[bool]
+    after_needs: ClassVar[bool]
     writes: ClassVar[tuple[Column, ...]]
 
     @property
@@ -244,6 +251,14 @@ class Extractor(Protocol):
         Raises:
             WeightsMissingError, MissingExtraError: If the model cannot be had.
         """
+        ...
+
+    def ready(self) -> bool:
+        """Whether its weights are on this machine."""
+        ...
+
+    def obtain(self) -> None:
+        """Fetch weights that are not here and can be had."""
         ...
 
     def setup(self) -> Any:

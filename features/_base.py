@@ -26,6 +26,8 @@ class Extractor:
     """Modules of the extra that must be there for it to run."""
     by_default: ClassVar[bool] = True
     """Whether `extract` without `--features` runs it, where its extra is installed."""
+    after_needs: ClassVar[bool] = False
+    """Whether it wants frames only once what it needs is known, at the price of another decode."""
     writes: ClassVar[tuple[Column, ...]]
 
     @property
@@ -50,6 +52,13 @@ class Extractor:
     def weights(self) -> str:
         """No model, unless an extractor says so."""
         return ""
+
+    def ready(self) -> bool:
+        """Whether its weights are on this machine; a run of all extractors leaves it out if not."""
+        return True
+
+    def obtain(self) -> None:
+        """Fetch weights that are not here and can be had; for a run that names the extractor."""
 
     def setup(self) -> Any:
         """Nothing to load, unless an extractor says so."""

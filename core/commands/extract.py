@@ -173,20 +173,26 @@ def chosen_extractors(names: Sequence[str]) -> tuple[Extractor, ...]:
     """Extractors by name, with their default parameters.
 
     Args:
-        names: Empty for all whose extra is installed.
+        names: Empty for all whose extra is installed and whose weights are here; the weights of
+            named ones are fetched if they can be.
 
     Raises:
         UnknownNameError: If there is none of that name.
     """
     if names:
-        return tuple(catalog.load("extractor", name)() for name in dict.fromkeys(names))
+        chosen = tuple(catalog.load("extractor", name)() for name in dict.fromkeys(names))
+        for extractor in chosen:
+            extractor.obtain()
+        return chosen
     found: list[Extractor] = []
     for name in catalog.names("extractor"):
         extractor = catalog.load("extractor", name)()
-        if extractor.by_default and all(map(available, extractor.imports)):
-            found.append(extractor)
-        else:
+        if not extractor.by_default or not all(map(available, extractor.imports)):
             _log.info("%s is left out: name it in --features to have it", name)
+        elif not extractor.ready():
+            _log.info("%s is left out: its weights are not here (theval-data models list)", name)
+        else:
+            found.append(extractor)
     return tuple(found)
 
 

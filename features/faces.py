@@ -1,0 +1,218 @@
+"""Faces, tracks and people: who is in a clip, when and where."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.errors import AbsentError, MissingExtraError, WeightsMissingError
+from theval_datasets.features._base import Extractor
+from theval_datasets.features._detector import Detector, MediaPipeDetector, Scrfd
+from theval_datasets.features._pack import Recogniser, find_pack, need_pack, obtain_pack
+from theval_datasets.features._people import KINDS, Tracklet, people_of
+from theval_datasets.features._tracks import Linker, ShotWatcher
+from theval_datasets.media import SlotPicker
+from theval_datasets.optional import available
+from theval_datasets.schema import ClipInputs, Column, FrameRequest, Frames, Values
+
+_log = logging.getLogger(__name__)
+
+FPS: Final = 5.0
+EMBEDDED_FPS: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Faces(Extractor):
+    """Every face of five frames a second, linked into tracks, and how many people they are.
+
+    SCRFD finds the faces (a picture without any is looked at again with a border, for faces that
+    fill it). Faces are linked by overlap and, across gaps, by identity; a change of shot ends a
+    track. Embeddings are made once a second and at every begin of a tracklet. Between sightings a
+    face is where linear interpolation puts it. Near-still or duplicate faces beside a moving one
+    (panels, inset portraits, a driving video) are flagged and not counted as people.
+
+    Attributes:
+        backend: `insightface`; `mediapipe`, the named fallback, which has no identities; or `auto`:
+            the first where a pack is there, else the second. What was used is in the key.
+        pack: Folder name of the InsightFace pack; None for buffalo_l, else for any that is there.
+        same: Cosine of embeddings from which two faces are one person.
+    """
+
+    backend: Literal["auto", "insightface", "mediapipe"] = "auto"
+    pack: str | None = None
+    same: float = 0.4
+
+    name: ClassVar[str] = "faces"
+    extra: ClassVar[str | None] = "faces"
+    imports: ClassVar[tuple[str, ...]] = ("insightface",)
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column("n_subjects", "int32", (), "People in the clip; pictures of people not counted."),
+        Column("time", "float64", ("sample",), "Seconds of the frames that were looked at."),
+        Column("frame", "int64", ("sample",), "Their indices among the clip's frames."),
+        Column("shot", "int32", ("sample",), "Number of the shot that each belongs to."),
+        Column("sample", "int32", ("detection",), "Which of these frames a detection is in."),
+        Column("track", "int32", ("detection",), "Which track it belongs to."),
+        Column("box", "float32", ("detection", 4), "Left, top, right, bottom in pixels."),
+        Column("points", "float32", ("detection", 5, 2), "Eyes, nose, mouth corners in pixels."),
+        Column("score", "float32", ("detection",), "The detector's confidence, 0 to 1."),
+        Column("embedded", "int32", ("embedding",), "The detections that have an embedding."),
+        Column("embedding", "float32", ("embedding", "dim"), "Their embeddings, of length 1."),
+        Column("track_person", "int32", ("track",), "Which person; 0 takes up most of the clip."),
+        Column("track_kind", "int8", ("track",), "0 person, 1 still, 2 duplicate, 3 brief."),
+        Column("track_start", "float64", ("track",), "Seconds of its first sighting."),
+        Column("track_end", "float64", ("track",), "Seconds of its last sighting."),
+        Column("width", "int32", (), "Width of the frames in pixels, upright."),
+        Column("height", "int32", (), "Height of the frames in pixels, upright."),
+    )
+
+    @property
+    def frames(self) -> FrameRequest:
+        """Five a second, whole."""
+        return FrameRequest(fps=FPS, colour="bgr")
+
+    def ready(self) -> bool:
+        """Whether a pack is there: a default run does not fall back."""
+        return self.backend == "mediapipe" or find_pack(self.pack) is not None
+
+    def obtain(self) -> None:
+        """Fetch the default pack where none is there."""
+        if self.backend == "mediapipe" or not available("insightface"):
+            return
+        try:
+            obtain_pack(self.pack)
+        except WeightsMissingError as error:
+            _log.warning("%s", error)
+
+    def weights(self) -> str:
+        """The hashes of the pack's files, or MediaPipe's version."""
+        if self.uses_insightface():
+            return need_pack(self.pack).identity()
+        return MediaPipeDetector.identity()
+
+    def uses_insightface(self) -> bool:
+        """Which backend it is here; logs when it falls back.
+
+        Raises:
+            MissingExtraError, WeightsMissingError: If insightface was asked for and cannot be had.
+        """
+        if self.backend == "mediapipe":
+            return False
+        if self.backend == "insightface":
+            if not available("insightface"):
+                raise MissingExtraError(
+                    "insightface is not installed. It comes with the extra [faces]: "
+                    "pip install 'theval-datasets[faces]'"
+                )
+            need_pack(self.pack)
+            return True
+        if available("insightface") and find_pack(self.pack) is not None:
+            return True
+        _log.info("faces are found with MediaPipe's detector: there is no InsightFace pack here")
+        return False
+
+    def setup(self) -> Any:
+        """Load the detector and, where there is one, the recogniser."""
+        if not self.uses_insightface():
+            return MediaPipeDetector(), None
+        pack = need_pack(self.pack)
+        return Scrfd(pack.detector), Recogniser(pack.recogniser) if pack.recogniser else None
+
+    def open(self, clip: ClipInputs, model: Any) -> _Watching:
+        """Begin with no tracks."""
+        detector, recogniser = model
+        return _Watching(clip, detector, recogniser, self.same)
+
+
+class _Watching:
+    def __init__(
+        self, clip: ClipInputs, detector: Detector, recogniser: Recogniser | None, same: float
+    ) -> None:
+        self._clip = clip
+        self._detector = detector
+        self._recogniser = recogniser
+        self._same = same
+        self._shots = ShotWatcher()
+        self._linker = Linker()
+        self._slots = SlotPicker(EMBEDDED_FPS)
+        self._shot = 0
+        self._times: list[float] = []
+        self._frames: list[int] = []
+        self._shot_of: list[int] = []
+        self._scores: list[float] = []
+        self._embedded: list[int] = []
+        self._embeddings: list[npt.NDArray[np.float32]] = []
+        self._tracklets: dict[int, Tracklet] = {}
+
+    def update(self, batch: Frames) -> None:
+        due = self._slots.take(batch.times)
+        for i, frame in enumerate(batch.pixels):
+            self._look(frame, float(batch.times[i]), int(batch.indices[i]), bool(due[i]))
+
+    def _look(self, frame: npt.NDArray[np.uint8], time: float, index: int, due: bool) -> None:
+        cut = self._shots.cut(frame)
+        self._shot += cut
+        found = self._detector.find(frame)
+        sample = len(self._times)
+        self._times.append(time)
+        self._frames.append(index)
+        self._shot_of.append(self._shot)
+        for i, link in enumerate(self._linker.step(time, frame, found, cut=cut)):
+            tracklet = self._tracklets.setdefault(link.tracklet, Tracklet(self._shot))
+            number = len(self._scores)
+            self._scores.append(float(found.scores[i]))
+            tracklet.samples.append(sample)
+            tracklet.boxes.append(found.boxes[i])
+            tracklet.points.append(found.points[i])
+            tracklet.scores.append(float(found.scores[i]))
+            tracklet.detections.append(number)
+            if not link.new:
+                tracklet.changes.append(link.change)
+            if self._recogniser is not None and (due or link.new):
+                embedding = self._recogniser.embed(frame, found.points[i])
+                tracklet.embeddings.append(embedding)
+                self._embedded.append(number)
+                self._embeddings.append(embedding)
+
+    def finish(self) -> tuple[Values, Mapping[str, str]]:
+        if not self._tracklets:
+            raise AbsentError("no-face", f"no face in any of {len(self._times)} sampled frames")
+        people = people_of(list(self._tracklets.values()), len(self._times), self._same)
+        if not people.n_subjects:
+            raise AbsentError("no-face", "faces were found for a moment only")
+        count = len(self._scores)
+        sample = np.zeros(count, np.int32)
+        track = np.zeros(count, np.int32)
+        box = np.zeros((count, 4), np.float32)
+        points = np.zeros((count, 5, 2), np.float32)
+        for number, found in enumerate(people.tracks):
+            sample[found.detections] = found.samples
+            track[found.detections] = number
+            box[found.detections] = np.stack(found.boxes)
+            points[found.detections] = np.stack(found.points)
+        times = np.array(self._times)
+        width, height = self._clip.size
+        dim = len(self._embeddings[0]) if self._embeddings else 0
+        return {
+            "n_subjects": np.array(people.n_subjects, np.int32),
+            "time": times,
+            "frame": np.array(self._frames, np.int64),
+            "shot": np.array(self._shot_of, np.int32),
+            "sample": sample,
+            "track": track,
+            "box": box,
+            "points": points,
+            "score": np.array(self._scores, np.float32),
+            "embedded": np.array(self._embedded, np.int32),
+            "embedding": np.array(self._embeddings, np.float32).reshape(-1, dim),
+            "track_person": np.array(people.person, np.int32),
+            "track_kind": np.array([KINDS.index(kind) for kind in people.kind], np.int8),
+            "track_start": times[[t.samples[0] for t in people.tracks]],
+            "track_end": times[[t.samples[-1] for t in people.tracks]],
+            "width": np.array(width, np.int32),
+            "height": np.array(height, np.int32),
+        }, {}
