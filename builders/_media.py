@@ -8,15 +8,42 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import datasets
 import numpy as np
 import pyarrow as pa
 
 from theval_datasets.builders._arrow import table_of
 from theval_datasets.builders._columns import ClipFeatures
+from theval_datasets.builders._fields import CLIP_ID, MISSING, SHA256, Field
 from theval_datasets.errors import BuildError, MediaError
 from theval_datasets.files import inside, safe_name, sha256_file
 from theval_datasets.manifest import Manifest, ManifestRow
 from theval_datasets.schema import SAMPLE_RATE, Audio
+
+MEDIA_FIELDS: Final = (
+    CLIP_ID,
+    SHA256,
+    Field("video", datasets.Video(decode=False), "The clip's file.", origin="media"),
+    Field(
+        "audio",
+        datasets.Audio(sampling_rate=16_000, decode=False),
+        "Its sound, 16 kHz mono; second 0 is the first video frame.",
+        origin="media",
+    ),
+    Field(
+        "poster",
+        datasets.Image(decode=False),
+        "One frame: the reference frame, else the middle one.",
+        origin="media",
+    ),
+    MISSING,
+)
+MEDIA_READER: Final = """\
+row = rows[0]  # bytes, nothing is decoded
+with open(row["video"]["path"], "wb") as file:
+    file.write(row["video"]["bytes"])
+# with torchcodec: rows.cast_column("video", datasets.Video())[0]["video"]
+"""
 
 _BATCH_BYTES: Final = 256 << 20
 _LARGEST_CLIP: Final = (2 << 30) - 1

@@ -14,6 +14,7 @@ from theval_datasets.builders._arrow import batched, table_of
 from theval_datasets.builders._base import Builder
 from theval_datasets.builders._clips import CLIP_EXTRACTORS, common_values, in_order
 from theval_datasets.builders._fields import COMMON, Field, schema_of, with_columns
+from theval_datasets.builders._media import media_tables, media_values
 from theval_datasets.manifest import ManifestRow
 
 NO_CLIP: Final = "no-clip"
@@ -78,7 +79,16 @@ class ScoredBuilder(Builder):
 
     def extractors(self, config_name: str) -> Sequence[str]:
         """All that the common columns come from, if there are clips."""
-        return CLIP_EXTRACTORS if self.inputs.manifest_path is not None else ()
+        given = self.inputs.manifest_path is not None and config_name != "media"
+        return CLIP_EXTRACTORS if given else ()
+
+    def available(self) -> tuple[str, ...]:
+        """All configs; `media` only where clips lie beside the manifest."""
+        names = [config.name for config in self.BUILDER_CONFIGS]
+        files = [self.inputs.manifest.file(row) for row in self.clips.values()]
+        if not any(path is not None and path.is_file() for path in files):
+            names = [name for name in names if name != "media"]
+        return tuple(names)
 
     def notes(self) -> tuple[str, ...]:
         """How clips and table match."""
@@ -110,8 +120,20 @@ class ScoredBuilder(Builder):
     def _tables(self, config_name: str, rows: Sequence[ScoredRow]) -> Iterator[pa.Table]:
         schema = schema_of(self.FIELDS[config_name])
         size = self.builder_configs[config_name].rows_per_table
+        if config_name == "media":
+            yield from media_tables(self._media(rows), size, schema)
+            return
         for batch in batched((self._row(config_name, row) for row in rows), size):
             yield table_of(batch, schema)
+
+    def _media(self, rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
+        for row in rows:
+            clip_row = self.clips.get(row.clip_id)
+            if clip_row is not None:
+                clip = self.reader("media").clip(clip_row.sha256)
+                values = media_values(self.inputs.manifest, clip_row, clip)
+                own = {"clip_id": row.clip_id, "sha256": clip_row.sha256}
+                yield {**own, **values, "missing": clip.missing()}
 
     def _row(self, config_name: str, row: ScoredRow) -> dict[str, Any]:
         clip_row = self.clips.get(row.clip_id)

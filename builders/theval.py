@@ -19,45 +19,23 @@ from theval_datasets.builders._clips import (
 )
 from theval_datasets.builders._columns import ClipFeatures
 from theval_datasets.builders._fields import (
-    CLIP_ID,
     COMMON,
-    MISSING,
-    SHA256,
     STRING,
     Field,
     with_columns,
 )
 from theval_datasets.builders._frames import LANDMARK_FIELDS, READER, check_frames, frame_values
-from theval_datasets.builders._media import media_tables, media_values
+from theval_datasets.builders._media import (
+    MEDIA_FIELDS,
+    MEDIA_READER,
+    media_tables,
+    media_values,
+)
 from theval_datasets.manifest import ManifestRow
 
 _FEATURES: Final = with_columns(
     COMMON, Field("channel", STRING, "Who published the source; null if unstated.")
 )
-_MEDIA: Final = (
-    CLIP_ID,
-    SHA256,
-    Field("video", datasets.Video(decode=False), "The clip's file.", origin="media"),
-    Field(
-        "audio",
-        datasets.Audio(sampling_rate=16_000, decode=False),
-        "Its sound, 16 kHz mono; second 0 is the first video frame.",
-        origin="media",
-    ),
-    Field(
-        "poster",
-        datasets.Image(decode=False),
-        "One frame: the reference frame, else the middle one.",
-        origin="media",
-    ),
-    MISSING,
-)
-_MEDIA_READER: Final = """\
-row = rows[0]  # bytes, nothing is decoded
-with open(row["video"]["path"], "wb") as file:
-    file.write(row["video"]["bytes"])
-# with torchcodec: rows.cast_column("video", datasets.Video())[0]["video"]
-"""
 _FEATURES_READER: Final = """\
 table = rows.to_pandas()
 known = table.dropna(subset=["lip_sync", "head_motion"])  # undefined values are null
@@ -87,7 +65,7 @@ class Theval(Builder):
             description="The clips as bytes, their sound, and a poster frame.",
             rows_per_table=16,
             has_media=True,
-            reader=_MEDIA_READER,
+            reader=MEDIA_READER,
         ),
     ]
     TITLE: ClassVar[str] = "THEval"
@@ -110,7 +88,7 @@ class Theval(Builder):
     FIELDS: ClassVar[Mapping[str, tuple[Field, ...]]] = {
         "features": _FEATURES,
         "landmarks": LANDMARK_FIELDS,
-        "media": _MEDIA,
+        "media": MEDIA_FIELDS,
     }
     EXPECTED: ClassVar[Mapping[str, Mapping[str, int]]] = {"paper": {"clips": 5011, "channels": 31}}
 

@@ -183,7 +183,7 @@ def parse_version(text: str) -> tuple[int, int, int]:
 
 def write_info(folder: Path, info: Info) -> None:
     """Write `info.json` into a release, the same bytes for the same content."""
-    text = json.dumps(to_plain(info), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(to_plain(info), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(folder / INFO_NAME, text + "\n")
 
 
