@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,12 +33,14 @@ from theval_datasets.errors import (
 )
 from theval_datasets.files import sha256_file
 from theval_datasets.schema import (
+    SAMPLE_RATE,
     Accumulator,
     Audio,
     Extractor,
     Feature,
     FrameRequest,
     Frames,
+    Header,
     Outcome,
     Values,
 )
@@ -179,7 +181,7 @@ class _ClipRun:
         self._uncachable: set[Extractor] = set()
         self._seconds: dict[str, float] = {}
         self._computed: list[str] = []
-        self._audio: Audio | MediaError | None = None
+        self._audio: dict[tuple[int, bool], Audio | MediaError] = {}
         self._video: media.Video | None = None
 
     # What accumulators see.
@@ -192,15 +194,21 @@ class _ClipRun:
     def duration(self) -> float:
         return self._opened().end
 
-    def audio(self) -> Audio:
-        if self._audio is None:
+    @property
+    def header(self) -> Header:
+        return self._opened().header
+
+    def audio(self, rate: int = SAMPLE_RATE, *, aligned: bool = True) -> Audio:
+        found = self._audio.get((rate, aligned))
+        if found is None:
             try:
-                self._audio = media.read_audio(self._path)
+                found = media.read_audio(self._path, rate=rate, aligned=aligned)
             except MediaError as error:
-                self._audio = error
-        if isinstance(self._audio, MediaError):
-            raise self._audio
-        return self._audio
+                found = error
+            self._audio[rate, aligned] = found
+        if isinstance(found, MediaError):
+            raise found
+        return found
 
     def feature(self, extractor: Extractor) -> Values:
         feature = self._features[extractor]
@@ -293,6 +301,7 @@ class _ClipRun:
                     e: e.frames or FrameRequest()
                     for e, accumulator in running.items()
                     if not isinstance(accumulator, Exception)
+                    and not getattr(accumulator, "done", False)
                 }
                 if requests:
                     self._stream(running, requests)
@@ -319,7 +328,7 @@ class _ClipRun:
             shared = _Shared(batch)
             seen = {request: view.of(shared) for request, view in views.items()}
             for extractor, accumulator in running.items():
-                if isinstance(accumulator, Exception):
+                if isinstance(accumulator, Exception) or extractor not in requests:
                     continue
                 frames = seen[requests[extractor]]
                 if not len(frames):
@@ -334,9 +343,13 @@ class _ClipRun:
     def _batches(self, requests: Sequence[FrameRequest]) -> Iterator[Frames]:
         rates = {request.fps for request in requests}
         rate = rates.pop()
-        if not rates and rate is not None and rate <= _SPARSE_FPS and requests[0].pixels:
+        shown = all(request.pixels and not request.stored for request in requests)
+        if not rates and rate is not None and rate <= _SPARSE_FPS and shown:
             return media.sample_frames(self._path, rate)
-        return self._opened().frames(pixels=any(r.pixels for r in requests))
+        return self._opened().frames(
+            pixels=any(request.pixels for request in requests),
+            stored=any(request.stored for request in requests),
+        )
 
     def _begin(self, extractor: Extractor) -> Accumulator | Exception:
         started = time.perf_counter()
@@ -383,13 +396,13 @@ class _Shared:
 
     def __init__(self, batch: Frames) -> None:
         self.batch = batch
-        self._forms: dict[tuple[int | None, str, int], npt.NDArray[np.uint8]] = {}
+        self._forms: dict[tuple[FrameRequest, int], npt.NDArray[np.uint8]] = {}
 
-    def form(self, i: int, height: int | None, colour: str) -> npt.NDArray[np.uint8]:
-        """Frame `i` of the batch, scaled down to a height, in a colour order."""
-        key = (height, colour, i)
+    def form(self, i: int, wanted: FrameRequest) -> npt.NDArray[np.uint8]:
+        """Frame `i` of the batch as it is wanted."""
+        key = (replace(wanted, fps=None, stored=False), i)
         if key not in self._forms:
-            self._forms[key] = _converted(self.batch.pixels[i], height, colour)
+            self._forms[key] = _converted(self.batch.pixels[i], wanted.height, wanted.colour)
         return self._forms[key]
 
 
@@ -407,12 +420,9 @@ class _View:
             if self._picker
             else np.arange(len(batch.times))
         )
-        pixels = (
-            [shared.form(int(i), request.height, request.colour) for i in chosen]
-            if request.pixels
-            else []
-        )
-        return Frames(pixels, batch.times[chosen], batch.indices[chosen])
+        pixels = [shared.form(int(i), request) for i in chosen] if request.pixels else []
+        stored = [batch.stored[i] for i in chosen] if request.stored else []
+        return Frames(pixels, batch.times[chosen], batch.indices[chosen], stored)
 
 
 def _converted(

@@ -15,7 +15,7 @@ Values = dict[str, Array]
 """What an extractor found: column name to array (0-d for a scalar)."""
 
 SAMPLE_RATE = 16_000
-"""Hz of every audio track that the toolkit hands out."""
+"""Hz of every audio track that the toolkit hands out, unless asked for another rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,14 @@ class FrameRequest:
             never enlarged.
         colour: Channel order, or one channel of luma.
         pixels: False for consumers that only want the timestamps: `Frames.pixels` is then empty.
+        stored: Whether `Frames.stored` is wanted too.
     """
 
     fps: float | None = None
     height: int | None = None
     colour: Literal["rgb", "bgr", "gray"] = "rgb"
     pixels: bool = True
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,14 @@ class Frames:
             the request asked for no pixels. Shared with other consumers: read, do not write.
         times: float64, (n,): seconds since the first frame of the clip, as measured.
         indices: int64, (n,): index of each among the clip's decoded frames.
+        stored: The same frames as OpenCV's VideoCapture reads them, for those who have to agree
+            with it: neither scaled nor rotated, converted by BT.601 whatever the file says.
     """
 
     pixels: Sequence[npt.NDArray[np.uint8]]
     times: npt.NDArray[np.float64]
     indices: npt.NDArray[np.int64]
+    stored: Sequence[npt.NDArray[np.uint8]] = ()
 
     def __len__(self) -> int:
         return len(self.times)
@@ -60,18 +65,33 @@ class Audio:
     """A clip's audio on the timeline of its video.
 
     Attributes:
-        samples: float32 in [-1, 1], mono, 16 kHz.
+        samples: float32 in [-1, 1], mono.
         start: Seconds from the first video frame to the first sample; never negative, what
             sounds before the first frame is cut off.
+        rate: Hz.
     """
 
     samples: FloatArray
     start: float = 0.0
+    rate: int = SAMPLE_RATE
 
     @property
     def end(self) -> float:
         """Seconds from the first video frame to the end of the last sample."""
-        return self.start + len(self.samples) / SAMPLE_RATE
+        return self.start + len(self.samples) / self.rate
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a container promises, for code that has to believe it.
+
+    Attributes:
+        rate: Frames a second.
+        n_frames: Number of frames.
+    """
+
+    rate: float
+    n_frames: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +198,17 @@ class ClipInputs(Protocol):
         """Seconds of video; only known once every frame was seen, so ask in `finish`."""
         ...
 
-    def audio(self) -> Audio:
+    @property
+    def header(self) -> Header:
+        """What the container promises."""
+        ...
+
+    def audio(self, rate: int = SAMPLE_RATE, *, aligned: bool = True) -> Audio:
         """The audio track.
+
+        Args:
+            rate: Hz.
+            aligned: Whether second 0 is the first video frame, or the track's own start.
 
         Raises:
             NoAudioError, DigitalSilenceError: If there is nothing to hear.
@@ -198,7 +227,11 @@ class ClipInputs(Protocol):
 
 
 class Accumulator(Protocol):
-    """One extractor at work on one clip."""
+    """One extractor at work on one clip.
+
+    One that needs no frames after all, which only an extractor that is `after_needs` can know, says
+    so with an attribute `done` that is true.
+    """
 
     def update(self, batch: Frames) -> None:
         """Take the next frames."""

@@ -1,0 +1,188 @@
+"""Face landmarks of everybody: the mesh of every track."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from theval_datasets import schema
+from theval_datasets.errors import AbsentError
+from theval_datasets.features._base import Extractor
+from theval_datasets.features._crops import Course, TrackMesh, courses_of
+from theval_datasets.features._mesh import N_POINTS, pixels
+from theval_datasets.features._people import KINDS
+from theval_datasets.features._tracks import boxes_at, overlap
+from theval_datasets.features.faces import Faces
+from theval_datasets.features.landmarks import Landmarks, load_face_mesh
+from theval_datasets.schema import Accumulator, ClipInputs, Column, FrameRequest, Frames, Values
+
+_BRIEF = KINDS.index("brief")
+
+
+@dataclass(frozen=True)
+class PersonLandmarks(Extractor):
+    """The mesh of every track of `faces`, one row a track and frame.
+
+    Where one face alone is in the clip and the whole-frame pass of `landmarks` followed it, its
+    values are taken as they are. Else the mesh tracks each face in a padded window around it, which
+    also finds faces that are small in the frame. A mesh that does not lie on its track's face is
+    dropped.
+
+    Attributes:
+        most: Tracks followed at once; the people who take up least of the clip are left out.
+        covered: Share of a lone track's frames that `landmarks` must have found it in.
+    """
+
+    most: int = 8
+    covered: float = 0.9
+
+    name: ClassVar[str] = "person_landmarks"
+    extra: ClassVar[str | None] = "faces"
+    imports: ClassVar[tuple[str, ...]] = ("insightface",)
+    after_needs: ClassVar[bool] = True
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column("track", "int32", ("row",), "Number of the track, as in `faces`; growing."),
+        Column("person", "int32", ("row",), "Number of its person."),
+        Column("frame", "int64", ("row",), "Index of the frame; growing within a track."),
+        Column("time", "float64", ("row",), "Seconds of the frame."),
+        Column(
+            "mesh",
+            "int16",
+            ("row", N_POINTS, 3),
+            "Face Mesh points, in units of 1/16384 of the frame's width (x, z) and height (y).",
+        ),
+        Column("whole_frame", "bool", (), "Whether it is the pass over whole frames."),
+        Column("width", "int32", (), "Width of the frames in pixels, upright."),
+        Column("height", "int32", (), "Height of the frames in pixels, upright."),
+    )
+
+    @property
+    def frames(self) -> FrameRequest:
+        """Every frame, as it is."""
+        return FrameRequest()
+
+    def needs(self) -> Sequence[schema.Extractor]:
+        """The tracks, and the pass over whole frames."""
+        return (Faces(), Landmarks())
+
+    def ready(self) -> bool:
+        """As `faces`."""
+        return Faces().ready()
+
+    def obtain(self) -> None:
+        """As `faces`."""
+        Faces().obtain()
+
+    def weights(self) -> str:
+        """The models lie in MediaPipe's package."""
+        return f"mediapipe-{importlib.metadata.version('mediapipe')}"
+
+    def setup(self) -> Any:
+        """A pool of mesh models, which grows with the tracks at once."""
+        return []
+
+    def open(self, clip: ClipInputs, model: Any) -> Accumulator:
+        """Take the whole-frame pass if it will do, else begin to follow every track."""
+        faces = clip.feature(Faces())
+        courses = courses_of(faces, most=self.most, brief=_BRIEF)
+        try:
+            whole = clip.feature(Landmarks())
+        except AbsentError:
+            return _Following(courses, model, faces)
+        if len(courses) == 1 and _follows(courses[0], whole) >= self.covered:
+            return _WholeFrame(courses[0], whole)
+        return _Following(courses, model, faces)
+
+
+def _follows(course: Course, whole: Values) -> float:
+    """Share of the track's frames in which the whole-frame mesh lies on its face."""
+    inside = (whole["time"] >= course.start) & (whole["time"] <= course.end)
+    if not inside.any():
+        return 0.0
+    kept = inside[whole["face"]]
+    points = pixels(whole["mesh"][kept], int(whole["width"]), int(whole["height"]))[:, :468, :2]
+    meshes = np.concatenate((points.min(axis=1), points.max(axis=1)), axis=1).astype(np.float32)
+    boxes = boxes_at(course.times, course.boxes, whole["time"][inside & whole["face"]])
+    hits = sum(
+        float(overlap(box[np.newaxis], mesh[np.newaxis])[0, 0]) >= 0.3
+        for box, mesh in zip(boxes, meshes, strict=True)
+    )
+    return hits / int(inside.sum())
+
+
+class _WholeFrame:
+    """The lone face that `landmarks` followed already."""
+
+    done = True
+
+    def __init__(self, course: Course, whole: Values) -> None:
+        self._course = course
+        self._whole = whole
+
+    def update(self, batch: Frames) -> None:
+        """No frames are needed."""
+
+    def finish(self) -> tuple[Values, Mapping[str, str]]:
+        whole = self._whole
+        frame = np.flatnonzero(whole["face"]).astype(np.int64)
+        return {
+            "track": np.full(len(frame), self._course.number, np.int32),
+            "person": np.full(len(frame), self._course.person, np.int32),
+            "frame": frame,
+            "time": whole["time"][whole["face"]],
+            "mesh": whole["mesh"],
+            "whole_frame": np.array(True),
+            "width": whole["width"],
+            "height": whole["height"],
+        }, {}
+
+
+class _Following:
+    """Every track in windows of its own; a mesh model is lent to a track while it lasts."""
+
+    def __init__(self, courses: Sequence[Course], pool: list[Any], faces: Values) -> None:
+        self._waiting = sorted(courses, key=lambda c: (c.start, c.number))
+        self._running: list[TrackMesh] = []
+        self._ended: list[TrackMesh] = []
+        self._pool = pool
+        self._free: list[Any] = list(pool)
+        self._size = (int(faces["width"]), int(faces["height"]))
+
+    def update(self, batch: Frames) -> None:
+        for frame, time, index in zip(batch.pixels, batch.times, batch.indices, strict=True):
+            self._begin_and_end(float(time))
+            for track in self._running:
+                track.look(frame, float(time), int(index))
+
+    def _begin_and_end(self, time: float) -> None:
+        for track in [t for t in self._running if t.course.end < time]:
+            self._running.remove(track)
+            self._ended.append(track)
+            self._free.append(track.mesher)
+        while self._waiting and self._waiting[0].start <= time:
+            course = self._waiting.pop(0)
+            if not self._free:
+                self._pool.append(load_face_mesh(max_faces=1, refine=True, static=False))
+                self._free.append(self._pool[-1])
+            self._running.append(TrackMesh(course, self._free.pop(), self._size))
+
+    def finish(self) -> tuple[Values, Mapping[str, str]]:
+        tracks = sorted(self._ended + self._running, key=lambda t: t.course.number)
+        tracks = [track for track in tracks if track.frames]
+        if not tracks:
+            raise AbsentError("no-mesh", "faces were found, but the mesh fits none of them")
+        lengths = [len(track.frames) for track in tracks]
+        return {
+            "track": np.repeat(np.array([t.course.number for t in tracks], np.int32), lengths),
+            "person": np.repeat(np.array([t.course.person for t in tracks], np.int32), lengths),
+            "frame": np.concatenate([np.array(t.frames, np.int64) for t in tracks]),
+            "time": np.concatenate([np.array(t.times) for t in tracks]),
+            "mesh": np.concatenate([np.stack(t.meshes) for t in tracks]),
+            "whole_frame": np.array(False),
+            "width": np.array(self._size[0], np.int32),
+            "height": np.array(self._size[1], np.int32),
+        }, {}
