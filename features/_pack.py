@@ -105,6 +105,18 @@ def need_pack(name: str | None = None) -> Pack:
     return pack
 
 
+def need_recogniser(name: str | None = None) -> Path:
+    """The recogniser of a pack that is on this machine.
+
+    Raises:
+        WeightsMissingError: There is no pack, or it has none.
+    """
+    pack = need_pack(name)
+    if pack.recogniser is None:
+        raise WeightsMissingError(f"The InsightFace pack {pack.name} recognises no faces")
+    return pack.recogniser
+
+
 def _read(folder: Path) -> Pack | None:
     detector = recogniser = None
     for file in sorted(folder.glob("*.onnx")):

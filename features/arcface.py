@@ -1,0 +1,67 @@
+"""Who the people look like: one ArcFace embedding a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from theval_datasets import schema
+from theval_datasets.features._base import Extractor
+from theval_datasets.features._identity import person_embeddings
+from theval_datasets.features._pack import need_recogniser
+from theval_datasets.features.faces import Faces
+from theval_datasets.schema import ClipInputs, Column, Values
+
+
+@dataclass(frozen=True)
+class Arcface(Extractor):
+    """The mean direction of each person's embeddings; the clip's is that of the main person.
+
+    Each embedding is of a face aligned by its five points, once a second and at every begin of a
+    track (see `faces`), and has length 1, as the means have. The dimension is the pack's. Source:
+    Deng et al., ArcFace (2019).
+    """
+
+    name: ClassVar[str] = "arcface"
+    extra: ClassVar[str | None] = "faces"
+    imports: ClassVar[tuple[str, ...]] = ("insightface",)
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column("embedding", "float32", ("dim",), "Of the person who takes up most of the clip."),
+        Column("person", "int32", ("person",), "Numbers of the people, as in `faces`."),
+        Column("person_embedding", "float32", ("person", "dim"), "The mean of each."),
+        Column("n_embedded", "int32", ("person",), "Embeddings that went into each mean."),
+    )
+
+    def needs(self) -> Sequence[schema.Extractor]:
+        """The embeddings of single faces."""
+        return (Faces(),)
+
+    def ready(self) -> bool:
+        """As `faces`."""
+        return Faces().ready()
+
+    def obtain(self) -> None:
+        """As `faces`."""
+        Faces().obtain()
+
+    def weights(self) -> str:
+        """Nothing of its own: `faces` embeds.
+
+        Raises:
+            WeightsMissingError: There is no pack with a recogniser, so `faces` embeds nothing.
+        """
+        need_recogniser(Faces().pack)
+        return ""
+
+    def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
+        """Average over each person."""
+        people, means, counts = person_embeddings(clip.feature(Faces()))
+        return {
+            "embedding": means[int(np.argmin(people))],
+            "person": people,
+            "person_embedding": means,
+            "n_embedded": counts,
+        }, {}
