@@ -20,7 +20,6 @@ from theval_datasets.curation.study.screening import Screening, screen
 from theval_datasets.curation.study.subject_model import (
     SubjectModel,
     fit_projection,
-    normal_loglikelihood,
 )
 from theval_datasets.errors import RatingsError
 
@@ -85,7 +84,7 @@ def opinions(panel: Panel, parameters: StudyParameters) -> Opinions:
     if degenerate.any() and parameters.degenerate == "error":
         raise RatingsError(_degenerate_message(panel, degenerate))
     dropped = degenerate if parameters.degenerate == "reject" else np.zeros_like(degenerate)
-    base = panel.keep(~dropped[panel.subject])
+    base = panel.keep(~dropped[panel.subject]) if dropped.any() else panel
     if not len(base):
         raise RatingsError("no subject is left: every one has one rating or no variance")
     raw = differential(base, parameters.reference_score) if parameters.differential else base
@@ -104,7 +103,7 @@ def opinions(panel: Panel, parameters: StudyParameters) -> Opinions:
         kept = kept.with_scores(mapped(kept, raw.keep(rows), parameters))
     mos, std, sem, ci95 = _means(kept, parameters)
     bias = subject_bias(raw) if parameters.scores == "bias_removed" else None
-    fit = _fit(panel, kept, mos, std, bias) if parameters.rescale == "none" else None
+    fit = _fit(panel, kept, std, bias) if parameters.rescale == "none" else None
     if parameters.rescale == "minmax_mos":
         mos, factor = map_means(mos, parameters)
         std, sem, ci95 = std * factor, sem * factor, ci95 * factor
@@ -128,18 +127,16 @@ def opinions(panel: Panel, parameters: StudyParameters) -> Opinions:
 
 def degenerate_subjects(panel: Panel) -> Flags:
     """Subjects with fewer than two ratings, or with all ratings the same; those with none are not."""
-    count = panel.subject_sum()
-    lowest = np.full(len(panel.subjects), np.inf)
-    highest = -lowest
-    np.minimum.at(lowest, panel.subject, panel.score)
-    np.maximum.at(highest, panel.subject, panel.score)
-    flags: Flags = (count > 0) & (lowest == highest)
-    return flags
+    some = np.zeros(len(panel.subjects))
+    some[panel.subject] = panel.score
+    varied = np.zeros(len(panel.subjects), bool)
+    varied[panel.subject[panel.score != some[panel.subject]]] = True
+    return (panel.subject_counts > 0) & ~varied
 
 
 def _degenerate_message(panel: Panel, degenerate: Flags) -> str:
     index = int(np.flatnonzero(degenerate)[0])
-    count = int(panel.subject_sum()[index])
+    count = int(panel.subject_counts[index])
     what = "one rating" if count == 1 else f"{count} ratings, all the same"
     return (
         f"{int(degenerate.sum())} subjects have one rating or no variance, the first "
@@ -167,14 +164,18 @@ def _quantile(kept: Panel, parameters: StudyParameters) -> Floats | float:
     return quantile
 
 
-def _fit(panel: Panel, kept: Panel, mos: Floats, std: Floats, bias: Floats | None) -> Fit:
-    loglikelihood = normal_loglikelihood(
-        kept.score - kept.spread(mos), kept.spread(np.nan_to_num(std) ** 2)
-    )
+def _fit(panel: Panel, kept: Panel, std: Floats, bias: Floats | None) -> Fit:
+    """Of a normal distribution around each clip's mean; clips without variance do not count.
+
+    The squared residuals of a clip add up to (n - 1) std², so that no pass over the rows is needed.
+    """
+    spread = std > 0
+    count = kept.counts[spread]
+    terms = count * np.log(2.0 * np.pi * std[spread] ** 2) + (count - 1)
     parameters = 2 * len(panel.clips)
     if bias is not None:
-        parameters += int((panel.subject_sum() > 0).sum()) * panel.n_repetitions
-    return _criteria(loglikelihood, parameters, len(panel), None)
+        parameters += int((panel.subject_counts > 0).sum()) * panel.n_repetitions
+    return _criteria(-0.5 * float(terms.sum()) / len(kept), parameters, len(panel), None)
 
 
 def _criteria(loglikelihood: float, n_parameters: int, n: int, iterations: int | None) -> Fit:

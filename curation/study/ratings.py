@@ -48,6 +48,7 @@ class Panel:
     score: Floats
     content: tuple[str, ...] | None = None
     reference: Flags | None = None
+    _counts: Codes | None = None
 
     def __len__(self) -> int:
         return len(self.score)
@@ -55,6 +56,8 @@ class Panel:
     @cached_property
     def counts(self) -> Codes:
         """int64 (clips,): how many ratings each clip has."""
+        if self._counts is not None:
+            return self._counts
         return np.bincount(self.clip, minlength=len(self.clips))
 
     @cached_property
@@ -63,13 +66,22 @@ class Panel:
         return np.concatenate([[0], np.cumsum(self.counts)[:-1]]).astype(np.int64)
 
     @cached_property
+    def _width(self) -> int:
+        """Ratings of each clip where all have as many, else 0: rows of equal length sum faster."""
+        counts = self.counts
+        return int(counts[0]) if len(counts) and counts.min() == counts.max() else 0
+
+    @cached_property
     def n_repetitions(self) -> int:
         """The largest number of presentations of a clip to a subject."""
         return int(self.repetition.max()) + 1 if len(self) else 0
 
     def clip_sum(self, values: npt.NDArray[Any]) -> Floats:
         """Sum of a per-row array over each clip; float64 (clips,)."""
-        total: Floats = np.add.reduceat(values, self.starts, dtype=np.float64)
+        if self._width:
+            total: Floats = values.reshape(-1, self._width).sum(axis=1, dtype=np.float64)
+        else:
+            total = np.add.reduceat(values, self.starts, dtype=np.float64)
         return total
 
     def clip_mean(self, values: npt.NDArray[Any]) -> Floats:
@@ -81,8 +93,13 @@ class Panel:
         """A per-clip array, repeated for each of the clip's rows."""
         return np.repeat(per_clip, self.counts)
 
-    def subject_sum(self, values: npt.NDArray[Any] | None = None) -> Floats:
-        """Sum of a per-row array over each subject (the number of rows without one)."""
+    @cached_property
+    def subject_counts(self) -> Codes:
+        """int64 (subjects,): how many ratings each subject gave."""
+        return np.bincount(self.subject, minlength=len(self.subjects))
+
+    def subject_sum(self, values: npt.NDArray[Any]) -> Floats:
+        """Sum of a per-row array over each subject; float64 (subjects,)."""
         return np.bincount(self.subject, weights=values, minlength=len(self.subjects)).astype(
             np.float64
         )
@@ -90,7 +107,7 @@ class Panel:
     def subject_mean(self, values: npt.NDArray[Any]) -> Floats:
         """Mean of a per-row array over each subject; NaN for one without rows."""
         with np.errstate(invalid="ignore"):
-            mean: Floats = self.subject_sum(values) / self.subject_sum()
+            mean: Floats = self.subject_sum(values) / self.subject_counts
         return mean
 
     def with_scores(self, score: Floats) -> Panel:
@@ -101,17 +118,21 @@ class Panel:
         """The panel without some rows; clips without any rating left go, names of subjects stay."""
         if rows.all():
             return self
-        alive = np.bincount(self.clip[rows], minlength=len(self.clips)) > 0
+        chosen = np.flatnonzero(rows)
+        clip = self.clip[chosen]
+        counts = np.bincount(clip, minlength=len(self.clips))
+        alive = counts > 0
         return Panel(
             subjects=self.subjects,
             clips=_where(self.clips, alive),
-            subject=self.subject[rows],
-            clip=(np.cumsum(alive) - 1)[self.clip[rows]],
-            session=self.session[rows],
-            repetition=self.repetition[rows],
-            score=self.score[rows],
+            subject=self.subject[chosen],
+            clip=clip if alive.all() else (np.cumsum(alive) - 1)[clip],
+            session=self.session[chosen],
+            repetition=self.repetition[chosen],
+            score=self.score[chosen],
             content=None if self.content is None else _where(self.content, alive),
             reference=None if self.reference is None else self.reference[alive],
+            _counts=counts[alive],
         )
 
     def cells(self) -> tuple[Codes, Codes, Floats]:
@@ -208,11 +229,13 @@ class Ratings:
             content=self.content,
             reference=self.reference,
         )
-        alive = whole.counts > 0
+        counts = whole.counts
+        alive = counts > 0
         if alive.all():
-            return whole
+            return replace(whole, _counts=counts)
         return replace(
             whole,
+            _counts=counts[alive],
             clips=_where(self.clips, alive),
             clip=(np.cumsum(alive) - 1)[whole.clip],
             content=None if self.content is None else _where(self.content, alive),
@@ -380,4 +403,6 @@ def _running(dimension: Codes, clip: Codes, subject: Codes, n_clips: int, n_subj
 
 
 def _where(names: tuple[str, ...], alive: Flags) -> tuple[str, ...]:
+    if alive.all():
+        return names
     return tuple(name for name, kept in zip(names, alive, strict=True) if kept)

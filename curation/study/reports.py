@@ -87,7 +87,7 @@ def optional(value: float | np.floating[Any] | None) -> float | None:
 
 def subject_reports(panel: Panel, found: Opinions, dimension: str) -> list[SubjectReport]:
     """One report for each subject that rated something."""
-    count = panel.subject_sum().astype(int)
+    count = panel.subject_counts
     mean = panel.subject_mean(panel.score)
     with np.errstate(invalid="ignore", divide="ignore"):
         squares = panel.subject_sum((panel.score - mean[panel.subject]) ** 2)

@@ -96,7 +96,7 @@ def bt500(
     above = np.bincount(panel.subject[high], minlength=len(panel.subjects))
     below = np.bincount(panel.subject[low], minlength=len(panel.subjects))
     total = (
-        panel.subject_sum()
+        panel.subject_counts
         if denominator == "rated"
         else np.full(len(panel.subjects), float(len(panel.clips) * panel.n_repetitions))
     )
@@ -104,7 +104,7 @@ def bt500(
         share = (above + below) / total
         balance = np.abs(above - below) / (above + below)
     rejected = (share > OUTLIER_SHARE) & (balance < BALANCE)
-    present = panel.subject_sum() > 0
+    present = panel.subject_counts > 0
     everybody = bool(rejected[present].all())
     return Screening(
         rejected=np.zeros_like(rejected) if everybody else rejected,
@@ -173,7 +173,7 @@ def by_correlation(panel: Panel, *, ranks: bool = False) -> Screening:
     if defined.any():
         threshold = min(threshold, float(r[defined].mean() - r[defined].std()))
     rejected = defined & (np.nan_to_num(r, nan=1.0) <= threshold)
-    everybody = bool(rejected[panel.subject_sum() > 0].all())
+    everybody = bool(rejected[panel.subject_counts > 0].all())
     return Screening(
         rejected=np.zeros_like(rejected) if everybody else rejected,
         share=r,

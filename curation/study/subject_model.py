@@ -89,7 +89,7 @@ def fit_projection(panel: Panel, *, errors_from: str = "clip") -> SubjectModel:
         bias_se = 1.0 / np.sqrt(panel.subject_sum(precision))
         curvature = panel.subject_sum(precision - 3.0 * residual**2 * precision**2)
         inconsistency_se = 1.0 / np.sqrt(np.maximum(0.0, -curvature))
-    present = panel.subject_sum() > 0
+    present = panel.subject_counts > 0
     centre = float(bias[present].mean())
     return SubjectModel(
         quality=quality + centre,
