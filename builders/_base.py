@@ -140,7 +140,12 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
     @classmethod
     def kinds(cls) -> dict[str, str]:
         """Kinds of input it takes, with one line for each."""
-        return {**cls.KINDS, "features": "further columns from a Parquet file, by clip_id"}
+        return {
+            **cls.KINDS,
+            "features": "further columns from a Parquet file, by clip_id",
+            "tombstones": "JSONL of clips that were taken down (clip_id, date); "
+            "tombstones.jsonl beside the manifest if not given",
+        }
 
     def tables(self, config_name: str) -> Mapping[str, Iterator[pa.Table]]:
         """The tables of a config, by split; each has at most `rows_per_table` rows.
@@ -216,7 +221,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
 
     def _fingerprint(self, config_name: str) -> str:
         reader = self.reader(config_name)
-        rows = () if self.inputs.manifest_path is None else self.inputs.manifest.rows
+        rows = () if self.inputs.manifest_path is None else self.inputs.rows
         return digest(
             {
                 "inputs": self.inputs.fingerprint,

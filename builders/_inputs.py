@@ -11,7 +11,8 @@ from typing import Final
 from theval_datasets.cache import Cache
 from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.files import digest, sha256_file
-from theval_datasets.manifest import Manifest, read_manifest
+from theval_datasets.info import TOMBSTONES_NAME, Tombstone, read_tombstones
+from theval_datasets.manifest import Manifest, ManifestRow, read_manifest
 
 _HASHED_WHOLE: Final = 64 << 20  # bytes; larger files are told apart by size and time
 
@@ -46,6 +47,24 @@ class Inputs:
             )
         return read_manifest(self.manifest_path)
 
+    @cached_property
+    def tombstones(self) -> tuple[Tombstone, ...]:
+        """Clips that were taken down: from ``--with tombstones=FILE``, or beside the manifest."""
+        given = self.path("tombstones")
+        if given is None and self.manifest_path is not None:
+            given = self.manifest.folder / TOMBSTONES_NAME
+        return () if given is None else read_tombstones(given)
+
+    @cached_property
+    def gone(self) -> frozenset[str]:
+        """The ids of clips that were taken down."""
+        return frozenset(stone.clip_id for stone in self.tombstones)
+
+    @cached_property
+    def rows(self) -> tuple[ManifestRow, ...]:
+        """The manifest's rows, without the clips that were taken down."""
+        return tuple(row for row in self.manifest.rows if row.clip_id not in self.gone)
+
     def path(self, kind: str) -> Path | None:
         """The file or folder that was given for a kind of input; None if it was not."""
         return self.tables.get(kind)
@@ -72,7 +91,7 @@ class Inputs:
             if path is not None:
                 files[kind] = _content(path)
         rows = [] if self.manifest_path is None else [row.to_json() for row in self.manifest.rows]
-        return digest({"manifest": rows, "files": files})
+        return digest({"manifest": rows, "files": files, "gone": sorted(self.gone)})
 
 
 def _content(path: Path) -> dict[str, str]:

@@ -6,9 +6,11 @@ there is never half a dataset. The bytes depend on the content alone.
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
 import shutil
+import socket
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -159,6 +161,7 @@ def _write(
         counts=_counts(part, configs[first.config.name], first),
         notes=first.notes(),
         study=first.study(),
+        tombstones=first.inputs.tombstones,
     )
     text = render_card(part, draft, card_text(dataset))
     write_text(part / CARD_NAME, text)
@@ -356,12 +359,38 @@ def _check_place(folder: Path) -> None:
         )
 
 
+def _sweep(folder: Path) -> None:
+    """Remove what builds of this dataset left that were killed on this machine."""
+    begin = f".{folder.name}.{socket.gethostname()}."
+    for path in sorted(folder.parent.glob(f"{glob.escape(begin)}*")):
+        process, _, kind = path.name.removeprefix(begin).partition(".")
+        if not process.isdigit() or kind not in ("part", "old"):
+            continue
+        if int(process) != os.getpid() and _runs(int(process)):
+            continue
+        if kind == "old" and not folder.exists():
+            path.rename(folder)  # killed between the two renames: this was the release
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 @contextmanager
 def _put_in_place(folder: Path) -> Iterator[Path]:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
-    part.chmod(0o755)
-    old = part.with_suffix(".old")
+    _sweep(folder)
+    own = f".{folder.name}.{socket.gethostname()}.{os.getpid()}"
+    part, old = folder.parent / f"{own}.part", folder.parent / f"{own}.old"
+    part.mkdir()
     try:
         yield part
         _check_place(folder)

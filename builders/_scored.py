@@ -63,8 +63,9 @@ class ScoredBuilder(Builder):
 
     @cached_property
     def rows(self) -> tuple[ScoredRow, ...]:
-        """The rows in order of `clip_id`."""
-        return tuple(sorted(self.read(), key=lambda row: row.clip_id))
+        """The rows in order of `clip_id`, without the clips that were taken down."""
+        kept = (row for row in self.read() if row.clip_id not in self.inputs.gone)
+        return tuple(sorted(kept, key=lambda row: row.clip_id))
 
     @cached_property
     def clips(self) -> dict[str, ManifestRow]:
@@ -72,7 +73,7 @@ class ScoredBuilder(Builder):
         if self.inputs.manifest_path is None:
             return {}
         found = {}
-        for row in self.inputs.manifest.rows:
+        for row in self.inputs.rows:
             if row.sha256 is not None:
                 found[row.clip_id.rpartition("/")[2]] = row
         return found

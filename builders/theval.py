@@ -101,13 +101,13 @@ class Theval(Builder):
     def available(self) -> tuple[str, ...]:
         """`media` needs the files beside the manifest."""
         manifest = self.inputs.manifest
-        files = [manifest.file(row) for row in manifest.rows if row.sha256 is not None]
+        files = [manifest.file(row) for row in self.inputs.rows if row.sha256 is not None]
         has_media = any(path is not None and path.is_file() for path in files)
         return ("features", "landmarks", "media") if has_media else ("features", "landmarks")
 
     def notes(self) -> tuple[str, ...]:
         """What the manifest lacks."""
-        rows = self.inputs.manifest.rows
+        rows = self.inputs.rows
         dead = sum(row.sha256 is None for row in rows)
         found = []
         if dead:
@@ -121,21 +121,21 @@ class Theval(Builder):
 
     def counts(self) -> dict[str, int | float]:
         """How many channels and sources there are."""
-        rows = [row for row in self.inputs.manifest.rows if row.sha256 is not None]
+        rows = [row for row in self.inputs.rows if row.sha256 is not None]
         return {
             "channels": len({row.source.channel for row in rows} - {None}),
-            "rows_without_clip": len(self.inputs.manifest.rows) - len(rows),
+            "rows_without_clip": len(self.inputs.rows) - len(rows),
         }
 
     def manifest_rows(self) -> Iterator[ManifestRow]:
         """Every row, without what only this machine's files mean."""
-        for row in self.inputs.manifest.rows:
+        for row in self.inputs.rows:
             split = None if row.sha256 is None else row.split or DEFAULT_SPLIT
             yield replace(row, path=None, stamp=None, split=split)
 
     def tables(self, config_name: str) -> Mapping[str, Iterator[pa.Table]]:
         """The tables of a config, by split."""
-        rows = by_split(self.inputs.manifest.rows)
+        rows = by_split(self.inputs.rows)
         return {split: self._tables(config_name, these) for split, these in rows.items()}
 
     @classmethod

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import datasets
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from theval_datasets.errors import BuildError
@@ -97,16 +98,14 @@ def _config(folder: Path, config: str, info: Info) -> ConfigFacts:
 
 
 def _count_nulls(file: pq.ParquetFile, nulls: Counter[str]) -> None:
-    """Null rows of every column; for lists and structs by reading, else from the statistics."""
-    plain = [f.name for f in file.schema_arrow if not _is_nested(f.type)]
+    """Null rows of every column; of a struct only its last part is read, never its bytes."""
+    plain = [f.name for f in file.schema_arrow if not f.type.num_fields]
     for batch in file.iter_batches(columns=plain, batch_size=4096):
         for name in plain:
             nulls[name] += batch.column(name).null_count
     for f in file.schema_arrow:
-        if _is_nested(f.type):
-            for batch in file.iter_batches(columns=[f.name], batch_size=64):
+        if f.type.num_fields:
+            leaf = f"{f.name}.{f.type.field(f.type.num_fields - 1).name}"
+            column = leaf if pa.types.is_struct(f.type) else f.name
+            for batch in file.iter_batches(columns=[column], batch_size=64):
                 nulls[f.name] += batch.column(0).null_count
-
-
-def _is_nested(kind: Any) -> bool:
-    return bool(kind.num_fields)

@@ -11,7 +11,7 @@ from theval_datasets.info import ColumnInfo, ConfigInfo
 if TYPE_CHECKING:
     from theval_datasets.builders._base import Builder
 
-_ROWS: Final = 64
+_BATCH_BYTES: Final = 64 << 20
 _UNEXPLAINED: Final = "manifest"
 _INFINITE: Final = float("inf")
 
@@ -31,7 +31,9 @@ def faults_of(
     import pyarrow.parquet as pq
 
     columns = {column.name: column for column in said.columns}
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=_ROWS):
+    row_bytes = sum(s.arrow_bytes for s in said.splits.values()) // max(1, said.rows)
+    rows = max(1, min(4096, _BATCH_BYTES // max(1, row_bytes)))
+    for batch in pq.ParquetFile(path).iter_batches(batch_size=rows):
         table = pa.Table.from_batches([batch])
         for name in table.column_names:
             if name in columns:

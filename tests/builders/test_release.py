@@ -314,3 +314,58 @@ def test_info_is_plain_json_of_the_format(build):
         "card_sha256", "configs", "counts", "dataset", "extractors", "files", "format_version",
         "notes", "study", "tombstones", "toolkit", "version",
     }  # fmt: skip
+
+
+def test_clips_that_were_taken_down_leave_a_tombstone(build, corpus, tmp_path):
+    stones = corpus.folder / "tombstones.jsonl"
+    stones.write_text('{"clip_id": "mute", "date": "2026-01-31"}\n')
+    made = build()
+    rows = load(made.folder, None, tmp_path / "hf")["train"]
+    assert "mute" not in rows["clip_id"]
+    assert "mute" not in (made.folder / "manifest.jsonl").read_text()
+    assert [(s.clip_id, s.date) for s in made.info.tombstones] == [("mute", "2026-01-31")]
+    assert "| `mute` | 2026-01-31 |" in (made.folder / "README.md").read_text()
+    other = tmp_path / "other.jsonl"
+    other.write_text("")
+    assert build(tables={"tombstones": other}).info.tombstones == ()
+    for line, message in (
+        ('{"clip_id": "x", "date": "soon"}', "YYYY-MM-DD"),
+        ('{"clip_id": "x"}', "missing date"),
+        ("[", "not a JSON object"),
+        ('{"clip_id": "x", "date": "2026-01-31"}\n' * 2, ":2: .* twice"),
+    ):
+        stones.write_text(line)
+        with pytest.raises(InputError, match=message):
+            build()
+
+
+def test_killed_builds_leave_nothing_for_long(build, tmp_path):
+    import socket
+    import subprocess
+    import sys
+
+    before = hashes(build().folder)
+    place = tmp_path / "out" / "theval"
+    ended = subprocess.Popen([sys.executable, "-c", "pass"])
+    ended.wait()
+    dead = f".theval.{socket.gethostname()}.{ended.pid}"
+    alive = place / f".theval.{socket.gethostname()}.{os.getppid()}.part"
+    elsewhere = place / ".theval.another-host.1.part"
+    for folder in (place / f"{dead}.part", alive, elsewhere):
+        folder.mkdir()
+        (folder / "half").write_text("x")
+    (place / "theval").rename(place / f"{dead}.old")  # killed between the two renames
+    with pytest.raises(InputError, match="three numbers"):
+        build(version="x")
+    with pytest.raises(UnknownNameError):
+        build(configs=["x"])
+    assert hashes(build().folder) == before
+    assert sorted(p.name for p in place.iterdir()) == sorted(["theval", alive.name, elsewhere.name])
+
+
+def test_a_column_can_be_streamed(build):
+    folder = build().folder
+    rows = datasets.load_dataset(
+        str(folder), split="train", streaming=True, columns=["clip_id", "lip_sync"]
+    )
+    assert list(rows)[-1] == {"clip_id": "talk-800-1600", "lip_sync": 0.25}
