@@ -20,7 +20,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,7 +38,7 @@ from theval_datasets.errors import (
     ZeroFramesError,
 )
 from theval_datasets.optional import available
-from theval_datasets.schema import SAMPLE_RATE, Audio, Frames, MediaFacts
+from theval_datasets.schema import SAMPLE_RATE, Audio, Frames, Header, MediaFacts
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +51,8 @@ _FORMATS: Final = (
 )
 _STILL_MAGIC: Final = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"BM": "bmp"}
 _DECORD_SEEKS_RIGHT: Final = {"h264", "mpeg4", "vp8", "vp9"}
+_BT601: Final = {2, 5, 6}
+"""FFmpeg's colour spaces that are converted by BT.601: unspecified, and its two names."""
 _BATCH_FRAMES: Final = 16
 _BATCH_BYTES: Final = 64 << 20
 _TRUNCATED_AFTER: Final = 0.5  # seconds that a stream may end before its header says so
@@ -124,19 +126,22 @@ class Video:
         size: Width and height in pixels, upright.
         problem: What went wrong while decoding; None so far.
         end: Seconds: the last decoded frame's time plus its length; 0 before decoding.
+        header: What the container promises.
     """
 
     size: tuple[int, int]
+    header: Header = Header(0.0, 1)
     problem: str | None = None
     end: float = 0.0
 
-    def frames(self, *, pixels: bool = True) -> Iterator[Frames]:
+    def frames(self, *, pixels: bool = True, stored: bool = False) -> Iterator[Frames]:
         """Every frame in order, once, in batches of at most 16 frames and 64 MB.
 
         What does not decode is passed over and named in `problem`.
 
         Args:
             pixels: False to skip the conversion to RGB where only times are wanted.
+            stored: Whether `Frames.stored` is wanted too.
 
         Raises:
             ZeroFramesError: If nothing decodes at all.
@@ -160,8 +165,10 @@ class _Still(Video):
         self._pixels = np.asarray(upright, dtype=np.uint8)
         self.size = upright.size
 
-    def frames(self, *, pixels: bool = True) -> Iterator[Frames]:
-        yield Frames([self._pixels] if pixels else [], np.zeros(1), np.zeros(1, dtype=np.int64))
+    def frames(self, *, pixels: bool = True, stored: bool = False) -> Iterator[Frames]:
+        picture = [self._pixels]
+        at = np.zeros(1), np.zeros(1, dtype=np.int64)
+        yield Frames(picture if pixels else [], *at, picture if stored else [])
 
 
 class _Movie(Video):
@@ -184,6 +191,9 @@ class _Movie(Video):
         self._turns = int(self._first.rotation) % 360 // 90
         width, height = self._first.width, self._first.height
         self.size = (height, width) if self._turns % 2 else (width, height)
+        rate = float(self._stream.average_rate or self._stream.guessed_rate or 0)
+        promised = _seconds(self._stream.duration, self._stream.time_base)
+        self.header = Header(rate, self._stream.frames or int(promised * rate + 0.5))
 
     def _decode(self) -> Iterator[Any]:
         """Frames in order; what does not decode is counted in `problem`."""
@@ -207,8 +217,8 @@ class _Movie(Video):
                 continue
             yield from (frame for frame in decoded if frame.pts is not None)
 
-    def frames(self, *, pixels: bool = True) -> Iterator[Frames]:
-        from av.video.reformatter import VideoReformatter
+    def frames(self, *, pixels: bool = True, stored: bool = False) -> Iterator[Frames]:
+        from av.video.reformatter import Colorspace, VideoReformatter
 
         first, self._first = self._first, None
         if first is None:
@@ -217,9 +227,18 @@ class _Movie(Video):
         width, height = first.width, first.height
         per_batch = max(1, min(_BATCH_FRAMES, _BATCH_BYTES // (width * height * 3)))
         # One reformatter for all frames keeps its tables; with threads=1 it costs half the CPU.
-        reformatter = VideoReformatter()
-        converted: list[Pixels] = []
-        times: list[float] = []
+        shown, as_read = VideoReformatter(), VideoReformatter()
+
+        def converted(reformatter: Any, frame: Any, space: Any = None) -> Pixels:
+            form = {"width": width, "height": height, "src_colorspace": space}
+            made = reformatter.reformat(
+                frame, format="rgb24", dst_colorspace=space, threads=1, **form
+            )
+            pixels: Pixels = made.to_ndarray()
+            return pixels
+
+        differs = self._turns != 0 or first.colorspace not in _BT601
+        batch = _Batch()
         count = 0
         last = -1.0
         for frame in itertools.chain((first,), self._decoded):
@@ -230,17 +249,20 @@ class _Movie(Video):
             length = _seconds(frame.duration, frame.time_base) or max(0.0, time - max(last, 0.0))
             last, self.end = time, time + length
             if pixels:
-                upright = reformatter.reformat(
-                    frame, format="rgb24", width=width, height=height, threads=1
-                ).to_ndarray()
-                converted.append(np.ascontiguousarray(np.rot90(upright, self._turns)))
-            times.append(time)
+                upright = converted(shown, frame)
+                batch.pixels.append(np.ascontiguousarray(np.rot90(upright, self._turns)))
+            if stored:
+                same = pixels and not differs
+                batch.stored.append(
+                    batch.pixels[-1] if same else converted(as_read, frame, Colorspace.ITU601)
+                )
+            batch.times.append(time)
             count += 1
-            if len(times) == per_batch:
-                yield _batch(converted, times, count)
-                converted, times = [], []
-        if times:
-            yield _batch(converted, times, count)
+            if len(batch.times) == per_batch:
+                yield batch.frames(count)
+                batch = _Batch()
+        if batch.times:
+            yield batch.frames(count)
         self.problem = self.problem or _shortfall(self._stream, self.end)
 
 
@@ -252,9 +274,18 @@ def _shortfall(stream: Any, end: float) -> str | None:
     return None
 
 
-def _batch(pixels: list[Pixels], times: list[float], count: int) -> Frames:
-    indices = np.arange(count - len(times), count, dtype=np.int64)
-    return Frames(pixels, np.array(times), indices)
+@dataclass(slots=True)
+class _Batch:
+    """Frames on their way into a batch."""
+
+    pixels: list[Pixels] = field(default_factory=list)
+    stored: list[Pixels] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+    def frames(self, count: int) -> Frames:
+        """The batch that ends with the `count`-th frame of the clip."""
+        indices = np.arange(count - len(self.times), count, dtype=np.int64)
+        return Frames(self.pixels, np.array(self.times), indices, self.stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -463,12 +494,20 @@ def probe(path: Path, limits: Limits = LIMITS) -> MediaFacts:
         )
 
 
-def read_audio(path: Path, limits: Limits = LIMITS) -> Audio:
-    """The first audio stream as 16 kHz mono on the video's timeline.
+def read_audio(
+    path: Path, limits: Limits = LIMITS, *, rate: int = SAMPLE_RATE, aligned: bool = True
+) -> Audio:
+    """The first audio stream as mono on the video's timeline.
 
     ffmpeg decodes, mixes down and resamples; gaps inside the stream become silence. What sounds
     before the first video frame is cut off; a late start is kept as `Audio.start`. For a file
     without video, second 0 is the first sample.
+
+    Args:
+        path: The file.
+        limits: What is too large.
+        rate: Hz.
+        aligned: False for the track as it is, from its own start.
 
     Raises:
         NoAudioError: There is no audio stream.
@@ -479,6 +518,7 @@ def read_audio(path: Path, limits: Limits = LIMITS) -> Audio:
     import ffmpeg
 
     start = _audio_start(path, limits)
+    start = start if aligned else 0.0
     job = (
         ffmpeg.input(f"file:{path.resolve()}", vn=None, sn=None, dn=None, **safe_input_options())
         .output(
@@ -488,7 +528,7 @@ def read_audio(path: Path, limits: Limits = LIMITS) -> Audio:
             acodec="pcm_f32le",
             af="aresample=async=1",
             ac=1,
-            ar=SAMPLE_RATE,
+            ar=rate,
             t=limits.audio_seconds,
             loglevel="error",
         )
@@ -502,12 +542,12 @@ def read_audio(path: Path, limits: Limits = LIMITS) -> Audio:
         raise BrokenMediaError(
             f"{path.name}: the audio does not decode ({lines[-1:] or 'no data'})"
         )
-    if len(samples) >= int(limits.audio_seconds * SAMPLE_RATE):
+    if len(samples) >= int(limits.audio_seconds * rate):
         raise TooLargeError(f"{path.name}: more than {limits.audio_seconds:.0f} s of audio")
-    samples = samples[max(0, round(-start * SAMPLE_RATE)) :]
+    samples = samples[max(0, round(-start * rate)) :]
     if not samples.any():
         raise DigitalSilenceError(f"{path.name}: every audio sample is zero")
-    return Audio(samples, max(0.0, start))
+    return Audio(samples, max(0.0, start), rate)
 
 
 def _audio_start(path: Path, limits: Limits) -> float:

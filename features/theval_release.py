@@ -1,0 +1,183 @@
+"""THEval's signal metrics as the authors' public code computes them: the definition `release`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from theval_datasets.errors import AbsentError, DigitalSilenceError, NoAudioError
+from theval_datasets.features import _release
+from theval_datasets.features._base import Extractor
+from theval_datasets.features._mesh import Points
+from theval_datasets.features._release import Floats, Segments
+from theval_datasets.features.landmarks import load_face_mesh, points_of
+from theval_datasets.features.vad import Vad, speech_probability, speech_segments
+from theval_datasets.schema import SAMPLE_RATE, ClipInputs, Column, FrameRequest, Frames, Values
+
+_METRICS = {
+    "lip_dynamics": "Mean standard deviation of 780 lip distances, pixels of a 256×256 frame.",
+    "eyebrow_dynamics": "Mean absolute frame-to-frame change of the brow-to-eye distance.",
+    "silent_lip_stability": "Median deviation from the mean mouth opening in silences.",
+    "lip_sync": "Mean absolute difference of normalised openness and loudness in speech, 0 to 1.",
+}
+
+
+@dataclass(frozen=True)
+class ThevalRelease(Extractor):
+    """Four signal metrics by the published code, with four mesh passes over one decode.
+
+    The passes, each with its own tracker: refined on frames scaled to 256×256 (lip dynamics),
+    refined at full size (eyebrow dynamics), refined at 256×256 on the silent frames alone, in order
+    (silent lip stability), and unrefined with red and blue swapped (lip sync). The first three see
+    frames as OpenCV reads them, the last as decord does. Unlike the published code, no tracker
+    lives on into the next clip, and a clip without a face has no value instead of 0.
+
+    Attributes:
+        silent_speech: Speech times in seconds for the silent-lip metric; None for our own VAD on
+            the track from its own start, rounded to 0.1 s.
+        sync_speech: The same for lip sync, whose published code listens by another path.
+    """
+
+    silent_speech: Segments | None = None
+    sync_speech: Segments | None = None
+
+    name: ClassVar[str] = "theval_release"
+    by_default: ClassVar[bool] = False
+    writes: ClassVar[tuple[Column, ...]] = tuple(
+        Column(name, "float64", (), meaning, nullable=True) for name, meaning in _METRICS.items()
+    )
+
+    @property
+    def frames(self) -> FrameRequest:
+        """As decord shows them, and as OpenCV reads them."""
+        return FrameRequest(stored=True)
+
+    @property
+    def hears(self) -> bool:
+        """The track from its own start."""
+        return True
+
+    def weights(self) -> str:
+        """The packages that carry the models."""
+        from theval_datasets.features.landmarks import Landmarks
+
+        return f"{Landmarks().weights()}+{Vad().weights()}"
+
+    def setup(self) -> _Models:
+        """Load four meshes and the VAD."""
+
+        def mesh(refine: bool) -> Any:
+            return load_face_mesh(max_faces=1, refine=refine, static=False)
+
+        return _Models(mesh(True), mesh(True), mesh(True), mesh(False), Vad().setup())
+
+    def open(self, clip: ClipInputs, model: _Models) -> _Passes:
+        """Reset the trackers and find the silent frames."""
+        return _Passes(self, clip, model)
+
+
+@dataclass(frozen=True, slots=True)
+class _Models:
+    small: Any
+    full: Any
+    silent: Any
+    swapped: Any
+    vad: Any
+
+
+class _Passes:
+    def __init__(self, extractor: ThevalRelease, clip: ClipInputs, models: _Models) -> None:
+        self._clip = clip
+        self._models = models
+        for tracker in (models.small, models.full, models.silent, models.swapped):
+            tracker.reset()
+        self._unheard = ""
+        heard = self._listen()
+        self._sync_speech = heard if extractor.sync_speech is None else extractor.sync_speech
+        silent_speech = heard if extractor.silent_speech is None else extractor.silent_speech
+        self._silent = _release.silent_frames(silent_speech, clip.header)
+        self._lips: list[Floats] = []
+        self._brows: list[Floats] = []
+        self._openings: list[float] = []
+        self._openness: list[float] = []
+
+    def _listen(self) -> Segments:
+        try:
+            samples = self._clip.audio(aligned=False).samples
+        except NoAudioError as error:
+            self._unheard = error.reason
+            return ()
+        except DigitalSilenceError:
+            return ()  # the VAD of the published code hears no speech in it
+        probability = speech_probability(self._models.vad, samples)
+        rounded = np.round(speech_segments(probability, len(samples)) / SAMPLE_RATE, 1)
+        return tuple((float(start), float(end)) for start, end in rounded)
+
+    def update(self, batch: Frames) -> None:
+        import cv2
+
+        for index, stored, shown in zip(
+            batch.indices.tolist(), batch.stored, batch.pixels, strict=True
+        ):
+            grid = cv2.resize(stored, (_release.GRID, _release.GRID))
+            face = _seen(self._models.small, grid)
+            if face is not None:
+                self._lips.append(_release.lip_distances(face))
+            face = _seen(self._models.full, stored)
+            if face is not None:
+                height, width = stored.shape[:2]
+                brows = _release.brow_distances(face, width, height)
+                if brows is not None:
+                    self._brows.append(brows)
+            if index < len(self._silent) and self._silent[index]:
+                face = _seen(self._models.silent, grid)
+                if face is not None:
+                    self._openings.append(_release.lip_opening(face))
+            face = _seen(self._models.swapped, np.ascontiguousarray(shown[:, :, ::-1]))
+            self._openness.append(np.nan if face is None else _release.mouth_openness(face))
+
+    def finish(self) -> tuple[Values, Mapping[str, str]]:
+        metrics: dict[str, Callable[[], float]] = {
+            "lip_dynamics": lambda: _release.lip_dynamics(self._lips),
+            "eyebrow_dynamics": lambda: _release.eyebrow_dynamics(self._brows),
+            "silent_lip_stability": self._silent_lip_stability,
+            "lip_sync": self._lip_sync,
+        }
+        if not self._lips and not self._brows and not np.isfinite(self._openness).any():
+            raise AbsentError("no-face", f"no face in any of {len(self._openness)} frames")
+        values: Values = {}
+        missing: dict[str, str] = {}
+        for name, metric in metrics.items():
+            try:
+                values[name] = np.array(metric())
+            except AbsentError as absent:
+                missing[name] = absent.reason
+        return values, missing
+
+    def _silent_lip_stability(self) -> float:
+        if self._unheard:
+            raise AbsentError(self._unheard)
+        if not self._silent.any():
+            raise AbsentError("no-silence")
+        return _release.silent_lip_stability(self._openings)
+
+    def _lip_sync(self) -> float:
+        if self._unheard:
+            raise AbsentError(self._unheard)
+        rate, promised = self._clip.header.rate, self._clip.header.n_frames
+        n = max(promised, len(self._openness))
+        openness = np.full(n, np.nan)
+        openness[: len(self._openness)] = self._openness
+        speech = _release.speech_frames(self._sync_speech, rate, n)
+        if not speech.any():
+            raise AbsentError("no-speech")
+        audio = self._clip.audio(_release.AUDIO_RATE, aligned=False)
+        return _release.lip_sync(openness, _release.frame_loudness(audio, rate, n), speech)
+
+
+def _seen(tracker: Any, frame: Any) -> Points | None:
+    found = tracker.process(frame).multi_face_landmarks
+    return points_of(found[0]) if found else None
