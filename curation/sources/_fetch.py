@@ -402,7 +402,7 @@ def _decodes_av1() -> bool:
     import av
 
     try:
-        return bool(av.codec.Codec("av1", "r"))
+        return bool(av.codec.Codec("libdav1d", "r"))  # FFmpeg's own needs a graphics card
     except ValueError:
         return False
 
