@@ -208,7 +208,7 @@ class _Watching:
             "points": points,
             "score": np.array(self._scores, np.float32),
             "embedded": np.array(self._embedded, np.int32),
-            "embedding": np.array(self._embeddings, np.float32).reshape(-1, dim),
+            "embedding": np.array(self._embeddings, np.float32).reshape(len(self._embedded), dim),
             "track_person": np.array(people.person, np.int32),
             "track_kind": np.array([KINDS.index(kind) for kind in people.kind], np.int8),
             "track_start": times[[t.samples[0] for t in people.tracks]],

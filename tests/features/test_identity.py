@@ -1,0 +1,148 @@
+"""Equation 4: who is compared with whom, what is left out, and what the pack of the tests tells apart."""
+
+from __future__ import annotations
+
+import itertools
+
+import extractor_contract as contract
+import numpy as np
+import pytest
+from fake_faces import Clip, Scene, watch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from theval_datasets.errors import AbsentError, WeightsMissingError
+from theval_datasets.features import _identity
+from theval_datasets.features._pack import similarity_transform
+from theval_datasets.features.arcface import Arcface
+from theval_datasets.features.faces import Faces
+from theval_datasets.features.identity import Identity
+
+LEFT, RIGHT = (20, 50, 60), (220, 50, 60)
+
+
+def axis(*which: int, dim: int = 4):
+    return np.eye(dim, dtype=np.float32)[list(which)]
+
+
+def sightings(rows):
+    """From `(frame, person, embedding)`; frames are a second apart."""
+    frames = max(frame for frame, *_ in rows) + 1
+    return _identity.Sightings(
+        np.arange(frames, dtype=float),
+        np.array([row[0] for row in rows]),
+        np.array([row[1] for row in rows]),
+        np.stack([row[2] for row in rows]),
+    )
+
+
+def test_the_mean_is_over_pairs_and_the_coverage_over_all():
+    a, b = axis(0)[0], axis(1)[0]
+    half = ((a + b) / np.sqrt(2)).astype(np.float32)
+    seen = sightings([(0, 0, a), (1, 0, half), (0, 1, b), (3, 1, b)])
+    found = _identity.against_portrait(np.stack([b, a]), seen)
+    assert found.people == (1, 0)
+    assert found.consistency == pytest.approx((1 + np.sqrt(0.5) + 1 + 1) / 4)
+    assert found.coverage == 4 / 8
+    assert (found.subjects, found.sampled) == (2, 4)
+
+
+def test_a_subject_whom_nobody_is_left_for_costs_coverage():
+    seen = sightings([(0, 0, axis(0)[0]), (1, 0, axis(0)[0])])
+    found = _identity.against_portrait(axis(1, 0), seen)
+    assert found.people == (-1, 0)
+    assert (found.consistency, found.coverage) == (pytest.approx(1), 0.5)
+
+
+def test_a_lost_identity_is_low_and_not_left_out():
+    seen = sightings([(0, 0, axis(0)[0]), (1, 0, axis(0)[0])])
+    found = _identity.against_portrait(axis(2), seen)
+    assert (found.consistency, found.coverage) == (pytest.approx(0), 1.0)
+
+
+def test_the_reference_frame_does_not_count_itself():
+    a, b = axis(0)[0], axis(1)[0]
+    seen = sightings([(0, 0, b), (1, 0, a), (2, 0, b)])
+    found, time = _identity.against_itself(seen)
+    assert (found.consistency, time, found.sampled) == (pytest.approx(0), 1.0, 2)
+    with pytest.raises(AbsentError) as once:
+        _identity.against_itself(sightings([(0, 0, a)]))
+    assert once.value.reason == "too-few-frames"
+
+
+def test_the_reference_frame_shows_the_most_people_nearest_the_middle():
+    a = axis(0)[0]
+    rows = [(f, 0, a) for f in range(9)] + [(0, 1, a), (3, 1, a), (7, 1, a)]
+    assert _identity.reference_frame(sightings(rows)) == 3
+
+
+def test_references_of_another_pack_are_refused():
+    with pytest.raises(AbsentError, match="this pack"):
+        _identity.against_portrait(axis(0, dim=5), sightings([(0, 0, axis(0)[0])]))
+
+
+def test_from_faces_to_people():
+    scene = Scene([{0: LEFT, 1: (190, 40, 120)}] * 10 + [{0: LEFT}] * 6, moving=(0, 1))
+    faces = watch(Faces(), scene)
+    clip = Clip({"faces": faces})
+    found, _ = Arcface().compute(clip, None)
+    assert found["person"].tolist() == [0, 1]
+    assert np.allclose(np.linalg.norm(found["person_embedding"], axis=1), 1)
+    assert found["embedding"].tolist() == found["person_embedding"][0].tolist()
+    assert int(found["embedding"].argmax()) == 1
+    kept, _ = Identity().compute(clip, None)
+    assert float(kept["identity_consistency"]) == pytest.approx(1, abs=1e-6)
+    # Frames at 0, 1, 2, 3 s; both people in the first two, of which one is the reference.
+    assert float(kept["identity_coverage"]) == 4 / 6
+    assert float(kept["reference_time"]) == 1.0
+
+
+def test_without_weights_nothing_stands_in(monkeypatch, tmp_path):
+    monkeypatch.setenv("THEVAL_MODELS", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for extractor in (Arcface(), Identity()):
+        with pytest.raises(WeightsMissingError, match="models fetch buffalo_l"):
+            extractor.weights()
+
+
+@given(
+    st.floats(0.1, 10), st.floats(-3, 3), st.floats(-50, 50), st.floats(-50, 50), st.integers(0, 99)
+)
+def test_alignment_recovers_any_similarity(scale, turn, right, down, seed):
+    source = np.random.default_rng(seed).normal(size=(5, 2))
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    target = scale * source @ rotation.T + (right, down)
+    matrix = similarity_transform(source, target)
+    assert np.allclose(source @ matrix[:, :2].T + matrix[:, 2], target, atol=1e-8)
+
+
+@pytest.mark.real
+def test_same_and_different_people(shared_data, monkeypatch, tmp_path):
+    pytest.importorskip("insightface", reason="the extra [faces] is not installed")
+    monkeypatch.setenv("THEVAL_MODELS", str(shared_data / "models"))
+    portraits = shared_data / "media" / "portraits"
+    names = [f"{who}{i}" for who in ("biden", "obama", "rose") for i in (1, 2)]
+    found = contract.run(Arcface(), [portraits / f"id_{name}.jpg" for name in names], tmp_path)
+    of = {name: f.values["embedding"] for name, f in zip(names, found, strict=True)}
+    pairs = {(a, b): float(of[a] @ of[b]) for a, b in itertools.combinations(names, 2)}
+    same = [s for (a, b), s in pairs.items() if a[:-1] == b[:-1]]
+    different = [s for (a, b), s in pairs.items() if a[:-1] != b[:-1]]
+    assert (len(same), len(different)) == (3, 12)
+    assert min(same) >= 0.5
+    assert max(different) <= 0.35
+
+
+@pytest.mark.real
+def test_a_portrait_of_two_people_against_a_clip_of_them(shared_data, monkeypatch, tmp_path):
+    pytest.importorskip("insightface", reason="the extra [faces] is not installed")
+    monkeypatch.setenv("THEVAL_MODELS", str(shared_data / "models"))
+    clips = [shared_data / f"media/multi/derived_two_people_{n}.mp4" for n in ("turns", "overlap")]
+    turns, overlap = (f.values for f in contract.run(Faces(), clips, tmp_path))
+    _, people, _ = _identity.person_embeddings(turns)
+    seen = _identity.sightings_of(overlap)
+    straight = _identity.against_portrait(people, seen)
+    turned = _identity.against_portrait(people[::-1], seen)
+    assert straight.consistency == pytest.approx(turned.consistency)
+    assert straight.consistency > 0.7
+    assert straight.coverage == 1.0
+    assert turned.people == straight.people[::-1]
