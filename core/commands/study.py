@@ -186,7 +186,15 @@ def study(
     report = StudyReport(run_study(table, parameters, types), preset, model)
     if out is None:
         return report
-    files = write_study(report.study, report.to_plain(), out, name=ratings.stem, plots=plots)
+    from theval_datasets.cards.study_page import render_study_page
+
+    files = write_study(
+        report.study,
+        report.to_plain(),
+        out,
+        name=ratings.stem,
+        render=render_study_page if plots else None,
+    )
     return replace(report, files=tuple(files))
 
 

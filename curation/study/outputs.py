@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,12 @@ from theval_datasets.records import to_plain
 
 
 def write_study(
-    study: Study, plain: Mapping[str, Any], out: Path, *, name: str, plots: bool = True
+    study: Study,
+    plain: Mapping[str, Any],
+    out: Path,
+    *,
+    name: str,
+    render: Callable[[dict[str, Any]], str] | None,
 ) -> list[Path]:
     """Write everything.
 
@@ -27,7 +31,7 @@ def write_study(
         plain: Its JSON.
         out: The folder; made if it is not there.
         name: What to call the study on the page.
-        plots: Whether to draw.
+        render: Makes a page of what `page_of` gives; None draws no plots and writes no page.
 
     Returns:
         The files: `opinions.parquet`, `subjects.parquet`, `sessions.parquet` and
@@ -43,46 +47,49 @@ def write_study(
     text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
     write_text(out / "study.json", text + "\n")
     written.append(out / "study.json")
-    if plots:
+    if render is not None:
         drawn = draw_all(study)
         for file, (_, png) in drawn.items():
             with atomic_write(out / "plots" / f"{file}.png") as stream:
                 stream.write(png)
             written.append(out / "plots" / f"{file}.png")
-        write_text(out / "study.html", render_page(study, plain, drawn, name=name))
+        write_text(out / "study.html", render(page_of(study, plain, drawn, name=name)))
         written.append(out / "study.html")
     return written
 
 
-def render_page(
+def page_of(
     study: Study,
     plain: Mapping[str, Any],
     plots: Mapping[str, tuple[str, bytes]],
     *,
     name: str,
-) -> str:
-    """The page as HTML, with the plots inside and every text escaped."""
-    import jinja2
+) -> dict[str, Any]:
+    """What the study's page shows, as plain data.
 
-    source = resources.files("theval_datasets.cards").joinpath("study.html.jinja")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=False
-    )
-    return environment.from_string(source.read_text(encoding="utf-8")).render(
-        title=f"Study {name}",
-        preset=plain["preset"],
-        model=plain.get("model"),
-        facts=facts(study),
-        plots=[
+    Args:
+        study: The study.
+        plain: Its JSON.
+        plots: From `draw_all`.
+        name: What to call the study.
+    """
+    return {
+        "title": f"Study {name}",
+        "preset": plain["preset"],
+        "model": plain.get("model"),
+        "facts": facts(study),
+        "plots": [
             (file, caption, base64.b64encode(png).decode())
             for file, (caption, png) in plots.items()
         ],
-        subject_columns=[field.name for field in fields(SubjectReport)],
-        subjects=[{"gone": report.rejected, "cells": _cells(report)} for report in study.subjects],
-        session_columns=[field.name for field in fields(SessionReport)],
-        sessions=[_cells(report) for report in study.sessions],
-        parameters=list(to_plain(study.parameters).items()),
-    )
+        "subject_columns": [field.name for field in fields(SubjectReport)],
+        "subjects": [
+            {"gone": report.rejected, "cells": _cells(report)} for report in study.subjects
+        ],
+        "session_columns": [field.name for field in fields(SessionReport)],
+        "sessions": [_cells(report) for report in study.sessions],
+        "parameters": list(to_plain(study.parameters).items()),
+    }
 
 
 def facts(study: Study) -> list[tuple[str, str]]:
