@@ -107,5 +107,5 @@ def _count_nulls(file: pq.ParquetFile, nulls: Counter[str]) -> None:
         if f.type.num_fields:
             leaf = f"{f.name}.{f.type.field(f.type.num_fields - 1).name}"
             column = leaf if pa.types.is_struct(f.type) else f.name
-            for batch in file.iter_batches(columns=[column], batch_size=64):
+            for batch in file.iter_batches(columns=[column], batch_size=16):
                 nulls[f.name] += batch.column(0).null_count
