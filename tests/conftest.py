@@ -87,14 +87,16 @@ def media(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The sample's talking-face clips by name (`clear-en`, `no-face-es`, …); takes some seconds."""
+def sample(tmp_path_factory: pytest.TempPathFactory):
+    """The sample's talking-face clips by name (`clear-en`, `no-face-es`, …).
+
+    Each is made when it is first asked for, which takes a second or two.
+    """
     pytest.importorskip("espeakng_loader", reason="the sample needs the extra [demo]")
     pytest.importorskip("skimage", reason="the sample needs the extra [demo]")
-    from theval_datasets.sample.clips import make_sample
+    from sample_clips import SampleClips
 
-    folder = tmp_path_factory.mktemp("sample")
-    return {path.stem: path for path in make_sample(folder)}
+    return SampleClips(tmp_path_factory.mktemp("sample"))
 
 
 @pytest.fixture

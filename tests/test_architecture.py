@@ -8,7 +8,6 @@ functions, and `core/cli.py` imports nothing but commands and errors.
 from __future__ import annotations
 
 import ast
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -56,26 +55,31 @@ def imports(tree: ast.Module) -> Iterator[tuple[str, int, bool]]:
 
 
 def violations(root: Path) -> list[str]:
-    found = []
-    for place in ("core", *ROOMS):
-        for path in sorted((root / place).rglob("*.py")):
-            relative = path.relative_to(root).as_posix()
-            tree = ast.parse(path.read_text(encoding="utf-8"), relative)
-            for name, line, top in imports(tree):
-                complaint = _complaint(relative, name, top)
-                if complaint:
-                    found.append(f"{relative}:{line}: imports {name}, but {complaint}")
-    for folder in UNIT_FOLDERS:
-        for path in sorted((root / folder).glob("[!_]*.py")):
-            units = [
-                node.name
-                for node in ast.parse(path.read_text(encoding="utf-8")).body
-                if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and node.bases
-            ]
-            if [name.lower() for name in units] != [path.stem.replace("_", "")]:
-                found.append(
-                    f"{path.relative_to(root)}: one unit, a class named after the file, got {units}"
-                )
+    return [
+        said
+        for place in ("core", *ROOMS)
+        for path in sorted((root / place).rglob("*.py"))
+        for said in violations_in(path.relative_to(root).as_posix(), path.read_text("utf-8"))
+    ]
+
+
+def violations_in(relative: str, text: str) -> list[str]:
+    tree = ast.parse(text, relative)
+    found = [
+        f"{relative}:{line}: imports {name}, but {complaint}"
+        for name, line, top in imports(tree)
+        for complaint in [_complaint(relative, name, top)]
+        if complaint
+    ]
+    folder, _, file = relative.rpartition("/")
+    if folder in UNIT_FOLDERS and not file.startswith("_"):
+        units = [
+            node.name
+            for node in tree.body
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and node.bases
+        ]
+        if [name.lower() for name in units] != [file.removesuffix(".py").replace("_", "")]:
+            found.append(f"{relative}: one unit, a class named after the file, got {units}")
     return found
 
 
@@ -133,17 +137,21 @@ def test_imports_point_one_way(repo):
         ("features/unit.py", "class Other(Extractor): ..."),
     ],
 )
-def test_a_planted_violation_is_found(repo, tmp_path, path, line):
+def test_a_planted_violation_is_found(repo, path, line):
+    file = repo / path
+    text = file.read_text("utf-8") if file.exists() else ""
+    (said,) = set(violations_in(path, f"{text}\n{line}\n")) - set(violations_in(path, text))
+    assert said.startswith(path)
+
+
+def test_the_whole_tree_is_read(repo, tmp_path):
     for place in ("core", *ROOMS):
-        shutil.copytree(
-            repo / place, tmp_path / place, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    before = violations(tmp_path)
-    with (tmp_path / path).open("a", encoding="utf-8") as stream:
-        stream.write(f"\n{line}\n")
-    new = set(violations(tmp_path)) - set(before)
-    assert len(new) == 1
-    assert new.pop().startswith(path)
+        (tmp_path / place).mkdir()
+    deep = tmp_path / "curation" / "filters" / "deep" / "er.py"
+    deep.parent.mkdir(parents=True)
+    deep.write_text("import theval_datasets.builders")
+    (said,) = violations(tmp_path)
+    assert said.startswith("curation/filters/deep/er.py:1")
 
 
 def test_what_commands_do_inside_functions_is_allowed(repo, tmp_path):

@@ -7,14 +7,14 @@ import pytest
 
 @pytest.fixture(scope="session")
 def talking(sample):
-    return next(path for name, path in sorted(sample.items()) if name.startswith("clear"))
+    return sample["clear-en"]
 
 
 @pytest.fixture(scope="session")
-def other(sample, talking):
-    return next(p for n, p in sorted(sample.items()) if p != talking and "face" not in n)
+def other(sample):
+    return sample["blurred-en"]
 
 
 @pytest.fixture(scope="session")
 def faceless(sample):
-    return next(path for name, path in sorted(sample.items()) if name.startswith("no-face"))
+    return sample["no-face-es"]

@@ -36,11 +36,15 @@ HERE = FetchOptions(allow_private_addresses=True, retries=2, min_free=0)
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
-@pytest.fixture(autouse=True)
-def _quick_and_tidy(monkeypatch):
-    monkeypatch.setattr(fetching, "_back_off", lambda n: 0.0)
+@pytest.fixture(autouse=True, scope="module")
+def _tidy():
     yield
     gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(fetching, "_back_off", lambda n: 0.0)
 
 
 def fetched(folder):

@@ -40,7 +40,7 @@ def test_a_wrapped_address_is_judged_like_the_one_in_it(ip):
     assert is_public(f"64:ff9b::{high:x}:{low:x}") == is_public(str(ip))
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _tidy():
     yield
     gc.collect()  # the bodies of refused requests

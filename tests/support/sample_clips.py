@@ -1,0 +1,34 @@
+"""The sample's clips, each made when a test first asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from theval_datasets.sample.clips import CLIPS, make_clip
+
+
+class SampleClips(Mapping[str, Path]):
+    """Clips by name; their files lie in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._clips = {clip.name: clip for clip in CLIPS}
+
+    def __getitem__(self, name: str) -> Path:
+        path = self._folder / f"{name}.mp4"
+        return path if path.exists() else make_clip(self._clips[name], path)
+
+    def values(self):
+        """All of them, made."""
+        return [self[name] for name in self._clips]
+
+    def items(self):
+        """All of them, made."""
+        return [(name, self[name]) for name in self._clips]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._clips)
+
+    def __len__(self) -> int:
+        return len(self._clips)
