@@ -209,6 +209,26 @@ def study(
     _show(report, as_json)
 
 
+@app.command()
+def score(
+    videos: Annotated[list[Path], typer.Argument(help="Videos, or folders of them.")],
+    definition: Annotated[str, typer.Option(help="paper or release.")] = "paper",
+    reference: Annotated[
+        Path | None, typer.Option(help="CSV: one row of mean raw values of real videos.")
+    ] = None,
+    cache: Annotated[str | None, typer.Option(help="Path or URL of the feature cache.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Default: the cores.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure THEval's eight metrics of videos, and score them against real ones."""
+    from theval_datasets.commands import score as command
+
+    report = command.score(
+        videos, definition=definition, reference=reference, cache=cache, workers=workers
+    )
+    _show(report, as_json)
+
+
 models_app = typer.Typer(no_args_is_help=True, help="Weights that no package carries.")
 app.add_typer(models_app, name="models")
 

@@ -201,7 +201,11 @@ def _engine(name: str, address: str | None, workers: int) -> Engine:
         if address:
             raise InputError("--address is for --engine ray; the local engine has none")
         return LocalEngine(workers)
-    raise InputError(f"expected the engine local, got {name!r}")
+    if name == "ray":
+        from theval_datasets.engines.ray import RayEngine
+
+        return RayEngine(workers, address)
+    raise InputError(f"expected the engine local or ray, got {name!r}")
 
 
 def _jobs(manifest: Manifest) -> Iterator[ClipJob]:

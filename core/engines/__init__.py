@@ -6,9 +6,13 @@ Every engine takes the same jobs and the same plan and yields one report a clip,
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from theval_datasets.runner import ClipJob, ClipReport, Plan
+from theval_datasets.schema import Outcome
+
+TRIES: Final = 2
+"""How often a clip is begun whose worker dies on it."""
 
 
 class Engine(Protocol):
@@ -17,3 +21,9 @@ class Engine(Protocol):
     def run(self, jobs: Sequence[ClipJob], plan: Plan) -> Iterator[ClipReport]:
         """Yield one report a clip as they end."""
         ...
+
+
+def lost(job: ClipJob, plan: Plan) -> ClipReport:
+    """The report of a clip on which every worker that tried it died."""
+    outcome = Outcome("failed", "worker-lost", f"{TRIES} workers died on this clip")
+    return ClipReport(job.clip_id, {extractor.name: outcome for extractor in plan.extractors})

@@ -18,14 +18,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Final
 
+from theval_datasets.engines import TRIES, lost
 from theval_datasets.runner import ClipJob, ClipReport, Plan, Runner
-from theval_datasets.schema import Outcome
 
 _log = logging.getLogger(__name__)
-
-_TRIES: Final = 2
 
 
 def default_workers() -> int:
@@ -95,10 +92,10 @@ class _Pool:
                             job.clip_id,
                         )
                         workers[workers.index(worker)] = worker = self._start()
-                        if tries[job.clip_id] < _TRIES:
+                        if tries[job.clip_id] < TRIES:
                             waiting.append(job)
                         else:
-                            yield _lost(job, self._plan)
+                            yield lost(job, self._plan)
                     else:
                         yield report
                     self._hand_out(worker, waiting)
@@ -149,10 +146,3 @@ def _silence_native_chatter() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
-
-
-def _lost(job: ClipJob, plan: Plan) -> ClipReport:
-    outcome = Outcome(
-        "failed", "worker-lost", f"the worker process died {_TRIES} times on this clip"
-    )
-    return ClipReport(job.clip_id, {extractor.name: outcome for extractor in plan.extractors})

@@ -203,6 +203,8 @@ def published_reference() -> Reference:
 def read_reference(path: Path, *, definition: str) -> Reference:
     """A reference from a CSV of one row, with a column for each metric.
 
+    A column `definition` in it, if there is one, must say the same as the argument.
+
     Args:
         path: The file.
         definition: Of the metrics it was measured by.
@@ -215,6 +217,12 @@ def read_reference(path: Path, *, definition: str) -> Reference:
     rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
     if len(rows) != 1:
         raise InputError(f"{path.name}: expected one row of values, got {len(rows)}")
+    stated = (rows[0].get("definition") or definition).strip()
+    if stated != definition:
+        raise InputError(
+            f"{path.name} is in the definition {stated!r}, the values are in {definition!r}: "
+            "they cannot be compared; score with the definition of the reference"
+        )
     lacking = [name for name in METRICS if name not in rows[0]]
     if lacking:
         raise InputError(f"{path.name}: missing the columns {', '.join(lacking)}")
