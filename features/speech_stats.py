@@ -1,0 +1,104 @@
+"""How much is spoken, in what pieces, and how far above the noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets import schema
+from theval_datasets.errors import AbsentError
+from theval_datasets.features._base import Extractor
+from theval_datasets.features.vad import Vad
+from theval_datasets.schema import SAMPLE_RATE, Audio, ClipInputs, Column, Values
+
+_LEAST = 0.1  # seconds of each that a ratio needs
+
+
+@dataclass(frozen=True)
+class SpeechStats(Extractor):
+    """Numbers on the speech segments of `vad`, and the signal-to-noise ratio.
+
+    The ratio is that of the mean power in speech, less that in the pauses, to that in the pauses.
+    It is undefined without 0.1 s of both, where the pauses are digital silence (`noiseless`), and
+    where speech is not louder than they are (`no-signal`).
+    """
+
+    name: ClassVar[str] = "speech_stats"
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column("speech_ratio", "float64", (), "Share of the audio that is speech, 0 to 1."),
+        Column("speech_seconds", "float64", (), "Seconds of speech."),
+        Column("n_segments", "int32", (), "Speech segments."),
+        Column("mean_segment", "float64", (), "Mean length of a segment, seconds.", nullable=True),
+        Column(
+            "longest_pause",
+            "float64",
+            (),
+            "Longest time without speech within the audio, seconds.",
+        ),
+        Column("snr_db", "float64", (), "Signal-to-noise ratio, dB.", nullable=True),
+    )
+
+    @property
+    def hears(self) -> bool:
+        """The whole track."""
+        return True
+
+    def needs(self) -> Sequence[schema.Extractor]:
+        """The segments."""
+        return (Vad(),)
+
+    def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
+        """Count, and compare the power of speech and pauses."""
+        heard = clip.feature(Vad())
+        segments = heard["segments"]
+        edges = np.concatenate(([float(heard["start"])], segments.ravel(), [float(heard["end"])]))
+        pauses = edges.reshape(-1, 2)
+        lengths = segments[:, 1] - segments[:, 0]
+        values: Values = {
+            "speech_ratio": heard["speech_ratio"],
+            "speech_seconds": np.array(lengths.sum()),
+            "n_segments": np.array(len(segments), np.int32),
+            "longest_pause": np.array((pauses[:, 1] - pauses[:, 0]).max()),
+        }
+        missing: dict[str, str] = {}
+        if len(segments):
+            values["mean_segment"] = np.array(lengths.mean())
+        else:
+            missing["mean_segment"] = "no-speech"
+        try:
+            values["snr_db"] = np.array(signal_to_noise(clip.audio(), segments))
+        except AbsentError as absent:
+            missing["snr_db"] = absent.reason
+        return values, missing
+
+
+def signal_to_noise(audio: Audio, segments: npt.NDArray[np.float64]) -> float:
+    """Signal-to-noise ratio in dB.
+
+    Args:
+        audio: The track.
+        segments: Begin and end of speech in seconds, (n, 2).
+
+    Raises:
+        AbsentError: It is undefined: no-speech, no-silence, noiseless or no-signal.
+    """
+    speech = np.zeros(len(audio.samples), dtype=bool)
+    for begin, end in np.rint((segments - audio.start) * SAMPLE_RATE).astype(int).tolist():
+        speech[max(0, begin) : max(0, end)] = True
+    least = _LEAST * SAMPLE_RATE
+    if speech.sum() < least:
+        raise AbsentError("no-speech")
+    if (~speech).sum() < least:
+        raise AbsentError("no-silence")
+    power = audio.samples.astype(np.float64) ** 2
+    noise = float(power[~speech].mean())
+    signal = float(power[speech].mean()) - noise
+    if noise == 0.0:
+        raise AbsentError("noiseless")
+    if signal <= 0.0:
+        raise AbsentError("no-signal")
+    return 10.0 * float(np.log10(signal / noise))
