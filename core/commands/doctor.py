@@ -26,7 +26,8 @@ VARIABLES: Final[Mapping[str, str]] = {
 EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "demo": (("espeakng_loader", "skimage"), "`theval-data demo`: a sample with speech and a face"),
     "youtube": (("yt_dlp", "deno"), "videos, playlists and channels as sources"),
-    "faces": (("insightface", "onnxruntime"), "several people, identity, small faces"),
+    "faces": (("insightface",), "several people, identity, small faces"),
+    "ray": (("ray",), "`--engine ray`: extraction on several machines"),
     "dev": (("pytest", "mypy", "ruff"), "tests, types and format: for work on the toolkit itself"),
 }
 """Extra to the modules it brings, and what they give."""
