@@ -18,6 +18,7 @@ from benchmarks._rows import Row, at_most
 from theval_datasets.builders._fields import schema_of
 from theval_datasets.builders._release import card_text, write_split
 from theval_datasets.builders.theval import Theval
+from theval_datasets.cards.facts import read_facts
 from theval_datasets.cards.render import render_card
 from theval_datasets.info import CARD_NAME, ConfigInfo, Info, SplitInfo
 
@@ -89,7 +90,7 @@ def _write_card(folder: Path, path: Path) -> None:
         card_sha256="",
         counts={"clips": CLIPS},
     )
-    (folder / CARD_NAME).write_text(render_card(folder, info, card_text(Theval)))
+    (folder / CARD_NAME).write_text(render_card(info, read_facts(folder, info), card_text(Theval)))
 
 
 def _landmarks(scratch: Path) -> list[Row]:

@@ -15,7 +15,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +27,9 @@ from theval_datasets.builders import _columns
 from theval_datasets.builders._base import Builder, TableConfig
 from theval_datasets.builders._fields import schema_of
 from theval_datasets.builders._inputs import Inputs
-from theval_datasets.cards.render import CardText, render_card
+from theval_datasets.cards.croissant import CROISSANT_NAME
+from theval_datasets.cards.facts import read_facts
+from theval_datasets.cards.render import CardText, croissant_json, render_card
 from theval_datasets.errors import BuildError, InputError, UnknownNameError
 from theval_datasets.files import sha256_file, write_text
 from theval_datasets.info import (
@@ -163,17 +165,12 @@ def _write(
         study=first.study(),
         tombstones=first.inputs.tombstones,
     )
-    text = render_card(part, draft, card_text(dataset))
-    write_text(part / CARD_NAME, text)
-    info = Info(
-        **{
-            name: getattr(draft, name)
-            for name in draft.__dataclass_fields__
-            if name not in ("card_sha256", "files")
-        },
-        card_sha256=sha256_file(part / CARD_NAME),
-        files=_files(part),
-    )
+    facts = read_facts(part, draft)
+    said = card_text(dataset)
+    write_text(part / CROISSANT_NAME, croissant_json(draft, facts, said))
+    draft = replace(draft, files=_files(part))
+    write_text(part / CARD_NAME, render_card(draft, facts, said))
+    info = replace(draft, card_sha256=sha256_file(part / CARD_NAME), files=_files(part))
     write_info(part, info)
     missed: Counter[str] = Counter()
     for one in made:

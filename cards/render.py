@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import datasets
@@ -14,7 +14,8 @@ import yaml
 from huggingface_hub import DatasetCardData
 
 from theval_datasets.cards._escape import code, markdown, plain_line
-from theval_datasets.cards.facts import ConfigFacts, Facts, read_facts
+from theval_datasets.cards.croissant import croissant
+from theval_datasets.cards.facts import ConfigFacts, Facts
 from theval_datasets.cards.papers import PAPERS
 from theval_datasets.info import Info
 
@@ -63,15 +64,33 @@ class CardText:
     has_media: Mapping[str, bool] = field(default_factory=dict)
 
 
-def render_card(folder: Path, info: Info, text: CardText) -> str:
+def croissant_json(info: Info, facts: Facts, text: CardText) -> str:
+    """The Croissant metadata of a release, as the text of its file.
+
+    Args:
+        info: What `info.json` will say.
+        facts: What the files hold.
+        text: The author's part.
+    """
+    plain = croissant(
+        info,
+        facts,
+        title=text.title,
+        summary=text.summary,
+        license_id=_license(facts),
+        papers=[PAPERS[key] for key in text.cites],
+    )
+    return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def render_card(info: Info, facts: Facts, text: CardText) -> str:
     """The card of a release as Markdown with YAML front matter.
 
     Args:
-        folder: With the Parquet files in place.
         info: What `info.json` will say.
+        facts: What the files hold.
         text: The author's part.
     """
-    facts = read_facts(folder, info)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("theval_datasets.cards", "."),
         undefined=jinja2.StrictUndefined,

@@ -5,6 +5,7 @@ Everything is read from the folder alone and loaded afresh, the way a stranger w
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 Faults = Generator[str, None, str]
 """A check yields its faults and returns what to say if there are none."""
 
+_CROISSANT: Final = "croissant.json"
 _SHOWN: Final = 5
 _LOADED_WHOLE: Final = 2 << 30  # bytes of a config that is loaded and not only streamed
 
@@ -395,7 +397,19 @@ def _check_card(release: _Release) -> Faults:
         wanted = {column.name: column.type for column in said.columns}
         if types != wanted:
             yield f"{name}: the card's features: {_difference(wanted, types)}"
-    return f"{CARD_NAME} agrees with the files"
+    path = release.folder / _CROISSANT
+    if path.is_file():
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        described = {
+            one["name"]: [f["name"].partition("/")[2] for f in one["field"]]
+            for one in plain["recordSet"]
+        }
+        if plain["version"] != release.info.version or described != {
+            name: [column.name for column in said.columns]
+            for name, said in release.info.configs.items()
+        }:
+            yield f"{_CROISSANT} describes another version, other configs or other columns"
+    return f"{CARD_NAME} and what else describes them agree with the files"
 
 
 def _check_expect(release: _Release) -> Faults:

@@ -40,6 +40,7 @@ def test_a_release_has_its_parts(build, tmp_path):
     assert made.folder == tmp_path / "out" / "theval" / "theval"
     assert set(hashes(made.folder)) == {
         "README.md",
+        "croissant.json",
         "info.json",
         "manifest.jsonl",
         "features/train-00000-of-00001.parquet",

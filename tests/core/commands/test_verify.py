@@ -288,6 +288,14 @@ def test_a_card_that_does_not_agree(folder, before, after, message):
     assert message in faults(folder)["card"]
 
 
+def test_croissant_of_another_release(folder):
+    plain = json.loads((folder / "croissant.json").read_text())
+    plain["recordSet"][0]["field"].pop()
+    (folder / "croissant.json").write_text(json.dumps(plain))
+    sign(folder)
+    assert "croissant.json describes another version" in faults(folder)["card"]
+
+
 def test_a_card_that_was_edited(folder):
     with (folder / "README.md").open("a") as file:
         file.write("Best dataset ever.\n")
