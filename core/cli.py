@@ -229,6 +229,20 @@ def score(
     _show(report, as_json)
 
 
+@app.command()
+def inspect(
+    clip: Annotated[Path, typer.Argument(help="A video or a still.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The PNG.")] = None,
+    cache: Annotated[str | None, typer.Option(help="Path or URL of the feature cache.")] = None,
+    frames: Annotated[int, typer.Option(min=1, help="How many to show.")] = 8,
+    as_json: Json = False,
+) -> None:
+    """Draw a contact sheet of a clip: faces, tracks, meshes, pose and curves."""
+    from theval_datasets.commands import inspect as command
+
+    _show(command.inspect(clip, output=output, cache=cache, frames=frames), as_json)
+
+
 models_app = typer.Typer(no_args_is_help=True, help="Weights that no package carries.")
 app.add_typer(models_app, name="models")
 

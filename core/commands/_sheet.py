@@ -1,0 +1,230 @@
+"""The drawing behind `inspect`: frames with what was found in them, curves below."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.files import atomic_write
+from theval_datasets.schema import Frames, Outcome, Values
+
+_COLUMNS: Final = 4
+_WIDE: Final = 3.2  # inches of a frame
+_COLOURS: Final = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")  # fmt: skip
+_AXES: Final = ("#ff4040", "#40ff40", "#40a0ff")
+_KINDS: Final = ("", " still", " duplicate", " brief")
+
+Floats = npt.NDArray[np.float64]
+
+
+def draw(
+    path: Path,
+    name: str,
+    frames: Frames,
+    values: Mapping[str, Values],
+    outcomes: Mapping[str, Outcome],
+) -> None:
+    """Write a contact sheet as PNG.
+
+    Args:
+        path: Where to.
+        name: Of the clip, for the title.
+        frames: The frames to show.
+        values: By extractor, those that are there.
+        outcomes: Of all, for what is not.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = min(_COLUMNS, len(frames))
+    rows = math.ceil(len(frames) / columns)
+    height, width = frames.pixels[0].shape[:2]
+    high = min(_WIDE * height / width, 2 * _WIDE)
+    curves = len(frames) > 1
+    inches = (max(columns * _WIDE, 2 * _WIDE), rows * (high + 0.25) + 0.5 + (4.2 if curves else 0))
+    figure = Figure(figsize=inches, dpi=100, layout="constrained")
+    figure.suptitle(_title(name, values, outcomes), fontsize=9, parse_math=False, wrap=True)
+    upper: Any = figure
+    lower: Any = None
+    if curves:
+        upper, lower = figure.subfigures(2, 1, height_ratios=[rows * (high + 0.25), 4.2]).tolist()
+    cells = np.atleast_1d(upper.subplots(rows, columns)).ravel()
+    for cell in cells:
+        cell.axis("off")
+    for cell, pixels, time in zip(cells, frames.pixels, frames.times, strict=False):
+        cell.imshow(pixels)
+        cell.set_xlim(0, width)
+        cell.set_ylim(height, 0)
+        cell.set_title(f"{time:.2f} s", fontsize=7)
+        _draw_boxes(cell, float(time), values)
+        _draw_meshes(cell, float(time), values)
+    if lower is not None:
+        _draw_curves(lower, frames.times, values, outcomes)
+    canvas = FigureCanvasAgg(figure)
+    image = io.BytesIO()
+    canvas.print_png(image)
+    with atomic_write(path) as stream:
+        stream.write(image.getbuffer())
+
+
+def _title(name: str, values: Mapping[str, Values], outcomes: Mapping[str, Outcome]) -> str:
+    parts = [name]
+    if "faces" in values:
+        count = int(values["faces"]["n_subjects"])
+        parts.append(f"{count} {'person' if count == 1 else 'people'}")
+    parts += [f"{extractor}: {o.reason}" for extractor, o in outcomes.items() if o.reason]
+    return "  ·  ".join(parts)
+
+
+def _colour(track: int) -> str:
+    return _COLOURS[track % len(_COLOURS)]
+
+
+def _draw_boxes(cell: Any, time: float, values: Mapping[str, Values]) -> None:
+    from matplotlib.patches import Rectangle
+
+    from theval_datasets.features._tracks import boxes_at
+
+    faces = values.get("faces")
+    if faces is None:
+        return
+    step = float(np.diff(faces["time"]).max()) if len(faces["time"]) > 1 else 0.0
+    for track, kind in enumerate(faces["track_kind"].tolist()):
+        begin, end = float(faces["track_start"][track]), float(faces["track_end"][track])
+        if not begin - step / 2 <= time <= end + step:
+            continue
+        own = np.flatnonzero(faces["track"] == track)
+        own = own[np.argsort(faces["sample"][own], kind="stable")]
+        sampled = faces["time"][faces["sample"][own]]
+        left, top, right, bottom = boxes_at(sampled, faces["box"][own], np.array([time]))[0]
+        dashed = "-" if kind == 0 else ":"
+        box = Rectangle((left, top), right - left, bottom - top, fill=False)
+        box.set(edgecolor=_colour(track), linestyle=dashed, linewidth=1.4)
+        cell.add_patch(box)
+        label = f"#{track} p{int(faces['track_person'][track])}{_KINDS[kind]}"
+        cell.text(left, top, label, fontsize=6, color="white", va="bottom", clip_on=True,
+                  bbox={"facecolor": _colour(track), "edgecolor": "none", "pad": 0.8})  # fmt: skip
+
+
+def _draw_meshes(cell: Any, time: float, values: Mapping[str, Values]) -> None:
+    from theval_datasets.features._mesh import inter_ocular, pixels
+
+    mesh, angles = _meshes(values)
+    if mesh is None:
+        return
+    rows = np.flatnonzero(np.abs(mesh["time"] - time) < 2e-3)
+    if not len(rows):
+        return
+    points = pixels(mesh["mesh"][rows], int(mesh["width"]), int(mesh["height"]))
+    for row, face, size in zip(rows, points, inter_ocular(points), strict=True):
+        colour = _colour(int(mesh["track"][row]))
+        cell.scatter(face[:468, 0], face[:468, 1], s=0.25, color=colour, linewidths=0)
+        if angles is not None:
+            pitch, yaw, roll = (float(angles[name][row]) for name in ("pitch", "yaw", "roll"))
+            _draw_axes(cell, face[1, :2], 1.2 * float(size), pitch, yaw, roll)
+
+
+def _draw_axes(
+    cell: Any, origin: Floats, length: float, pitch: float, yaw: float, roll: float
+) -> None:
+    """The head's right, down and forward axes as they appear in the picture."""
+    p, y, r = np.radians((-pitch, yaw, roll))
+    turn = np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]])
+    aside = np.array([[np.cos(y), 0, -np.sin(y)], [0, 1, 0], [np.sin(y), 0, np.cos(y)]])
+    nod = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
+    axes = (turn @ aside @ nod) * np.array((1.0, 1.0, -1.0))  # the face looks at the camera: -z
+    for axis, colour in zip(axes.T, _AXES, strict=True):
+        end = origin + length * axis[:2]
+        cell.plot([origin[0], end[0]], [origin[1], end[1]], color=colour, linewidth=1.3)
+
+
+def _meshes(values: Mapping[str, Values]) -> tuple[Values | None, Values | None]:
+    """The mesh of every track, or else of the one face of the whole-frame pass; and the pose."""
+    if "person_landmarks" in values:
+        return values["person_landmarks"], values.get("person_pose")
+    whole = values.get("landmarks")
+    if whole is None:
+        return None, None
+    count = len(whole["mesh"])
+    rows: Values = {
+        "track": np.zeros(count, np.int32),
+        "time": whole["time"][whole["face"]],
+        **{name: whole[name] for name in ("mesh", "width", "height")},
+    }
+    return rows, values.get("head_pose")
+
+
+def _draw_curves(
+    part: Any, shown: Floats, values: Mapping[str, Values], outcomes: Mapping[str, Outcome]
+) -> None:
+    from theval_datasets.features._mesh import pixels
+    from theval_datasets.features._signals import mouth_openness
+
+    openness, loudness, pose = part.subplots(3, 1, sharex=True)
+    for axis, label in ((openness, "openness"), (loudness, "loudness"), (pose, "pose, °")):
+        axis.set_ylabel(label, fontsize=7)
+        axis.tick_params(labelsize=6)
+        for time in shown.tolist():
+            axis.axvline(time, color="#cccccc", linewidth=0.6, zorder=0)
+    pose.set_xlabel("seconds", fontsize=7)
+    mesh, angles = _meshes(values)
+    if mesh is None:
+        _say(openness, outcomes, "landmarks")
+    else:
+        points = pixels(mesh["mesh"], int(mesh["width"]), int(mesh["height"]))
+        opened = mouth_openness(points)
+        for track in np.unique(mesh["track"]).tolist():
+            own = mesh["track"] == track
+            times = mesh["time"][own]
+            _line(openness, times, opened[own], _colour(track), f"#{track}")
+            if angles is not None:
+                for name, style in (("yaw", "-"), ("pitch", "--"), ("roll", ":")):
+                    first = f"#{track} {name}" if track == mesh["track"][0] else None
+                    _line(pose, times, angles[name][own], _colour(track), first, style)
+        openness.legend(fontsize=6, loc="upper right", ncols=6)
+        pose.legend(fontsize=6, loc="upper right", ncols=3)
+    heard, frame_times = values.get("loudness"), _frame_times(values)
+    if heard is None:
+        _say(loudness, outcomes, "loudness")
+    elif frame_times is not None:
+        _line(loudness, frame_times[heard["heard"]], heard["rms"], "#333333", None)
+    if "vad" in values:
+        for begin, end in values["vad"]["segments"].tolist():
+            for axis in (openness, loudness):
+                axis.axvspan(begin, end, color="#ffe08a", alpha=0.5, linewidth=0, zorder=-1)
+        probability = values["vad"]["probability"]
+        beside = loudness.twinx()
+        beside.set_ylim(0, 1.05)
+        beside.tick_params(labelsize=6)
+        beside.set_ylabel("speech", fontsize=7)
+        at = float(values["vad"]["start"]) + (np.arange(len(probability)) + 0.5) * 512 / 16000
+        beside.plot(at, probability, color="#b8860b", linewidth=0.6)
+
+
+def _frame_times(values: Mapping[str, Values]) -> Floats | None:
+    """Times of all frames; None if no face was found, and so no landmarks written."""
+    return values["landmarks"]["time"] if "landmarks" in values else None
+
+
+def _line(
+    axis: Any, times: Floats, heights: Any, colour: str, label: str | None, style: str = "-"
+) -> None:
+    """A curve that is broken where frames are missing."""
+    steps = np.diff(times)
+    longest = 3 * float(np.median(steps)) if len(steps) else 0.0
+    pieces = np.split(np.arange(len(times)), np.flatnonzero(steps > longest) + 1)
+    for i, piece in enumerate(pieces):
+        axis.plot(times[piece], heights[piece], style, color=colour, linewidth=0.9,
+                  label=label if i == 0 else None)  # fmt: skip
+
+
+def _say(axis: Any, outcomes: Mapping[str, Outcome], extractor: str) -> None:
+    outcome = outcomes.get(extractor)
+    reason = outcome.reason if outcome else "not measured"
+    axis.text(0.5, 0.5, str(reason), transform=axis.transAxes, ha="center", fontsize=8)
