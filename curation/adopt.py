@@ -16,7 +16,13 @@ import numpy as np
 from theval_datasets import media
 from theval_datasets.curation.recipe import Recipe
 from theval_datasets.curation.sources._base import Found, Gone
-from theval_datasets.errors import DigitalSilenceError, MediaError, MissingMediaError, NoAudioError
+from theval_datasets.errors import (
+    DigitalSilenceError,
+    InputError,
+    MediaError,
+    MissingMediaError,
+    NoAudioError,
+)
 from theval_datasets.files import atomic_write, sha256_file
 from theval_datasets.manifest import FileStamp, Judgement, ManifestRow
 from theval_datasets.schema import SAMPLE_RATE, MediaFacts
@@ -94,11 +100,16 @@ def stamp(path: Path) -> FileStamp:
 
 @functools.cache
 def tools() -> dict[str, str | int]:
-    """What the outputs' bytes depend on besides the recipe."""
-    return {
-        "decoder": media.decoder_version(),
-        "ffmpeg_sha256": sha256_file(Path(media.ffmpeg_binary())),
-    }
+    """What the outputs' bytes depend on besides the recipe.
+
+    Raises:
+        InputError: `THEVAL_FFMPEG` names no program.
+    """
+    named = media.ffmpeg_binary()
+    binary = shutil.which(named)
+    if binary is None:
+        raise InputError(f"There is no program {named}; unset THEVAL_FFMPEG or correct it.")
+    return {"decoder": media.decoder_version(), "ffmpeg_sha256": sha256_file(Path(binary))}
 
 
 def _adopt(job: Job) -> ManifestRow:

@@ -28,7 +28,7 @@ _BY_MESSAGE: Final = tuple(
         ("removed", r"unavailable|removed|deleted|terminated|no longer available|does not exist"),
         (
             "no-format",
-            r"requested format|no video formats|drm protected|no formats|unsupported url|ffmpeg could not",
+            r"requested format|no video formats|drm protected|no formats|no suitable extractor|unsupported url|ffmpeg could not",
         ),
         ("network", r"timed? ?out|connection|temporary failure|name or service|incomplete|ssl"),
     )

@@ -73,34 +73,50 @@ class Local(Source):
         if self.place.is_file():
             yield self._item(self.place, self.place.name, base.parent.name or "root")
             return
-        for path in self._walk(self.place):
-            yield self._item(path, path.relative_to(self.place).as_posix(), group)
+        yield from self._walk(self.place, group)
 
     def skipped(self) -> dict[str, int]:
         """Other files, by suffix; complete once `items` has ended."""
         return dict(sorted(self._others.items()))
 
-    def _walk(self, folder: Path) -> Iterator[Path]:
-        for path in sorted(folder.iterdir(), key=lambda p: p.name):
+    def _walk(self, folder: Path, group: str) -> Iterator[Found | Gone]:
+        try:
+            inside = sorted(folder.iterdir(), key=lambda path: path.name)
+        except OSError as error:
+            name = folder.relative_to(self.place).as_posix()
+            yield _gone(name, group, "unreadable", error.strerror or str(error))
+            return
+        for path in inside:
             if path.name.startswith("."):
                 continue
             if path.is_dir():
                 if not path.is_symlink() and path.resolve() not in self.leave_out:
-                    yield from self._walk(path)
+                    yield from self._walk(path, group)
             elif path.suffix.lower() in VIDEO | AUDIO:
-                yield path
+                yield self._item(path, path.relative_to(self.place).as_posix(), group)
             else:
-                self._others[path.suffix.lower() or path.name] += 1
+                self._others[_shown(path.suffix.lower() or path.name)] += 1
 
     def _item(self, path: Path, name: str, group: str) -> Found | Gone:
+        if _shown(name) != name:
+            return _gone(name, group, "bad-name", "its name is not Unicode text; rename it")
         if self.root is None:
             return Found(path, name, group, Origin(kind="local", location=""))
         if not _below(path, self.root):
-            origin = Origin(kind="local", location=name)
-            detail = f"it is a link to a file that is not below the root {self.root}"
-            return Gone(name, group, origin, "outside-root", detail)
+            said = f"it is a link to a file that is not below the root {self.root}"
+            return _gone(name, group, "outside-root", said)
         location = path.absolute().relative_to(self.root.absolute()).as_posix()
         return Found(path, name, group, Origin(kind="local", location=location))
+
+
+def _gone(name: str, group: str, reason: str, detail: str) -> Gone:
+    name = _shown(name)
+    return Gone(name, group, Origin(kind="local", location=name), reason, detail)
+
+
+def _shown(name: str) -> str:
+    """A file's name as text that can be written, whatever bytes it is of."""
+    return name.encode("utf-8", "replace").decode("utf-8")
 
 
 def _below(path: Path, root: Path) -> bool:

@@ -203,6 +203,14 @@ def test_nothing_to_do_is_said(tmp_path):
         curate([], tmp_path / "out")
 
 
+def test_an_ffmpeg_that_is_not_there_is_said(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("THEVAL_FFMPEG", str(tmp_path / "none"))
+    adopting.tools.cache_clear()
+    with pytest.raises(InputError, match="THEVAL_FFMPEG"):
+        curate([str(folder)], tmp_path / "out", workers=1)
+    adopting.tools.cache_clear()
+
+
 def test_a_torn_journal_does_not_stop_the_next_run(folder, tmp_path):
     out = tmp_path / "out"
     out.mkdir()

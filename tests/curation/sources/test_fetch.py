@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -472,3 +476,43 @@ def test_the_ledger_is_plain_json(web, media, tmp_path):
     fetch(put(web, media, "plain"), tmp_path)
     (line,) = Path(tmp_path / "sources.jsonl").read_text().splitlines()
     assert json.loads(line)["origin"]["location"].endswith("/plain.mp4")
+
+
+def test_only_the_named_extractors_are_used(web, media, tmp_path):
+    url = put(web, media, "plain")
+    (entry,) = fetch(url, tmp_path, extractors=Youtube.extractors)
+    assert entry.reason == "no-format"
+    assert web.log == []
+
+
+@pytest.mark.slow
+def test_killed_in_mid_file_it_goes_on_where_it_was(web, media, tmp_path):
+    body = media("plain").read_bytes()
+    padded = body + b"\0\0\0\x08free" + bytes(3_000_000)  # what follows the film is passed over
+    (web.folder / "long.mp4").write_bytes(padded)
+    run = "from theval_datasets.cli import main; main()"
+    command = [
+        sys.executable,
+        "-c",
+        run,
+        "curate",
+        f"{web.url}/long.mp4",
+        "-o",
+        str(tmp_path / "o"),
+    ]
+    command += ["--allow-private-addresses", "--workers", "1"]
+    with subprocess.Popen([*command, "--rate-limit", "300000"], stdout=subprocess.DEVNULL) as first:
+        parts = tmp_path / "o" / "sources" / ".parts"
+        deadline = time.monotonic() + 60
+        while sum(p.stat().st_size for p in parts.glob("*")) < 400_000:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        first.send_signal(signal.SIGKILL)
+    assert not (tmp_path / "o" / "manifest.jsonl").exists()
+    web.log.clear()
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (row,) = read_manifest(tmp_path / "o").rows
+    assert row.sha256 == hashlib.sha256(padded).hexdigest()
+    begun = [int(r[6:].partition("-")[0]) for _, _, r in web.log if r and r != "bytes=0-"]
+    assert max(begun) >= 300_000

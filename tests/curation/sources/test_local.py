@@ -1,5 +1,9 @@
+import os
+from pathlib import Path
+
 import pytest
 
+from theval_datasets.commands.curate import curate
 from theval_datasets.curation.sources._base import Found, Gone
 from theval_datasets.curation.sources.local import Local
 from theval_datasets.errors import InputError, UnsafePathError
@@ -63,3 +67,41 @@ def test_a_link_out_of_the_root_is_not_opened(folder, tmp_path):
     assert isinstance(items["link.mp4"], Gone)
     assert items["link.mp4"].reason == "outside-root"
     assert not any(name.startswith("loop") for name in items)
+
+
+def test_a_name_that_is_no_text_is_named_all_the_same(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    try:
+        Path(os.fsdecode(bytes(folder) + b"/caf\xe9.mp4")).write_bytes(b"x")
+    except OSError:
+        pytest.skip("this file system only takes Unicode names")
+    (item,) = Local(folder).items()
+    assert isinstance(item, Gone)
+    assert (item.name, item.reason) == ("caf?.mp4", "bad-name")
+    report = curate([str(folder)], tmp_path / "out", workers=1)
+    assert report.reasons == {"bad-name": 1}
+
+
+def test_a_folder_that_cannot_be_read_does_not_stop_the_others(folder, monkeypatch):
+    real = Path.iterdir
+
+    def iterdir(self):
+        if self.name == "a":
+            raise PermissionError(13, "Permission denied")
+        return real(self)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    items = {item.name: item for item in Local(folder).items()}
+    assert isinstance(items["b.MP4"], Found)
+    assert isinstance(items["a"], Gone)
+    assert items["a"].reason == "unreadable"
+
+
+def test_what_is_no_plain_file_is_refused_when_it_is_opened(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    os.mkfifo(folder / "pipe.mp4")
+    (folder / "dangling.mp4").symlink_to(tmp_path / "nowhere")
+    report = curate([str(folder)], tmp_path / "out", workers=1)
+    assert report.reasons == {"missing": 2}
