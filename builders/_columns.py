@@ -32,6 +32,7 @@ class FeatureReader:
         self._cache = cache
         self.recipes: dict[str, Recipe] = {}
         self._unavailable: dict[str, str] = {}
+        self._wanted = {extractor.name for extractor in extractors if extractor.by_default}
         self.not_extracted: Counter[str] = Counter()
         for extractor in extractors:
             try:
@@ -71,7 +72,7 @@ class FeatureReader:
         if recipe is not None and self._cache is not None:
             feature = self._cache.read(recipe, media_sha256)
         if feature is None:
-            if recipe is not None:
+            if recipe is not None and extractor in self._wanted:
                 self.not_extracted[extractor] += 1
             return Feature(Outcome("failed", NOT_EXTRACTED))
         return feature

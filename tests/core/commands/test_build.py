@@ -61,6 +61,20 @@ def test_what_was_not_extracted_is_warned_of(arguments, monkeypatch, capsys):
     assert 'load_dataset("theval/theval")' in out
 
 
+def test_the_default_cache_is_that_of_extract(arguments, tmp_path, monkeypatch, capsys):
+    at = arguments.index("--cache")
+    monkeypatch.setenv("THEVAL_CACHE", arguments[at + 1])
+    code, out, _ = run(monkeypatch, capsys, *arguments[:at], *arguments[at + 2 :], "--json")
+    assert code == 0
+    assert json.loads(out)["not_extracted"]["landmarks"] == 1
+
+
+def test_extractors_that_run_only_when_asked_are_no_warning(arguments, monkeypatch, capsys):
+    code, out, _ = run(monkeypatch, capsys, *arguments)
+    assert code == 0
+    assert "theval_release" not in out
+
+
 @pytest.mark.parametrize(
     ("further", "message"),
     [
