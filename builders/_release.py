@@ -29,6 +29,7 @@ from theval_datasets.builders._fields import schema_of
 from theval_datasets.builders._inputs import Inputs
 from theval_datasets.cards.croissant import CROISSANT_NAME
 from theval_datasets.cards.facts import read_facts
+from theval_datasets.cards.plots import draw_scores
 from theval_datasets.cards.render import CardText, croissant_json, render_card
 from theval_datasets.errors import BuildError, InputError, UnknownNameError
 from theval_datasets.files import sha256_file, write_text
@@ -165,11 +166,12 @@ def _write(
         study=first.study(),
         tombstones=first.inputs.tombstones,
     )
+    pictures = draw_scores(part, configs[first.config.name])
     facts = read_facts(part, draft)
     said = card_text(dataset)
     write_text(part / CROISSANT_NAME, croissant_json(draft, facts, said))
     draft = replace(draft, files=_files(part))
-    write_text(part / CARD_NAME, render_card(draft, facts, said))
+    write_text(part / CARD_NAME, render_card(draft, facts, said, pictures))
     info = replace(draft, card_sha256=sha256_file(part / CARD_NAME), files=_files(part))
     write_info(part, info)
     missed: Counter[str] = Counter()

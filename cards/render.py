@@ -83,13 +83,16 @@ def croissant_json(info: Info, facts: Facts, text: CardText) -> str:
     return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def render_card(info: Info, facts: Facts, text: CardText) -> str:
+def render_card(
+    info: Info, facts: Facts, text: CardText, pictures: Mapping[str, str] | None = None
+) -> str:
     """The card of a release as Markdown with YAML front matter.
 
     Args:
         info: What `info.json` will say.
         facts: What the files hold.
         text: The author's part.
+        pictures: Path of each picture in the release, and what it shows.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("theval_datasets.cards", "."),
@@ -110,6 +113,7 @@ def render_card(info: Info, facts: Facts, text: CardText) -> str:
         info=info,
         text=text,
         facts=facts,
+        pictures=pictures or {},
         papers=[PAPERS[key] for key in text.cites],
         length=_length(info.counts.get("seconds")),
     )

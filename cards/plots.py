@@ -1,0 +1,84 @@
+"""Pictures for a card, drawn from the release's own files: how its scores are spread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow.parquet as pq
+
+from theval_datasets.cards._escape import plain_line
+from theval_datasets.info import ConfigInfo
+
+FOLDER: Final = "plots"
+_BINS: Final = 25
+_LARGEST: Final = 24  # generators that one picture shows
+_LABEL: Final = 24  # characters of a name
+_COLOUR: Final = "#3b6ea5"
+
+
+def draw_scores(folder: Path, config: ConfigInfo) -> dict[str, str]:
+    """Draw every column of opinion scores into ``plots/``.
+
+    Args:
+        folder: Of the release, with the Parquet files in place.
+        config: The one with the scores.
+
+    Returns:
+        Path of each picture, relative to the folder, and what it shows.
+    """
+    scores = [c.name for c in config.columns if c.name == "mos" or c.name.endswith("_mos")]
+    if not scores:
+        return {}
+    has_generator = any(column.name == "generator" for column in config.columns)
+    names = [*scores, *(["generator"] if has_generator else [])]
+    files = [folder / name for split in config.splits.values() for name in split.files]
+    table: dict[str, list[Any]] = {name: [] for name in names}
+    for file in files:
+        read = pq.read_table(file, columns=names)
+        for name in names:
+            table[name] += read[name].to_pylist()
+    drawn = {}
+    for name in scores:
+        if any(value is not None for value in table[name]):
+            path = f"{FOLDER}/{name}.png"
+            _draw(folder / path, name, table[name], table.get("generator", []))
+            drawn[path] = f"Distribution of {name}"
+    return drawn
+
+
+def _draw(path: Path, name: str, scores: Sequence[float | None], of: Sequence[str | None]) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    groups = _groups(scores, of)
+    figure = Figure(figsize=(10 if groups else 5, 3.6), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, 2 if groups else 1, squeeze=False)[0]
+    axes[0].hist([s for s in scores if s is not None], bins=_BINS, color=_COLOUR)
+    axes[0].set_xlabel(name)
+    axes[0].set_ylabel("clips")
+    if groups:
+        axes[1].boxplot(
+            list(groups.values()), orientation="horizontal", flierprops={"markersize": 2}
+        )
+        axes[1].set_yticks(range(1, len(groups) + 1))
+        for text in axes[1].set_yticklabels([plain_line(g, _LABEL) for g in groups], fontsize=7):
+            text.set_parse_math(False)
+        axes[1].set_xlabel(f"{name} by generator")
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, metadata={"Software": None})
+
+
+def _groups(
+    scores: Sequence[float | None], of: Sequence[str | None]
+) -> Mapping[str, Sequence[float]]:
+    """Scores by generator, the lowest median first; nothing for a single one."""
+    found: dict[str, list[float]] = {}
+    for score, generator in zip(scores, of, strict=False):
+        if score is not None and generator is not None:
+            found.setdefault(generator, []).append(score)
+    largest = sorted(found, key=lambda g: (-len(found[g]), g))[:_LARGEST]
+    ordered = sorted(largest, key=lambda g: (sorted(found[g])[len(found[g]) // 2], g))
+    return {g: found[g] for g in ordered} if len(ordered) > 1 else {}
