@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -56,7 +58,8 @@ def _draw(path: Path, name: str, scores: Sequence[float | None], of: Sequence[st
     figure = Figure(figsize=(10 if groups else 5, 3.6), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2 if groups else 1, squeeze=False)[0]
-    axes[0].hist([s for s in scores if s is not None], bins=_BINS, color=_COLOUR)
+    known = [s for s in scores if s is not None]
+    axes[0].hist(known, bins=_edges(known), color=_COLOUR)
     axes[0].set_xlabel(name)
     axes[0].set_ylabel("clips")
     if groups:
@@ -69,6 +72,22 @@ def _draw(path: Path, name: str, scores: Sequence[float | None], of: Sequence[st
         axes[1].set_xlabel(f"{name} by generator")
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, metadata={"Software": None})
+
+
+def _edges(scores: Sequence[float]) -> list[float]:
+    """Edges of bars that hold equally many of the values there can be, for scores on a grid."""
+    values = sorted(set(scores))
+    low, high = values[0], values[-1]
+    gaps = [b - a for a, b in itertools.pairwise(values)]
+    if not gaps:
+        return [low - 0.5, low + 0.5]
+    step = min(gaps)
+    if (high - low) / step > 4 * _BINS:
+        width = (high - low) / _BINS
+        return [*(low + width * k for k in range(_BINS)), high]
+    width = step * max(1, round((high - low) / step / _BINS))
+    count = math.ceil((high - low + step / 2) / width)
+    return [low - step / 2 + width * k for k in range(count + 1)]
 
 
 def _groups(

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from theval_datasets.cards.plots import _groups, draw_scores
+from theval_datasets.cards.plots import _edges, _groups, draw_scores
 from theval_datasets.info import ColumnInfo, ConfigInfo, SplitInfo
 
 HOSTILE = "$\\frac{1}{0}$ <b> " + "x" * 500
@@ -47,3 +48,20 @@ def test_groups_are_ordered_by_their_median():
     assert found == {"a": [1.0, 2.0], "b": [3.0]}
     assert _groups([1.0, 2.0], ["a", "a"]) == {}
     assert len(_groups(list(range(100)), [f"g{n}" for n in range(100)])) == 24
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [[n / 10 for n in range(51)], [1.0], [0.123, 7.77, 3.1415], [n**1.5 for n in range(999)]],
+)
+def test_bars_hold_every_score_once(scores):
+    edges = _edges(scores)
+    assert edges == sorted(set(edges))
+    assert edges[0] <= min(scores)
+    assert edges[-1] >= max(scores)
+
+
+def test_bars_of_a_grid_hold_equally_many_of_its_values():
+    edges = _edges([n / 10 for n in range(51)])
+    held = [sum(a <= n / 10 < b for n in range(51)) for a, b in pairwise(edges)]
+    assert set(held[:-1]) == {2}
