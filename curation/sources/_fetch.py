@@ -37,6 +37,8 @@ FETCHED: Final = "sources"
 _PROTOCOLS: Final = frozenset({"http", "https", "m3u8", "m3u8_native", "http_dash_segments"})
 _LONGEST_WAIT: Final = 600.0
 _HOUR: Final = 3600.0
+_LOOKUP_BYTES: Final = 128 << 20
+"""What pages and playlists may have: yt-dlp holds them in memory."""
 _SMUGGLE: Final = "__youtubedl_smuggle"
 
 
@@ -149,7 +151,9 @@ class Fetcher:
 
     def _fetch(self, url: str, depth: int) -> Iterator[Entry]:
         name = name_of(url)
-        found = self._patiently(url, name, lambda: self._ydl.extract_info(url, download=False))
+        found = self._patiently(
+            url, name, lambda: self._ydl.extract_info(url, download=False), limit=_LOOKUP_BYTES
+        )
         if isinstance(found, Entry):
             yield found
         elif found.get("_type") in ("playlist", "multi_video"):
@@ -199,7 +203,13 @@ class Fetcher:
         if not self._has_room(formats):
             return self._gone(url, "no-space", f"less than {self._options.min_free} B free", origin)
         self._pace()
-        done = self._patiently(url, name, lambda: self._download(name, info, formats), origin)
+        done = self._patiently(
+            url,
+            name,
+            lambda: self._download(name, info, formats),
+            origin,
+            limit=self._options.max_bytes,
+        )
         if isinstance(done, Entry):
             return done
         path: Path = done
@@ -239,15 +249,24 @@ class Fetcher:
                 part.unlink()
         return target
 
-    def _patiently(self, url: str, name: str, action: Any, origin: Source | None = None) -> Any:
+    def _patiently(
+        self, url: str, name: str, action: Any, origin: Source | None = None, *, limit: int
+    ) -> Any:
         """Do something at the network; again after a pause where that may help.
+
+        Args:
+            url: What it is about.
+            name: The same for people.
+            action: What to do.
+            origin: What is known of it.
+            limit: The most bytes that may come.
 
         Returns:
             What the action gave, or an entry that says what is wrong.
         """
         attempt = 0
         while True:
-            self._guard.start(self._options.max_bytes)
+            self._guard.start(limit)
             try:
                 return action()
             except (self._yt_dlp.utils.YoutubeDLError, MediaError, *_FAILURES) as error:
@@ -255,8 +274,7 @@ class Fetcher:
                 if self._guard.refused:
                     return self._gone(url, "private-address", self._guard.refused[0], origin)
                 if self._guard.exceeded:
-                    limit = f"more than {self._options.max_bytes} B"
-                    return self._gone(url, "too-large", limit, origin)
+                    return self._gone(url, "too-large", f"more than {limit} B", origin)
                 reason = error.reason if isinstance(error, MediaError) else reason_of(error, status)
                 attempt += 1
                 if reason == "rate-limited" and attempt <= self._options.retries:

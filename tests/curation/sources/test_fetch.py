@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import hashlib
 import json
@@ -21,14 +22,10 @@ pytest.importorskip("yt_dlp", reason="fetching needs the extra [youtube]")
 from theval_datasets.commands.curate import curate
 from theval_datasets.curation.sources import _fetch as fetching
 from theval_datasets.curation.sources._base import Found, Gone
-from theval_datasets.curation.sources._choose import source_of
-from theval_datasets.curation.sources._fetch import Fetcher, FetchOptions, check_url, name_of
+from theval_datasets.curation.sources._fetch import Fetcher, FetchOptions
 from theval_datasets.curation.sources._ledger import Ledger
-from theval_datasets.curation.sources._reasons import reason_of
 from theval_datasets.curation.sources.http import Http
-from theval_datasets.curation.sources.local import Local
 from theval_datasets.curation.sources.youtube import Youtube
-from theval_datasets.errors import InputError, UnsafePathError
 from theval_datasets.files import sha256_file
 from theval_datasets.manifest import read_manifest, read_rows
 from theval_datasets.media import probe
@@ -37,7 +34,10 @@ HERE = FetchOptions(allow_private_addresses=True, retries=2, min_free=0)
 
 
 # yt-dlp leaves responses of failed requests to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -332,6 +332,27 @@ def test_a_source_larger_than_allowed_is_left(web, tmp_path):
     assert fetched(tmp_path) == []
 
 
+def test_a_page_without_an_end_is_left(web, tmp_path, monkeypatch):
+    sent = []
+
+    def answer(request):
+        request.send_response(200)
+        request.send_header("Content-Type", "text/html")
+        request.end_headers()
+        request.close_connection = True
+        with contextlib.suppress(OSError):
+            request.wfile.write(b"<html><body>")
+            while len(sent) < 2000:
+                request.wfile.write(b"<p>more</p>" * 2000)
+                sent.append(22_000)
+
+    web.answers["/page"] = answer
+    monkeypatch.setattr(fetching, "_LOOKUP_BYTES", 1_000_000)
+    (entry,) = fetch(f"{web.url}/page", tmp_path)
+    assert entry.reason == "too-large"
+    assert sum(sent) < 12_000_000
+
+
 def test_a_full_disk_is_left_alone(web, media, tmp_path):
     url = put(web, media, "plain")
     options = FetchOptions(allow_private_addresses=True, min_free=1 << 60)
@@ -358,61 +379,6 @@ def test_the_quota_of_an_hour_is_kept(web, media, tmp_path, monkeypatch):
         assert fetch(url, tmp_path, options)[0].reason is None
         clock[0] += 10
     assert sum(pauses) == pytest.approx(3600 - 20, abs=2)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "file:///etc/passwd", "ytsearch:cats", "ftp://a/b.mp4", "http:///x", "javascript:1", "-o/tmp/x",
-        "http://a/b#__youtubedl_smuggle=%7B%7D", "http://a/b\n.mp4", "http://a b/", "--exec=true",
-    ],
-)  # fmt: skip
-def test_only_plain_addresses_are_fetched(url):
-    with pytest.raises(UnsafePathError):
-        check_url(url)
-
-
-def test_names_are_by_site_and_id_or_by_a_hash_of_the_address():
-    assert name_of("https://x", "youtube:dQw4w9WgXcQ") == "youtube-dQw4w9WgXcQ"
-    assert name_of("https://x", "site:../../etc/passwd") == "site-_etc_passwd"
-    one, two = name_of("http://h/a.mp4?v=1"), name_of("http://h/a.mp4?v=2")
-    assert one != two
-    assert one.startswith("h-a-")
-    assert "/" not in name_of("http://h/..%2f..%2fetc")
-
-
-@pytest.mark.parametrize(
-    ("message", "reason"),
-    [
-        ("[youtube] x: Private video. Sign in if you've been granted access", "private"),
-        ("[youtube] x: Video unavailable. This video has been removed by the uploader", "removed"),
-        ("Sign in to confirm your age. This video may be inappropriate for some users", "age"),
-        ("Sign in to confirm you’re not a bot. Use --cookies", "bot-check"),
-        ("The uploader has not made this video available in your country", "region"),
-        ("Requested format is not available. Use --list-formats", "no-format"),
-        ("This live event will begin in 3 hours", "not-yet"),
-        ("Join this channel to get access to members-only content", "private"),
-        ("Unable to download webpage: timed out", "network"),
-        ("something nobody has seen", "unknown"),
-    ],
-)
-def test_messages_fall_into_classes(message, reason):
-    from yt_dlp.utils import ExtractorError
-
-    assert reason_of(ExtractorError(message, expected=True), None) == reason
-
-
-def test_which_source_is_meant(tmp_path):
-    (tmp_path / "a.mp4").write_bytes(b"x")
-    assert isinstance(source_of(str(tmp_path), tmp_path / "out"), Local)
-    assert isinstance(source_of("https://example.org/a.mp4", tmp_path), Http)
-    assert type(source_of("https://www.youtube.com/watch?v=x", tmp_path)) is Youtube
-    assert type(source_of("https://youtu.be/x", tmp_path)) is Youtube
-    assert type(source_of("https://notyoutube.com/x", tmp_path)) is Http
-    with pytest.raises(InputError, match="http"):
-        source_of("ftp://example.org/a.mp4", tmp_path)
-    with pytest.raises(InputError, match="no address of YouTube"):
-        Youtube("https://example.org/", tmp_path)
 
 
 def test_a_ledger_survives_torn_and_foreign_lines(tmp_path, web, media):
@@ -485,7 +451,6 @@ def test_only_the_named_extractors_are_used(web, media, tmp_path):
     assert web.log == []
 
 
-@pytest.mark.slow
 def test_killed_in_mid_file_it_goes_on_where_it_was(web, media, tmp_path):
     body = media("plain").read_bytes()
     padded = body + b"\0\0\0\x08free" + bytes(3_000_000)  # what follows the film is passed over
