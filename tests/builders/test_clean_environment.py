@@ -31,22 +31,26 @@ print(json.dumps({
 """
 
 
+def load_in(python: Path, script: str, folder: Path, home: Path) -> dict:
+    done = subprocess.run(
+        [python, "-c", script],
+        cwd=folder,
+        env={**_plain_environment(), "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 @pytest.mark.slow
 def test_plain_datasets_loads_it(clean_env_python: Path, build, tmp_path: Path):
     from theval_datasets.builders.theval import Theval
 
     folder = build(version="0.3.0").folder
     script = SCRIPT.replace("READER", Theval.builder_configs["landmarks"].reader)
-    done = subprocess.run(
-        [clean_env_python, "-c", script],
-        cwd=folder.parents[1],
-        env={**_plain_environment(), "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = load_in(clean_env_python, script, folder.parents[1], tmp_path / "hf")
     assert found["ids"] == ["mute", "room", "talk-0-800", "talk-800-1600"]
     assert found["lip_sync"] == [None, None, 0.25, 0.25]
     assert found["frames"] == 4
@@ -54,6 +58,29 @@ def test_plain_datasets_loads_it(clean_env_python: Path, build, tmp_path: Path):
     assert found["version"] == "0.3.0"
     expected = values(1)["landmarks"]["mesh"][0, 0] / 16384 * [512, 384, 512]
     assert found["first"] == pytest.approx(expected.tolist(), rel=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "source", "rows"),
+    [
+        ("thqa", "thqa", {"train": 800}),
+        ("thqa-ntire", "thqa_ntire", {"train": 8927, "validation": 1714, "test": 1606}),
+        ("gen3dhf", "gen3dhf_release", {"train": 1600, "test": 400}),
+    ],
+)
+def test_public_scores_load_there(clean_env_python, shared_data, tmp_path, name, source, rows):
+    from theval_datasets.commands.build import build as command
+
+    command(name, tmp_path, release=shared_data / "public" / source)
+    script = f"""
+import json
+from datasets import load_dataset
+loaded = load_dataset("theval/{name}")
+print(json.dumps({{split: rows.num_rows for split, rows in loaded.items()}}))
+"""
+    assert load_in(clean_env_python, script, tmp_path, tmp_path / "hf") == rows
 
 
 def _plain_environment() -> dict[str, str]:
