@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, ClassVar, Final
 
-import datasets
 import pyarrow as pa
 
 from theval_datasets.builders._arrow import batched, table_of
@@ -18,10 +18,21 @@ from theval_datasets.builders._clips import (
     common_values,
 )
 from theval_datasets.builders._columns import ClipFeatures
+from theval_datasets.builders._comparison import (
+    GENERATED_FIELDS,
+    LEADERBOARD_FIELDS,
+    PREFERENCE_FIELDS,
+    MetricRow,
+    generated_rows,
+    leaderboard_rows,
+    preference_rows,
+    read_metrics,
+)
 from theval_datasets.builders._fields import (
     COMMON,
     STRING,
     Field,
+    schema_of,
     with_columns,
 )
 from theval_datasets.builders._frames import LANDMARK_FIELDS, READER, check_frames, frame_values
@@ -31,6 +42,7 @@ from theval_datasets.builders._media import (
     media_tables,
     media_values,
 )
+from theval_datasets.evaluation.theval import METRICS
 from theval_datasets.manifest import ManifestRow
 
 _FEATURES: Final = with_columns(
@@ -40,6 +52,8 @@ _FEATURES_READER: Final = """\
 table = rows.to_pandas()
 known = table.dropna(subset=["lip_sync", "head_motion"])  # undefined values are null
 """
+
+_OTHERS: Final = ("media", "generated", "leaderboard", "preferences")
 
 Row = Callable[[ManifestRow, ClipFeatures], dict[str, Any]]
 
@@ -67,6 +81,21 @@ class Theval(Builder):
             has_media=True,
             reader=MEDIA_READER,
         ),
+        TableConfig(
+            name="generated",
+            description="One row a generated clip: raw metrics by model and real clip.",
+            key=("clip_id", "model", "definition"),
+        ),
+        TableConfig(
+            name="leaderboard",
+            description="One row a model: normalised metrics, final score, rank; the published too.",
+            key=("model", "definition", "source"),
+        ),
+        TableConfig(
+            name="preferences",
+            description="One row a vote: which of two models looked more realistic.",
+            key=("vote",),
+        ),
     ]
     TITLE: ClassVar[str] = "THEval"
     SUMMARY: ClassVar[str] = (
@@ -84,17 +113,24 @@ class Theval(Builder):
         "The landmarks follow the first face that the mesh finds: clips of several people are "
         "measured on one of them.",
     )
-    KINDS: ClassVar[Mapping[str, str]] = {}
+    KINDS: ClassVar[Mapping[str, str]] = {
+        "metrics": "CSV of raw metrics: model, definition, the eight metrics, and for generated "
+        "clips clip_id; kind (Audio-driven or Video-driven) if known",
+        "votes": "table of pairwise votes: left, right, winner, and perhaps clip_id and subject",
+    }
     FIELDS: ClassVar[Mapping[str, tuple[Field, ...]]] = {
         "features": _FEATURES,
         "landmarks": LANDMARK_FIELDS,
         "media": MEDIA_FIELDS,
+        "generated": GENERATED_FIELDS,
+        "leaderboard": LEADERBOARD_FIELDS,
+        "preferences": PREFERENCE_FIELDS,
     }
     EXPECTED: ClassVar[Mapping[str, Mapping[str, int]]] = {"paper": {"clips": 5011, "channels": 31}}
 
     def extractors(self, config_name: str) -> Sequence[str]:
         """Names of the extractors whose columns a config has."""
-        if config_name == "media":
+        if config_name in _OTHERS:
             return ()
         return CLIP_EXTRACTORS[:5] if config_name == "landmarks" else CLIP_EXTRACTORS
 
@@ -103,7 +139,14 @@ class Theval(Builder):
         manifest = self.inputs.manifest
         files = [manifest.file(row) for row in self.inputs.rows if row.sha256 is not None]
         has_media = any(path is not None and path.is_file() for path in files)
-        return ("features", "landmarks", "media") if has_media else ("features", "landmarks")
+        metrics = self._metrics
+        given = {
+            "media": has_media,
+            "generated": any(row.clip_id in self._known for row in metrics),
+            "leaderboard": bool(metrics),
+            "preferences": self.inputs.path("votes") is not None,
+        }
+        return tuple(name for name in self.FIELDS if given.get(name, True))
 
     def notes(self) -> tuple[str, ...]:
         """What the manifest lacks."""
@@ -117,6 +160,9 @@ class Theval(Builder):
             )
         if "media" not in self.available():
             found.append("The config media was not built: no clip lies beside the manifest.")
+        strange = sum(r.clip_id is not None and r.clip_id not in self._known for r in self._metrics)
+        if strange:
+            found.append(f"{strange} rows of the metrics table name clips that are not here.")
         return tuple(found)
 
     def counts(self) -> dict[str, int | float]:
@@ -135,6 +181,8 @@ class Theval(Builder):
 
     def tables(self, config_name: str) -> Mapping[str, Iterator[pa.Table]]:
         """The tables of a config, by split."""
+        if config_name in _OTHERS and config_name != "media":
+            return {DEFAULT_SPLIT: self._comparison(config_name)}
         rows = by_split(self.inputs.rows)
         return {split: self._tables(config_name, these) for split, these in rows.items()}
 
@@ -145,9 +193,7 @@ class Theval(Builder):
             yield from check_frames(table)
 
     def _tables(self, config_name: str, rows: Sequence[ManifestRow]) -> Iterator[pa.Table]:
-        schema = datasets.Features(
-            {field.name: field.feature for field in self.FIELDS[config_name]}
-        ).arrow_schema
+        schema = schema_of(self.FIELDS[config_name])
         make: Row = {
             "features": _feature_row,
             "landmarks": frame_values,
@@ -160,6 +206,37 @@ class Theval(Builder):
             return
         for batch in batched(made, size):
             yield table_of(batch, schema)
+
+    @cached_property
+    def _metrics(self) -> list[MetricRow]:
+        path = self.inputs.path("metrics")
+        return [] if path is None else read_metrics(path)
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(row.clip_id for row in self.inputs.rows if row.sha256 is not None)
+
+    def _comparison(self, config_name: str) -> Iterator[pa.Table]:
+        rows: Iterable[dict[str, Any]]
+        if config_name == "generated":
+            rows = generated_rows(self._metrics, self._known)
+        elif config_name == "leaderboard":
+            rows = leaderboard_rows(self._metrics, self._real_means())
+        else:
+            votes = self.inputs.path("votes")
+            rows = () if votes is None else preference_rows(votes, self._known)
+        schema = schema_of(self.FIELDS[config_name])
+        for batch in batched(rows, self.builder_configs[config_name].rows_per_table):
+            yield table_of(batch, schema)
+
+    def _real_means(self) -> dict[str, float | None]:
+        """Mean `paper` metrics of the real clips: what `paper` values are compared with."""
+        held: dict[str, list[float]] = {name: [] for name in METRICS}
+        for tables in self.tables("features").values():
+            for table in tables:
+                for name, values in held.items():
+                    values.extend(table[name].drop_null().to_pylist())
+        return {name: sum(v) / len(v) if v else None for name, v in held.items()}
 
     def _row(self, config_name: str, row: ManifestRow, make: Row) -> dict[str, Any]:
         clip = self.reader(config_name).clip(row.sha256)
