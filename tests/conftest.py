@@ -99,6 +99,24 @@ def sample(tmp_path_factory: pytest.TempPathFactory):
     return SampleClips(tmp_path_factory.mktemp("sample"))
 
 
+@pytest.fixture(scope="session")
+def talking(sample) -> Path:
+    """A clip of the sample with a face and speech."""
+    return sample["clear-en"]
+
+
+@pytest.fixture(scope="session")
+def other(sample) -> Path:
+    """Another one."""
+    return sample["blurred-en"]
+
+
+@pytest.fixture(scope="session")
+def faceless(sample) -> Path:
+    """A clip of the sample with speech and no face."""
+    return sample["no-face-es"]
+
+
 @pytest.fixture
 def web(tmp_path: Path):
     """A real HTTP server over an empty folder; see tests/support/web.py."""
