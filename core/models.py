@@ -94,6 +94,11 @@ def content_hash(*files: Path) -> str:
     return found.hexdigest()
 
 
+def content_hash_begins(file: Path, digits: str) -> bool:
+    """Whether a file's SHA-256 begins with these hex digits, which its publisher put in its name."""
+    return sha256_file(file).startswith(digits)
+
+
 @functools.cache
 def _hash_of(path: str, size: int, modified: int) -> str:  # noqa: ARG001  # part of the key
     return sha256_file(Path(path))

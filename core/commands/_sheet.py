@@ -53,7 +53,8 @@ def draw(
     upper: Any = figure
     lower: Any = None
     if curves:
-        upper, lower = figure.subfigures(2, 1, height_ratios=[rows * (high + 0.25), 4.2]).tolist()
+        halves: Any = figure.subfigures(2, 1, height_ratios=[rows * (high + 0.25), 4.2])
+        upper, lower = halves
     cells = np.atleast_1d(upper.subplots(rows, columns)).ravel()
     for cell in cells:
         cell.axis("off")

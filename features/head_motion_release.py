@@ -1,0 +1,147 @@
+"""THEval's head motion as the authors' public code computes it: FaceXFormer's angles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets import models
+from theval_datasets.errors import AbsentError
+from theval_datasets.features import _facexformer, _retinaface
+from theval_datasets.features._base import Extractor
+from theval_datasets.features._detector import Scrfd
+from theval_datasets.features._pack import need_pack
+from theval_datasets.schema import ClipInputs, Column, FrameRequest, Frames, Values
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HeadMotionRelease(Extractor):
+    """sqrt(mean std(angles) · mean var(Δ angles) + mean var(centre)), all with N.
+
+    The angles are FaceXFormer's in degrees; the centre is that of the detector's surest box, in
+    pixels. Frames without a face are dropped, and Δ bridges them. Needs FaceXFormer's checkout and
+    checkpoint, without which it is `weights-missing`.
+
+    Attributes:
+        box: What finds the face: RetinaFace, as the published code does, or an InsightFace pack.
+    """
+
+    box: Literal["retinaface", "scrfd"] = "retinaface"
+
+    name: ClassVar[str] = "head_motion_release"
+    extra: ClassVar[str | None] = "iqa"
+    imports: ClassVar[tuple[str, ...]] = ("torch", "facexlib")
+    by_default: ClassVar[bool] = False
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column("head_motion", "float64", (), "Spread and speed of angles, drift of the face."),
+        Column("time", "float64", ("face",), "Seconds of the frames with a face."),
+        Column("angles", "float32", ("face", 3), "Pitch, yaw, roll in degrees."),
+        Column("centre", "float32", ("face", 2), "Centre of the face's box, pixels."),
+    )
+
+    @property
+    def frames(self) -> FrameRequest:
+        """Every frame."""
+        return FrameRequest()
+
+    def ready(self) -> bool:
+        """Whether FaceXFormer is here."""
+        return _facexformer.find() is not None
+
+    def obtain(self) -> None:
+        """Fetch the detector's weights, if that makes it complete."""
+        if self.ready() and self.box == "retinaface":
+            models.locate_or_fetch(_retinaface.WEIGHTS)
+
+    def weights(self) -> str:
+        """Hashes of FaceXFormer and of the detector."""
+        network = _facexformer.identity()
+        if self.box == "scrfd":
+            return f"{network}+scrfd-{models.content_hash(need_pack().detector)}"
+        state = models.locate(_retinaface.WEIGHTS)
+        return f"{network}+retinaface-{models.content_hash(state)}"
+
+    def setup(self) -> Any:
+        """Load both."""
+        network = _facexformer.FaceXFormer()
+        if self.box == "scrfd":
+            return network, _surest_of_scrfd(Scrfd(need_pack().detector))
+        finder = _retinaface.RetinaFace(models.locate(_retinaface.WEIGHTS), network.device)
+        return network, _surest_of_retinaface(finder)
+
+    def open(self, clip: ClipInputs, model: Any) -> _Posing:
+        """Begin."""
+        return _Posing(*model)
+
+
+class _Posing:
+    def __init__(self, network: Any, surest: Any) -> None:
+        self._network = network
+        self._surest = surest
+        self._times: list[float] = []
+        self._angles: list[Floats] = []
+        self._centres: list[Floats] = []
+        self._frames = 0
+
+    def update(self, batch: Frames) -> None:
+        for frame, time in zip(batch.pixels, batch.times.tolist(), strict=True):
+            self._frames += 1
+            box = self._surest(frame)
+            if box is not None:
+                self._times.append(time)
+                self._angles.append(self._network.angles(frame, box))
+                self._centres.append((box[:2] + box[2:4]) / 2)
+
+    def finish(self) -> tuple[Values, Mapping[str, str]]:
+        if not self._angles:
+            raise AbsentError("no-face", f"no face in any of {self._frames} frames")
+        angles, centres = np.stack(self._angles), np.stack(self._centres)
+        return {
+            "head_motion": np.array(head_motion(angles, centres)),
+            "time": np.array(self._times),
+            "angles": angles.astype(np.float32),
+            "centre": centres.astype(np.float32),
+        }, {}
+
+
+def head_motion(angles: Floats, centres: Floats) -> float:
+    """The metric of frames with a face, whatever lies between them.
+
+    Args:
+        angles: Degrees, (n, 3).
+        centres: Pixels, (n, 2).
+
+    Raises:
+        AbsentError: There are fewer than two frames.
+    """
+    if len(angles) < 2:
+        raise AbsentError("too-few-frames", f"{len(angles)} frames with a face")
+    spread = angles.std(axis=0).mean()
+    speed = np.diff(angles, axis=0).var(axis=0).mean()
+    drift = centres.var(axis=0).mean()
+    return float(np.sqrt(spread * speed + drift))
+
+
+def _surest_of_retinaface(finder: Any) -> Any:
+    def surest(frame: npt.NDArray[np.uint8]) -> Floats | None:
+        found = finder.find(frame)
+        return found[0, :4] if len(found) else None
+
+    return surest
+
+
+def _surest_of_scrfd(detector: Scrfd) -> Any:
+    def surest(frame: npt.NDArray[np.uint8]) -> Floats | None:
+        found = detector.find(np.ascontiguousarray(frame[..., ::-1]))
+        if not len(found):
+            return None
+        box: Floats = found.boxes[int(np.argmax(found.scores))].astype(np.float64)
+        return box
+
+    return surest

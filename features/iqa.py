@@ -1,0 +1,219 @@
+"""Image quality of frames, faces and mouths: THEval's three quality metrics, `paper` definition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets import schema
+from theval_datasets.errors import AbsentError, InputError
+from theval_datasets.features import _pyiqa
+from theval_datasets.features._base import Extractor
+from theval_datasets.features._mesh import LIPS, Points, pixels
+from theval_datasets.features._pyiqa import Name, Scorer
+from theval_datasets.features.landmarks import Landmarks
+from theval_datasets.schema import ClipInputs, Column, FrameRequest, Frames, Values
+
+METRICS: Final[Mapping[str, Name]] = {
+    "global_aesthetics": "topiq_iaa",
+    "face_quality": "topiq_nr-face",
+    "mouth_quality": "musiq-spaq",
+}
+BATCH: Final = 8
+_FACE_SCALE: Final = 1.3
+_MOUTH_MARGIN: Final = 0.1
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Iqa(Extractor):
+    """TOPIQ-IAA of frames, TOPIQ-CGFIQA of faces, MUSIQ-SPAQ of mouths; each the mean over frames.
+
+    The face is the square 1.3 times the box of the mesh; the mouth is the box of the 40 lip points
+    and 10 % of its width on each side; both end at the frame's edge. Frames without a face have no
+    score for face and mouth. A network whose weights are not here leaves its metric undefined
+    (`weights-missing`). Runs on CUDA where torch has it. Source: THEval, appendix A.
+
+    Attributes:
+        fps: Frames a second to look at; None for every frame, as the paper does.
+    """
+
+    fps: float | None = None
+
+    name: ClassVar[str] = "iqa"
+    extra: ClassVar[str | None] = "iqa"
+    imports: ClassVar[tuple[str, ...]] = ("pyiqa", "torch")
+    after_needs: ClassVar[bool] = True
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column("global_aesthetics", "float64", (), "TOPIQ-IAA, 1 to 10, mean.", nullable=True),
+        Column("face_quality", "float64", (), "TOPIQ-CGFIQA, 0 to 1, mean.", nullable=True),
+        Column("mouth_quality", "float64", (), "MUSIQ-SPAQ, 0 to 100, mean.", nullable=True),
+        Column("time", "float64", ("sample",), "Seconds of the frames that were looked at."),
+        Column("face", "bool", ("sample",), "Whether the frame has a face."),
+        Column("frame_score", "float32", ("sample",), "TOPIQ-IAA of each.", nullable=True),
+        Column("face_score", "float32", ("face",), "TOPIQ-CGFIQA of each face.", nullable=True),
+        Column("mouth_score", "float32", ("face",), "MUSIQ-SPAQ of each mouth.", nullable=True),
+    )
+
+    def __post_init__(self) -> None:
+        if self.fps is not None and self.fps <= 0:
+            raise InputError(f"expected frames a second above 0, got {self.fps}")
+
+    @property
+    def frames(self) -> FrameRequest:
+        """Whole frames."""
+        return FrameRequest(fps=self.fps)
+
+    def needs(self) -> Sequence[schema.Extractor]:
+        """The mesh, for the crops."""
+        return (Landmarks(),)
+
+    def ready(self) -> bool:
+        """Whether the weights of any of the networks are here."""
+        return any(_pyiqa.find_state(name) for name in METRICS.values())
+
+    def obtain(self) -> None:
+        """Fetch the networks' weights from the Hub."""
+        for name in METRICS.values():
+            _pyiqa.obtain_state(name)
+
+    def weights(self) -> str:
+        """Hashes of the networks' weights; `none` for those that are not here."""
+        return _pyiqa.identity(tuple(METRICS.values()))
+
+    def setup(self) -> Any:
+        """Load the networks whose weights are here."""
+        states = _pyiqa.states(tuple(METRICS.values()))
+        return {
+            metric: Scorer(name, states[name]) for metric, name in METRICS.items() if name in states
+        }
+
+    def open(self, clip: ClipInputs, model: Any) -> _Scoring:
+        """Look up the mesh, if there is one."""
+        try:
+            mesh: Values | None = clip.feature(Landmarks())
+        except AbsentError:
+            mesh = None
+        return _Scoring(model, mesh)
+
+
+class _Scoring:
+    """Collects crops and scores them in batches of a size of its own."""
+
+    def __init__(self, scorers: Mapping[str, Scorer], mesh: Values | None) -> None:
+        self._mesh = mesh
+        self._row = None if mesh is None else np.cumsum(mesh["face"]) - 1
+        self._lines = {metric: Line(scorer) for metric, scorer in scorers.items()}
+        self._times: list[float] = []
+        self._faces: list[bool] = []
+
+    def update(self, batch: Frames) -> None:
+        for frame, time, index in zip(batch.pixels, batch.times, batch.indices, strict=True):
+            points = self._points(int(index))
+            self._times.append(float(time))
+            self._faces.append(points is not None)
+            crops = {"global_aesthetics": frame}
+            if points is not None:
+                crops |= {"face_quality": face_crop(frame, points)}
+                crops |= {"mouth_quality": mouth_crop(frame, points)}
+            for metric, crop in crops.items():
+                if metric in self._lines:
+                    self._lines[metric].add(crop)
+
+    def _points(self, index: int) -> Points | None:
+        mesh = self._mesh
+        if mesh is None or self._row is None:
+            return None
+        if index >= len(mesh["face"]) or not mesh["face"][index]:
+            return None
+        row = int(self._row[index])
+        found: Points = pixels(
+            mesh["mesh"][row : row + 1], int(mesh["width"]), int(mesh["height"])
+        )[0]
+        return found
+
+    def finish(self) -> tuple[Values, Mapping[str, str]]:
+        values: Values = {"time": np.array(self._times), "face": np.array(self._faces, bool)}
+        missing: dict[str, str] = {}
+        columns = {
+            "global_aesthetics": "frame_score",
+            "face_quality": "face_score",
+            "mouth_quality": "mouth_score",
+        }
+        for metric, column in columns.items():
+            if metric not in self._lines:
+                missing |= {metric: "weights-missing", column: "weights-missing"}
+                continue
+            scores = self._lines[metric].done()
+            if len(scores):
+                values[metric] = np.array(scores.mean())
+                values[column] = scores.astype(np.float32)
+            else:
+                missing |= {metric: "no-face", column: "no-face"}
+        return values, missing
+
+
+class Line:
+    """Pictures on their way through one network.
+
+    Args:
+        scorer: The network.
+        size: Pictures that go through together, whatever batches frames come in.
+    """
+
+    def __init__(self, scorer: Scorer, size: int = BATCH) -> None:
+        self._scorer = scorer
+        self._size = size
+        self._waiting: list[Pixels] = []
+        self._scores: list[npt.NDArray[np.float64]] = []
+
+    def add(self, picture: Pixels) -> None:
+        """Take the next picture."""
+        self._waiting.append(picture)
+        if len(self._waiting) == self._size:
+            self._flush()
+
+    def done(self) -> npt.NDArray[np.float64]:
+        """The scores of all pictures, in order."""
+        self._flush()
+        return np.concatenate(self._scores) if self._scores else np.zeros(0)
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._scores.append(self._scorer.score(self._waiting))
+            self._waiting = []
+
+
+def face_crop(frame: Pixels, points: Points) -> Pixels:
+    """The square around the face: 1.3 times the longer side of the box of its 468 points.
+
+    Args:
+        frame: (height, width, 3).
+        points: Mesh in pixels, (478, 3).
+    """
+    low, high = points[:468, :2].min(axis=0), points[:468, :2].max(axis=0)
+    half = float((high - low).max()) * _FACE_SCALE / 2
+    centre = (low + high) / 2
+    return _part(frame, centre - half, centre + half)
+
+
+def mouth_crop(frame: Pixels, points: Points) -> Pixels:
+    """The box of the 40 lip points with a tenth of its width on every side."""
+    lips = points[list(LIPS), :2]
+    low, high = lips.min(axis=0), lips.max(axis=0)
+    margin = float(high[0] - low[0]) * _MOUTH_MARGIN
+    return _part(frame, low - margin, high + margin)
+
+
+def _part(frame: Pixels, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]) -> Pixels:
+    """The part of a frame between two corners, at least one pixel of it."""
+    height, width = frame.shape[:2]
+    x0, y0 = np.clip(np.floor(low), 0, (width - 1, height - 1)).astype(int)
+    x1, y1 = np.clip(np.ceil(high), (x0 + 1, y0 + 1), (width, height)).astype(int)
+    # Copied: frames are shared and must not be kept alive by a small part of them.
+    return frame[y0:y1, x0:x1].copy()

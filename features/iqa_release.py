@@ -1,0 +1,173 @@
+"""THEval's three quality metrics as the authors' public code computes them: definition `release`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets import models
+from theval_datasets.errors import InputError, WeightsMissingError
+from theval_datasets.features import _pyiqa, _retinaface
+from theval_datasets.features._base import Extractor
+from theval_datasets.features._mesh import LIPS
+from theval_datasets.features._pyiqa import Name, Scorer
+from theval_datasets.features.iqa import Line
+from theval_datasets.features.landmarks import Landmarks, load_face_mesh, points_of
+from theval_datasets.schema import ClipInputs, Column, FrameRequest, Frames, Values
+
+METRICS: Final[Mapping[str, Name]] = {
+    "global_aesthetics": "topiq_iaa",
+    "face_quality": "topiq_nr-face",
+    "mouth_quality": "musiq",
+}
+_TOGETHER: Final = 64
+_MARGIN: Final = 10
+_MOST_FACES: Final = 10
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class IqaRelease(Extractor):
+    """TOPIQ-IAA of frames, TOPIQ face of the aligned centre face, MUSIQ (KonIQ) of mouths.
+
+    The face is found and aligned by facexlib's RetinaFace; frames without one are left out, where
+    the published code fails the clip. Mouths are those of all faces of an untracked, unrefined
+    mesh: the box of the 40 lip points and 10 pixels, padded with zeros to the largest of each 64.
+    A network whose weights are not here leaves its metric undefined (`weights-missing`).
+
+    Attributes:
+        fps: Frames a second to look at; None for every frame.
+    """
+
+    fps: float | None = None
+
+    name: ClassVar[str] = "iqa_release"
+    extra: ClassVar[str | None] = "iqa"
+    imports: ClassVar[tuple[str, ...]] = ("pyiqa", "torch")
+    by_default: ClassVar[bool] = False
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column("global_aesthetics", "float64", (), "TOPIQ-IAA, 1 to 10, mean.", nullable=True),
+        Column("face_quality", "float64", (), "TOPIQ face, 0 to 1, mean.", nullable=True),
+        Column("mouth_quality", "float64", (), "MUSIQ-KonIQ, 0 to 100, mean.", nullable=True),
+        Column("n_frames", "int32", (), "Frames that were looked at."),
+        Column("n_faces", "int32", (), "Frames with a face that was scored.", nullable=True),
+        Column("n_mouths", "int32", (), "Mouths that were scored.", nullable=True),
+    )
+
+    def __post_init__(self) -> None:
+        if self.fps is not None and self.fps <= 0:
+            raise InputError(f"expected frames a second above 0, got {self.fps}")
+
+    @property
+    def frames(self) -> FrameRequest:
+        """Whole frames."""
+        return FrameRequest(fps=self.fps)
+
+    def ready(self) -> bool:
+        """Whether the weights of any of the networks are here."""
+        return any(_pyiqa.find_state(name) for name in METRICS.values())
+
+    def obtain(self) -> None:
+        """Fetch the networks' weights from the Hub, and the detector's from its publisher."""
+        for name in METRICS.values():
+            _pyiqa.obtain_state(name)
+        try:
+            models.locate_or_fetch(_retinaface.WEIGHTS)
+        except WeightsMissingError:
+            return  # face quality will say so
+
+    def weights(self) -> str:
+        """Hashes of the networks' and the detector's weights; `none` for those not here."""
+        detector = _retinaface.find_state()
+        known = models.content_hash(detector) if detector else "none"
+        networks = _pyiqa.identity(tuple(METRICS.values()))
+        return f"{networks}+retinaface-{known}+{Landmarks().weights()}"
+
+    def setup(self) -> Any:
+        """Load the networks whose weights are here, the detector, and the mesh."""
+        states = _pyiqa.states(tuple(METRICS.values()))
+        detector = _retinaface.find_state()
+        if detector is None:
+            states.pop("topiq_nr-face", None)
+        scorers = {
+            metric: Scorer(name, states[name]) for metric, name in METRICS.items() if name in states
+        }
+        finder = None
+        if detector is not None and "face_quality" in scorers:
+            finder = _retinaface.RetinaFace(detector, scorers["face_quality"].device)
+        return scorers, finder, load_face_mesh(max_faces=_MOST_FACES, refine=False, static=True)
+
+    def open(self, clip: ClipInputs, model: Any) -> _Scoring:
+        """Begin."""
+        return _Scoring(*model)
+
+
+class _Scoring:
+    def __init__(self, scorers: Mapping[str, Scorer], finder: Any, mesh: Any) -> None:
+        self._finder = finder
+        self._mesh = mesh
+        sizes = {"mouth_quality": _TOGETHER}
+        self._lines = {
+            metric: (_Padded if metric in sizes else Line)(scorer, sizes.get(metric, 8))
+            for metric, scorer in scorers.items()
+        }
+        self._frames = 0
+
+    def update(self, batch: Frames) -> None:
+        for frame in batch.pixels:
+            self._frames += 1
+            if "global_aesthetics" in self._lines:
+                self._lines["global_aesthetics"].add(frame)
+            if self._finder is not None:
+                face = _retinaface.aligned_face(frame, self._finder.find(frame))
+                if face is not None:
+                    self._lines["face_quality"].add(face)
+            if "mouth_quality" in self._lines:
+                for face in self._mesh.process(frame).multi_face_landmarks or ():
+                    self._lines["mouth_quality"].add(_mouth(frame, points_of(face)))
+
+    def finish(self) -> tuple[Values, Mapping[str, str]]:
+        values: Values = {"n_frames": np.array(self._frames, np.int32)}
+        missing: dict[str, str] = {}
+        counts = {"face_quality": "n_faces", "mouth_quality": "n_mouths"}
+        for metric in METRICS:
+            count = counts.get(metric)
+            if metric not in self._lines:
+                missing |= dict.fromkeys(filter(None, (metric, count)), "weights-missing")
+                continue
+            scores = self._lines[metric].done()
+            if count:
+                values[count] = np.array(len(scores), np.int32)
+            if len(scores):
+                values[metric] = np.array(scores.mean())
+            else:
+                missing[metric] = "no-face"
+        return values, missing
+
+
+class _Padded(Line):
+    """Pictures that go through together at the size of the largest, zeros to the right and below."""
+
+    def _flush(self) -> None:
+        if self._waiting:
+            height = max(picture.shape[0] for picture in self._waiting)
+            width = max(picture.shape[1] for picture in self._waiting)
+            self._waiting = [
+                np.pad(p, ((0, height - p.shape[0]), (0, width - p.shape[1]), (0, 0)))
+                for p in self._waiting
+            ]
+        super()._flush()
+
+
+def _mouth(frame: Pixels, points: npt.NDArray[np.float64]) -> Pixels:
+    """The box of the lip points, in whole pixels, with 10 more on every side."""
+    height, width = frame.shape[:2]
+    lips = (points[list(LIPS), :2] * (width, height)).astype(int)
+    low = np.clip(lips.min(axis=0) - _MARGIN, 0, (width - 1, height - 1))
+    high = np.clip(lips.max(axis=0) + _MARGIN, low + 1, (width, height))
+    return frame[low[1] : high[1], low[0] : high[0]].copy()
