@@ -10,10 +10,12 @@ import pytest
 from media_factory import FLASH, FPS, SECONDS, SIZE
 
 from theval_datasets import errors
-from theval_datasets import media as module
 from theval_datasets.media import (
+    FrameIndex,
     Limits,
     SlotPicker,
+    _seek,
+    _video,
     frame_index,
     open_video,
     probe,
@@ -116,12 +118,12 @@ def test_both_decoders_hand_out_the_same_pixels(media, monkeypatch):
     path = media("plain")
     index = frame_index(path)
     wanted = np.array([1, 17, 30])
-    ours = module._read_with_av(path, wanted, index)
-    theirs = module._read_with_decord(path, wanted, index)
+    ours = _seek._read_with_av(path, wanted, index)
+    theirs = _seek._read_with_decord(path, wanted, index)
     assert theirs is not None, "decord is a dependency on this machine"
     assert all((a == b).all() for a, b in zip(ours, theirs, strict=True))
-    monkeypatch.setattr(module, "available", lambda name: False)
-    assert module._read_with_decord(path, wanted, index) is None
+    monkeypatch.setattr(_seek, "available", lambda name: False)
+    assert _seek._read_with_decord(path, wanted, index) is None
     alone = read_frames(path, wanted.tolist(), index)
     assert all((a == b).all() for a, b in zip(ours, alone.pixels, strict=True))
 
@@ -142,9 +144,7 @@ def test_sampling_picks_what_a_sequential_pass_would(media, fps):
 
 
 def test_the_frame_on_screen_at_a_time():
-    index = module.FrameIndex(
-        np.array([0.0, 0.1, 0.2]), np.arange(3), np.array([True, False, False]), 0.1
-    )
+    index = FrameIndex(np.array([0.0, 0.1, 0.2]), np.arange(3), np.array([True, False, False]), 0.1)
     assert index.at([-1.0, 0.0, 0.15, 0.2, 9.0]).tolist() == [0, 0, 1, 2, 2]
 
 
@@ -169,7 +169,7 @@ def test_times_without_pixels_are_the_same(media):
 
 
 def test_batches_stay_small(media, monkeypatch):
-    monkeypatch.setattr(module, "_BATCH_BYTES", 3 * SIZE[0] * SIZE[1] * 2)
+    monkeypatch.setattr(_video, "BATCH_BYTES", 3 * SIZE[0] * SIZE[1] * 2)
     with open_video(media("plain")) as video:
         sizes = [len(b) for b in video.frames()]
     assert max(sizes) == 2

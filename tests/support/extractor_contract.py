@@ -9,6 +9,7 @@ import numpy as np
 from theval_datasets import media
 from theval_datasets.cache import Cache, recipe_of
 from theval_datasets.files import sha256_file
+from theval_datasets.media import _video
 from theval_datasets.runner import ClipJob, Plan, Runner
 from theval_datasets.schema import Feature
 
@@ -41,7 +42,7 @@ def check(extractor, clip: Path, other: Path, faceless: Path, folder: Path, monk
     assert nothing.outcome.status in ("ok", "empty"), nothing.outcome
     _, after = run(extractor, [other, clip], folder / "b")
     _same(first, after)
-    monkeypatch.setattr(media, "_BATCH_FRAMES", 3)
+    monkeypatch.setattr(_video, "BATCH_FRAMES", 3)
     (small,) = run(extractor, [clip], folder / "c")
     _same(first, small)
     return first
