@@ -87,7 +87,7 @@ def _cost(paths: list[Path], what: str, folder: Path) -> list[Row]:
     bare = bare_pass(paths)
     runner = Runner(Plan(EXTRACTORS, str(folder / "cost")))
     for extractor in EXTRACTORS:
-        runner._model(extractor)
+        runner.model(extractor)
     started = cpu_seconds()
     spent: dict[str, float] = {}
     for job in jobs:
