@@ -28,6 +28,14 @@ EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "youtube": (("yt_dlp", "deno"), "videos, playlists and channels as sources"),
     "faces": (("insightface",), "several people, identity, small faces"),
     "ray": (("ray",), "`--engine ray`: extraction on several machines"),
+    "iqa": (("pyiqa", "torch", "torchvision"), "picture quality: aesthetics, faces, mouths"),
+    "lpips": (("lpips", "torch"), "LPIPS between a generated clip and its real partner"),
+    "formants": (("parselmouth",), "F1 and F2 of speech"),
+    "diarization": (("pyannote.audio", "torch", "torchaudio"), "who speaks when, and overlap"),
+    "release": (
+        ("silero_vad", "torch", "torchaudio"),
+        "the speech detector that THEval's code used",
+    ),
     "dev": (("pytest", "mypy", "ruff"), "tests, types and format: for work on the toolkit itself"),
 }
 """Extra to the modules it brings, and what they give."""
@@ -157,15 +165,16 @@ def _extras() -> list[Check]:
 
 
 def _environment() -> Check:
-    """[diarization] needs torch < 2.9 and [media] and [iqa] the newest: never both."""
+    """[diarization] and [release] need torch < 2.9; the rest takes any."""
     torch = _version("torch")
     if torch is None:
         return Check(
             "extras", "environment", "without torch", "enough for all but the torch extras"
         )
     numbers = [int(part) for part in re.findall(r"\d+", torch)[:2]]
-    side = "diarization" if numbers < [2, 9] else "media and iqa"
-    return Check("extras", "environment", f"torch {torch}", f"the one for {side}")
+    old = "old enough for diarization and release, new enough for the rest"
+    new = "too new for diarization and release: these need torch < 2.9, in another environment"
+    return Check("extras", "environment", f"torch {torch}", old if numbers < [2, 9] else new)
 
 
 def _weights() -> list[Check]:
