@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -44,6 +45,21 @@ def test_every_folder_with_code_is_listed(repo):
 def test_every_file_in_the_rooms_is_of_a_kind_that_is_packaged(repo):
     odd = {name for name in _tree(repo) if not name.endswith((".py", *DATA))}
     assert odd == set()
+
+
+def test_extras_that_messages_name_can_be_installed(repo):
+    with (repo / "pyproject.toml").open("rb") as stream:
+        extras = set(tomllib.load(stream)["project"]["optional-dependencies"])
+    named = {
+        extra
+        for place in ("core", *ROOMS)
+        for path in (repo / place).rglob("*.py")
+        for extra in re.findall(
+            r"""extra(?::[^=\n]+)?\s*=\s*["'](\w+)["']""", path.read_text("utf-8")
+        )
+    }
+    assert {"demo", "youtube"} <= named
+    assert named <= extras
 
 
 @pytest.mark.slow
