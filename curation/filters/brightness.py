@@ -1,0 +1,57 @@
+"""Whether the picture is neither too dark nor too bright, and has some contrast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from theval_datasets.curation.filters._base import (
+    Clip,
+    Features,
+    Filter,
+    Verdict,
+    check_range,
+    keep,
+    reject,
+)
+from theval_datasets.features.picture import Picture
+from theval_datasets.schema import Extractor
+
+
+@dataclass(frozen=True)
+class Brightness(Filter):
+    """Keeps clips within a range of brightness.
+
+    Attributes:
+        least: Median of mean luma, 0 to 1.
+        most: Median of mean luma, 0 to 1.
+        min_contrast: Median standard deviation of luma, 0 to 0.5.
+    """
+
+    least: float = 0.12
+    most: float = 0.92
+    min_contrast: float = 0.05
+
+    shown: ClassVar[Mapping[str, str]] = {"brightness": "least,most", "contrast": "min_contrast"}
+
+    def __post_init__(self) -> None:
+        check_range("the range of brightness", self.least, self.most)
+
+    def needs(self) -> Sequence[Extractor]:
+        """The picture's numbers."""
+        return (Picture(),)
+
+    def judge(self, clip: Clip, features: Features) -> Verdict:
+        """By medians over the clip."""
+        picture = features.values("picture")
+        brightness = float(np.median(picture["brightness"]))
+        contrast = float(np.median(picture["contrast"]))
+        measured = {"brightness": brightness, "contrast": contrast}
+        if brightness < self.least:
+            return reject("dark", **measured)
+        if brightness > self.most:
+            return reject("overexposed", **measured)
+        return keep(**measured) if contrast >= self.min_contrast else reject("flat", **measured)

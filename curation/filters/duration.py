@@ -1,0 +1,44 @@
+"""How long a clip is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from theval_datasets.curation.filters._base import (
+    Clip,
+    Features,
+    Filter,
+    Verdict,
+    check_range,
+    keep,
+    reject,
+)
+
+
+@dataclass(frozen=True)
+class Duration(Filter):
+    """Keeps clips within a range of lengths.
+
+    Attributes:
+        min_seconds: Shorter ones are refused.
+        max_seconds: Longer ones are refused; None for no limit.
+    """
+
+    min_seconds: float = 3.0
+    max_seconds: float | None = None
+
+    shown: ClassVar[Mapping[str, str]] = {"seconds": "min_seconds,max_seconds"}
+
+    def __post_init__(self) -> None:
+        check_range("the range of seconds", self.min_seconds, self.max_seconds)
+
+    def judge(self, clip: Clip, features: Features) -> Verdict:
+        """By the probed duration; 10 ms over or under are let through."""
+        seconds = clip.media.duration
+        if seconds < self.min_seconds - 0.01:
+            return reject("too-short", seconds=seconds)
+        if self.max_seconds is not None and seconds > self.max_seconds + 0.01:
+            return reject("too-long", seconds=seconds)
+        return keep(seconds=seconds)

@@ -1,0 +1,36 @@
+"""For how much of a clip a face is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from theval_datasets.curation.filters._base import Clip, Features, Filter, Verdict, keep, reject
+from theval_datasets.curation.filters._faces import together
+from theval_datasets.features.faces import Faces
+from theval_datasets.schema import Extractor
+
+
+@dataclass(frozen=True)
+class FacePresence(Filter):
+    """Keeps clips with somebody in nearly every sampled frame.
+
+    Attributes:
+        min_ratio: Share of the sampled frames with a person's face.
+    """
+
+    min_ratio: float = 0.95
+
+    shown: ClassVar[Mapping[str, str]] = {"ratio": "min_ratio"}
+
+    def needs(self) -> Sequence[Extractor]:
+        """Tracks."""
+        return (Faces(),)
+
+    def judge(self, clip: Clip, features: Features) -> Verdict:
+        """By the tracks of `faces`."""
+        if features.empty("faces"):
+            return reject("no-face", ratio=0.0)
+        ratio = together(features.values("faces"), 1)
+        return keep(ratio=ratio) if ratio >= self.min_ratio else reject("face-absent", ratio=ratio)

@@ -1,0 +1,57 @@
+"""Whether people look towards the camera."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from theval_datasets.curation.filters._base import Clip, Features, Filter, Verdict, keep, reject
+from theval_datasets.features.person_landmarks import PersonLandmarks
+from theval_datasets.features.person_pose import PersonPose
+from theval_datasets.schema import Extractor
+
+
+@dataclass(frozen=True)
+class Frontal(Filter):
+    """Keeps clips in which everybody's head is turned little enough, most of the time.
+
+    Attributes:
+        max_yaw: Degrees to either side.
+        max_pitch: Degrees up or down, from the level at which the face is parallel to the picture.
+        max_roll: Degrees of tilt to either side.
+        share: Share of a person's frames within all three limits, of the person with the smallest.
+    """
+
+    max_yaw: float = 30.0
+    max_pitch: float = 30.0
+    max_roll: float = 25.0
+    share: float = 0.8
+
+    shown: ClassVar[Mapping[str, str]] = {"frontal": "share"}
+
+    def needs(self) -> Sequence[Extractor]:
+        """Pose, and whose it is."""
+        return (PersonPose(), PersonLandmarks())
+
+    def judge(self, clip: Clip, features: Features) -> Verdict:
+        """By the pose of each person in every frame."""
+        if features.empty("person_pose"):
+            return reject("no-face")
+        pose = features.values("person_pose")
+        person = features.values("person_landmarks")["person"]
+        within = (
+            (np.abs(pose["yaw"]) <= self.max_yaw)
+            & (np.abs(pose["pitch"]) <= self.max_pitch)
+            & (np.abs(pose["roll"]) <= self.max_roll)
+        )
+        frontal = min(float(within[person == p].mean()) for p in np.unique(person))
+        measured = {
+            "frontal": frontal,
+            "yaw": float(np.median(np.abs(pose["yaw"]))),
+            "pitch": float(np.median(np.abs(pose["pitch"]))),
+            "roll": float(np.median(np.abs(pose["roll"]))),
+        }
+        return keep(**measured) if frontal >= self.share else reject("not-frontal", **measured)

@@ -1,0 +1,75 @@
+"""How many clips a person may have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from theval_datasets.curation.filters._base import (
+    Clip,
+    Features,
+    SetFilter,
+    UndecidedError,
+    Verdict,
+    keep,
+    reject,
+    undecided,
+)
+from theval_datasets.features._pack import similarity
+from theval_datasets.features.arcface import Arcface
+from theval_datasets.schema import Extractor
+
+
+@dataclass(frozen=True)
+class IdentityBalance(SetFilter):
+    """Keeps the first clips of every person, in order of `clip_id`.
+
+    A clip counts for everybody in it. Somebody is known again by the mean of the embeddings of the
+    clip in which they were first seen.
+
+    Attributes:
+        most: Clips a person.
+        same: Cosine of embeddings from which two faces are one person.
+    """
+
+    most: int = 200
+    same: float = 0.4
+
+    def needs(self) -> Sequence[Extractor]:
+        """Embeddings."""
+        return (Arcface(),)
+
+    def judge(
+        self, clips: Sequence[tuple[Clip, Features]], references: Sequence[Any] = ()
+    ) -> list[Verdict]:
+        """Count everybody's clips."""
+        known: list[Any] = []
+        counts: list[int] = []
+        verdicts: list[Verdict] = []
+        for _, features in clips:
+            try:
+                embeddings = features.values("arcface")["person_embedding"]
+            except UndecidedError as absent:
+                verdicts.append(undecided(absent.what))
+                continue
+            who = []
+            for embedding in embeddings:
+                alike = similarity(np.stack(known), embedding[None])[:, 0] if known else []
+                best = int(np.argmax(alike)) if len(alike) else -1
+                if best < 0 or alike[best] < self.same:
+                    known.append(embedding)
+                    counts.append(0)
+                    best = len(known) - 1
+                who.append(best)
+            full = [counts[i] for i in who if counts[i] >= self.most]
+            measured = {"identity": who[0], "clips": max(counts[i] for i in who)}
+            if full:
+                verdicts.append(reject("identity-quota", **measured))
+                continue
+            for i in set(who):
+                counts[i] += 1
+            verdicts.append(keep(**measured))
+        return verdicts

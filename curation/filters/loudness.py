@@ -1,0 +1,59 @@
+"""Whether the sound is loud enough and not clipped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from theval_datasets.curation.filters._base import (
+    Clip,
+    Features,
+    Filter,
+    Verdict,
+    check_range,
+    keep,
+    reject,
+)
+from theval_datasets.features.audio_levels import AudioLevels
+from theval_datasets.schema import Extractor
+
+
+@dataclass(frozen=True)
+class Loudness(Filter):
+    """Keeps clips within a range of loudness and with little clipping.
+
+    Attributes:
+        min_lufs: Integrated loudness by ITU-R BS.1770.
+        max_lufs: The same; None for no limit.
+        max_clipped: Share of clipped samples.
+    """
+
+    min_lufs: float = -45.0
+    max_lufs: float | None = None
+    max_clipped: float = 0.01
+
+    shown: ClassVar[Mapping[str, str]] = {"lufs": "min_lufs,max_lufs", "clipped": "max_clipped"}
+
+    def __post_init__(self) -> None:
+        check_range("the range of loudness", self.min_lufs, self.max_lufs)
+
+    def needs(self) -> Sequence[Extractor]:
+        """Levels."""
+        return (AudioLevels(),)
+
+    def judge(self, clip: Clip, features: Features) -> Verdict:
+        """By the whole track."""
+        nothing = features.empty("audio_levels")
+        if nothing:
+            return reject(nothing)
+        clipped = features.number("audio_levels", "clipped_share")
+        if "lufs" not in features.values("audio_levels"):
+            return reject("too-quiet", clipped=clipped)
+        lufs = features.number("audio_levels", "lufs")
+        measured = {"lufs": lufs, "clipped": clipped}
+        if lufs < self.min_lufs:
+            return reject("too-quiet", **measured)
+        if self.max_lufs is not None and lufs > self.max_lufs:
+            return reject("too-loud", **measured)
+        return keep(**measured) if clipped <= self.max_clipped else reject("clipped", **measured)

@@ -1,0 +1,61 @@
+"""Whether the picture is framed by bars, put together of panels, or has text burnt in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from theval_datasets.curation.filters._base import Clip, Features, Filter, Verdict, keep, reject
+from theval_datasets.features._people import KINDS
+from theval_datasets.features.faces import Faces
+from theval_datasets.features.picture import Picture
+from theval_datasets.schema import Extractor
+
+
+@dataclass(frozen=True)
+class Overlays(Filter):
+    """Keeps clips whose whole picture is the scene.
+
+    Panels are known by a seam between them, or by the still or second picture of somebody that
+    `faces` flags. Text is a heuristic, which small or moving text escapes.
+
+    Attributes:
+        max_bars: Black bars on the two sides of one direction together, share of the side.
+        max_text: Share of the picture under text that stays.
+        panels: Whether panels and inset portraits are let through.
+    """
+
+    max_bars: float = 0.02
+    max_text: float = 0.02
+    panels: bool = False
+
+    shown: ClassVar[Mapping[str, str]] = {"bars": "max_bars", "text": "max_text"}
+
+    def needs(self) -> Sequence[Extractor]:
+        """The picture's numbers, and which faces are pictures."""
+        return (Picture(), Faces())
+
+    def judge(self, clip: Clip, features: Features) -> Verdict:
+        """By the whole clip."""
+        picture = features.values("picture")
+        left, top, right, bottom = picture["bars"].tolist()
+        seams = int(picture["seams"])
+        pictures = 0
+        if not features.empty("faces"):
+            kinds = features.values("faces")["track_kind"]
+            flagged = (KINDS.index("still"), KINDS.index("duplicate"))
+            pictures = int(np.isin(kinds, flagged).sum())
+        measured = {
+            "bars": float(max(left + right, top + bottom)),
+            "text": float(picture["text_share"]),
+            "seams": seams,
+            "pictures": pictures,
+        }
+        if measured["bars"] > self.max_bars:
+            return reject("bars", **measured)
+        if (seams or pictures) and not self.panels:
+            return reject("panels", **measured)
+        return keep(**measured) if measured["text"] <= self.max_text else reject("text", **measured)

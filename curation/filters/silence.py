@@ -1,0 +1,36 @@
+"""How much of a clip is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from theval_datasets.curation.filters._base import Clip, Features, Filter, Verdict, keep, reject
+from theval_datasets.features.audio_levels import AudioLevels
+from theval_datasets.schema import Extractor
+
+
+@dataclass(frozen=True)
+class Silence(Filter):
+    """Keeps clips with sound throughout.
+
+    Attributes:
+        max_share: Share of the track below the level of `audio_levels` that counts as silent.
+    """
+
+    max_share: float = 0.5
+
+    shown: ClassVar[Mapping[str, str]] = {"silence": "max_share"}
+
+    def needs(self) -> Sequence[Extractor]:
+        """Levels."""
+        return (AudioLevels(),)
+
+    def judge(self, clip: Clip, features: Features) -> Verdict:
+        """By the share of silent 50 ms."""
+        nothing = features.empty("audio_levels")
+        if nothing:
+            return reject(nothing, silence=1.0)
+        share = features.number("audio_levels", "silence_share")
+        return keep(silence=share) if share <= self.max_share else reject("silent", silence=share)

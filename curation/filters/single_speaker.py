@@ -1,0 +1,73 @@
+"""Whether a clip shows one person, who is there all the time and alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from theval_datasets.curation.filters._base import (
+    Clip,
+    Features,
+    Filter,
+    UndecidedError,
+    Verdict,
+    keep,
+    reject,
+)
+from theval_datasets.curation.filters._faces import people
+from theval_datasets.features.faces import Faces
+from theval_datasets.schema import Extractor
+
+
+@dataclass(frozen=True)
+class SingleSpeaker(Filter):
+    """Keeps clips with one person in one shot.
+
+    People are counted by tracks and identities; a second one who is there for a small part of the
+    clip only is let through. Voices are counted too where the recipe measures `speakers`.
+
+    Attributes:
+        max_other: Share of the sampled frames that somebody else may be in.
+        max_voices: Share of the speech that other voices than the first may have.
+    """
+
+    max_other: float = 0.05
+    max_voices: float = 0.1
+
+    shown: ClassVar[Mapping[str, str]] = {"other": "max_other", "voices": "max_voices"}
+
+    def needs(self) -> Sequence[Extractor]:
+        """Tracks and people."""
+        return (Faces(),)
+
+    def judge(self, clip: Clip, features: Features) -> Verdict:
+        """By the people and shots of `faces`."""
+        if features.empty("faces"):
+            return reject("no-face", subjects=0)
+        faces = features.values("faces")
+        others = people(faces)[1:]
+        seen = np.unique(np.concatenate([np.zeros(0, np.int64), *(p.samples for p in others)]))
+        other = len(seen) / len(faces["time"])
+        subjects = int(faces["n_subjects"])
+        shots = int(faces["shot"].max()) + 1
+        voices = _other_voices(features)
+        measured = {"subjects": subjects, "other": other, "shots": shots, "voices": voices}
+        if other > self.max_other:
+            return reject("several-people", **measured)
+        if voices is not None and voices > self.max_voices:
+            return reject("several-voices", **measured)
+        return reject("several-shots", **measured) if shots > 1 else keep(**measured)
+
+
+def _other_voices(features: Features) -> float | None:
+    """Share of the turns' time that is not the main speaker's; None if nobody listened."""
+    try:
+        heard = features.values("speakers")
+    except UndecidedError:
+        return None
+    lengths = heard["turns"][:, 1] - heard["turns"][:, 0]
+    own = np.bincount(heard["speaker"], weights=lengths)
+    return float(1 - own.max() / own.sum())

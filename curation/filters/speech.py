@@ -1,0 +1,69 @@
+"""How much of a clip is speech, and how far above the noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from theval_datasets.curation.filters._base import (
+    Clip,
+    Features,
+    Filter,
+    UndecidedError,
+    Verdict,
+    keep,
+    reject,
+)
+from theval_datasets.features.speech_stats import SpeechStats
+from theval_datasets.schema import Extractor
+
+
+@dataclass(frozen=True)
+class Speech(Filter):
+    """Keeps clips in which somebody speaks for long enough.
+
+    Attributes:
+        min_ratio: Share of the audio that is speech.
+        max_pause: Seconds without speech at a stretch; None for no limit.
+        min_snr_db: Speech above the pauses' noise; None for no limit. Where it is undefined because
+            there are no pauses, or no noise in them, the clip passes.
+    """
+
+    min_ratio: float = 0.5
+    max_pause: float | None = None
+    min_snr_db: float | None = None
+
+    shown: ClassVar[Mapping[str, str]] = {
+        "speech_ratio": "min_ratio",
+        "longest_pause": "max_pause",
+        "snr_db": "min_snr_db",
+    }
+
+    def needs(self) -> Sequence[Extractor]:
+        """Speech in numbers."""
+        return (SpeechStats(),)
+
+    def judge(self, clip: Clip, features: Features) -> Verdict:
+        """By the segments of Silero VAD."""
+        silent = features.empty("speech_stats")
+        if silent:
+            return reject(silent, speech_ratio=0.0)
+        ratio = features.number("speech_stats", "speech_ratio")
+        pause = features.number("speech_stats", "longest_pause")
+        snr: float | None
+        try:
+            snr = features.number("speech_stats", "snr_db")
+        except UndecidedError as absent:
+            snr = None
+            why = absent.reason
+        measured = {"speech_ratio": ratio, "longest_pause": pause, "snr_db": snr}
+        if ratio < self.min_ratio:
+            return reject("little-speech", **measured)
+        if self.max_pause is not None and pause > self.max_pause:
+            return reject("long-pause", **measured)
+        if self.min_snr_db is None or (snr is not None and snr >= self.min_snr_db):
+            return keep(**measured)
+        if snr is None and why in ("no-silence", "noiseless"):
+            return keep(**measured)
+        return reject("noisy", **measured)

@@ -1,0 +1,92 @@
+"""Faces at a low rate: enough to find where in a long source the wanted people are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.features._base import Extractor
+from theval_datasets.features._detector import Detector
+from theval_datasets.features.faces import Faces
+from theval_datasets.schema import ClipInputs, Column, FrameRequest, Frames, Values
+
+
+@dataclass(frozen=True)
+class FaceScan(Extractor):
+    """The boxes of all faces in a few frames a second, neither linked nor recognised.
+
+    Attributes:
+        fps: Frames a second.
+    """
+
+    fps: float = 2.0
+
+    name: ClassVar[str] = "face_scan"
+    extra: ClassVar[str | None] = "faces"
+    imports: ClassVar[tuple[str, ...]] = ("insightface",)
+    by_default: ClassVar[bool] = False
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column("time", "float64", ("sample",), "Seconds of the frames that were looked at."),
+        Column("sample", "int32", ("detection",), "Which of these frames a face is in."),
+        Column(
+            "box", "float32", ("detection", 4), "Left, top, right, bottom; 0 to 1 of the frame."
+        ),
+        Column("score", "float32", ("detection",), "The detector's confidence, 0 to 1."),
+    )
+
+    @property
+    def frames(self) -> FrameRequest:
+        """A few a second."""
+        return FrameRequest(fps=self.fps, colour="bgr")
+
+    def ready(self) -> bool:
+        """As `faces`."""
+        return Faces().ready()
+
+    def obtain(self) -> None:
+        """As `faces`."""
+        Faces().obtain()
+
+    def weights(self) -> str:
+        """As `faces`."""
+        return Faces().weights()
+
+    def setup(self) -> Any:
+        """The detector alone."""
+        return Faces().setup()[0]
+
+    def open(self, clip: ClipInputs, model: Any) -> _Looking:
+        """Begin with nothing."""
+        return _Looking(clip, model)
+
+
+class _Looking:
+    def __init__(self, clip: ClipInputs, detector: Detector) -> None:
+        self._clip = clip
+        self._detector = detector
+        self._times: list[float] = []
+        self._samples: list[int] = []
+        self._boxes: list[npt.NDArray[np.float32]] = []
+        self._scores: list[float] = []
+
+    def update(self, batch: Frames) -> None:
+        for frame, time in zip(batch.pixels, batch.times.tolist(), strict=True):
+            found = self._detector.find(frame)
+            self._samples += [len(self._times)] * len(found)
+            self._boxes += list(found.boxes)
+            self._scores += found.scores.tolist()
+            self._times.append(time)
+
+    def finish(self) -> tuple[Values, Mapping[str, str]]:
+        width, height = self._clip.size
+        boxes = np.array(self._boxes, np.float32).reshape(-1, 4)
+        return {
+            "time": np.array(self._times),
+            "sample": np.array(self._samples, np.int32),
+            "box": boxes / np.array((width, height, width, height), np.float32),
+            "score": np.array(self._scores, np.float32),
+        }, {}

@@ -1,0 +1,136 @@
+"""Fingerprints: what a clip looks and sounds like in a few hundred bytes, for finding it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.errors import EmptyMediaError
+from theval_datasets.features._base import Extractor
+from theval_datasets.schema import SAMPLE_RATE, ClipInputs, Column, FrameRequest, Frames, Values
+
+FRAME_FPS: Final = 2.0
+AUDIO_HOP: Final = 0.064
+"""Seconds from one audio fingerprint to the next."""
+_SIDE: Final = 32
+_KEPT: Final = 8
+_BANDS: Final = 33
+_LOW, _HIGH = 300.0, 4000.0
+_WINDOW: Final = 4096
+
+
+@dataclass(frozen=True)
+class Fingerprints(Extractor):
+    """A perceptual hash of two frames a second, and a fingerprint of every 64 ms of sound.
+
+    A frame's hash is 64 bits: which of the 64 lowest cosine coefficients of its 32 × 32 grey
+    picture lie above their median (the constant one is left out of the median). A sound's is 32
+    bits: whether the energy difference of neighbouring bands between 300 Hz and 4 kHz grew since
+    the step before. Source of the latter: Haitsma and Kalker, A Highly Robust Audio Fingerprinting
+    System (2002).
+    """
+
+    name: ClassVar[str] = "fingerprints"
+    by_default: ClassVar[bool] = False
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column("time", "float64", ("sample",), "Seconds of the frames."),
+        Column("frame_hash", "uint64", ("sample",), "Perceptual hash of each."),
+        Column("audio_hash", "uint32", ("step",), "Fingerprint of each 64 ms.", nullable=True),
+    )
+
+    @property
+    def frames(self) -> FrameRequest:
+        """Two a second, small and grey."""
+        return FrameRequest(fps=FRAME_FPS, height=144, colour="gray")
+
+    @property
+    def hears(self) -> bool:
+        """The whole track."""
+        return True
+
+    def open(self, clip: ClipInputs, model: Any) -> _Taking:
+        """Begin with nothing."""
+        return _Taking(clip)
+
+
+class _Taking:
+    def __init__(self, clip: ClipInputs) -> None:
+        self._clip = clip
+        self._times: list[float] = []
+        self._hashes: list[int] = []
+
+    def update(self, batch: Frames) -> None:
+        self._times += batch.times.tolist()
+        self._hashes += [frame_hash(frame) for frame in batch.pixels]
+
+    def finish(self) -> tuple[Values, Mapping[str, str]]:
+        values: Values = {
+            "time": np.array(self._times),
+            "frame_hash": np.array(self._hashes, np.uint64),
+        }
+        try:
+            audio = self._clip.audio()
+        except EmptyMediaError as absent:
+            return values, {"audio_hash": absent.reason}
+        lead = np.zeros(round(audio.start * SAMPLE_RATE), np.float32)
+        return values | {"audio_hash": audio_hashes(np.concatenate([lead, audio.samples]))}, {}
+
+
+def frame_hash(grey: npt.NDArray[np.uint8]) -> int:
+    """The 64-bit perceptual hash of a grey picture."""
+    import cv2
+
+    small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    low = cv2.dct(small)[:_KEPT, :_KEPT].ravel()
+    bits = low > np.median(low[1:])
+    return int(np.packbits(bits).view(">u8")[0])
+
+
+def audio_hashes(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
+    """The fingerprints of a 16 kHz track, one each 64 ms; none for less than 0.32 s."""
+    hop = round(AUDIO_HOP * SAMPLE_RATE)
+    count = (len(samples) - _WINDOW) // hop + 1
+    if count < 2:
+        return np.zeros(0, np.uint32)
+    windows = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW)[::hop]
+    edges = np.geomspace(_LOW, _HIGH, _BANDS + 1) * _WINDOW / SAMPLE_RATE
+    bins = np.rint(edges).astype(np.int64)
+    shape = np.hanning(_WINDOW).astype(np.float32)
+    energy = np.empty((len(windows), _BANDS))
+    for start in range(0, len(windows), 256):
+        power = np.abs(np.fft.rfft(windows[start : start + 256] * shape, axis=1)) ** 2
+        energy[start : start + 256] = np.add.reduceat(power, bins, axis=1)[:, :_BANDS]
+    across = energy[:, :-1] - energy[:, 1:]
+    bits = np.diff(across, axis=0) > 0
+    packed: npt.NDArray[np.uint32] = np.packbits(bits, axis=1).view(">u4")[:, 0].astype(np.uint32)
+    return packed
+
+
+def bit_distance(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
+    """Mean share of differing bits of hashes of one type, pair by pair; 0 equal, 0.5 unrelated."""
+    differing = np.bitwise_xor(a, b)
+    octets = np.ascontiguousarray(differing).view(np.uint8)
+    return float(np.unpackbits(octets).mean())
+
+
+def to_hex(hashes: npt.NDArray[Any]) -> str:
+    """Hashes one after another as hex digits."""
+    width = hashes.dtype.itemsize * 2
+    return "".join(f"{value:0{width}x}" for value in hashes.tolist())
+
+
+def from_hex(text: str, dtype: Any) -> npt.NDArray[Any]:
+    """The inverse of `to_hex`.
+
+    Raises:
+        ValueError: If it is no such text.
+    """
+    width = np.dtype(dtype).itemsize * 2
+    if len(text) % width:
+        raise ValueError(f"expected hex digits in groups of {width}, got {len(text)}")
+    parts = [int(text[i : i + width], 16) for i in range(0, len(text), width)]
+    return np.array(parts, dtype=dtype)

@@ -1,0 +1,179 @@
+"""What the picture is like, whatever it shows: sharpness, light, motion, bars, seams, text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.features._base import Extractor
+from theval_datasets.schema import ClipInputs, Column, FrameRequest, Frames, Values
+
+FPS: Final = 2.0
+_HEIGHT: Final = 360
+_SMALL: Final = (64, 36)
+_DARK: Final = 24.0  # luma up to which a bar is black
+_SEAM: Final = 12.0  # grey levels by which the picture jumps across a seam
+_SEAM_ROWS: Final = 0.8  # share of the rows (columns) in which it does
+_STROKE: Final = 40  # grey levels by which a letter stands out from what is around it
+_STAYS: Final = 0.75  # share of the samples in which burnt-in text is there
+
+Grey = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Picture(Extractor):
+    """Numbers of two grey frames a second, at most 360 lines high.
+
+    Sharpness is the variance of the Laplacian of the 360-line picture. Motion is the mean change of
+    a 64 × 36 thumbnail since the sample before. Bars are rows or columns at the border that are black
+    in every sample. A seam is a straight jump of the picture through all of its height or width, in
+    every sample: two panels beside each other. Text is what stays in place and looks like lines of
+    letters: short strokes of high contrast in rows. The last two are heuristics.
+    """
+
+    name: ClassVar[str] = "picture"
+    by_default: ClassVar[bool] = False
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column("time", "float64", ("sample",), "Seconds of the frames that were looked at."),
+        Column("sharpness", "float32", ("sample",), "Variance of the Laplacian, grey levels²."),
+        Column("brightness", "float32", ("sample",), "Mean luma, 0 to 1."),
+        Column("contrast", "float32", ("sample",), "Standard deviation of luma, 0 to 0.5."),
+        Column("motion", "float32", ("step",), "Mean change from sample to sample, grey levels."),
+        Column("bars", "float32", (4,), "Black bars left, top, right, bottom; share of the side."),
+        Column("seams", "int32", (), "Straight seams between panels."),
+        Column("text_share", "float32", (), "Share of the picture under text that stays, 0 to 1."),
+    )
+
+    @property
+    def frames(self) -> FrameRequest:
+        """Two a second, grey."""
+        return FrameRequest(fps=FPS, height=_HEIGHT, colour="gray")
+
+    def open(self, clip: ClipInputs, model: Any) -> _Looking:
+        """Begin with nothing."""
+        return _Looking()
+
+
+class _Looking:
+    def __init__(self) -> None:
+        self._times: list[float] = []
+        self._sharpness: list[float] = []
+        self._brightness: list[float] = []
+        self._contrast: list[float] = []
+        self._motion: list[float] = []
+        self._last: npt.NDArray[np.float64] | None = None
+        self._columns: npt.NDArray[np.float64] | None = None
+        self._rows: npt.NDArray[np.float64] | None = None
+        self._across: npt.NDArray[np.float64] | None = None
+        self._down: npt.NDArray[np.float64] | None = None
+        self._text: npt.NDArray[np.int64] | None = None
+
+    def update(self, batch: Frames) -> None:
+        for frame, time in zip(batch.pixels, batch.times.tolist(), strict=True):
+            self._times.append(time)
+            self._look(frame)
+
+    def _look(self, frame: Grey) -> None:
+        import cv2
+
+        self._sharpness.append(float(cv2.Laplacian(frame, cv2.CV_64F).var()))
+        self._brightness.append(float(frame.mean()) / 255)
+        self._contrast.append(float(frame.std()) / 255)
+        small = cv2.resize(frame, _SMALL, interpolation=cv2.INTER_AREA).astype(np.float64)
+        if self._last is not None:
+            self._motion.append(float(np.abs(small - self._last).mean()))
+        self._last = small
+        levels = frame.astype(np.float64)
+        self._columns = _most(self._columns, np.percentile(levels, 98, axis=0))
+        self._rows = _most(self._rows, np.percentile(levels, 98, axis=1))
+        self._across = _least(self._across, _jumps(levels))
+        self._down = _least(self._down, _jumps(levels.T))
+        text = text_mask(frame).astype(np.int64)
+        self._text = text if self._text is None else self._text + text
+
+    def finish(self) -> tuple[Values, Mapping[str, str]]:
+        if self._columns is None or self._rows is None or self._text is None:
+            raise RuntimeError("a clip has at least one frame")
+        left, right = _border(self._columns)
+        top, bottom = _border(self._rows)
+        across = _seams(self._across, (left, right)) + _seams(self._down, (top, bottom))
+        stays = self._text >= max(1.0, _STAYS * len(self._times))
+        return {
+            "time": np.array(self._times),
+            "sharpness": np.array(self._sharpness, np.float32),
+            "brightness": np.array(self._brightness, np.float32),
+            "contrast": np.array(self._contrast, np.float32),
+            "motion": np.array(self._motion, np.float32),
+            "bars": np.array((left, top, right, bottom), np.float32),
+            "seams": np.array(across, np.int32),
+            "text_share": np.array(stays.mean(), np.float32),
+        }, {}
+
+
+def text_mask(grey: Grey) -> npt.NDArray[np.bool_]:
+    """Where a picture seems to show lines of text.
+
+    Thin bright or dark strokes are joined sideways; kept are wide, low pieces that hold several
+    strokes and are neither full nor nearly empty of them.
+    """
+    import cv2
+
+    size = cv2.getStructuringElement(cv2.MORPH_RECT, (9, 9))
+    mask = np.zeros(grey.shape, np.bool_)
+    for kind in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT):
+        strokes = (cv2.morphologyEx(grey, kind, size) > _STROKE).astype(np.uint8)
+        joined = cv2.morphologyEx(
+            strokes, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_RECT, (13, 3))
+        )
+        count, _, stats, _ = cv2.connectedComponentsWithStats(joined)
+        for i in range(1, count):
+            left, top, width, height, _ = stats[i].tolist()
+            if not (6 <= height <= grey.shape[0] // 6 and width >= 4 * height):
+                continue
+            inside = strokes[top : top + height, left : left + width]
+            filled = float(inside.mean())
+            letters = int((np.diff(inside.max(axis=0).astype(np.int8)) == 1).sum())
+            crossings = float((np.diff(inside.astype(np.int8), axis=1) == 1).sum(axis=1).mean())
+            if 0.15 <= filled <= 0.7 and (letters >= 4 or crossings >= 6):
+                mask[top : top + height, left : left + width] = True
+    return mask
+
+
+def _jumps(levels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """For each step from column to column: share of the rows in which the picture jumps there."""
+    jump: npt.NDArray[np.float64] = (np.abs(np.diff(levels, axis=1)) > _SEAM).mean(axis=0)
+    return jump
+
+
+def _border(brightest: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Share of the side that is black at its begin and end; 0, 0 where all is."""
+    lit = np.flatnonzero(brightest > _DARK)
+    if not len(lit):
+        return 0.0, 0.0
+    size = len(brightest)
+    return float(lit[0]) / size, float(size - 1 - lit[-1]) / size
+
+
+def _seams(jumps: npt.NDArray[np.float64] | None, bars: tuple[float, float]) -> int:
+    """Places of a jump away from the border and from bars; neighbours count once."""
+    if jumps is None:
+        return 0
+    size = len(jumps) + 1
+    places = np.flatnonzero(jumps >= _SEAM_ROWS)
+    low, high = (bars[0] + 0.05) * size, (1 - bars[1] - 0.05) * size
+    places = places[(places > low) & (places < high)]
+    return int((np.diff(places) > 2).sum()) + 1 if len(places) else 0
+
+
+def _most(a: npt.NDArray[np.float64] | None, b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return b if a is None else np.maximum(a, b)
+
+
+def _least(
+    a: npt.NDArray[np.float64] | None, b: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    return b if a is None else np.minimum(a, b)

@@ -1,0 +1,101 @@
+"""Shots: where the picture is cut, to the frame, and where it is black."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import numpy as np
+
+from theval_datasets.features._base import Extractor
+from theval_datasets.schema import ClipInputs, Column, FrameRequest, Frames, Values
+
+_HEIGHT: Final = 144
+_NOMINAL: Final = 25.0
+"""PySceneDetect counts frames by a rate; only their numbers are used, so any will do."""
+
+
+@dataclass(frozen=True)
+class Shots(Extractor):
+    """The frames at which a shot begins, by PySceneDetect's adaptive detector on small frames.
+
+    A cut is a change of content of at least `least` that is also `ratio` times the mean change of
+    the two frames on either side, so a moving camera is no cut; and a frame that turns black or
+    ceases to be, by its luma. Fades are found where they pass through black.
+
+    Attributes:
+        ratio: Against the neighbourhood's mean change.
+        least: Change of content, 0 to 255.
+        black: Mean luma, 0 to 255, up to which a frame is black.
+    """
+
+    ratio: float = 3.0
+    least: float = 15.0
+    black: float = 20.0
+
+    name: ClassVar[str] = "shots"
+    by_default: ClassVar[bool] = False
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column("time", "float64", ("frame",), "Seconds since the first frame, as measured."),
+        Column("luma", "float32", ("frame",), "Mean luma of each frame, 0 to 255."),
+        Column("begin", "int64", ("shot",), "Index of each shot's first frame; the first is 0."),
+        Column("dark", "bool", ("shot",), "Whether a shot is black."),
+        Column("n_shots", "int32", (), "Shots that are not black."),
+        Column("end", "float64", (), "Seconds: last frame's time plus its length."),
+    )
+
+    @property
+    def frames(self) -> FrameRequest:
+        """Every frame, small."""
+        return FrameRequest(height=_HEIGHT, colour="bgr")
+
+    def weights(self) -> str:
+        """The detector's version."""
+        return f"scenedetect-{importlib.metadata.version('scenedetect')}"
+
+    def open(self, clip: ClipInputs, model: Any) -> _Watching:
+        """Begin with a fresh detector."""
+        return _Watching(clip, self)
+
+
+class _Watching:
+    def __init__(self, clip: ClipInputs, rule: Shots) -> None:
+        from scenedetect.detectors import AdaptiveDetector
+
+        self._clip = clip
+        self._rule = rule
+        self._detector = AdaptiveDetector(
+            adaptive_threshold=rule.ratio, min_content_val=rule.least, min_scene_len=1
+        )
+        self._times: list[float] = []
+        self._luma: list[float] = []
+        self._cuts: list[int] = []
+
+    def update(self, batch: Frames) -> None:
+        from scenedetect import FrameTimecode
+
+        for frame, time in zip(batch.pixels, batch.times.tolist(), strict=True):
+            number = FrameTimecode(len(self._times), fps=_NOMINAL)
+            found = self._detector.process_frame(number, frame)
+            self._cuts += [int(cut.frame_num) for cut in found]
+            self._times.append(time)
+            blue, green, red = frame.reshape(-1, 3).mean(axis=0, dtype=np.float64).tolist()
+            self._luma.append(0.299 * red + 0.587 * green + 0.114 * blue)
+
+    def finish(self) -> tuple[Values, Mapping[str, str]]:
+        luma = np.array(self._luma)
+        black = luma <= self._rule.black
+        turns = (np.flatnonzero(np.diff(black)) + 1).tolist()
+        begin = np.array(sorted({0, *self._cuts, *turns}), dtype=np.int64)
+        sizes = np.diff(np.append(begin, len(luma)))
+        dark = np.add.reduceat(black.astype(np.int64), begin) == sizes
+        return {
+            "time": np.array(self._times),
+            "luma": luma.astype(np.float32),
+            "begin": begin,
+            "dark": dark,
+            "n_shots": np.array((~dark).sum(), np.int32),
+            "end": np.array(max(self._clip.duration, self._times[-1])),
+        }, {}
