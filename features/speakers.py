@@ -1,0 +1,130 @@
+"""Who speaks when: pyannote's diarization, and where voices overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
+
+import numpy as np
+
+from theval_datasets.errors import AbsentError
+from theval_datasets.features import _pyannote
+from theval_datasets.features._base import Extractor
+from theval_datasets.optional import require
+from theval_datasets.schema import SAMPLE_RATE, ClipInputs, Column, Values
+
+_EXTRA: Final = "diarization"
+
+
+@dataclass(frozen=True)
+class Speakers(Extractor):
+    """Turns of speakers by pyannote's pipeline, with the published settings of version 3.1.
+
+    Attributes:
+        segmentation: Id of the segmentation model at the Hub.
+        embedding: Id of the model of voices.
+        threshold: Distance of voices up to which they are one speaker.
+        min_cluster_size: Pieces of speech that a speaker needs.
+        folder: Where the segmentation model lies; not part of the key.
+        embedding_folder: Where the model of voices lies; not part of the key.
+        token: Of the Hub; None for `HF_TOKEN`. Never stored.
+    """
+
+    segmentation: str = _pyannote.SEGMENTATION
+    embedding: str = _pyannote.EMBEDDING
+    threshold: float = 0.7045654963945799
+    min_cluster_size: int = 12
+    folder: str | None = field(default=None, compare=False)
+    embedding_folder: str | None = field(default=None, compare=False)
+    token: str | None = field(default=None, compare=False, repr=False)
+
+    name: ClassVar[str] = "speakers"
+    extra: ClassVar[str | None] = _EXTRA
+    imports: ClassVar[tuple[str, ...]] = ("pyannote.audio",)
+    by_default: ClassVar[bool] = False
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column("turns", "float64", ("turn", 2), "Begin and end of each turn, seconds."),
+        Column("speaker", "int32", ("turn",), "Number of its speaker, in order of first words."),
+        Column("overlaps", "float64", ("overlap", 2), "Where voices overlap, seconds."),
+        Column("n_speakers", "int32", (), "Speakers heard."),
+        Column("overlap_ratio", "float64", (), "Share of the audio with voices at once, 0 to 1."),
+    )
+
+    @property
+    def hears(self) -> bool:
+        """The whole track."""
+        return True
+
+    def parameters(self) -> dict[str, Any]:
+        """All but folders and the token."""
+        given = super().parameters()
+        hidden = ("folder", "embedding_folder", "token")
+        return {name: given[name] for name in given if name not in hidden}
+
+    def ready(self) -> bool:
+        """Whether both models are here."""
+        return all(_pyannote.find(*place) is not None for place in self._models())
+
+    def obtain(self) -> None:
+        """Fetch both models from the Hub."""
+        for model, folder in self._models():
+            _pyannote.obtain(model, folder, self.token)
+
+    def weights(self) -> str:
+        """Hash of both checkpoints."""
+        require("pyannote.audio", extra=_EXTRA)
+        return _pyannote.identity(*(_pyannote.need(*place) for place in self._models()))
+
+    def _models(self) -> tuple[tuple[str, str | None], ...]:
+        return (self.segmentation, self.folder), (self.embedding, self.embedding_folder)
+
+    def setup(self) -> Any:
+        """Load both models into a pipeline."""
+        segmentation, embedding = (_pyannote.load(_pyannote.need(*p)) for p in self._models())
+        with _pyannote.quiet():
+            pipelines = require("pyannote.audio.pipelines", extra=_EXTRA)
+            pipeline = pipelines.SpeakerDiarization(
+                segmentation=segmentation,
+                embedding=embedding,
+                embedding_exclude_overlap=True,
+                clustering="AgglomerativeClustering",
+            )
+            settings: dict[str, Any] = {"min_duration_off": 0.0}
+            if not segmentation.specifications.powerset:
+                settings["threshold"] = 0.5
+            pipeline.instantiate(
+                {
+                    "segmentation": settings,
+                    "clustering": {
+                        "method": "centroid",
+                        "min_cluster_size": self.min_cluster_size,
+                        "threshold": self.threshold,
+                    },
+                }
+            )
+        return pipeline
+
+    def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
+        """Listen to the whole track."""
+        audio = clip.audio()
+        with _pyannote.quiet():
+            found = model(_pyannote.file_of(audio))
+        length = len(audio.samples) / SAMPLE_RATE
+        numbers: dict[str, int] = {}
+        turns: list[tuple[float, float]] = []
+        speakers: list[int] = []
+        for segment, _, label in found.itertracks(yield_label=True):
+            turns.append((segment.start, min(segment.end, length)))
+            speakers.append(numbers.setdefault(label, len(numbers)))
+        if not turns:
+            raise AbsentError("no-speech", "no speaker was heard")
+        overlaps = np.array([(s.start, min(s.end, length)) for s in found.get_overlap()])
+        overlaps = overlaps.reshape(-1, 2)
+        return {
+            "turns": np.array(turns, dtype=np.float64) + audio.start,
+            "speaker": np.array(speakers, np.int32),
+            "overlaps": overlaps.astype(np.float64) + audio.start,
+            "n_speakers": np.array(len(numbers), np.int32),
+            "overlap_ratio": np.array(float((overlaps[:, 1] - overlaps[:, 0]).sum()) / length),
+        }, {}

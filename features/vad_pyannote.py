@@ -1,0 +1,105 @@
+"""Voice activity by pyannote's segmentation model: another backend with the columns of `vad`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from theval_datasets.features import _pyannote
+from theval_datasets.features._base import Extractor
+from theval_datasets.features.vad import CHUNK, Vad
+from theval_datasets.optional import require
+from theval_datasets.schema import SAMPLE_RATE, ClipInputs, Column, Values
+
+
+@dataclass(frozen=True)
+class VadPyannote(Extractor):
+    """Speech probability of each 32 ms, and segments where the likeliest speaker is active.
+
+    Attributes:
+        model: Id of a segmentation model at the Hub.
+        onset: A segment begins at this activity.
+        offset: It ends below this one.
+        min_duration_on: Shorter segments are dropped, seconds.
+        min_duration_off: Shorter gaps are filled, seconds.
+        folder: Where the model lies; not part of the key.
+        token: Of the Hub; None for `HF_TOKEN`. Never stored.
+    """
+
+    model: str = _pyannote.SEGMENTATION
+    onset: float = 0.5
+    offset: float = 0.5
+    min_duration_on: float = 0.0
+    min_duration_off: float = 0.0
+    folder: str | None = field(default=None, compare=False)
+    token: str | None = field(default=None, compare=False, repr=False)
+
+    name: ClassVar[str] = "vad_pyannote"
+    extra: ClassVar[str | None] = "diarization"
+    imports: ClassVar[tuple[str, ...]] = ("pyannote.audio",)
+    by_default: ClassVar[bool] = False
+    writes: ClassVar[tuple[Column, ...]] = Vad.writes
+
+    @property
+    def hears(self) -> bool:
+        """The whole track."""
+        return True
+
+    def parameters(self) -> dict[str, Any]:
+        """All but the folder and the token."""
+        given = super().parameters()
+        return {name: given[name] for name in given if name not in ("folder", "token")}
+
+    def ready(self) -> bool:
+        """Whether the model is here."""
+        return _pyannote.find(self.model, self.folder) is not None
+
+    def obtain(self) -> None:
+        """Fetch the model from the Hub."""
+        _pyannote.obtain(self.model, self.folder, self.token)
+
+    def weights(self) -> str:
+        """Hash of the checkpoint."""
+        require("pyannote.audio", extra="diarization")
+        return _pyannote.identity(_pyannote.need(self.model, self.folder))
+
+    def setup(self) -> Any:
+        """Load the model."""
+        model = _pyannote.load(_pyannote.need(self.model, self.folder))
+        inference = require("pyannote.audio", extra="diarization").Inference
+        return inference(model, pre_aggregation_hook=_likeliest)
+
+    def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
+        """Listen to the whole track in pyannote's sliding windows."""
+        signal = require("pyannote.audio.utils.signal", extra="diarization")
+        audio = clip.audio()
+        with _pyannote.quiet():
+            scores = model(_pyannote.file_of(audio))
+        binarize = signal.Binarize(
+            onset=self.onset,
+            offset=self.offset,
+            min_duration_on=self.min_duration_on,
+            min_duration_off=self.min_duration_off,
+        )
+        length = len(audio.samples) / SAMPLE_RATE
+        regions = [(s.start, min(s.end, length)) for s in binarize(scores).get_timeline().support()]
+        segments = np.array(regions, dtype=np.float64).reshape(-1, 2)
+        window = scores.sliding_window
+        at = window.start + window.duration / 2 + window.step * np.arange(len(scores.data))
+        middles = (np.arange(-(-len(audio.samples) // CHUNK)) + 0.5) * CHUNK / SAMPLE_RATE
+        probability = np.interp(middles, at, scores.data[:, 0]).clip(0.0, 1.0)
+        return {
+            "probability": probability.astype(np.float32),
+            "segments": segments + audio.start,
+            "start": np.array(audio.start),
+            "end": np.array(audio.end),
+            "speech_ratio": np.array((segments[:, 1] - segments[:, 0]).sum() / length),
+        }, {}
+
+
+def _likeliest(scores: Any) -> Any:
+    """Activity of the likeliest speaker, out of that of all."""
+    return np.max(scores, axis=-1, keepdims=True)
