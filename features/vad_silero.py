@@ -1,0 +1,69 @@
+"""Voice activity by the silero-vad package, as THEval's published code hears it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from theval_datasets.features._base import Extractor
+from theval_datasets.features.vad import CHUNK, Vad
+from theval_datasets.optional import require
+from theval_datasets.schema import SAMPLE_RATE, ClipInputs, Column, Values
+
+
+@dataclass(frozen=True)
+class VadSilero(Extractor):
+    """The columns of `vad` by silero-vad 5 in torch: its own model file, its own segments.
+
+    `vad` runs the same model without torch; this one is there to show that they agree.
+    """
+
+    name: ClassVar[str] = "vad_silero"
+    extra: ClassVar[str | None] = "release"
+    imports: ClassVar[tuple[str, ...]] = ("silero_vad",)
+    by_default: ClassVar[bool] = False
+    writes: ClassVar[tuple[Column, ...]] = Vad.writes
+
+    @property
+    def hears(self) -> bool:
+        """The whole track."""
+        return True
+
+    def weights(self) -> str:
+        """The model lies in silero-vad's package."""
+        try:
+            return f"silero-vad-{importlib.metadata.version('silero-vad')}"
+        except importlib.metadata.PackageNotFoundError:
+            require("silero_vad", extra="release")
+            raise
+
+    def setup(self) -> Any:
+        """Load the model."""
+        return require("silero_vad", extra="release").load_silero_vad()
+
+    def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
+        """Listen to the track from its beginning, with nothing left from the clip before."""
+        silero = require("silero_vad", extra="release")
+        torch = require("torch", extra="release")
+        audio = clip.audio()
+        samples = torch.from_numpy(np.pad(audio.samples, (0, -len(audio.samples) % CHUNK)))
+        model.reset_states()
+        with torch.inference_mode():
+            chunks = samples.split(CHUNK)
+            probability = [float(model(chunk, SAMPLE_RATE)) for chunk in chunks]
+        model.reset_states()
+        stamps = silero.get_speech_timestamps(torch.from_numpy(audio.samples.copy()), model)
+        found = np.array([(s["start"], s["end"]) for s in stamps], dtype=np.float64)
+        segments = found.reshape(-1, 2) / SAMPLE_RATE
+        length = len(audio.samples) / SAMPLE_RATE
+        return {
+            "probability": np.array(probability, np.float32),
+            "segments": segments + audio.start,
+            "start": np.array(audio.start),
+            "end": np.array(audio.end),
+            "speech_ratio": np.array((segments[:, 1] - segments[:, 0]).sum() / length),
+        }, {}
