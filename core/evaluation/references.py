@@ -9,22 +9,30 @@ from __future__ import annotations
 
 import csv
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets import media
-from theval_datasets.errors import AbsentError, InputError
+from theval_datasets import media, models
+from theval_datasets.errors import AbsentError, InputError, WeightsMissingError
 from theval_datasets.optional import require
 from theval_datasets.schema import Values
 
 Floats = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]
 
+Measure = Callable[[Pixels, Pixels], float]
+
+_BACKBONES: Final = {
+    "alex": "alexnet-owt-7be5be79.pth",
+    "vgg": "vgg16-397923af.pth",
+    "squeeze": "squeezenet1_1-b8a52dc0.pth",
+}
 _TOLERANCE: Final = 0.5  # of the real clip's frame interval, within which two frames are a pair
 _WINDOW_SIGMA: Final = 1.5
 _K1: Final = 0.01
@@ -119,18 +127,28 @@ def ssim(generated: Pixels, real: Pixels) -> float:
     return float((above / below)[5:-5, 5:-5].mean())
 
 
-def lpips(network: str = "alex") -> Callable[[Pixels, Pixels], float]:
-    """A function that gives the perceptual distance of two pictures of one size.
+def lpips(network: Literal["alex", "vgg", "squeeze"] = "alex") -> Measure:
+    """A function that gives the perceptual distance (LPIPS, version 0.1) of two pictures.
+
+    The backbone's weights are torchvision's, looked for in ``torchvision/FILE`` below
+    `THEVAL_MODELS` and in torch's own cache; the rest lies in the package.
 
     Args:
-        network: Backbone: `alex`, `vgg` or `squeeze`. Its weights come from torchvision.
+        network: The backbone.
 
     Raises:
         MissingExtraError: lpips is not installed (extra [lpips]).
+        WeightsMissingError: The backbone's weights are not here.
     """
     package = require("lpips", extra="lpips")
     torch = require("torch", extra="lpips")
-    net = package.LPIPS(net=network, verbose=False).eval()
+    state = torch.load(_backbone(torch, network), map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it makes its backbones by old options of torchvision
+        net = package.LPIPS(net=network, pnet_rand=True, verbose=False).eval()
+    # "slice2.3.weight" here is "features.3.weight" there.
+    names = {own: f"features.{own.partition('.')[2]}" for own in net.net.state_dict()}
+    net.net.load_state_dict({own: state[theirs] for own, theirs in names.items()})
 
     def distance(generated: Pixels, real: Pixels) -> float:
         _same_shape(generated, real)
@@ -144,10 +162,23 @@ def lpips(network: str = "alex") -> Callable[[Pixels, Pixels], float]:
     return distance
 
 
+def _backbone(torch: Any, network: str) -> Path:
+    file = _BACKBONES[network]
+    places = [folder / "torchvision" for folder in models.folders()]
+    places.append(Path(torch.hub.get_dir()) / "checkpoints")
+    for place in places:
+        if (place / file).is_file():
+            return place / file
+    raise WeightsMissingError(
+        f"{file} is not here (looked in {', '.join(map(str, places))}). Get it from "
+        f"https://download.pytorch.org/models/{file}"
+    )
+
+
 def video_distances(
     generated: Path,
     real: Path,
-    measures: Mapping[str, Callable[[Pixels, Pixels], float]] | None = None,
+    measures: Mapping[str, Measure] | None = None,
 ) -> dict[str, float | None]:
     """Means of picture distances over the frames that two clips have at the same time.
 

@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theval_datasets.errors import AbsentError, InputError, MissingExtraError
+from theval_datasets.errors import (
+    AbsentError,
+    InputError,
+    MissingExtraError,
+    WeightsMissingError,
+)
 from theval_datasets.evaluation import references
 from theval_datasets.features import _mesh
 from theval_datasets.optional import available
@@ -149,3 +154,25 @@ def test_lse_tables(tmp_path):
 def test_lpips_names_its_extra():
     with pytest.raises(MissingExtraError, match=r"\[lpips\]"):
         references.lpips()
+
+
+@pytest.mark.skipif(not available("lpips"), reason="the extra [lpips] is not installed")
+@pytest.mark.filterwarnings("default")
+def test_lpips_with_an_untrained_backbone(monkeypatch, tmp_path):
+    import torch
+    from torchvision.models import alexnet
+
+    monkeypatch.setenv("THEVAL_MODELS", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    with pytest.raises(WeightsMissingError, match="alexnet-owt"):
+        references.lpips()
+    (tmp_path / "torchvision").mkdir()
+    torch.manual_seed(2)
+    torch.save(alexnet().state_dict(), tmp_path / "torchvision/alexnet-owt-7be5be79.pth")
+    distance = references.lpips()
+    near, real = pictures(3, (64, 64, 3), 4.0)
+    far, _ = pictures(3, (64, 64, 3), 120.0)
+    assert distance(real, real) == 0
+    assert 0 < distance(near, real) < distance(far, real)
+    torch.manual_seed(2)
+    assert distance(near, real) == references.lpips()(near, real)
