@@ -26,6 +26,8 @@ CLIP_EXTRACTORS: Final = (
     "faces",
     "arcface",
     "iqa",
+    "iqa_release",
+    "head_motion_release",
     "theval_release",
 )
 """The extractors that the common columns come from, and those that they are computed from."""

@@ -11,7 +11,7 @@ from theval_datasets import catalog
 from theval_datasets.cache import Cache, Recipe, recipe_of
 from theval_datasets.errors import MissingExtraError, WeightsMissingError
 from theval_datasets.info import ExtractorInfo
-from theval_datasets.schema import Array, Extractor, Feature, Outcome
+from theval_datasets.schema import Array, Extractor, Feature, Outcome, Values
 
 _log = logging.getLogger(__name__)
 
@@ -110,6 +110,11 @@ class ClipFeatures:
         outcome = feature.outcome
         self.note(extractor, outcome.reason or outcome.missing.get(column) or "not-written")
         return None
+
+    def values(self, extractor: str) -> Values | None:
+        """All columns of an extractor, without noting anything; None where it is not `ok`."""
+        feature = self._feature(extractor)
+        return feature.values if feature.outcome.status == "ok" else None
 
     def outcome(self, extractor: str) -> Outcome:
         """How an extractor ended on the clip, without noting anything."""

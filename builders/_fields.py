@@ -147,6 +147,12 @@ METRICS: Final[dict[str, tuple[str, str, str]]] = {
     ),
 }
 """The eight metrics by name: meaning, unit, and the extractor of the `paper` definition."""
+RELEASE_ORIGINS: Final[dict[str, str]] = {
+    **dict.fromkeys(METRICS, "theval_release"),
+    **dict.fromkeys(("global_aesthetics", "mouth_quality", "face_quality"), "iqa_release"),
+    "head_motion": "head_motion_release",
+}
+"""The extractor of each metric in the `release` definition."""
 
 
 def metric_fields() -> tuple[Field, ...]:
@@ -163,7 +169,7 @@ def metric_fields() -> tuple[Field, ...]:
             unit,
             0,
             None,
-            "theval_release",
+            RELEASE_ORIGINS[name],
             key=name,
         )
         for name, (what, unit, _) in METRICS.items()

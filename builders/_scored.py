@@ -6,13 +6,14 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
 from theval_datasets.builders._arrow import batched, table_of
 from theval_datasets.builders._base import Builder
 from theval_datasets.builders._clips import CLIP_EXTRACTORS, common_values, in_order
+from theval_datasets.builders._columns import ClipFeatures
 from theval_datasets.builders._fields import COMMON, Field, schema_of, with_columns
 from theval_datasets.builders._media import media_tables, media_values
 from theval_datasets.manifest import ManifestRow
@@ -52,6 +53,13 @@ def scored_fields(*own: Field) -> tuple[Field, ...]:
 
 class ScoredBuilder(Builder):
     """Base of datasets whose rows are those of a published table."""
+
+    MEASURED: ClassVar[tuple[Field, ...]] = ()
+    """Own columns that are measured on clips: null where there is none."""
+
+    def measured(self, row: ScoredRow, clip: ClipFeatures) -> Mapping[str, Any]:
+        """The values of `MEASURED` for a row with a clip."""
+        return {}
 
     @abstractmethod
     def read(self) -> list[ScoredRow]:
@@ -142,11 +150,14 @@ class ScoredBuilder(Builder):
         if clip_row is None:
             values = dict.fromkeys((field.name for field in SCORED), None)
             values |= {"source_start": 0.0, "language": row.language}
-            missing = [f"{origin}:{NO_CLIP}" for origin in _ORIGINS]
+            values |= dict.fromkeys((field.name for field in self.MEASURED), None)
+            origins = {*_ORIGINS, *(field.origin for field in self.MEASURED)}
+            missing = [f"{origin}:{NO_CLIP}" for origin in origins]
         else:
             clip = self.reader(config_name).clip(clip_row.sha256)
             values = common_values(clip_row, clip)
             values["language"] = values["language"] or row.language
+            values |= self.measured(row, clip)
             missing = clip.missing()
         own = {"clip_id": row.clip_id, "content_id": row.content_id, **row.values}
         return {**values, **own, "missing": sorted({*missing, *row.missing})}

@@ -27,12 +27,18 @@ from theval_datasets.builders._fields import (
 )
 from theval_datasets.builders._gen3dhf_labels import DIMENSIONS, Labels
 from theval_datasets.builders._media import MEDIA_FIELDS, MEDIA_READER
+from theval_datasets.builders._ratings import (
+    RATING_FIELDS,
+    RATING_KEY,
+    rating_rows,
+    simulated,
+    study_facts,
+)
 from theval_datasets.builders._scored import ScoredBuilder, ScoredRow, scored_fields
 from theval_datasets.curation.study.levels import quality_levels
 from theval_datasets.errors import InputError
 from theval_datasets.evaluation.folds import grouped_folds
 from theval_datasets.evaluation.leaks import leak_report
-from theval_datasets.records import to_plain
 
 if TYPE_CHECKING:
     from theval_datasets.curation.study.mos import Opinions
@@ -100,7 +106,7 @@ class Gen3dhf(ScoredBuilder):
         TableConfig(
             name="ratings",
             description="One row a rating.",
-            key=("clip_id", "dimension", "subject", "repetition"),
+            key=RATING_KEY,
         ),
         TableConfig(
             name="instruct_text",
@@ -161,19 +167,7 @@ class Gen3dhf(ScoredBuilder):
                   origin="folds"),
             Field("fold", INT, "One of five folds that share no seed.", "", 0, 4, origin="folds"),
         ),
-        "ratings": (
-            CLIP_ID,
-            Field("dimension", STRING, "`quality` or `authenticity`.", origin="ratings",
-                  required=True),
-            Field("subject", STRING, "Who rated, by a name of the table.", origin="ratings",
-                  required=True),
-            Field("session", STRING, "The session; empty if the table names none.",
-                  origin="ratings", required=True),
-            Field("repetition", INT, "Which presentation of the video to the subject.", "", 0,
-                  origin="ratings", required=True),
-            Field("score", DOUBLE, "The rating as given.", "score", origin="ratings",
-                  required=True),
-        ),
+        "ratings": RATING_FIELDS,
         "instruct_text": _instruct_fields(),
         "instruct_numeric": _instruct_fields(),
         "media": MEDIA_FIELDS,
@@ -219,24 +213,11 @@ class Gen3dhf(ScoredBuilder):
         """Parameters of the study, if the scores come from ratings."""
         if self._ratings is None:
             return {}
-        from theval_datasets.curation.study.parameters import preset
-
-        rejected = sorted(
-            {
-                subject
-                for found in self._opinions.values()
-                for subject, gone in zip(
-                    self._ratings.subjects, found.screening.rejected.tolist(), strict=True
-                )
-                if gone
-            }
-        )
-        plain: dict[str, Any] = to_plain(preset(_PRESET))
-        return {**plain, "preset": _PRESET, "rejected": ", ".join(rejected) or "nobody"}
+        return study_facts(_PRESET, self._ratings, self._opinions)
 
     def notes(self) -> tuple[str, ...]:
         """What the official parts share, and how levels and scores agree."""
-        found = list(super().notes())
+        found = [*super().notes(), *simulated(self._ratings)]
         seeds = [row.values["seed"] for row in self.rows]
         official = [row.values["official_split"] for row in self.rows]
         grouped = [row.values["grouped_split"] for row in self.rows]
@@ -411,23 +392,9 @@ class Gen3dhf(ScoredBuilder):
     def _rating_tables(self, split: str) -> Iterator[pa.Table]:
         ratings = self._ratings
         assert ratings is not None
-        wanted = {row.clip_id for row in self.rows if row.split == split}
-        kept = np.flatnonzero([ratings.clips[clip] in wanted for clip in ratings.clip.tolist()])
-        names = sorted(
-            (
-                {
-                    "clip_id": ratings.clips[ratings.clip[i]],
-                    "dimension": ratings.dimensions[ratings.dimension[i]],
-                    "subject": ratings.subjects[ratings.subject[i]],
-                    "session": ratings.sessions[ratings.session[i]],
-                    "repetition": int(ratings.repetition[i]),
-                    "score": float(ratings.score[i]),
-                }
-                for i in kept.tolist()
-            ),
-            key=lambda row: (row["clip_id"], row["dimension"], row["subject"], row["repetition"]),
-        )
-        for batch in batched(names, self.builder_configs["ratings"].rows_per_table):
+        wanted = {row.clip_id: row.clip_id for row in self.rows if row.split == split}
+        rows = rating_rows(ratings, wanted)
+        for batch in batched(rows, self.builder_configs["ratings"].rows_per_table):
             yield table_of(batch, schema_of(self.FIELDS["ratings"]))
 
     def _level_notes(self, dimension: str) -> list[str]:

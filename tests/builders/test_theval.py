@@ -76,6 +76,14 @@ def test_no_list_has_a_length():
                 assert field.feature.length == -1, field.name
 
 
+def test_the_columns_come_from_what_score_takes_them_from():
+    from theval_datasets.commands.score import DEFINITIONS
+
+    origins = {field.name: field.origin for field in Theval.FIELDS["features"]}
+    for definition, suffix in (("paper", ""), ("release", "_release")):
+        assert {name: origins[name + suffix] for name in METRICS} == DEFINITIONS[definition]
+
+
 def test_whole_clip(corpus, tmp_path):
     row_ = rows_of(corpus, tmp_path)["talk-0-800"]
     found = values(1)
@@ -94,7 +102,7 @@ def test_whole_clip(corpus, tmp_path):
     assert row_["arcface"] is None
     assert row_["lip_sync_release"] is None
     assert {entry.partition(":")[0] for entry in row_["missing"]} == {
-        "arcface", "faces", "iqa", "theval_release",
+        "arcface", "faces", "iqa", "iqa_release", "head_motion_release", "theval_release",
     }  # fmt: skip
 
 
