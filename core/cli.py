@@ -53,6 +53,8 @@ def _options(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
     )
+    for client in ("httpx", "httpx2"):  # they log addresses, and a signed address is a key
+        logging.getLogger(client).setLevel(logging.WARNING)
 
 
 @app.command()
@@ -112,12 +114,41 @@ def diff(
 
 
 @app.command()
+def push(
+    folder: Annotated[Path, typer.Argument(help="A built dataset, such as OUT/theval/theval.")],
+    repo_id: Annotated[str, typer.Argument(help="OWNER/NAME at the Hub.")],
+    private: Annotated[
+        bool | None,
+        typer.Option(
+            "--private/--public", help="Of a new repository. Default: private with media."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be sent.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check a built dataset and publish it: one commit, then the tag vX.Y.Z."""
+    from theval_datasets.commands import push as command
+
+    _show(command.push(folder, repo_id, private=private, dry_run=dry_run), as_json)
+
+
+@app.command()
 def curate(
     sources: Annotated[list[str], typer.Argument(help="Files, folders and http(s) addresses.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for what is made.")],
     recipe: Annotated[str, typer.Option(help="Name or YAML file of a recipe.")] = "as-is",
     root: Annotated[Path | None, typer.Option(help="Where all local sources lie.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Default: the cores.")] = None,
+    cache: Annotated[str | None, typer.Option(help="Path or URL of the feature cache.")] = None,
+    language: Annotated[str | None, typer.Option(help="Of sources that do not say, as en.")] = None,
+    reference: Annotated[
+        list[Path] | None, typer.Option(help="Index of a set to keep out; see index.")
+    ] = None,
+    anonymise: Annotated[
+        bool, typer.Option("--anonymise", help="Blur faces in reference frames.")
+    ] = False,
     retry: Annotated[bool, typer.Option(help="Try again what could not be fetched.")] = False,
     max_height: Annotated[int, typer.Option(min=16, help="Of what is fetched, pixels.")] = 1080,
     per_hour: Annotated[int | None, typer.Option(min=1, help="Videos fetched an hour.")] = None,
@@ -147,7 +178,18 @@ def curate(
         player_client=player_client,
         allow_private_addresses=allow_private_addresses,
     )
-    report = command.curate(sources, output, recipe=recipe, root=root, workers=workers, fetch=fetch)
+    report = command.curate(
+        sources,
+        output,
+        recipe=recipe,
+        root=root,
+        workers=workers,
+        fetch=fetch,
+        cache=cache,
+        language=language,
+        references=reference or (),
+        anonymise=anonymise,
+    )
     _show(report, as_json)
 
 

@@ -17,7 +17,16 @@ def progress(total: int | None, description: str, unit: str = "clip") -> Any:
         description: What is being done, in a word.
         unit: What is counted.
     """
-    off = bool(os.environ.get("THEVAL_NO_PROGRESS")) or not sys.stderr.isatty()
     return tqdm(
-        total=total, desc=description, unit=unit, disable=off, dynamic_ncols=True, leave=True
+        total=total,
+        desc=description,
+        unit=unit,
+        disable=not shown(),
+        dynamic_ncols=True,
+        leave=True,
     )
+
+
+def shown() -> bool:
+    """Whether bars are shown at all."""
+    return not os.environ.get("THEVAL_NO_PROGRESS") and sys.stderr.isatty()
