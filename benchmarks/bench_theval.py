@@ -11,6 +11,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from benchmarks._rows import Row, at_least
 from benchmarks.bench_extract import EXTRACTORS, bare_pass, jobs_of
 from theval_datasets import media
 from theval_datasets.engines.local import LocalEngine
-from theval_datasets.errors import MediaError
+from theval_datasets.errors import AbsentError, MediaError
 from theval_datasets.features import _release
 from theval_datasets.features.landmarks import load_face_mesh, points_of
 from theval_datasets.features.theval_release import ThevalRelease
@@ -89,14 +90,16 @@ def _as_published(paths: list[Path], *, seek: bool) -> None:
             face = _seen(refined, cv2.resize(frame, (256, 256)))
             if face is not None:
                 lips.append(_release.lip_distances(face))
-        _release.lip_dynamics(lips)
+        with suppress(AbsentError):
+            _release.lip_dynamics(lips)
     for path in paths:
         brows = []
         for frame in _opencv(path):
             face = _seen(refined, frame)
             if face is not None:
                 brows.append(_release.brow_distances(face, frame.shape[1], frame.shape[0]))
-        _release.eyebrow_dynamics([b for b in brows if b is not None])
+        with suppress(AbsentError):
+            _release.eyebrow_dynamics([b for b in brows if b is not None])
     for path in paths:
         _lip_sync(path, plain, vad)
     for path in paths:
@@ -121,7 +124,8 @@ def _lip_sync(path: Path, mesh: Any, vad: Any) -> None:
     speech = _release.speech_frames(_speech(path, vad), rate, len(frames))
     if speech.mean() >= _release.MIN_SPEECH_SHARE:
         loudness = _release.frame_loudness(audio, rate, len(frames))
-        _release.lip_sync(openness, loudness, speech)
+        with suppress(AbsentError):
+            _release.lip_sync(openness, loudness, speech)
 
 
 def _silent_lip(path: Path, mesh: Any, vad: Any, *, seek: bool) -> None:
