@@ -88,10 +88,12 @@ class ManifestRow:
         end: Seconds into the source; None for the whole of it.
         crop: x, y, width, height in pixels of the source; None for the whole picture.
         phash: Perceptual hash over time, hex.
+        audio_print: Fingerprint of the sound over time, hex.
         media: Measured facts.
         reference_frame: Image of the reference frame, relative to the manifest.
         reference_time: Seconds of it into the clip.
         audio: 16 kHz mono track, relative to the manifest.
+        audio_original: The sound with its own rate and channels, relative to the manifest.
         tracks: Per-person facts.
         difficulty: Easy, Medium or Hard.
         split: The split it is in, in a built dataset.
@@ -110,10 +112,12 @@ class ManifestRow:
     end: float | None = None
     crop: tuple[int, int, int, int] | None = None
     phash: str | None = None
+    audio_print: str | None = None
     media: MediaFacts | None = None
     reference_frame: str | None = None
     reference_time: float | None = None
     audio: str | None = None
+    audio_original: str | None = None
     tracks: tuple[Mapping[str, Any], ...] = ()
     difficulty: str | None = None
     split: str | None = None

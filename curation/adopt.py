@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import functools
-import io
 import os
 import shutil
-import wave
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from theval_datasets import media
+from theval_datasets.curation.audio_tracks import write_mono
 from theval_datasets.curation.recipe import Recipe
 from theval_datasets.curation.sources._base import Found, Gone
 from theval_datasets.errors import (
-    DigitalSilenceError,
     InputError,
     MediaError,
     MissingMediaError,
-    NoAudioError,
 )
 from theval_datasets.files import atomic_write, sha256_file
 from theval_datasets.manifest import FileStamp, Judgement, ManifestRow
-from theval_datasets.schema import SAMPLE_RATE, MediaFacts
+from theval_datasets.schema import MediaFacts
 
 CLIPS: Final = "clips"
 AUDIO: Final = "audio"
@@ -189,20 +184,5 @@ def _audio_track(job: Job, facts: MediaFacts) -> str | None:
     """The sound as 16 kHz mono WAV from the clip's second 0; None if there is nothing to hear."""
     if facts.audio_codec is None:
         return None
-    try:
-        audio = media.read_audio(job.found.path)
-    except (NoAudioError, DigitalSilenceError):
-        return None
-    lead = np.zeros(round(audio.start * SAMPLE_RATE), np.float32)
-    samples = np.concatenate([lead, audio.samples])
-    pcm = np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2")
-    held = io.BytesIO()
-    with wave.open(held, "wb") as track:
-        track.setnchannels(1)
-        track.setsampwidth(2)
-        track.setframerate(SAMPLE_RATE)
-        track.writeframes(pcm.tobytes())
     relative = f"{AUDIO}/{job.clip_id}.wav"
-    with atomic_write(job.output / relative) as stream:
-        stream.write(held.getbuffer())
-    return relative
+    return relative if write_mono(job.found.path, job.output / relative) else None

@@ -19,6 +19,7 @@ from theval_datasets.curation.naming import clip_ids
 from theval_datasets.curation.recipe import Recipe
 from theval_datasets.curation.sources._base import Found, Gone, Source
 from theval_datasets.errors import ManifestError
+from theval_datasets.info import TOMBSTONES_NAME, read_tombstones
 from theval_datasets.manifest import (
     MANIFEST_NAME,
     REJECTED_NAME,
@@ -29,7 +30,7 @@ from theval_datasets.manifest import (
 from theval_datasets.progress import progress
 
 _log = logging.getLogger(__name__)
-_JOURNAL: Final = ".curate.jsonl"
+JOURNAL: Final = ".curate.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Run:
 
 
 def run(sources: Sequence[Source], recipe: Recipe, output: Path, *, workers: int = 1) -> Run:
-    """Curate.
+    """Curate by a recipe that takes sources as they are.
 
     Args:
         sources: Where clips come from; every item becomes a row.
@@ -62,8 +63,11 @@ def run(sources: Sequence[Source], recipe: Recipe, output: Path, *, workers: int
     """
     items = [item for source in sources for item in source.items()]
     names = clip_ids([(item.name, item.group) for item in items])
+    down = taken_down(output)
+    items = [item for name, item in zip(names, items, strict=True) if name not in down]
+    names = [name for name in names if name not in down]
     output.mkdir(parents=True, exist_ok=True)
-    earlier = _earlier(output)
+    earlier = earlier_rows(output)
     rows: list[ManifestRow] = []
     jobs: list[Job] = []
     reused = 0
@@ -78,7 +82,7 @@ def run(sources: Sequence[Source], recipe: Recipe, output: Path, *, workers: int
             reused += 1
         else:
             jobs.append(job)
-    with (output / _JOURNAL).open("a", encoding="utf-8") as journal:
+    with (output / JOURNAL).open("a", encoding="utf-8") as journal:
         for row in _work(jobs, workers):
             journal.write(row.to_json() + "\n")
             journal.flush()
@@ -87,7 +91,7 @@ def run(sources: Sequence[Source], recipe: Recipe, output: Path, *, workers: int
     rejected = sorted((row for row in rows if row.reason is not None), key=lambda row: row.clip_id)
     write_manifest(output / MANIFEST_NAME, kept)
     write_manifest(output / REJECTED_NAME, rejected)
-    (output / _JOURNAL).unlink(missing_ok=True)
+    (output / JOURNAL).unlink(missing_ok=True)
     skipped: Counter[str] = Counter()
     for source in sources:
         skipped.update(source.skipped())
@@ -110,10 +114,15 @@ def _work(jobs: Sequence[Job], workers: int) -> Iterator[ManifestRow]:
                 future.cancel()
 
 
-def _earlier(output: Path) -> dict[str, ManifestRow]:
+def taken_down(output: Path) -> frozenset[str]:
+    """Ids of clips that must not be made again: the tombstones beside the manifest."""
+    return frozenset(stone.clip_id for stone in read_tombstones(output / TOMBSTONES_NAME))
+
+
+def earlier_rows(output: Path) -> dict[str, ManifestRow]:
     """Rows of earlier runs, finished or not; lines that are no rows are passed over."""
     rows: dict[str, ManifestRow] = {}
-    for name in (MANIFEST_NAME, REJECTED_NAME, _JOURNAL):
+    for name in (MANIFEST_NAME, REJECTED_NAME, JOURNAL):
         try:
             lines = (output / name).read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:

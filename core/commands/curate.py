@@ -87,6 +87,10 @@ def curate(
     root: Path | None = None,
     workers: int | None = None,
     fetch: FetchOptions | None = None,
+    cache: str | None = None,
+    language: str | None = None,
+    references: Sequence[Path] = (),
+    anonymise: bool = False,
 ) -> CurateReport:
     """Make clips and their manifest out of sources.
 
@@ -97,11 +101,18 @@ def curate(
         root: Where all sources lie; the manifest then names them relative to it.
         workers: Files worked on at once; the number of cores if not given.
         fetch: How to fetch addresses.
+        cache: Path or URL of the feature cache, for recipes that measure.
+        language: ISO 639-1 code of what is spoken in sources that do not say.
+        references: Indexes of other sets whose clips and people are to be kept out.
+        anonymise: Whether faces are blurred in reference frames.
 
     Raises:
         InputError: A source or the recipe does not exist, or the manifest would be empty because
             there is no media at all.
     """
+    from theval_datasets.cache import default_location
+    from theval_datasets.curation.index import read_index
+    from theval_datasets.curation.pipeline import Options, run_recipe
     from theval_datasets.curation.recipe import load_recipe
     from theval_datasets.curation.run import run
     from theval_datasets.curation.sources._choose import source_of
@@ -111,7 +122,18 @@ def curate(
     if not sources:
         raise InputError("Name at least one file, folder or address to curate.")
     places = [source_of(place, output, root=root, fetch=fetch) for place in sources]
-    result = run(places, chosen, output, workers=workers or default_workers())
+    held = [one for index in references for one in read_index(index)]
+    if held and "leakage" not in chosen.filters:
+        raise InputError(
+            f"The recipe {chosen.name} has no filter leakage, so no index is looked at."
+        )
+    workers = workers or default_workers()
+    if chosen.plain and not anonymise:
+        result = run(places, chosen, output, workers=workers)
+    else:
+        where = cache or default_location()
+        options = Options(where, workers, held, anonymise, language)
+        result = run_recipe(places, chosen, output, options)
     if not result.kept and not result.rejected:
         raise InputError(f"There is no media file in {', '.join(sources)}.")
     return CurateReport(

@@ -1,0 +1,240 @@
+"""A curated run by a recipe that cuts or judges: scan, cut, measure, judge, finish.
+
+Every step finds what earlier runs did by content (the feature cache, the candidates' index, finished
+rows), so a run may be killed at any time and run again, and other thresholds measure nothing again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from theval_datasets import catalog
+from theval_datasets.curation.adopt import gone_row, tools
+from theval_datasets.curation.candidates import (
+    Candidate,
+    Lost,
+    Material,
+    cut_all,
+    keep_source,
+    scan,
+    whole_files,
+)
+from theval_datasets.curation.filters._base import Clip
+from theval_datasets.curation.finish import Finishing, finish
+from theval_datasets.curation.judge import Judged, judge_clips, needed
+from theval_datasets.curation.measured import Store
+from theval_datasets.curation.naming import clip_ids
+from theval_datasets.curation.recipe import Recipe
+from theval_datasets.curation.run import JOURNAL, Run, earlier_rows, taken_down
+from theval_datasets.curation.sources._base import Gone, Source
+from theval_datasets.features.faces import Faces
+from theval_datasets.features.fingerprints import Fingerprints
+from theval_datasets.features.person_landmarks import PersonLandmarks
+from theval_datasets.features.person_pose import PersonPose
+from theval_datasets.files import sha256_file
+from theval_datasets.manifest import (
+    MANIFEST_NAME,
+    REJECTED_NAME,
+    Judgement,
+    ManifestRow,
+    write_manifest,
+)
+from theval_datasets.manifest import Source as Origin
+from theval_datasets.optional import available
+from theval_datasets.progress import progress
+from theval_datasets.schema import Extractor
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run goes about it, beyond its recipe; none of it changes what is kept.
+
+    Attributes:
+        cache: Path or URL of the feature cache.
+        workers: Processes for measuring, and files cut at once.
+        references: Clips of other sets, for the leakage filter.
+        anonymise: Whether faces are blurred in reference frames.
+        language: What is spoken in sources that do not say.
+    """
+
+    cache: str
+    workers: int = 1
+    references: Sequence[Any] = ()
+    anonymise: bool = False
+    language: str | None = None
+
+
+def run_recipe(sources: Sequence[Source], recipe: Recipe, output: Path, options: Options) -> Run:
+    """Curate.
+
+    Args:
+        sources: Where material comes from.
+        recipe: What to keep of it.
+        output: The folder of the manifest and all files.
+        options: Cache, workers, references.
+    """
+    items = [item for source in sources for item in source.items()]
+    names = clip_ids([(item.name, item.group) for item in items])
+    output.mkdir(parents=True, exist_ok=True)
+    rejected: list[ManifestRow] = []
+    materials: list[Material] = []
+    for name, item in zip(names, items, strict=True):
+        if isinstance(item, Gone):
+            rejected.append(gone_row(name, item, recipe))
+            continue
+        if options.language and item.origin.language is None:
+            item = replace(item, origin=replace(item.origin, language=options.language))  # noqa: PLW2901
+        try:
+            digest = item.origin.sha256 or sha256_file(item.path)
+        except OSError as error:
+            gone = Gone(item.name, item.group, item.origin, "unreadable", str(error.strerror))
+            rejected.append(gone_row(name, gone, recipe))
+            continue
+        materials.append(Material(name, item, digest))
+    candidates, lost = _candidates(materials, recipe, output, options)
+    down = taken_down(output)
+    candidates = [one for one in candidates if one.clip_id not in down]
+    rejected += [_lost_row(one, recipe) for one in lost if one.clip_id not in down]
+    store = Store(_extractors(recipe), options.cache, options.workers)
+    store.measure([(c.clip_id, c.path, c.sha256) for c in candidates], "measure")
+    seen = [(_clip(one), store.features(one.sha256)) for one in candidates]
+    verdicts = judge_clips(seen, recipe, options.references)
+    earlier = earlier_rows(output)
+    kept, reused = _finish(candidates, verdicts, store, recipe, output, options, earlier)
+    for candidate, judged in zip(candidates, verdicts, strict=True):
+        if judged.reason is not None:
+            rejected.append(_rejected_row(candidate, judged, recipe))
+    kept.sort(key=lambda row: row.clip_id)
+    rejected.sort(key=lambda row: row.clip_id)
+    write_manifest(output / MANIFEST_NAME, kept)
+    write_manifest(output / REJECTED_NAME, rejected)
+    (output / JOURNAL).unlink(missing_ok=True)
+    _sweep(earlier, kept, output)
+    skipped: Counter[str] = Counter()
+    for source in sources:
+        skipped.update(source.skipped())
+    now = {row.clip_id for row in (*kept, *rejected)}
+    dropped = len(earlier.keys() - now)
+    return Run(tuple(kept), tuple(rejected), reused, dropped, dict(sorted(skipped.items())))
+
+
+def _candidates(
+    materials: Sequence[Material], recipe: Recipe, output: Path, options: Options
+) -> tuple[list[Candidate], list[Lost]]:
+    if recipe.cut == "whole":
+        return whole_files(materials)
+    spans, lost = scan(materials, recipe, options.cache, options.workers)
+    down = taken_down(output)
+    spans = [one for one in spans if one[0] not in down]
+    candidates, failed = cut_all(spans, recipe, output, options.workers)
+    return candidates, lost + failed
+
+
+def _extractors(recipe: Recipe) -> tuple[Extractor, ...]:
+    """What candidates are measured for, each once."""
+    wanted: dict[Extractor, None] = dict.fromkeys((*needed(recipe), Fingerprints()))
+    if recipe.people or recipe.reference_frame == "best":
+        wanted.update(dict.fromkeys((Faces(), PersonLandmarks(), PersonPose())))
+    for name in recipe.measure:
+        extractor = catalog.load("extractor", name)()
+        if all(map(available, extractor.imports)) and extractor.ready():
+            wanted[extractor] = None
+    return tuple(wanted)
+
+
+def _clip(one: Candidate) -> Clip:
+    return Clip(one.clip_id, one.media, one.material.found.origin)
+
+
+def _finish(
+    candidates: Sequence[Candidate],
+    verdicts: Sequence[Judged],
+    store: Store,
+    recipe: Recipe,
+    output: Path,
+    options: Options,
+    earlier: Mapping[str, ManifestRow],
+) -> tuple[list[ManifestRow], int]:
+    """Rows of the kept clips, with all their files; those that an earlier run finished are taken."""
+    how = Finishing(recipe, output, options.anonymise)
+    kept: list[ManifestRow] = []
+    todo: list[tuple[Candidate, Judged]] = []
+    for one, judged in zip(candidates, verdicts, strict=True):
+        if judged.reason is not None:
+            continue
+        old = earlier.get(one.clip_id)
+        if old is not None and how.holds(old, one, judged):
+            kept.append(old)
+        else:
+            todo.append((one, judged))
+    reused = len(kept)
+    with (
+        (output / JOURNAL).open("a", encoding="utf-8") as journal,
+        ThreadPoolExecutor(max(1, options.workers)) as pool,
+        progress(len(todo), "finish") as bar,
+    ):
+        jobs = [pool.submit(finish, c, j, store.features(c.sha256), how) for c, j in todo]
+        for job in jobs:
+            row = job.result()
+            journal.write(row.to_json() + "\n")
+            journal.flush()
+            kept.append(row)
+            bar.update()
+    return kept, reused
+
+
+def _origin(material: Material, location: str) -> Origin:
+    return replace(material.found.origin, location=location, sha256=material.sha256)
+
+
+def _lost_row(one: Lost, recipe: Recipe) -> ManifestRow:
+    start, end = one.span or (0.0, None)
+    detail = {"detail": one.detail} if one.detail else {}
+    return ManifestRow(
+        clip_id=one.clip_id,
+        path=None,
+        source=_origin(one.material, one.material.found.origin.location or one.material.found.name),
+        sha256=None,
+        start=start,
+        end=end,
+        judgements=(Judgement(one.stage, "reject", one.reason, detail),),
+        reason=one.reason,
+        tools=tools(),
+        recipe=recipe.identity,
+    )
+
+
+def _rejected_row(one: Candidate, judged: Judged, recipe: Recipe) -> ManifestRow:
+    found = one.material.found
+    return ManifestRow(
+        clip_id=one.clip_id,
+        path=None,
+        source=_origin(one.material, found.origin.location or found.name),
+        sha256=one.sha256,
+        start=one.span.start if one.span else 0.0,
+        end=one.span.end if one.span else None,
+        media=one.media,
+        judgements=judged.judgements,
+        reason=judged.reason,
+        tools=tools(),
+        recipe=recipe.identity,
+    )
+
+
+def _sweep(earlier: Mapping[str, ManifestRow], kept: Sequence[ManifestRow], output: Path) -> None:
+    """Remove files of clips that an earlier run kept and this one does not."""
+    fields = ("path", "audio", "audio_original", "reference_frame")
+    now = {getattr(row, name) for row in kept for name in fields}
+    for row in earlier.values():
+        for name in fields:
+            file = getattr(row, name)
+            if file is not None and file not in now and not file.startswith(("/", "..")):
+                (output / file).unlink(missing_ok=True)
+
+
+__all__ = ["Options", "keep_source", "run_recipe"]
