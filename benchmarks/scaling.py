@@ -136,8 +136,8 @@ def main() -> int:
         jobs = corpus(folder, options.clips)
         sizes = [options.clips // 4, options.clips // 2, options.clips]
         engines: dict[str, Engine] = {"local": LocalEngine(WORKERS), "ray": RayEngine(WORKERS)}
-        for label, engine in engines.items():
-            for size in sizes:
+        for size in sizes:
+            for label, engine in engines.items():
                 point = measure(label, engine, jobs[:size], folder / f"{label}-{size}")
                 print(
                     f"{label:<6} {size:>6} clips {point.seconds:>7.1f} s "

@@ -118,7 +118,7 @@ class ClipRun:
                 pending.append(extractor)
             else:
                 outcomes[extractor] = outcome
-        self._compute(self._missingwith_needs(pending))
+        self._compute(self._missing_with_needs(pending))
         for extractor in pending:
             outcomes[extractor] = self._features[extractor].outcome
         return ClipReport(
@@ -128,7 +128,7 @@ class ClipRun:
             self._seconds,
         )
 
-    def _missingwith_needs(self, pending: Sequence[Extractor]) -> list[Extractor]:
+    def _missing_with_needs(self, pending: Sequence[Extractor]) -> list[Extractor]:
         """The pending extractors and all they need that is not in the cache, needs first."""
         missing: list[Extractor] = []
         wanted = set(with_needs(pending))
@@ -267,8 +267,13 @@ class ClipRun:
         built_on = any(need in self._uncachable for need in extractor.needs())
         if built_on or not decided_by_media(feature.outcome):
             self._uncachable.add(extractor)
-        else:
+            return
+        try:
             self._runner.cache.write(self._runner.recipes[extractor], self._job.sha256, feature)
+        except OSError as error:
+            unkept = Outcome("failed", "io-error", f"the cache cannot be written: {error}")
+            self._features[extractor] = Feature(unkept)
+            self._uncachable.add(extractor)
 
     def _spend(self, name: str, started: float) -> None:
         self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - started

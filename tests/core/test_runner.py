@@ -304,6 +304,22 @@ def test_a_damaged_entry_is_computed_again(media, cache, tmp_path, caplog):
     assert derived.read_bytes() == whole
 
 
+def test_a_full_disk_loses_nothing(media, cache, monkeypatch):
+    from theval_datasets import files
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    plan = Plan((Brightness(), Both()), cache)
+    with monkeypatch.context() as context:
+        context.setattr(files.os, "fsync", full)
+        report = Runner(plan).process(job(media("plain")))
+    assert [o.reason for o in report.outcomes.values()] == ["io-error", "io-error"]
+    assert "No space left" in str(report.outcomes["brightness"].detail)
+    again = Runner(plan).process(job(media("plain")))
+    assert {o.status for o in again.outcomes.values()} == {"ok"}
+
+
 def test_workers_give_what_one_process_gives(media, tmp_path):
     from theval_datasets.features.vad import Vad
 
