@@ -12,7 +12,6 @@ import logging
 import multiprocessing
 import os
 import signal
-import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from theval_datasets.engines import TRIES, lost
+from theval_datasets.quiet import silence_native_chatter
 from theval_datasets.runner import ClipJob, ClipReport, Plan, Runner
 
 _log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ class _Pool:
 def _work(pipe: Connection, plan: Plan) -> None:
     """A worker's life: one job after another, until the parent closes the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _silence_native_chatter()
+    silence_native_chatter()
     runner = Runner(plan)
     while True:
         try:
@@ -135,14 +135,3 @@ def _work(pipe: Connection, plan: Plan) -> None:
         except (EOFError, ConnectionError):
             return
         pipe.send(runner.process(job))
-
-
-def _silence_native_chatter() -> None:
-    """Keep what native libraries print to stderr out of the progress bar; Python's own goes on."""
-    if _log.isEnabledFor(logging.DEBUG):
-        return
-    sys.stderr.flush()
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
