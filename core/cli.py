@@ -195,6 +195,89 @@ def curate(
 
 
 @app.command()
+def rebuild(
+    manifest: Annotated[str, typer.Argument(help="A manifest, its folder, or OWNER/NAME.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Another folder.")],
+    root: Annotated[Path | None, typer.Option(help="What local sources are relative to.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Default: the cores.")] = None,
+    cache: Annotated[str | None, typer.Option(help="Path or URL of the feature cache.")] = None,
+    retry: Annotated[bool, typer.Option(help="Try again what could not be fetched.")] = False,
+    max_height: Annotated[int, typer.Option(min=16, help="Of what is fetched, pixels.")] = 1080,
+    cookies: Annotated[Path | None, typer.Option(help="File of cookies.")] = None,
+    allow_private_addresses: Annotated[
+        bool, typer.Option("--allow-private-addresses", help="Fetch from the local network too.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make the clips of a manifest again, and say how near they come."""
+    from theval_datasets.commands import curate
+    from theval_datasets.commands import rebuild as command
+
+    fetch = curate.fetch_options(
+        retry=retry,
+        max_height=max_height,
+        cookies=cookies,
+        allow_private_addresses=allow_private_addresses,
+    )
+    report = command.rebuild(manifest, output, root=root, workers=workers, cache=cache, fetch=fetch)
+    _show(report, as_json)
+
+
+@app.command()
+def funnel(
+    folder: Annotated[Path, typer.Argument(help="Of a curated run.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Page and plot.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Recipe whose thresholds are drawn.")] = None,
+    anonymise: Annotated[bool, typer.Option("--anonymise", help="Blur faces in frames.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show how many clips fell at which filter, and why."""
+    from theval_datasets.commands import funnel as command
+
+    _show(command.funnel(folder, output=output, recipe=recipe, anonymise=anonymise), as_json)
+
+
+@app.command()
+def locate(
+    short: Annotated[Path, typer.Argument(help="A recording, or a folder of them.")],
+    long: Annotated[list[Path], typer.Argument(help="Long recordings, or folders of them.")],
+    threshold: Annotated[float | None, typer.Option(help="Score of a match, 0 to 1.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Find where short recordings lie in long ones."""
+    from theval_datasets.commands import locate as command
+
+    _show(command.locate(short, long, threshold=threshold), as_json)
+
+
+@app.command()
+def index(
+    manifest: Annotated[Path, typer.Argument(help="A manifest, or its folder.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The index, such as SET.jsonl.")],
+    cache: Annotated[str | None, typer.Option(help="Path or URL of the feature cache.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Default: the cores.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write what a set holds, so that curate can keep another apart from it."""
+    from theval_datasets.commands import index as command
+
+    _show(command.index(manifest, output, cache=cache, workers=workers), as_json)
+
+
+@app.command()
+def takedown(
+    clip_ids: Annotated[list[str], typer.Argument(help="Ids of clips.")],
+    manifest: Annotated[Path, typer.Option(help="A manifest, or its folder.")] = Path(),
+    date: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Default: today.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Take clips down: tombstones, and their rows and files removed."""
+    from theval_datasets.commands import takedown as command
+
+    _show(command.takedown(clip_ids, manifest, date=date), as_json)
+
+
+@app.command()
 def extract(
     manifest: Annotated[Path, typer.Argument(help="A manifest, or its folder.")],
     features: Annotated[

@@ -243,9 +243,7 @@ def _beside(row: ManifestRow, clip: Path, output: Path) -> None:
             Image.fromarray(frames.pixels[0]).save(stream, "jpeg", quality=95, subsampling=0)
 
 
-def _compared(
-    made: Path | _Lost, row: ManifestRow, manifest: Manifest, store: Store
-) -> Rebuilt:
+def _compared(made: Path | _Lost, row: ManifestRow, manifest: Manifest, store: Store) -> Rebuilt:
     listed = _digest(row)
     if isinstance(made, _Lost):
         return Rebuilt(row.clip_id, "gone", made.reason, made.detail[:500], row=listed)

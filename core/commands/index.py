@@ -1,0 +1,105 @@
+"""`theval-data index`: what a set holds, so that another can be kept apart from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from theval_datasets.errors import InputError
+from theval_datasets.manifest import read_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What was indexed.
+
+    Attributes:
+        index: The file.
+        clips: Clips in it.
+        people: Embeddings in it.
+        missing: Clips that are not in it, with the reason.
+    """
+
+    index: Path
+    clips: int
+    people: int
+    missing: dict[str, str]
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a clip is missing."""
+        return int(bool(self.missing))
+
+    def to_plain(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "index": str(self.index),
+            "clips": self.clips,
+            "people": self.people,
+            "missing": self.missing,
+        }
+
+    def to_text(self) -> str:
+        """Counts, and what is missing."""
+        lines = [f"{self.clips} clips and {self.people} embeddings of people in {self.index}"]
+        return "\n".join(lines + [f"  not in it: {k} ({v})" for k, v in self.missing.items()])
+
+
+def index(
+    manifest: Path, output: Path, *, cache: str | None = None, workers: int | None = None
+) -> IndexReport:
+    """Write the reference index of a manifest's clips.
+
+    Args:
+        manifest: The file, or its folder.
+        output: The index (JSONL).
+        cache: Path or URL of the feature cache.
+        workers: Processes; the number of cores if not given.
+
+    Raises:
+        InputError: The manifest lists no clip.
+    """
+    import numpy as np
+
+    from theval_datasets.cache import default_location
+    from theval_datasets.curation.alike import prints_of
+    from theval_datasets.curation.index import Reference, write_index
+    from theval_datasets.curation.measured import Store
+    from theval_datasets.engines.local import default_workers
+    from theval_datasets.errors import ThevalError
+    from theval_datasets.features.arcface import Arcface
+    from theval_datasets.features.fingerprints import Fingerprints
+
+    rows = read_manifest(manifest)
+    files = [
+        (row.clip_id, file, row.sha256)
+        for row in rows.rows
+        for file in [rows.file(row)]
+        if file is not None and row.sha256 is not None
+    ]
+    if not files:
+        raise InputError(f"{manifest} lists no clip: there is nothing to index")
+    store = Store(
+        (Fingerprints(), Arcface()), cache or default_location(), workers or default_workers()
+    )
+    store.measure(files, "index")
+    try:
+        pack = Arcface().weights()
+    except ThevalError:
+        pack = ""
+    references: list[Reference] = []
+    missing: dict[str, str] = {}
+    for name, _, sha256 in files:
+        prints = store.read("fingerprints", sha256)
+        faces = store.read("arcface", sha256)
+        if prints is None or prints.outcome.status != "ok":
+            missing[name] = (prints.outcome.reason if prints else None) or "not-measured"
+            continue
+        known = faces is not None and faces.outcome.status == "ok"
+        people = (
+            faces.values["person_embedding"] if known and faces else np.zeros((0, 0), np.float32)
+        )
+        references.append(Reference(name, prints_of(prints.values), people, pack if known else ""))
+    write_index(output, references)
+    return IndexReport(output, len(references), sum(len(r.people) for r in references), missing)
