@@ -32,7 +32,7 @@ class FeatureReader:
         self._cache = cache
         self.recipes: dict[str, Recipe] = {}
         self._unavailable: dict[str, str] = {}
-        self._wanted = {extractor.name for extractor in extractors if extractor.by_default}
+        self._wanted = {e.name for e in extractors if e.by_default and e.ready()}
         self.not_extracted: Counter[str] = Counter()
         for extractor in extractors:
             try:

@@ -6,16 +6,20 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import datasets
 import numpy as np
 import pyarrow as pa
 
+from theval_datasets.builders import _gen3dhf_json as hub
 from theval_datasets.builders import _gen3dhf_labels as release
+from theval_datasets.builders._archives import ReleaseFile
 from theval_datasets.builders._arrow import batched, table_of
 from theval_datasets.builders._base import TableConfig
 from theval_datasets.builders._clips import in_order
+from theval_datasets.builders._csv import read_csv
 from theval_datasets.builders._fields import (
     CLIP_ID,
     DOUBLE,
@@ -26,7 +30,23 @@ from theval_datasets.builders._fields import (
     schema_of,
 )
 from theval_datasets.builders._gen3dhf_labels import DIMENSIONS, Labels
+from theval_datasets.builders._gen3dhf_marks import (
+    SALIENCY_FIELDS,
+    SALIENCY_READER,
+    Described,
+    Pictures,
+    find_pictures,
+    read_descriptions,
+    saliency_rows,
+)
 from theval_datasets.builders._media import MEDIA_FIELDS, MEDIA_READER
+from theval_datasets.builders._meshes import (
+    MESH_FIELDS,
+    MESH_KEY,
+    MESH_READER,
+    find_meshes,
+    mesh_rows,
+)
 from theval_datasets.builders._ratings import (
     RATING_FIELDS,
     RATING_KEY,
@@ -121,6 +141,20 @@ class Gen3dhf(ScoredBuilder):
             reader=_INSTRUCT_READER,
         ),
         TableConfig(
+            name="saliency",
+            description="One row a still: where annotators marked distortions.",
+            rows_per_table=16,
+            has_media=True,
+            reader=SALIENCY_READER,
+        ),
+        TableConfig(
+            name="mesh",
+            description="One row a frame of a mesh sequence, as glb.",
+            rows_per_table=16,
+            key=MESH_KEY,
+            reader=MESH_READER,
+        ),
+        TableConfig(
             name="media",
             description="The videos as bytes, and a poster frame.",
             rows_per_table=16,
@@ -152,14 +186,18 @@ class Gen3dhf(ScoredBuilder):
     KINDS: ClassVar[Mapping[str, str]] = {
         "scores": "folder with numerical/{train,eval}_{quality,authenticity}.json, and text/",
         "ratings": "table of single ratings with the dimensions quality and authenticity",
+        "marks": "folder or zip of stills with red dots: NAME.png, or ANNOTATOR/NAME.png",
+        "descriptions": "CSV of what annotators wrote: clip_id, description, and perhaps categories",
+        "generators": "CSV with clip_id and generator",
+        "meshes": "folder or zip of mesh sequences: NAME/FRAME.obj; needs the extra [mesh]",
     }
     FIELDS: ClassVar[Mapping[str, tuple[Field, ...]]] = {
         "features": scored_fields(
             *_of_dimension("quality"),
             *_of_dimension("authenticity"),
             Field("distortion_categories", list_of("string"), "Which of nine kinds of distortion "
-                  "were marked.", origin="marks"),
-            Field("description", STRING, "What the annotators wrote.", origin="marks"),
+                  "were marked.", origin="descriptions"),
+            Field("description", STRING, "What the annotators wrote.", origin="descriptions"),
             Field("generator", STRING, "What made the video.", origin="generators"),
             Field("seed", INT, "Number of the video modulo 200.", "", 0, SEEDS - 1, origin="name"),
             Field("official_split", STRING, "`train` or `eval`, as published.", origin="release"),
@@ -170,6 +208,8 @@ class Gen3dhf(ScoredBuilder):
         "ratings": RATING_FIELDS,
         "instruct_text": _instruct_fields(),
         "instruct_numeric": _instruct_fields(),
+        "saliency": SALIENCY_FIELDS,
+        "mesh": MESH_FIELDS,
         "media": MEDIA_FIELDS,
     }  # fmt: skip
     EXPECTED: ClassVar[Mapping[str, Mapping[str, int]]] = {
@@ -177,10 +217,13 @@ class Gen3dhf(ScoredBuilder):
     }
 
     def available(self) -> tuple[str, ...]:
-        """`ratings` needs ratings."""
-        names = super().available()
-        given = self.inputs.path("ratings") is not None
-        return names if given else tuple(name for name in names if name != "ratings")
+        """Ratings, pictures and meshes have configs of their own where they are given."""
+        given = {
+            "ratings": self.inputs.path("ratings") is not None,
+            "saliency": bool(self._with_maps),
+            "mesh": bool(self._with_meshes),
+        }
+        return tuple(name for name in super().available() if given.get(name, True))
 
     def read(self) -> list[ScoredRow]:
         """One row a video, from the release's files, the ratings, or both."""
@@ -207,6 +250,8 @@ class Gen3dhf(ScoredBuilder):
             "ratings": 0 if self._ratings is None else len(self._ratings),
             "train": parts["train"],
             "eval": parts["eval"],
+            "saliency_maps": len(self._with_maps),
+            "mesh_sequences": len(self._with_meshes),
         }
 
     def study(self) -> dict[str, Any]:
@@ -228,6 +273,20 @@ class Gen3dhf(ScoredBuilder):
                 found += self._level_notes(dimension)
         if self._ratings is not None and self._labels:
             found += self._score_notes()
+        names = {row.clip_id for row in self.rows}
+        for what, there in (
+            ("saliency maps or marked stills", self._pictures.names),
+            ("descriptions", self._described.keys()),
+            ("mesh sequences", self._meshes.keys()),
+            ("generators", self._generators.keys()),
+        ):
+            strange = sorted(there - names)
+            if strange:
+                found.append(
+                    f"{len(strange)} {what} are of videos without a score, such as {strange[0]}."
+                )
+            elif there and len(there) < len(names):
+                found.append(f"{len(names) - len(there)} videos have no {what}.")
         return tuple(found)
 
     def tables(self, config_name: str) -> Mapping[str, Iterator[pa.Table]]:
@@ -238,10 +297,82 @@ class Gen3dhf(ScoredBuilder):
                 for split in {row.split for row in self.rows}
             }
             return in_order(makers)
+        own = {"saliency": self._saliency_rows, "mesh": self._mesh_rows}
+        if config_name in own:
+            schema, size = (
+                self.schema(config_name),
+                self.builder_configs[config_name].rows_per_table,
+            )
+            return in_order(
+                {
+                    split: (table_of(b, schema) for b in batched(own[config_name](split), size))
+                    for split in {row.split for row in self.rows}
+                }
+            )
         if config_name == "ratings":
             splits = {row.split for row in self.rows}
             return in_order({split: self._rating_tables(split) for split in splits})
         return super().tables(config_name)
+
+    @cached_property
+    def _pictures(self) -> Pictures:
+        return find_pictures(self.inputs.path("marks"), self.inputs.release)
+
+    @cached_property
+    def _with_maps(self) -> list[str]:
+        return sorted(self._pictures.names & {row.clip_id for row in self.rows})
+
+    @cached_property
+    def _meshes(self) -> dict[str, list[ReleaseFile]]:
+        place = self.inputs.path("meshes")
+        return {} if place is None else find_meshes(place)
+
+    @cached_property
+    def _with_meshes(self) -> list[str]:
+        return sorted(self._meshes.keys() & {row.clip_id for row in self.rows})
+
+    @cached_property
+    def _mos_file(self) -> Path | None:
+        folder = self.inputs.release
+        path = None if folder is None else folder / hub.MOS_NAME
+        return path if path is not None and path.is_file() else None
+
+    @cached_property
+    def _described(self) -> dict[str, Described]:
+        path, folder = self.inputs.path("descriptions"), self.inputs.release
+        if path is not None:
+            return read_descriptions(path)
+        labels = None if folder is None else folder / hub.LABELS_NAME
+        if labels is None or not labels.is_file():
+            return {}
+        return {name: Described(None, one) for name, one in hub.read_labels(labels).items()}
+
+    @cached_property
+    def _generators(self) -> dict[str, str]:
+        path = self.inputs.path("generators")
+        found: dict[str, str] = {}
+        for where, row in () if path is None else read_csv(path, ("clip_id", "generator")):
+            name, generator = row["clip_id"].strip().removesuffix(".mp4"), row["generator"].strip()
+            if not name or not generator or name in found:
+                raise InputError(f"{where}: {name!r} occurs twice, or a cell is empty")
+            found[name] = generator
+        return found
+
+    def _saliency_rows(self, split: str) -> Iterator[dict[str, Any]]:
+        names = [row.clip_id for row in self.rows if row.split == split]
+        videos = {}
+        for name in names:
+            path = self.inputs.manifest.file(self.clips[name]) if name in self.clips else None
+            if path is not None and path.is_file():
+                videos[name] = path
+        known = set(self._with_maps)
+        yield from saliency_rows([n for n in names if n in known], self._pictures, videos)
+
+    def _mesh_rows(self, split: str) -> Iterator[dict[str, Any]]:
+        known = set(self._with_meshes)
+        for row in self.rows:
+            if row.split == split and row.clip_id in known:
+                yield from mesh_rows(row.clip_id, self._meshes[row.clip_id])
 
     @cached_property
     def _labels(self) -> Labels:
@@ -255,9 +386,11 @@ class Gen3dhf(ScoredBuilder):
             return {}
         found = release.find_labels(folder)
         if found is None:
+            if self._mos_file is not None or self.inputs.path("ratings") is not None:
+                return {}
             raise InputError(
                 f"{folder} holds no label files: expected numerical/train_quality.json and so on, "
-                "there or below datasets/ or main/datasets/"
+                f"there or below datasets/ or main/datasets/, or {hub.MOS_NAME}"
             )
         return release.read_labels(found)
 
@@ -295,6 +428,9 @@ class Gen3dhf(ScoredBuilder):
             video: {dimension: label.score for dimension, label in known.items()}
             for video, known in self._labels.items()
         }
+        if self._mos_file is not None:
+            for video, scores in hub.read_mos(self._mos_file).items():
+                found[video] = {**scores, **found.get(video, {})}
         for dimension, opinion in self._opinions.items():
             for video, score in zip(opinion.clips, opinion.mos.tolist(), strict=True):
                 if np.isfinite(score):
@@ -323,16 +459,19 @@ class Gen3dhf(ScoredBuilder):
     ) -> ScoredRow:
         labels = self._labels.get(name, {})
         part = next((label.part for label in labels.values()), None)
+        said = self._described.get(name)
         values: dict[str, Any] = {
-            "distortion_categories": None,
-            "description": None,
-            "generator": None,
+            "distortion_categories": None if said is None else list(said.categories),
+            "description": None if said is None else said.text,
+            "generator": self._generators.get(name),
             "seed": seed,
             "official_split": part,
             "grouped_split": None if fold is None else "test" if fold == 0 else "train",
             "fold": fold,
         }
-        missing = {"marks:not-given", "generators:not-stated"}
+        missing = set() if name in self._generators else {"generators:not-stated"}
+        if said is None or said.text is None:
+            missing.add(f"descriptions:{'not-given' if said is None else 'categories-only'}")
         missing |= set() if fold is not None else {"folds:too-few-seeds"}
         missing |= set() if seed is not None else {"name:unknown-pattern"}
         missing |= set() if part is not None else {"release:not-given"}

@@ -1,4 +1,4 @@
-"""The demo, and what a stranger makes of its result with `datasets` alone."""
+"""The demo, and what a stranger makes of its results with `datasets` alone."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from theval_datasets.errors import BuildError, MissingExtraError
 from theval_datasets.files import sha256_file
 
 _RUN = "import sys; from theval_datasets.cli import main; main()"
+_GENERATORS = {"sample-steady": 5, "sample-blurred": 5, "sample-late-mouth": 4}
 _LOAD = """
 import importlib.util, json
 assert importlib.util.find_spec("theval_datasets") is None
@@ -21,7 +22,9 @@ assert importlib.util.find_spec("torch") is None
 from datasets import load_dataset
 rows = load_dataset("theval/theval")
 assert list(rows) == ["train"], list(rows)
-print(json.dumps(list(rows["train"])))
+rated = load_dataset("theval/thqa-mt", split="train")
+heads = load_dataset("theval/gen3dhf", split="train")
+print(json.dumps([list(rows["train"]), list(rated), list(heads)]))
 """
 
 
@@ -84,9 +87,37 @@ def test_a_stranger_loads_it_with_datasets_alone(made, clean_env_python, tmp_pat
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    loaded = json.loads(done.stdout)
+    loaded, rated, heads = json.loads(done.stdout)
     names = list(report["rows"][0])
     assert [{name: row[name] for name in names} for row in loaded] == report["rows"]
+    assert report["clips"] == {
+        "theval/theval": 9,
+        "theval/thqa-mt": len(rated),
+        "theval/gen3dhf": len(heads),
+    }
+    of = {name: [r["mos"] for r in rated if r["generator"] == name] for name in _GENERATORS}
+    assert {name: len(scores) for name, scores in of.items()} == _GENERATORS
+    means = {name: sum(scores) / len(scores) for name, scores in of.items()}
+    assert means["sample-steady"] > means["sample-late-mouth"] > means["sample-blurred"]
+    assert {row["fold"] for row in rated} == set(range(5))
+    late = [row for row in rated if row["generator"] == "sample-late-mouth"]
+    assert all("Speaker mismatch" in row["distortions"] for row in late)
+    assert min(r["lip_sync"] for r in late) > min(
+        r["lip_sync"] for r in rated if r["generator"] == "sample-steady"
+    )
+    assert {row["seed"] for row in heads} == set(range(5))
+    sharp = [row["quality_mos"] for row in heads if int(row["clip_id"][4:]) >= 200]
+    assert len(sharp) == 5
+    assert min(sharp) > max(r["quality_mos"] for r in heads if int(r["clip_id"][4:]) < 200)
+
+
+@pytest.mark.slow
+def test_cards_say_that_ratings_are_simulated(made):
+    folder, _ = made
+    for name in ("thqa-mt", "gen3dhf"):
+        assert "no person gave them" in (folder / "theval" / name / "README.md").read_text()
+    info = json.loads((folder / "theval" / "thqa-mt" / "info.json").read_text())
+    assert (info["counts"]["attempted"], info["counts"]["succeeded"]) == (15, 14)
 
 
 @pytest.mark.slow

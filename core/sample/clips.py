@@ -51,6 +51,8 @@ class Clip:
         face: Whether there is a face; slides otherwise.
         audio: Whether there is an audio stream.
         seconds: Length of a clip that says nothing.
+        look: Which of the looks of `dressed` the face has; 0 as in the portrait.
+        turn: How far the head sways from one side to the other over the clip; 0 not at all.
     """
 
     name: str
@@ -67,6 +69,8 @@ class Clip:
     face: bool = True
     audio: bool = True
     seconds: float = 3.0
+    look: int = 0
+    turn: float = 0.0
 
 
 _ENGLISH: Final = ("The rainbow is a division of white light.", "It takes the shape of an arch.")
@@ -170,8 +174,22 @@ def _frames(
         yield from _slides(n_frames)
         return
     for pose in _poses(clip, mouth_curve(samples, rate, n_frames)):
-        image = render(pose)
+        image = dressed(render(pose), clip.look)
         yield cv2.GaussianBlur(image, (0, 0), clip.blur).astype(np.uint8) if clip.blur else image
+
+
+def dressed(image: Image, look: int) -> Image:
+    """The same face in another look: mirrored for odd numbers, in other light and colours.
+
+    Args:
+        image: uint8 (SIDE, SIDE, 3), RGB.
+        look: 0 changes nothing.
+    """
+    if look == 0:
+        return image
+    turned = image[:, ::-1] if look % 2 else image
+    gains = np.array([1.0 - 0.07 * (look % 4), 1.0 - 0.04 * (look % 3), 1.0 - 0.05 * (look % 5)])
+    return np.ascontiguousarray((turned * gains).astype(np.uint8))
 
 
 def _poses(clip: Clip, loudness: npt.NDArray[np.float64]) -> Iterator[Pose]:
@@ -191,7 +209,7 @@ def _poses(clip: Clip, loudness: npt.NDArray[np.float64]) -> Iterator[Pose]:
             eyes=float(eyes[i]),
             shift=(float(2.2 * x[i]), float(1.2 * y[i])),
             roll=float(2.0 * roll[i]),
-            yaw=float(0.35 * yaw[i]),
+            yaw=float(0.35 * yaw[i] + clip.turn * (2 * i / max(n - 1, 1) - 1)),
             nod=float(0.25 * nod[i]),
         )
 
