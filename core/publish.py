@@ -9,27 +9,19 @@ where `huggingface_hub` looks for them and from nowhere else.
 from __future__ import annotations
 
 import hashlib
-import logging
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from theval_datasets._hub_errors import said_plainly
+from theval_datasets._hub import KIND, Remote, answers, is_same, look, own_bars
 from theval_datasets.errors import InputError, PublishError
 from theval_datasets.files import inside, sha256_file
 from theval_datasets.info import CARD_NAME, INFO_NAME, FileInfo, Info, parse_version, read_info
-from theval_datasets.progress import shown
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, HfApi
-    from huggingface_hub.hf_api import RepoFile
 
-_log = logging.getLogger(__name__)
-
-_KIND: Final = "dataset"
 _GIT_FILES: Final = (".gitattributes", ".gitignore")
 _MEDIA: Final = ("Audio(", "Image(", "Video(", "Mesh(", "Pdf(", "Nifti(")
 
@@ -70,19 +62,6 @@ class PushPlan:
         return f"v{self.info.version}"
 
 
-@dataclass
-class _Remote:
-    """A repository as it is at the Hub."""
-
-    sha: str
-    private: bool
-    files: dict[str, RepoFile]
-    tags: list[str]
-    info: Info | None = None
-    info_bytes: bytes = b""
-    versions: list[str] = field(default_factory=list)
-
-
 def media_configs(info: Info) -> list[str]:
     """Configs with columns that hold pictures, sound, video or meshes."""
     return [
@@ -115,7 +94,7 @@ def plan_push(folder: Path, repo_id: str, *, private: bool | None = None) -> Pus
         raise InputError(f"expected OWNER/NAME, such as theval/thqa-mt, got {repo_id!r}")
     info = read_info(folder)
     media = media_configs(info)
-    remote = _look(HfApi(), repo_id)
+    remote = look(HfApi(), repo_id)
     said = (folder / INFO_NAME).read_bytes()
     local = {
         **info.files,
@@ -139,7 +118,9 @@ def plan_push(folder: Path, repo_id: str, *, private: bool | None = None) -> Pus
             f"{repo_id} is {'private' if remote.private else 'public'} and stays so: "
             "its visibility is changed in its settings"
         )
-    same = {name for name, one in local.items() if _same(folder, name, one, remote.files.get(name))}
+    same = {
+        name for name, one in local.items() if is_same(folder, name, one, remote.files.get(name))
+    }
     before = {*remote.info.files} if remote.info else set()
     foreign = set(remote.files) - before - {*local, INFO_NAME, CARD_NAME, *_GIT_FILES}
     if foreign:
@@ -172,29 +153,29 @@ def push_release(plan: PushPlan) -> str:
 
     api = HfApi()
     parent = plan.parent or _create(api, plan)
-    added = [
-        CommitOperationAdd(name, str(inside(plan.folder, name)))
-        for name in sorted(plan.add, key=lambda name: (name == INFO_NAME, name))
-    ]
+    with answers(plan.repo_id):
+        added = [
+            CommitOperationAdd(name, str(inside(plan.folder, name))) for name in sorted(plan.add)
+        ]
     deleted = [CommitOperationDelete(name) for name in plan.delete]
     oid = parent
     if added or deleted:
-        with _hub(plan.repo_id), _bars():
-            api.preupload_lfs_files(plan.repo_id, added, repo_type=_KIND, free_memory=False)
+        with answers(plan.repo_id), own_bars():
+            api.preupload_lfs_files(plan.repo_id, added, repo_type=KIND, free_memory=False)
         _check_sent(plan, added)
-        with _hub(plan.repo_id), _bars():
+        with answers(plan.repo_id), own_bars():
             made = api.create_commit(
                 plan.repo_id,
                 [*added, *deleted],
                 commit_message=f"{plan.info.dataset} {plan.info.version}",
-                repo_type=_KIND,
+                repo_type=KIND,
                 parent_commit=parent,
             )
         oid = str(made.oid)
     _check_there(api, plan, oid)
     try:
-        with _hub(plan.repo_id):
-            api.create_tag(plan.repo_id, tag=plan.tag, revision=oid, repo_type=_KIND)
+        with answers(plan.repo_id):
+            api.create_tag(plan.repo_id, tag=plan.tag, revision=oid, repo_type=KIND)
     except PublishError as error:
         raise PublishError(
             f"{plan.repo_id} holds version {plan.info.version} now, at {oid[:12]}, but the tag "
@@ -203,38 +184,7 @@ def push_release(plan: PushPlan) -> str:
     return oid
 
 
-def _look(api: HfApi, repo_id: str) -> _Remote | None:
-    """The repository as it is; None if there is none (or none that this token may see)."""
-    from huggingface_hub.errors import RepositoryNotFoundError
-    from huggingface_hub.hf_api import RepoFile
-
-    with _hub(repo_id):
-        try:
-            about = api.repo_info(repo_id, repo_type=_KIND)
-        except RepositoryNotFoundError:
-            return None
-        refs = api.list_repo_refs(repo_id, repo_type=_KIND)
-        entries = api.list_repo_tree(repo_id, recursive=True, revision=about.sha, repo_type=_KIND)
-        files = {one.path: one for one in entries if isinstance(one, RepoFile)}
-    tags = [tag.name for tag in refs.tags]
-    remote = _Remote(str(about.sha), bool(about.private), files, tags)
-    if INFO_NAME in files:
-        with tempfile.TemporaryDirectory(prefix="theval-push-") as scratch, _bars():
-            with _hub(repo_id):
-                path = api.hf_hub_download(
-                    repo_id, INFO_NAME, repo_type=_KIND, revision=about.sha, local_dir=scratch
-                )
-            remote.info_bytes = Path(path).read_bytes()
-            try:
-                remote.info = read_info(Path(scratch))
-            except InputError as error:
-                raise PublishError(
-                    f"{repo_id} holds an {INFO_NAME} of something else: {error}"
-                ) from None
-    return remote
-
-
-def _refuse(repo_id: str, info: Info, remote: _Remote, *, committed: bool) -> None:
+def _refuse(repo_id: str, info: Info, remote: Remote, *, committed: bool) -> None:
     """Raise for what must not be overwritten."""
     tag = f"v{info.version}"
     if tag in remote.tags:
@@ -271,21 +221,10 @@ def _is_version(text: str) -> bool:
     return True
 
 
-def _same(folder: Path, name: str, here: FileInfo, there: RepoFile | None) -> bool:
-    """Whether a file at the Hub is the one here: by SHA-256 if it is large, else by git's hash."""
-    if there is None or there.size != here.n_bytes:
-        return False
-    if there.lfs is not None:
-        return bool(there.lfs.sha256 == here.sha256)
-    data = inside(folder, name).read_bytes()
-    name_of = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False)
-    return bool(there.blob_id == name_of.hexdigest())
-
-
 def _create(api: HfApi, plan: PushPlan) -> str:
-    with _hub(plan.repo_id):
-        api.create_repo(plan.repo_id, private=plan.private or None, repo_type=_KIND)
-        return str(api.repo_info(plan.repo_id, repo_type=_KIND).sha)
+    with answers(plan.repo_id):
+        api.create_repo(plan.repo_id, private=plan.private or None, repo_type=KIND)
+        return str(api.repo_info(plan.repo_id, repo_type=KIND).sha)
 
 
 def _check_sent(plan: PushPlan, added: Sequence[CommitOperationAdd]) -> None:
@@ -305,47 +244,16 @@ def _check_there(api: HfApi, plan: PushPlan, oid: str) -> None:
     """Every file must be at the Hub as it is here before the tag says so."""
     from huggingface_hub.hf_api import RepoFile
 
-    with _hub(plan.repo_id):
-        entries = api.list_repo_tree(plan.repo_id, recursive=True, revision=oid, repo_type=_KIND)
+    with answers(plan.repo_id):
+        entries = api.list_repo_tree(plan.repo_id, recursive=True, revision=oid, repo_type=KIND)
         files = {one.path: one for one in entries if isinstance(one, RepoFile)}
     local = {**plan.info.files, INFO_NAME: plan.add.get(INFO_NAME)}
     for name, one in local.items():
-        if one is not None and not _same(plan.folder, name, one, files.get(name)):
+        if one is not None and not is_same(plan.folder, name, one, files.get(name)):
             raise PublishError(
                 f"{plan.repo_id} does not hold {name} as it is here after the commit {oid[:12]}; "
                 f"the tag {plan.tag} was not set"
             )
-
-
-@contextmanager
-def _hub(repo_id: str) -> Iterator[None]:
-    """Turn what the Hub's client raises into a sentence, without addresses that carry rights."""
-    from huggingface_hub.errors import HTTPError
-
-    try:
-        yield
-    except (HTTPError, OSError, RuntimeError, ValueError) as error:
-        _log.debug("%s: %s", repo_id, type(error).__name__)
-        raise PublishError(said_plainly(error, repo_id)) from None
-
-
-@contextmanager
-def _bars() -> Iterator[None]:
-    """The Hub's own progress bars, if this package shows any."""
-    from huggingface_hub.utils import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
-
-    if shown() or are_progress_bars_disabled():
-        yield
-        return
-    disable_progress_bars()
-    try:
-        yield
-    finally:
-        enable_progress_bars()
 
 
 def as_plain(plan: PushPlan) -> dict[str, Any]:

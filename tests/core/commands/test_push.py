@@ -248,6 +248,21 @@ def test_somebody_else_commits_meanwhile(hub, client, releases, name):
 
 
 @pytest.mark.slow
+def test_a_file_that_changes_meanwhile(hub, client, releases, name, tmp_path):
+    folder = tmp_path / "theval"
+    shutil.copytree(releases["0.1.0"], folder)
+
+    def change():
+        (folder / "manifest.jsonl").write_text("{}\n")
+
+    hub.meanwhile.append(("POST", "/objects/batch", change))
+    said = client.push(folder, name, token=WRITER)
+    assert said.code == 1
+    assert "manifest.jsonl changed while it was being pushed" in said.err
+    assert len(hub.store.repos[name].commits) == 1
+
+
+@pytest.mark.slow
 def test_a_refused_upload_is_resumed(hub, client, releases, name):
     broken = json.loads((releases["0.2.0"] / "info.json").read_text())["files"]
     oid = broken["landmarks/train-00000-of-00001.parquet"]["sha256"]
