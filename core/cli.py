@@ -12,7 +12,6 @@ import typer
 
 from theval_datasets import __version__
 from theval_datasets.errors import InputError, MissingExtraError, ThevalError
-from theval_datasets.quiet import silence_native_chatter
 
 app = typer.Typer(
     name="theval-data",
@@ -414,12 +413,6 @@ def demo(
     from theval_datasets.commands import demo as command
 
     _show(command.demo(output, workers=workers), as_json)
-
-
-def run() -> None:
-    """The installed command: `main` without what native libraries print."""
-    silence_native_chatter()
-    main()
 
 
 def main() -> None:
