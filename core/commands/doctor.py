@@ -30,6 +30,7 @@ EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "ray": (("ray",), "`--engine ray`: extraction on several machines"),
     "iqa": (("pyiqa", "torch", "torchvision"), "picture quality: aesthetics, faces, mouths"),
     "lpips": (("lpips", "torch"), "LPIPS between a generated clip and its real partner"),
+    "mesh": (("trimesh",), "Gen3DHF's mesh sequences as glTF"),
     "formants": (("parselmouth",), "F1 and F2 of speech"),
     "diarization": (("pyannote.audio", "torch", "torchaudio"), "who speaks when, and overlap"),
     "release": (
