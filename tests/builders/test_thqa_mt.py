@@ -459,3 +459,26 @@ def test_a_split_of_the_manifest_is_kept(tmp_path):
         "train": 1,
         "test": 1,
     }
+
+
+@pytest.mark.slow
+def test_a_set_of_the_papers_size_meets_its_numbers(tmp_path):
+    rng = np.random.default_rng(0)
+    names = np.array([f"p{p:03d}__g{g:02d}" for p in range(400) for g in range(15)])
+    names = np.sort(rng.permutation(names)[:5492])
+    bits = np.zeros((5492, 12), bool)
+    bits.ravel()[rng.choice(bits.size, 9614, replace=False)] = True
+    votes = ["".join("1" if bit else "0" for bit in row) for row in bits]
+    path = tmp_path / "ratings.csv"
+    with path.open("w") as stream:
+        stream.write("subject,clip_id,score,distortions\n")
+        quality = rng.uniform(1, 4, 5492)
+        for subject in range(40):  # 21 of 40 are just more than half of them
+            scores = np.clip(quality + rng.normal(0, 0.6, 5492), 0, 5).round(1).tolist()
+            seen = votes if subject < 21 else ["0" * 12] * 5492
+            stream.writelines(
+                f"simulated-{subject:02d},{name},{score},{vote}\n"
+                for name, score, vote in zip(names, scores, seen, strict=True)
+            )
+    report = verify(build(tmp_path, ratings=path).folder, expect="paper")
+    assert report.exit_code == 0, report.to_text()
