@@ -46,9 +46,9 @@ def resemblance(a: Prints, b: Prints) -> tuple[float, float | None]:
     Returns:
         Of the pictures, at most 0.5; of the sounds, None where either has too little.
     """
-    frames = min(0.5, _best(a.frames, b.frames, _LEAST_FRAMES) or 0.5)
-    if not _speaks(a.frames) or not _speaks(b.frames):
-        frames = 0.5
+    seen = _best(a.frames, b.frames, _LEAST_FRAMES)
+    speaking = _speaks(a.frames) and _speaks(b.frames)
+    frames = 0.5 if seen is None or not speaking else min(0.5, seen)
     return frames, _best(a.audio, b.audio, _LEAST_STEPS)
 
 

@@ -1,0 +1,292 @@
+"""Each filter on hand-written measurements, on both sides of each threshold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from theval_datasets import catalog
+from theval_datasets.curation.alike import Prints
+from theval_datasets.curation.filters._base import Clip, Features, Filter, UndecidedError
+from theval_datasets.curation.index import Reference
+from theval_datasets.manifest import Source
+from theval_datasets.schema import Feature, MediaFacts, Outcome
+
+MEDIA = MediaFacts(
+    duration=8.0, fps=25.0, width=1920, height=1080, n_frames=200, rotation=0, variable_rate=False,
+    video_codec="h264", audio_codec="aac", audio_rate=48000, audio_channels=1, audio_start=0.0,
+    audio_duration=8.0, n_bytes=1,
+)  # fmt: skip
+SOURCE = Source(kind="local", location="a.mp4")
+
+
+def clip(name="a", language=None, **media):
+    return Clip(name, replace(MEDIA, **media), replace(SOURCE, language=language))
+
+
+def ok(missing=None, **values):
+    arrays = {name: np.asarray(value) for name, value in values.items()}
+    return Feature(Outcome("ok", missing=missing or {}), arrays)
+
+
+def empty(reason):
+    return Feature(Outcome("empty", reason))
+
+
+def faces(people, samples=10, kinds=None, shots=1, n_subjects=None):
+    """`people[i]`: the samples in which person i is, and their box in pixels of 1000 × 1000."""
+    rows = [(s, i, box) for i, (where, box) in enumerate(people) for s in where]
+    kinds = kinds or [0] * len(people)
+    return ok(
+        time=np.arange(samples) / 5,
+        sample=np.array([s for s, _, _ in rows], np.int32),
+        track=np.array([i for _, i, _ in rows], np.int32),
+        track_person=np.arange(len(people), dtype=np.int32),
+        track_kind=np.array(kinds, np.int8),
+        box=np.array([b for _, _, b in rows], np.float32).reshape(-1, 4),
+        n_subjects=kinds.count(0) if n_subjects is None else n_subjects,
+        shot=np.arange(samples) * shots // samples,
+        width=1000,
+        height=1000,
+    )
+
+
+FACE = (400, 300, 600, 600)
+ALL = range(10)
+PICTURE = {
+    "sharpness": [50.0], "brightness": [0.5], "contrast": [0.2], "motion": [2.0, 2.0],
+    "bars": [0.0] * 4, "seams": 0, "text_share": 0.0,
+}  # fmt: skip
+
+
+def picture(**changed):
+    return ok(**(PICTURE | changed))
+
+
+def pose(yaw, pitch=0.0, roll=0.0, persons=1, n=10):
+    angles = {"yaw": yaw, "pitch": pitch, "roll": roll}
+    values = {k: np.broadcast_to(np.asarray(v, float), (n,)) for k, v in angles.items()}
+    owner = ok(person=np.arange(n) * persons // n)
+    return {"person_pose": ok(**values), "person_landmarks": owner}
+
+
+def speech(ratio=0.8, pause=1.0, snr=20.0):
+    if isinstance(snr, str):
+        return ok({"snr_db": snr}, speech_ratio=ratio, longest_pause=pause)
+    return ok(speech_ratio=ratio, longest_pause=pause, snr_db=snr)
+
+
+def levels(lufs=-20.0, clipped=0.0, silence=0.1):
+    if lufs is None:
+        return ok({"lufs": "too-quiet"}, clipped_share=clipped, silence_share=silence)
+    return ok(lufs=lufs, clipped_share=clipped, silence_share=silence)
+
+
+ONE = {"faces": faces([(ALL, FACE)])}
+CASES = [
+    ("resolution", {"min_side": 1080}, clip(), {}, None),
+    ("resolution", {"min_side": 1080}, clip(width=1080, height=1920), {}, None),
+    ("resolution", {"min_side": 1080}, clip(height=1079), {}, "low-resolution"),
+    ("duration", {"min_seconds": 8}, clip(), {}, None),
+    ("duration", {"min_seconds": 8.1}, clip(), {}, "too-short"),
+    ("duration", {"min_seconds": 1, "max_seconds": 7.9}, clip(), {}, "too-long"),
+    ("frame_rate", {"min_fps": 25}, clip(), {}, None),
+    ("frame_rate", {"min_fps": 25.1}, clip(), {}, "low-frame-rate"),
+    ("frame_rate", {"max_fps": 24}, clip(), {}, "high-frame-rate"),
+    ("frame_rate", {"variable": False}, clip(variable_rate=True), {}, "variable-frame-rate"),
+    ("frame_rate", {}, clip(fps=None), {}, "?single-frame"),
+    ("single_speaker", {}, clip(), ONE, None),
+    ("single_speaker", {}, clip(), {"faces": empty("no-face")}, "no-face"),
+    ("single_speaker", {}, clip(), {}, "?faces:not-measured"),
+    ("single_speaker", {}, clip(), {"faces": faces([(ALL, FACE), (range(5), FACE)])}, "several-people"),
+    ("single_speaker", {"max_other": 0.5}, clip(), {"faces": faces([(ALL, FACE), (range(5), FACE)])}, None),
+    ("single_speaker", {}, clip(), {"faces": faces([(ALL, FACE), (ALL, FACE)], kinds=[0, 1])}, None),
+    ("single_speaker", {}, clip(), {"faces": faces([(ALL, FACE)], shots=2)}, "several-shots"),
+    ("single_speaker", {}, clip(), ONE | {"speakers": ok(turns=[(0, 4.0), (4.0, 6.0)], speaker=[0, 1])}, "several-voices"),
+    ("single_speaker", {"max_voices": 0.4}, clip(), ONE | {"speakers": ok(turns=[(0, 4.0), (4.0, 6.0)], speaker=[0, 1])}, None),
+    ("subjects", {"least": 2}, clip(), {"faces": faces([(ALL, FACE), (ALL, FACE)])}, None),
+    ("subjects", {"least": 2}, clip(), ONE, "too-few-people"),
+    ("subjects", {"most": 1}, clip(), {"faces": faces([(ALL, FACE), (ALL, FACE)])}, "too-many-people"),
+    ("subjects", {"visible": 0.8}, clip(), {"faces": faces([(ALL, FACE), (range(8), FACE)])}, None),
+    ("subjects", {"visible": 0.8}, clip(), {"faces": faces([(ALL, FACE), (range(7), FACE)])}, "not-all-visible"),
+    ("subjects", {}, clip(), {"faces": empty("no-face")}, "no-face"),
+    ("frontal", {"max_yaw": 30}, clip(), pose(29), None),
+    ("frontal", {"max_yaw": 30}, clip(), pose(-31), "not-frontal"),
+    ("frontal", {"max_pitch": 20}, clip(), pose(0, pitch=21), "not-frontal"),
+    ("frontal", {"max_roll": 20}, clip(), pose(0, roll=-21), "not-frontal"),
+    ("frontal", {"share": 0.7}, clip(), pose([0] * 7 + [90] * 3), None),
+    ("frontal", {"share": 0.8}, clip(), pose([0] * 7 + [90] * 3), "not-frontal"),
+    ("frontal", {}, clip(), pose([0] * 5 + [90] * 5, persons=2), "not-frontal"),
+    ("frontal", {}, clip(), {"person_pose": empty("no-face")}, "no-face"),
+    ("face_size", {"min_height": 0.3}, clip(), ONE, None),
+    ("face_size", {"min_height": 0.31}, clip(), ONE, "small-face"),
+    ("face_size", {"min_pixels": 325}, clip(), ONE, "small-face"),
+    ("face_size", {"max_height": 0.29}, clip(), ONE, "large-face"),
+    ("face_size", {"min_margin": 0.0}, clip(), {"faces": faces([(ALL, (-10, 300, 200, 600))])}, "cut-face"),
+    ("face_size", {"min_margin": -0.1}, clip(), {"faces": faces([(ALL, (-10, 300, 200, 600))])}, None),
+    ("face_size", {}, clip(), {"faces": empty("no-face")}, "no-face"),
+    ("face_presence", {"min_ratio": 0.9}, clip(), {"faces": faces([(range(9), FACE)])}, None),
+    ("face_presence", {"min_ratio": 0.91}, clip(), {"faces": faces([(range(9), FACE)])}, "face-absent"),
+    ("face_presence", {}, clip(), {"faces": empty("no-face")}, "no-face"),
+    ("sharpness", {"least": 50}, clip(), {"picture": picture()}, None),
+    ("sharpness", {"least": 51}, clip(), {"picture": picture()}, "blurred"),
+    ("sharpness", {}, clip(), {"picture": Feature(Outcome("failed", "truncated"))}, "?picture:truncated"),
+    ("brightness", {"least": 0.5}, clip(), {"picture": picture()}, None),
+    ("brightness", {"least": 0.51}, clip(), {"picture": picture()}, "dark"),
+    ("brightness", {"most": 0.49}, clip(), {"picture": picture()}, "overexposed"),
+    ("brightness", {"min_contrast": 0.21}, clip(), {"picture": picture()}, "flat"),
+    ("speech", {"min_ratio": 0.8}, clip(), {"speech_stats": speech()}, None),
+    ("speech", {"min_ratio": 0.81}, clip(), {"speech_stats": speech()}, "little-speech"),
+    ("speech", {"max_pause": 0.9}, clip(), {"speech_stats": speech()}, "long-pause"),
+    ("speech", {"min_snr_db": 20}, clip(), {"speech_stats": speech()}, None),
+    ("speech", {"min_snr_db": 21}, clip(), {"speech_stats": speech()}, "noisy"),
+    ("speech", {"min_snr_db": 21}, clip(), {"speech_stats": speech(snr="noiseless")}, None),
+    ("speech", {"min_snr_db": 21}, clip(), {"speech_stats": speech(snr="no-signal")}, "noisy"),
+    ("speech", {}, clip(), {"speech_stats": empty("no-audio")}, "no-audio"),
+    ("silence", {"max_share": 0.1}, clip(), {"audio_levels": levels()}, None),
+    ("silence", {"max_share": 0.09}, clip(), {"audio_levels": levels()}, "silent"),
+    ("silence", {}, clip(), {"audio_levels": empty("digital-silence")}, "digital-silence"),
+    ("loudness", {"min_lufs": -20}, clip(), {"audio_levels": levels()}, None),
+    ("loudness", {"min_lufs": -19}, clip(), {"audio_levels": levels()}, "too-quiet"),
+    ("loudness", {"max_lufs": -21}, clip(), {"audio_levels": levels()}, "too-loud"),
+    ("loudness", {}, clip(), {"audio_levels": levels(clipped=0.011)}, "clipped"),
+    ("loudness", {}, clip(), {"audio_levels": levels(lufs=None)}, "too-quiet"),
+    ("loudness", {}, clip(), {"audio_levels": empty("no-audio")}, "no-audio"),
+    ("overlays", {}, clip(), {"picture": picture()} | ONE, None),
+    ("overlays", {"max_bars": 0.2}, clip(), {"picture": picture(bars=[0.1, 0, 0.1, 0])} | ONE, None),
+    ("overlays", {"max_bars": 0.19}, clip(), {"picture": picture(bars=[0.1, 0, 0.1, 0])} | ONE, "bars"),
+    ("overlays", {}, clip(), {"picture": picture(seams=1)} | ONE, "panels"),
+    ("overlays", {"panels": True}, clip(), {"picture": picture(seams=1)} | ONE, None),
+    ("overlays", {}, clip(), {"picture": picture(), "faces": faces([(ALL, FACE)] * 2, kinds=[0, 2])}, "panels"),
+    ("overlays", {}, clip(), {"picture": picture(text_share=0.03)} | ONE, "text"),
+    ("motion", {"least": 2.0}, clip(), {"picture": picture()}, None),
+    ("motion", {"least": 2.1}, clip(), {"picture": picture()}, "static"),
+    ("motion", {}, clip(), {"picture": picture(motion=[])}, "?single-frame"),
+    ("language", {"languages": ("zh", "en")}, clip(language="zh-Hans"), {}, None),
+    ("language", {"languages": ("zh", "en")}, clip(language="de"), {}, "other-language"),
+    ("language", {}, clip(), {}, "?language-unknown"),
+]  # fmt: skip
+
+
+def said(verdict):
+    return {"keep": None, "reject": verdict.reason, "undecided": f"?{verdict.reason}"}[
+        verdict.verdict
+    ]
+
+
+@pytest.mark.parametrize(("name", "parameters", "clip", "features", "expected"), CASES)
+def test_verdicts(name, parameters, clip, features, expected):
+    judge = catalog.load("filter", name)(**parameters)
+    try:
+        found = said(judge.judge(clip, Features(features)))
+    except UndecidedError as absent:
+        found = f"?{absent.what}"
+    assert found == expected
+
+
+def test_every_filter_of_single_clips_is_in_the_table():
+    units = {name: catalog.load("filter", name) for name in catalog.names("filter")}
+    single = {name for name, unit in units.items() if issubclass(unit, Filter)}
+    assert {case[0] for case in CASES} == single
+    assert len(units) >= 17
+
+
+def test_what_the_funnel_shows_is_measured_and_a_field():
+    for name, parameters, one, features, expected in CASES:
+        judge = catalog.load("filter", name)(**parameters)
+        assert all(hasattr(judge, f) for fields in judge.shown.values() for f in fields.split(","))
+        if expected is None:
+            assert judge.shown.keys() <= judge.judge(one, Features(features)).measured.keys(), name
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("duration", {"min_seconds": 5.0, "max_seconds": 4.0}), ("subjects", {"least": 2, "most": 1}),
+     ("brightness", {"least": 0.9, "most": 0.1})],
+)  # fmt: skip
+def test_ranges_that_hold_nothing_are_refused(name, parameters):
+    with pytest.raises(ValueError, match="to hold something"):
+        catalog.load("filter", name)(**parameters)
+
+
+# Filters of sets.
+
+RNG = np.random.default_rng(5)
+
+
+def prints(frames=None, audio=None):
+    found = {"frame_hash": frames, "audio_hash": audio}
+    missing = {"audio_hash": "no-audio"} if audio is None else {}
+    return ok(missing, **{k: v for k, v in found.items() if v is not None})
+
+
+def hashes(n, dtype):
+    return RNG.integers(0, np.iinfo(dtype).max, n, dtype=dtype)
+
+
+def flipped(values, share):
+    """Hashes of which a share of the bits differs."""
+    bits = np.unpackbits(values.view(np.uint8))
+    chosen = RNG.permutation(len(bits))[: round(share * len(bits))]
+    bits[chosen] ^= 1
+    return np.packbits(bits).view(values.dtype)
+
+
+FRAMES, AUDIO = hashes(20, np.uint64), hashes(120, np.uint32)
+OTHER_FRAMES, OTHER_AUDIO = hashes(20, np.uint64), hashes(120, np.uint32)
+
+
+@pytest.mark.parametrize(
+    ("second", "duplicate"),
+    [
+        ((flipped(FRAMES, 0.1), flipped(AUDIO, 0.2)), True),
+        ((FRAMES[4:16], AUDIO[30:90]), True),
+        ((flipped(FRAMES, 0.1), OTHER_AUDIO), False),
+        ((OTHER_FRAMES, AUDIO), False),
+        ((flipped(FRAMES, 0.3), AUDIO), False),
+        ((FRAMES, flipped(AUDIO, 0.4)), False),
+        ((FRAMES, None), True),
+        ((flipped(FRAMES, 0.1), None), False),
+    ],
+)
+def test_near_duplicates(second, duplicate):
+    judge = catalog.load("filter", "near_duplicates")()
+    clips = [
+        (clip("a"), Features({"fingerprints": prints(FRAMES, AUDIO)})),
+        (clip("b"), Features({"fingerprints": prints(*second)})),
+    ]
+    first, other = judge.judge(clips)
+    assert said(first) is None
+    assert said(other) == ("duplicate" if duplicate else None)
+    assert not duplicate or other.measured["of"] == "a"
+
+
+def people(*embeddings):
+    rows = [np.array(e, np.float32) / np.linalg.norm(e) for e in embeddings]
+    return {"arcface": ok(person_embedding=np.stack(rows))}
+
+
+def test_identity_balance_counts_everybody():
+    judge = catalog.load("filter", "identity_balance")(most=1)
+    a, b, like_a = (1, 0, 0), (0, 1, 0), (0.9, 0.1, 0.1)
+    sets = [people(a), people(b), people(like_a), people(b, (0, 0, 1)), {}]
+    clips = [(clip(str(i)), Features(f)) for i, f in enumerate(sets)]
+    verdicts = [said(v) for v in judge.judge(clips)]
+    assert verdicts == [None, None, "identity-quota", "identity-quota", "?arcface:not-measured"]
+
+
+def test_leakage_knows_clips_and_people():
+    judge = catalog.load("filter", "leakage")()
+    reference = Reference("theirs", Prints(FRAMES, AUDIO), np.eye(3, dtype=np.float32)[:1], "p")
+    sets = [
+        {"fingerprints": prints(flipped(FRAMES, 0.05), flipped(AUDIO, 0.1))} | people((0, 1, 0)),
+        {"fingerprints": prints(OTHER_FRAMES, OTHER_AUDIO)} | people((0, 1, 0), (0.8, 0, 0.2)),
+        {"fingerprints": prints(OTHER_FRAMES, OTHER_AUDIO)} | people((0, 1, 0)),
+        {"fingerprints": prints(OTHER_FRAMES, OTHER_AUDIO)} | people((0, 1)),
+    ]
+    clips = [(clip(str(i)), Features(f)) for i, f in enumerate(sets)]
+    found = [said(v) for v in judge.judge(clips, [reference])]
+    assert found == ["leaked-clip", "leaked-person", None, "?other-pack"]
+    assert [said(v) for v in judge.judge(clips)] == [None] * 4
