@@ -33,7 +33,7 @@ from theval_datasets.builders._fields import (
     list_of,
     schema_of,
 )
-from theval_datasets.builders._media import MEDIA_FIELDS, MEDIA_READER, media_tables, media_values
+from theval_datasets.builders._media import MEDIA_FIELDS, media_tables, media_values
 from theval_datasets.builders._scored import NO_CLIP, ScoredBuilder, ScoredRow, scored_fields
 from theval_datasets.errors import InputError
 
@@ -45,6 +45,11 @@ _MOTION_READER: Final = """\
 row = rows.with_format("numpy")[0]
 expression = row["expression"].reshape(-1, row["expression_dim"])  # one row a frame
 jaw, pose = row["jaw"].reshape(-1, 3), row["pose"].reshape(-1, 3)  # axis-angle
+"""
+_MEDIA_READER: Final = """\
+row = rows[0]  # bytes, nothing is decoded; the video is null where no clip was cut
+with open(row["audio"]["path"], "wb") as file:
+    file.write(row["audio"]["bytes"])
 """
 CELLS: Final = {
     (True, True): "blood_equal",
@@ -74,7 +79,7 @@ class Rsatalker(ScoredBuilder):
             description="The speech, and the clip where it was cut.",
             rows_per_table=16,
             has_media=True,
-            reader=MEDIA_READER,
+            reader=_MEDIA_READER,
         ),
     ]
     TITLE: ClassVar[str] = "RSATalker"

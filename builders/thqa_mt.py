@@ -70,6 +70,13 @@ _READER: Final = """\
 table = rows.to_pandas()
 train, test = table[table["fold"] != 0], table[table["fold"] == 0]  # no content is shared
 """
+_GENERATORS_READER: Final = """\
+table = rows.to_pandas()
+rate = table["succeeded"] / table["attempted"]  # null where nobody said how many were tried
+"""
+_RATINGS_READER: Final = """\
+table = rows.to_pandas().pivot_table(index="clip_id", columns="subject", values="score")
+"""
 _MEASURED: Final = (
     Field("f1_hz", DOUBLE, "How high the first formant reaches.", "Hz", 0, origin="formants",
           key="f1_hz"),
@@ -115,8 +122,14 @@ class ThqaMt(ScoredBuilder):
             name="generators",
             description="One row a generator: attempted and succeeded generations.",
             key=("generator",),
+            reader=_GENERATORS_READER,
         ),
-        TableConfig(name="ratings", description="One row a rating.", key=RATING_KEY),
+        TableConfig(
+            name="ratings",
+            description="One row a rating.",
+            key=RATING_KEY,
+            reader=_RATINGS_READER,
+        ),
         TableConfig(
             name="media",
             description="The clips as bytes, their sound, and a poster frame.",
