@@ -69,6 +69,54 @@ def same_recording(
     return frames <= max_frames and audio <= max_audio
 
 
+class Shelf:
+    """Clips among which the ones with a similar picture are found without comparing all in full.
+
+    Where two clips agree over a stretch to within a share of bits, some frame of one agrees with some
+    frame of the other at least as well; so whoever has no such frame is passed over, and nobody is
+    lost. A clip costs one product of matrices against all frames on the shelf.
+    """
+
+    def __init__(self) -> None:
+        self._signs: list[npt.NDArray[np.int8]] = []
+        self._whole: npt.NDArray[np.float32] | None = None
+        self._begins: list[int] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._begins)
+
+    def add(self, prints: Prints) -> None:
+        """Put a clip on the shelf; it needs at least one frame."""
+        self._begins.append(self._count)
+        self._signs.append(_signs(prints.frames))
+        self._count += len(prints.frames)
+        self._whole = None
+
+    def near(self, prints: Prints, limit: float) -> tuple[list[int], float]:
+        """The clips with a frame within `limit` of one of these, the nearest first.
+
+        Returns:
+            Their numbers in order of adding, and the smallest distance of all; 1 for an empty shelf.
+        """
+        if not self._begins or not len(prints.frames):
+            return [], 1.0
+        if self._whole is None:
+            self._whole = np.concatenate(self._signs).astype(np.float32)
+            self._signs = [self._whole.astype(np.int8)]
+        ours = _signs(prints.frames).astype(np.float32)
+        best = (self._whole @ ours.T).max(axis=1)
+        distance = 0.5 - np.maximum.reduceat(best, self._begins) / (2 * ours.shape[1])
+        order = np.argsort(distance, kind="stable")
+        return [int(i) for i in order if distance[i] <= limit], float(distance[order[0]])
+
+
+def _signs(hashes: Hashes) -> npt.NDArray[np.int8]:
+    """Bits as ±1, a row a hash."""
+    bits = np.unpackbits(hashes.view(np.uint8).reshape(len(hashes), -1), axis=1)
+    return bits.astype(np.int8) * 2 - 1
+
+
 def _speaks(frames: Hashes) -> bool:
     """Whether pictures say anything: those of one colour have hashes of chance."""
     return bool(len(frames)) and not bool(np.all((frames == 0) | (frames == ~np.uint64(0))))
@@ -82,8 +130,7 @@ def _best(a: Hashes, b: Hashes, least: int) -> float | None:
     need = min(len(short), max(least, len(short) // 2))
     if len(short) < need or (len(short) < least and least == _LEAST_STEPS):
         return None
-    bits = [np.unpackbits(h.view(np.uint8).reshape(len(h), -1), axis=1) for h in (short, long)]
-    s, t = (2.0 * x.astype(np.float32) - 1.0 for x in bits)
+    s, t = (_signs(hashes).astype(np.float32) for hashes in (short, long))
     agree = s @ t.T  # (len(short), len(long)): bits that agree less those that differ
     width = s.shape[1]
     best = 1.0

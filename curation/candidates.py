@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -267,8 +266,3 @@ def keep_source(material: Material, output: Path) -> str:
     if not target.exists() or sha256_file(target) != material.sha256:
         place(material.found.path, target)
     return relative
-
-
-def clear(output: Path) -> None:
-    """Remove all candidates."""
-    shutil.rmtree(output / FOLDER, ignore_errors=True)

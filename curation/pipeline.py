@@ -20,7 +20,6 @@ from theval_datasets.curation.candidates import (
     Lost,
     Material,
     cut_all,
-    keep_source,
     scan,
     whole_files,
 )
@@ -100,7 +99,10 @@ def run_recipe(sources: Sequence[Source], recipe: Recipe, output: Path, options:
     down = taken_down(output)
     candidates = [one for one in candidates if one.clip_id not in down]
     rejected += [_lost_row(one, recipe) for one in lost if one.clip_id not in down]
-    store = Store(_extractors(recipe), options.cache, options.workers)
+    wanted = _extractors(recipe)
+    for extractor in wanted:
+        extractor.obtain()
+    store = Store(wanted, options.cache, options.workers)
     store.measure([(c.clip_id, c.path, c.sha256) for c in candidates], "measure")
     seen = [(_clip(one), store.features(one.sha256)) for one in candidates]
     verdicts = judge_clips(seen, recipe, options.references)
@@ -235,6 +237,3 @@ def _sweep(earlier: Mapping[str, ManifestRow], kept: Sequence[ManifestRow], outp
             file = getattr(row, name)
             if file is not None and file not in now and not file.startswith(("/", "..")):
                 (output / file).unlink(missing_ok=True)
-
-
-__all__ = ["Options", "keep_source", "run_recipe"]

@@ -21,7 +21,8 @@ import numpy as np
 from theval_datasets import media
 from theval_datasets.curation.adopt import AUDIO, CLIPS, FRAMES, place, stamp, tools
 from theval_datasets.curation.alike import Prints, prints_of
-from theval_datasets.curation.audio_tracks import write_mono
+from theval_datasets.curation.anonymise import blur_faces, face_boxes
+from theval_datasets.curation.audio_tracks import write_mono, write_original
 from theval_datasets.curation.cut import SUFFIX, Encoding, Piece, cut
 from theval_datasets.curation.measured import Store
 from theval_datasets.curation.run import taken_down
@@ -209,7 +210,7 @@ def _make(row: ManifestRow, source: Path | _Lost, output: Path) -> Path | _Lost:
         else:
             end = row.end if row.end is not None else media.probe(source).duration
             cut(source, Piece(row.start, end, row.crop), target, _encoding(row))
-        _beside(row, target, output)
+        _beside(row, source, target, output)
     except (MediaError, OSError) as error:
         return _Lost(getattr(error, "reason", "unreadable"), str(error))
     except InputError as error:
@@ -230,8 +231,11 @@ def _encoding(row: ManifestRow) -> Encoding:
     return from_plain(Encoding, wanted, f"{row.clip_id}: tools")
 
 
-def _beside(row: ManifestRow, clip: Path, output: Path) -> None:
+def _beside(row: ManifestRow, source: Path, clip: Path, output: Path) -> None:
+    """The clip's sound and reference frame, where the row lists them."""
     name = safe_name(row.clip_id)
+    if row.audio_original is not None and row.end is not None:
+        write_original(source, row.start, row.end, output / f"{AUDIO}/{name}.flac")
     if row.audio is not None:
         write_mono(clip, output / f"{AUDIO}/{name}.wav")
     if row.reference_frame is not None and row.reference_time is not None:
@@ -239,8 +243,11 @@ def _beside(row: ManifestRow, clip: Path, output: Path) -> None:
 
         index = media.frame_index(clip)
         frames = media.read_frames(clip, [int(index.at([row.reference_time])[0])], index)
+        picture = frames.pixels[0]
+        if row.tools.get("anonymised"):
+            picture = blur_faces(picture, face_boxes(picture))
         with atomic_write(output / f"{FRAMES}/{name}.jpg") as stream:
-            Image.fromarray(frames.pixels[0]).save(stream, "jpeg", quality=95, subsampling=0)
+            Image.fromarray(picture).save(stream, "jpeg", quality=95, subsampling=0)
 
 
 def _compared(made: Path | _Lost, row: ManifestRow, manifest: Manifest, store: Store) -> Rebuilt:
@@ -355,6 +362,7 @@ def _write(results: Sequence[Rebuilt], manifest: Manifest, output: Path) -> None
             p for p in (output / CLIPS).glob(f"{_escaped(name)}.*") if stamp(p) == one.stamp
         )
         audio, frame = f"{AUDIO}/{name}.wav", f"{FRAMES}/{name}.jpg"
+        original = f"{AUDIO}/{name}.flac"
         kept.append(
             replace(
                 row,
@@ -363,7 +371,7 @@ def _write(results: Sequence[Rebuilt], manifest: Manifest, output: Path) -> None
                 stamp=one.stamp,
                 media=row.media if one.status == "identical" else media.probe(clip),
                 audio=audio if (output / audio).is_file() else None,
-                audio_original=None,
+                audio_original=original if (output / original).is_file() else None,
                 reference_frame=frame if (output / frame).is_file() else None,
             )
         )

@@ -65,9 +65,17 @@ class CurateReport:
         lines = [f"{self.kept} clips in {self.manifest}"]
         if self.reused:
             lines[0] += f" ({self.reused} files were done before)"
-        lines += [
-            f"  not kept: {row.clip_id}: {row.reason} ({_detail(row)})" for row in self.rejected
-        ]
+        stretches = [row for row in self.rejected if _at(row) == "segment"]
+        for row in self.rejected:
+            if row not in stretches:
+                said = _detail(row)
+                lines.append(
+                    f"  not kept: {row.clip_id}: {row.reason}" + (f" ({said})" if said else "")
+                )
+        if stretches:
+            counts = Counter(row.reason for row in stretches).most_common()
+            reasons = ", ".join(f"{count} × {reason}" for reason, count in counts)
+            lines.append(f"  stretches of sources without a clip: {reasons}")
         if self.skipped:
             kinds = ", ".join(f"{count} × {kind}" for kind, count in self.skipped.items())
             lines.append(f"  passed over, no media: {kinds}")
@@ -157,5 +165,17 @@ def _is_failure(row: ManifestRow) -> bool:
     return row.reason == "unreadable" or any(j.filter == "source" for j in row.judgements)
 
 
+def _at(row: ManifestRow) -> str | None:
+    """The filter, or the stage before them, that a row fell at."""
+    found = (j.filter for j in row.judgements if j.verdict != "keep" and j.reason == row.reason)
+    return next(found, None)
+
+
 def _detail(row: ManifestRow) -> str:
-    return str(row.judgements[-1].measured.get("detail", "")) if row.judgements else ""
+    """What is known of why it was not kept: in words, or what the filter measured."""
+    said = next((j for j in row.judgements if j.filter == _at(row)), None)
+    if said is None:
+        return ""
+    if "detail" in said.measured:
+        return str(said.measured["detail"])
+    return f"{said.filter}: " + ", ".join(f"{k} {v}" for k, v in said.measured.items())

@@ -106,14 +106,16 @@ def takedown(clip_ids: Sequence[str], folder: Path, *, date: str | None = None) 
         listed |= {row.clip_id for row in rows if row.clip_id in wanted}
         write_manifest(rejected, [row for row in rows if row.clip_id not in wanted])
     removed = []
-    for row in gone:
-        names = [row.path, row.audio, row.audio_original, row.reference_frame]
-        suffix = Path(row.path or "").suffix
-        names.append(f".candidates/{row.clip_id}{suffix}")
-        for name in names:
-            if name is not None and (file := inside(manifest.folder, name)).is_file():
-                file.unlink()
-                removed.append(name)
+    names = [
+        name
+        for row in gone
+        for name in (row.path, row.audio, row.audio_original, row.reference_frame)
+    ]
+    names += [f".candidates/{name}.mp4" for name in wanted if name in listed]
+    for name in names:
+        if name is not None and (file := inside(manifest.folder, name)).is_file():
+            file.unlink()
+            removed.append(name)
     return TakedownReport(
         path,
         tuple(taken),

@@ -10,6 +10,7 @@ from theval_datasets.curation.alike import (
     AUDIO_ALIKE,
     FRAMES_ALIKE,
     MUTE_ALIKE,
+    Shelf,
     prints_of,
     resemblance,
     same_recording,
@@ -57,29 +58,37 @@ class Leakage(SetFilter):
     def judge(
         self, clips: Sequence[tuple[Clip, Features]], references: Sequence[Any] = ()
     ) -> list[Verdict]:
-        """Compare each clip with every reference."""
-        return [self._judge(features, references) for _, features in clips]
+        """Compare each clip with the references that have a similar picture, and all people."""
+        shelf = Shelf()
+        shelved = [one for one in references if len(one.prints.frames)]
+        for one in shelved:
+            shelf.add(one.prints)
+        known = [one for one in references if one.people.size] if self.people else []
+        return [self._judge(features, shelf, shelved, known) for _, features in clips]
 
-    def _judge(self, features: Features, references: Sequence[Any]) -> Verdict:
-        if not references:
+    def _judge(
+        self, features: Features, shelf: Shelf, shelved: Sequence[Any], known: Sequence[Any]
+    ) -> Verdict:
+        if not shelved and not known:
             return keep()
         try:
             prints = prints_of(features.values("fingerprints"))
-            embeddings = features.values("arcface")["person_embedding"] if self.people else None
+            embeddings = features.values("arcface")["person_embedding"] if known else None
         except UndecidedError as absent:
             return undecided(absent.what)
-        least: tuple[float, float | None] = (0.5, None)
-        cosine = -1.0
-        for reference in references:
-            frames, audio = resemblance(prints, reference.prints)
-            least = min(least, (frames, audio), key=lambda pair: pair[0])
+        near, picture = shelf.near(prints, max(self.frames, self.mute))
+        for number in near:
+            frames, audio = resemblance(prints, shelved[number].prints)
             if same_recording(frames, audio, self.frames, self.audio, self.mute):
-                return reject("leaked-clip", of=reference.clip_id, frames=frames, audio=audio)
-            if embeddings is None or not reference.people.size:
-                continue
-            if reference.people.shape[1] != embeddings.shape[1]:
-                return undecided("other-pack", of=reference.clip_id)
-            cosine = max(cosine, float(similarity(embeddings, reference.people).max()))
+                name = shelved[number].clip_id
+                return reject("leaked-clip", of=name, picture=picture, frames=frames, audio=audio)
+        cosine: float | None = None
+        for one in known:
+            if embeddings is None:
+                break
+            if one.people.shape[1] != embeddings.shape[1]:
+                return undecided("other-pack", of=one.clip_id)
+            cosine = max(cosine or -1.0, float(similarity(embeddings, one.people).max()))
             if cosine >= self.same:
-                return reject("leaked-person", of=reference.clip_id, cosine=cosine)
-        return keep(frames=least[0], audio=least[1], cosine=cosine)
+                return reject("leaked-person", of=one.clip_id, picture=picture, cosine=cosine)
+        return keep(picture=picture, cosine=cosine)

@@ -10,6 +10,8 @@ from theval_datasets.curation.alike import (
     AUDIO_ALIKE,
     FRAMES_ALIKE,
     MUTE_ALIKE,
+    Prints,
+    Shelf,
     prints_of,
     resemblance,
     same_recording,
@@ -55,8 +57,9 @@ class NearDuplicates(SetFilter):
     def judge(
         self, clips: Sequence[tuple[Clip, Features]], references: Sequence[Any] = ()
     ) -> list[Verdict]:
-        """Compare each clip with all that were kept before it."""
-        kept: list[tuple[str, Any]] = []
+        """Compare each clip with those kept before it that have a similar picture."""
+        shelf = Shelf()
+        kept: list[tuple[str, Prints]] = []
         verdicts: list[Verdict] = []
         for clip, features in clips:
             try:
@@ -64,17 +67,22 @@ class NearDuplicates(SetFilter):
             except UndecidedError as absent:
                 verdicts.append(undecided(absent.what))
                 continue
-            nearest: tuple[float, float | None] = (0.5, None)
+            near, picture = shelf.near(prints, max(self.frames, self.mute))
+            frames: float | None = None
+            audio: float | None = None
             twin = None
-            for name, other in kept:
-                frames, audio = resemblance(prints, other)
-                nearest = min(nearest, (frames, audio), key=lambda pair: pair[0])
-                if same_recording(frames, audio, self.frames, self.audio, self.mute):
-                    twin, nearest = name, (frames, audio)
+            for number in near:
+                name, other = kept[number]
+                seen, heard = resemblance(prints, other)
+                if same_recording(seen, heard, self.frames, self.audio, self.mute):
+                    twin, frames, audio = name, seen, heard
                     break
-            measured = {"frames": nearest[0], "audio": nearest[1]}
+                if frames is None or seen < frames:
+                    frames, audio = seen, heard
+            measured = {"picture": picture, "frames": frames, "audio": audio}
             if twin is None:
                 kept.append((clip.clip_id, prints))
+                shelf.add(prints)
                 verdicts.append(keep(**measured))
             else:
                 verdicts.append(reject("duplicate", of=twin, **measured))
