@@ -33,7 +33,11 @@ def test_files_that_are_named_are_there(repo):
     text = (repo / "README.md").read_text() + (repo / "CONTRIBUTING.md").read_text()
     named = set(re.findall(r"\]\(([\w./]+)\)", text))
     named |= {path for path in re.findall(r"`([\w.]+/[\w./]*)`", text) if path[0] not in "~"}
-    named = {path for path in named if "NAME" not in path and path.split("/")[0] not in ("clips", "theval")}
+    named = {
+        path
+        for path in named
+        if "NAME" not in path and path.split("/")[0] not in ("clips", "theval")
+    }
     assert named
     assert {path for path in named if not (repo / path).exists()} == set()
 
