@@ -360,12 +360,16 @@ def inspect(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The PNG.")] = None,
     cache: Annotated[str | None, typer.Option(help="Path or URL of the feature cache.")] = None,
     frames: Annotated[int, typer.Option(min=1, help="How many to show.")] = 8,
+    anonymise: Annotated[bool, typer.Option("--anonymise", help="Blur faces in frames.")] = False,
     as_json: Json = False,
 ) -> None:
     """Draw a contact sheet of a clip: faces, tracks, meshes, pose and curves."""
     from theval_datasets.commands import inspect as command
 
-    _show(command.inspect(clip, output=output, cache=cache, frames=frames), as_json)
+    _show(
+        command.inspect(clip, output=output, cache=cache, frames=frames, anonymise=anonymise),
+        as_json,
+    )
 
 
 models_app = typer.Typer(no_args_is_help=True, help="Weights that no package carries.")

@@ -78,8 +78,7 @@ class Shelf:
     """
 
     def __init__(self) -> None:
-        self._signs: list[npt.NDArray[np.int8]] = []
-        self._whole: npt.NDArray[np.float32] | None = None
+        self._rows = np.zeros((1024, 64), np.float32)
         self._begins: list[int] = []
         self._count = 0
 
@@ -88,10 +87,14 @@ class Shelf:
 
     def add(self, prints: Prints) -> None:
         """Put a clip on the shelf; it needs at least one frame."""
+        end = self._count + len(prints.frames)
+        if end > len(self._rows):
+            grown = np.zeros((max(end, 2 * len(self._rows)), 64), np.float32)
+            grown[: self._count] = self._rows[: self._count]
+            self._rows = grown
+        self._rows[self._count : end] = _signs(prints.frames)
         self._begins.append(self._count)
-        self._signs.append(_signs(prints.frames))
-        self._count += len(prints.frames)
-        self._whole = None
+        self._count = end
 
     def near(self, prints: Prints, limit: float) -> tuple[list[int], float]:
         """The clips with a frame within `limit` of one of these, the nearest first.
@@ -101,11 +104,8 @@ class Shelf:
         """
         if not self._begins or not len(prints.frames):
             return [], 1.0
-        if self._whole is None:
-            self._whole = np.concatenate(self._signs).astype(np.float32)
-            self._signs = [self._whole.astype(np.int8)]
         ours = _signs(prints.frames).astype(np.float32)
-        best = (self._whole @ ours.T).max(axis=1)
+        best = (self._rows[: self._count] @ ours.T).max(axis=1)
         distance = 0.5 - np.maximum.reduceat(best, self._begins) / (2 * ours.shape[1])
         order = np.argsort(distance, kind="stable")
         return [int(i) for i in order if distance[i] <= limit], float(distance[order[0]])

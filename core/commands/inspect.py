@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from theval_datasets.errors import InputError
-from theval_datasets.schema import Outcome
+from theval_datasets.schema import Frames, Outcome
 
 if TYPE_CHECKING:
     from theval_datasets.schema import Extractor, Values
@@ -66,7 +66,12 @@ class InspectReport:
 
 
 def inspect(
-    clip: Path, *, output: Path | None = None, cache: str | None = None, frames: int = 8
+    clip: Path,
+    *,
+    output: Path | None = None,
+    cache: str | None = None,
+    frames: int = 8,
+    anonymise: bool = False,
 ) -> InspectReport:
     """Measure a clip and draw its contact sheet.
 
@@ -75,6 +80,7 @@ def inspect(
         output: The PNG; by default `CLIP's name-sheet.png` in the current folder.
         cache: Path or URL of a feature cache to use; by default the one of `extract`.
         frames: How many sampled frames to show, at most.
+        anonymise: Whether faces are blurred in the frames.
 
     Raises:
         InputError: There is no such file, or nothing of it can be shown.
@@ -110,6 +116,8 @@ def inspect(
         times = [facts.duration * (i + 0.5) / frames for i in range(frames)]
         picked = sorted(set(index.at(times).tolist()))
         shown = media.read_frames(clip, picked, index)
+        if anonymise:
+            shown = _blurred(shown)
     except MediaError as error:
         raise InputError(f"nothing of {clip.name} can be shown ({error.reason}): {error}") from None
     sheet = output or Path(f"{clip.stem}-sheet.png")
@@ -124,6 +132,12 @@ def inspect(
         "found by": backend,
     }
     return InspectReport(clip, sheet, report.outcomes, numbers)
+
+
+def _blurred(frames: Frames) -> Frames:
+    from theval_datasets.curation.anonymise import blur_faces, face_boxes
+
+    return replace(frames, pixels=[blur_faces(p, face_boxes(p)) for p in frames.pixels])
 
 
 def _extractors() -> tuple[Extractor, ...]:
