@@ -95,13 +95,12 @@ def run_recipe(sources: Sequence[Source], recipe: Recipe, output: Path, options:
             rejected.append(gone_row(name, gone, recipe))
             continue
         materials.append(Material(name, item, digest))
+    wanted = _extractors(recipe)
+    _obtain(wanted)
     candidates, lost = _candidates(materials, recipe, output, options)
     down = taken_down(output)
     candidates = [one for one in candidates if one.clip_id not in down]
     rejected += [_lost_row(one, recipe) for one in lost if one.clip_id not in down]
-    wanted = _extractors(recipe)
-    for extractor in wanted:
-        extractor.obtain()
     store = Store(wanted, options.cache, options.workers)
     store.measure([(c.clip_id, c.path, c.sha256) for c in candidates], "measure")
     seen = [(_clip(one), store.features(one.sha256)) for one in candidates]
@@ -147,6 +146,20 @@ def _extractors(recipe: Recipe) -> tuple[Extractor, ...]:
         if all(map(available, extractor.imports)) and extractor.ready():
             wanted[extractor] = None
     return tuple(wanted)
+
+
+def _obtain(wanted: Sequence[Extractor]) -> None:
+    """Fetch models that are missing and can be had: each once, of those that others build on."""
+    seen: dict[Extractor, None] = {}
+    waiting = list(wanted)
+    while waiting:
+        one = waiting.pop()
+        if one not in seen:
+            seen[one] = None
+            waiting += one.needs()
+    for one in seen:
+        if not one.needs():
+            one.obtain()
 
 
 def _clip(one: Candidate) -> Clip:

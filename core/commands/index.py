@@ -80,6 +80,7 @@ def index(
     ]
     if not files:
         raise InputError(f"{manifest} lists no clip: there is nothing to index")
+    Arcface().obtain()
     store = Store(
         (Fingerprints(), Arcface()), cache or default_location(), workers or default_workers()
     )
