@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from theval_datasets import catalog
 from theval_datasets.curation.candidates import FOLDER
-from theval_datasets.curation.recipe import Recipe, load_recipe
-from theval_datasets.errors import InputError, ManifestError
+from theval_datasets.curation.recipe import RECIPE_NAME, Recipe, load_recipe
+from theval_datasets.errors import InputError
 from theval_datasets.manifest import (
     REJECTED_NAME,
     Judgement,
@@ -135,7 +135,7 @@ def funnel_of(folder: Path, recipe: Recipe | None = None) -> Funnel:
     if not rows:
         raise InputError(f"{folder} lists nothing: there is no funnel to show")
     name = next((row.recipe for row in rows if row.recipe), "") or ""
-    rule = recipe or _recipe(name)
+    rule = recipe or _recipe(name, manifest.folder)
     kept = [row for row in rows if row.reason is None]
     shown = _distributions(rows, rule)
     return Funnel(
@@ -149,13 +149,17 @@ def funnel_of(folder: Path, recipe: Recipe | None = None) -> Funnel:
     )
 
 
-def _recipe(identity: str) -> Recipe | None:
-    name = identity.partition(":")[0]
-    try:
-        found = load_recipe(name)
-    except (InputError, ManifestError):
-        return None
-    return found if found.identity == identity else None
+def _recipe(identity: str, folder: Path) -> Recipe | None:
+    """The recipe that a run judged by: the one beside its manifest, or the one of that name."""
+    for name in (str(folder / RECIPE_NAME), identity.partition(":")[0]):
+        try:
+            found = load_recipe(name)
+        except InputError as error:
+            _log.info("%s", error)
+            continue
+        if found.identity == identity:
+            return found
+    return None
 
 
 def _steps(rows: Sequence[ManifestRow]) -> list[Step]:

@@ -28,7 +28,7 @@ from theval_datasets.curation.finish import Finishing, finish
 from theval_datasets.curation.judge import Judged, judge_clips, needed
 from theval_datasets.curation.measured import Store
 from theval_datasets.curation.naming import clip_ids
-from theval_datasets.curation.recipe import Recipe
+from theval_datasets.curation.recipe import Recipe, write_recipe
 from theval_datasets.curation.run import JOURNAL, Run, earlier_rows, taken_down
 from theval_datasets.curation.sources._base import Gone, Source
 from theval_datasets.features.faces import Faces
@@ -80,6 +80,7 @@ def run_recipe(sources: Sequence[Source], recipe: Recipe, output: Path, options:
     items = [item for source in sources for item in source.items()]
     names = clip_ids([(item.name, item.group) for item in items])
     output.mkdir(parents=True, exist_ok=True)
+    write_recipe(recipe, output)
     rejected: list[ManifestRow] = []
     materials: list[Material] = []
     for name, item in zip(names, items, strict=True):

@@ -21,12 +21,14 @@ from theval_datasets.curation.cut import Encoding
 from theval_datasets.curation.filters._base import Filter, SetFilter
 from theval_datasets.curation.segment import SegmentRule
 from theval_datasets.errors import InputError, UnknownNameError
-from theval_datasets.files import digest
+from theval_datasets.files import digest, write_text
 from theval_datasets.records import from_plain, to_plain
 
 _PACKAGE: Final = "theval_datasets.curation.recipes"
 _LARGEST: Final = 1 << 20
 _DEEPEST: Final = 8
+RECIPE_NAME: Final = "recipe.yaml"
+"""What a run judged by, beside its manifest, with nothing left to a base."""
 _MERGED: Final = ("segment", "encoding", "filters")
 
 
@@ -144,6 +146,12 @@ def parse_recipe(text: str, where: str, folder: Path | None = None) -> Recipe:
         InputError: It is not one.
     """
     return from_plain(Recipe, _plain(text, where, folder, 0), where)
+
+
+def write_recipe(recipe: Recipe, folder: Path) -> None:
+    """Write a recipe beside a manifest, whole."""
+    text = yaml.safe_dump(to_plain(recipe), sort_keys=False, allow_unicode=True)
+    write_text(folder / RECIPE_NAME, text)
 
 
 def _read(name: str, folder: Path | None = None) -> tuple[str, str, Path | None]:

@@ -289,7 +289,7 @@ def test_all_verdicts_are_kept_and_the_funnel_adds_up(judged, tmp_path):
     }  # fmt: skip
     filters = [[j.filter for j in row.judgements] for row in rows.values() if row.clip_id != "text"]
     assert filters == [["duration", "resolution"]] * 3
-    report = funnel(tmp_path / "out", recipe=str(judged[1]))
+    report = funnel(tmp_path / "out")
     steps = {s.name: (s.came, s.fell, s.alone) for s in report.funnel.steps}
     assert steps == {"media": (4, 1, 1), "duration": (3, 0, 0), "resolution": (3, 3, 3)}
     limits = {(d.filter, d.name): d.limits for d in report.funnel.distributions}
