@@ -82,7 +82,7 @@ class CurateReport:
         if self.dropped:
             lines.append(
                 f"  {self.dropped} clips of an earlier run are no longer listed: "
-                "their sources were not given again"
+                "their sources were not given again, or are cut elsewhere now"
             )
         return "\n".join(lines)
 
