@@ -18,6 +18,7 @@ from pathlib import Path
 import benchmarks
 from benchmarks._rows import Row
 from theval_datasets.files import write_text
+from theval_datasets.quiet import silence_native_chatter
 
 
 def main() -> int:
@@ -32,6 +33,7 @@ def main() -> int:
     if unknown := sorted(set(wanted) - set(names)):
         parser.error(f"no benchmark named {', '.join(unknown)}; there are {', '.join(names)}")
     if options.rows:
+        silence_native_chatter()
         rows = importlib.import_module(f"benchmarks.{wanted[0]}").run()
         options.rows.write_text(json.dumps([asdict(row) for row in rows]))
         return 0

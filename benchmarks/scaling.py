@@ -116,8 +116,10 @@ def draw(points: list[Point], path: Path) -> None:
         sizes = [point.clips for point in mine]
         left.plot(sizes, [point.seconds for point in mine], "o-", label=name)
         right.plot(sizes, [point.memory for point in mine], "o-", label=name)
-    left.set(xlabel="clips", ylabel="wall seconds", title="time", ylim=(0, None))
-    right.set(xlabel="clips", ylabel="MB", title="peak memory of a worker", ylim=(0, None))
+    left.set(xlabel="clips", ylabel="wall seconds", title="time", xlim=(0, None), ylim=(0, None))
+    right.set(
+        xlabel="clips", ylabel="MB", title="peak memory of a worker", xlim=(0, None), ylim=(0, None)
+    )
     left.legend()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
