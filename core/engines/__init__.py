@@ -5,7 +5,9 @@ Every engine takes the same jobs and the same plan and yields one report a clip,
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final, Protocol
 
 from theval_datasets.runner import ClipJob, ClipReport, Plan
@@ -21,6 +23,21 @@ class Engine(Protocol):
     def run(self, jobs: Sequence[ClipJob], plan: Plan) -> Iterator[ClipReport]:
         """Yield one report a clip as they end."""
         ...
+
+
+def longest_first(jobs: Sequence[ClipJob]) -> deque[ClipJob]:
+    """Jobs in the order in which they are handed out: large files before small ones.
+
+    So that at the end of a run no worker is left alone with a long clip.
+    """
+
+    def size(job: ClipJob) -> int:
+        try:
+            return Path(job.path).stat().st_size
+        except OSError:
+            return 0  # the runner will say what is wrong with it
+
+    return deque(sorted(jobs, key=size, reverse=True))
 
 
 def lost(job: ClipJob, plan: Plan) -> ClipReport:

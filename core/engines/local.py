@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from theval_datasets.engines import TRIES, lost
+from theval_datasets.engines import TRIES, longest_first, lost
 from theval_datasets.quiet import silence_native_chatter
 from theval_datasets.runner import ClipJob, ClipReport, Plan, Runner
 
@@ -65,7 +65,7 @@ class _Pool:
         self._context = multiprocessing.get_context("spawn")
 
     def run(self, jobs: Sequence[ClipJob]) -> Iterator[ClipReport]:
-        waiting = deque(jobs)
+        waiting = longest_first(jobs)
         tries: dict[str, int] = {}
         workers: list[_Worker] = []
         try:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from theval_datasets.engines import TRIES, lost
+from theval_datasets.engines import TRIES, longest_first, lost
 from theval_datasets.errors import ThevalError
 from theval_datasets.optional import require
 from theval_datasets.runner import ClipJob, ClipReport, Plan, Runner
@@ -85,7 +84,7 @@ class _Actors:
         self._busy: dict[Any, tuple[Any, ClipJob | None]] = {}
 
     def run(self, jobs: Sequence[ClipJob]) -> Iterator[ClipReport]:
-        waiting = deque(jobs)
+        waiting = longest_first(jobs)
         tries: dict[str, int] = {}
         left = len(jobs)
         for _ in range(self._size):
