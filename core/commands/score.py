@@ -158,7 +158,26 @@ class ScoreReport:
             for what, paths in undefined.items():
                 named = Path(paths[0]).name if len(paths) == 1 else f"{len(paths)} videos"
                 lines.append(f"  {what} ({named})")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._remedies()])
+
+    def _remedies(self) -> list[str]:
+        """How to get what this machine lacks."""
+        reasons = {reason for clip in self.clips for reason in clip.missing.values()}
+        lacking = {
+            extra
+            for clip in self.clips
+            for metric, reason in clip.missing.items()
+            if reason == "extra-missing"
+            and (extra := _extractor(self.definition, metric).extra) is not None
+        }
+        lines = []
+        if lacking:
+            lines.append(
+                f"extra-missing: pip install 'theval-datasets[{','.join(sorted(lacking))}]'"
+            )
+        if "weights-missing" in reasons:
+            lines.append("weights-missing: theval-data models list says where they come from")
+        return lines
 
 
 def score(
@@ -227,6 +246,11 @@ def _files(videos: Sequence[Path]) -> list[Path]:
             raise InputError(f"there is no file or folder {given}")
     if not found:
         raise InputError("expected at least one video")
+    return found
+
+
+def _extractor(definition: str, metric: str) -> Extractor:
+    found: Extractor = catalog.load("extractor", DEFINITIONS[definition][metric])()
     return found
 
 

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from theval_datasets import cli
-from theval_datasets.commands.score import DEFINITIONS, score
+from theval_datasets.commands.score import DEFINITIONS, ClipScore, ScoreReport, score
 from theval_datasets.errors import InputError
 from theval_datasets.evaluation import theval
 from theval_datasets.evaluation.theval import METRICS
@@ -80,6 +80,19 @@ def test_a_reference_of_ones_own(talking, tmp_path):
         values = [plain["normalised"][name] for name in defined]
         assert plain["partial"]["value"] == pytest.approx(sum(values) / len(values))
         assert "all eight" in plain["reason"]
+
+
+def test_what_this_machine_lacks_comes_with_its_remedy():
+    metrics = dict.fromkeys(METRICS, 1.0) | {"face_quality": None}
+    shown = {}
+    for reason in ("extra-missing", "weights-missing", "no-face"):
+        clip = ClipScore("a.mp4", metrics, {"face_quality": reason})
+        mean = dict.fromkeys(METRICS, (1.0, 1))
+        shown[reason] = ScoreReport("paper", (clip,), mean, None, None, None, None).to_text()
+    assert "pip install 'theval-datasets[iqa]'" in shown["extra-missing"]
+    assert "theval-data models list" in shown["weights-missing"]
+    assert "pip install" not in shown["no-face"]
+    assert "models list" not in shown["no-face"]
 
 
 def test_release_is_measured_against_the_published_row(talking, tmp_path):
