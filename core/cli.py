@@ -23,6 +23,14 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Default: the cores.")]
+CachePlace = Annotated[str | None, typer.Option(help="Path or URL of the feature cache.")]
+Retry = Annotated[bool, typer.Option(help="Try again what could not be fetched.")]
+MaxHeight = Annotated[int, typer.Option(min=16, help="Of what is fetched, pixels.")]
+Cookies = Annotated[Path | None, typer.Option(help="File of cookies.")]
+PrivateAddresses = Annotated[
+    bool, typer.Option("--allow-private-addresses", help="Fetch from the local network too.")
+]
 
 
 def _show(report: Any, as_json: bool) -> None:
@@ -63,8 +71,10 @@ def build(
     *,
     output: Annotated[Path, typer.Option("-o", "--output", help="Writes OUTPUT/theval/NAME.")],
     manifest: Annotated[Path | None, typer.Option(help="A manifest, or its folder.")] = None,
-    cache: Annotated[str | None, typer.Option(help="Path or URL of the feature cache.")] = None,
-    release: Annotated[Path | None, typer.Option(help="Folder of an official release.")] = None,
+    cache: CachePlace = None,
+    release: Annotated[
+        str | None, typer.Option(help="Official release: a folder, or OWNER/NAME[@REVISION].")
+    ] = None,
     tables: Annotated[
         list[str] | None, typer.Option("--with", metavar="KIND=PATH", help="A further input.")
     ] = None,
@@ -136,12 +146,14 @@ def push(
 
 @app.command()
 def curate(
-    sources: Annotated[list[str], typer.Argument(help="Files, folders and http(s) addresses.")],
+    sources: Annotated[
+        list[str], typer.Argument(help="Files, folders, zips and http(s) addresses.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for what is made.")],
     recipe: Annotated[str, typer.Option(help="Name or YAML file of a recipe.")] = "as-is",
     root: Annotated[Path | None, typer.Option(help="Where all local sources lie.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Default: the cores.")] = None,
-    cache: Annotated[str | None, typer.Option(help="Path or URL of the feature cache.")] = None,
+    workers: Workers = None,
+    cache: CachePlace = None,
     language: Annotated[str | None, typer.Option(help="Of sources that do not say, as en.")] = None,
     reference: Annotated[
         list[Path] | None, typer.Option(help="Index of a set to keep out; see index.")
@@ -149,18 +161,16 @@ def curate(
     anonymise: Annotated[
         bool, typer.Option("--anonymise", help="Blur faces in reference frames.")
     ] = False,
-    retry: Annotated[bool, typer.Option(help="Try again what could not be fetched.")] = False,
-    max_height: Annotated[int, typer.Option(min=16, help="Of what is fetched, pixels.")] = 1080,
+    retry: Retry = False,
+    max_height: MaxHeight = 1080,
     per_hour: Annotated[int | None, typer.Option(min=1, help="Videos fetched an hour.")] = None,
     sleep: Annotated[float, typer.Option(min=0, help="Seconds between two videos.")] = 0.0,
     rate_limit: Annotated[int | None, typer.Option(min=1, help="Bytes a second.")] = None,
     max_bytes: Annotated[int, typer.Option(min=1, help="Of one video.")] = 16 << 30,
-    cookies: Annotated[Path | None, typer.Option(help="File of cookies.")] = None,
+    cookies: Cookies = None,
     cookies_from_browser: Annotated[str | None, typer.Option(metavar="NAME")] = None,
     player_client: Annotated[str | None, typer.Option(help="Which YouTube client to be.")] = None,
-    allow_private_addresses: Annotated[
-        bool, typer.Option("--allow-private-addresses", help="Fetch from the local network too.")
-    ] = False,
+    allow_private_addresses: PrivateAddresses = False,
     as_json: Json = False,
 ) -> None:
     """Make clips and a manifest out of sources."""
@@ -198,14 +208,12 @@ def rebuild(
     manifest: Annotated[str, typer.Argument(help="A manifest, its folder, or OWNER/NAME.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Another folder.")],
     root: Annotated[Path | None, typer.Option(help="What local sources are relative to.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Default: the cores.")] = None,
-    cache: Annotated[str | None, typer.Option(help="Path or URL of the feature cache.")] = None,
-    retry: Annotated[bool, typer.Option(help="Try again what could not be fetched.")] = False,
-    max_height: Annotated[int, typer.Option(min=16, help="Of what is fetched, pixels.")] = 1080,
-    cookies: Annotated[Path | None, typer.Option(help="File of cookies.")] = None,
-    allow_private_addresses: Annotated[
-        bool, typer.Option("--allow-private-addresses", help="Fetch from the local network too.")
-    ] = False,
+    workers: Workers = None,
+    cache: CachePlace = None,
+    retry: Retry = False,
+    max_height: MaxHeight = 1080,
+    cookies: Cookies = None,
+    allow_private_addresses: PrivateAddresses = False,
     as_json: Json = False,
 ) -> None:
     """Make the clips of a manifest again, and say how near they come."""
@@ -253,8 +261,8 @@ def locate(
 def index(
     manifest: Annotated[Path, typer.Argument(help="A manifest, or its folder.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The index, such as SET.jsonl.")],
-    cache: Annotated[str | None, typer.Option(help="Path or URL of the feature cache.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Default: the cores.")] = None,
+    cache: CachePlace = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Write what a set holds, so that curate can keep another apart from it."""
@@ -282,10 +290,10 @@ def extract(
     features: Annotated[
         str | None, typer.Option(help="Names, with commas; default: all that are installed.")
     ] = None,
-    cache: Annotated[str | None, typer.Option(help="Path or URL of the feature cache.")] = None,
+    cache: CachePlace = None,
     engine: Annotated[str, typer.Option(help="local or ray.")] = "local",
     address: Annotated[str | None, typer.Option(help="Of the Ray cluster.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Default: the cores.")] = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Compute the features of a manifest's clips, each once."""
@@ -341,8 +349,8 @@ def score(
     reference: Annotated[
         Path | None, typer.Option(help="CSV: one row of mean raw values of real videos.")
     ] = None,
-    cache: Annotated[str | None, typer.Option(help="Path or URL of the feature cache.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Default: the cores.")] = None,
+    cache: CachePlace = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Measure THEval's eight metrics of videos, and score them against real ones."""
@@ -358,7 +366,7 @@ def score(
 def inspect(
     clip: Annotated[Path, typer.Argument(help="A video or a still.")],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The PNG.")] = None,
-    cache: Annotated[str | None, typer.Option(help="Path or URL of the feature cache.")] = None,
+    cache: CachePlace = None,
     frames: Annotated[int, typer.Option(min=1, help="How many to show.")] = 8,
     anonymise: Annotated[bool, typer.Option("--anonymise", help="Blur faces in frames.")] = False,
     as_json: Json = False,
@@ -410,7 +418,7 @@ def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="For all that is made.")] = Path(
         "demo-out"
     ),
-    workers: Annotated[int | None, typer.Option(min=1, help="Default: the cores.")] = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Go the whole way on a small sample that is made here; needs no network."""
