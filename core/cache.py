@@ -1,10 +1,10 @@
 """The feature cache: content-addressed, written atomically, checked when read.
 
 An entry is one file, ``EXTRACTOR/ab/KEY.feature``: a line with a checksum and JSON (the outcome,
-the arrays' types and shapes, the checksum of the rest), then the arrays' bytes in zstd. A hit needs the first line only. The key
-names everything that the values depend on and nothing else: the media's SHA-256, the extractor and
-its version, its parameters, its weights, the decoder, and the same of whatever it is computed from.
-Never paths, times, thresholds or devices. Several processes or machines may write at once: equal
+the arrays' types and shapes, the checksum of the rest), then the arrays' bytes in zstd. A hit needs
+the first line only. The key names everything that the values depend on and nothing else: the
+media's SHA-256, the extractor and its version, its parameters, its weights, the decoder, and the
+same of whatever it is computed from. Never paths, times, thresholds or devices. Several processes or machines may write at once: equal
 keys mean equal bytes, and the last rename wins.
 """
 
