@@ -28,7 +28,7 @@ from theval_datasets.curation.measured import Store
 from theval_datasets.curation.run import taken_down
 from theval_datasets.curation.sources._base import Found
 from theval_datasets.curation.sources._choose import source_of
-from theval_datasets.curation.sources._fetch import FetchOptions
+from theval_datasets.curation.sources._options import FetchOptions
 from theval_datasets.curation.sources.local import AUDIO as AUDIO_SUFFIXES
 from theval_datasets.curation.sources.local import VIDEO
 from theval_datasets.errors import InputError, MediaError, UnsafePathError

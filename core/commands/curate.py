@@ -12,7 +12,7 @@ from theval_datasets.errors import InputError
 from theval_datasets.manifest import MANIFEST_NAME, ManifestRow
 
 if TYPE_CHECKING:
-    from theval_datasets.curation.sources._fetch import FetchOptions
+    from theval_datasets.curation.sources._options import FetchOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +155,8 @@ def curate(
 
 
 def fetch_options(**options: Any) -> FetchOptions:
-    """How to fetch; see `theval_datasets.curation.sources._fetch.FetchOptions`."""
-    from theval_datasets.curation.sources._fetch import FetchOptions
+    """How to fetch; see `theval_datasets.curation.sources._options.FetchOptions`."""
+    from theval_datasets.curation.sources._options import FetchOptions
 
     return FetchOptions(**options)
 

@@ -118,6 +118,7 @@ def doctor() -> DoctorReport:
             *_decoders(),
             *(Check("packages", name, _version(name), needed=True) for name in _BASE),
             *_extras(),
+            *_javascript(),
             _environment(),
             *_weights(),
             *_variables(),
@@ -163,6 +164,29 @@ def _extras() -> list[Check]:
         else:
             checks.append(Check("extras", extra, "installed", gives))
     return checks
+
+
+def _javascript() -> list[Check]:
+    """What YouTube needs besides yt-dlp: a JavaScript runtime, and the scripts that it runs."""
+    if not available("yt_dlp"):
+        return []
+    from theval_datasets.curation.sources._options import FetchOptions, runtimes_here
+
+    seen = runtimes_here(FetchOptions().runtimes())
+    good = [f"{name} {version}" for name, (version, usable) in seen.items() if usable]
+    old = [f"{name} {version} is too old" for name, (version, usable) in seen.items() if not usable]
+    advice = "the [youtube] extra brings deno; node from 22 on does too"
+    return [
+        Check(
+            "extras",
+            "JavaScript",
+            good[0] if good else None,
+            "for YouTube" if good else "; ".join([*old, f"YouTube needs it: {advice}"]),
+        ),
+        Check(
+            "extras", "yt-dlp-ejs", _version("yt-dlp-ejs"), "for YouTube: what deno or node runs"
+        ),
+    ]
 
 
 def _environment() -> Check:

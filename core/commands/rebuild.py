@@ -13,7 +13,7 @@ from theval_datasets.manifest import MANIFEST_NAME, Manifest, read_manifest
 
 if TYPE_CHECKING:
     from theval_datasets.curation.rebuild import Rebuilt
-    from theval_datasets.curation.sources._fetch import FetchOptions
+    from theval_datasets.curation.sources._options import FetchOptions
 
 _REPO: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -97,7 +97,7 @@ def rebuild(
     from theval_datasets.cache import default_location
     from theval_datasets.curation.rebuild import RebuildOptions
     from theval_datasets.curation.rebuild import rebuild as make
-    from theval_datasets.curation.sources._fetch import FetchOptions
+    from theval_datasets.curation.sources._options import FetchOptions
     from theval_datasets.engines.local import default_workers
 
     rows = _manifest(manifest)

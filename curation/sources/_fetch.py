@@ -7,25 +7,31 @@ here, from local files.
 from __future__ import annotations
 
 import contextlib
-import email.utils
-import hashlib
 import logging
 import re
 import shutil
 import tempfile
 import time
-import urllib.parse
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from theval_datasets.curation.sources._address import (
+    chapters_of,
+    check_url,
+    name_of,
+    origin_of,
+    plain_text,
+)
 from theval_datasets.curation.sources._guard import Guard, is_public
 from theval_datasets.curation.sources._join import join_streams, suffix_of
 from theval_datasets.curation.sources._ledger import Entry, Ledger
+from theval_datasets.curation.sources._options import FetchOptions, parameters
 from theval_datasets.curation.sources._reasons import reason_of, status_of
+from theval_datasets.curation.sources._waiting import pause_before, pause_for_quota
 from theval_datasets.errors import InputError, MediaError, UnsafePathError
 from theval_datasets.files import sha256_file
 from theval_datasets.manifest import FileStamp, Source
@@ -35,60 +41,10 @@ _log = logging.getLogger(__name__)
 
 FETCHED: Final = "sources"
 _PROTOCOLS: Final = frozenset({"http", "https", "m3u8", "m3u8_native", "http_dash_segments"})
-_LONGEST_WAIT: Final = 600.0
-_HOUR: Final = 3600.0
 _LOOKUP_BYTES: Final = 128 << 20
 """What pages and playlists may have: yt-dlp holds them in memory."""
-_SMUGGLE: Final = "__youtubedl_smuggle"
-
-
-@dataclass(frozen=True, slots=True)
-class FetchOptions:
-    """How to fetch. Given by the user at the command line; never by a manifest or a recipe.
-
-    Attributes:
-        max_height: Pixels; the best format up to this height is taken.
-        cookies: A file of cookies in Netscape's format.
-        cookies_from_browser: A browser to take cookies from, such as ``firefox``.
-        player_client: Which of YouTube's clients to be.
-        sleep: Seconds between two videos (up to twice as many, by chance).
-        sleep_requests: Seconds between two requests while looking for formats.
-        rate_limit: Bytes a second.
-        per_hour: Videos an hour; None for no quota. YouTube lets guests have about 300.
-        retries: How often a broken or refused request is repeated, with growing pauses.
-        max_bytes: The most that one video may have.
-        min_free: Bytes that stay free on the disk.
-        allow_private_addresses: Whether addresses of the local network may be fetched from.
-        retry: Whether sources that could not be fetched before are tried again.
-    """
-
-    max_height: int = 1080
-    cookies: Path | None = None
-    cookies_from_browser: str | None = None
-    player_client: str | None = None
-    sleep: float = 0.0
-    sleep_requests: float = 0.0
-    rate_limit: int | None = None
-    per_hour: int | None = None
-    retries: int = 5
-    max_bytes: int = 16 << 30
-    min_free: int = 1 << 30
-    allow_private_addresses: bool = False
-    retry: bool = False
-
-
-def check_url(url: str) -> str:
-    """The address, if it is one that may be fetched.
-
-    Raises:
-        UnsafePathError: It is not http(s), or carries something for yt-dlp itself.
-    """
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UnsafePathError(f"expected an http(s) address, got {url!r}")
-    if _SMUGGLE in url or any(ord(char) < 33 for char in url):
-        raise UnsafePathError(f"{url!r} is not a plain address")
-    return url
+_FAILURES: Final = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
+"""What extractors raise besides yt-dlp's own errors when a site is not as they think."""
 
 
 class Fetcher:
@@ -124,9 +80,22 @@ class Fetcher:
     def __enter__(self) -> Self:
         self._stack.enter_context(self._guard)
         nothing = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="theval-no-ffmpeg-"))
-        self._ydl = self._stack.enter_context(
-            self._yt_dlp.YoutubeDL(self._parameters(nothing), auto_init="no_verbose_header")
+        given = parameters(
+            self._options,
+            proxy=self._guard.url,
+            no_ffmpeg=nothing,
+            extractors=self._extractors,
         )
+        try:
+            ydl = self._yt_dlp.YoutubeDL(given, auto_init="no_verbose_header")
+            _ = ydl.cookiejar  # read now, not at the first request
+        except self._yt_dlp.utils.YoutubeDLError as error:
+            self._stack.close()
+            cause: BaseException = error
+            while cause.__context__ is not None:
+                cause = cause.__context__
+            raise InputError(f"The cookies cannot be read: {_plain(cause)}") from None
+        self._ydl = self._stack.enter_context(ydl)
         return self
 
     def __exit__(
@@ -219,8 +188,11 @@ class Fetcher:
             origin=replace(origin, sha256=sha256_file(path), fetched_at=_now()),
             file=path.relative_to(self._folder).as_posix(),
             stamp=FileStamp(status.st_size, status.st_mtime_ns),
-            chapters=_chapters(info),
-            facts={"format": _text(info.get("format_id")), "site_name": _text(info.get("title"))},
+            chapters=chapters_of(info),
+            facts={
+                "format": plain_text(info.get("format_id")),
+                "site_name": plain_text(info.get("title")),
+            },
         )
         self._ledger.add(entry)
         return entry
@@ -278,7 +250,7 @@ class Fetcher:
                 reason = error.reason if isinstance(error, MediaError) else reason_of(error, status)
                 attempt += 1
                 if reason == "rate-limited" and attempt <= self._options.retries:
-                    pause = _pause(retry_after, attempt)
+                    pause = pause_before(attempt, retry_after)
                     _log.warning("%s wants us to wait; going on in %.0f s", name, pause)
                     time.sleep(pause)
                     continue
@@ -299,176 +271,11 @@ class Fetcher:
     def _pace(self) -> None:
         """Wait until the hour's quota allows another video."""
         quota = self._options.per_hour
-        while quota:
-            now = time.time()
-            times = sorted(
-                when
-                for entry in self._ledger
-                if entry.origin.fetched_at
-                for when in [datetime.fromisoformat(entry.origin.fetched_at).timestamp()]
-                if when > now - _HOUR
-            )
-            if len(times) < quota:
-                return
-            pause = max(1.0, times[-quota] + _HOUR - now)
-            _log.warning("%d videos in this hour; going on in %.0f s", len(times), pause)
+        while quota and (
+            pause := pause_for_quota((one.origin.fetched_at for one in self._ledger), quota)
+        ):
+            _log.warning("%d videos in this hour; going on in %.0f s", quota, pause)
             time.sleep(pause)
-
-    def _parameters(self, no_ffmpeg: str) -> dict[str, Any]:
-        options = self._options
-        parameters: dict[str, Any] = {
-            "quiet": True,
-            "noprogress": True,
-            "no_warnings": False,
-            "logger": _Logger(),
-            "proxy": self._guard.url,
-            "ffmpeg_location": no_ffmpeg,
-            "external_downloader": {"default": "native"},
-            "hls_prefer_native": True,
-            "allowed_extractors": list(self._extractors),
-            "extract_flat": "in_playlist",
-            "format": _format(),
-            "format_sort": [
-                f"res:{options.max_height}",
-                "vcodec:h264",
-                "acodec:aac",
-                "ext:mp4:m4a",
-            ],
-            "check_formats": None,
-            "retries": options.retries,
-            "fragment_retries": options.retries,
-            "extractor_retries": options.retries,
-            "retry_sleep_functions": dict.fromkeys(("http", "fragment", "extractor"), _back_off),
-            "skip_unavailable_fragments": False,
-            "continuedl": True,
-            "max_filesize": options.max_bytes,
-            "updatetime": False,
-            "cachedir": False,
-            "socket_timeout": 60,
-            "sleep_interval": options.sleep,
-            "max_sleep_interval": 2 * options.sleep,
-            "sleep_interval_requests": options.sleep_requests,
-            "ratelimit": options.rate_limit,
-            "js_runtimes": {"deno": {"path": deno} if (deno := _deno()) else {}},
-        }
-        if options.cookies is not None:
-            if not options.cookies.is_file():
-                raise InputError(f"There is no file of cookies {options.cookies}.")
-            parameters["cookiefile"] = str(options.cookies)
-        if options.cookies_from_browser is not None:
-            parameters["cookiesfrombrowser"] = (options.cookies_from_browser,)
-        if options.player_client is not None:
-            client = {"player_client": [options.player_client]}
-            parameters["extractor_args"] = {"youtube": client}
-        return parameters
-
-
-_FAILURES: Final = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
-"""What extractors raise besides yt-dlp's own errors when a site is not as they think."""
-
-
-class _Logger:
-    """yt-dlp's words go to our log; what it calls errors come as exceptions anyway."""
-
-    def debug(self, message: str) -> None:
-        _log.debug("%s", message)
-
-    def info(self, message: str) -> None:
-        _log.debug("%s", message)
-
-    def warning(self, message: str) -> None:
-        _log.info("%s", message)
-
-    def error(self, message: str) -> None:
-        _log.info("%s", message)
-
-
-def name_of(url: str, site: str | None = None) -> str:
-    """Stem for the files of a source: site and id, or host, path and a hash of the address."""
-    if site is not None:
-        return re.sub(r"[^\w-]+", "_", site.replace(":", "-", 1))[:100]
-    parts = urllib.parse.urlsplit(url)
-    stem = parts.path.rstrip("/").rpartition("/")[2].partition(".")[0]
-    words = re.sub(r"[^\w-]+", "_", f"{parts.hostname or 'source'}-{stem}", flags=re.ASCII)
-    return f"{words[:80].strip('_-')}-{hashlib.sha256(url.encode()).hexdigest()[:10]}"
-
-
-def origin_of(url: str, info: Mapping[str, Any]) -> Source:
-    """What the manifest keeps of a source's metadata."""
-    extractor = str(info.get("extractor") or "generic")
-    day = str(info.get("upload_date") or "")
-    generic = extractor.startswith("generic") or "id" not in info
-    return Source(
-        kind="url",
-        location=url,
-        site=None if generic else f"{extractor.partition(':')[0]}:{info['id']}",
-        title=None if generic else _text(info.get("title")),
-        channel=_text(info.get("channel") or info.get("uploader")),
-        license=_text(info.get("license")),
-        language=_text(info.get("language")),
-        upload_date=f"{day[:4]}-{day[4:6]}-{day[6:8]}" if re.fullmatch(r"\d{8}", day) else None,
-    )
-
-
-def _format() -> str:
-    """H.264 or VP9 before AV1, and AV1 only if it can be decoded here."""
-    plain = "bv*[vcodec!^=av01]+ba/b[vcodec!^=av01]"
-    return f"{plain}/bv*+ba/b" if _decodes_av1() else plain
-
-
-def _decodes_av1() -> bool:
-    import av
-
-    try:
-        return bool(av.codec.Codec("libdav1d", "r"))  # FFmpeg's own needs a graphics card
-    except ValueError:
-        return False
-
-
-def _deno() -> str | None:
-    """The JavaScript runtime that YouTube's extractor needs, if its package is installed."""
-    found = shutil.which("deno")
-    if found:
-        return found
-    import sysconfig
-
-    beside = Path(sysconfig.get_path("scripts")) / "deno"
-    return str(beside) if beside.is_file() else None
-
-
-def _chapters(info: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    return tuple(
-        {
-            "start": chapter.get("start_time"),
-            "end": chapter.get("end_time"),
-            "title": _text(chapter.get("title")),
-        }
-        for chapter in info.get("chapters") or ()
-    )
-
-
-def _text(value: Any) -> str | None:
-    """Text of a site, without control characters and not too long."""
-    if not isinstance(value, str) or not value:
-        return None
-    return re.sub(r"[\x00-\x1f\x7f]+", " ", value).strip()[:1000] or None
-
-
-def _back_off(n: int) -> float:
-    """Seconds before the try after the `n`-th (from 0), as yt-dlp asks for them."""
-    return min(60.0, 0.5 * 2.0**n)
-
-
-def _pause(retry_after: str | None, attempt: int) -> float:
-    """Seconds to wait, by the server's wish or growing."""
-    wish: float | None = None
-    if retry_after is not None:
-        if retry_after.strip().isdecimal():
-            wish = float(retry_after)
-        else:
-            with contextlib.suppress(ValueError):
-                wish = email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time()
-    return min(_LONGEST_WAIT, max(0.0, _back_off(attempt + 1) if wish is None else wish))
 
 
 def _plain(error: BaseException) -> str:

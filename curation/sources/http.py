@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from theval_datasets.curation.sources._base import Found, Gone, Source
-from theval_datasets.curation.sources._fetch import Fetcher, FetchOptions
+from theval_datasets.curation.sources._fetch import Fetcher
+from theval_datasets.curation.sources._options import FetchOptions
 
 
 @dataclass(frozen=True)

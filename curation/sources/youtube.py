@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import re
 import urllib.parse
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from theval_datasets.curation.sources._base import Found, Gone
+from theval_datasets.curation.sources._options import FetchOptions, runtimes_here
 from theval_datasets.curation.sources.http import Http
 from theval_datasets.errors import InputError
+from theval_datasets.optional import available, require
+
+_log = logging.getLogger(__name__)
 
 _HOSTS: Final = re.compile(r"(?:.+\.)?(?:youtube\.com|youtu\.be|youtube-nocookie\.com)")
 
@@ -27,7 +35,31 @@ class Youtube(Http):
         if not is_youtube(self.url):
             raise InputError(f"{self.url} is no address of YouTube.")
 
+    def items(self) -> Iterator[Found | Gone]:
+        """As `Http`, once it was said what YouTube needs and is not here."""
+        require("yt_dlp", extra="youtube")
+        _say_what_is_missing(self.options)
+        yield from super().items()
+
 
 def is_youtube(url: str) -> bool:
     """Whether an address is one of YouTube's."""
     return bool(_HOSTS.fullmatch(urllib.parse.urlsplit(url).hostname or ""))
+
+
+@functools.cache
+def _say_what_is_missing(options: FetchOptions) -> None:
+    """Warn, once a run, of what YouTube's pages need and is not here."""
+    found = runtimes_here(options.runtimes())
+    if not any(usable for _, usable in found.values()):
+        old = "".join(f" ({name} {version} is too old)" for name, (version, _) in found.items())
+        _log.warning(
+            "no JavaScript runtime was found%s: YouTube hides formats without one. "
+            "pip install 'theval-datasets[youtube]' brings deno; node from 22 on does too",
+            old,
+        )
+    elif not available("yt_dlp_ejs"):
+        _log.warning(
+            "yt-dlp-ejs is not installed: YouTube hides formats without it. "
+            "pip install 'theval-datasets[youtube]' brings it"
+        )

@@ -54,6 +54,17 @@ def test_every_extra_of_the_package_is_known(repo):
     assert set(EXTRAS) == set(extras)
 
 
+def test_the_javascript_runtime_for_youtube_is_named(monkeypatch):
+    options = pytest.importorskip("theval_datasets.curation.sources._options")
+    pytest.importorskip("yt_dlp", reason="only with the extra [youtube]")
+    seen = {"deno": ("1.0.0", False), "node": ("24.1.0", True)}
+    monkeypatch.setattr(options, "runtimes_here", lambda wanted: seen)
+    assert found(doctor(), "JavaScript").found == "node 24.1.0"
+    del seen["node"]
+    assert found(doctor(), "JavaScript").found is None
+    assert "deno 1.0.0 is too old" in found(doctor(), "JavaScript").advice
+
+
 def test_the_command_line():
     shown = CliRunner().invoke(app, ["doctor", "--json"])
     assert shown.exit_code == 0

@@ -2,8 +2,8 @@
 
 import pytest
 
+from theval_datasets.curation.sources._address import check_url, name_of
 from theval_datasets.curation.sources._choose import source_of
-from theval_datasets.curation.sources._fetch import check_url, name_of
 from theval_datasets.curation.sources._reasons import reason_of
 from theval_datasets.curation.sources.http import Http
 from theval_datasets.curation.sources.local import Local

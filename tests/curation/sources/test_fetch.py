@@ -21,11 +21,15 @@ pytest.importorskip("yt_dlp", reason="fetching needs the extra [youtube]")
 
 from theval_datasets.commands.curate import curate
 from theval_datasets.curation.sources import _fetch as fetching
+from theval_datasets.curation.sources import _options
+from theval_datasets.curation.sources import _waiting as waiting
 from theval_datasets.curation.sources._base import Found, Gone
-from theval_datasets.curation.sources._fetch import Fetcher, FetchOptions
+from theval_datasets.curation.sources._fetch import Fetcher
 from theval_datasets.curation.sources._ledger import Ledger
+from theval_datasets.curation.sources._options import FetchOptions
 from theval_datasets.curation.sources.http import Http
 from theval_datasets.curation.sources.youtube import Youtube
+from theval_datasets.errors import InputError
 from theval_datasets.files import sha256_file
 from theval_datasets.manifest import read_manifest, read_rows
 from theval_datasets.media import probe
@@ -48,7 +52,8 @@ def _tidy():
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(fetching, "_back_off", lambda n: 0.0)
+    for module in (_options, waiting):
+        monkeypatch.setattr(module, "back_off", lambda n: 0.0)
 
 
 def fetched(folder):
@@ -436,6 +441,39 @@ def test_an_rss_feed_is_a_list_of_sources(web, media, tmp_path):
     entries = fetch(f"{web.url}/feed", tmp_path)
     assert [entry.reason for entry in entries] == [None, None, "removed"]
     assert [entry.origin.location for entry in entries] == urls
+
+
+def test_a_list_of_lists_is_followed(web, media, tmp_path):
+    """As a channel holds its playlists."""
+    url = put(web, media, "plain")
+
+    def feed(*links):
+        items = "".join(f"<item><title>t</title><link>{link}</link></item>" for link in links)
+        text = f"<?xml version='1.0'?><rss version='2.0'><channel><title>c</title>{items}</channel></rss>"
+        return content(text.encode(), "application/rss+xml")
+
+    web.answers["/channel"] = feed(f"{web.url}/playlist", "file:///etc/passwd")
+    web.answers["/playlist"] = feed(url)
+    entries = fetch(f"{web.url}/channel", tmp_path)
+    assert [(entry.origin.location, entry.reason) for entry in entries] == [
+        (url, None),
+        ("file:///etc/passwd", "unsafe"),
+    ]
+    asked = len([path for _, path, _ in web.log if path == "/plain.mp4"])
+    assert fetch(f"{web.url}/channel", tmp_path)[0] == entries[0]  # the archive knows it
+    assert len([path for _, path, _ in web.log if path == "/plain.mp4"]) == asked
+
+
+def test_cookies_that_cannot_be_read_are_said_at_once(web, tmp_path):
+    (tmp_path / "c.txt").write_text("no cookies")
+    for options, said in (
+        ({"cookies": tmp_path / "c.txt"}, "Netscape"),
+        ({"cookies_from_browser": "lynx"}, "lynx"),
+        ({"cookies_from_browser": f"firefox:{tmp_path}"}, "cookies"),
+    ):
+        with pytest.raises(InputError, match=said):
+            fetch(f"{web.url}/a.mp4", tmp_path / "o", FetchOptions(**options))
+    assert web.log == []
 
 
 def test_the_ledger_is_plain_json(web, media, tmp_path):

@@ -1,0 +1,45 @@
+"""How long to wait: before another try, for a server that asks for it, for the hour's quota."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+_LONGEST: Final = 600.0
+_HOUR: Final = 3600.0
+
+
+def back_off(n: int) -> float:
+    """Seconds before the try after the `n`-th (from 0), as yt-dlp asks for them."""
+    return min(60.0, 0.5 * 2.0**n)
+
+
+def pause_before(attempt: int, retry_after: str | None) -> float:
+    """Seconds to wait, by the server's wish (`Retry-After`) or growing."""
+    wish: float | None = None
+    if retry_after is not None:
+        if retry_after.strip().isdecimal():
+            wish = float(retry_after)
+        else:
+            with contextlib.suppress(ValueError):
+                wish = email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time()
+    return min(_LONGEST, max(0.0, back_off(attempt + 1) if wish is None else wish))
+
+
+def pause_for_quota(fetched_at: Iterable[str | None], per_hour: int) -> float:
+    """Seconds until another video may come; 0 if it may at once.
+
+    Args:
+        fetched_at: When earlier ones were tried, ISO 8601.
+        per_hour: Videos that may be tried within an hour.
+    """
+    now = time.time()
+    tried = [datetime.fromisoformat(when).timestamp() for when in fetched_at if when]
+    recent = sorted(when for when in tried if when > now - _HOUR)
+    if len(recent) < per_hour:
+        return 0.0
+    return max(1.0, recent[-per_hour] + _HOUR - now)
