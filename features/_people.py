@@ -3,7 +3,8 @@
 A track is one person within one shot: tracklets of a shot that are never there at once and look
 alike are one. Tracks of several shots that look alike are one person. A face that is not a person's
 own is flagged: a picture that stays still beside a face that moves, a second picture of somebody who
-is already there, and what a detector saw for a moment.
+is already there, a face that another panel's face drives (`_panels`), and what a detector saw for a
+moment.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets.features._pack import mean_embedding, similarity
+from theval_datasets.features._panels import Seam, in_panels
 
 Kind = Literal["person", "still", "duplicate", "brief"]
 KINDS: Final[tuple[Kind, ...]] = ("person", "still", "duplicate", "brief")
@@ -84,7 +86,9 @@ class People:
     n_subjects: int
 
 
-def people_of(tracklets: Sequence[Tracklet], n_samples: int, same: float) -> People:
+def people_of(
+    tracklets: Sequence[Tracklet], n_samples: int, same: float, seams: tuple[Seam, ...] = ()
+) -> People:
     """Join tracklets to tracks and people, and flag what is not a person.
 
     Args:
@@ -92,11 +96,12 @@ def people_of(tracklets: Sequence[Tracklet], n_samples: int, same: float) -> Peo
         n_samples: Frames that were looked at.
         same: Cosine of embeddings from which two faces are one person. Without embeddings a track
             is a tracklet, and people are counted in the fullest shot.
+        seams: Of the frames.
     """
     tracks = _joined(tracklets, same)
     tracks.sort(key=lambda t: (t.samples[0], float(t.boxes[0][0])))
     groups = _grouped(tracks, same)
-    kinds = _kinds(tracks, groups, n_samples)
+    kinds = _kinds(tracks, groups, n_samples, seams)
     real = {g for g, kind in zip(groups, kinds, strict=True) if kind == "person"}
     weights = {
         g: sum(t.weight for t, h in zip(tracks, groups, strict=True) if h == g) for g in groups
@@ -157,7 +162,9 @@ def _grouped(tracks: Sequence[Tracklet], same: float) -> list[int]:
     return [of[i] for i in range(len(tracks))]
 
 
-def _kinds(tracks: Sequence[Tracklet], groups: Sequence[int], n_samples: int) -> list[Kind]:
+def _kinds(
+    tracks: Sequence[Tracklet], groups: Sequence[int], n_samples: int, seams: tuple[Seam, ...]
+) -> list[Kind]:
     kinds: list[Kind] = ["person"] * len(tracks)
     if n_samples > _SHORT:
         for i, group in enumerate(groups):
@@ -171,13 +178,15 @@ def _kinds(tracks: Sequence[Tracklet], groups: Sequence[int], n_samples: int) ->
             kinds[i] = "still"
     for i in sorted(range(len(tracks)), key=lambda i: (tracks[i].weight, -i)):
         originals = (
-            j
+            tracks[j]
             for j in range(len(tracks))
             if kinds[j] == "person"
             and (tracks[j].weight, -j) > (tracks[i].weight, -i)
             and _together(tracks[i], tracks[j])
         )
-        if kinds[i] == "person" and any(_copies(tracks[i], tracks[j]) for j in originals):
+        if kinds[i] == "person" and any(
+            _copies(tracks[i], other) or _driven(tracks[i], other, seams) for other in originals
+        ):
             kinds[i] = "duplicate"
     return kinds
 
@@ -194,6 +203,16 @@ def _moves(track: Tracklet) -> bool:
 def _copies(a: Tracklet, b: Tracklet) -> bool:
     clear = all(float(np.mean(t.scores)) >= _CLEAR for t in (a, b))
     return clear and _alike(a, b) >= _DUPLICATE
+
+
+def _driven(a: Tracklet, b: Tracklet, seams: tuple[Seam, ...]) -> bool:
+    """Whether one of them, in a panel of its own, moves as the other does."""
+    at_once = _shared(a, b)
+    points = []
+    for track in (a, b):
+        of = dict(zip(track.samples, track.points, strict=True))
+        points.append(np.array([of[sample] for sample in at_once], np.float64))
+    return in_panels(points[0], points[1], seams)
 
 
 def _alike(a: Tracklet, b: Tracklet) -> float:

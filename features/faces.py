@@ -14,6 +14,7 @@ from theval_datasets.errors import AbsentError, MissingExtraError, WeightsMissin
 from theval_datasets.features._base import Extractor
 from theval_datasets.features._detector import Detector, MediaPipeDetector, Scrfd
 from theval_datasets.features._pack import Recogniser, find_pack, need_pack, obtain_pack
+from theval_datasets.features._panels import SeamWatcher
 from theval_datasets.features._people import KINDS, Tracklet, people_of
 from theval_datasets.features._tracks import Linker, ShotWatcher
 from theval_datasets.media import SlotPicker
@@ -33,8 +34,9 @@ class Faces(Extractor):
     SCRFD finds the faces (a picture without any is looked at again with a border, for faces that
     fill it). Faces are linked by overlap and, across gaps, by identity; a change of shot ends a
     track. Embeddings are made once a second and at every begin of a tracklet. Between sightings a
-    face is where linear interpolation puts it. Near-still or duplicate faces beside a moving one
-    (panels, inset portraits, a driving video) are flagged and not counted as people.
+    face is where linear interpolation puts it. Beside a moving face, one that hardly moves, one of
+    the same person, and one that moves alike beyond a seam of the picture (inset portraits, panels,
+    a driving video) are flagged and not counted as people.
 
     Attributes:
         backend: `insightface`; `mediapipe`, the named fallback, which has no identities; or `auto`:
@@ -48,6 +50,7 @@ class Faces(Extractor):
     same: float = 0.4
 
     name: ClassVar[str] = "faces"
+    version: ClassVar[int] = 2
     extra: ClassVar[str | None] = "faces"
     imports: ClassVar[tuple[str, ...]] = ("insightface",)
     writes: ClassVar[tuple[Column, ...]] = (
@@ -137,6 +140,7 @@ class _Watching:
         self._recogniser = recogniser
         self._same = same
         self._shots = ShotWatcher()
+        self._seams = SeamWatcher()
         self._linker = Linker()
         self._slots = SlotPicker(EMBEDDED_FPS)
         self._shot = 0
@@ -156,6 +160,7 @@ class _Watching:
     def _look(self, frame: npt.NDArray[np.uint8], time: float, index: int, due: bool) -> None:
         cut = self._shots.cut(frame)
         self._shot += cut
+        self._seams.look(frame)
         found = self._detector.find(frame)
         sample = len(self._times)
         self._times.append(time)
@@ -181,7 +186,8 @@ class _Watching:
     def finish(self) -> tuple[Values, Mapping[str, str]]:
         if not self._tracklets:
             raise AbsentError("no-face", f"no face in any of {len(self._times)} sampled frames")
-        people = people_of(list(self._tracklets.values()), len(self._times), self._same)
+        tracklets, n_samples = list(self._tracklets.values()), len(self._times)
+        people = people_of(tracklets, n_samples, self._same, self._seams.seams())
         if not people.n_subjects:
             raise AbsentError("no-face", "faces were found for a moment only")
         count = len(self._scores)

@@ -177,6 +177,7 @@ def test_people_in_real_clips(models, shared_data, tmp_path):
         "multi/derived_two_people_turns.mp4": 2,
         "multi/derived_two_people_overlap.mp4": 2,
         "generated/aniportrait_zl_2panel.mp4": 1,
+        "generated/liveportrait_inference_3panel.gif": 1,
         **{f"single/{path.name}": 1 for path in sorted((media / "single").glob("*.mp4"))},
     }
     assert len(counts) > 15
