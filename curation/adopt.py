@@ -12,13 +12,14 @@ from typing import Final
 from theval_datasets import media
 from theval_datasets.curation.audio_tracks import write_mono
 from theval_datasets.curation.recipe import Recipe
+from theval_datasets.curation.reference_frame import middle, write_frame
 from theval_datasets.curation.sources._base import Found, Gone
 from theval_datasets.errors import (
     InputError,
     MediaError,
     MissingMediaError,
 )
-from theval_datasets.files import atomic_write, sha256_file
+from theval_datasets.files import sha256_file
 from theval_datasets.manifest import FileStamp, Judgement, ManifestRow
 from theval_datasets.schema import MediaFacts
 
@@ -27,7 +28,6 @@ AUDIO: Final = "audio"
 FRAMES: Final = "frames"
 UNREADABLE: Final = "unreadable"
 """Reason of a file that the system would not let us read: a failure, not a verdict."""
-_JPEG_QUALITY: Final = 95
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,9 @@ def _adopt(job: Job) -> ManifestRow:
     facts = media.probe(source)
     relative = f"{CLIPS}/{job.clip_id}{source.suffix.lower()}"
     place(source, job.output / relative)
-    frame, seconds = _reference_frame(job, facts)
+    seconds, picture = middle(source)
+    frame = f"{FRAMES}/{job.clip_id}.jpg"
+    write_frame(job.output / frame, picture)
     origin = job.found.origin
     digest = sha256_file(source)
     return ManifestRow(
@@ -164,20 +166,6 @@ def place(source: Path, target: Path) -> None:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _reference_frame(job: Job, facts: MediaFacts) -> tuple[str, float]:
-    """The middle frame as JPEG, and its time."""
-    from PIL import Image
-
-    index = media.frame_index(job.found.path)
-    frames = media.read_frames(job.found.path, [facts.n_frames // 2], index)
-    relative = f"{FRAMES}/{job.clip_id}.jpg"
-    with atomic_write(job.output / relative) as stream:
-        Image.fromarray(frames.pixels[0]).save(
-            stream, "jpeg", quality=_JPEG_QUALITY, subsampling=0, optimize=False
-        )
-    return relative, float(frames.times[0])
 
 
 def _audio_track(job: Job, facts: MediaFacts) -> str | None:

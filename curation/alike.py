@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from theval_datasets.features.fingerprints import to_hex
 from theval_datasets.schema import Values
 
 FRAMES_ALIKE: Final = 0.2
@@ -38,6 +39,13 @@ class Prints:
 def prints_of(values: Values) -> Prints:
     """The prints among the values of the extractor `fingerprints`."""
     return Prints(values["frame_hash"], values.get("audio_hash", np.zeros(0, np.uint32)))
+
+
+def prints_in_hex(values: Values) -> dict[str, str]:
+    """The same as a manifest row has them, but for what is not there."""
+    prints = prints_of(values)
+    audio = {"audio_print": to_hex(prints.audio)} if len(prints.audio) else {}
+    return {"phash": to_hex(prints.frames), **audio}
 
 
 def resemblance(a: Prints, b: Prints) -> tuple[float, float | None]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets import media
 from theval_datasets.curation.adopt import AUDIO, CLIPS, FRAMES, place, stamp, tools
+from theval_datasets.curation.alike import prints_in_hex
 from theval_datasets.curation.anonymise import blur_faces, face_boxes
 from theval_datasets.curation.audio_tracks import (
     merge_files,
@@ -24,15 +24,13 @@ from theval_datasets.curation.difficulty import DifficultyRule
 from theval_datasets.curation.judge import Judged
 from theval_datasets.curation.measured import values_of
 from theval_datasets.curation.recipe import Recipe
-from theval_datasets.curation.reference_frame import choose
+from theval_datasets.curation.reference_frame import choose, middle, write_frame
 from theval_datasets.curation.subjects import difficulty_of, people_facts
-from theval_datasets.features.fingerprints import to_hex
-from theval_datasets.files import atomic_write, digest
+from theval_datasets.files import digest
 from theval_datasets.manifest import ManifestRow
 from theval_datasets.records import to_plain
 from theval_datasets.schema import Feature, Values
 
-_QUALITY: Final = 95
 _RULE: Final = DifficultyRule()
 
 
@@ -88,18 +86,17 @@ def finish(
     place(one.path, output / relative)
     values = values_of(features)
     facts = people_facts(values) if recipe.people else ()
-    seconds, picture = (
-        choose(one.path, values) if recipe.reference_frame == "best" else _middle(one.path)
-    )
+    best = recipe.reference_frame == "best"
+    seconds, picture = choose(one.path, values) if best else middle(one.path)
     shown = picture
     if how.anonymise:
         shown = blur_faces(picture, _boxes(values, seconds, picture))
     frame = f"{FRAMES}/{one.clip_id}.jpg"
-    _write_jpeg(output / frame, shown)
+    write_frame(output / frame, shown)
     location = material.found.origin.location
     if not location:
         location = relative if one.span is None else keep_source(material, output)
-    prints = values.get("fingerprints", {})
+    prints = prints_in_hex(values["fingerprints"]) if "fingerprints" in values else {}
     audio, original = _sound(one, how) if recipe.audio_track else (None, None)
     return ManifestRow(
         clip_id=one.clip_id,
@@ -108,8 +105,8 @@ def finish(
         sha256=one.sha256,
         start=one.span.start if one.span else 0.0,
         end=one.span.end if one.span else None,
-        phash=to_hex(prints["frame_hash"]) if "frame_hash" in prints else None,
-        audio_print=to_hex(prints["audio_hash"]) if len(prints.get("audio_hash", ())) else None,
+        phash=prints.get("phash"),
+        audio_print=prints.get("audio_print"),
         media=one.media,
         reference_frame=frame,
         reference_time=round(seconds, 6),
@@ -141,12 +138,6 @@ def _sound(one: Candidate, how: Finishing) -> tuple[str | None, str | None]:
     return mono, original
 
 
-def _middle(clip: Path) -> tuple[float, npt.NDArray[np.uint8]]:
-    index = media.frame_index(clip)
-    frames = media.read_frames(clip, [len(index.times) // 2], index)
-    return float(frames.times[0]), frames.pixels[0]
-
-
 def _boxes(
     values: Mapping[str, Values], seconds: float, picture: npt.NDArray[np.uint8]
 ) -> npt.NDArray[np.float32]:
@@ -157,12 +148,3 @@ def _boxes(
     sample = int(np.argmin(np.abs(faces["time"] - seconds)))
     boxes: npt.NDArray[np.float32] = faces["box"][faces["sample"] == sample]
     return boxes if abs(float(faces["time"][sample]) - seconds) < 1e-3 else face_boxes(picture)
-
-
-def _write_jpeg(target: Path, picture: npt.NDArray[Any]) -> None:
-    from PIL import Image
-
-    with atomic_write(target) as stream:
-        Image.fromarray(picture).save(
-            stream, "jpeg", quality=_QUALITY, subsampling=0, optimize=False
-        )

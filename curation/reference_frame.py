@@ -1,4 +1,4 @@
-"""Which frame stands for a clip: the one that shows everybody best."""
+"""Which frame stands for a clip: the one in the middle, or the one that shows everybody best."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import numpy.typing as npt
 from theval_datasets import media
 from theval_datasets.curation.filters._faces import people
 from theval_datasets.features._mesh import inter_ocular, pixels
+from theval_datasets.files import atomic_write
 from theval_datasets.schema import Values
 
+_QUALITY: Final = 95
 _FINALISTS: Final = 8
 _TURN: Final = 45.0  # degrees at which nothing is left of frontality
 _WIDE: Final = 0.25  # openness of the mouth, in distances of the eyes, that counts as fully open
@@ -27,6 +29,23 @@ _LIDS: Final = (
 _LIPS: Final = (13, 14)
 
 Floats = npt.NDArray[np.float64]
+
+
+def middle(clip: Path) -> tuple[float, npt.NDArray[np.uint8]]:
+    """Seconds of the frame in the middle of a clip, and the frame in red, green, blue."""
+    index = media.frame_index(clip)
+    frames = media.read_frames(clip, [len(index.times) // 2], index)
+    return float(frames.times[0]), frames.pixels[0]
+
+
+def write_frame(target: Path, picture: npt.NDArray[np.uint8]) -> None:
+    """Write a reference frame as JPEG, whole or not at all."""
+    from PIL import Image
+
+    with atomic_write(target) as stream:
+        Image.fromarray(picture).save(
+            stream, "jpeg", quality=_QUALITY, subsampling=0, optimize=False
+        )
 
 
 def choose(clip: Path, features: Mapping[str, Values]) -> tuple[float, npt.NDArray[np.uint8]]:
@@ -44,14 +63,13 @@ def choose(clip: Path, features: Mapping[str, Values]) -> tuple[float, npt.NDArr
     Returns:
         Seconds, and the frame in red, green, blue.
     """
-    index = media.frame_index(clip)
     scores = _scores(features)
     if scores is None:
-        frames = media.read_frames(clip, [len(index.times) // 2], index)
-        return float(frames.times[0]), frames.pixels[0]
+        return middle(clip)
     numbers, worth = scores
-    middle = np.abs(numbers - len(index.times) / 2)
-    best = np.lexsort((middle, -worth))[:_FINALISTS]
+    index = media.frame_index(clip)
+    away = np.abs(numbers - len(index.times) / 2)
+    best = np.lexsort((away, -worth))[:_FINALISTS]
     best = best[np.argsort(numbers[best])]
     frames = media.read_frames(clip, numbers[best].tolist(), index)
     sharp = np.array(
@@ -61,7 +79,7 @@ def choose(clip: Path, features: Mapping[str, Values]) -> tuple[float, npt.NDArr
         ]
     )
     total = worth[best] + _SHARP * sharp / max(float(sharp.max()), 1e-9)
-    winner = int(np.lexsort((middle[best], -total))[0])
+    winner = int(np.lexsort((away[best], -total))[0])
     return float(frames.times[winner]), frames.pixels[winner]
 
 

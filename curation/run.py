@@ -10,15 +10,18 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from theval_datasets.curation.adopt import Job, adopt, gone_row, still_good
+from theval_datasets.curation.alike import prints_in_hex
+from theval_datasets.curation.measured import Store
 from theval_datasets.curation.naming import clip_ids
 from theval_datasets.curation.recipe import Recipe
 from theval_datasets.curation.sources._base import Found, Gone, Source
 from theval_datasets.errors import ManifestError
+from theval_datasets.features.fingerprints import Fingerprints
 from theval_datasets.info import TOMBSTONES_NAME, read_tombstones
 from theval_datasets.manifest import (
     MANIFEST_NAME,
@@ -52,13 +55,16 @@ class Run:
     skipped: dict[str, int]
 
 
-def run(sources: Sequence[Source], recipe: Recipe, output: Path, *, workers: int = 1) -> Run:
+def run(
+    sources: Sequence[Source], recipe: Recipe, output: Path, *, cache: str, workers: int = 1
+) -> Run:
     """Curate by a recipe that takes sources as they are.
 
     Args:
         sources: Where clips come from; every item becomes a row.
         recipe: What to do with them.
         output: The folder of the manifest, the clips, their audio and reference frames.
+        cache: Path or URL of the feature cache, for fingerprints of what was fetched.
         workers: Files worked on at once.
     """
     items = [item for source in sources for item in source.items()]
@@ -88,6 +94,7 @@ def run(sources: Sequence[Source], recipe: Recipe, output: Path, *, workers: int
             journal.flush()
             rows.append(row)
     kept = sorted((row for row in rows if row.reason is None), key=lambda row: row.clip_id)
+    kept = _with_prints(kept, output, cache, workers)
     rejected = sorted((row for row in rows if row.reason is not None), key=lambda row: row.clip_id)
     write_manifest(output / MANIFEST_NAME, kept)
     write_manifest(output / REJECTED_NAME, rejected)
@@ -97,6 +104,27 @@ def run(sources: Sequence[Source], recipe: Recipe, output: Path, *, workers: int
         skipped.update(source.skipped())
     dropped = len(earlier.keys() - set(names))
     return Run(tuple(kept), tuple(rejected), reused, dropped, dict(sorted(skipped.items())))
+
+
+def _with_prints(
+    rows: Sequence[ManifestRow], output: Path, cache: str, workers: int
+) -> list[ManifestRow]:
+    """Fingerprints in the rows of what was fetched: sites encode again, and `rebuild` can tell.
+
+    Local files have none, so that taking a folder as it is decodes nothing.
+    """
+    lacking = [row for row in rows if row.source.kind == "url" and row.phash is None]
+    if not lacking:
+        return list(rows)
+    store = Store((Fingerprints(),), cache, workers)
+    files = [(row.clip_id, output / str(row.path), str(row.sha256)) for row in lacking]
+    store.measure(files, "fingerprints")
+    found = {}
+    for row in lacking:
+        feature = store.read("fingerprints", str(row.sha256))
+        if feature is not None and feature.outcome.status == "ok":
+            found[row.clip_id] = replace(row, **prints_in_hex(feature.values))
+    return [found.get(row.clip_id, row) for row in rows]
 
 
 def _work(jobs: Sequence[Job], workers: int) -> Iterator[ManifestRow]:

@@ -136,10 +136,10 @@ def curate(
             f"The recipe {chosen.name} has no filter leakage, so no index is looked at."
         )
     workers = workers or default_workers()
+    where = cache or default_location()
     if chosen.plain and not anonymise:
-        result = run(places, chosen, output, workers=workers)
+        result = run(places, chosen, output, cache=where, workers=workers)
     else:
-        where = cache or default_location()
         options = Options(where, workers, held, anonymise, language)
         result = run_recipe(places, chosen, output, options)
     if not result.kept and not result.rejected:

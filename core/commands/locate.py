@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from theval_datasets.errors import InputError, MediaError
-
-_MEDIA: Final = frozenset(
-    [".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".mp4", ".mkv", ".mov", ".webm"]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +126,11 @@ def locate(short: Path, long: Sequence[Path], *, threshold: float | None = None)
 
 
 def _recordings(place: Path) -> Iterator[Path]:
+    from theval_datasets.curation.sources.local import AUDIO, VIDEO
+
     if place.is_dir():
-        yield from sorted(p for p in place.rglob("*") if p.is_file() and p.suffix.lower() in _MEDIA)
+        heard = VIDEO | AUDIO
+        yield from sorted(p for p in place.rglob("*") if p.is_file() and p.suffix.lower() in heard)
     elif place.is_file():
         yield place
     else:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from theval_datasets.errors import InputError
+from theval_datasets.errors import BuildError, InputError
+from theval_datasets.info import INFO_NAME, TOMBSTONES_NAME, read_info, read_tombstones
 from theval_datasets.manifest import MANIFEST_NAME, Manifest, read_manifest
 
 if TYPE_CHECKING:
     from theval_datasets.curation.rebuild import Rebuilt
     from theval_datasets.curation.sources._options import FetchOptions
 
-_REPO: Final = re.compile(r"[\w.-]+/[\w.-]+")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +24,12 @@ class RebuildReport:
     """How near the clips came to what is listed.
 
     Attributes:
+        of: What was made again: the manifest's file or folder, or dataset and commit at the Hub.
         manifest: Of what was made.
         results: One a row.
     """
 
+    of: str
     manifest: Path
     results: tuple[Rebuilt, ...]
 
@@ -43,6 +46,7 @@ class RebuildReport:
     def to_plain(self) -> dict[str, Any]:
         """For ``--json``."""
         return {
+            "of": self.of,
             "manifest": str(self.manifest),
             "counts": self.counts,
             "not_as_listed": [
@@ -62,7 +66,7 @@ class RebuildReport:
     def to_text(self) -> str:
         """Counts, and what is not identical."""
         counts = ", ".join(f"{count} {status}" for status, count in self.counts.items())
-        lines = [f"{counts or 'no clip'} in {self.manifest}"]
+        lines = [f"{counts or 'no clip'} in {self.manifest}, of {self.of}"]
         for one in self.results:
             if one.status == "identical":
                 continue
@@ -84,7 +88,8 @@ def rebuild(
     """Make the clips of a manifest again.
 
     Args:
-        manifest: The file, its folder, or a dataset's name at the Hub.
+        manifest: The file, its folder (a built dataset's too), or ``OWNER/NAME`` or
+            ``OWNER/NAME@REVISION`` at the Hub.
         output: Another folder.
         root: What local sources are relative to; by default the manifest's folder.
         workers: Clips cut at once; the number of cores if not given.
@@ -93,6 +98,7 @@ def rebuild(
 
     Raises:
         InputError: There is no such manifest, or it lists no clip.
+        BuildError: The Hub cannot be reached.
     """
     from theval_datasets.cache import default_location
     from theval_datasets.curation.rebuild import RebuildOptions
@@ -100,26 +106,38 @@ def rebuild(
     from theval_datasets.curation.sources._options import FetchOptions
     from theval_datasets.engines.local import default_workers
 
-    rows = _manifest(manifest)
+    of, rows, down = _listed(manifest)
     options = RebuildOptions(
         cache or default_location(), root, workers or default_workers(), fetch or FetchOptions()
     )
-    results = make(rows, output, options)
+    results = make(rows, output, options, down)
     if not results:
         raise InputError(f"{manifest} lists no clip: there is nothing to rebuild")
-    return RebuildReport(output / MANIFEST_NAME, tuple(results))
+    return RebuildReport(of, output / MANIFEST_NAME, tuple(results))
 
 
-def _manifest(name: str) -> Manifest:
+def _listed(name: str) -> tuple[str, Manifest, frozenset[str]]:
+    """What is meant, its manifest, and the clips that were taken down."""
+    from theval_datasets._hub_download import download, is_name
+
     place = Path(name)
-    if place.exists() or not _REPO.fullmatch(name):
-        return read_manifest(place)
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    if place.exists() or not is_name(name):
+        rows = read_manifest(place)
+        return name, rows, _taken_down(rows.folder)
+    wanted = (MANIFEST_NAME, TOMBSTONES_NAME, INFO_NAME)
+    found = download(name, wanted)
+    down = _taken_down(found.folder)
+    if "@" in name:  # what was taken down since that revision stays down
+        try:
+            down |= _taken_down(download(found.repo_id, wanted[1:]).folder)
+        except (BuildError, InputError) as error:
+            _log.warning("whether clips were taken down later is not known: %s", error)
+    return f"{found.repo_id}@{found.revision}", read_manifest(found.folder), down
 
-    try:
-        return read_manifest(Path(hf_hub_download(name, MANIFEST_NAME, repo_type="dataset")))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise InputError(
-            f"There is no file or folder {name}, and no manifest in a dataset of that name: {error}"
-        ) from None
+
+def _taken_down(folder: Path) -> frozenset[str]:
+    """Ids with a tombstone beside a manifest, or in a built dataset's info."""
+    stones = list(read_tombstones(folder / TOMBSTONES_NAME))
+    if (folder / INFO_NAME).is_file():
+        stones += read_info(folder).tombstones
+    return frozenset(stone.clip_id for stone in stones)

@@ -12,36 +12,23 @@ from theval_datasets.curation.sources._base import Found, Gone, Source
 from theval_datasets.errors import InputError, UnsafePathError
 from theval_datasets.manifest import Source as Origin
 
-VIDEO: Final = frozenset(
-    [
-        ".3gp",
-        ".avi",
-        ".flv",
-        ".gif",
-        ".m2ts",
-        ".m4v",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".ogv",
-        ".ts",
-        ".webm",
-        ".wmv",
-    ]
-)
+VIDEO: Final = frozenset([
+    ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
+    ".mxf", ".ogv", ".ts", ".webm", ".wmv",
+])  # fmt: skip
+STILL: Final = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".webp"])
 AUDIO: Final = frozenset([".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav"])
+SUFFIXES: Final = VIDEO | STILL | AUDIO
+"""What is taken for media, by its name; what is in it shows when it is opened."""
 
 
 @dataclass(frozen=True)
 class Local(Source):
     """Media files below a folder, or one file.
 
-    Files with a suffix of video or audio are taken, whatever is in them; a folder's other files,
-    hidden ones and linked folders are passed over.
+    Files with a suffix of video, stills or sound are taken, whatever is in them: a still is a clip of
+    one frame, sound alone is refused with that reason. A folder's other files, hidden ones and linked
+    folders are passed over and counted.
 
     Attributes:
         place: The file or folder.
@@ -76,7 +63,7 @@ class Local(Source):
         yield from self._walk(self.place, group)
 
     def skipped(self) -> dict[str, int]:
-        """Other files, by suffix; complete once `items` has ended."""
+        """Other files by suffix, hidden ones and linked folders; complete once `items` has ended."""
         return dict(sorted(self._others.items()))
 
     def _walk(self, folder: Path, group: str) -> Iterator[Found | Gone]:
@@ -88,11 +75,13 @@ class Local(Source):
             return
         for path in inside:
             if path.name.startswith("."):
-                continue
-            if path.is_dir():
-                if not path.is_symlink() and path.resolve() not in self.leave_out:
+                self._others["hidden"] += 1
+            elif path.is_dir():
+                if path.is_symlink():
+                    self._others["linked folder"] += 1
+                elif path.resolve() not in self.leave_out:
                     yield from self._walk(path, group)
-            elif path.suffix.lower() in VIDEO | AUDIO:
+            elif path.suffix.lower() in SUFFIXES:
                 yield self._item(path, path.relative_to(self.place).as_posix(), group)
             else:
                 self._others[_shown(path.suffix.lower() or path.name)] += 1

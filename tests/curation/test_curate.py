@@ -211,6 +211,23 @@ def test_an_ffmpeg_that_is_not_there_is_said(folder, tmp_path, monkeypatch):
     adopting.tools.cache_clear()
 
 
+def test_stills_are_clips_of_one_frame(tmp_path):
+    (tmp_path / "in").mkdir()
+    picture = Image.fromarray(np.arange(120 * 160 * 3, dtype=np.uint8).reshape(120, 160, 3))
+    kinds = (".png", ".jpg", ".JPEG", ".webp", ".bmp")
+    for number, suffix in enumerate(kinds):
+        picture.save(tmp_path / f"in/still{number}{suffix}")
+    (tmp_path / "in/broken.png").write_bytes(b"x")
+    report = curate([str(tmp_path / "in")], tmp_path / "out", workers=1)
+    manifest = read_manifest(tmp_path / "out")
+    assert report.reasons == {"not-media": 1}
+    assert len(manifest) == len(kinds)
+    for row in manifest.rows:
+        assert (row.media.n_frames, row.media.width, row.media.height) == (1, 160, 120)
+        assert (row.audio, row.reference_time) == (None, 0.0)
+        assert manifest.file(row).is_file()
+
+
 def test_a_torn_journal_does_not_stop_the_next_run(folder, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
@@ -241,14 +258,19 @@ def test_killed_at_any_point_it_ends_with_the_same_bytes(folder, curated, tmp_pa
 @pytest.mark.real
 def test_the_real_clips(shared_data, tmp_path):
     media = shared_data / "media"
-    places = [str(media / name) for name in ("single", "generated", "negative", "audio")]
-    report = curate(places, tmp_path / "out", workers=2)
+    report = curate([str(media)], tmp_path / "out", workers=2)
     manifest = read_manifest(tmp_path / "out")
-    assert len(manifest) == 31
-    assert report.reasons == {"no-video": 12}
-    assert report.exit_code == 0
     facts = {row.clip_id: row.media for row in manifest.rows}
-    assert facts["vexpress_rdradio10"].n_frames == 61
-    assert facts["derived_d20_rotated90"].rotation == 90
-    assert facts["derived_katiehill_vfr"].variable_rate
-    assert facts["workshop_lookdown_noaudio"].audio_codec is None
+    stills = [name for name in facts if name.startswith("portraits/")]
+    assert (len(manifest), len(stills)) == (49, 14)
+    assert all(facts[name].n_frames == 1 for name in stills)
+    assert report.reasons == {"no-video": 12}  # the files of sound alone
+    assert report.skipped == {".rttm": 3, ".tsv": 1}
+    files = [path for path in media.rglob("*") if path.is_file()]
+    said = len(manifest) + len(report.rejected) + sum(report.skipped.values())
+    assert said == len(files)  # nothing was passed over in silence
+    assert report.exit_code == 0
+    assert facts["single/vexpress_rdradio10"].n_frames == 61
+    assert facts["single/derived_d20_rotated90"].rotation == 90
+    assert facts["single/derived_katiehill_vfr"].variable_rate
+    assert facts["negative/workshop_lookdown_noaudio"].audio_codec is None

@@ -15,7 +15,7 @@ from theval_datasets.cli import app
 from theval_datasets.commands.curate import curate, fetch_options
 from theval_datasets.commands.rebuild import rebuild
 from theval_datasets.commands.takedown import takedown
-from theval_datasets.curation import rebuild as rebuilding
+from theval_datasets.curation import remake as remaking
 from theval_datasets.curation.adopt import stamp, tools
 from theval_datasets.curation.cut import Encoding, Piece, cut
 from theval_datasets.errors import InputError
@@ -86,8 +86,8 @@ def test_done_clips_are_not_made_again(listed, tmp_path, monkeypatch):
     before = (tmp_path / "out/manifest.jsonl").read_bytes()
     (tmp_path / "out/clips/plain-0-800.mp4").unlink()
     made = []
-    real = rebuilding.cut
-    monkeypatch.setattr(rebuilding, "cut", lambda *a: made.append(a[1].start) or real(*a))
+    real = remaking.cut
+    monkeypatch.setattr(remaking, "cut", lambda *a: made.append(a[1].start) or real(*a))
     assert again(listed, tmp_path / "out").counts == {"identical": 2}
     assert made == [0.0]
     rows = [json.loads(line) for line in before.splitlines()]
@@ -180,6 +180,13 @@ def test_over_http(media, web, tmp_path):
     curate([f"{web.url}/a.mp4", f"{web.url}/b.mp4"], tmp_path / "one", fetch=fetch, workers=1)
     report = again(tmp_path / "one", tmp_path / "two", fetch=fetch)
     assert report.counts == {"identical": 2}
+    # the manifest alone suffices to know a file again that the server has encoded anew
+    (tmp_path / "alone").mkdir()
+    shutil.copy(tmp_path / "one/manifest.jsonl", tmp_path / "alone")
+    ffmpeg("-i", media("plain"), "-crf", "30", "-preset", "ultrafast", web.folder / "a.mp4")
+    report = again(tmp_path / "alone", tmp_path / "later", fetch=fetch)
+    assert report.counts == {"equivalent": 1, "identical": 1}, report.to_text()
+    shutil.copy(media("plain"), web.folder / "a.mp4")
     (web.folder / "b.mp4").unlink()
     report = again(tmp_path / "one", tmp_path / "three", fetch=fetch)
     assert report.counts == {"gone": 1, "identical": 1}

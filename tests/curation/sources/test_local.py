@@ -32,7 +32,7 @@ def test_media_files_are_found_in_order_and_others_counted(folder):
     items = list(source.items())
     assert [item.name for item in items] == ["a/c.mov", "b.MP4"]
     assert {item.group for item in items} == {"clips"}
-    assert source.skipped() == {".txt": 1, "LICENCE": 1}
+    assert source.skipped() == {".txt": 1, "LICENCE": 1, "hidden": 2}
 
 
 def test_locations_are_relative_to_the_root(folder):

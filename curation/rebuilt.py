@@ -1,0 +1,95 @@
+"""What a rebuild came to, row by row: kept in `rebuild.jsonl`, so that a killed run goes on."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from theval_datasets.curation.adopt import CLIPS, stamp
+from theval_datasets.errors import InputError
+from theval_datasets.files import atomic_write, canonical_json, digest, safe_name
+from theval_datasets.manifest import FileStamp, ManifestRow
+from theval_datasets.records import from_plain, to_plain
+
+_log = logging.getLogger(__name__)
+
+REPORT_NAME: Final = "rebuild.jsonl"
+
+Status = Literal["identical", "equivalent", "changed", "gone", "taken-down"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What became of a row.
+
+    Attributes:
+        clip_id: Its name.
+        status: How near it came.
+        reason: For `changed` and `gone`.
+        detail: For people.
+        frames: Share of differing bits of the pictures, where it was compared.
+        audio: Of the sounds.
+        row: Hash of the row that it was made by.
+        sha256: Of the clip that was made.
+        stamp: Of that file.
+    """
+
+    clip_id: str
+    status: Status
+    reason: str | None = None
+    detail: str = ""
+    frames: float | None = None
+    audio: float | None = None
+    row: str = ""
+    sha256: str | None = None
+    stamp: FileStamp | None = None
+
+    @property
+    def good(self) -> bool:
+        """Whether the clip is there as it should be (or should not be, and is not)."""
+        return self.status in ("identical", "equivalent", "taken-down")
+
+    def line(self) -> str:
+        """The same as a line of JSON."""
+        return canonical_json(to_plain(self)) + "\n"
+
+    def file(self, output: Path) -> Path | None:
+        """The clip that was made; None if it is not there as it was made."""
+        name = safe_name(self.clip_id)
+        escaped = "".join(f"[{c}]" if c in "[]*?" else c for c in name)
+        found = (output / CLIPS).glob(f"{escaped}.*")
+        return next((p for p in found if self.stamp is not None and stamp(p) == self.stamp), None)
+
+
+def row_digest(row: ManifestRow) -> str:
+    """Hash of all that a clip is made and compared by."""
+    return digest({k: v for k, v in to_plain(row).items() if k != "stamp"})
+
+
+def read_journal(output: Path) -> dict[str, Rebuilt]:
+    """What earlier runs came to; lines that are none are passed over, the last of a name counts."""
+    path = output / REPORT_NAME
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return {}
+    found: dict[str, Rebuilt] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            one = from_plain(Rebuilt, json.loads(line), f"{path.name}:{number}")
+        except (ValueError, RecursionError, InputError) as error:
+            _log.info("passed over: %s", error)
+            continue
+        found[one.clip_id] = one
+    return found
+
+
+def write_journal(output: Path, results: Iterable[Rebuilt]) -> None:
+    """Write the report, whole."""
+    with atomic_write(output / REPORT_NAME) as stream:
+        for one in results:
+            stream.write(one.line().encode())
