@@ -41,11 +41,12 @@ def prints_of(values: Values) -> Prints:
     return Prints(values["frame_hash"], values.get("audio_hash", np.zeros(0, np.uint32)))
 
 
-def prints_in_hex(values: Values) -> dict[str, str]:
-    """The same as a manifest row has them, but for what is not there."""
+def prints_in_hex(values: Values | None) -> tuple[str | None, str | None]:
+    """The same as a manifest row has them: `phash` and `audio_print`, None for what is not there."""
+    if values is None:
+        return None, None
     prints = prints_of(values)
-    audio = {"audio_print": to_hex(prints.audio)} if len(prints.audio) else {}
-    return {"phash": to_hex(prints.frames), **audio}
+    return to_hex(prints.frames), to_hex(prints.audio) if len(prints.audio) else None
 
 
 def resemblance(a: Prints, b: Prints) -> tuple[float, float | None]:

@@ -1,41 +1,23 @@
-"""From sources to candidates: what is scanned, where it is cut, and files for every span.
-
-Candidates lie in `.candidates/` beside the manifest, with an index of what they were cut from, so that
-a run that was killed, or one with other thresholds, cuts nothing twice.
-"""
+"""From sources to candidates: what is scanned, and which spans of it are to be cut and judged."""
 
 from __future__ import annotations
 
-import json
-import logging
-import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from theval_datasets import media
-from theval_datasets.curation.adopt import place, stamp, tools
-from theval_datasets.curation.cut import SUFFIX, Encoding, Piece, cut
+from theval_datasets.curation.adopt import place
 from theval_datasets.curation.measured import Store
 from theval_datasets.curation.recipe import Recipe
 from theval_datasets.curation.segment import Refusal, Span, find_spans
 from theval_datasets.curation.sources._base import Found
-from theval_datasets.errors import InputError, MediaError
+from theval_datasets.errors import MediaError
 from theval_datasets.features.face_scan import FaceScan
 from theval_datasets.features.shots import Shots
 from theval_datasets.features.vad import Vad
-from theval_datasets.files import atomic_write, canonical_json, sha256_file
-from theval_datasets.manifest import FileStamp
-from theval_datasets.progress import progress
-from theval_datasets.records import from_plain, to_plain
+from theval_datasets.files import sha256_file
 from theval_datasets.schema import MediaFacts
-
-_log = logging.getLogger(__name__)
-
-FOLDER: Final = ".candidates"
-_INDEX: Final = "index.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +77,6 @@ class Lost:
     span: tuple[float, float] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A line of the index."""
-
-    clip_id: str
-    source_sha256: str
-    start: float
-    end: float
-    encoding: Encoding
-    tools: dict[str, str | int]
-    sha256: str
-    stamp: FileStamp
-    media: MediaFacts
-
-
 def whole_files(materials: Iterable[Material]) -> tuple[list[Candidate], list[Lost]]:
     """Every source as one candidate, as it is."""
     found: list[Candidate] = []
@@ -164,95 +131,6 @@ def _refused(material: Material, one: Refusal) -> Lost:
 
 def _named(name: str, start: float, end: float) -> str:
     return f"{name}-{round(start * 1000)}-{round(end * 1000)}"
-
-
-def cut_all(
-    spans: Sequence[tuple[str, Material, Span]], recipe: Recipe, output: Path, workers: int
-) -> tuple[list[Candidate], list[Lost]]:
-    """Cut every span that is not there yet."""
-    folder = output / FOLDER
-    known = _known(folder)
-    found: list[Candidate] = []
-    lost: list[Lost] = []
-    todo = []
-    for name, material, span in spans:
-        entry = known.get(name)
-        if entry is not None and _holds(entry, material, span, recipe.encoding, folder):
-            path = folder / f"{name}{SUFFIX}"
-            found.append(Candidate(name, material, span, path, entry.sha256, entry.media))
-        else:
-            todo.append((name, material, span))
-    folder.mkdir(parents=True, exist_ok=True)
-    with (
-        (folder / _INDEX).open("a", encoding="utf-8") as index,
-        ThreadPoolExecutor(max(1, workers)) as pool,
-        progress(len(todo), "cut") as bar,
-    ):
-        jobs = {pool.submit(_cut, *one, recipe.encoding, folder): one for one in todo}
-        for done in as_completed(jobs):
-            name, material, span = jobs[done]
-            bar.update()
-            try:
-                entry = done.result()
-            except MediaError as error:
-                where = (span.start, span.end)
-                lost.append(Lost(name, material, "cut", error.reason, str(error), where))
-                continue
-            index.write(canonical_json(to_plain(entry)) + "\n")
-            index.flush()
-            path = folder / f"{name}{SUFFIX}"
-            found.append(Candidate(name, material, span, path, entry.sha256, entry.media))
-    return sorted(found, key=lambda one: one.clip_id), lost
-
-
-def _cut(name: str, material: Material, span: Span, encoding: Encoding, folder: Path) -> _Entry:
-    target = folder / f"{name}{SUFFIX}"
-    facts = cut(material.found.path, Piece(span.start, span.end), target, encoding)
-    # the source's own time, so that the same run gives the same manifest
-    when = material.found.path.stat().st_mtime_ns
-    os.utime(target, ns=(when, when))
-    return _Entry(
-        name,
-        material.sha256,
-        span.start,
-        span.end,
-        encoding,
-        tools(),
-        sha256_file(target),
-        stamp(target),
-        facts,
-    )
-
-
-def _holds(entry: _Entry, material: Material, span: Span, encoding: Encoding, folder: Path) -> bool:
-    """Whether a candidate of an earlier run is what would be cut now."""
-    same = (entry.source_sha256, entry.start, entry.end) == (material.sha256, span.start, span.end)
-    if not same or entry.encoding != encoding or entry.tools != tools():
-        return False
-    try:
-        return stamp(folder / f"{entry.clip_id}{SUFFIX}") == entry.stamp
-    except OSError:
-        return False
-
-
-def _known(folder: Path) -> dict[str, _Entry]:
-    """The index of earlier runs; lines that are none are passed over, the last about a name counts."""
-    try:
-        lines = (folder / _INDEX).read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return {}
-    found: dict[str, _Entry] = {}
-    for number, line in enumerate(lines, start=1):
-        try:
-            entry = from_plain(_Entry, json.loads(line), f"{_INDEX}:{number}")
-        except (ValueError, RecursionError, InputError) as error:
-            _log.info("passed over: %s", error)
-            continue
-        found[entry.clip_id] = entry
-    whole = "".join(canonical_json(to_plain(found[name])) + "\n" for name in sorted(found))
-    with atomic_write(folder / _INDEX) as stream:
-        stream.write(whole.encode())
-    return found
 
 
 def keep_source(material: Material, output: Path) -> str:

@@ -96,7 +96,7 @@ def finish(
     location = material.found.origin.location
     if not location:
         location = relative if one.span is None else keep_source(material, output)
-    prints = prints_in_hex(values["fingerprints"]) if "fingerprints" in values else {}
+    phash, audio_print = prints_in_hex(values.get("fingerprints"))
     audio, original = _sound(one, how) if recipe.audio_track else (None, None)
     return ManifestRow(
         clip_id=one.clip_id,
@@ -105,8 +105,8 @@ def finish(
         sha256=one.sha256,
         start=one.span.start if one.span else 0.0,
         end=one.span.end if one.span else None,
-        phash=prints.get("phash"),
-        audio_print=prints.get("audio_print"),
+        phash=phash,
+        audio_print=audio_print,
         media=one.media,
         reference_frame=frame,
         reference_time=round(seconds, 6),

@@ -6,6 +6,7 @@ rows), so a run may be killed at any time and run again, and other thresholds me
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,19 +16,14 @@ from typing import Any
 
 from theval_datasets import catalog
 from theval_datasets.curation.adopt import gone_row, tools
-from theval_datasets.curation.candidates import (
-    Candidate,
-    Lost,
-    Material,
-    cut_all,
-    scan,
-    whole_files,
-)
+from theval_datasets.curation.candidates import Candidate, Lost, Material, scan, whole_files
+from theval_datasets.curation.cuts import cut_all, forget_others
 from theval_datasets.curation.filters._base import Clip
 from theval_datasets.curation.finish import Finishing, finish
 from theval_datasets.curation.judge import Judged, judge_clips, needed
 from theval_datasets.curation.measured import Store
 from theval_datasets.curation.naming import clip_ids
+from theval_datasets.curation.preflight import check_language, obtain, shortcomings
 from theval_datasets.curation.recipe import Recipe, write_recipe
 from theval_datasets.curation.run import JOURNAL, Run, earlier_rows, taken_down
 from theval_datasets.curation.sources._base import Gone, Source
@@ -47,6 +43,8 @@ from theval_datasets.manifest import Source as Origin
 from theval_datasets.optional import available
 from theval_datasets.progress import progress
 from theval_datasets.schema import Extractor
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +75,12 @@ def run_recipe(sources: Sequence[Source], recipe: Recipe, output: Path, options:
         output: The folder of the manifest and all files.
         options: Cache, workers, references.
     """
+    wanted = _extractors(recipe)
+    obtain(wanted)
+    notes = shortcomings(
+        recipe, wanted, referenced=any(one.people.size for one in options.references)
+    )
+    _warn(notes)
     items = [item for source in sources for item in source.items()]
     names = clip_ids([(item.name, item.group) for item in items])
     output.mkdir(parents=True, exist_ok=True)
@@ -96,8 +100,8 @@ def run_recipe(sources: Sequence[Source], recipe: Recipe, output: Path, options:
             rejected.append(gone_row(name, gone, recipe))
             continue
         materials.append(Material(name, item, digest))
-    wanted = _extractors(recipe)
-    _obtain(wanted)
+    silent = check_language(recipe, materials)
+    _warn(silent)
     candidates, lost = _candidates(materials, recipe, output, options)
     down = taken_down(output)
     candidates = [one for one in candidates if one.clip_id not in down]
@@ -117,12 +121,19 @@ def run_recipe(sources: Sequence[Source], recipe: Recipe, output: Path, options:
     write_manifest(output / REJECTED_NAME, rejected)
     (output / JOURNAL).unlink(missing_ok=True)
     _sweep(earlier, kept, output)
+    forget_others(candidates, output)
     skipped: Counter[str] = Counter()
     for source in sources:
         skipped.update(source.skipped())
     now = {row.clip_id for row in (*kept, *rejected)}
     dropped = len(earlier.keys() - now)
-    return Run(tuple(kept), tuple(rejected), reused, dropped, dict(sorted(skipped.items())))
+    found = dict(sorted(skipped.items()))
+    return Run(tuple(kept), tuple(rejected), reused, dropped, found, (*notes, *silent))
+
+
+def _warn(notes: Sequence[str]) -> None:
+    for note in notes:
+        _log.warning("%s", note)
 
 
 def _candidates(
@@ -147,20 +158,6 @@ def _extractors(recipe: Recipe) -> tuple[Extractor, ...]:
         if all(map(available, extractor.imports)) and extractor.ready():
             wanted[extractor] = None
     return tuple(wanted)
-
-
-def _obtain(wanted: Sequence[Extractor]) -> None:
-    """Fetch models that are missing and can be had: each once, of those that others build on."""
-    seen: dict[Extractor, None] = {}
-    waiting = list(wanted)
-    while waiting:
-        one = waiting.pop()
-        if one not in seen:
-            seen[one] = None
-            waiting += one.needs()
-    for one in seen:
-        if not one.needs():
-            one.obtain()
 
 
 def _clip(one: Candidate) -> Clip:

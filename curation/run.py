@@ -46,6 +46,7 @@ class Run:
         reused: How many of both were taken over from an earlier run.
         dropped: Rows of an earlier run whose sources were not given again.
         skipped: Files that are no media, by suffix.
+        notes: What was not as the recipe wants it, in sentences.
     """
 
     kept: tuple[ManifestRow, ...]
@@ -53,6 +54,7 @@ class Run:
     reused: int
     dropped: int
     skipped: dict[str, int]
+    notes: tuple[str, ...] = ()
 
 
 def run(
@@ -123,7 +125,8 @@ def _with_prints(
     for row in lacking:
         feature = store.read("fingerprints", str(row.sha256))
         if feature is not None and feature.outcome.status == "ok":
-            found[row.clip_id] = replace(row, **prints_in_hex(feature.values))
+            seen, heard = prints_in_hex(feature.values)
+            found[row.clip_id] = replace(row, phash=seen, audio_print=heard)
     return [found.get(row.clip_id, row) for row in rows]
 
 

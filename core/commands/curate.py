@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from theval_datasets.errors import InputError
-from theval_datasets.manifest import MANIFEST_NAME, ManifestRow
+from theval_datasets.manifest import MANIFEST_NAME, REJECTED_NAME, ManifestRow
 
 if TYPE_CHECKING:
     from theval_datasets.curation.sources._options import FetchOptions
+
+_SHOWN: Final = 50  # clips that were not kept, one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class CurateReport:
         dropped: Rows of an earlier run whose sources were not given again.
         rejected: Rows of what did not become a clip.
         skipped: Files that are no media, by suffix.
+        notes: What was not as the recipe wants it, in sentences.
+        disk: Bytes by folder of the output.
     """
 
     manifest: Path
@@ -34,6 +38,8 @@ class CurateReport:
     dropped: int
     rejected: tuple[ManifestRow, ...]
     skipped: dict[str, int]
+    notes: tuple[str, ...] = ()
+    disk: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -54,6 +60,8 @@ class CurateReport:
             "reused": self.reused,
             "dropped": self.dropped,
             "skipped": self.skipped,
+            "notes": list(self.notes),
+            "disk_bytes": dict(self.disk),
             "not_kept": [
                 {"clip_id": row.clip_id, "reason": row.reason, "detail": _detail(row)}
                 for row in self.rejected
@@ -66,12 +74,14 @@ class CurateReport:
         if self.reused:
             lines[0] += f" ({self.reused} files were done before)"
         stretches = [row for row in self.rejected if _at(row) == "segment"]
-        for row in self.rejected:
-            if row not in stretches:
-                said = _detail(row)
-                lines.append(
-                    f"  not kept: {row.clip_id}: {row.reason}" + (f" ({said})" if said else "")
-                )
+        others = [row for row in self.rejected if _at(row) != "segment"]
+        for row in others[:_SHOWN]:
+            said = _detail(row)
+            lines.append(
+                f"  not kept: {row.clip_id}: {row.reason}" + (f" ({said})" if said else "")
+            )
+        if others[_SHOWN:]:
+            lines.append(f"  and {len(others) - _SHOWN} more, in {REJECTED_NAME}")
         if stretches:
             counts = Counter(row.reason for row in stretches).most_common()
             reasons = ", ".join(f"{count} × {reason}" for reason, count in counts)
@@ -84,7 +94,20 @@ class CurateReport:
                 f"  {self.dropped} clips of an earlier run are no longer listed: "
                 "their sources were not given again, or are cut elsewhere now"
             )
+        lines += [f"  note: {note}" for note in self.notes]
+        lines += _disk_lines(self.disk)
         return "\n".join(lines)
+
+
+def _disk_lines(disk: Mapping[str, int]) -> list[str]:
+    from theval_datasets.curation.disk import WHY
+
+    width = max(map(len, disk), default=0)
+    lines = [
+        f"    {folder:<{width}} {size / 1e6:>8.1f} MB  {WHY[folder]}"
+        for folder, size in disk.items()
+    ]
+    return ["  on disk, beside the feature cache:", *lines] if lines else []
 
 
 def curate(
@@ -119,6 +142,7 @@ def curate(
             there is no media at all.
     """
     from theval_datasets.cache import default_location
+    from theval_datasets.curation.disk import disk_use
     from theval_datasets.curation.index import read_index
     from theval_datasets.curation.pipeline import Options, run_recipe
     from theval_datasets.curation.recipe import load_recipe
@@ -151,6 +175,8 @@ def curate(
         dropped=result.dropped,
         rejected=result.rejected,
         skipped=result.skipped,
+        notes=result.notes,
+        disk=disk_use(output),
     )
 
 

@@ -13,7 +13,8 @@ from theval_datasets.errors import MediaError
 from theval_datasets.files import atomic_write, write_text
 
 if TYPE_CHECKING:
-    from theval_datasets.curation.funnel import Border, Funnel
+    from theval_datasets.curation.funnel import Funnel
+    from theval_datasets.curation.thresholds import Border
 
 PAGE: Final = "funnel.html"
 PLOT: Final = "funnel.png"

@@ -13,7 +13,7 @@ from theval_datasets.info import INFO_NAME, TOMBSTONES_NAME, read_info, read_tom
 from theval_datasets.manifest import MANIFEST_NAME, Manifest, read_manifest
 
 if TYPE_CHECKING:
-    from theval_datasets.curation.rebuild import Rebuilt
+    from theval_datasets.curation.rebuilt import Rebuilt
     from theval_datasets.curation.sources._options import FetchOptions
 
 _log = logging.getLogger(__name__)

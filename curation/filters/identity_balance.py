@@ -28,7 +28,8 @@ class IdentityBalance(SetFilter):
     """Keeps the first clips of every person, in order of `clip_id`.
 
     A clip counts for everybody in it. Somebody is known again by the mean of the embeddings of the
-    clip in which they were first seen.
+    clip in which they were first seen. Where a clip's people are not known, it is kept as long as the
+    set is smaller than the quota, since nobody can have more clips by then.
 
     Attributes:
         most: Clips a person.
@@ -48,12 +49,15 @@ class IdentityBalance(SetFilter):
         """Count everybody's clips."""
         known: list[Any] = []
         counts: list[int] = []
+        kept = 0
         verdicts: list[Verdict] = []
         for _, features in clips:
             try:
                 embeddings = features.values("arcface")["person_embedding"]
             except UndecidedError as absent:
-                verdicts.append(undecided(absent.what))
+                few = kept < self.most
+                kept += few
+                verdicts.append(keep(kept=kept) if few else undecided(absent.what))
                 continue
             who = []
             for embedding in embeddings:
@@ -71,5 +75,6 @@ class IdentityBalance(SetFilter):
                 continue
             for i in set(who):
                 counts[i] += 1
+            kept += 1
             verdicts.append(keep(**measured))
         return verdicts

@@ -1,0 +1,108 @@
+"""What a recipe asks for and this machine does not have: said before anything is fetched or cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from theval_datasets import catalog
+from theval_datasets._clip_run import with_needs
+from theval_datasets.curation.candidates import Material
+from theval_datasets.curation.filters.language import Language
+from theval_datasets.curation.recipe import Recipe
+from theval_datasets.errors import InputError, MissingExtraError, WeightsMissingError
+from theval_datasets.features.faces import Faces
+from theval_datasets.optional import available
+from theval_datasets.schema import Extractor
+
+_PACK = (
+    "`theval-data models fetch buffalo_l` gets one"
+    if available("insightface")
+    else "pip install 'theval-datasets[faces]', then `theval-data models fetch buffalo_l`"
+)
+
+
+def obtain(wanted: Sequence[Extractor]) -> None:
+    """Fetch models that are missing and can be had: each once, of those that others build on."""
+    for one in with_needs(wanted):
+        if not one.needs():
+            one.obtain()
+
+
+def shortcomings(recipe: Recipe, wanted: Sequence[Extractor], *, referenced: bool) -> list[str]:
+    """What will not be as the recipe wants it, in sentences.
+
+    Args:
+        recipe: The run's.
+        wanted: What clips are measured for.
+        referenced: Whether the set is to be kept apart from the people of others.
+
+    Raises:
+        InputError: The set is to be kept apart from others, and that cannot be judged.
+    """
+    said: list[str] = []
+    if Faces() in with_needs(wanted) and not Faces().uses_insightface():
+        said.append(
+            "There is no InsightFace pack here: faces are found with MediaPipe's detector instead, "
+            f"which misses small ones, and people cannot be told apart. {_PACK}."
+        )
+    unable: dict[str, list[str]] = {}
+    for name, judge in recipe.judges():
+        for why in _absent(judge.needs()):
+            unable.setdefault(why, []).append(name)
+    for why, judges in unable.items():
+        if referenced and "leakage" in judges:
+            raise InputError(
+                f"--reference cannot be heeded: {why} To compare recordings only, use a recipe of "
+                "your own with `leakage: {people: false}`."
+            )
+        names = [name for name in judges if name != "leakage"]  # it has nothing to compare with
+        if names:
+            said.append(
+                f"{' and '.join(names)} cannot judge every clip: {why} "
+                f"Such clips are undecided, and {_fate(recipe)}."
+            )
+    for name in recipe.measure:
+        extractor = catalog.load("extractor", name)()
+        extra = extractor.extra
+        if not all(map(available, extractor.imports)):
+            how = f"pip install 'theval-datasets[{extra}]'"
+            said.append(f"{name} will not be measured: it comes with the extra [{extra}]: {how}.")
+        elif not extractor.ready():
+            said.append(f"{name} will not be measured: see `theval-data models list`.")
+    return said
+
+
+def check_language(recipe: Recipe, materials: Sequence[Material]) -> list[str]:
+    """What a recipe that asks for a language will do with sources that do not say theirs.
+
+    Raises:
+        InputError: No source says it, so that every clip would be rejected.
+    """
+    silent = [one for one in materials if one.found.origin.language is None]
+    asked = next((judge for _, judge in recipe.judges() if isinstance(judge, Language)), None)
+    if asked is None or recipe.on_undecided == "keep" or not silent:
+        return []
+    if len(silent) < len(materials):
+        return [
+            f"{len(silent)} of {len(materials)} sources do not say what is spoken in them: the filter "
+            "language is undecided on them, and they are rejected. --language names it."
+        ]
+    raise InputError(
+        f"The recipe {recipe.name} keeps clips in {', '.join(asked.languages)}, and no source says "
+        "what is spoken in it: say it with --language, as --language en, or leave the filter out in "
+        f"a recipe of your own (`base: {recipe.name}` and `filters: {{language: null}}`)."
+    )
+
+
+def _absent(needs: Iterable[Extractor]) -> list[str]:
+    found: dict[str, None] = {}
+    for extractor in with_needs(tuple(needs)):
+        try:
+            extractor.weights()
+        except (WeightsMissingError, MissingExtraError) as error:
+            found[str(error)] = None
+    return list(found)
+
+
+def _fate(recipe: Recipe) -> str:
+    return "kept" if recipe.on_undecided == "keep" else "rejected"
