@@ -22,7 +22,7 @@ import datasets
 import pyarrow as pa
 from datasets.builder import Key
 
-from theval_datasets.builders import _columns, _join
+from theval_datasets.builders import _anonymous, _columns, _join
 from theval_datasets.builders._columns import FeatureReader
 from theval_datasets.builders._fields import Field, features_of, schema_of
 from theval_datasets.builders._inputs import Inputs
@@ -45,14 +45,12 @@ class TableConfig(datasets.BuilderConfig):  # type: ignore[misc]
         rows_per_table: Rows held in memory at once, and rows of a Parquet row group.
         split_bytes: Columns of whole numbers or floats that are stored by byte position, which
             compresses meshes to less than half.
-        has_media: Whether it carries pictures or sound of people.
         reader: Lines of Python for the card that read a row, given `rows` of a split.
         key: Columns that tell its rows apart.
     """
 
     rows_per_table: int = 1000
     split_bytes: tuple[str, ...] = ()
-    has_media: bool = False
     reader: str = ""
     key: tuple[str, ...] = ("clip_id",)
 
@@ -88,6 +86,10 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         "anybody, and keep to the licence of each source."
     )
     KINDS: ClassVar[Mapping[str, str]] = {}
+    RELEASE: ClassVar[tuple[str, ...]] = ()
+    """Patterns of the files that an official release at the Hub has; () if there is none."""
+    VIDEOS: ClassVar[tuple[str, ...]] = ()
+    """Folders or zips of a release that hold its videos, the first that is there."""
     FIELDS: ClassVar[Mapping[str, tuple[Field, ...]]]
     EXPECTED: ClassVar[Mapping[str, Mapping[str, int]]] = {}
     """Name of an expectation (`paper`) to counts of `info.json` that it fixes."""
@@ -163,6 +165,14 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         """The configs that the inputs suffice for."""
         return tuple(config.name for config in self.BUILDER_CONFIGS)
 
+    def offered(self) -> tuple[str, ...]:
+        """The available configs, without those in which people cannot be covered if they shall be."""
+        return tuple(
+            name
+            for name in self.available()
+            if not (self.inputs.anonymise and _anonymous.recorded(self.FIELDS[name]))
+        )
+
     def notes(self) -> tuple[str, ...]:
         """What the inputs lack or hold twice, in sentences for the report and the card."""
         return ()
@@ -195,19 +205,25 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         return schema_of(self.fields(config_name))
 
     def split_tables(self, config_name: str) -> dict[str, Iterator[pa.Table]]:
-        """The tables of a config by split, the joined columns included."""
+        """The tables of a config by split: the joined columns included, faces blurred if asked."""
         joined = self._joined(config_name)
-        tables = self.tables(config_name)
-        if joined is None:
-            return dict(tables)
-        return {split: joined.join(these) for split, these in tables.items()}
+        tables = dict(self.tables(config_name))
+        if joined is not None:
+            tables = {split: joined.join(these) for split, these in tables.items()}
+        if not self.inputs.anonymise:
+            return tables
+        columns = _anonymous.pictures(self.fields(config_name))
+        return {split: _anonymous.blurred_tables(these, columns) for split, these in tables.items()}
 
     def reader(self, config_name: str) -> FeatureReader:
         """What reads cached features for a config."""
         if config_name not in self._readers:
             extractors = _columns.load_extractors(self.extractors(config_name))
             self._readers[config_name] = FeatureReader(
-                self.inputs.cache, extractors, self._decoder or _columns.this_decoder()
+                self.inputs.cache,
+                extractors,
+                self._decoder or _columns.this_decoder(),
+                self.inputs.left_out,
             )
         return self._readers[config_name]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from theval_datasets import catalog
@@ -16,6 +16,7 @@ from theval_datasets.schema import Array, Extractor, Feature, Outcome, Values
 _log = logging.getLogger(__name__)
 
 NOT_EXTRACTED: Final = "not-extracted"
+LEFT_OUT: Final = "left-out"
 _NO_MEDIA: Final = "no-media-hash"
 
 
@@ -26,15 +27,25 @@ class FeatureReader:
         cache: Where they are; None if none was given.
         extractors: Those whose columns the config has.
         decoder: Name and version of the decoder that they were extracted with.
+        without: Names of those that are not to be read.
     """
 
-    def __init__(self, cache: Cache | None, extractors: Sequence[Extractor], decoder: str) -> None:
+    def __init__(
+        self,
+        cache: Cache | None,
+        extractors: Sequence[Extractor],
+        decoder: str,
+        without: Collection[str] = (),
+    ) -> None:
         self._cache = cache
         self.recipes: dict[str, Recipe] = {}
         self._unavailable: dict[str, str] = {}
         self._wanted = {e.name for e in extractors if e.by_default and e.ready()}
         self.not_extracted: Counter[str] = Counter()
         for extractor in extractors:
+            if extractor.name in without:
+                self._unavailable[extractor.name] = LEFT_OUT
+                continue
             try:
                 self.recipes[extractor.name] = recipe_of(extractor, decoder)
             except (WeightsMissingError, MissingExtraError) as error:

@@ -32,6 +32,7 @@ class Field:
         origin: `manifest`, `media` (measured facts), the name of an extractor, or a kind of input.
         required: Whether it is never null.
         key: The extractor's column that it is, for those that are taken as they come.
+        faceless: Of pictures: whether they never show a face, as maps do.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Field:
     origin: str = "manifest"
     required: bool = False
     key: str | None = None
+    faceless: bool = False
 
     def info(self) -> ColumnInfo:
         """The column as `info.json` lists it."""

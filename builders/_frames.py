@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from theval_datasets.builders._arrow import scattered
+from theval_datasets.builders._base import TableConfig
 from theval_datasets.builders._clips import media_values
 from theval_datasets.builders._columns import ClipFeatures
 from theval_datasets.builders._fields import (
@@ -129,11 +130,23 @@ LANDMARK_FIELDS: Final[tuple[Field, ...]] = (
     MISSING,
 )
 
-READER: Final = """\
+_READER: Final = """\
 row = rows.with_format("numpy")[0]  # floats become float32; rows[0] keeps them exact
 mesh = row["mesh"].reshape(-1, 478, 3) * row["scale"]  # one entry a frame with a face
 pixels = mesh * [row["width"], row["height"], row["width"]]  # x, y, z
 """
+
+
+def landmarks_config(description: str, *key: str) -> TableConfig:
+    """The config, with what its rows are told apart by."""
+    return TableConfig(
+        name="landmarks",
+        description=description,
+        rows_per_table=16,
+        split_bytes=("mesh",),
+        reader=_READER,
+        key=key,
+    )
 
 
 def frame_values(row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:

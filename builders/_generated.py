@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -178,6 +178,34 @@ def read_listing(path: Path | None) -> Listing:
         more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         raise InputError("; ".join(faults[:_SHOWN]) + more)
     return Listing(clips, tuple(attempts))
+
+
+def generator_rows(
+    listing: Listing,
+    generations: Mapping[str, tuple[int | None, int | None]],
+    clips: Sequence[Mapping[str, Any]],
+) -> Iterator[dict[str, Any]]:
+    """Rows of the config `generators`.
+
+    Args:
+        listing: What was said of all clips.
+        generations: Generator to how many clips were attempted and succeeded.
+        clips: `generator` and `generator_kind` of every clip.
+    """
+    kinds = {one.generator: one.kind for _, one in listing.attempts}
+    kinds |= {clip["generator"]: clip["generator_kind"] for clip in clips}
+    n_clips = Counter(clip["generator"] for clip in clips)
+    for name, (attempted, succeeded) in generations.items():
+        missing = [] if attempted is not None else ["attempts:not-given"]
+        missing += [] if kinds.get(name) is not None else ["generator_kind:not-stated"]
+        yield {
+            "generator": name,
+            "generator_kind": kinds.get(name),
+            "attempted": attempted,
+            "succeeded": succeeded,
+            "clips": n_clips[name],
+            "missing": missing,
+        }
 
 
 def _entry(row: Mapping[str, str]) -> tuple[str | None, Generated | None, str | None]:

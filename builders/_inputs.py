@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
+from theval_datasets import catalog
 from theval_datasets.cache import Cache
 from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.files import digest, sha256_file
-from theval_datasets.info import TOMBSTONES_NAME, Tombstone, read_tombstones
+from theval_datasets.info import EMBEDDERS, TOMBSTONES_NAME, Tombstone, read_tombstones
 from theval_datasets.manifest import Manifest, ManifestRow, read_manifest
 
+T = TypeVar("T")
+
 _HASHED_WHOLE: Final = 64 << 20  # bytes; larger files are told apart by size and time
+_ANONYMOUS: Final = (
+    "Faces that a detector finds in still pictures are blurred, and pictures in which it finds none "
+    "are blurred as a whole. Tables of video, sound or meshes were not built. Landmarks still hold "
+    "the shape and the movement of faces."
+)
 
 
 @dataclass(frozen=True)
@@ -26,12 +34,20 @@ class Inputs:
         cache: Where the features are.
         release: A folder with the files of an official release.
         tables: Kind of input to its file or folder.
+        notes: How the inputs were come by, in sentences for the report and the card.
+        without: Extractors whose columns are left null.
+        anonymise: Whether nobody is to be recognised: faces in still pictures are blurred, what
+            embeds them is left out, and tables of video, sound or meshes are not built.
     """
 
     manifest_path: Path | None = None
     cache: Cache | None = None
     release: Path | None = None
     tables: Mapping[str, Path] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    without: frozenset[str] = frozenset()
+    anonymise: bool = False
+    _shared: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -65,6 +81,27 @@ class Inputs:
         """The manifest's rows, without the clips that were taken down."""
         return tuple(row for row in self.manifest.rows if row.clip_id not in self.gone)
 
+    @cached_property
+    def left_out(self) -> frozenset[str]:
+        """Extractors whose columns are left null on request."""
+        return self.without | EMBEDDERS if self.anonymise else self.without
+
+    def remarks(self) -> tuple[str, ...]:
+        """`notes`, and what was left out or covered on request."""
+        said = [*self.notes]
+        if self.left_out:
+            said.append(f"Left out on request, and null here: {', '.join(sorted(self.left_out))}.")
+        if self.anonymise:
+            said.append(_ANONYMOUS)
+        return tuple(said)
+
+    def shared(self, make: Callable[[Inputs], T]) -> T:
+        """What is made of these inputs: once, for all tables of a build."""
+        if make not in self._shared:
+            self._shared[make] = make(self)
+        found: T = self._shared[make]
+        return found
+
     def path(self, kind: str) -> Path | None:
         """The file or folder that was given for a kind of input; None if it was not."""
         return self.tables.get(kind)
@@ -82,6 +119,8 @@ class Inputs:
                 raise InputError(f"--with {kind}={path}: there is no such file or folder")
         if self.release is not None and not self.release.is_dir():
             raise InputError(f"--release {self.release}: expected a folder")
+        for name in sorted(self.without - set(catalog.names("extractor"))):
+            raise UnknownNameError("extractor", name, catalog.names("extractor"))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -91,7 +130,15 @@ class Inputs:
             if path is not None:
                 files[kind] = _content(path)
         rows = [] if self.manifest_path is None else [row.to_json() for row in self.manifest.rows]
-        return digest({"manifest": rows, "files": files, "gone": sorted(self.gone)})
+        return digest(
+            {
+                "manifest": rows,
+                "files": files,
+                "gone": sorted(self.gone),
+                "without": sorted(self.left_out),
+                "anonymise": self.anonymise,
+            }
+        )
 
 
 def _content(path: Path) -> dict[str, str]:

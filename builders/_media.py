@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from theval_datasets.builders._arrow import table_of
+from theval_datasets.builders._base import TableConfig
 from theval_datasets.builders._columns import ClipFeatures
 from theval_datasets.builders._fields import CLIP_ID, MISSING, SHA256, Field
 from theval_datasets.errors import BuildError, MediaError
@@ -38,12 +39,19 @@ MEDIA_FIELDS: Final = (
     ),
     MISSING,
 )
-MEDIA_READER: Final = """\
+_MEDIA_READER: Final = """\
 row = rows[0]  # bytes, nothing is decoded
 with open(row["video"]["path"], "wb") as file:
     file.write(row["video"]["bytes"])
 # with torchcodec: rows.cast_column("video", datasets.Video())[0]["video"]
 """
+
+MEDIA_CONFIG: Final = TableConfig(
+    name="media",
+    description="The clips as bytes, their sound, and a poster frame.",
+    rows_per_table=16,
+    reader=_MEDIA_READER,
+)
 
 _BATCH_BYTES: Final = 256 << 20
 _LARGEST_CLIP: Final = (2 << 30) - 1

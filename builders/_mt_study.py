@@ -1,4 +1,4 @@
-"""The study of THQA-MT: ratings and distortion votes to what each clip is said to be."""
+"""The study of THQA-MT: its tables read and checked, opinion scores and distortion labels."""
 
 from __future__ import annotations
 
@@ -166,69 +166,6 @@ class Study:
         tables = [table for table in (self.ratings, self.votes) if table is not None]
         return frozenset(name for table in tables for name in table.clips)
 
-    def by_clip(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Columns of `features` that come from the study.
-
-        Args:
-            ids: The `clip_id` there are; the columns come under them.
-        """
-        known = set(ids)
-        found: dict[str, dict[str, Any]] = {}
-        if self.opinions is not None:
-            one = self.opinions
-            places = {name: index for index, name in enumerate(one.clips)}
-            for name, clip in matched(one.clips, known).items():
-                index = places[name]
-                found[clip] = {
-                    "mos": _finite(one.mos[index]),
-                    "mos_std": _finite(one.std[index]),
-                    "mos_ci95": _finite(one.ci95[index]),
-                    "n_ratings": int(one.n[index]),
-                }
-        if self.labels is not None:
-            places = {name: index for index, name in enumerate(self.labels.clips)}
-            for name, clip in matched(self.labels.clips, known).items():
-                index = places[name]
-                if self.labels.n_voters[index]:
-                    found.setdefault(clip, {}).update(
-                        distortions=list(self.labels.names(index)),
-                        dimensions=self._dimensions(index),
-                    )
-        return found
-
-    def votes_by_presentation(self, ids: Iterable[str]) -> dict[tuple[str, str, int], list[str]]:
-        """Names of the distortions that a subject saw, by `clip_id`, subject and repetition.
-
-        Args:
-            ids: The `clip_id` there are.
-        """
-        table = self.votes
-        if table is None or table.votes is None:
-            return {}
-        names = np.array([kind.name for kind in self.taxonomy.types], object)
-        clips = matched(table.clips, ids)
-        rows = zip(
-            table.clip.tolist(), table.subject.tolist(), table.repetition.tolist(), strict=True
-        )
-        return {
-            (clips[name], table.subjects[subject], repetition): names[table.votes[i]].tolist()
-            for i, (clip, subject, repetition) in enumerate(rows)
-            if (name := table.clips[clip]) in clips
-        }
-
-    def unmatched(self, ids: Iterable[str]) -> list[str]:
-        """Names of clips in the tables that mean none of some `clip_id`; sorted."""
-        known = set(ids)
-        return sorted(name for name in self.clips if _meant(name, known) not in known)
-
-    def _dimensions(self, index: int) -> list[str] | None:
-        """Quality dimensions that suffer; None where the taxonomy does not say."""
-        from theval_datasets.curation.study.taxonomy import UNASSIGNED
-
-        assert self.labels is not None
-        found = self.labels.dimensions(index)
-        return None if UNASSIGNED in found else list(found)
-
 
 def matched(names: Iterable[str], ids: Iterable[str]) -> dict[str, str]:
     """Names of clips in one table to `clip_id`: as they are, or without the suffix of a video.
@@ -249,9 +186,11 @@ def matched(names: Iterable[str], ids: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def unmatched(names: Iterable[str], ids: Iterable[str]) -> list[str]:
+    """Names of clips in tables that mean none of some `clip_id`; sorted."""
+    known = set(ids)
+    return sorted(name for name in names if _meant(name, known) not in known)
+
+
 def _meant(name: str, known: Collection[str]) -> str:
     return name if name in known else without_suffix(name)
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

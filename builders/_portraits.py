@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import datasets
 import numpy as np
 import numpy.typing as npt
 
 from theval_datasets.builders._fields import HEIGHT, INT, MISSING, STRING, WIDTH, Field
-from theval_datasets.errors import InputError, MissingExtraError, WeightsMissingError
+from theval_datasets.errors import (
+    AbsentError,
+    InputError,
+    MissingExtraError,
+    WeightsMissingError,
+)
+
+if TYPE_CHECKING:
+    from theval_datasets.builders._columns import ClipFeatures
+    from theval_datasets.features._identity import Identity
 
 _SUFFIXES: Final = {".jpg", ".jpeg", ".png", ".webp"}
 _LARGEST: Final = 64 << 20
 _PIXELS: Final = 100_000_000
 _SHOWN: Final = 5
+_IDENTITY: Final = ("identity_consistency", "identity_coverage", "identity_reference")
 
 PORTRAIT_FIELDS: Final[tuple[Field, ...]] = (
     Field("portrait_id", STRING, "Name of the portrait.", origin="portraits", required=True),
@@ -120,6 +131,36 @@ class Reference:
         """One embedding a face, (n, dim); None if there is no face."""
         return self._look(portrait_id)[1]
 
+    def identity(self, portrait_id: str | None, clip: ClipFeatures) -> dict[str, Any]:
+        """How well a clip keeps the people of its portrait, or of its own frame without one.
+
+        Args:
+            portrait_id: Its portrait; None if unknown.
+            clip: Its features; what is undefined is noted there.
+        """
+        if portrait_id is None or portrait_id not in self._portraits:
+            own = [clip.value("identity", name) for name in _IDENTITY[:2]]
+            kind = None if own[0] is None else "own-frame"
+            return dict(zip(_IDENTITY, (*own, kind), strict=True))
+        try:
+            found = self._against(portrait_id, clip)
+        except AbsentError as error:
+            clip.note("identity", error.reason)
+            return dict.fromkeys(_IDENTITY)
+        return dict(zip(_IDENTITY, (found.consistency, found.coverage, "portrait"), strict=True))
+
+    def _against(self, portrait_id: str, clip: ClipFeatures) -> Identity:
+        from theval_datasets.features._identity import against_portrait, sightings_of
+
+        if self.unavailable is not None:
+            raise AbsentError(self.unavailable)
+        people, faces = self.embeddings(portrait_id), clip.values("faces")
+        if people is None:
+            raise AbsentError("no-face-in-portrait")
+        if faces is None:
+            raise AbsentError(clip.outcome("faces").reason or "not-written")
+        return against_portrait(people, sightings_of(faces))
+
     @cached_property
     def _models(self) -> Any:
         from theval_datasets.features.faces import Faces
@@ -139,14 +180,21 @@ class Reference:
 def portrait_rows(
     portraits: Mapping[str, Portrait],
     reference: Reference,
-    difficulty: Mapping[str, str],
-    n_clips: Mapping[str, int],
+    clips: Sequence[Mapping[str, Any]],
 ) -> Iterator[dict[str, Any]]:
-    """Rows of the config `portraits`, by id."""
+    """Rows of the config `portraits`, by id.
+
+    Args:
+        portraits: By id.
+        reference: Looks for faces in them.
+        clips: `portrait_id` and `difficulty` of every clip.
+    """
+    n_clips = Counter(clip["portrait_id"] for clip in clips)
+    stated = {c["portrait_id"]: c["difficulty"] for c in clips if c["difficulty"] is not None}
     for name in sorted(portraits):
         one = portraits[name]
         missing = []
-        if name not in difficulty:
+        if name not in stated:
             missing.append("difficulty:not-stated")
         if reference.unavailable is not None:
             missing.append(f"faces:{reference.unavailable}")
@@ -155,9 +203,9 @@ def portrait_rows(
             "image": {"bytes": one.file.read_bytes(), "path": one.file.name},
             "width": one.width,
             "height": one.height,
-            "difficulty": difficulty.get(name),
+            "difficulty": stated.get(name),
             "n_faces": None if reference.unavailable is not None else reference.n_faces(name),
-            "n_clips": n_clips.get(name, 0),
+            "n_clips": n_clips[name],
             "missing": missing,
         }
 

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import pyarrow as pa
@@ -94,8 +95,7 @@ class ScoredBuilder(Builder):
     def available(self) -> tuple[str, ...]:
         """All configs; `media` only where clips lie beside the manifest."""
         names = [config.name for config in self.BUILDER_CONFIGS]
-        files = [self.inputs.manifest.file(row) for row in self.clips.values()]
-        if not any(path is not None and path.is_file() for path in files):
+        if not any(self.clip_file(name) for name in self.clips):
             names = [name for name in names if name != "media"]
         return tuple(names)
 
@@ -126,14 +126,20 @@ class ScoredBuilder(Builder):
             splits.setdefault(row.split, []).append(row)
         return {name: self._tables(config_name, rows) for name, rows in in_order(splits).items()}
 
+    def table_rows(self, config_name: str, rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
+        """Rows of a config for some rows of the published table; a dataset adds its own configs."""
+        if config_name == "media":
+            return self._media(rows)
+        return (self._row(config_name, row) for row in rows)
+
     def _tables(self, config_name: str, rows: Sequence[ScoredRow]) -> Iterator[pa.Table]:
         schema = schema_of(self.FIELDS[config_name])
         size = self.builder_configs[config_name].rows_per_table
+        made = self.table_rows(config_name, rows)
         if config_name == "media":
-            yield from media_tables(self._media(rows), size, schema)
-            return
-        for batch in batched((self._row(config_name, row) for row in rows), size):
-            yield table_of(batch, schema)
+            yield from media_tables(made, size, schema)
+        else:
+            yield from (table_of(batch, schema) for batch in batched(made, size))
 
     def _media(self, rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
         for row in rows:
@@ -143,6 +149,12 @@ class ScoredBuilder(Builder):
                 values = media_values(self.inputs.manifest, clip_row, clip)
                 own = {"clip_id": row.clip_id, "sha256": clip_row.sha256}
                 yield {**own, **values, "missing": clip.missing()}
+
+    def clip_file(self, name: str) -> Path | None:
+        """The file of a row's clip; None if it is not here."""
+        row = self.clips.get(name)
+        path = None if row is None else self.inputs.manifest.file(row)
+        return path if path is not None and path.is_file() else None
 
     def _row(self, config_name: str, row: ScoredRow) -> dict[str, Any]:
         clip_row = self.clips.get(row.clip_id)

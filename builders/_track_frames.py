@@ -15,7 +15,12 @@ import pyarrow as pa
 from theval_datasets.builders._clips import media_values
 from theval_datasets.builders._columns import ClipFeatures
 from theval_datasets.builders._fields import INT, Field, list_of, with_columns
-from theval_datasets.builders._frames import LANDMARK_FIELDS, SCALE, frame_values
+from theval_datasets.builders._frames import (
+    LANDMARK_FIELDS,
+    SCALE,
+    frame_values,
+    landmarks_config,
+)
 from theval_datasets.manifest import ManifestRow
 from theval_datasets.schema import SAMPLE_RATE, Array, Values
 
@@ -28,7 +33,9 @@ TRACK_FIELDS: Final[tuple[Field, ...]] = with_columns(
     Field("frame", list_of("int32"), "Index of each frame in the clip.", "", 0,
           origin="landmarks"),
 )  # fmt: skip
-TRACK_KEY: Final = ("clip_id", "track")
+TRACKS_CONFIG: Final = landmarks_config(
+    "One row a clip and track with one entry a frame: mesh, pose, lips, speech.", "clip_id", "track"
+)
 TRACK_EXTRACTORS: Final = (
     "landmarks", "head_pose", "vad", "loudness", "theval_signals", "faces", "person_landmarks",
     "person_pose",

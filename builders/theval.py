@@ -35,10 +35,15 @@ from theval_datasets.builders._fields import (
     schema_of,
     with_columns,
 )
-from theval_datasets.builders._frames import LANDMARK_FIELDS, READER, check_frames, frame_values
+from theval_datasets.builders._frames import (
+    LANDMARK_FIELDS,
+    check_frames,
+    frame_values,
+    landmarks_config,
+)
 from theval_datasets.builders._media import (
+    MEDIA_CONFIG,
     MEDIA_FIELDS,
-    MEDIA_READER,
     media_tables,
     media_values,
 )
@@ -67,20 +72,10 @@ class Theval(Builder):
             description="One row a clip: facts, quality metrics, clip-level embeddings; no media.",
             reader=_FEATURES_READER,
         ),
-        TableConfig(
-            name="landmarks",
-            description="One row a clip with one entry a frame: mesh, pose, lips, loudness, speech.",
-            rows_per_table=16,
-            split_bytes=("mesh",),
-            reader=READER,
+        landmarks_config(
+            "One row a clip with one entry a frame: mesh, pose, lips, loudness, speech.", "clip_id"
         ),
-        TableConfig(
-            name="media",
-            description="The clips as bytes, their sound, and a poster frame.",
-            rows_per_table=16,
-            has_media=True,
-            reader=MEDIA_READER,
-        ),
+        MEDIA_CONFIG,
         TableConfig(
             name="generated",
             description="One row a generated clip: raw metrics by model and real clip.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,19 +67,55 @@ def look(api: HfApi, repo_id: str) -> Remote | None:
     tags = [tag.name for tag in refs.tags]
     remote = Remote(str(about.sha), bool(about.private), files, tags)
     if INFO_NAME in files:
-        with tempfile.TemporaryDirectory(prefix="theval-push-") as scratch, own_bars():
-            with answers(repo_id):
-                path = api.hf_hub_download(
-                    repo_id, INFO_NAME, repo_type=KIND, revision=about.sha, local_dir=scratch
-                )
-            remote.info_bytes = Path(path).read_bytes()
-            try:
-                remote.info = read_info(Path(scratch))
-            except InputError as error:
-                raise PublishError(
-                    f"{repo_id} holds an {INFO_NAME} of something else: {error}"
-                ) from None
+        try:
+            remote.info_bytes, remote.info = _said_at(api, repo_id, str(about.sha))
+        except InputError as error:
+            raise PublishError(
+                f"{repo_id} holds an {INFO_NAME} of something else: {error}"
+            ) from None
     return remote
+
+
+def versions_with(api: HfApi, repo_id: str, remote: Remote, gone: Collection[str]) -> list[str]:
+    """Tags of versions that have no tombstone for some clip, and may therefore still hold it.
+
+    Args:
+        api: Asks the Hub.
+        repo_id: The repository.
+        remote: As it is there.
+        gone: Ids of clips that were taken down.
+
+    Raises:
+        PublishError: If the Hub does not answer.
+    """
+    found = []
+    for tag in remote.tags if gone else ():
+        try:
+            _, info = _said_at(api, repo_id, tag)
+        except InputError:
+            continue  # of something else
+        if not {stone.clip_id for stone in info.tombstones}.issuperset(gone):
+            found.append(tag)
+    return sorted(found)
+
+
+def _said_at(api: HfApi, repo_id: str, revision: str) -> tuple[bytes, Info]:
+    """`info.json` of a revision as it is, and what it says.
+
+    Raises:
+        InputError: If it has none, or one of something else.
+    """
+    from huggingface_hub.errors import EntryNotFoundError
+
+    with tempfile.TemporaryDirectory(prefix="theval-push-") as scratch, own_bars():
+        with answers(repo_id):
+            try:
+                path = api.hf_hub_download(
+                    repo_id, INFO_NAME, repo_type=KIND, revision=revision, local_dir=scratch
+                )
+            except EntryNotFoundError:
+                raise InputError(f"{repo_id} has no {INFO_NAME} at {revision}") from None
+        return Path(path).read_bytes(), read_info(Path(scratch))
 
 
 def is_same(folder: Path, name: str, here: FileInfo, there: RepoFile | None) -> bool:

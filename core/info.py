@@ -27,6 +27,8 @@ MIGRATIONS: Final[dict[int, Migration]] = {}
 """Format version to the function that turns its plain `info.json` into the next version's."""
 
 TOMBSTONES_NAME: Final = "tombstones.jsonl"
+EMBEDDERS: Final = frozenset({"arcface"})
+"""Extractors whose columns tell people apart."""
 
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _SEMVER: Final = re.compile(r"(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})")

@@ -14,16 +14,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from theval_datasets._hub import KIND, Remote, answers, is_same, look, own_bars
+from theval_datasets._hub import (
+    KIND,
+    Remote,
+    answers,
+    is_same,
+    look,
+    own_bars,
+    versions_with,
+)
 from theval_datasets.errors import InputError, PublishError
 from theval_datasets.files import inside, sha256_file
-from theval_datasets.info import CARD_NAME, INFO_NAME, FileInfo, Info, parse_version, read_info
+from theval_datasets.info import (
+    CARD_NAME,
+    EMBEDDERS,
+    INFO_NAME,
+    ConfigInfo,
+    FileInfo,
+    Info,
+    parse_version,
+    read_info,
+)
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, HfApi
 
 _GIT_FILES: Final = (".gitattributes", ".gitignore")
 _MEDIA: Final = ("Audio(", "Image(", "Video(", "Mesh(", "Pdf(", "Nifti(")
+_HELD_BACK: Final = (
+    "{repo_id} is public, or would be, and this version shows people or tells them apart: {columns}. "
+    "Nothing was sent. Push it to a private repository; or build it without them (--anonymise, "
+    "--without arcface, --config); or give --allow-public-faces if all who are shown agreed."
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +64,7 @@ class PushPlan:
         unchanged: Files that are there as they are here.
         committed: Whether the Hub holds this very version, only without its tag.
         notes: What is worth knowing, in sentences.
+        outlived: Tags of versions that may still hold what this one's tombstones took down.
     """
 
     repo_id: str
@@ -55,6 +78,7 @@ class PushPlan:
     unchanged: tuple[str, ...] = ()
     committed: bool = False
     notes: tuple[str, ...] = ()
+    outlived: tuple[str, ...] = ()
 
     @property
     def tag(self) -> str:
@@ -62,22 +86,42 @@ class PushPlan:
         return f"v{self.info.version}"
 
 
-def media_configs(info: Info) -> list[str]:
-    """Configs with columns that hold pictures, sound, video or meshes."""
+def shown_of_people(folder: Path, info: Info) -> list[str]:
+    """Columns by which people can be seen, heard or told apart, as ``CONFIG.COLUMN``.
+
+    They hold pictures, sound, video or meshes, or embeddings of faces that are not all null.
+    """
     return [
-        name
+        f"{name}.{column.name}"
         for name, config in info.configs.items()
-        if any(kind in column.type for column in config.columns for kind in _MEDIA)
+        for column in config.columns
+        if any(kind in column.type for kind in _MEDIA)
+        or (column.origin in EMBEDDERS and _has_values(folder, config, column.name))
     ]
 
 
-def plan_push(folder: Path, repo_id: str, *, private: bool | None = None) -> PushPlan:
+def _has_values(folder: Path, config: ConfigInfo, column: str) -> bool:
+    import pyarrow.parquet as pq
+
+    files = [inside(folder, name) for split in config.splits.values() for name in split.files]
+    tables = (pq.read_table(file, columns=[column]) for file in files)
+    return any(table[column].null_count < len(table) for table in tables)
+
+
+def plan_push(
+    folder: Path,
+    repo_id: str,
+    *,
+    private: bool | None = None,
+    allow_public_faces: bool = False,
+) -> PushPlan:
     """Look at the Hub and say what a push would do; nothing is changed there.
 
     Args:
         folder: Of a release; that it is sound is for the caller to check.
         repo_id: ``OWNER/NAME``.
-        private: Whether a new repository is private; by default if it holds media.
+        private: Whether a new repository is private; by default if people are shown.
+        allow_public_faces: Whether everybody may have media and embeddings of people.
 
     Raises:
         InputError: If the folder is no release, or `repo_id` is not a name.
@@ -93,8 +137,9 @@ def plan_push(folder: Path, repo_id: str, *, private: bool | None = None) -> Pus
     if repo_id.count("/") != 1:
         raise InputError(f"expected OWNER/NAME, such as theval/thqa-mt, got {repo_id!r}")
     info = read_info(folder)
-    media = media_configs(info)
-    remote = look(HfApi(), repo_id)
+    people = shown_of_people(folder, info)
+    api = HfApi()
+    remote = look(api, repo_id)
     said = (folder / INFO_NAME).read_bytes()
     local = {
         **info.files,
@@ -103,16 +148,15 @@ def plan_push(folder: Path, repo_id: str, *, private: bool | None = None) -> Pus
     notes = []
     if repo_id != info.dataset:
         notes.append(f"the card's examples load {info.dataset}, not {repo_id}")
+    hidden = remote.private if remote else bool(people) if private is None else private
+    if people and not hidden and not allow_public_faces:
+        raise PublishError(_HELD_BACK.format(repo_id=repo_id, columns=", ".join(people)))
     if remote is None:
-        hidden = bool(media) if private is None else private
+        if people and private is None:
+            notes.append(f"private, as it shows people or tells them apart: {', '.join(people)}")
         return PushPlan(repo_id, folder, info, None, None, hidden, local, notes=tuple(notes))
     committed = remote.info_bytes == said
     _refuse(repo_id, info, remote, committed=committed)
-    if media and not remote.private and private is not False:
-        raise PublishError(
-            f"{repo_id} is public, and this version carries media ({', '.join(media)}). "
-            "Make it private in its settings, or give --public if the media may be seen by all."
-        )
     if private is not None and private != remote.private:
         notes.append(
             f"{repo_id} is {'private' if remote.private else 'public'} and stays so: "
@@ -137,6 +181,9 @@ def plan_push(folder: Path, repo_id: str, *, private: bool | None = None) -> Pus
         unchanged=tuple(sorted(same)),
         committed=committed,
         notes=tuple(notes),
+        outlived=tuple(
+            versions_with(api, repo_id, remote, {stone.clip_id for stone in info.tombstones})
+        ),
     )
 
 
@@ -271,4 +318,5 @@ def as_plain(plan: PushPlan) -> dict[str, Any]:
         "delete": list(plan.delete),
         "unchanged": list(plan.unchanged),
         "notes": list(plan.notes),
+        "outlived": list(plan.outlived),
     }

@@ -73,7 +73,7 @@ def board(means: Mapping[str, float | None] | None, name: str) -> list[dict[str,
 def line(row: Mapping[str, object]) -> str:
     """A row of the printed table."""
     cells = [row["final"], *(row[name] for name in METRICS)]
-    shown = [f"{cell:9.4f}" if isinstance(cell, float) else f"{'–':>9}" for cell in cells]
+    shown = [f"{cell:10.4f}" if isinstance(cell, float) else f"{'–':>10}" for cell in cells]
     return f"{row['rank'] or '–'!s:>4}  {row['model']!s:<20}" + "".join(shown)
 
 
@@ -84,7 +84,7 @@ def main() -> int:
     parser.add_argument("--name", default="this model")
     options = parser.parse_args()
     means = None if options.means is None else read_means(options.means)
-    print(f"{'rank':>4}  {'model':<20}" + "".join(f"{h:>9}" for h in ("final", *SHORT)))
+    print(f"{'rank':>4}  {'model':<20}" + "".join(f"{h:>10}" for h in ("final", *SHORT)))
     for row in board(means, options.name):
         print(line(row))
     return 0

@@ -37,6 +37,7 @@ RATE = 1e-3
 DECAY = 1e-2
 TREES = 300
 SEED = 0
+FEW = 10
 _ANSWERS = ("mos", "n_ratings", "fold", "seed", "level")
 _NAMES = ("source_start", "source_end")
 
@@ -115,6 +116,7 @@ def regressor(train: np.ndarray, scores: np.ndarray, test: np.ndarray, seed: int
     from torch import nn
 
     torch.manual_seed(seed)
+    torch.set_num_threads(1)  # the net is small: more threads wait for each other
     net = nn.Sequential(nn.Linear(train.shape[1], HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
     steps = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY)
     loss = nn.MSELoss()
@@ -168,10 +170,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=SEED)
     options = parser.parse_args()
     table = read(options.dataset, options.target, options.revision)
-    folds = len(np.unique(table.folds))
-    print(f"{len(table.scores)} clips, {len(table.names)} features, {folds} folds")
-    if folds < 2:
+    folds, sizes = np.unique(table.folds, return_counts=True)
+    print(f"{len(table.scores)} clips, {len(table.names)} features, {len(folds)} folds")
+    if len(folds) < 2:
         raise SystemExit("there is one fold only: nothing to train on when it is held out")
+    if sizes.min() < FEW:
+        print(f"a fold has {sizes.min()} clips only: correlations within it mean little")
     for name in MODELS if options.model == "all" else (options.model,):
         if name == "regressor" and importlib.util.find_spec("torch") is None:
             print(f"{name:<10} left out: torch is not installed")

@@ -50,24 +50,51 @@ class PushReport:
         else:
             lines.append(f"{plan.tag} is {self.commit}")
             lines.append(f'load it: load_dataset("{plan.repo_id}", revision="{plan.tag}")')
+        if plan.outlived:
+            lines.append(
+                f"what was taken down may still be had in {', '.join(plan.outlived)} and in the "
+                "history. Only this keeps the newest version alone, for good, in Python:"
+            )
+            lines += [f"  {line}" for line in forgetting(plan.repo_id, plan.tag)]
         return "\n".join(lines)
 
 
+def forgetting(repo_id: str, tag: str) -> list[str]:
+    """Lines of Python after which only one version of a dataset is left at the Hub."""
+    return [
+        "from huggingface_hub import HfApi",
+        f'api, repo = HfApi(), {{"repo_id": "{repo_id}", "repo_type": "dataset"}}',
+        "for one in api.list_repo_refs(**repo).tags: api.delete_tag(**repo, tag=one.name)",
+        "api.super_squash_history(**repo)",
+        f'api.create_tag(**repo, tag="{tag}")',
+        "tree = api.list_repo_tree(**repo, recursive=True)",
+        'kept = {one.lfs.sha256 for one in tree if getattr(one, "lfs", None)}',
+        "gone = [one for one in api.list_lfs_files(**repo) if one.file_oid not in kept]",
+        "api.permanently_delete_lfs_files(**repo, lfs_files=gone)",
+    ]
+
+
 def push(
-    folder: Path, repo_id: str, *, private: bool | None = None, dry_run: bool = False
+    folder: Path,
+    repo_id: str,
+    *,
+    private: bool | None = None,
+    allow_public_faces: bool = False,
+    dry_run: bool = False,
 ) -> PushReport:
     """Check a built dataset and push it.
 
     Args:
         folder: Of the dataset, such as ``out/theval/thqa-mt``.
         repo_id: ``OWNER/NAME`` at the Hub; made if it does not exist.
-        private: Whether a new repository is private; by default if it holds media.
+        private: Whether a new repository is private; by default if people are shown.
+        allow_public_faces: Whether everybody may have media and face embeddings of people.
         dry_run: Only say what would be done; the Hub is asked, but nothing is changed there.
 
     Raises:
         InputError: If the folder is no built dataset or `repo_id` is no name.
         PublishError: If the dataset is not what it says it is, its version does not grow, its tag
-            exists, or the Hub refuses.
+            exists, it would show people to everybody, or the Hub refuses.
     """
     checked = verify(folder)
     faults = [f"{check.name}: {check.detail}" for check in checked.checks if not check.ok]
@@ -76,5 +103,5 @@ def push(
             f"{folder} is not as it was built, and is not pushed: {'; '.join(faults)}. "
             "Build it again."
         )
-    plan = plan_push(folder, repo_id, private=private)
+    plan = plan_push(folder, repo_id, private=private, allow_public_faces=allow_public_faces)
     return PushReport(plan) if dry_run else PushReport(plan, push_release(plan))

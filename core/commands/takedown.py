@@ -64,7 +64,8 @@ class TakedownReport:
         lines += [f"  listed in no manifest here: {name}" for name in self.unlisted]
         lines += [f"  removed {name}" for name in self.removed]
         lines.append(
-            "curate, rebuild and build leave them out; build a new version to publish that"
+            "curate, rebuild and build leave them out; build a new version and push it to publish "
+            "that. Older versions at the Hub still hold them: push says how to remove those"
         )
         return "\n".join(lines)
 

@@ -135,7 +135,7 @@ class Requests(http.server.BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
-    do_GET = do_HEAD = do_POST = do_PUT = handle_any
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = handle_any
 
     def log_message(self, *args: object) -> None:
         pass
@@ -373,6 +373,44 @@ def _tag(request: Requests, repo: str, revision: str) -> None:
         request.json({})
 
 
+def _untag(request: Requests, repo: str, revision: str) -> None:
+    if request.writable() and (found := request.repo(repo)):
+        if found.tags.pop(revision, None) is None:
+            request.fail(404, "no such tag", X_Error_Code="RevisionNotFound")
+        else:
+            request.json({})
+
+
+def _squash(request: Requests, repo: str, revision: str) -> None:
+    """One commit is left of a branch; others stay as long as a tag is on them or after them."""
+    if request.writable() and (found := request.repo(repo)):
+        found.squash(revision, json.loads(request.body)["message"])
+        request.json({})
+
+
+def _large(request: Requests, repo: str) -> None:
+    """Every large file that a commit of the repository ever held."""
+    if found := request.repo(repo):
+        known = {b.sha256: (p, b) for c in found.ever for p, b in c.files.items() if b.sha256}
+        request.json(
+            [
+                {
+                    "fileOid": oid, "filename": path, "oid": blob.oid, "size": len(blob.data),
+                    "pushedAt": "2026-01-01T00:00:00.000Z", "ref": "refs/heads/main",
+                }
+                for oid, (path, blob) in known.items()
+                if oid in request.hub.store.large
+            ]
+        )  # fmt: skip
+
+
+def _forget(request: Requests, repo: str) -> None:
+    if request.writable() and request.repo(repo):
+        for oid in json.loads(request.body)["deletions"]["sha"]:
+            del request.hub.store.large[oid]
+        request.json({})
+
+
 def _yaml(request: Requests) -> None:
     text = json.loads(request.body)["content"]
     try:
@@ -438,6 +476,10 @@ _ROUTES = [
     (("POST",), rf"/api/datasets/{_ID}/preupload/{_REV}", _preupload),
     (("POST",), rf"/api/datasets/{_ID}/commit/{_REV}", _commit),
     (("POST",), rf"/api/datasets/{_ID}/tag/{_REV}", _tag),
+    (("DELETE",), rf"/api/datasets/{_ID}/tag/{_REV}", _untag),
+    (("POST",), rf"/api/datasets/{_ID}/super-squash/{_REV}", _squash),
+    (("GET",), rf"/api/datasets/{_ID}/lfs-files", _large),
+    (("POST",), rf"/api/datasets/{_ID}/lfs-files/batch", _forget),
     (("POST",), rf"/datasets/{_ID}\.git/info/lfs/objects/batch", _batch),
     (("POST",), rf"/datasets/{_ID}\.git/info/lfs/verify", _verify),
     (("PUT",), r"/storage/(?P<oid>[0-9a-f]{64})", _put),

@@ -64,6 +64,7 @@ class Repo:
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    ever: list[Commit] = field(default_factory=list)
 
     def add(self, branch: str, title: str, files: dict[str, Blob]) -> Commit:
         parent = self.branches.get(branch)
@@ -73,7 +74,20 @@ class Repo:
         commit = Commit(oid, parent, title, files)
         self.commits[oid] = commit
         self.branches[branch] = oid
+        self.ever.append(commit)
         return commit
+
+    def squash(self, branch: str, title: str) -> None:
+        """One commit is left of a branch; those before a tag stay."""
+        files = self.commits[self.branches.pop(branch)].files
+        self.add(branch, title, files)
+        reached: set[str] = set()
+        for oid in (*self.branches.values(), *self.tags.values()):
+            at: str | None = oid
+            while at is not None and at not in reached:
+                reached.add(at)
+                at = self.commits[at].parent
+        self.commits = {oid: one for oid, one in self.commits.items() if oid in reached}
 
     def at(self, revision: str) -> Commit | None:
         """The commit of a branch, a tag or an id."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from feature_factory import DECODER, row, small_corpus
 from hub_client import Client, client_of
@@ -18,6 +20,12 @@ from theval_datasets._hub_errors import said_plainly
 from theval_datasets.builders._inputs import Inputs
 from theval_datasets.builders._release import write_release
 from theval_datasets.builders.theval import Theval
+from theval_datasets.cache import recipe_of
+from theval_datasets.errors import MissingExtraError, WeightsMissingError
+from theval_datasets.features.arcface import Arcface
+from theval_datasets.files import sha256_file
+from theval_datasets.manifest import ManifestRow, Source, write_manifest
+from theval_datasets.schema import Feature, Outcome
 
 
 @pytest.fixture(scope="module")
@@ -409,32 +417,93 @@ def test_nobody_reads_a_token_or_a_signed_address(hub, client, releases, name):
         assert SIGNED not in said.out + said.err
 
 
+def release_of(folder: Path, arcface: bool, media=None, **inputs) -> Path:
+    """A small release with or without face embeddings and media."""
+    corpus = small_corpus(folder / "corpus")
+    if arcface:
+        feature = Feature(Outcome("ok"), {"embedding": np.full(4, 0.5, np.float32)})
+        try:
+            recipe = recipe_of(Arcface(), DECODER)
+        except (WeightsMissingError, MissingExtraError) as error:
+            pytest.skip(f"embeddings cannot be looked up here: {error}")
+        corpus.cache.write(recipe, corpus.rows[0].sha256, feature)
+    if media is not None:
+        os.link(media("plain"), corpus.folder / "clip.mp4")
+        source = Source("local", "clip.mp4")
+        clip = ManifestRow("clip", "clip.mp4", source, sha256_file(media("plain")))
+        write_manifest(corpus.manifest, [*corpus.rows, clip])
+    given = Inputs(corpus.manifest, corpus.cache, **inputs)
+    return write_release(Theval, given, folder, decoder=DECODER).folder
+
+
 @pytest.mark.slow
-def test_media_are_private_by_default(hub, client, name, media, tmp_path):
-    import os
-
-    from theval_datasets.files import sha256_file
-    from theval_datasets.manifest import ManifestRow, Source, write_manifest
-
-    corpus = small_corpus(tmp_path / "corpus")
-    os.link(media("plain"), corpus.folder / "clip.mp4")
-    clip = ManifestRow("clip", "clip.mp4", Source("local", "clip.mp4"), sha256_file(media("plain")))
-    write_manifest(corpus.manifest, [*corpus.rows, clip])
-    made = write_release(Theval, Inputs(corpus.manifest, corpus.cache), tmp_path, decoder=DECODER)
-    assert "media" in made.info.configs
-    assert client.push(made.folder, name, "--dry-run", "--json", token=WRITER).plain["private"]
-    said = client.push(made.folder, name, token=WRITER)
-    assert said.code == 0, said.err
-    assert hub.store.repos[name].private
-    hub.store.create(f"{name}-public")
-    said = client.push(made.folder, f"{name}-public", token=WRITER)
+@pytest.mark.parametrize("kind", ["media", "embeddings"])
+def test_people_are_shown_to_everybody_only_when_that_is_said(
+    hub, client, name, media, tmp_path, kind, monkeypatch, request
+):
+    if kind == "media":
+        folder, column = release_of(tmp_path, False, media), "media.video"
+    else:
+        models = request.getfixturevalue("shared_data") / "models"
+        monkeypatch.setenv("THEVAL_MODELS", str(models))
+        folder, column = release_of(tmp_path, True), "features.arcface"
+    planned = client.push(folder, name, "--dry-run", "--json", token=WRITER).plain
+    assert planned["private"]
+    assert any(column in note for note in planned["notes"])
+    said = client.push(folder, name, "--public", token=WRITER)
     assert said.code == 1
-    assert "is public, and this version carries media (media)" in said.err
-    said = client.push(made.folder, f"{name}-public", "--public", token=WRITER)
+    assert "shows people or tells them apart" in said.err
+    assert column in said.err
+    assert name not in hub.store.repos
+    assert client.push(folder, name, token=WRITER).code == 0
+    assert hub.store.repos[name].private
+    repo = hub.store.create(f"{name}-public")
+    for option in ("--public", "--private"):
+        said = client.push(folder, f"{name}-public", option, token=WRITER)
+        assert said.code == 1
+        assert column in said.err
+    assert len(repo.commits) == 1
+    said = client.push(folder, f"{name}-public", "--allow-public-faces", token=WRITER)
     assert said.code == 0, said.err
-    said = client.push(made.folder, f"{name}-new", "--public", token=WRITER)
-    assert said.code == 0, said.err
+    assert "v0.1.0" in repo.tags
+    options = ("--public", "--allow-public-faces")
+    assert client.push(folder, f"{name}-new", *options, token=WRITER).code == 0
     assert not hub.store.repos[f"{name}-new"].private
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [{"without": frozenset({"arcface"})}, {"anonymise": True}])
+def test_what_was_left_out_holds_nothing_back(
+    hub, client, name, tmp_path, monkeypatch, shared_data, how
+):
+    monkeypatch.setenv("THEVAL_MODELS", str(shared_data / "models"))
+    folder = release_of(tmp_path, True, **how)
+    said = client.push(folder, name, "--public", token=WRITER)
+    assert said.code == 0, said.err
+    assert not hub.store.repos[name].private
+
+
+def test_what_was_taken_down_can_be_removed_for_good(hub, client, releases, name):
+    """The lines that `push` prints leave one version, and nothing to fetch of the others."""
+    hub.store.large.clear()
+    for version in ("0.1.0", "0.2.0"):
+        said = client.push(releases[version], name, token=WRITER)
+        assert said.code == 0, said.err
+    assert "may still be had in v0.1.0" in said.out
+    repo = hub.store.repos[name]
+    old = {b.sha256 for b in repo.at("v0.1.0").files.values() if b.sha256}
+    kept = {b.sha256 for b in repo.at("v0.2.0").files.values() if b.sha256}
+    assert old - kept
+    lines = said.out.partition("in Python:\n")[2].rstrip().splitlines()
+    code = "\n".join(line.strip() for line in lines)
+    assert client.load(f"exec({code!r})", token=WRITER) is None
+    assert list(repo.tags) == ["v0.2.0"]
+    assert list(repo.commits) == [repo.head.oid]
+    assert committed(hub, name, releases["0.2.0"])
+    assert hub.store.large.keys() & (old | kept) == kept
+    said = client.push(releases["0.3.0"], name, "--json", token=WRITER)
+    assert said.code == 0, said.err
+    assert said.plain["outlived"] == []
 
 
 @pytest.mark.slow
