@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.resources
+import logging
 import os
 import shutil
 import stat
@@ -26,6 +27,8 @@ from theval_datasets.errors import UnknownNameError, UnsafePathError, WeightsMis
 from theval_datasets.files import atomic_write, inside, sha256_file
 from theval_datasets.progress import progress
 from theval_datasets.records import from_plain
+
+_log = logging.getLogger(__name__)
 
 _BLOCK: Final = 1 << 20
 _TIMEOUT: Final = 60.0
@@ -133,6 +136,14 @@ def locate_or_fetch(name: str) -> Path:
     if found is not None or os.environ.get("HF_HUB_OFFLINE", "0") not in ("0", ""):
         return found or locate(name)
     return fetch(weights)
+
+
+def try_to_fetch(name: str) -> None:
+    """Like `locate_or_fetch`, for a run that goes on without: logs why they cannot be had."""
+    try:
+        locate_or_fetch(name)
+    except WeightsMissingError as error:
+        _log.warning("%s", error)
 
 
 def fetch(weights: Weights) -> Path:

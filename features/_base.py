@@ -54,11 +54,20 @@ class Extractor:
         return ""
 
     def ready(self) -> bool:
-        """Whether its weights are on this machine; a run of all extractors leaves it out if not."""
-        return True
+        """Whether its weights are on this machine; a run of all extractors leaves it out if not.
+
+        Those of what it needs, unless an extractor says otherwise.
+        """
+        return all(needed.ready() for needed in self.needs())
 
     def obtain(self) -> None:
-        """Fetch weights that are not here and can be had; for a run that names the extractor."""
+        """Fetch weights that are not here and can be had; for a run that names the extractor.
+
+        What cannot be had is logged; `weights` raises for it later. Those of what it needs, unless
+        an extractor says otherwise.
+        """
+        for needed in self.needs():
+            needed.obtain()
 
     def setup(self) -> Any:
         """Nothing to load, unless an extractor says so."""

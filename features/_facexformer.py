@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from theval_datasets import models
 from theval_datasets.errors import WeightsMissingError
+from theval_datasets.features._torch import chosen_device
 from theval_datasets.optional import require
 
 _FOLDER: Final = "facexformer"
@@ -67,21 +68,17 @@ def identity() -> str:
 
 
 class FaceXFormer:
-    """The network for head pose.
+    """The network for head pose."""
 
-    Args:
-        device: Of torch; by default CUDA where it is.
-    """
-
-    def __init__(self, device: str | None = None) -> None:
+    def __init__(self) -> None:
         torch = require("torch", extra="iqa")
         checkout, checkpoint = need()
         self._torch = torch
-        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = chosen_device("iqa")
         net = _package(checkout).FaceXFormer()
         loaded = torch.load(checkpoint, map_location="cpu", weights_only=True)
         net.load_state_dict(loaded["state_dict_backbone"])
-        self._net: Any = net.eval().to(self.device)
+        self._net: Any = net.eval().to(self._device)
 
     def angles(self, frame: Pixels, box: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Pitch, yaw and roll in degrees, as the network gives them.
@@ -104,11 +101,11 @@ class FaceXFormer:
         sized = transform.resize(crop, [_SIDE, _SIDE], interpolation=InterpolationMode.BICUBIC)
         image = transform.normalize(transform.to_tensor(sized), list(_MEAN), list(_STD))
         labels = {
-            name: torch.zeros((1, *shape), device=self.device) for name, shape in _LABELS.items()
+            name: torch.zeros((1, *shape), device=self._device) for name, shape in _LABELS.items()
         }
-        task = torch.tensor([_POSE], device=self.device)
+        task = torch.tensor([_POSE], device=self._device)
         with torch.inference_mode():
-            pose = self._net(image[None].to(self.device), labels, task)[1]
+            pose = self._net(image[None].to(self._device), labels, task)[1]
         angles: npt.NDArray[np.float64] = np.degrees(pose[0].double().cpu().numpy())
         return angles
 

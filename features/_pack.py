@@ -78,13 +78,9 @@ def find_pack(name: str | None = None) -> Pack | None:
 
 
 def obtain_pack(name: str | None = None) -> None:
-    """Fetch buffalo_l from its publisher if no pack is here; offline nothing happens.
-
-    Raises:
-        WeightsMissingError: It cannot be had.
-    """
+    """Fetch buffalo_l from its publisher if no pack is here; says so where it cannot."""
     if find_pack(name) is None and name in (None, DEFAULT):
-        models.locate_or_fetch(DEFAULT)
+        models.try_to_fetch(DEFAULT)
 
 
 def need_pack(name: str | None = None) -> Pack:

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from theval_datasets import models
 from theval_datasets.errors import WeightsMissingError
+from theval_datasets.features._torch import chosen_device
 from theval_datasets.optional import require
 from theval_datasets.schema import SAMPLE_RATE, Audio
 
@@ -104,7 +105,7 @@ def identity(*files: Path) -> str:
 
 
 def load(file: Path) -> Any:
-    """A model, ready for inference on CUDA where it is, else on one thread of the CPU."""
+    """A model, ready for inference."""
     torch = require("torch", extra="diarization")
     with quiet():
         audio = require("pyannote.audio", extra="diarization")
@@ -115,7 +116,7 @@ def load(file: Path) -> Any:
             model = audio.Model.from_pretrained(str(file))
     if model is None:
         raise WeightsMissingError(f"{file} is no checkpoint of pyannote.audio")
-    return model.eval().to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    return model.eval().to(torch.device(chosen_device("diarization")))
 
 
 def file_of(audio: Audio) -> dict[str, Any]:

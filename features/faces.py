@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.errors import AbsentError, MissingExtraError, WeightsMissingError
+from theval_datasets.errors import AbsentError, MissingExtraError
 from theval_datasets.features._base import Extractor
 from theval_datasets.features._detector import Detector, MediaPipeDetector, Scrfd
 from theval_datasets.features._pack import Recogniser, find_pack, need_pack, obtain_pack
@@ -84,12 +84,8 @@ class Faces(Extractor):
 
     def obtain(self) -> None:
         """Fetch the default pack where none is there."""
-        if self.backend == "mediapipe" or not available("insightface"):
-            return
-        try:
+        if self.backend != "mediapipe" and available("insightface"):
             obtain_pack(self.pack)
-        except WeightsMissingError as error:
-            _log.warning("%s", error)
 
     def weights(self) -> str:
         """The hashes of the pack's files, or MediaPipe's version."""

@@ -57,7 +57,7 @@ class HeadMotionRelease(Extractor):
     def obtain(self) -> None:
         """Fetch the detector's weights, if that makes it complete."""
         if self.ready() and self.box == "retinaface":
-            models.locate_or_fetch(_retinaface.WEIGHTS)
+            models.try_to_fetch(_retinaface.WEIGHTS)
 
     def weights(self) -> str:
         """Hashes of FaceXFormer and of the detector."""
@@ -72,7 +72,7 @@ class HeadMotionRelease(Extractor):
         network = _facexformer.FaceXFormer()
         if self.box == "scrfd":
             return network, _surest_of_scrfd(Scrfd(need_pack().detector))
-        finder = _retinaface.RetinaFace(models.locate(_retinaface.WEIGHTS), network.device)
+        finder = _retinaface.RetinaFace(models.locate(_retinaface.WEIGHTS))
         return network, _surest_of_retinaface(finder)
 
     def open(self, clip: ClipInputs, model: Any) -> _Posing:

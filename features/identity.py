@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from theval_datasets import schema
 from theval_datasets.features import _identity
-from theval_datasets.features._base import Extractor
-from theval_datasets.features._pack import need_recogniser
+from theval_datasets.features._embedded import OfEmbeddings
 from theval_datasets.features.faces import Faces
 from theval_datasets.schema import ClipInputs, Column, Values
 
 
 @dataclass(frozen=True)
-class Identity(Extractor):
+class Identity(OfEmbeddings):
     """How alike the people of a clip stay, measured against a frame of the clip itself.
 
     The reference is, of the sampled frames (one a second) that show the most people, the one
@@ -26,35 +24,12 @@ class Identity(Extractor):
     """
 
     name: ClassVar[str] = "identity"
-    extra: ClassVar[str | None] = "faces"
-    imports: ClassVar[tuple[str, ...]] = ("insightface",)
     writes: ClassVar[tuple[Column, ...]] = (
         Column("identity_consistency", "float64", (), "Mean cosine with the reference, -1 to 1."),
         Column("identity_coverage", "float64", (), "Share of subject-frame pairs with a face."),
         Column("subjects", "int32", (), "People in the reference frame."),
         Column("reference_time", "float64", (), "Seconds of the reference frame."),
     )
-
-    def needs(self) -> Sequence[schema.Extractor]:
-        """The embeddings of single faces."""
-        return (Faces(),)
-
-    def ready(self) -> bool:
-        """As `faces`."""
-        return Faces().ready()
-
-    def obtain(self) -> None:
-        """As `faces`."""
-        Faces().obtain()
-
-    def weights(self) -> str:
-        """Nothing of its own: `faces` embeds.
-
-        Raises:
-            WeightsMissingError: There is no pack with a recogniser, so `faces` embeds nothing.
-        """
-        need_recogniser(Faces().pack)
-        return ""
 
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
         """Compare every sampled frame with the reference."""

@@ -10,20 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets import schema
-from theval_datasets.errors import AbsentError, InputError
-from theval_datasets.features import _pyiqa
-from theval_datasets.features._base import Extractor
+from theval_datasets.errors import AbsentError
 from theval_datasets.features._mesh import LIPS, Points, pixels
 from theval_datasets.features._pyiqa import Name, Scorer
+from theval_datasets.features._quality import Line, Quality
 from theval_datasets.features.landmarks import Landmarks
-from theval_datasets.schema import ClipInputs, Column, FrameRequest, Frames, Values
+from theval_datasets.schema import ClipInputs, Column, Frames, Values
 
 METRICS: Final[Mapping[str, Name]] = {
     "global_aesthetics": "topiq_iaa",
     "face_quality": "topiq_nr-face",
     "mouth_quality": "musiq-spaq",
 }
-BATCH: Final = 8
 _FACE_SCALE: Final = 1.3
 _MOUTH_MARGIN: Final = 0.1
 
@@ -31,23 +29,21 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Iqa(Extractor):
+class Iqa(Quality):
     """TOPIQ-IAA of frames, TOPIQ-CGFIQA of faces, MUSIQ-SPAQ of mouths; each the mean over frames.
 
     The face is the square 1.3 times the box of the mesh; the mouth is the box of the 40 lip points
     and 10 % of its width on each side; both end at the frame's edge. Frames without a face have no
     score for face and mouth. A network whose weights are not here leaves its metric undefined
-    (`weights-missing`). Runs on CUDA where torch has it. Source: THEval, appendix A.
+    (`weights-missing`). Runs on CUDA where torch has it, unless `THEVAL_DEVICE` says otherwise.
+    Source: THEval, appendix A.
 
     Attributes:
         fps: Frames a second to look at; None for every frame, as the paper does.
     """
 
-    fps: float | None = None
-
     name: ClassVar[str] = "iqa"
-    extra: ClassVar[str | None] = "iqa"
-    imports: ClassVar[tuple[str, ...]] = ("pyiqa", "torch")
+    networks: ClassVar[Mapping[str, Name]] = METRICS
     after_needs: ClassVar[bool] = True
     writes: ClassVar[tuple[Column, ...]] = (
         Column("global_aesthetics", "float64", (), "TOPIQ-IAA, 1 to 10, mean.", nullable=True),
@@ -60,38 +56,13 @@ class Iqa(Extractor):
         Column("mouth_score", "float32", ("face",), "MUSIQ-SPAQ of each mouth.", nullable=True),
     )
 
-    def __post_init__(self) -> None:
-        if self.fps is not None and self.fps <= 0:
-            raise InputError(f"expected frames a second above 0, got {self.fps}")
-
-    @property
-    def frames(self) -> FrameRequest:
-        """Whole frames."""
-        return FrameRequest(fps=self.fps)
-
     def needs(self) -> Sequence[schema.Extractor]:
         """The mesh, for the crops."""
         return (Landmarks(),)
 
-    def ready(self) -> bool:
-        """Whether the weights of any of the networks are here."""
-        return any(_pyiqa.find_state(name) for name in METRICS.values())
-
-    def obtain(self) -> None:
-        """Fetch the networks' weights from the Hub."""
-        for name in METRICS.values():
-            _pyiqa.obtain_state(name)
-
-    def weights(self) -> str:
-        """Hashes of the networks' weights; `none` for those that are not here."""
-        return _pyiqa.identity(tuple(METRICS.values()))
-
     def setup(self) -> Any:
         """Load the networks whose weights are here."""
-        states = _pyiqa.states(tuple(METRICS.values()))
-        return {
-            metric: Scorer(name, states[name]) for metric, name in METRICS.items() if name in states
-        }
+        return self.scorers()
 
     def open(self, clip: ClipInputs, model: Any) -> _Scoring:
         """Look up the mesh, if there is one."""
@@ -156,37 +127,6 @@ class _Scoring:
             else:
                 missing |= {metric: "no-face", column: "no-face"}
         return values, missing
-
-
-class Line:
-    """Pictures on their way through one network.
-
-    Args:
-        scorer: The network.
-        size: Pictures that go through together, whatever batches frames come in.
-    """
-
-    def __init__(self, scorer: Scorer, size: int = BATCH) -> None:
-        self._scorer = scorer
-        self._size = size
-        self._waiting: list[Pixels] = []
-        self._scores: list[npt.NDArray[np.float64]] = []
-
-    def add(self, picture: Pixels) -> None:
-        """Take the next picture."""
-        self._waiting.append(picture)
-        if len(self._waiting) == self._size:
-            self._flush()
-
-    def done(self) -> npt.NDArray[np.float64]:
-        """The scores of all pictures, in order."""
-        self._flush()
-        return np.concatenate(self._scores) if self._scores else np.zeros(0)
-
-    def _flush(self) -> None:
-        if self._waiting:
-            self._scores.append(self._scorer.score(self._waiting))
-            self._waiting = []
 
 
 def face_crop(frame: Pixels, points: Points) -> Pixels:

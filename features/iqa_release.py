@@ -10,14 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets import models
-from theval_datasets.errors import InputError, WeightsMissingError
-from theval_datasets.features import _pyiqa, _retinaface
-from theval_datasets.features._base import Extractor
+from theval_datasets.features import _retinaface
 from theval_datasets.features._mesh import LIPS
 from theval_datasets.features._pyiqa import Name, Scorer
-from theval_datasets.features.iqa import Line
+from theval_datasets.features._quality import Line, Quality
 from theval_datasets.features.landmarks import Landmarks, load_face_mesh, points_of
-from theval_datasets.schema import ClipInputs, Column, FrameRequest, Frames, Values
+from theval_datasets.schema import ClipInputs, Column, Frames, Values
 
 METRICS: Final[Mapping[str, Name]] = {
     "global_aesthetics": "topiq_iaa",
@@ -32,7 +30,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class IqaRelease(Extractor):
+class IqaRelease(Quality):
     """TOPIQ-IAA of frames, TOPIQ face of the aligned centre face, MUSIQ (KonIQ) of mouths.
 
     The face is found and aligned by facexlib's RetinaFace; frames without one are left out, where
@@ -44,11 +42,8 @@ class IqaRelease(Extractor):
         fps: Frames a second to look at; None for every frame.
     """
 
-    fps: float | None = None
-
     name: ClassVar[str] = "iqa_release"
-    extra: ClassVar[str | None] = "iqa"
-    imports: ClassVar[tuple[str, ...]] = ("pyiqa", "torch")
+    networks: ClassVar[Mapping[str, Name]] = METRICS
     by_default: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
         Column("global_aesthetics", "float64", (), "TOPIQ-IAA, 1 to 10, mean.", nullable=True),
@@ -59,47 +54,26 @@ class IqaRelease(Extractor):
         Column("n_mouths", "int32", (), "Mouths that were scored.", nullable=True),
     )
 
-    def __post_init__(self) -> None:
-        if self.fps is not None and self.fps <= 0:
-            raise InputError(f"expected frames a second above 0, got {self.fps}")
-
-    @property
-    def frames(self) -> FrameRequest:
-        """Whole frames."""
-        return FrameRequest(fps=self.fps)
-
-    def ready(self) -> bool:
-        """Whether the weights of any of the networks are here."""
-        return any(_pyiqa.find_state(name) for name in METRICS.values())
-
     def obtain(self) -> None:
         """Fetch the networks' weights from the Hub, and the detector's from its publisher."""
-        for name in METRICS.values():
-            _pyiqa.obtain_state(name)
-        try:
-            models.locate_or_fetch(_retinaface.WEIGHTS)
-        except WeightsMissingError:
-            return  # face quality will say so
+        super().obtain()
+        models.try_to_fetch(_retinaface.WEIGHTS)
 
     def weights(self) -> str:
         """Hashes of the networks' and the detector's weights; `none` for those not here."""
         detector = _retinaface.find_state()
         known = models.content_hash(detector) if detector else "none"
-        networks = _pyiqa.identity(tuple(METRICS.values()))
-        return f"{networks}+retinaface-{known}+{Landmarks().weights()}"
+        return f"{super().weights()}+retinaface-{known}+{Landmarks().weights()}"
 
     def setup(self) -> Any:
         """Load the networks whose weights are here, the detector, and the mesh."""
-        states = _pyiqa.states(tuple(METRICS.values()))
+        scorers = self.scorers()
         detector = _retinaface.find_state()
-        if detector is None:
-            states.pop("topiq_nr-face", None)
-        scorers = {
-            metric: Scorer(name, states[name]) for metric, name in METRICS.items() if name in states
-        }
         finder = None
-        if detector is not None and "face_quality" in scorers:
-            finder = _retinaface.RetinaFace(detector, scorers["face_quality"].device)
+        if detector is None:
+            scorers.pop("face_quality", None)
+        elif "face_quality" in scorers:
+            finder = _retinaface.RetinaFace(detector)
         return scorers, finder, load_face_mesh(max_faces=_MOST_FACES, refine=False, static=True)
 
     def open(self, clip: ClipInputs, model: Any) -> _Scoring:
@@ -111,9 +85,8 @@ class _Scoring:
     def __init__(self, scorers: Mapping[str, Scorer], finder: Any, mesh: Any) -> None:
         self._finder = finder
         self._mesh = mesh
-        sizes = {"mouth_quality": _TOGETHER}
         self._lines = {
-            metric: (_Padded if metric in sizes else Line)(scorer, sizes.get(metric, 8))
+            metric: _Padded(scorer, _TOGETHER) if metric == "mouth_quality" else Line(scorer)
             for metric, scorer in scorers.items()
         }
         self._frames = 0
@@ -153,15 +126,12 @@ class _Scoring:
 class _Padded(Line):
     """Pictures that go through together at the size of the largest, zeros to the right and below."""
 
-    def _flush(self) -> None:
-        if self._waiting:
-            height = max(picture.shape[0] for picture in self._waiting)
-            width = max(picture.shape[1] for picture in self._waiting)
-            self._waiting = [
-                np.pad(p, ((0, height - p.shape[0]), (0, width - p.shape[1]), (0, 0)))
-                for p in self._waiting
-            ]
-        super()._flush()
+    def _together(self, pictures: list[Pixels]) -> list[Pixels]:
+        height = max(picture.shape[0] for picture in pictures)
+        width = max(picture.shape[1] for picture in pictures)
+        return [
+            np.pad(p, ((0, height - p.shape[0]), (0, width - p.shape[1]), (0, 0))) for p in pictures
+        ]
 
 
 def _mouth(frame: Pixels, points: npt.NDArray[np.float64]) -> Pixels:

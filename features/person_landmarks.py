@@ -69,14 +69,6 @@ class PersonLandmarks(Extractor):
         """The tracks, and the pass over whole frames."""
         return (Faces(), Landmarks())
 
-    def ready(self) -> bool:
-        """As `faces`."""
-        return Faces().ready()
-
-    def obtain(self) -> None:
-        """As `faces`."""
-        Faces().obtain()
-
     def weights(self) -> str:
         """The models lie in MediaPipe's package."""
         return f"mediapipe-{importlib.metadata.version('mediapipe')}"

@@ -33,14 +33,6 @@ class PersonPose(Extractor):
         """The meshes."""
         return (PersonLandmarks(),)
 
-    def ready(self) -> bool:
-        """As the meshes."""
-        return PersonLandmarks().ready()
-
-    def obtain(self) -> None:
-        """As the meshes."""
-        PersonLandmarks().obtain()
-
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
         """Fit the head's axes to every mesh."""
         found = clip.feature(PersonLandmarks())

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 _HOME = Path(tempfile.mkdtemp(prefix="theval-tests-"))
 # Before anything imports `datasets`, which reads these once.
@@ -26,8 +27,12 @@ os.environ |= {
     "GLOG_minloglevel": "2",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
-for _name in ("THEVAL_FFMPEG", "THEVAL_MODELS", "THEVAL_CACHE"):
+for _name in ("THEVAL_FFMPEG", "THEVAL_MODELS", "THEVAL_CACHE", "THEVAL_DEVICE"):
     os.environ.pop(_name, None)
+
+# How long an example takes says something of the machine and nothing of the code.
+settings.register_profile("theval", deadline=None)
+settings.load_profile("theval")
 
 ROOT = Path(__file__).resolve().parents[1]
 

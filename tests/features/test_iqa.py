@@ -10,7 +10,8 @@ from fake_faces import Clip
 from theval_datasets.errors import InputError, MissingExtraError, WeightsMissingError
 from theval_datasets.features import _pyiqa, _retinaface
 from theval_datasets.features._mesh import LIPS, quantise
-from theval_datasets.features.iqa import METRICS, Iqa, Line, face_crop, mouth_crop
+from theval_datasets.features._quality import Line
+from theval_datasets.features.iqa import METRICS, Iqa, face_crop, mouth_crop
 from theval_datasets.features.iqa_release import IqaRelease, _Padded
 from theval_datasets.optional import available
 from theval_datasets.schema import Frames
@@ -194,13 +195,35 @@ def test_the_real_networks_score_a_clip(random_weights, talking, faceless, tmp_p
     import torch
 
     name = "topiq_nr-face"
-    scorer = _pyiqa.Scorer(name, _pyiqa.find_state(name), device="cpu")
+    scorer = _pyiqa.Scorer(name, _pyiqa.find_state(name))
     pictures = [np.random.default_rng(i).integers(0, 255, (90, 80, 3), np.uint8) for i in range(3)]
     together = scorer.score(pictures)
     assert together == pytest.approx([scorer.score([p])[0] for p in pictures], abs=1e-5)
     plain = torch.from_numpy(pictures[0]).permute(2, 0, 1)[None].float() / 255
     with torch.inference_mode():
         assert float(scorer._net(plain)) == pytest.approx(together[0], abs=1e-5)
+
+
+@has_torch
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_everything_goes_through_the_device_that_is_chosen(random_weights, monkeypatch):
+    import torch
+
+    from theval_datasets.features._torch import chosen_device
+
+    monkeypatch.setenv("THEVAL_MODELS", str(random_weights))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert chosen_device("iqa") == "cuda"
+    before = Iqa().weights()
+    # A device without values: mixing it with another one fails, and only shapes come back.
+    monkeypatch.setenv("THEVAL_DEVICE", "meta")
+    assert chosen_device("iqa") == "meta"
+    assert Iqa().weights() == before
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda self: torch.ones(self.shape))
+    pictures = [np.zeros((90, 80, 3), np.uint8)] * 2
+    for name in _pyiqa.NETWORKS:
+        assert _pyiqa.Scorer(name, _pyiqa.find_state(name)).score(pictures).tolist() == [1.0, 1.0]
 
 
 @has_torch
@@ -229,7 +252,7 @@ def test_one_networks_weights_change_its_key_and_its_absence_leaves_the_others(
 
     torch.save({"a": torch.zeros(1)}, broken)
     with pytest.raises(WeightsMissingError, match="lacks"):
-        _pyiqa.Scorer("musiq-spaq", broken, device="cpu")
+        _pyiqa.Scorer("musiq-spaq", broken)
 
 
 @has_torch
