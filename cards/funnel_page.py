@@ -60,9 +60,10 @@ def draw_distributions(shown: Sequence[Mapping[str, Any]]) -> bytes:
     """
     import numpy as np
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     rows = math.ceil(len(shown) / _COLUMNS)
-    figure = Figure(figsize=(11, 2.1 * rows), dpi=100, layout="constrained")
+    figure = Figure(figsize=(11, 2.2 * rows), dpi=100, layout="constrained")
     grid = np.atleast_1d(figure.subplots(rows, _COLUMNS)).ravel()
     for axes in grid[len(shown) :]:
         axes.axis("off")
@@ -77,6 +78,9 @@ def draw_distributions(shown: Sequence[Mapping[str, Any]]) -> bytes:
         for value in limits:
             axes.axvline(value, color="#1f2933", linewidth=1, linestyle="--")
         axes.set_title(one["title"], fontsize=8, parse_math=False)
+        named = ", ".join(f"{name} {value:g}" for name, value in one["limits"])
+        axes.set_xlabel(named, fontsize=7, parse_math=False)
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.tick_params(labelsize=6)
         axes.spines[["top", "right"]].set_visible(False)
     return _png(figure)

@@ -78,6 +78,28 @@ def same_recording(
     return frames <= max_frames and audio <= max_audio
 
 
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """What on a shelf comes nearest to a clip.
+
+    Attributes:
+        twin: Number of the clip that is the same recording; None if there is none.
+        picture: Share of differing bits of the two most similar single frames.
+        frames: Of the pictures of the twin, or else of the most similar clip that was compared.
+        audio: Of its sound.
+    """
+
+    twin: int | None
+    picture: float
+    frames: float | None = None
+    audio: float | None = None
+
+    @property
+    def measured(self) -> dict[str, float | None]:
+        """The distances, by name."""
+        return {"picture": self.picture, "frames": self.frames, "audio": self.audio}
+
+
 class Shelf:
     """Clips among which the ones with a similar picture are found without comparing all in full.
 
@@ -89,6 +111,7 @@ class Shelf:
     def __init__(self) -> None:
         self._rows = np.zeros((1024, 64), np.float32)
         self._begins: list[int] = []
+        self._prints: list[Prints] = []
         self._count = 0
 
     def __len__(self) -> int:
@@ -102,6 +125,7 @@ class Shelf:
             grown[: self._count] = self._rows[: self._count]
             self._rows = grown
         self._rows[self._count : end] = _signs(prints.frames)
+        self._prints.append(prints)
         self._begins.append(self._count)
         self._count = end
 
@@ -118,6 +142,27 @@ class Shelf:
         distance = 0.5 - np.maximum.reduceat(best, self._begins) / (2 * ours.shape[1])
         order = np.argsort(distance, kind="stable")
         return [int(i) for i in order if distance[i] <= limit], float(distance[order[0]])
+
+    def nearest(
+        self, prints: Prints, max_frames: float, max_audio: float, max_mute: float
+    ) -> Nearest:
+        """The first clip that is the same recording, or how near the others come.
+
+        Args:
+            prints: Of the clip.
+            max_frames: As `same_recording`, as the others.
+            max_audio: Up to which sounds agree.
+            max_mute: Up to which pictures agree that have to decide alone.
+        """
+        near, picture = self.near(prints, max(max_frames, max_mute))
+        found = Nearest(None, picture)
+        for number in near:
+            frames, audio = resemblance(prints, self._prints[number])
+            if same_recording(frames, audio, max_frames, max_audio, max_mute):
+                return Nearest(number, picture, frames, audio)
+            if found.frames is None or frames < found.frames:
+                found = Nearest(None, picture, frames, audio)
+        return found
 
 
 def _signs(hashes: Hashes) -> npt.NDArray[np.int8]:

@@ -161,4 +161,5 @@ def filter_about(name: str) -> str:
         return stages[name]
     if name not in catalog.names("filter"):
         return ""
-    return (catalog.load("filter", name).__doc__ or "").strip().partition("\n")[0]
+    about = (catalog.load("filter", name).__doc__ or "").strip().partition("\n")[0]
+    return about.replace("`", "")

@@ -30,7 +30,12 @@ class Frontal(Filter):
     max_roll: float = 25.0
     share: float = 0.8
 
-    shown: ClassVar[Mapping[str, str]] = {"frontal": "share"}
+    shown: ClassVar[Mapping[str, str]] = {
+        "frontal": "share",
+        "yaw": "max_yaw",
+        "pitch": "max_pitch",
+        "roll": "max_roll",
+    }
 
     def needs(self) -> Sequence[Extractor]:
         """Pose, and whose it is."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from theval_datasets.curation.filters._base import (
     Clip,
     Features,
+    Measured,
     SetFilter,
     UndecidedError,
     Verdict,
@@ -39,6 +40,8 @@ class IdentityBalance(SetFilter):
     most: int = 200
     same: float = 0.4
 
+    shown: ClassVar[Mapping[str, str]] = {"clips": "most"}
+
     def needs(self) -> Sequence[Extractor]:
         """Embeddings."""
         return (Arcface(),)
@@ -57,7 +60,7 @@ class IdentityBalance(SetFilter):
             except UndecidedError as absent:
                 few = kept < self.most
                 kept += few
-                verdicts.append(keep(kept=kept) if few else undecided(absent.what))
+                verdicts.append(keep() if few else undecided(absent.what))
                 continue
             who = []
             for embedding in embeddings:
@@ -69,7 +72,7 @@ class IdentityBalance(SetFilter):
                     best = len(known) - 1
                 who.append(best)
             full = [counts[i] for i in who if counts[i] >= self.most]
-            measured = {"identity": who[0], "clips": max(counts[i] for i in who)}
+            measured: Measured = {"identity": str(who[0]), "clips": max(counts[i] for i in who)}
             if full:
                 verdicts.append(reject("identity-quota", **measured))
                 continue

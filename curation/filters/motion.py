@@ -33,7 +33,7 @@ class Motion(Filter):
     least: float = 0.25
     share: float = 0.5
 
-    shown: ClassVar[Mapping[str, str]] = {"moving": "share"}
+    shown: ClassVar[Mapping[str, str]] = {"moving": "share", "motion": "least"}
 
     def needs(self) -> Sequence[Extractor]:
         """The picture's numbers."""

@@ -275,6 +275,10 @@ def test_identity_balance_counts_everybody():
     clips = [(clip(str(i)), Features(f)) for i, f in enumerate(sets)]
     verdicts = [said(v) for v in judge.judge(clips)]
     assert verdicts == [None, None, "identity-quota", "identity-quota", "?arcface:not-measured"]
+    # as long as the set is smaller than the quota, nobody can have had it all
+    unknown = [(clip(str(i)), Features({})) for i in range(3)]
+    assert [said(v) for v in judge.judge(unknown)] == [None, *["?arcface:not-measured"] * 2]
+    assert [said(v) for v in judge.judge([*unknown[:1], clips[0]])] == [None, None]
 
 
 def test_leakage_knows_clips_and_people():
