@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from benchmarks._rows import Row, at_most
 from theval_datasets.builders._fields import schema_of
-from theval_datasets.builders._release import card_text, write_split
+from theval_datasets.builders._release import card_text
+from theval_datasets.builders._split_writer import write_split
 from theval_datasets.builders.theval import Theval
 from theval_datasets.cards.facts import read_facts
 from theval_datasets.cards.render import render_card

@@ -14,9 +14,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.builders._archives import ReleaseFile, files_of
+from theval_datasets.archives import ReleaseFile, files_of
 from theval_datasets.builders._csv import number, read_csv
-from theval_datasets.errors import InputError
+from theval_datasets.errors import InputError, some_of
 
 SPLITS: Final = ("train", "test", "ood")
 _FILE: Final = re.compile(r"(.+)_speaker([12])")
@@ -24,7 +24,6 @@ _NAME: Final = re.compile(r"(.+)_sub_video_(\d+)(?:_(\d+))?")
 _EXPRESSIONS: Final = 50
 _POSE: Final = 6
 _LARGEST: Final = 512 << 20
-_SHOWN: Final = 5
 _BITS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 RELATIONSHIPS: Final[Mapping[str, tuple[bool, bool]]] = {
@@ -119,8 +118,7 @@ def find_recordings(release: Path) -> dict[str, Recording]:
             speech, motion = (file.path, motion) if is_speech else (speech, file.path)
             found[file.stem] = Recording(file.stem, match[1], int(match[2]), split, speech, motion)
     if faults:
-        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-        raise InputError("; ".join(faults[:_SHOWN]) + more)
+        raise InputError(some_of(faults))
     if not found:
         raise InputError(
             f"{release} holds no recordings: expected {', '.join(SPLITS)} with "
@@ -233,8 +231,7 @@ def read_relations(path: Path) -> dict[str, Relation]:
             faults.append(f"{where}: {key!r} is empty or there twice")
         found[key] = Relation(name, bits[0], bits[1])
     if faults:
-        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-        raise InputError("; ".join(faults[:_SHOWN]) + more)
+        raise InputError(some_of(faults))
     return found
 
 

@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from theval_datasets.errors import InputError
+from theval_datasets.errors import InputError, some_of
 
 DIMENSIONS: Final = ("quality", "authenticity")
 PARTS: Final = ("train", "eval")
 _KINDS: Final = ("numerical", "text")
 _LARGEST: Final = 256 << 20
 _NONE: Final = "None"
-_SHOWN: Final = 5
 _VIDEO: Final = re.compile(r"[\w.-]{1,100}\.(?:mp4|mkv|webm|avi|mov)", re.ASCII)
 _ANSWER: Final = re.compile(
     r"The (\w+) of the human face in this video is (\w+)\.(?: \((-?\d+(?:\.\d+)?(?:e-?\d+)?)\))?"
@@ -86,10 +85,7 @@ def read_labels(folder: Path) -> Labels:
         if len(parts) > 1:
             faults.append(f"{video} is in train for one dimension and in eval for another")
     if faults:
-        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-        raise InputError(
-            f"The labels in {folder} cannot be used: " + "; ".join(faults[:_SHOWN]) + more
-        )
+        raise InputError(f"The labels in {folder} cannot be used: {some_of(faults)}")
     if not found:
         raise InputError(f"The label files in {folder} hold no video")
     return found

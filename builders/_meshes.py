@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import datasets
 
-from theval_datasets.builders._archives import ReleaseFile, files_of
+from theval_datasets.archives import ReleaseFile, files_of
 from theval_datasets.builders._fields import CLIP_ID, INT, Field
 from theval_datasets.errors import InputError
 from theval_datasets.optional import require

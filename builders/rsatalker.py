@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
-import pyarrow as pa
-
-from theval_datasets.builders._arrow import batched, table_of
 from theval_datasets.builders._base import TableConfig
-from theval_datasets.builders._clips import in_order
 from theval_datasets.builders._dualtalk import (
     Recording,
     Relation,
@@ -31,9 +28,8 @@ from theval_datasets.builders._fields import (
     STRING,
     Field,
     list_of,
-    schema_of,
 )
-from theval_datasets.builders._media import MEDIA_FIELDS, media_tables, media_values
+from theval_datasets.builders._media import MEDIA_FIELDS, media_values
 from theval_datasets.builders._scored import NO_CLIP, ScoredBuilder, ScoredRow, scored_fields
 from theval_datasets.errors import InputError
 
@@ -78,7 +74,6 @@ class Rsatalker(ScoredBuilder):
             name="media",
             description="The speech, and the clip where it was cut.",
             rows_per_table=16,
-            has_media=True,
             reader=_MEDIA_READER,
         ),
     ]
@@ -185,19 +180,14 @@ class Rsatalker(ScoredBuilder):
                 found.append(f"{len(names)} {what}, such as {names[0]}.")
         return tuple(found)
 
-    def tables(self, config_name: str) -> Mapping[str, Iterator[pa.Table]]:
-        """The tables of a config, by split."""
-        if config_name == "features":
-            return super().tables(config_name)
-        splits: dict[str, list[ScoredRow]] = {}
-        for row in self.rows:
-            splits.setdefault(row.split, []).append(row)
-        schema, size = self.schema(config_name), self.builder_configs[config_name].rows_per_table
+    def table_rows(self, config_name: str, rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
+        """Rows of a config for some recordings."""
+        if config_name == "motion":
+            files = ((row.clip_id, self._recordings[row.clip_id].motion) for row in rows)
+            return (_motion_row(name, path) for name, path in files if path is not None)
         if config_name == "media":
-            made = {n: media_tables(self._sounds(rows), size, schema) for n, rows in splits.items()}
-        else:
-            made = {n: self._motions(rows, size) for n, rows in splits.items()}
-        return in_order(made)
+            return self._sounds(rows)
+        return super().table_rows(config_name, rows)
 
     @cached_property
     def _recordings(self) -> dict[str, Recording]:
@@ -256,14 +246,7 @@ class Rsatalker(ScoredBuilder):
         content = f"youtube-{one.youtube_id}" if one.youtube_id else one.conversation
         return ScoredRow(one.name, one.split, content, values, missing=missing)
 
-    def _motions(self, rows: list[ScoredRow], size: int) -> Iterator[pa.Table]:
-        schema = schema_of(self.FIELDS["motion"])
-        files = ((row.clip_id, self._recordings[row.clip_id].motion) for row in rows)
-        made = (_motion_row(name, path) for name, path in files if path is not None)
-        for batch in batched(made, size):
-            yield table_of(batch, schema)
-
-    def _sounds(self, rows: list[ScoredRow]) -> Iterator[dict[str, Any]]:
+    def _sounds(self, rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
         for row in rows:
             clip_row = self.clips.get(row.clip_id)
             speech = self._recordings[row.clip_id].speech
@@ -282,7 +265,7 @@ class Rsatalker(ScoredBuilder):
                 yield {"clip_id": row.clip_id, "sha256": sha256, **values, "missing": missing}
 
 
-def _motion_row(name: str, path: Any) -> dict[str, Any]:
+def _motion_row(name: str, path: Path) -> dict[str, Any]:
     expression, pose, jaw = read_motion(path)
     return {
         "clip_id": name,

@@ -30,7 +30,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class ThevalError(Exception):
@@ -169,3 +169,9 @@ class BuildError(ThevalError):
 
 class PublishError(ThevalError):
     """A release cannot be pushed as it is."""
+
+
+def some_of(faults: Sequence[str], shown: int = 5) -> str:
+    """The first of many faults in one sentence, and how many more there are."""
+    more = f"; and {len(faults) - shown} more" if len(faults) > shown else ""
+    return "; ".join(faults[:shown]) + more

@@ -11,7 +11,7 @@ from theval_datasets.info import ColumnInfo, ConfigInfo
 if TYPE_CHECKING:
     from theval_datasets.builders._base import Builder
 
-_BATCH_BYTES: Final = 64 << 20
+_BATCH_BYTES: Final = 8 << 20
 _UNEXPLAINED: Final = "manifest"
 _INFINITE: Final = float("inf")
 
@@ -27,14 +27,9 @@ def faults_of(
         said: Its columns.
         builder: What knows further rules; None for an unknown dataset.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     columns = {column.name: column for column in said.columns}
     row_bytes = sum(s.arrow_bytes for s in said.splits.values()) // max(1, said.rows)
-    rows = max(1, min(4096, _BATCH_BYTES // max(1, row_bytes)))
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=rows):
-        table = pa.Table.from_batches([batch])
+    for table in _tables(path, max(1, min(4096, _BATCH_BYTES // max(1, row_bytes)))):
         for name in table.column_names:
             if name in columns:
                 yield from _column_faults(table[name], columns[name])
@@ -42,6 +37,20 @@ def faults_of(
             yield from _missing_faults(table, columns)
         if builder is not None:
             yield from builder.check_rows(config, table)
+
+
+def _tables(path: Path, rows: int) -> Iterator[Any]:
+    """A file's rows, some at a time; the bytes of media are not read, only whether they are there."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        leaves = [file.schema.column(i).path for i in range(len(file.schema))]
+        read = [name for name in leaves if not name.endswith(".bytes")]
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(rows, row_groups=[group], columns=read):
+                yield pa.Table.from_batches([batch])
+            pa.default_memory_pool().release_unused()
 
 
 def _column_faults(column: Any, said: ColumnInfo) -> Iterator[str]:

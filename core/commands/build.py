@@ -12,6 +12,7 @@ from theval_datasets import catalog
 from theval_datasets.cache import Cache, default_location
 
 if TYPE_CHECKING:
+    from theval_datasets.builders._base import Builder
     from theval_datasets.builders._release import Release
 
 _log = logging.getLogger(__name__)
@@ -74,10 +75,12 @@ def build(
     *,
     manifest: Path | None = None,
     cache: str | None = None,
-    release: Path | None = None,
+    release: str | Path | None = None,
     tables: Sequence[str] = (),
     configs: Sequence[str] = (),
     version: str | None = None,
+    without: Sequence[str] = (),
+    anonymise: bool = False,
 ) -> BuildReport:
     """Build a dataset into ``out/theval/NAME``.
 
@@ -86,10 +89,14 @@ def build(
         out: Folder under which it is written.
         manifest: A manifest or a folder with one.
         cache: Path or URL of the feature cache; by default the one that `extract` fills.
-        release: A folder with the files of an official release.
+        release: A folder with the files of an official release, or ``OWNER/NAME[@REVISION]`` of a
+            dataset at the Hub, for datasets whose releases are there.
         tables: ``KIND=PATH`` for each further input.
         configs: Only these tables; all that the inputs suffice for if empty.
         version: Semantic version.
+        without: Extractors whose columns are left null, such as ``arcface``.
+        anonymise: Whether nobody is to be recognised: faces in still pictures are blurred, face
+            embeddings left null, and tables of video, sound or meshes not built.
 
     Raises:
         InputError, BuildError: If it cannot be built.
@@ -98,13 +105,32 @@ def build(
     from theval_datasets.builders._release import write_release
 
     dataset = catalog.load("dataset", name)
+    given = parse_tables(list(tables))
+    folder, notes = _release(dataset, release)
     inputs = Inputs(
         manifest_path=manifest,
         cache=Cache(cache or default_location()),
-        release=release,
-        tables=parse_tables(list(tables)),
+        release=folder,
+        tables=given,
+        notes=notes,
+        without=frozenset(without),
+        anonymise=anonymise,
     )
     made = write_release(dataset, inputs, out, version=version, configs=tuple(configs) or None)
     for extractor, count in made.not_extracted.items():
         _log.warning("the cache holds no %s of %d clips: null there", extractor, count)
     return BuildReport(made)
+
+
+def _release(
+    dataset: type[Builder], given: str | Path | None
+) -> tuple[Path | None, tuple[str, ...]]:
+    """The folder of a release, fetched if it is the name of a repository, and where it is from."""
+    from theval_datasets._hub_download import download, is_name
+
+    if given is None or Path(given).exists() or not dataset.RELEASE or not is_name(str(given)):
+        return None if given is None else Path(given), ()
+    found = download(str(given), dataset.RELEASE)
+    _log.info("the release %s is in %s", given, found.folder)
+    said = f"The release is {found.repo_id} at the Hub, revision {found.revision}."
+    return found.folder, (said,)

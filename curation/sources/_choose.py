@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from theval_datasets.curation.sources._address import check_url
 from theval_datasets.curation.sources._base import Source
-from theval_datasets.curation.sources._fetch import FetchOptions, check_url
+from theval_datasets.curation.sources._options import FetchOptions
+from theval_datasets.curation.sources.archive import Archive
 from theval_datasets.curation.sources.http import Http
 from theval_datasets.curation.sources.local import Local
 from theval_datasets.curation.sources.youtube import Youtube, is_youtube
@@ -15,7 +17,7 @@ from theval_datasets.errors import InputError
 def source_of(
     text: str, output: Path, *, root: Path | None = None, fetch: FetchOptions | None = None
 ) -> Source:
-    """The source that a file, a folder or an address stands for.
+    """The source that a file, a folder, a zip or an address stands for.
 
     Args:
         text: What the user typed.
@@ -28,6 +30,8 @@ def source_of(
     """
     scheme, found, _ = text.partition("://")
     if not found:
+        if text.lower().endswith(".zip") and Path(text).is_file():
+            return Archive(Path(text), output, root)
         return Local(Path(text), root, leave_out=(output.resolve(),))
     if scheme not in ("http", "https"):
         raise InputError(f"expected a file, a folder or an http(s) address, got {text!r}")

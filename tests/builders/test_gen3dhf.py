@@ -178,7 +178,7 @@ def test_text_files_may_be_absent(tmp_path):
 def test_nothing_to_build_from(tmp_path):
     with pytest.raises(InputError, match="--release"):
         build(tmp_path / "out")
-    with pytest.raises(InputError, match="holds no label files"):
+    with pytest.raises(InputError, match="holds no scores"):
         build(tmp_path / "out", tmp_path)
     path = release(tmp_path / "in") / "main/datasets/numerical/train_quality.json"
     path.write_text("[" * 100_000)

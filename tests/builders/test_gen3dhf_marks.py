@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import stat
 import zipfile
 from pathlib import Path
 
@@ -14,15 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from theval_datasets.builders import _archives
-from theval_datasets.builders._archives import extract, files_of
-from theval_datasets.builders._gen3dhf_marks import read_descriptions, snapshots
+from theval_datasets.builders._gen3dhf_json import read_mos
+from theval_datasets.builders._gen3dhf_said import read_descriptions
+from theval_datasets.builders._gen3dhf_views import Turn, snapshots
 from theval_datasets.builders._inputs import Inputs
 from theval_datasets.builders._meshes import find_meshes, parse_obj
 from theval_datasets.builders._release import write_release
 from theval_datasets.builders.gen3dhf import Gen3dhf
 from theval_datasets.commands.verify import verify
-from theval_datasets.errors import InputError, UnsafePathError
+from theval_datasets.errors import InputError
 
 NAMES = [f"seed{i:04d}" for i in range(6)]
 OBJ = b"mtllib ../../secret.mtl\nv 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf 1/1 2/2 3/3 4/4\n"
@@ -166,8 +165,20 @@ def test_descriptions_become_categories(tmp_path):
 def test_snapshots_are_the_frames_at_a_quarter_the_middle_and_three_quarters(tmp_path, make_turn):
     views = snapshots(make_turn(tmp_path / "turn.mp4"))
     assert views.shape == (512, 1536, 3)
-    shades = [float(views[:, at : at + 512].mean()) for at in (0, 512, 1024)]
-    assert shades == pytest.approx([60, 120, 180], abs=4)
+    assert shades(views) == pytest.approx([60, 120, 180], abs=4)
+
+
+def shades(views: np.ndarray) -> list[float]:
+    return [float(views[:, at : at + 512].mean()) for at in (0, 512, 1024)]
+
+
+def test_a_turn_that_begins_elsewhere(tmp_path, make_turn):
+    turn = make_turn(tmp_path / "turn.mp4")
+    assert shades(snapshots(turn, Turn(-45, 45))) == pytest.approx([0, 120, 240], abs=4)
+    assert shades(snapshots(turn, Turn(90, -90))) == pytest.approx([180, 120, 60], abs=4)
+    for start, end in ((-30, 90), (0, 0)):
+        with pytest.raises(InputError, match="not in a turn"):
+            snapshots(turn, Turn(start, end))
 
 
 @pytest.fixture
@@ -218,63 +229,12 @@ def test_meshes_become_glb(tmp_path):
     assert report.exit_code == 0, report.to_text()
 
 
-@pytest.mark.parametrize(
-    "name", ["../evil.png", "/etc/evil.png", "a/../../evil.png", "a\\evil.png", "C:evil.png"]
-)
-def test_no_member_of_an_archive_leads_out(tmp_path, name):
-    path = zipped(tmp_path / "x.zip", {"fine.png": b"1", name: b"2"})
-    with pytest.raises(UnsafePathError, match="leads out"):
-        extract(path, tmp_path / "there")
-    with pytest.raises(UnsafePathError, match="leads out"):
-        files_of(path, (".png",))
-    assert not (tmp_path / "there").exists()
-
-
-def test_links_bombs_and_doubles_are_refused(tmp_path, monkeypatch):
-    link = zipfile.ZipInfo("link.png")
-    link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    with zipfile.ZipFile(tmp_path / "link.zip", "w") as archive:
-        archive.writestr(link, "/etc/passwd")
-    with pytest.raises(UnsafePathError, match="is a link"):
-        extract(tmp_path / "link.zip", tmp_path / "there")
-    bomb = zipped(tmp_path / "bomb.zip", {"zeros.png": bytes(4 << 20)})
-    with pytest.raises(UnsafePathError, match="unpacks to"):
-        extract(bomb, tmp_path / "there")
-    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
-        archive.writestr("a.png", "1")
-        with pytest.warns(UserWarning, match="Duplicate"):
-            archive.writestr("a.png", "2")
-    with pytest.raises(UnsafePathError, match="twice"):
-        extract(tmp_path / "two.zip", tmp_path / "there")
-    monkeypatch.setattr(_archives, "LARGEST_TOTAL", 3)
-    with pytest.raises(InputError, match="at most 3"):
-        extract(zipped(tmp_path / "big.zip", {"a": b"12", "b": b"34"}), tmp_path / "there")
-    (tmp_path / "no.zip").write_bytes(b"no archive")
-    with pytest.raises(InputError, match="not a zip"):
-        extract(tmp_path / "no.zip", tmp_path / "there")
-    assert not (tmp_path / "there").exists()
-
-
-def test_an_archive_is_unpacked_whole(tmp_path):
-    path = zipped(tmp_path / "x.zip", {"a/b.png": b"1", "c.txt": b"2"})
-    made = extract(path, tmp_path / "there")
-    assert {p.relative_to(tmp_path / "there").as_posix(): p.read_bytes() for p in made} == {
-        "a/b.png": b"1", "c.txt": b"2",
-    }  # fmt: skip
-
-
-def test_links_out_of_a_folder_are_not_followed(tmp_path):
-    (tmp_path / "secret.png").write_bytes(b"s")
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    (folder / "a.png").symlink_to(tmp_path / "secret.png")
-    (folder / "b.png").write_bytes(b"b")
-    assert [f.name for f in files_of(folder, (".png",))] == ["b.png"]
-
-
 def test_json_that_is_not_understood_is_refused(tmp_path):
     for text, said in (
-        ('{"seed0000": {"beauty": 3}}', "no scores"),
+        ('{"seed0000": {"beauty": 3}}', "expected numbers under quality"),
+        ('{"seed0000": {"quality": true}}', "expected numbers under quality"),
+        ('{"seed0000": {"quality_mean": 3, "quality_std": 1}}', "or under keys that hold"),
+        ('{"seed0000": {"quality": 1e999}}', "expected numbers"),
         ('[["seed0000", 3]]', "expected a mapping"),
         ("not json", "not JSON"),
         ('[{"quality": 3}]', "no name"),
@@ -282,3 +242,17 @@ def test_json_that_is_not_understood_is_refused(tmp_path):
         (tmp_path / "MOS.json").write_text(text)
         with pytest.raises(InputError, match=said):
             write_release(Gen3dhf, Inputs(release=tmp_path), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        {"seed0000.mp4": {"quality": 40, "authenticity": 50.5}},
+        {"video/seed0000.mp4": {"Quality_MOS": 40, "quality_std": 3, "MOS_authenticity": 50.5}},
+        [{"video_name": "seed0000.mp4", "quality": 40, "authenticity": 50.5}],
+        {"quality": {"seed0000": 40}, "authenticity": {"seed0000.mp4": 50.5}},
+    ],
+)
+def test_layouts_of_the_scores_that_are_understood(tmp_path, plain):
+    (tmp_path / "MOS.json").write_text(json.dumps(plain))
+    assert read_mos(tmp_path / "MOS.json") == {"seed0000": {"quality": 40, "authenticity": 50.5}}

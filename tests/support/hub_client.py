@@ -36,10 +36,14 @@ class Client:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
 
+    def run(self, command: str, *arguments: object, token: str | None = None) -> Said:
+        """A command of `theval-data`."""
+        words = ["theval-data", "--verbose", command, *map(str, arguments)]
+        return Said(**self._ask({"argv": words, "token": token}))
+
     def push(self, *arguments: object, token: str | None = None) -> Said:
         """`theval-data push`."""
-        words = ["theval-data", "--verbose", "push", *map(str, arguments)]
-        return Said(**self._ask({"argv": words, "token": token}))
+        return self.run("push", *arguments, token=token)
 
     def load(self, code: str, *, token: str | None = None) -> Any:
         """What an expression gives, after `from datasets import load_dataset` with a fresh cache.

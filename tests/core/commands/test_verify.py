@@ -165,7 +165,7 @@ def test_a_row_less_with_a_matching_count_is_found_by_load_and_card(folder):
 
     def alter(info):
         info["configs"]["features"]["splits"]["train"]["rows"] = 3
-        info["counts"]["clips"] = 3
+        info["counts"] |= {"clips": 3, "seconds": 2.4, "contents": 2}
 
     change_info(folder, alter)
     found = faults(folder)
@@ -319,6 +319,39 @@ def test_a_default_that_is_not_the_first_config(folder):
     (folder / "README.md").write_text(moved)
     sign(folder)
     assert "another config" in faults(folder)["load"]
+
+
+def test_counts_that_the_columns_do_not_bear_out(folder):
+    def alter(info):
+        info["counts"] |= {"channels": 31, "clips": 5011}
+
+    change_info(folder, alter)
+    assert "4 clips, info.json says 5011" in faults(folder)["counts"]
+    assert "1 channels, info.json says 31" in faults(folder)["counts"]
+    found = faults(folder, expect="paper")["expect"]
+    assert found == "clips: 4 instead of 5011; channels: 1 instead of 31"
+
+
+def test_what_no_column_tells_is_said(folder, monkeypatch):
+    monkeypatch.setattr(Theval, "EXPECTED", {"small": {"clips": 4, "rows_without_clip": 0}})
+    report = verify(folder, expect="small")
+    (check,) = [check for check in report.checks if check.name == "expect"]
+    assert check.ok
+    assert check.detail == "4 clips, 0 rows_without_clip (rows_without_clip as info.json says)"
+
+
+def test_large_tables_are_streamed(folder, monkeypatch):
+    from theval_datasets.commands import _check_loading
+
+    monkeypatch.setattr(_check_loading, "_LOADED_WHOLE", 0)
+    assert faults(folder) == {}
+    change(folder, LANDMARKS, lambda table: table.slice(1))
+    assert "landmarks/train: 3 rows load instead of 4" in faults(folder)["load"]
+
+
+def test_a_null_key(folder):
+    change(folder, LANDMARKS, put("clip_id", 0, None))
+    assert "clip_id is null in a row" in faults(folder)["ids"]
 
 
 def test_expectations(folder):

@@ -1,17 +1,21 @@
 """Files of a release in folders and zip archives, read by name; nothing leaves its place.
 
 An archive is untrusted: names that lead out, links, encrypted or too large members and archives
-that unpack to far more than they hold are refused before a byte of them is read.
+that unpack to far more than they hold are refused before a byte of them is read. What systems leave
+beside files (hidden ones, `__MACOSX`) is passed over.
 """
 
 from __future__ import annotations
 
+import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import IO, Final
 
 from theval_datasets.errors import InputError, UnsafePathError
 from theval_datasets.files import atomic_write, inside
@@ -42,6 +46,23 @@ class ReleaseFile:
         """Its name without folders and suffix."""
         return PurePosixPath(self.name).stem
 
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """A stream of its bytes.
+
+        Raises:
+            InputError: If it cannot be read, or is damaged.
+        """
+        try:
+            if self.packed:
+                with zipfile.ZipFile(self.path) as archive, archive.open(self.name) as stream:
+                    yield stream
+            else:
+                with self.path.open("rb") as stream:
+                    yield stream
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            raise InputError(f"{self.name} in {self.path.name} cannot be read: {error}") from None
+
     def read(self, limit: int = LARGEST_MEMBER) -> bytes:
         """Its bytes.
 
@@ -49,13 +70,9 @@ class ReleaseFile:
             InputError: If there are more than `limit`, whatever the archive announces.
         """
         try:
-            if self.packed:
-                with zipfile.ZipFile(self.path) as archive, archive.open(self.name) as stream:
-                    found = stream.read(limit + 1)
-            else:
-                with self.path.open("rb") as stream:
-                    found = stream.read(limit + 1)
-        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
+            with self.open() as stream:
+                found = stream.read(limit + 1)
+        except OSError as error:
             raise InputError(f"{self.name} in {self.path.name} cannot be read: {error}") from None
         if len(found) > limit:
             raise InputError(f"{self.name} in {self.path.name} has more than {limit} bytes")
@@ -70,36 +87,41 @@ def files_of(place: Path, suffixes: Collection[str]) -> list[ReleaseFile]:
     """
     if place.is_dir():
         root = place.resolve()
-        return [
+        found = [
             ReleaseFile(path.relative_to(place).as_posix(), path, False)
-            for path in sorted(place.rglob("*"))
-            if path.suffix.lower() in suffixes
-            and path.is_file()
-            and path.resolve().is_relative_to(root)
+            for path in place.rglob("*")
+            if path.is_file() and path.resolve().is_relative_to(root)
         ]
-    found = [
-        ReleaseFile(member.filename, place, True)
-        for member in _members(place)
-        if PurePosixPath(member.filename).suffix.lower() in suffixes
-    ]
-    return sorted(found, key=lambda file: file.name)
+    else:
+        found = [ReleaseFile(member.filename, place, True) for member in _members(place)]
+    return sorted((one for one in found if _is_wanted(one, suffixes)), key=lambda one: one.name)
 
 
-def extract(archive: Path, folder: Path) -> list[Path]:
-    """Unpack a zip below a folder; every member whole or not at all.
+def extract(archive: Path, folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Unpack files with certain suffixes of a zip; what is there already is not written again.
+
+    Every file is written whole or not at all. Returns their paths below `folder`, by name.
 
     Raises:
-        InputError, UnsafePathError: Before anything is written, if a member is not to be trusted.
+        InputError, UnsafePathError: Before anything is written, if a member is not to be trusted
+            or the disk has no room.
     """
-    files = [ReleaseFile(one.filename, archive, True) for one in _members(archive)]
-    made = []
-    for file in sorted(files, key=lambda one: one.name):
-        path = inside(folder, file.name)
-        data = file.read()
-        with atomic_write(path) as stream:
-            stream.write(data)
-        made.append(path)
-    return made
+    members = {one.filename: one for one in _members(archive)}
+    files = files_of(archive, suffixes)
+    paths = {file.name: inside(folder, file.name) for file in files}
+    lacking = [file for file in files if not _is_there(paths[file.name], members[file.name])]
+    folder.mkdir(parents=True, exist_ok=True)
+    needed = sum(members[file.name].file_size for file in lacking)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"{archive.name} unpacks to {needed} bytes, but {folder} has room for {free}: "
+            "choose a place on another disk"
+        )
+    for file in lacking:
+        with file.open() as stream, atomic_write(paths[file.name]) as out:
+            shutil.copyfileobj(stream, out)
+    return list(paths.values())
 
 
 def locate(folder: Path, *names: str) -> Path | None:
@@ -109,6 +131,22 @@ def locate(folder: Path, *names: str) -> Path | None:
             if path.exists():
                 return path
     return None
+
+
+def _is_wanted(file: ReleaseFile, suffixes: Collection[str]) -> bool:
+    path = PurePosixPath(file.name)
+    litter = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    return path.suffix.lower() in suffixes and not litter
+
+
+def _is_there(path: Path, member: zipfile.ZipInfo) -> bool:
+    if not path.is_file() or path.stat().st_size != member.file_size:
+        return False
+    found = 0
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            found = zlib.crc32(block, found)
+    return found == member.CRC
 
 
 def _members(path: Path) -> list[zipfile.ZipInfo]:

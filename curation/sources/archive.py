@@ -1,0 +1,54 @@
+"""Media files in zip archives, as releases of datasets have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from theval_datasets.archives import extract
+from theval_datasets.curation.sources._base import Found, Source
+from theval_datasets.curation.sources.local import AUDIO, VIDEO
+from theval_datasets.errors import UnsafePathError
+from theval_datasets.manifest import Source as Origin
+
+UNPACKED: Final = "sources"
+
+
+@dataclass(frozen=True)
+class Archive(Source):
+    """Media files in a zip, unpacked to `sources/` below the output.
+
+    Attributes:
+        place: The zip.
+        output: The manifest's folder.
+        root: Where sources have to lie; None for the output.
+
+    Raises:
+        UnsafePathError: If the output lies outside the root.
+    """
+
+    place: Path
+    output: Path
+    root: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.root is not None and not self.output.resolve().is_relative_to(self.root.resolve()):
+            raise UnsafePathError(
+                f"{self.place.name} is unpacked to {self.output}, which is not below the root "
+                f"{self.root}; name a root that holds it, or none"
+            )
+
+    def items(self) -> Iterator[Found]:
+        """Its media files, sorted by name.
+
+        Raises:
+            InputError, UnsafePathError: If it is no zip, or not to be trusted.
+        """
+        folder = self.output / UNPACKED / self.place.stem
+        base = (self.root or self.output).resolve()
+        for path in extract(self.place, folder, VIDEO | AUDIO):
+            name = path.relative_to(folder.resolve()).as_posix()
+            location = path.relative_to(base).as_posix()
+            yield Found(path, name, self.place.stem, Origin(kind="local", location=location))
