@@ -34,6 +34,10 @@ class ConfigFacts:
     n_bytes: Mapping[str, int]
     nulls: Mapping[str, int]
 
+    def has_values(self, column: str) -> bool:
+        """Whether a column is not null in every row."""
+        return self.nulls.get(column, 0) < self.total
+
     @property
     def total(self) -> int:
         """Rows of all splits."""

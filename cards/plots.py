@@ -1,13 +1,15 @@
-"""Pictures for a card, drawn from the release's own files: how its scores are spread."""
+"""Pictures for a card, drawn from the release's own files: scores, and samples of saliency."""
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from theval_datasets.cards._escape import plain_line
@@ -17,19 +19,28 @@ FOLDER: Final = "plots"
 _BINS: Final = 25
 _LARGEST: Final = 24  # generators that one picture shows
 _LABEL: Final = 24  # characters of a name
+_SAMPLES: Final = 3  # stills with their saliency
 _COLOUR: Final = "#3b6ea5"
+_MARK: Final = (0.9, 0.0, 0.1)
 
 
-def draw_scores(folder: Path, config: ConfigInfo) -> dict[str, str]:
-    """Draw every column of opinion scores into ``plots/``.
+def draw(folder: Path, configs: Mapping[str, ConfigInfo]) -> dict[str, str]:
+    """Draw the opinion scores of the first config, and some of the saliency, into ``plots/``.
 
     Args:
         folder: Of the release, with the Parquet files in place.
-        config: The one with the scores.
+        configs: Its tables.
 
     Returns:
         Path of each picture, relative to the folder, and what it shows.
     """
+    drawn = _draw_scores(folder, next(iter(configs.values())))
+    if "saliency" in configs:
+        drawn |= _draw_saliency(folder, configs["saliency"])
+    return drawn
+
+
+def _draw_scores(folder: Path, config: ConfigInfo) -> dict[str, str]:
     scores = [c.name for c in config.columns if c.name == "mos" or c.name.endswith("_mos")]
     if not scores:
         return {}
@@ -50,9 +61,46 @@ def draw_scores(folder: Path, config: ConfigInfo) -> dict[str, str]:
     return drawn
 
 
+def _draw_saliency(folder: Path, config: ConfigInfo) -> dict[str, str]:
+    """The first stills with their maps laid over them."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    shown: list[tuple[str, Image.Image, Image.Image]] = []
+    for file in (folder / name for split in config.splits.values() for name in split.files):
+        for batch in pq.ParquetFile(file).iter_batches(
+            _SAMPLES, columns=["clip_id", "image", "map"]
+        ):
+            for row in batch.to_pylist() if len(shown) < _SAMPLES else ():
+                if row["image"] is not None:
+                    still, found = (
+                        Image.open(io.BytesIO(row[n]["bytes"])) for n in ("image", "map")
+                    )
+                    shown.append((row["clip_id"], still.convert("RGB"), found.convert("L")))
+    if not shown:
+        return {}
+    shown = shown[:_SAMPLES]
+    figure = Figure(figsize=(6, 2.3 * len(shown)), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, (name, still, found) in zip(
+        figure.subplots(len(shown), 1, squeeze=False)[:, 0], shown, strict=True
+    ):
+        values = np.asarray(found.resize(still.size)) / 255
+        axes.imshow(still)
+        axes.imshow(np.dstack([np.broadcast_to(_MARK, (*values.shape, 3)), 0.8 * values]))
+        axes.set_title(plain_line(name, _LABEL), fontsize=8, parse_math=False)
+        axes.set_axis_off()
+    path = f"{FOLDER}/saliency.png"
+    (folder / path).parent.mkdir(exist_ok=True)
+    figure.savefig(folder / path, metadata={"Software": None})
+    return {path: "Where distortions were marked in some stills"}
+
+
 def _draw(path: Path, name: str, scores: Sequence[float | None], of: Sequence[str | None]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     groups = _groups(scores, of)
     figure = Figure(figsize=(10 if groups else 5, 3.6), dpi=100, layout="constrained")
@@ -62,9 +110,13 @@ def _draw(path: Path, name: str, scores: Sequence[float | None], of: Sequence[st
     axes[0].hist(known, bins=_edges(known), color=_COLOUR)
     axes[0].set_xlabel(name)
     axes[0].set_ylabel("clips")
+    axes[0].yaxis.set_major_locator(MaxNLocator(integer=True))
     if groups:
         axes[1].boxplot(
-            list(groups.values()), orientation="horizontal", flierprops={"markersize": 2}
+            list(groups.values()),
+            orientation="horizontal",
+            flierprops={"markersize": 2},
+            medianprops={"color": _COLOUR, "linewidth": 2},
         )
         axes[1].set_yticks(range(1, len(groups) + 1))
         for text in axes[1].set_yticklabels([plain_line(g, _LABEL) for g in groups], fontsize=7):
@@ -82,10 +134,11 @@ def _edges(scores: Sequence[float]) -> list[float]:
     if not gaps:
         return [low - 0.5, low + 0.5]
     step = min(gaps)
-    if (high - low) / step > 4 * _BINS:
-        width = (high - low) / _BINS
-        return [*(low + width * k for k in range(_BINS)), high]
-    width = step * max(1, round((high - low) / step / _BINS))
+    bins = min(_BINS, 5 + len(scores) // 4)
+    if (high - low) / step > 4 * bins:
+        width = (high - low) / bins
+        return [*(low + width * k for k in range(bins)), high]
+    width = step * max(1, round((high - low) / step / bins))
     count = math.ceil((high - low + step / 2) / width)
     return [low - step / 2 + width * k for k in range(count + 1)]
 

@@ -17,7 +17,7 @@ from theval_datasets.cards._escape import code, markdown, plain_line
 from theval_datasets.cards.croissant import croissant
 from theval_datasets.cards.facts import ConfigFacts, Facts
 from theval_datasets.cards.papers import PAPERS
-from theval_datasets.info import Info
+from theval_datasets.info import Info, shown_of_people
 
 _SIZES: Final = (
     (1_000, "n<1K"),
@@ -49,7 +49,6 @@ class CardText:
         cites: Keys of `PAPERS`.
         default_config: The table that `load_dataset` opens without a name.
         readers: Config to the lines that read a row of it, given `rows`.
-        has_media: Config to whether it carries pictures or sound of people.
     """
 
     title: str
@@ -61,7 +60,6 @@ class CardText:
     cites: tuple[str, ...] = ()
     default_config: str = "features"
     readers: Mapping[str, str] = field(default_factory=dict)
-    has_media: Mapping[str, bool] = field(default_factory=dict)
 
 
 def croissant_json(info: Info, facts: Facts, text: CardText) -> str:
@@ -115,6 +113,7 @@ def render_card(
         facts=facts,
         pictures=pictures or {},
         papers=[PAPERS[key] for key in text.cites],
+        people=shown_of_people(info, lambda name, column: facts.configs[name].has_values(column)),
         length=_length(info.counts.get("seconds")),
     )
     return f"---\n{front_matter(info, facts, text)}---\n\n{body}"

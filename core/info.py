@@ -30,6 +30,7 @@ TOMBSTONES_NAME: Final = "tombstones.jsonl"
 EMBEDDERS: Final = frozenset({"arcface"})
 """Extractors whose columns tell people apart."""
 
+_MEDIA: Final = ("Audio(", "Image(", "Video(", "Mesh(", "Pdf(", "Nifti(")
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _SEMVER: Final = re.compile(r"(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})")
 
@@ -175,6 +176,24 @@ class Info:
     def name(self) -> str:
         """The dataset's name without its namespace."""
         return self.dataset.rpartition("/")[2]
+
+
+def shown_of_people(info: Info, has_values: Callable[[str, str], bool]) -> list[str]:
+    """Columns that may show people or tell them apart, as ``CONFIG.COLUMN``.
+
+    They hold pictures, sound, video or meshes, or embeddings of faces.
+
+    Args:
+        info: Of a release.
+        has_values: Whether a column of a config is not null everywhere.
+    """
+    return [
+        f"{name}.{column.name}"
+        for name, config in info.configs.items()
+        for column in config.columns
+        if (column.origin in EMBEDDERS or any(kind in column.type for kind in _MEDIA))
+        and has_values(name, column.name)
+    ]
 
 
 def parse_version(text: str) -> tuple[int, int, int]:

@@ -27,23 +27,22 @@ from theval_datasets.errors import InputError, PublishError
 from theval_datasets.files import inside, sha256_file
 from theval_datasets.info import (
     CARD_NAME,
-    EMBEDDERS,
     INFO_NAME,
     ConfigInfo,
     FileInfo,
     Info,
     parse_version,
     read_info,
+    shown_of_people,
 )
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, HfApi
 
 _GIT_FILES: Final = (".gitattributes", ".gitignore")
-_MEDIA: Final = ("Audio(", "Image(", "Video(", "Mesh(", "Pdf(", "Nifti(")
 _HELD_BACK: Final = (
-    "{repo_id} is public, or would be, and this version shows people or tells them apart: {columns}. "
-    "Nothing was sent. Push it to a private repository; or build it without them (--anonymise, "
+    "{repo_id} is public, or would be, and this version may show people or tell them apart, by "
+    "{columns}. Nothing was sent. Push it to a private repository; or build it without them (--anonymise, "
     "--without arcface, --config); or give --allow-public-faces if all who are shown agreed."
 )
 
@@ -86,26 +85,21 @@ class PushPlan:
         return f"v{self.info.version}"
 
 
-def shown_of_people(folder: Path, info: Info) -> list[str]:
-    """Columns by which people can be seen, heard or told apart, as ``CONFIG.COLUMN``.
-
-    They hold pictures, sound, video or meshes, or embeddings of faces that are not all null.
-    """
-    return [
-        f"{name}.{column.name}"
-        for name, config in info.configs.items()
-        for column in config.columns
-        if any(kind in column.type for kind in _MEDIA)
-        or (column.origin in EMBEDDERS and _has_values(folder, config, column.name))
-    ]
-
-
 def _has_values(folder: Path, config: ConfigInfo, column: str) -> bool:
+    """Whether a column is not null everywhere; its values are not read."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    files = [inside(folder, name) for split in config.splits.values() for name in split.files]
-    tables = (pq.read_table(file, columns=[column]) for file in files)
-    return any(table[column].null_count < len(table) for table in tables)
+    for split in config.splits.values():
+        for name in split.files:
+            file = pq.ParquetFile(inside(folder, name))
+            kind = file.schema_arrow.field(column).type
+            leaf = f"{column}.{kind.field(kind.num_fields - 1).name}"
+            wanted = leaf if pa.types.is_struct(kind) else column
+            for batch in file.iter_batches(columns=[wanted], batch_size=1024):
+                if batch.column(0).null_count < len(batch):
+                    return True
+    return False
 
 
 def plan_push(
@@ -137,7 +131,9 @@ def plan_push(
     if repo_id.count("/") != 1:
         raise InputError(f"expected OWNER/NAME, such as theval/thqa-mt, got {repo_id!r}")
     info = read_info(folder)
-    people = shown_of_people(folder, info)
+    people = shown_of_people(
+        info, lambda config, column: _has_values(folder, info.configs[config], column)
+    )
     api = HfApi()
     remote = look(api, repo_id)
     said = (folder / INFO_NAME).read_bytes()
@@ -153,7 +149,7 @@ def plan_push(
         raise PublishError(_HELD_BACK.format(repo_id=repo_id, columns=", ".join(people)))
     if remote is None:
         if people and private is None:
-            notes.append(f"private, as it shows people or tells them apart: {', '.join(people)}")
+            notes.append(f"private, as these may show people: {', '.join(people)}")
         return PushPlan(repo_id, folder, info, None, None, hidden, local, notes=tuple(notes))
     committed = remote.info_bytes == said
     _refuse(repo_id, info, remote, committed=committed)

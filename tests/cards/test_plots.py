@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import io
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
-from theval_datasets.cards.plots import _edges, _groups, draw_scores
+from theval_datasets.cards.plots import _edges, _groups, draw
 from theval_datasets.info import ColumnInfo, ConfigInfo, SplitInfo
 
 HOSTILE = "$\\frac{1}{0}$ <b> " + "x" * 500
@@ -28,18 +31,18 @@ def test_scores_by_generator(tmp_path):
             "x": [1] * 4,
         },
     )
-    drawn = draw_scores(tmp_path, made)
+    drawn = draw(tmp_path, {"features": made})
     assert drawn == {"plots/quality_mos.png": "Distribution of quality_mos"}
     first = (tmp_path / "plots/quality_mos.png").read_bytes()
     assert first[:4] == b"\x89PNG"
     assert b"Software" not in first
-    draw_scores(tmp_path, made)
+    draw(tmp_path, {"features": made})
     assert (tmp_path / "plots/quality_mos.png").read_bytes() == first
 
 
 @pytest.mark.parametrize("columns", [{"x": [1.0]}, {"mos": pa.array([None], pa.float64())}])
 def test_nothing_to_draw(tmp_path, columns):
-    assert draw_scores(tmp_path, config(tmp_path, columns)) == {}
+    assert draw(tmp_path, {"features": config(tmp_path, columns)}) == {}
     assert not (tmp_path / "plots").exists()
 
 
@@ -64,4 +67,29 @@ def test_bars_hold_every_score_once(scores):
 def test_bars_of_a_grid_hold_equally_many_of_its_values():
     edges = _edges([n / 10 for n in range(51)])
     held = [sum(a <= n / 10 < b for n in range(51)) for a, b in pairwise(edges)]
-    assert set(held[:-1]) == {2}
+    assert set(held[:-1]) == {3}
+
+
+def test_samples_of_saliency(tmp_path):
+    def encoded(picture: Image.Image) -> dict:
+        stream = io.BytesIO()
+        picture.save(stream, "PNG")
+        return {"bytes": stream.getvalue(), "path": "x.png"}
+
+    (tmp_path / "a").mkdir()
+    still, marked = Image.new("RGB", (96, 32), "white"), Image.new("L", (96, 32))
+    marked.paste(255, (10, 10, 20, 20))
+    rows = {"clip_id": ["a", "b"], "image": [encoded(still), None], "map": [encoded(marked)] * 2}
+    scores = config(tmp_path / "a", {"x": [1.0]})
+    drawn = draw(tmp_path, {"features": scores, "saliency": config(tmp_path, rows)})
+    assert drawn == {"plots/saliency.png": "Where distortions were marked in some stills"}
+    first = (tmp_path / "plots/saliency.png").read_bytes()
+    pixels = np.asarray(Image.open(io.BytesIO(first)).convert("RGB")).astype(int)
+    assert (np.abs(pixels - 255).sum(axis=2) > 100).mean() > 0.005  # the mark is not white
+    draw(tmp_path, {"features": scores, "saliency": config(tmp_path, rows)})
+    assert (tmp_path / "plots/saliency.png").read_bytes() == first
+    (tmp_path / "b").mkdir()
+    nothing = config(
+        tmp_path / "b", {**rows, "image": pa.array([None] * 2, pa.struct({"bytes": pa.binary()}))}
+    )
+    assert draw(tmp_path / "b", {"features": nothing, "saliency": nothing}) == {}

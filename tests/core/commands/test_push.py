@@ -452,7 +452,7 @@ def test_people_are_shown_to_everybody_only_when_that_is_said(
     assert any(column in note for note in planned["notes"])
     said = client.push(folder, name, "--public", token=WRITER)
     assert said.code == 1
-    assert "shows people or tells them apart" in said.err
+    assert "may show people or tell them apart" in said.err
     assert column in said.err
     assert name not in hub.store.repos
     assert client.push(folder, name, token=WRITER).code == 0
