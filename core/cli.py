@@ -80,6 +80,14 @@ def build(
     ] = None,
     configs: Annotated[list[str] | None, typer.Option("--config", help="Only this table.")] = None,
     version: Annotated[str | None, typer.Option(metavar="X.Y.Z", help="Of the dataset.")] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="EXTRACTOR", help="Leave its columns null, as arcface."),
+    ] = None,
+    anonymise: Annotated[
+        bool,
+        typer.Option("--anonymise", help="Blur faces in stills; no video, sound, embeddings."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Build a dataset: Parquet for every config, card, info and manifest."""
@@ -94,6 +102,8 @@ def build(
         tables=tables or (),
         configs=configs or (),
         version=version,
+        without=without or (),
+        anonymise=anonymise,
     )
     _show(report, as_json)
 
@@ -130,9 +140,15 @@ def push(
     private: Annotated[
         bool | None,
         typer.Option(
-            "--private/--public", help="Of a new repository. Default: private with media."
+            "--private/--public", help="Of a new repository. Default: private if it shows people."
         ),
     ] = None,
+    allow_public_faces: Annotated[
+        bool,
+        typer.Option(
+            "--allow-public-faces", help="Let all have media and face embeddings of people."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be sent.")
     ] = False,
@@ -141,7 +157,10 @@ def push(
     """Check a built dataset and publish it: one commit, then the tag vX.Y.Z."""
     from theval_datasets.commands import push as command
 
-    _show(command.push(folder, repo_id, private=private, dry_run=dry_run), as_json)
+    report = command.push(
+        folder, repo_id, private=private, allow_public_faces=allow_public_faces, dry_run=dry_run
+    )
+    _show(report, as_json)
 
 
 @app.command()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from theval_datasets import catalog
+from theval_datasets.archives import locate
 from theval_datasets.cache import Cache, default_location
 
 if TYPE_CHECKING:
@@ -24,9 +26,11 @@ class BuildReport:
 
     Attributes:
         release: The folder and what its `info.json` says.
+        videos: The videos of the official release that became the clips; None for other clips.
     """
 
     release: Release
+    videos: Path | None = None
 
     exit_code = 0
 
@@ -63,6 +67,11 @@ class BuildReport:
             f"  warning: the cache holds no {name} of {count} clips; run `theval-data extract` first"
             for name, count in self.release.not_extracted.items()
         ]
+        if self.videos is not None and self.release.not_extracted:
+            lines.append(
+                "  features go by content: run theval-data curate "
+                f"{shlex.quote(str(self.videos))} -o work, theval-data extract work, and build again"
+            )
         root = self.release.folder.parents[1]
         lines.append(f"check it: theval-data verify {self.release.folder}")
         lines.append(f'load it, in {root}: datasets.load_dataset("{info.dataset}")')
@@ -119,7 +128,8 @@ def build(
     made = write_release(dataset, inputs, out, version=version, configs=tuple(configs) or None)
     for extractor, count in made.not_extracted.items():
         _log.warning("the cache holds no %s of %d clips: null there", extractor, count)
-    return BuildReport(made)
+    videos = None if manifest or not folder else locate(folder, *dataset.VIDEOS)
+    return BuildReport(made, videos)
 
 
 def _release(
