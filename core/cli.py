@@ -27,7 +27,21 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Default: the cores.")]
 CachePlace = Annotated[str | None, typer.Option(help="Path or URL of the feature cache.")]
 Retry = Annotated[bool, typer.Option(help="Try again what could not be fetched.")]
 MaxHeight = Annotated[int, typer.Option(min=16, help="Of what is fetched, pixels.")]
+PerHour = Annotated[int | None, typer.Option(min=1, help="Videos fetched an hour.")]
+Sleep = Annotated[float, typer.Option(min=0, help="Seconds between two videos.")]
+SleepRequests = Annotated[float, typer.Option(min=0, help="Seconds between two look-ups.")]
+Retries = Annotated[int, typer.Option(min=0, help="Of a broken or refused request.")]
+RateLimit = Annotated[int | None, typer.Option(min=1, help="Bytes a second.")]
+MaxBytes = Annotated[int, typer.Option(min=1, help="Of one video.")]
 Cookies = Annotated[Path | None, typer.Option(help="File of cookies.")]
+Browser = Annotated[
+    str | None, typer.Option("--cookies-from-browser", metavar="NAME[:PROFILE]", help="As firefox.")
+]
+PlayerClient = Annotated[str | None, typer.Option(help="Which YouTube clients to be, with commas.")]
+JsRuntime = Annotated[
+    str | None,
+    typer.Option(metavar="NAME[:PATH]", help="For YouTube. Default: deno, or node from 22 on."),
+]
 PrivateAddresses = Annotated[
     bool, typer.Option("--allow-private-addresses", help="Fetch from the local network too.")
 ]
@@ -182,13 +196,16 @@ def curate(
     ] = False,
     retry: Retry = False,
     max_height: MaxHeight = 1080,
-    per_hour: Annotated[int | None, typer.Option(min=1, help="Videos fetched an hour.")] = None,
-    sleep: Annotated[float, typer.Option(min=0, help="Seconds between two videos.")] = 0.0,
-    rate_limit: Annotated[int | None, typer.Option(min=1, help="Bytes a second.")] = None,
-    max_bytes: Annotated[int, typer.Option(min=1, help="Of one video.")] = 16 << 30,
+    per_hour: PerHour = None,
+    sleep: Sleep = 0.0,
+    sleep_requests: SleepRequests = 0.0,
+    retries: Retries = 5,
+    rate_limit: RateLimit = None,
+    max_bytes: MaxBytes = 16 << 30,
     cookies: Cookies = None,
-    cookies_from_browser: Annotated[str | None, typer.Option(metavar="NAME")] = None,
-    player_client: Annotated[str | None, typer.Option(help="Which YouTube client to be.")] = None,
+    cookies_from_browser: Browser = None,
+    player_client: PlayerClient = None,
+    js_runtime: JsRuntime = None,
     allow_private_addresses: PrivateAddresses = False,
     as_json: Json = False,
 ) -> None:
@@ -200,11 +217,14 @@ def curate(
         max_height=max_height,
         per_hour=per_hour,
         sleep=sleep,
+        sleep_requests=sleep_requests,
+        retries=retries,
         rate_limit=rate_limit,
         max_bytes=max_bytes,
         cookies=cookies,
         cookies_from_browser=cookies_from_browser,
         player_client=player_client,
+        js_runtime=js_runtime,
         allow_private_addresses=allow_private_addresses,
     )
     report = command.curate(
@@ -224,14 +244,25 @@ def curate(
 
 @app.command()
 def rebuild(
-    manifest: Annotated[str, typer.Argument(help="A manifest, its folder, or OWNER/NAME.")],
+    manifest: Annotated[
+        str, typer.Argument(help="A manifest, its folder, or OWNER/NAME[@REVISION] at the Hub.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Another folder.")],
     root: Annotated[Path | None, typer.Option(help="What local sources are relative to.")] = None,
     workers: Workers = None,
     cache: CachePlace = None,
     retry: Retry = False,
     max_height: MaxHeight = 1080,
+    per_hour: PerHour = None,
+    sleep: Sleep = 0.0,
+    sleep_requests: SleepRequests = 0.0,
+    retries: Retries = 5,
+    rate_limit: RateLimit = None,
+    max_bytes: MaxBytes = 16 << 30,
     cookies: Cookies = None,
+    cookies_from_browser: Browser = None,
+    player_client: PlayerClient = None,
+    js_runtime: JsRuntime = None,
     allow_private_addresses: PrivateAddresses = False,
     as_json: Json = False,
 ) -> None:
@@ -242,7 +273,16 @@ def rebuild(
     fetch = curate.fetch_options(
         retry=retry,
         max_height=max_height,
+        per_hour=per_hour,
+        sleep=sleep,
+        sleep_requests=sleep_requests,
+        retries=retries,
+        rate_limit=rate_limit,
+        max_bytes=max_bytes,
         cookies=cookies,
+        cookies_from_browser=cookies_from_browser,
+        player_client=player_client,
+        js_runtime=js_runtime,
         allow_private_addresses=allow_private_addresses,
     )
     report = command.rebuild(manifest, output, root=root, workers=workers, cache=cache, fetch=fetch)

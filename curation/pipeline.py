@@ -7,7 +7,6 @@ rows), so a run may be killed at any time and run again, and other thresholds me
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from theval_datasets.curation.measured import Store
 from theval_datasets.curation.naming import clip_ids
 from theval_datasets.curation.preflight import check_language, obtain, shortcomings
 from theval_datasets.curation.recipe import Recipe, write_recipe
-from theval_datasets.curation.run import JOURNAL, Run, earlier_rows, taken_down
+from theval_datasets.curation.run import JOURNAL, Run, earlier_rows, skipped_by, taken_down
 from theval_datasets.curation.sources._base import Gone, Source
 from theval_datasets.features.faces import Faces
 from theval_datasets.features.fingerprints import Fingerprints
@@ -82,6 +81,8 @@ def run_recipe(sources: Sequence[Source], recipe: Recipe, output: Path, options:
     )
     _warn(notes)
     items = [item for source in sources for item in source.items()]
+    if not items:
+        return Run((), (), 0, 0, skipped_by(sources), tuple(notes))
     names = clip_ids([(item.name, item.group) for item in items])
     output.mkdir(parents=True, exist_ok=True)
     write_recipe(recipe, output)
@@ -122,13 +123,11 @@ def run_recipe(sources: Sequence[Source], recipe: Recipe, output: Path, options:
     (output / JOURNAL).unlink(missing_ok=True)
     _sweep(earlier, kept, output)
     forget_others(candidates, output)
-    skipped: Counter[str] = Counter()
-    for source in sources:
-        skipped.update(source.skipped())
     now = {row.clip_id for row in (*kept, *rejected)}
     dropped = len(earlier.keys() - now)
-    found = dict(sorted(skipped.items()))
-    return Run(tuple(kept), tuple(rejected), reused, dropped, found, (*notes, *silent))
+    return Run(
+        tuple(kept), tuple(rejected), reused, dropped, skipped_by(sources), (*notes, *silent)
+    )
 
 
 def _warn(notes: Sequence[str]) -> None:

@@ -68,10 +68,12 @@ def rebuild(
         down: Ids of clips that were taken down; those with a tombstone in the output are too.
 
     Raises:
-        InputError: The output is the manifest's own folder.
+        InputError: The output is the manifest's own folder, or no folder at all.
     """
     if output.resolve() == manifest.folder.resolve():
         raise InputError("rebuild into another folder than the manifest's: -o DIR")
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output} is no folder: name another with -o.")
     output.mkdir(parents=True, exist_ok=True)
     down = down | taken_down(output)
     earlier = read_journal(output)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,6 +70,8 @@ def run(
         workers: Files worked on at once.
     """
     items = [item for source in sources for item in source.items()]
+    if not items:
+        return Run((), (), 0, 0, skipped_by(sources))
     names = clip_ids([(item.name, item.group) for item in items])
     down = taken_down(output)
     items = [item for name, item in zip(names, items, strict=True) if name not in down]
@@ -101,11 +103,16 @@ def run(
     write_manifest(output / MANIFEST_NAME, kept)
     write_manifest(output / REJECTED_NAME, rejected)
     (output / JOURNAL).unlink(missing_ok=True)
+    dropped = len(earlier.keys() - set(names))
+    return Run(tuple(kept), tuple(rejected), reused, dropped, skipped_by(sources))
+
+
+def skipped_by(sources: Iterable[Source]) -> dict[str, int]:
+    """What all sources passed over, by suffix or kind."""
     skipped: Counter[str] = Counter()
     for source in sources:
         skipped.update(source.skipped())
-    dropped = len(earlier.keys() - set(names))
-    return Run(tuple(kept), tuple(rejected), reused, dropped, dict(sorted(skipped.items())))
+    return dict(sorted(skipped.items()))
 
 
 def _with_prints(

@@ -70,7 +70,8 @@ class CurateReport:
 
     def to_text(self) -> str:
         """A few lines for people."""
-        lines = [f"{self.kept} clips in {self.manifest}"]
+        clips = "1 clip" if self.kept == 1 else f"{self.kept} clips"
+        lines = [f"{clips} in {self.manifest}"]
         if self.reused:
             lines[0] += f" ({self.reused} files were done before)"
         stretches = [row for row in self.rejected if _at(row) == "segment"]
@@ -151,6 +152,8 @@ def curate(
     from theval_datasets.engines.local import default_workers
 
     chosen = load_recipe(recipe)
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output} is no folder: name another with -o.")
     if not sources:
         raise InputError("Name at least one file, folder or address to curate.")
     places = [source_of(place, output, root=root, fetch=fetch) for place in sources]

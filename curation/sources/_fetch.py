@@ -244,7 +244,8 @@ class Fetcher:
             except (self._yt_dlp.utils.YoutubeDLError, MediaError, *_FAILURES) as error:
                 status, retry_after = status_of(error)
                 if self._guard.refused:
-                    return self._gone(url, "private-address", self._guard.refused[0], origin)
+                    said = f"{self._guard.refused[0]}; --allow-private-addresses lets it be fetched"
+                    return self._gone(url, "private-address", said, origin)
                 if self._guard.exceeded:
                     return self._gone(url, "too-large", f"more than {limit} B", origin)
                 reason = error.reason if isinstance(error, MediaError) else reason_of(error, status)
