@@ -16,6 +16,7 @@ class Paper:
         authors: In their order.
         year: Of publication; None if its text does not say.
         arxiv: Number at arXiv; None if unknown.
+        venue: Proceedings it is in; None if unknown.
     """
 
     key: str
@@ -23,6 +24,7 @@ class Paper:
     authors: tuple[str, ...]
     year: int | None = None
     arxiv: str | None = None
+    venue: str | None = None
 
     def bibtex(self) -> str:
         """The entry for a bibliography."""
@@ -31,8 +33,11 @@ class Paper:
             fields["year"] = str(self.year)
         if self.arxiv is not None:
             fields |= {"eprint": self.arxiv, "archivePrefix": "arXiv"}
+        if self.venue is not None:
+            fields["booktitle"] = self.venue
+        kind = "misc" if self.venue is None else "inproceedings"
         body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
-        return f"@misc{{{self.key},\n{body}\n}}"
+        return f"@{kind}{{{self.key},\n{body}\n}}"
 
 
 _ALL: Final = (
@@ -75,15 +80,17 @@ _ALL: Final = (
         "LMME3DHF: Benchmarking and Evaluating Multimodal 3D Human Face Generation with LMMs",
         (
             "Woo Yi Yang",
-            "Huiyu Duan",
-            "Kang Fu",
             "Jiarui Wang",
-            "Yuxin Zhu",
-            "Xiongkuo Min",
             "Sijing Wu",
+            "Huiyu Duan",
+            "Yuxin Zhu",
             "Liu Yang",
+            "Kang Fu",
+            "Xiongkuo Min",
             "Guangtao Zhai",
         ),
+        2025,
+        venue="Proceedings of the 33rd ACM International Conference on Multimedia (MM '25)",
     ),
 )
 
