@@ -1,21 +1,18 @@
-"""DualTalk's release: speech and FLAME motion of two speakers, and where they lie in their videos."""
+"""DualTalk's release: speech and FLAME motion of two speakers of a conversation."""
 
 from __future__ import annotations
 
 import io
-import json
 import re
 import wave
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from theval_datasets.archives import ReleaseFile, files_of
-from theval_datasets.builders._csv import number, read_csv
 from theval_datasets.errors import InputError, some_of
 
 SPLITS: Final = ("train", "test", "ood")
@@ -24,15 +21,6 @@ _NAME: Final = re.compile(r"(.+)_sub_video_(\d+)(?:_(\d+))?")
 _EXPRESSIONS: Final = 50
 _POSE: Final = 6
 _LARGEST: Final = 512 << 20
-_BITS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-
-RELATIONSHIPS: Final[Mapping[str, tuple[bool, bool]]] = {
-    "siblings": (True, True),
-    "mother-son": (True, False),
-    "couple": (False, True),
-    "superior-subordinate": (False, False),
-}
-"""The paper's examples, one a cell: whether of one blood, and whether equal."""
 
 Motion = npt.NDArray[np.float32]
 
@@ -62,36 +50,6 @@ class Recording:
         """The video that it is from; None for a name of another pattern."""
         match = _NAME.fullmatch(self.conversation)
         return match[1] if match else None
-
-
-@dataclass(frozen=True)
-class Span:
-    """Where a recording lies in its video.
-
-    Attributes:
-        start: Seconds.
-        end: Seconds; None to take the recording's own length.
-        score: Of the match; None if unstated.
-    """
-
-    start: float
-    end: float | None
-    score: float | None
-
-
-@dataclass(frozen=True)
-class Relation:
-    """How two speakers are related.
-
-    Attributes:
-        name: Such as `siblings`.
-        blood: Whether of one blood; None if unknown.
-        equal: Whether of equal standing; None if unknown.
-    """
-
-    name: str | None
-    blood: bool | None
-    equal: bool | None
 
 
 def find_recordings(release: Path) -> dict[str, Recording]:
@@ -166,73 +124,6 @@ def speech_seconds(path: Path) -> float:
             return track.getnframes() / track.getframerate()
     except (wave.Error, EOFError, ZeroDivisionError) as error:
         raise InputError(f"{path.name} is not a WAV file: {error}") from None
-
-
-def read_spans(path: Path) -> dict[str, Span]:
-    """Where recordings lie: what ``theval-data locate --json`` says, or a CSV.
-
-    The CSV has `clip_id, start` and perhaps `end, match_score`; `clip_id` is a recording or its
-    conversation.
-
-    Raises:
-        InputError: For what is neither, a recording there twice, or a span that ends before it
-            begins.
-    """
-    found: dict[str, Span] = {}
-    entries: list[tuple[str, str, Span]] = []
-    if path.suffix.lower() == ".json":
-        try:
-            plain: Any = json.loads(path.read_text(encoding="utf-8"))
-            entries = [
-                (path.name, PurePosixPath(one["short"]).stem,
-                 Span(float(one["start"]), None, float(one["score"])))
-                for one in plain["found"] if one["reason"] is None
-            ]  # fmt: skip
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InputError(f"{path.name} is not what `locate --json` writes: {error}") from None
-    else:
-        for where, row in read_csv(path, ("clip_id", "start")):
-            end, score = (
-                number(row, name, where) if (row.get(name) or "").strip() else None
-                for name in ("end", "match_score")
-            )
-            entries.append(
-                (where, row["clip_id"].strip(), Span(number(row, "start", where), end, score))
-            )
-    for where, name, span in entries:
-        if not name or name in found:
-            raise InputError(f"{where}: {name!r} is empty or there twice")
-        if span.start < 0 or (span.end is not None and span.end <= span.start):
-            raise InputError(f"{where}: expected 0 <= start < end, got {span.start} and {span.end}")
-        found[name] = span
-    return found
-
-
-def read_relations(path: Path) -> dict[str, Relation]:
-    """Relations by `youtube_id` or conversation: CSV with `id, relationship` and perhaps `blood, equal`.
-
-    Raises:
-        InputError: With rows that are there twice, unreadable, or contradict what the name means.
-    """
-    found: dict[str, Relation] = {}
-    faults = []
-    for where, row in read_csv(path, ("id", "relationship")):
-        key = row["id"].strip()
-        name = row["relationship"].strip().lower().replace("–", "-").replace(" ", "-") or None
-        meant = RELATIONSHIPS.get(name or "", (None, None))
-        bits: list[bool | None] = []
-        for column, usual in zip(("blood", "equal"), meant, strict=True):
-            cell = (row.get(column) or "").strip().lower()
-            bit = _BITS.get(cell) if cell else usual
-            if (cell and cell not in _BITS) or (usual is not None and bit != usual):
-                faults.append(f"{where}: {column} = {cell!r} does not go with {name!r}")
-            bits.append(bit)
-        if not key or key in found:
-            faults.append(f"{where}: {key!r} is empty or there twice")
-        found[key] = Relation(name, bits[0], bits[1])
-    if faults:
-        raise InputError(some_of(faults))
-    return found
 
 
 def _array(member: ReleaseFile, path: Path) -> Motion:

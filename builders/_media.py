@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import wave
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,10 +79,24 @@ def media_values(manifest: Manifest, row: ManifestRow, clip: ClipFeatures) -> di
             "Curate the folder again, or put the clip back."
         )
     stem = safe_name(row.clip_id).replace("/", "__")
+
+    def kept_or(relative: str | None, make: Callable[[], tuple[bytes, str]]) -> Any:
+        """A file that curation left, else what is made of the clip: bytes and suffix."""
+        file = None if relative is None else inside(manifest.folder, relative)
+        try:
+            if file is not None and file.is_file():
+                data, suffix = file.read_bytes(), file.suffix.lower()
+            else:
+                data, suffix = make()
+        except MediaError as error:
+            clip.note("media", error.reason)
+            return None
+        return {"bytes": data, "path": stem + suffix}
+
     return {
         "video": {"bytes": path.read_bytes(), "path": stem + path.suffix.lower()},
-        "audio": _sound(manifest, row, path, stem, clip),
-        "poster": _poster(manifest, row, path, stem, clip),
+        "audio": kept_or(row.audio, lambda: _sound(path)),
+        "poster": kept_or(row.reference_frame, lambda: _poster(path, row.reference_time)),
     }
 
 
@@ -116,46 +130,21 @@ def wav_bytes(audio: Audio) -> bytes:
     return stream.getvalue()
 
 
-def _sound(
-    manifest: Manifest, row: ManifestRow, path: Path, stem: str, clip: ClipFeatures
-) -> dict[str, Any] | None:
+def _sound(path: Path) -> tuple[bytes, str]:
     from theval_datasets.media import read_audio
 
-    kept = _kept(manifest, row.audio)
-    if kept is not None:
-        return {"bytes": kept.read_bytes(), "path": f"{stem}{kept.suffix.lower()}"}
-    try:
-        return {"bytes": wav_bytes(read_audio(path)), "path": f"{stem}.wav"}
-    except MediaError as error:
-        clip.note("media", error.reason)
-        return None
+    return wav_bytes(read_audio(path)), ".wav"
 
 
-def _poster(
-    manifest: Manifest, row: ManifestRow, path: Path, stem: str, clip: ClipFeatures
-) -> dict[str, Any] | None:
+def _poster(path: Path, wanted: float | None) -> tuple[bytes, str]:
+    """The frame at a time, else the middle one."""
     from PIL import Image
 
     from theval_datasets.media import frame_index, read_frames
 
-    kept = _kept(manifest, row.reference_frame)
-    if kept is not None:
-        return {"bytes": kept.read_bytes(), "path": f"{stem}{kept.suffix.lower()}"}
-    try:
-        index = frame_index(path)
-        wanted = row.reference_time
-        middle = index.times[len(index.times) // 2] if wanted is None else wanted
-        picture = read_frames(path, index.at([float(middle)]).tolist(), index).pixels[0]
-    except MediaError as error:
-        clip.note("media", error.reason)
-        return None
+    index = frame_index(path)
+    seconds = index.times[len(index.times) // 2] if wanted is None else wanted
+    picture = read_frames(path, index.at([float(seconds)]).tolist(), index).pixels[0]
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "JPEG", quality=_JPEG_QUALITY)
-    return {"bytes": stream.getvalue(), "path": f"{stem}.jpg"}
-
-
-def _kept(manifest: Manifest, relative: str | None) -> Path | None:
-    if relative is None:
-        return None
-    path = inside(manifest.folder, relative)
-    return path if path.is_file() else None
+    return stream.getvalue(), ".jpg"

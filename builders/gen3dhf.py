@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from theval_datasets.archives import ReleaseFile, locate
+from theval_datasets.archives import ReleaseFile
 from theval_datasets.builders import _gen3dhf_json as hub
 from theval_datasets.builders._base import TableConfig
 from theval_datasets.builders._fields import Field
@@ -21,6 +21,7 @@ from theval_datasets.builders._gen3dhf_instruct import (
     conversation,
 )
 from theval_datasets.builders._gen3dhf_labels import DIMENSIONS
+from theval_datasets.builders._gen3dhf_notes import lacking, stills_used, unmatched
 from theval_datasets.builders._gen3dhf_pictures import (
     MAPS,
     SALIENCY_FIELDS,
@@ -182,20 +183,15 @@ class Gen3dhf(ScoredBuilder):
             leaks = leak_report(split, {"seed": seeds})
             found += [f"{name.capitalize()} split: {leak.to_text()}." for leak in leaks]
         found += [*self._scores.notes(), *self._picture_notes()]
-        names = {row.clip_id for row in self.rows}
-        for what, there in (
-            ("saliency maps or marked stills", self._pictures.names),
-            ("descriptions", self._described.keys()),
-            ("mesh sequences", self._meshes.keys()),
-            ("generators", self._generators.keys()),
-        ):
-            strange = sorted(there - names)
-            if strange:
-                found.append(
-                    f"{len(strange)} {what} are of videos without a score, such as {strange[0]}."
-                )
-            elif there and len(there) < len(names):
-                found.append(f"{len(names) - len(there)} videos have no {what}.")
+        found += unmatched(
+            {row.clip_id for row in self.rows},
+            {
+                "saliency maps or marked stills": self._pictures.names,
+                "descriptions": self._described.keys(),
+                "mesh sequences": self._meshes.keys(),
+                "generators": self._generators.keys(),
+            },
+        )
         return tuple(found)
 
     def table_rows(self, config_name: str, rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
@@ -241,10 +237,10 @@ class Gen3dhf(ScoredBuilder):
 
     @cached_property
     def _described(self) -> dict[str, Described]:
-        path, release = self.inputs.path("descriptions"), self.inputs.release
+        path = self.inputs.path("descriptions")
         if path is not None:
             return read_descriptions(path)
-        labels = self._file(hub.LABELS_NAME) if release is not None else None
+        labels = self._file(hub.LABELS_NAME)
         if labels is None:
             return {}
         return {name: Described(None, one) for name, one in hub.read_labels(labels).items()}
@@ -297,32 +293,21 @@ class Gen3dhf(ScoredBuilder):
 
     def _lacking(self) -> list[str]:
         """What a release could hold and this one does not."""
-        release = self.inputs.release
-        if release is None:
+        if self.inputs.release is None:
             return []
-        parts = {"stills (image.zip)": STILLS, "saliency maps (saliency_map.zip)": MAPS}
+        parts: dict[str, tuple[str, ...]] = {
+            "stills (image.zip)": STILLS,
+            "saliency maps (saliency_map.zip)": MAPS,
+        }
         if self.inputs.manifest_path is None:
-            parts = {"videos (video.zip or video_RGB.zip)": self.VIDEOS, **parts}
-        lacking = [what for what, names in parts.items() if locate(release, *names) is None]
-        if self._file(hub.LABELS_NAME) is None and self.inputs.path("descriptions") is None:
-            lacking.append(f"distortion categories ({hub.LABELS_NAME})")
-        return [f"The release that was given holds no {', no '.join(lacking)}."] if lacking else []
+            parts["videos (video.zip or video_RGB.zip)"] = self.VIDEOS
+        if self.inputs.path("descriptions") is None:
+            parts[f"distortion categories ({hub.LABELS_NAME})"] = (hub.LABELS_NAME,)
+        return lacking(self.inputs.release, parts)
 
     def _picture_notes(self) -> list[str]:
-        """Where the stills of `saliency` come from."""
-        given = {name for name in self._with_maps if name in self._pictures.stills}
-        cut = [n for n in self._with_maps if n not in given and self.clip_file(n) is not None]
-        without = len(self._with_maps) - len(given) - len(cut)
-        found = []
-        if self._with_maps:
-            found.append(
-                f"Stills beside the saliency maps: {len(given)} are the release's, {len(cut)} are "
-                f"cut from the videos, {without} are not there."
-            )
-        unused = self._pictures.stills.keys() - set(self._with_maps)
-        if unused:
-            found.append(f"{len(unused)} stills of the release have no saliency map: left out.")
-        return found
+        with_video = {name for name in self._with_maps if self.clip_file(name) is not None}
+        return stills_used(self._with_maps, self._pictures.stills.keys(), with_video)
 
 
 def _seed(name: str) -> int | None:

@@ -12,12 +12,8 @@ from typing import Any, ClassVar, Final
 from theval_datasets.builders._base import TableConfig
 from theval_datasets.builders._dualtalk import (
     Recording,
-    Relation,
-    Span,
     find_recordings,
     read_motion,
-    read_relations,
-    read_spans,
     speech_seconds,
 )
 from theval_datasets.builders._fields import (
@@ -30,6 +26,12 @@ from theval_datasets.builders._fields import (
     list_of,
 )
 from theval_datasets.builders._media import MEDIA_FIELDS, media_values
+from theval_datasets.builders._rsatalker_tables import (
+    Relation,
+    Span,
+    read_relations,
+    read_spans,
+)
 from theval_datasets.builders._scored import NO_CLIP, ScoredBuilder, ScoredRow, scored_fields
 from theval_datasets.errors import InputError
 

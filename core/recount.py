@@ -122,4 +122,5 @@ def _counted(count: Count, columns: list[Any]) -> int | float | None:
         return int(pc.sum(pc.equal(values, count.equal)).as_py() or 0)
     if values.null_count == len(values):
         return None
-    return round(sum(value for value in values.to_pylist() if value is not None), 3)
+    total: float = sum(value for value in values.to_pylist() if value is not None)
+    return round(total, 3)

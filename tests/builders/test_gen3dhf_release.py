@@ -117,7 +117,7 @@ def test_other_layouts(official, release, tmp_path):
     scores = build(tmp_path / "code-only", code).info
     assert scores.counts["scores"] == 12
     assert "media" not in scores.configs
-    assert any("holds no videos (video.zip or video_RGB.zip), no stills" in n for n in scores.notes)
+    assert any("no stills (image.zip), no saliency maps (saliency_map.zip), no videos (video.zip or" in n for n in scores.notes)
     apart = build(tmp_path / "apart", official, tables={"scores": code}).info
     assert (apart.counts["eval"], apart.configs["media"].rows) == (1, 6)
 
@@ -150,7 +150,8 @@ def test_a_zip_that_is_lacking_is_said(release, tmp_path):
     info = build(tmp_path / "out", release).info
     assert not {"media", "saliency"} & set(info.configs)
     assert any(
-        "holds no videos (video.zip or video_RGB.zip), no saliency maps" in n for n in info.notes
+        "holds no saliency maps (saliency_map.zip), no videos (video.zip or" in n
+        for n in info.notes
     )
     assert any("3 stills of the release have no saliency map" in note for note in info.notes)
 
