@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from theval_datasets.curation.adopt import AUDIO, CLIPS, FRAMES, place, stamp, tools
 from theval_datasets.curation.alike import prints_in_hex
-from theval_datasets.curation.anonymise import blur_faces, face_boxes
+from theval_datasets.curation.anonymise import anonymised
 from theval_datasets.curation.audio_tracks import (
     merge_files,
     speaker_files,
@@ -90,7 +90,7 @@ def finish(
     seconds, picture = choose(one.path, values) if best else middle(one.path)
     shown = picture
     if how.anonymise:
-        shown = blur_faces(picture, _boxes(values, seconds, picture))
+        shown = anonymised(picture, _boxes(values, seconds))
     frame = f"{FRAMES}/{one.clip_id}.jpg"
     write_frame(output / frame, shown)
     location = material.found.origin.location
@@ -138,13 +138,11 @@ def _sound(one: Candidate, how: Finishing) -> tuple[str | None, str | None]:
     return mono, original
 
 
-def _boxes(
-    values: Mapping[str, Values], seconds: float, picture: npt.NDArray[np.uint8]
-) -> npt.NDArray[np.float32]:
-    """Faces in the reference frame: those that were measured there, or else looked for now."""
+def _boxes(values: Mapping[str, Values], seconds: float) -> npt.NDArray[np.float32] | None:
+    """Faces in the reference frame as measured there; None where nothing was."""
     faces = values.get("faces")
     if faces is None:
-        return face_boxes(picture)
+        return None
     sample = int(np.argmin(np.abs(faces["time"] - seconds)))
     boxes: npt.NDArray[np.float32] = faces["box"][faces["sample"] == sample]
-    return boxes if abs(float(faces["time"][sample]) - seconds) < 1e-3 else face_boxes(picture)
+    return boxes if abs(float(faces["time"][sample]) - seconds) < 1e-3 else None

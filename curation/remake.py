@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from theval_datasets import media
 from theval_datasets.curation.adopt import AUDIO, CLIPS, FRAMES, place
-from theval_datasets.curation.anonymise import blur_faces, face_boxes
+from theval_datasets.curation.anonymise import anonymised
 from theval_datasets.curation.audio_tracks import write_mono, write_original
 from theval_datasets.curation.cut import SUFFIX, Encoding, Piece, cut
 from theval_datasets.curation.reference_frame import write_frame
@@ -118,5 +118,5 @@ def _beside(row: ManifestRow, source: Path, clip: Path, output: Path) -> None:
         frames = media.read_frames(clip, [int(index.at([row.reference_time])[0])], index)
         picture = frames.pixels[0]
         if row.tools.get("anonymised"):
-            picture = blur_faces(picture, face_boxes(picture))
+            picture = anonymised(picture)
         write_frame(output / f"{FRAMES}/{name}.jpg", picture)

@@ -164,7 +164,7 @@ def _picture(one: Border, anonymise: bool) -> str:
     from PIL import Image
 
     from theval_datasets import media
-    from theval_datasets.curation.anonymise import blur_faces, face_boxes
+    from theval_datasets.curation.anonymise import anonymised
 
     if one.file is None:
         return ""
@@ -174,7 +174,7 @@ def _picture(one: Border, anonymise: bool) -> str:
     except MediaError:
         return ""
     if anonymise:
-        pixels = blur_faces(pixels, face_boxes(pixels))
+        pixels = anonymised(pixels)
     image = Image.fromarray(np.ascontiguousarray(pixels))
     image.thumbnail((_WIDE, _WIDE))
     held = io.BytesIO()

@@ -11,6 +11,7 @@ import pytest
 from theval_datasets.commands.curate import curate
 from theval_datasets.commands.funnel import funnel
 from theval_datasets.commands.index import index
+from theval_datasets.curation import anonymise
 from theval_datasets.curation.alike import Prints
 from theval_datasets.curation.anonymise import blur_faces
 from theval_datasets.curation.audio_tracks import merged, speaker_files, write_wav
@@ -20,6 +21,7 @@ from theval_datasets.curation.recipe import load_recipe, parse_recipe
 from theval_datasets.curation.reference_frame import choose
 from theval_datasets.curation.subjects import people_facts
 from theval_datasets.errors import InputError, UnknownNameError
+from theval_datasets.features._detector import Found
 from theval_datasets.features._mesh import N_POINTS
 from theval_datasets.features.audio_levels import integrated_loudness
 from theval_datasets.manifest import read_manifest, read_rows
@@ -78,6 +80,32 @@ def test_a_face_is_gone_and_the_rest_is_not_touched():
     assert np.array_equal(covered[:, :70], picture[:, :70])
     assert np.array_equal(covered[:, 200:], picture[:, 200:])
     assert not np.shares_memory(picture, covered)
+
+
+def test_a_picture_in_which_no_face_is_found_is_blurred_as_a_whole(monkeypatch):
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 255, (120, 200, 3), dtype=np.uint8)
+    monkeypatch.setattr(anonymise, "face_boxes", lambda _: np.zeros((0, 4), np.float32))
+    covered = anonymise.anonymised(picture)
+    assert covered.shape == picture.shape
+    assert covered.std() < picture.std() / 4
+    known = np.array([(10, 10, 40, 50)], np.float32)
+    partly = anonymise.anonymised(picture, known)
+    assert np.array_equal(partly[:, 100:], picture[:, 100:])
+    assert not np.array_equal(partly[20:40, 20:30], picture[20:40, 20:30])
+
+
+def test_a_face_that_the_picture_cuts_is_found(monkeypatch):
+    class Eyes:
+        """Sees only what lies well inside."""
+
+        def find(self, picture):
+            inside = picture.shape == (200, 300, 3)
+            boxes = np.array([(60, 40, 120, 110)], np.float32)[: int(inside)]
+            return Found(boxes, np.zeros((len(boxes), 5, 2)), np.ones(len(boxes)))
+
+    monkeypatch.setattr(anonymise, "_detector", lambda faces: Eyes())
+    assert anonymise.face_boxes(np.zeros((100, 200, 3), np.uint8)).tolist() == [[10, -10, 70, 60]]
 
 
 def test_faces_at_the_border_and_none_at_all():
