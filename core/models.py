@@ -143,7 +143,13 @@ def try_to_fetch(name: str) -> None:
     try:
         locate_or_fetch(name)
     except WeightsMissingError as error:
-        _log.warning("%s", error)
+        warn_once(str(error))
+
+
+@functools.cache
+def warn_once(text: str) -> None:
+    """Log a warning, once a process: several extractors may lack the same."""
+    _log.warning("%s", text)
 
 
 def fetch(weights: Weights) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
@@ -10,6 +9,7 @@ from typing import Any, ClassVar, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from theval_datasets import models
 from theval_datasets.errors import AbsentError, MissingExtraError
 from theval_datasets.features._base import Extractor
 from theval_datasets.features._detector import Detector, MediaPipeDetector, Scrfd
@@ -20,8 +20,6 @@ from theval_datasets.features._tracks import Linker, ShotWatcher
 from theval_datasets.media import SlotPicker
 from theval_datasets.optional import available
 from theval_datasets.schema import ClipInputs, Column, FrameRequest, Frames, Values
-
-_log = logging.getLogger(__name__)
 
 FPS: Final = 5.0
 EMBEDDED_FPS: Final = 1.0
@@ -83,9 +81,14 @@ class Faces(Extractor):
         return self.backend == "mediapipe" or find_pack(self.pack) is not None
 
     def obtain(self) -> None:
-        """Fetch the default pack where none is there."""
+        """Fetch the default pack where none is there; says so if it will be the fallback."""
         if self.backend != "mediapipe" and available("insightface"):
             obtain_pack(self.pack)
+        if self.backend == "auto" and not self.uses_insightface():
+            models.warn_once(
+                "faces are found with MediaPipe's detector, which misses small ones and has no "
+                "identities: the extra [faces] or an InsightFace pack is not here"
+            )
 
     def weights(self) -> str:
         """The hashes of the pack's files, or MediaPipe's version."""
@@ -94,7 +97,7 @@ class Faces(Extractor):
         return MediaPipeDetector.identity()
 
     def uses_insightface(self) -> bool:
-        """Which backend it is here; logs when it falls back.
+        """Which backend it is here.
 
         Raises:
             MissingExtraError, WeightsMissingError: If insightface was asked for and cannot be had.
@@ -109,10 +112,7 @@ class Faces(Extractor):
                 )
             need_pack(self.pack)
             return True
-        if available("insightface") and find_pack(self.pack) is not None:
-            return True
-        _log.info("faces are found with MediaPipe's detector: there is no InsightFace pack here")
-        return False
+        return available("insightface") and find_pack(self.pack) is not None
 
     def setup(self) -> Any:
         """Load the detector and, where there is one, the recogniser."""

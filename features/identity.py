@@ -19,8 +19,10 @@ class Identity(OfEmbeddings):
     """How alike the people of a clip stay, measured against a frame of the clip itself.
 
     The reference is, of the sampled frames (one a second) that show the most people, the one
-    nearest to the middle; it does not count itself. With a portrait, `_identity.against_portrait`
-    gives the same measure against that. Source: THQA-MT, eq. 4; see `_identity` for the matching.
+    nearest to the middle; it does not count itself. The clip alone decides: the reference picture
+    that curation chooses depends on its recipe, and is not in the key of a feature. Against a
+    portrait, or that picture, `_identity.against_portrait` measures the same. Source: THQA-MT,
+    eq. 4; see `_identity` for the matching.
     """
 
     name: ClassVar[str] = "identity"

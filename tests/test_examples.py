@@ -134,3 +134,34 @@ def test_a_model_without_all_metrics_has_no_rank(repo, tmp_path, monkeypatch):
     path.write_text(json.dumps({"definition": "paper", "mean": mean}))
     with pytest.raises(SystemExit, match="release"):
         example.read_means(path)
+
+
+def test_portraits_are_compared_person_by_person(repo, monkeypatch, tmp_path, capsys):
+    example = load_example(repo, "portrait_identity", monkeypatch)
+    assert [example.person_of(n) for n in ("ann-1", "ann_22", "bo3", "cy")] == [
+        "ann", "ann", "bo", "cy",
+    ]  # fmt: skip
+    unit = np.eye(3)
+    found = {"ann-1": unit[0], "ann-2": (unit[0] + unit[1]) / 2**0.5, "bo-1": unit[2]}
+    monkeypatch.setattr(example, "embeddings", lambda folder, pack: found)
+    monkeypatch.setattr(sys, "argv", ["portrait_identity.py", str(tmp_path)])
+    assert example.main() == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "1 pairs of one person >= 0.707, 2 of two people <= 0.000, AUC 1.000"
+    assert example.area_under_roc(np.array([0.5, 0.1]), np.array([0.1])) == 0.75
+
+
+@pytest.mark.real
+def test_the_pack_of_the_tests_tells_people_apart(repo, shared_data, monkeypatch):
+    pytest.importorskip("insightface", reason="the extra [faces] is not installed")
+    monkeypatch.setenv("THEVAL_MODELS", str(shared_data / "models"))
+    example = load_example(repo, "portrait_identity", monkeypatch)
+    found = example.embeddings(shared_data / "media" / "portraits")
+    assert len(found) == 9
+    pairs = {(a, b): float(found[a] @ found[b]) for a in found for b in found if a < b}
+    same = [s for (a, b), s in pairs.items() if example.person_of(a) == example.person_of(b)]
+    different = [s for (a, b), s in pairs.items() if example.person_of(a) != example.person_of(b)]
+    assert (len(same), len(different)) == (3, 33)
+    assert min(same) >= 0.5
+    assert max(different) <= 0.35
+    assert example.area_under_roc(np.array(same), np.array(different)) == 1.0

@@ -15,7 +15,10 @@ from theval_datasets.files import atomic_write
 from theval_datasets.schema import Frames, Outcome, Values
 
 _COLUMNS: Final = 4
-_WIDE: Final = 3.2  # inches of a frame
+_WIDE: Final = 3.2  # inches of a frame …
+_ALONE: Final = 8.0  # … and of the only one
+_CURVES: Final = 4.4  # inches of all curves together
+_GREY: Final = "#555555"
 _COLOURS: Final = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")  # fmt: skip
 _AXES: Final = ("#ff4040", "#40ff40", "#40a0ff")
 _KINDS: Final = ("", " still", " duplicate", " brief")
@@ -27,6 +30,7 @@ def draw(
     path: Path,
     name: str,
     frames: Frames,
+    times: Floats,
     values: Mapping[str, Values],
     outcomes: Mapping[str, Outcome],
 ) -> None:
@@ -36,6 +40,7 @@ def draw(
         path: Where to.
         name: Of the clip, for the title.
         frames: The frames to show.
+        times: Of all frames of the clip, seconds.
         values: By extractor, those that are there.
         outcomes: Of all, for what is not.
     """
@@ -45,15 +50,16 @@ def draw(
     columns = min(_COLUMNS, len(frames))
     rows = math.ceil(len(frames) / columns)
     height, width = frames.pixels[0].shape[:2]
-    high = min(_WIDE * height / width, 2 * _WIDE)
     curves = len(frames) > 1
-    inches = (max(columns * _WIDE, 2 * _WIDE), rows * (high + 0.25) + 0.5 + (4.2 if curves else 0))
+    wide = _WIDE if curves else _ALONE
+    high = rows * (min(wide * height / width, 2 * wide) + 0.25)
+    inches = (max(columns * wide, 2 * _WIDE), high + 0.6 + _CURVES * curves)
     figure = Figure(figsize=inches, dpi=100, layout="constrained")
-    figure.suptitle(_title(name, values, outcomes), fontsize=9, parse_math=False, wrap=True)
+    figure.suptitle(_title(name, values, outcomes), fontsize=8, parse_math=False, wrap=True)
     upper: Any = figure
     lower: Any = None
     if curves:
-        halves: Any = figure.subfigures(2, 1, height_ratios=[rows * (high + 0.25), 4.2])
+        halves: Any = figure.subfigures(2, 1, height_ratios=[high, _CURVES])
         upper, lower = halves
     cells = np.atleast_1d(upper.subplots(rows, columns)).ravel()
     for cell in cells:
@@ -66,7 +72,7 @@ def draw(
         _draw_boxes(cell, float(time), values)
         _draw_meshes(cell, float(time), values)
     if lower is not None:
-        _draw_curves(lower, frames.times, values, outcomes)
+        _draw_curves(lower, frames.times, times, values, outcomes)
     canvas = FigureCanvasAgg(figure)
     image = io.BytesIO()
     canvas.print_png(image)
@@ -75,12 +81,22 @@ def draw(
 
 
 def _title(name: str, values: Mapping[str, Values], outcomes: Mapping[str, Outcome]) -> str:
-    parts = [name]
+    """The clip, what is undefined by reason, and what the drawings mean."""
+    first = [name]
     if "faces" in values:
         count = int(values["faces"]["n_subjects"])
-        parts.append(f"{count} {'person' if count == 1 else 'people'}")
-    parts += [f"{extractor}: {o.reason}" for extractor, o in outcomes.items() if o.reason]
-    return "  ·  ".join(parts)
+        first.append(f"{count} {'person' if count == 1 else 'people'}")
+    reasons: dict[str, list[str]] = {}
+    for extractor, outcome in outcomes.items():
+        if outcome.reason:
+            reasons.setdefault(outcome.reason, []).append(extractor)
+    first += [f"{reason}: {', '.join(names)}" for reason, names in reasons.items()]
+    lines = ["  ·  ".join(first)]
+    if "faces" in values:
+        lines.append(
+            "#: track, p: person; axes: right red, down green, forward blue; shaded: speech"
+        )
+    return "\n".join(lines)
 
 
 def _colour(track: int) -> str:
@@ -162,67 +178,82 @@ def _meshes(values: Mapping[str, Values]) -> tuple[Values | None, Values | None]
 
 
 def _draw_curves(
-    part: Any, shown: Floats, values: Mapping[str, Values], outcomes: Mapping[str, Outcome]
+    part: Any,
+    shown: Floats,
+    frame_times: Floats,
+    values: Mapping[str, Values],
+    outcomes: Mapping[str, Outcome],
 ) -> None:
-    from theval_datasets.features._mesh import pixels
-    from theval_datasets.features._signals import mouth_openness
-
     openness, loudness, pose = part.subplots(3, 1, sharex=True)
     for axis, label in ((openness, "openness"), (loudness, "loudness"), (pose, "pose, °")):
         axis.set_ylabel(label, fontsize=7)
         axis.tick_params(labelsize=6)
         for time in shown.tolist():
             axis.axvline(time, color="#cccccc", linewidth=0.6, zorder=0)
+    pose.set_xlim(float(frame_times[0]), float(frame_times[-1]))
     pose.set_xlabel("seconds", fontsize=7)
     mesh, angles = _meshes(values)
     if mesh is None:
         _say(openness, outcomes, "landmarks")
+        _say(pose, outcomes, "head_pose")
     else:
-        points = pixels(mesh["mesh"], int(mesh["width"]), int(mesh["height"]))
-        opened = mouth_openness(points)
-        for track in np.unique(mesh["track"]).tolist():
-            own = mesh["track"] == track
-            times = mesh["time"][own]
-            _line(openness, times, opened[own], _colour(track), f"#{track}")
-            if angles is not None:
-                for name, style in (("yaw", "-"), ("pitch", "--"), ("roll", ":")):
-                    first = f"#{track} {name}" if track == mesh["track"][0] else None
-                    _line(pose, times, angles[name][own], _colour(track), first, style)
-        openness.legend(fontsize=6, loc="upper right", ncols=6)
-        pose.legend(fontsize=6, loc="upper right", ncols=3)
-    heard, frame_times = values.get("loudness"), _frame_times(values)
+        _draw_faces(openness, pose, mesh, angles)
+    heard = values.get("loudness")
     if heard is None:
         _say(loudness, outcomes, "loudness")
-    elif frame_times is not None:
-        _line(loudness, frame_times[heard["heard"]], heard["rms"], "#333333", None)
+    elif len(heard["heard"]) == len(frame_times):
+        _line(loudness, frame_times[heard["heard"]], heard["rms"], "#333333")
     if "vad" in values:
+        _draw_speech(loudness, values["vad"])
         for begin, end in values["vad"]["segments"].tolist():
             for axis in (openness, loudness):
                 axis.axvspan(begin, end, color="#ffe08a", alpha=0.5, linewidth=0, zorder=-1)
-        probability = values["vad"]["probability"]
-        beside = loudness.twinx()
-        beside.set_ylim(0, 1.05)
-        beside.tick_params(labelsize=6)
-        beside.set_ylabel("speech", fontsize=7)
-        at = float(values["vad"]["start"]) + (np.arange(len(probability)) + 0.5) * 512 / 16000
-        beside.plot(at, probability, color="#b8860b", linewidth=0.6)
 
 
-def _frame_times(values: Mapping[str, Values]) -> Floats | None:
-    """Times of all frames; None if no face was found, and so no landmarks written."""
-    return values["landmarks"]["time"] if "landmarks" in values else None
+def _draw_faces(openness: Any, pose: Any, mesh: Values, angles: Values | None) -> None:
+    """How open every track's mouth is, and where its head points."""
+    from matplotlib.lines import Line2D
+
+    from theval_datasets.features._mesh import pixels
+    from theval_datasets.features._signals import mouth_openness
+
+    points = pixels(mesh["mesh"], int(mesh["width"]), int(mesh["height"]))
+    opened = mouth_openness(points)
+    tracks = np.unique(mesh["track"]).tolist()
+    styles = {"yaw": "-", "pitch": "--", "roll": ":"}
+    for track in tracks:
+        own = mesh["track"] == track
+        times = mesh["time"][own]
+        _line(openness, times, opened[own], _colour(track))
+        for name, style in styles.items() if angles is not None else ():
+            _line(pose, times, angles[name][own], _colour(track), style)
+    by_track = [Line2D([], [], color=_colour(track), label=f"#{track}") for track in tracks]
+    by_angle = [Line2D([], [], color=_GREY, linestyle=s, label=n) for n, s in styles.items()]
+    for axis, handles in ((openness, by_track), (pose, by_angle)):
+        axis.legend(handles=handles, fontsize=6, loc="lower right", bbox_to_anchor=(1, 1),
+                    ncols=len(handles), frameon=False, borderaxespad=0.1)  # fmt: skip
 
 
-def _line(
-    axis: Any, times: Floats, heights: Any, colour: str, label: str | None, style: str = "-"
-) -> None:
+def _draw_speech(loudness: Any, vad: Values) -> None:
+    """The probability of speech, on an axis of its own."""
+    from theval_datasets.features.vad import CHUNK
+    from theval_datasets.schema import SAMPLE_RATE
+
+    beside = loudness.twinx()
+    beside.set_ylim(0, 1.05)
+    beside.tick_params(labelsize=6)
+    beside.set_ylabel("speech", fontsize=7)
+    probability = vad["probability"]
+    at = float(vad["start"]) + (np.arange(len(probability)) + 0.5) * CHUNK / SAMPLE_RATE
+    beside.plot(at, probability, color="#b8860b", linewidth=0.6)
+
+
+def _line(axis: Any, times: Floats, heights: Any, colour: str, style: str = "-") -> None:
     """A curve that is broken where frames are missing."""
     steps = np.diff(times)
     longest = 3 * float(np.median(steps)) if len(steps) else 0.0
-    pieces = np.split(np.arange(len(times)), np.flatnonzero(steps > longest) + 1)
-    for i, piece in enumerate(pieces):
-        axis.plot(times[piece], heights[piece], style, color=colour, linewidth=0.9,
-                  label=label if i == 0 else None)  # fmt: skip
+    for piece in np.split(np.arange(len(times)), np.flatnonzero(steps > longest) + 1):
+        axis.plot(times[piece], heights[piece], style, color=colour, linewidth=0.9)
 
 
 def _say(axis: Any, outcomes: Mapping[str, Outcome], extractor: str) -> None:

@@ -57,7 +57,7 @@ class InspectReport:
 
     def to_text(self) -> str:
         """The facts, what is undefined and why, and where the sheet lies."""
-        lines = [f"{name}: {value}" for name, value in self.facts.items()]
+        lines = [f"{name}: {'none' if v is None else v}" for name, v in self.facts.items()]
         for name, outcome in self.outcomes.items():
             if outcome.status != "ok":
                 lines.append(f"{name} {outcome.status} ({outcome.reason})")
@@ -121,9 +121,10 @@ def inspect(
     except MediaError as error:
         raise InputError(f"nothing of {clip.name} can be shown ({error.reason}): {error}") from None
     sheet = output or Path(f"{clip.stem}-sheet.png")
-    draw(sheet, clip.name, shown, values, report.outcomes)
-    people = values.get("faces", {}).get("n_subjects")
     backend = next(e.weights() for e in extractors if e.name == "faces").partition("-")[0]
+    named = clip.name if backend == "scrfd" else f"{clip.name}  ·  no identities ({backend})"
+    draw(sheet, named, shown, index.times, values, report.outcomes)
+    people = values.get("faces", {}).get("n_subjects")
     numbers = {
         "size": f"{facts.width}x{facts.height}",
         "seconds": round(facts.duration, 3),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fake_faces import Scene, watch
 
+from theval_datasets import models
 from theval_datasets.cache import recipe_of
 from theval_datasets.errors import AbsentError, WeightsMissingError
 from theval_datasets.features import _tracks
@@ -129,7 +130,8 @@ def test_overlap_and_interpolation():
     ]  # fmt: skip
 
 
-def test_backends_without_weights(monkeypatch, tmp_path):
+def test_backends_without_weights(monkeypatch, tmp_path, caplog):
+    models.warn_once.cache_clear()
     monkeypatch.setenv("THEVAL_MODELS", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert find_pack() is None
@@ -137,6 +139,12 @@ def test_backends_without_weights(monkeypatch, tmp_path):
     assert Faces().weights().startswith("mediapipe-")
     with pytest.raises(WeightsMissingError, match="buffalo_l"):
         Faces(backend="insightface").weights()
+    with caplog.at_level("WARNING"):
+        Faces().obtain()
+        Faces().obtain()
+    said = [record.message for record in caplog.records]
+    assert [text.split()[0] for text in said] == ["The", "faces"]
+    assert "has no identities" in said[1]
     with pytest.raises(WeightsMissingError, match="mine"):
         Faces(backend="insightface", pack="mine").weights()
     (tmp_path / "insightface/models/broken").mkdir(parents=True)
@@ -153,7 +161,7 @@ def test_the_fallback_finds_the_samples_face(talking, other, faceless, tmp_path,
 
 
 @pytest.fixture
-def models(shared_data, monkeypatch):
+def pack(shared_data, monkeypatch):
     pytest.importorskip("insightface", reason="the extra [faces] is not installed")
     monkeypatch.setenv("THEVAL_MODELS", str(shared_data / "models"))
     return shared_data / "models"
@@ -161,7 +169,7 @@ def models(shared_data, monkeypatch):
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_scrfd_on_the_sample(models, talking, other, faceless, tmp_path, monkeypatch):
+def test_scrfd_on_the_sample(pack, talking, other, faceless, tmp_path, monkeypatch):
     found = contract.check(Faces(), talking, other, faceless, tmp_path, monkeypatch).values
     assert int(found["n_subjects"]) == 1
     assert found["embedding"].shape[1] == 128
@@ -169,7 +177,7 @@ def test_scrfd_on_the_sample(models, talking, other, faceless, tmp_path, monkeyp
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_people_in_real_clips(models, shared_data, tmp_path):
+def test_people_in_real_clips(pack, shared_data, tmp_path):
     media = shared_data / "media"
     counts = {
         "portraits/multi_friends_t1.jpg": 6,
@@ -195,13 +203,13 @@ def test_people_in_real_clips(models, shared_data, tmp_path):
 
 
 @pytest.mark.real
-def test_only_what_used_changed_weights_is_computed_again(models, monkeypatch, tmp_path):
+def test_only_what_used_changed_weights_is_computed_again(pack, monkeypatch, tmp_path):
     from theval_datasets.features.arcface import Arcface
     from theval_datasets.features.landmarks import Landmarks
     from theval_datasets.features.vad import Vad
 
     packs = tmp_path / "insightface/models/mine"
-    shutil.copytree(models / "insightface/models/tiny_s", packs)
+    shutil.copytree(pack / "insightface/models/tiny_s", packs)
     monkeypatch.setenv("THEVAL_MODELS", str(tmp_path))
     extractors = (Faces(), Arcface(), Landmarks(), Vad())
 
