@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
+from clean_environment import load_in
 from feature_factory import values
 
 SCRIPT = """
@@ -29,19 +27,6 @@ print(json.dumps({
     "version": str(rows.version),
 }))
 """
-
-
-def load_in(python: Path, script: str, folder: Path, home: Path) -> dict:
-    done = subprocess.run(
-        [python, "-c", script],
-        cwd=folder,
-        env={**_plain_environment(), "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.mark.slow
@@ -81,7 +66,3 @@ loaded = load_dataset("theval/{name}")
 print(json.dumps({{split: rows.num_rows for split, rows in loaded.items()}}))
 """
     assert load_in(clean_env_python, script, tmp_path, tmp_path / "hf") == rows
-
-
-def _plain_environment() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "PYTHON"))}
