@@ -136,6 +136,30 @@ def test_a_model_without_all_metrics_has_no_rank(repo, tmp_path, monkeypatch):
         example.read_means(path)
 
 
+def test_generated_clips_are_compared_with_their_partners(
+    repo, media, monkeypatch, tmp_path, capsys
+):
+    example = load_example(repo, "compare_with_real", monkeypatch)
+    for folder, name in (("real", "plain"), ("generated", "vp9")):
+        (tmp_path / folder).mkdir()
+        clip = media(name)
+        (tmp_path / folder / f"a{clip.suffix}").symlink_to(clip)
+    table = tmp_path / "lse.csv"
+    table.write_text("clip_id,lse_c,lse_d\na,6.5,7.25\n")
+    folders = [str(tmp_path / "real"), str(tmp_path / "generated")]
+    given = ["--cache", str(tmp_path / "cache"), "--lse", str(table)]
+    monkeypatch.setattr(sys, "argv", ["compare_with_real.py", *folders, *given])
+    assert example.main() == 0
+    names, first, mean = (line.split() for line in capsys.readouterr().out.splitlines())
+    row = dict(zip(names, first, strict=True))
+    assert 20 < float(row["psnr"]) < 50
+    assert (row["lmd_f"], row["lse_c"], row["lse_d"]) == ("-", "6.5000", "7.2500")
+    assert (first[:-1], mean[-1]) == (mean[:-1], "mean")
+    monkeypatch.setattr(sys, "argv", ["compare_with_real.py", folders[0], str(tmp_path / "cache")])
+    with pytest.raises(SystemExit, match="same name"):
+        example.main()
+
+
 def test_portraits_are_compared_person_by_person(repo, monkeypatch, tmp_path, capsys):
     example = load_example(repo, "portrait_identity", monkeypatch)
     assert [example.person_of(n) for n in ("ann-1", "ann_22", "bo3", "cy")] == [

@@ -1,0 +1,103 @@
+"""Distances of generated clips from their real partners: the baselines that THEval is compared with.
+
+Partners have the same name in two folders. Prints for each, and as means, PSNR and SSIM of frames at
+the same time, LMD-F and LMD-M of the meshes, LPIPS where the extra [lpips] and its backbone are
+here, and LSE-C and LSE-D where a table of SyncNet's (``clip_id,lse_c,lse_d``) is given. What is
+undefined is a dash.
+
+    python examples/compare_with_real.py real generated --cache cache --lse lse.csv
+
+FID and FVD are the Fréchet distance of features that you have: `theval_datasets.evaluation.frechet`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from theval_datasets.cache import Cache, default_location, recipe_of
+from theval_datasets.errors import AbsentError, MissingExtraError, WeightsMissingError
+from theval_datasets.evaluation import references
+from theval_datasets.features.landmarks import Landmarks
+from theval_datasets.files import sha256_file
+from theval_datasets.media import decoder_version
+from theval_datasets.runner import ClipJob, Plan, Runner
+from theval_datasets.schema import Values
+
+Row = dict[str, float | None]
+
+
+def partners(real: Path, generated: Path) -> list[tuple[str, Path, Path]]:
+    """Name, real and generated file of the clips that are in both folders."""
+    ours = {p.stem: p for p in generated.iterdir() if p.is_file()}
+    theirs = {p.stem: p for p in real.iterdir() if p.is_file()}
+    return [(name, theirs[name], ours[name]) for name in sorted(ours.keys() & theirs.keys())]
+
+
+def meshes(paths: list[Path], cache: str) -> list[Values | None]:
+    """Landmarks of clips, computed if they are not in the cache; None without a face."""
+    extractor = Landmarks()
+    runner, store = Runner(Plan((extractor,), cache)), Cache(cache)
+    found: list[Values | None] = []
+    for path in paths:
+        digest = sha256_file(path)
+        runner.process(ClipJob(path.stem, str(path), digest))
+        feature = store.read(recipe_of(extractor, decoder_version()), digest)
+        found.append(feature.values if feature and feature.outcome.status == "ok" else None)
+    return found
+
+
+def distances(real: Path, generated: Path, measures: dict, cache: str) -> Row:
+    """All distances of one pair of clips; None for what is undefined."""
+    row: Row = dict.fromkeys((*measures, "lmd_f", "lmd_m"))
+    try:
+        row |= references.video_distances(generated, real, measures)
+        a, b = meshes([generated, real], cache)
+        if a is not None and b is not None:
+            row["lmd_f"], row["lmd_m"] = references.landmark_distances(a, b)
+    except AbsentError as error:
+        print(f"{generated.name}: {error}", file=sys.stderr)
+    return {name: value for name, value in row.items() if name != "pairs"}
+
+
+def main() -> int:
+    """Print a line a pair, then the means."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("real", type=Path)
+    parser.add_argument("generated", type=Path)
+    parser.add_argument("--cache", default=None, help="feature cache; the one of `extract`")
+    parser.add_argument("--lse", type=Path, help="CSV with clip_id, lse_c, lse_d")
+    options = parser.parse_args()
+    measures = {"psnr": references.psnr, "ssim": references.ssim}
+    try:
+        measures["lpips"] = references.lpips()
+    except (MissingExtraError, WeightsMissingError) as error:
+        print(f"no LPIPS: {error}", file=sys.stderr)
+    lse = references.read_lse(options.lse) if options.lse else {}
+    rows: dict[str, Row] = {}
+    for name, real, generated in partners(options.real, options.generated):
+        rows[name] = distances(real, generated, measures, options.cache or default_location())
+        if options.lse:
+            rows[name] |= dict(zip(("lse_c", "lse_d"), lse.get(name, (None, None)), strict=True))
+    if not rows:
+        raise SystemExit(f"no clip has the same name in {options.real} and {options.generated}")
+    columns = list(next(iter(rows.values())))
+    print("  ".join(f"{column:>8}" for column in columns) + "  clip")
+    for name, row in (*rows.items(), ("mean", mean_of(list(rows.values())))):
+        shown = ("-" if row[c] is None else f"{row[c]:.4f}" for c in columns)
+        print("  ".join(f"{value:>8}" for value in shown) + f"  {name}")
+    return 0
+
+
+def mean_of(rows: list[Row]) -> Row:
+    """Means over the pairs that have a value."""
+    found: Row = {}
+    for column in rows[0]:
+        values = [row[column] for row in rows if row[column] is not None]
+        found[column] = sum(values) / len(values) if values else None
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
