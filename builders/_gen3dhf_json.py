@@ -7,17 +7,16 @@ dimension to video to score; anything else is refused with what was found.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from theval_datasets.builders._json import read_json
 from theval_datasets.errors import InputError, some_of
 
 MOS_NAME: Final = "MOS.json"
 LABELS_NAME: Final = "distortion_label.json"
-_LARGEST: Final = 64 << 20
 _NAMES: Final = ("video", "video_name", "name", "file", "filename", "image", "id")
 _DIMENSIONS: Final = ("quality", "authenticity")
 _EXPECTED: Final = "under quality and authenticity, or under keys that hold one of these and mos"
@@ -95,12 +94,7 @@ def _by_video(entries: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
 
 def _entries(path: Path) -> Iterator[tuple[str, Any]]:
-    if path.stat().st_size > _LARGEST:
-        raise InputError(f"{path.name} has more than {_LARGEST} bytes")
-    try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path.name} is not JSON: {error}") from None
+    plain = read_json(path)
     if isinstance(plain, Mapping):
         pairs = list(plain.items())
     elif isinstance(plain, list) and all(isinstance(one, Mapping) for one in plain):

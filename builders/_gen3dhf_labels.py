@@ -7,7 +7,6 @@ of which nothing but the name is taken.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -15,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from theval_datasets.builders._json import read_json
 from theval_datasets.errors import InputError, some_of
 
 DIMENSIONS: Final = ("quality", "authenticity")
 PARTS: Final = ("train", "eval")
-_KINDS: Final = ("numerical", "text")
-_LARGEST: Final = 256 << 20
 _NONE: Final = "None"
 _VIDEO: Final = re.compile(r"[\w.-]{1,100}\.(?:mp4|mkv|webm|avi|mov)", re.ASCII)
 _ANSWER: Final = re.compile(
@@ -129,16 +127,9 @@ def _entries(
 
 
 def _load(path: Path) -> list[Any]:
-    if not path.is_file():
-        raise InputError(f"There is no {path.name} in {path.parent}")
-    if path.stat().st_size > _LARGEST:
-        raise InputError(f"{path} has more than {_LARGEST} bytes")
-    try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON: {error}") from None
+    plain = read_json(path)
     if not isinstance(plain, list):
-        raise InputError(f"{path}: expected a list of conversations")
+        raise InputError(f"{path}: expected a list of conversations, got {repr(plain)[:80]}")
     return plain
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Final
 
 from theval_datasets.builders._csv import number, read_csv
+from theval_datasets.builders._json import read_json
 from theval_datasets.errors import InputError, some_of
 
 _BITS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -61,34 +61,42 @@ def read_spans(path: Path) -> dict[str, Span]:
         InputError: For what is neither, a recording there twice, or a span that ends before it
             begins.
     """
+    is_json = path.suffix.lower() == ".json"
     found: dict[str, Span] = {}
-    entries: list[tuple[str, str, Span]] = []
-    if path.suffix.lower() == ".json":
-        try:
-            plain: Any = json.loads(path.read_text(encoding="utf-8"))
-            entries = [
-                (path.name, PurePosixPath(one["short"]).stem,
-                 Span(float(one["start"]), None, float(one["score"])))
-                for one in plain["found"] if one["reason"] is None
-            ]  # fmt: skip
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InputError(f"{path.name} is not what `locate --json` writes: {error}") from None
-    else:
-        for where, row in read_csv(path, ("clip_id", "start")):
-            end, score = (
-                number(row, name, where) if (row.get(name) or "").strip() else None
-                for name in ("end", "match_score")
-            )
-            entries.append(
-                (where, row["clip_id"].strip(), Span(number(row, "start", where), end, score))
-            )
-    for where, name, span in entries:
+    for where, name, span in _located(path) if is_json else _listed(path):
         if not name or name in found:
             raise InputError(f"{where}: {name!r} is empty or there twice")
         if span.start < 0 or (span.end is not None and span.end <= span.start):
             raise InputError(f"{where}: expected 0 <= start < end, got {span.start} and {span.end}")
         found[name] = span
     return found
+
+
+def _located(path: Path) -> list[tuple[str, str, Span]]:
+    """Place, recording and span of each that `locate --json` found."""
+    plain = read_json(path)
+    try:
+        return [
+            (
+                path.name,
+                PurePosixPath(one["short"]).stem,
+                Span(float(one["start"]), None, float(one["score"])),
+            )
+            for one in plain["found"]
+            if one["reason"] is None
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path.name} is not what `locate --json` writes: {error}") from None
+
+
+def _listed(path: Path) -> Iterator[tuple[str, str, Span]]:
+    """Place, recording and span of each row of a CSV."""
+    for where, row in read_csv(path, ("clip_id", "start")):
+        end, score = (
+            number(row, name, where) if (row.get(name) or "").strip() else None
+            for name in ("end", "match_score")
+        )
+        yield where, row["clip_id"].strip(), Span(number(row, "start", where), end, score)
 
 
 def read_relations(path: Path) -> dict[str, Relation]:

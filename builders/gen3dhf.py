@@ -57,7 +57,11 @@ train, test = table[table["grouped_split"] == "train"], table[table["grouped_spl
 
 
 class Gen3dhf(ScoredBuilder):
-    """Gen3DHF from its official release, or from a study of one's own."""
+    """Gen3DHF from its official release, or from a study of one's own.
+
+    The videos of a release are unpacked when it is written by `write_release` (`theval-data build`);
+    who uses the class itself gives a manifest of them.
+    """
 
     BUILDER_CONFIGS: ClassVar[list[TableConfig]] = [
         TableConfig(

@@ -19,6 +19,7 @@ from typing import IO, Final
 
 from theval_datasets.errors import InputError, UnsafePathError
 from theval_datasets.files import atomic_write, inside
+from theval_datasets.progress import progress
 
 LARGEST_MEMBER: Final = 256 << 20
 LARGEST_TOTAL: Final = 64 << 30
@@ -118,9 +119,11 @@ def extract(archive: Path, folder: Path, suffixes: Collection[str]) -> list[Path
             f"{archive.name} unpacks to {needed} bytes, but {folder} has room for {free}: "
             "choose a place on another disk"
         )
-    for file in lacking:
-        with file.open() as stream, atomic_write(paths[file.name]) as out:
-            shutil.copyfileobj(stream, out)
+    with progress(len(lacking), f"unpack {archive.name}", unit="file") as bar:
+        for file in lacking:
+            with file.open() as stream, atomic_write(paths[file.name]) as out:
+                shutil.copyfileobj(stream, out)
+            bar.update()
     return list(paths.values())
 
 

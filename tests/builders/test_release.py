@@ -352,7 +352,7 @@ def test_killed_builds_leave_nothing_for_long(build, tmp_path):
     dead = f".theval.{socket.gethostname()}.{ended.pid}"
     alive = place / f".theval.{socket.gethostname()}.{os.getppid()}.part"
     elsewhere = place / ".theval.another-host.1.part"
-    for folder in (place / f"{dead}.part", alive, elsewhere):
+    for folder in (place / f"{dead}.part", place / f"{dead}.clips", alive, elsewhere):
         folder.mkdir()
         (folder / "half").write_text("x")
     (place / "theval").rename(place / f"{dead}.old")  # killed between the two renames

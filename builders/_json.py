@@ -1,0 +1,27 @@
+"""JSON files of releases: untrusted, and of a bounded size."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from theval_datasets.errors import InputError
+
+_LARGEST: Final = 256 << 20
+
+
+def read_json(path: Path) -> Any:
+    """What a file holds.
+
+    Raises:
+        InputError: If there is no such file, it is too large, or not JSON.
+    """
+    if not path.is_file():
+        raise InputError(f"There is no {path.name} in {path.parent}")
+    if path.stat().st_size > _LARGEST:
+        raise InputError(f"{path.name} has more than {_LARGEST} bytes")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path.name} is not JSON: {error}") from None
