@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from theval_datasets.builders._base import TableConfig
-from theval_datasets.builders._csv import number, read_csv
+from theval_datasets.builders._csv import number
 from theval_datasets.builders._fields import DOUBLE, INT, STRING, Field
 from theval_datasets.builders._scored import ScoredBuilder, ScoredRow, scored_fields
+from theval_datasets.builders._thqa import NAME, read_scores
 from theval_datasets.errors import InputError
 from theval_datasets.evaluation.folds import grouped_folds
-
-NAME: Final = re.compile(r"(\d+)_voice_([a-z]{2})_(\d+)_(.+)")
-"""``{portrait}_voice_{language}_{voice}_{method}``."""
 
 _FILE: Final = "vvmf_results_a01.csv"
 _PUBLISHED: Final = (
@@ -90,13 +87,7 @@ class Thqa(ScoredBuilder):
     def read(self) -> list[ScoredRow]:
         """The rows of the table."""
         read: dict[str, dict[str, Any]] = {}
-        for where, row in read_csv(self._file(), ("Image", "Score")):
-            name = row["Image"].strip()
-            if not name or name in read:
-                raise InputError(f"{where}: {name!r} is empty or occurs twice")
-            score = number(row, "Score", where)
-            if not 0 <= score <= 5:
-                raise InputError(f"{where}: expected a score between 0 and 5, got {score}")
+        for where, name, score, row in read_scores(self._file(), "Image"):
             read[name] = {
                 "mos": score,
                 **{

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from theval_datasets.builders._base import TableConfig
-from theval_datasets.builders._csv import number, read_csv
 from theval_datasets.builders._fields import DOUBLE, INT, STRING, Field
 from theval_datasets.builders._scored import ScoredBuilder, ScoredRow, scored_fields
-from theval_datasets.builders.thqa import NAME as THQA_NAME
+from theval_datasets.builders._thqa import Content, parse_name, read_scores
 from theval_datasets.errors import InputError
 from theval_datasets.evaluation.folds import content_groups, grouped_folds
 from theval_datasets.evaluation.leaks import Leak, leak_report
@@ -22,86 +18,12 @@ from theval_datasets.evaluation.leaks import Leak, leak_report
 _SPLITS: Final = {"train": "train", "val": "validation", "test": "test"}
 """Official name to the name that users of `datasets` expect."""
 
-_PROMPTED: Final = re.compile(r"(\d+)_([^_]+)_common_voice_([a-z]{2})_(\d+)_(.+)")
-_SENTENCE: Final = re.compile(
-    r"(.+?)_SEN_(.+)_((?:audio|video)_lead|pause_(?:start|middle)|\w+_level)_(-?[\d.]+)"
-)
 _ORIGIN: Final = "scores"
 _SHARED: Final = "shared-content"
 _READER: Final = """\
 table = rows.to_pandas()
 clean = table[table["clean_split"] == "train"]  # nothing shared with validation or test
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What the name of a clip tells; None where it does not.
-
-    Attributes:
-        pattern: Which pattern the name follows.
-        prompt: Number of the prompt that the portrait was generated from.
-        portrait_generator: Text-to-image model.
-        portrait: Number of a portrait of THQA.
-        voice: Number of the voice recording.
-        generator: Method that drove the portrait.
-        subject: Person of a recorded sentence.
-        sentence: The sentence, with underscores.
-        distortion: What was done to the recording.
-        level: How much of it.
-        language: ISO 639-1 code.
-    """
-
-    pattern: str
-    prompt: str | None = None
-    portrait_generator: str | None = None
-    portrait: str | None = None
-    voice: str | None = None
-    generator: str | None = None
-    subject: str | None = None
-    sentence: str | None = None
-    distortion: str | None = None
-    level: float | None = None
-    language: str | None = None
-
-    @property
-    def script(self) -> tuple[str, str, float] | None:
-        """Sentence and distortion together."""
-        if self.sentence is None or self.distortion is None or self.level is None:
-            return None
-        return (self.sentence, self.distortion, self.level)
-
-    @property
-    def content_id(self) -> str | None:
-        """What it shares its content with, first of all."""
-        for kind, value in (
-            ("prompt", self.prompt),
-            ("portrait", self.portrait),
-            ("sentence", self.sentence),
-        ):
-            if value is not None:
-                return f"{kind}-{value}"
-        return None
-
-
-def parse_name(name: str) -> Content:
-    """What the name of a clip tells; a name of no known pattern tells nothing."""
-    if match := _PROMPTED.fullmatch(name):
-        prompt, model, language, voice, talker = match.groups()
-        return Content("prompted", prompt, model, None, voice, talker, language=language)
-    if match := _SENTENCE.fullmatch(name):
-        subject, sentence, distortion, level = match.groups()
-        try:
-            amount = float(level)
-        except ValueError:
-            return Content("unknown")
-        return Content(
-            "sentence", subject=subject, sentence=sentence, distortion=distortion, level=amount
-        )
-    if match := THQA_NAME.fullmatch(name):
-        portrait, language, voice, method = match.groups()
-        return Content("thqa", None, None, portrait, voice, method, language=language)
-    return Content("unknown")
 
 
 class ThqaNtire(ScoredBuilder):
@@ -228,13 +150,9 @@ class ThqaNtire(ScoredBuilder):
             path = folder / f"thqa_ntire_{part}.csv"
             if not path.is_file():
                 raise InputError(f"There is no {path.name} in {folder}")
-            for where, row in read_csv(path, ("Video", "Score")):
-                name = Path(row["Video"].strip()).stem if row["Video"].strip() else ""
-                if not name or name in found:
-                    raise InputError(f"{where}: {row['Video']!r} is empty or occurs twice")
-                score = number(row, "Score", where)
-                if not 0 <= score <= 5:
-                    raise InputError(f"{where}: expected a score between 0 and 5, got {score}")
+            for where, name, score, _ in read_scores(path, "Video"):
+                if name in found:
+                    raise InputError(f"{where}: {name!r} occurs twice, in {found[name][0]} too")
                 found[name] = (part, score)
         return found
 

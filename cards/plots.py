@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from theval_datasets.cards._escape import plain_line
 from theval_datasets.info import ConfigInfo
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FOLDER: Final = "plots"
 _BINS: Final = 25
@@ -61,26 +64,27 @@ def _draw_scores(folder: Path, config: ConfigInfo) -> dict[str, str]:
     return drawn
 
 
+def _stills(folder: Path, config: ConfigInfo) -> Iterator[tuple[str, Image.Image, Image.Image]]:
+    """Name, still and map of every row that has a still."""
+    from PIL import Image
+
+    for file in (folder / name for split in config.splits.values() for name in split.files):
+        batches = pq.ParquetFile(file).iter_batches(_SAMPLES, columns=["clip_id", "image", "map"])
+        for row in itertools.chain.from_iterable(batch.to_pylist() for batch in batches):
+            if row["image"] is not None:
+                still = Image.open(io.BytesIO(row["image"]["bytes"])).convert("RGB")
+                found = Image.open(io.BytesIO(row["map"]["bytes"])).convert("L")
+                yield row["clip_id"], still, found
+
+
 def _draw_saliency(folder: Path, config: ConfigInfo) -> dict[str, str]:
     """The first stills with their maps laid over them."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from PIL import Image
 
-    shown: list[tuple[str, Image.Image, Image.Image]] = []
-    for file in (folder / name for split in config.splits.values() for name in split.files):
-        for batch in pq.ParquetFile(file).iter_batches(
-            _SAMPLES, columns=["clip_id", "image", "map"]
-        ):
-            for row in batch.to_pylist() if len(shown) < _SAMPLES else ():
-                if row["image"] is not None:
-                    still, found = (
-                        Image.open(io.BytesIO(row[n]["bytes"])) for n in ("image", "map")
-                    )
-                    shown.append((row["clip_id"], still.convert("RGB"), found.convert("L")))
+    shown = list(itertools.islice(_stills(folder, config), _SAMPLES))
     if not shown:
         return {}
-    shown = shown[:_SAMPLES]
     figure = Figure(figsize=(6, 2.3 * len(shown)), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     for axes, (name, still, found) in zip(

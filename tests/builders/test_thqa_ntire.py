@@ -7,7 +7,8 @@ import pytest
 
 from theval_datasets.builders._inputs import Inputs
 from theval_datasets.builders._release import write_release
-from theval_datasets.builders.thqa_ntire import Content, ThqaNtire, clean_parts, parse_name
+from theval_datasets.builders._thqa import Content, parse_name
+from theval_datasets.builders.thqa_ntire import ThqaNtire, clean_parts
 from theval_datasets.commands.verify import verify
 from theval_datasets.errors import InputError
 
