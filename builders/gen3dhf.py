@@ -120,7 +120,7 @@ class Gen3dhf(ScoredBuilder):
     )
     VIDEOS: ClassVar[tuple[str, ...]] = ("video", "video_RGB")
     KINDS: ClassVar[Mapping[str, str]] = {
-        "scores": "folder with numerical/{train,eval}_{quality,authenticity}.json, and text/",
+        "scores": "folder with numerical/{train,eval}_{quality,authenticity}.json and text/, or MOS.json",
         "ratings": "table of single ratings with the dimensions quality and authenticity",
         "marks": "folder or zip of stills with red dots: NAME.png, or ANNOTATOR/NAME.png",
         "descriptions": "CSV of what annotators wrote: clip_id, description, and perhaps categories",
