@@ -74,8 +74,8 @@ def track_rows(row: ManifestRow, clip: ClipFeatures) -> Iterator[dict[str, Any]]
 
 
 def _openness(people: Values, at: Array) -> Array:
-    from theval_datasets.features._mesh import pixels
     from theval_datasets.features._signals import mouth_openness
+    from theval_datasets.mesh import pixels
 
     points = pixels(people["mesh"][at], int(people["width"]), int(people["height"]))
     return np.asarray(mouth_openness(points))

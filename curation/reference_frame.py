@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from theval_datasets import media
 from theval_datasets.curation.filters._faces import people
-from theval_datasets.features._mesh import inter_ocular, pixels
 from theval_datasets.files import atomic_write
+from theval_datasets.mesh import inter_ocular, pixels
 from theval_datasets.schema import Values
 
 _QUALITY: Final = 95

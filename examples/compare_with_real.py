@@ -18,7 +18,7 @@ from pathlib import Path
 
 from theval_datasets.cache import Cache, default_location, recipe_of
 from theval_datasets.errors import AbsentError, MissingExtraError, WeightsMissingError
-from theval_datasets.evaluation import references
+from theval_datasets.evaluation import pictures, references
 from theval_datasets.features.landmarks import Landmarks
 from theval_datasets.files import sha256_file
 from theval_datasets.media import decoder_version
@@ -69,9 +69,9 @@ def main() -> int:
     parser.add_argument("--cache", default=None, help="feature cache; the one of `extract`")
     parser.add_argument("--lse", type=Path, help="CSV with clip_id, lse_c, lse_d")
     options = parser.parse_args()
-    measures = {"psnr": references.psnr, "ssim": references.ssim}
+    measures = {"psnr": pictures.psnr, "ssim": pictures.ssim}
     try:
-        measures["lpips"] = references.lpips()
+        measures["lpips"] = pictures.lpips()
     except (MissingExtraError, WeightsMissingError) as error:
         print(f"no LPIPS: {error}", file=sys.stderr)
     lse = references.read_lse(options.lse) if options.lse else {}

@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.features._mesh import Mesh, Points, quantise
 from theval_datasets.features._tracks import boxes_at, overlap
 from theval_datasets.features.landmarks import points_of
+from theval_datasets.mesh import Mesh, Points, quantise
 from theval_datasets.schema import Values
 
 _MARGIN: Final = 0.35  # of the face's side, around all its places

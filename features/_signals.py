@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets.errors import AbsentError
-from theval_datasets.features._mesh import (
+from theval_datasets.mesh import (
     LEFT_BROW,
     LEFT_EYE,
     LIPS,

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from theval_datasets import schema
 from theval_datasets.features._base import Extractor
-from theval_datasets.features._mesh import Points, pixels
 from theval_datasets.features.landmarks import Landmarks
+from theval_datasets.mesh import Points, pixels
 from theval_datasets.schema import ClipInputs, Column, Values
 
 # Pairs of points that lie mirrored on the two sides of the face (image left, image right), and

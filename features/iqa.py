@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from theval_datasets import schema
 from theval_datasets.errors import AbsentError
-from theval_datasets.features._mesh import LIPS, Points, pixels
 from theval_datasets.features._pyiqa import Name, Scorer
 from theval_datasets.features._quality import Line, Quality
 from theval_datasets.features.landmarks import Landmarks
+from theval_datasets.mesh import LIPS, Points, pixels
 from theval_datasets.schema import ClipInputs, Column, Frames, Values
 
 METRICS: Final[Mapping[str, Name]] = {

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from theval_datasets import models
 from theval_datasets.features import _retinaface
-from theval_datasets.features._mesh import LIPS
 from theval_datasets.features._pyiqa import Name, Scorer
 from theval_datasets.features._quality import Line, Quality
 from theval_datasets.features.landmarks import Landmarks, load_face_mesh, points_of
+from theval_datasets.mesh import LIPS
 from theval_datasets.schema import ClipInputs, Column, Frames, Values
 
 METRICS: Final[Mapping[str, Name]] = {

@@ -12,7 +12,7 @@ import numpy as np
 
 from theval_datasets.errors import AbsentError
 from theval_datasets.features._base import Extractor
-from theval_datasets.features._mesh import N_POINTS, Mesh, Points, quantise
+from theval_datasets.mesh import N_POINTS, Mesh, Points, quantise
 from theval_datasets.schema import ClipInputs, Column, FrameRequest, Frames, Values
 
 _POINT_BYTES = 17  # one landmark in MediaPipe's message: a header of 2, then 3 tagged floats

@@ -13,11 +13,11 @@ from theval_datasets import schema
 from theval_datasets.errors import AbsentError
 from theval_datasets.features._base import Extractor
 from theval_datasets.features._crops import Course, TrackMesh, courses_of
-from theval_datasets.features._mesh import N_POINTS, pixels
 from theval_datasets.features._people import KINDS
 from theval_datasets.features._tracks import boxes_at, overlap
 from theval_datasets.features.faces import Faces
 from theval_datasets.features.landmarks import Landmarks, load_face_mesh
+from theval_datasets.mesh import N_POINTS, pixels
 from theval_datasets.schema import Accumulator, ClipInputs, Column, FrameRequest, Frames, Values
 
 _BRIEF = KINDS.index("brief")

@@ -10,9 +10,9 @@ import numpy as np
 
 from theval_datasets import schema
 from theval_datasets.features._base import Extractor
-from theval_datasets.features._mesh import pixels
 from theval_datasets.features.head_pose import euler_angles
 from theval_datasets.features.person_landmarks import PersonLandmarks
+from theval_datasets.mesh import pixels
 from theval_datasets.schema import ClipInputs, Column, Values
 
 

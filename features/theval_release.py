@@ -11,10 +11,10 @@ import numpy as np
 from theval_datasets.errors import AbsentError, DigitalSilenceError, NoAudioError
 from theval_datasets.features import _release
 from theval_datasets.features._base import Extractor
-from theval_datasets.features._mesh import Points
 from theval_datasets.features._release import Floats, Segments
 from theval_datasets.features.landmarks import load_face_mesh, points_of
 from theval_datasets.features.vad import Vad, speech_probability, speech_segments
+from theval_datasets.mesh import Points
 from theval_datasets.schema import SAMPLE_RATE, ClipInputs, Column, FrameRequest, Frames, Values
 
 _METRICS = {

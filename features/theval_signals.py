@@ -12,11 +12,11 @@ from theval_datasets import schema
 from theval_datasets.errors import AbsentError
 from theval_datasets.features import _signals
 from theval_datasets.features._base import Extractor
-from theval_datasets.features._mesh import pixels
 from theval_datasets.features.head_pose import HeadPose
 from theval_datasets.features.landmarks import Landmarks
 from theval_datasets.features.loudness import Loudness
 from theval_datasets.features.vad import Vad
+from theval_datasets.mesh import pixels
 from theval_datasets.schema import ClipInputs, Column, Values
 
 

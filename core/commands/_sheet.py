@@ -130,7 +130,7 @@ def _draw_boxes(cell: Any, time: float, values: Mapping[str, Values]) -> None:
 
 
 def _draw_meshes(cell: Any, time: float, values: Mapping[str, Values]) -> None:
-    from theval_datasets.features._mesh import inter_ocular, pixels
+    from theval_datasets.mesh import inter_ocular, pixels
 
     mesh, angles = _meshes(values)
     if mesh is None:
@@ -214,8 +214,8 @@ def _draw_faces(openness: Any, pose: Any, mesh: Values, angles: Values | None) -
     """How open every track's mouth is, and where its head points."""
     from matplotlib.lines import Line2D
 
-    from theval_datasets.features._mesh import pixels
     from theval_datasets.features._signals import mouth_openness
+    from theval_datasets.mesh import pixels
 
     points = pixels(mesh["mesh"], int(mesh["width"]), int(mesh["height"]))
     opened = mouth_openness(points)
@@ -225,8 +225,9 @@ def _draw_faces(openness: Any, pose: Any, mesh: Values, angles: Values | None) -
         own = mesh["track"] == track
         times = mesh["time"][own]
         _line(openness, times, opened[own], _colour(track))
-        for name, style in styles.items() if angles is not None else ():
-            _line(pose, times, angles[name][own], _colour(track), style)
+        if angles is not None:
+            for name, style in styles.items():
+                _line(pose, times, angles[name][own], _colour(track), style)
     by_track = [Line2D([], [], color=_colour(track), label=f"#{track}") for track in tracks]
     by_angle = [Line2D([], [], color=_GREY, linestyle=s, label=n) for n, s in styles.items()]
     for axis, handles in ((openness, by_track), (pose, by_angle)):

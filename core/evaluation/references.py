@@ -9,35 +9,23 @@ from __future__ import annotations
 
 import csv
 import math
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets import media, models
-from theval_datasets.errors import AbsentError, InputError, WeightsMissingError
-from theval_datasets.optional import require
+from theval_datasets import media
+from theval_datasets.errors import AbsentError, InputError
+from theval_datasets.evaluation.pictures import Measure, Pixels, psnr, ssim
+from theval_datasets.mesh import LIPS, inter_ocular, pixels
 from theval_datasets.schema import Values
 
 Floats = npt.NDArray[np.float64]
-Pixels = npt.NDArray[np.uint8]
 
-Measure = Callable[[Pixels, Pixels], float]
-
-_BACKBONES: Final = {
-    "alex": "alexnet-owt-7be5be79.pth",
-    "vgg": "vgg16-397923af.pth",
-    "squeeze": "squeezenet1_1-b8a52dc0.pth",
-}
 _TOLERANCE: Final = 0.5  # of the real clip's frame interval, within which two frames are a pair
-_WINDOW_SIGMA: Final = 1.5
-_K1: Final = 0.01
-_K2: Final = 0.03
-_PEAK: Final = 255.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,103 +64,6 @@ def pair_by_time(generated: Floats, real: Floats) -> Pairing:
     nearest = np.where(nearer, after, before)
     kept = np.abs(generated[nearest] - real) <= _TOLERANCE * interval + 1e-6
     return Pairing(nearest[kept].astype(np.int64), np.flatnonzero(kept).astype(np.int64))
-
-
-def psnr(generated: Pixels, real: Pixels) -> float:
-    """Peak signal-to-noise ratio of two pictures of one size in dB; infinite for equal ones.
-
-    Args:
-        generated: uint8, any shape.
-        real: The same shape.
-
-    Raises:
-        InputError: Their shapes differ.
-    """
-    _same_shape(generated, real)
-    error = float(np.mean((generated.astype(np.float64) - real.astype(np.float64)) ** 2))
-    return math.inf if error == 0 else 10.0 * math.log10(_PEAK**2 / error)
-
-
-def ssim(generated: Pixels, real: Pixels) -> float:
-    """Structural similarity of two pictures of one size, -1 to 1, mean over channels.
-
-    With the window of the original paper (Wang et al., 2004): Gaussian, σ = 1.5, cut at 11 pixels,
-    population statistics; the border that the window does not fit into is left out.
-
-    Args:
-        generated: uint8, (height, width) or (height, width, channels), at least 11 × 11.
-        real: The same shape.
-
-    Raises:
-        InputError: Their shapes differ, or they are too small.
-    """
-    from scipy.ndimage import gaussian_filter
-
-    _same_shape(generated, real)
-    if min(generated.shape[:2]) < 11:
-        raise InputError(f"expected pictures of at least 11 × 11 pixels, got {generated.shape[:2]}")
-    sigma = (_WINDOW_SIGMA, _WINDOW_SIGMA, *([0.0] * (generated.ndim - 2)))
-
-    def blur(image: Floats) -> Floats:
-        blurred: Floats = gaussian_filter(image, sigma, truncate=3.5)
-        return blurred
-
-    x, y = generated.astype(np.float64), real.astype(np.float64)
-    mean_x, mean_y = blur(x), blur(y)
-    var_x, var_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
-    both = blur(x * y) - mean_x * mean_y
-    c1, c2 = (_K1 * _PEAK) ** 2, (_K2 * _PEAK) ** 2
-    above = (2 * mean_x * mean_y + c1) * (2 * both + c2)
-    below = (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
-    return float((above / below)[5:-5, 5:-5].mean())
-
-
-def lpips(network: Literal["alex", "vgg", "squeeze"] = "alex") -> Measure:
-    """A function that gives the perceptual distance (LPIPS, version 0.1) of two pictures.
-
-    The backbone's weights are torchvision's, looked for in ``torchvision/FILE`` below
-    `THEVAL_MODELS` and in torch's own cache; the rest lies in the package.
-
-    Args:
-        network: The backbone.
-
-    Raises:
-        MissingExtraError: lpips is not installed (extra [lpips]).
-        WeightsMissingError: The backbone's weights are not here.
-    """
-    package = require("lpips", extra="lpips")
-    torch = require("torch", extra="lpips")
-    state = torch.load(_backbone(torch, network), map_location="cpu", weights_only=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it makes its backbones by old options of torchvision
-        net = package.LPIPS(net=network, pnet_rand=True, verbose=False).eval()
-    # "slice2.3.weight" here is "features.3.weight" there.
-    names = {own: f"features.{own.partition('.')[2]}" for own in net.net.state_dict()}
-    net.net.load_state_dict({own: state[theirs] for own, theirs in names.items()})
-
-    def distance(generated: Pixels, real: Pixels) -> float:
-        _same_shape(generated, real)
-        pair = [
-            torch.from_numpy(p.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1.0
-            for p in (generated, real)
-        ]
-        with torch.inference_mode():
-            return float(net(*pair))
-
-    return distance
-
-
-def _backbone(torch: Any, network: str) -> Path:
-    file = _BACKBONES[network]
-    places = [folder / "torchvision" for folder in models.folders()]
-    places.append(Path(torch.hub.get_dir()) / "checkpoints")
-    for place in places:
-        if (place / file).is_file():
-            return place / file
-    raise WeightsMissingError(
-        f"{file} is not here (looked in {', '.join(map(str, places))}). Get it from "
-        f"https://download.pytorch.org/models/{file}"
-    )
 
 
 def video_distances(
@@ -244,26 +135,12 @@ def landmark_distances(generated: Values, real: Values) -> tuple[float, float]:
     return float(face), float(mouth)
 
 
-LIPS: Final = (
-    0, 13, 14, 17, 37, 39, 40, 61, 78, 80, 81, 82, 84, 87, 88, 91, 95, 146, 178, 181, 185, 191,
-    267, 269, 270, 291, 308, 310, 311, 312, 314, 317, 318, 321, 324, 375, 402, 405, 409, 415,
-)  # fmt: skip
-"""The 40 lip points, as the extractors number them (this floor imports no extractor)."""
-_LEFT_EYE: Final = (
-    249, 263, 362, 373, 374, 380, 381, 382, 384, 385, 386, 387, 388, 390, 398, 466,
-)  # fmt: skip
-_RIGHT_EYE: Final = (
-    7, 33, 133, 144, 145, 153, 154, 155, 157, 158, 159, 160, 161, 163, 173, 246,
-)  # fmt: skip
-
-
 def _normalised(values: Values) -> Floats:
     """Face points around their centroid in inter-ocular distances; (n, 468, 2)."""
-    size = np.array((int(values["width"]), int(values["height"])), dtype=np.float64)
-    points = values["mesh"][:, :468, :2].astype(np.float64) / 16384.0 * size
-    eyes = points[:, _LEFT_EYE].mean(axis=1) - points[:, _RIGHT_EYE].mean(axis=1)
-    scale = np.linalg.norm(eyes, axis=1)[:, None, None]
-    centred: Floats = (points - points.mean(axis=1, keepdims=True)) / scale
+    points = pixels(values["mesh"], int(values["width"]), int(values["height"]))
+    face = points[:, :468, :2]
+    scale = inter_ocular(points)[:, None, None]
+    centred: Floats = (face - face.mean(axis=1, keepdims=True)) / scale
     return centred
 
 
@@ -308,9 +185,9 @@ def _frames_at(path: Path, indices: npt.NDArray[np.int64]) -> Iterator[Pixels]:
     wanted = 0
     with media.open_video(path, threads=1) as video:
         for batch in video.frames():
-            for pixels, index in zip(batch.pixels, batch.indices.tolist(), strict=True):
+            for frame, index in zip(batch.pixels, batch.indices.tolist(), strict=True):
                 while wanted < len(indices) and indices[wanted] == index:
-                    yield pixels
+                    yield frame
                     wanted += 1
             if wanted == len(indices):
                 return
@@ -325,8 +202,3 @@ def _sized(picture: Pixels, width: int, height: int) -> Pixels:
     how = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
     sized: Pixels = cv2.resize(picture, (width, height), interpolation=how)
     return sized
-
-
-def _same_shape(a: Pixels, b: Pixels) -> None:
-    if a.shape != b.shape:
-        raise InputError(f"expected pictures of one size, got {a.shape} and {b.shape}")

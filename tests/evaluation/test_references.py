@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from theval_datasets import mesh as _mesh
 from theval_datasets.errors import (
     AbsentError,
     InputError,
     MissingExtraError,
     WeightsMissingError,
 )
-from theval_datasets.evaluation import references
-from theval_datasets.features import _mesh
+from theval_datasets.evaluation import pictures, references
 from theval_datasets.optional import available
 
 
-def pictures(seed=0, shape=(40, 50, 3), noise=20.0):
+def pair(seed=0, shape=(40, 50, 3), noise=20.0):
     rng = np.random.default_rng(seed)
     real = rng.integers(0, 256, shape).astype(np.uint8)
     return np.clip(real + rng.normal(0, noise, shape), 0, 255).astype(np.uint8), real
@@ -30,26 +30,26 @@ def pictures(seed=0, shape=(40, 50, 3), noise=20.0):
 @pytest.mark.parametrize("noise", [0.5, 10.0, 80.0])
 def test_as_scikit_image_has_them(shape, noise):
     metrics = pytest.importorskip("skimage.metrics", reason="scikit-image is not installed")
-    ours, real = pictures(1, shape, noise)
-    assert references.psnr(ours, real) == pytest.approx(
+    ours, real = pair(1, shape, noise)
+    assert pictures.psnr(ours, real) == pytest.approx(
         metrics.peak_signal_noise_ratio(real, ours, data_range=255)
     )
     expected = metrics.structural_similarity(
         ours, real, data_range=255, gaussian_weights=True, sigma=1.5,
         use_sample_covariance=False, channel_axis=2 if len(shape) == 3 else None,
     )  # fmt: skip
-    assert references.ssim(ours, real) == pytest.approx(expected, abs=1e-9)
+    assert pictures.ssim(ours, real) == pytest.approx(expected, abs=1e-9)
 
 
 def test_equal_and_unequal_pictures():
-    _, real = pictures()
-    assert references.psnr(real, real) == math.inf
-    assert references.ssim(real, real) == pytest.approx(1)
-    for measure in (references.psnr, references.ssim):
+    _, real = pair()
+    assert pictures.psnr(real, real) == math.inf
+    assert pictures.ssim(real, real) == pytest.approx(1)
+    for measure in (pictures.psnr, pictures.ssim):
         with pytest.raises(InputError, match="one size"):
             measure(real, real[:-1])
     with pytest.raises(InputError, match="11"):
-        references.ssim(real[:9], real[:9])
+        pictures.ssim(real[:9], real[:9])
 
 
 def test_frames_are_paired_by_time_and_what_is_beyond_has_no_partner():
@@ -127,12 +127,6 @@ def test_landmarks_pair_only_where_both_have_a_face():
     assert none.value.reason == "no-pairs"
 
 
-def test_the_points_are_those_of_the_extractors():
-    assert references.LIPS == _mesh.LIPS
-    assert references._LEFT_EYE == _mesh.LEFT_EYE
-    assert references._RIGHT_EYE == _mesh.RIGHT_EYE
-
-
 def test_lse_tables(tmp_path):
     table = tmp_path / "lse.csv"
     table.write_text("clip_id,lse_c,lse_d,more\na,6.5,7.25,x\nb/c,-1,9,\n", encoding="utf-8")
@@ -153,7 +147,7 @@ def test_lse_tables(tmp_path):
 @pytest.mark.skipif(available("lpips"), reason="the extra [lpips] is installed")
 def test_lpips_names_its_extra():
     with pytest.raises(MissingExtraError, match=r"\[lpips\]"):
-        references.lpips()
+        pictures.lpips()
 
 
 @pytest.mark.skipif(not available("lpips"), reason="the extra [lpips] is not installed")
@@ -165,14 +159,14 @@ def test_lpips_with_an_untrained_backbone(monkeypatch, tmp_path):
     monkeypatch.setenv("THEVAL_MODELS", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     with pytest.raises(WeightsMissingError, match="alexnet-owt"):
-        references.lpips()
+        pictures.lpips()
     (tmp_path / "torchvision").mkdir()
     torch.manual_seed(2)
     torch.save(alexnet().state_dict(), tmp_path / "torchvision/alexnet-owt-7be5be79.pth")
-    distance = references.lpips()
-    near, real = pictures(3, (64, 64, 3), 4.0)
-    far, _ = pictures(3, (64, 64, 3), 120.0)
+    distance = pictures.lpips()
+    near, real = pair(3, (64, 64, 3), 4.0)
+    far, _ = pair(3, (64, 64, 3), 120.0)
     assert distance(real, real) == 0
     assert 0 < distance(near, real) < distance(far, real)
     torch.manual_seed(2)
-    assert distance(near, real) == references.lpips()(near, real)
+    assert distance(near, real) == pictures.lpips()(near, real)

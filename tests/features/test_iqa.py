@@ -9,10 +9,10 @@ from fake_faces import Clip
 
 from theval_datasets.errors import InputError, MissingExtraError, WeightsMissingError
 from theval_datasets.features import _pyiqa, _retinaface
-from theval_datasets.features._mesh import LIPS, quantise
 from theval_datasets.features._quality import Line
 from theval_datasets.features.iqa import METRICS, Iqa, face_crop, mouth_crop
 from theval_datasets.features.iqa_release import IqaRelease, _Padded
+from theval_datasets.mesh import LIPS, quantise
 from theval_datasets.optional import available
 from theval_datasets.schema import Frames
 
@@ -52,7 +52,7 @@ def mesh_of(*boxes, size=(320, 180)):
 
 
 def points_of(left, top, side):
-    from theval_datasets.features._mesh import pixels
+    from theval_datasets.mesh import pixels
 
     return pixels(mesh_of((left, top, side))["mesh"], 320, 180)[0]
 

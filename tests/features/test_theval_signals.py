@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from theval_datasets import mesh as _mesh
 from theval_datasets.errors import AbsentError
-from theval_datasets.features import _mesh, _signals
+from theval_datasets.features import _signals
 from theval_datasets.features.head_pose import HeadPose
 from theval_datasets.features.landmarks import Landmarks
 from theval_datasets.features.loudness import Loudness
