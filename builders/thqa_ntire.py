@@ -48,7 +48,7 @@ class ThqaNtire(ScoredBuilder):
         "Some clips show or are voiced by people. Do not use them to identify anybody."
     )
     LIMITS: ClassVar[tuple[str, ...]] = (
-        "The official parts are kept as they are. They share content (listed below): a metric "
+        "The official parts are kept as they are. They share content (listed here): a metric "
         "trained on `train` has met a part of `validation` and `test`. `clean_split` leaves out "
         "what is shared: each group of clips that hang together by prompt, portrait, voice or "
         "sentence with distortion stays in the part that holds most of it.",

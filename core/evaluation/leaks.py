@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Final
 
 from theval_datasets.errors import InputError
+
+_SHOWN: Final = 3  # values
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,11 @@ class Leak:
 
     def to_text(self) -> str:
         """One line for people."""
-        shown = ", ".join(self.values[:5]) + (", …" if len(self.values) > 5 else "")
+        count = len(self.values)
+        shown = ", ".join(self.values[:_SHOWN]) + (", …" if count > _SHOWN else "")
+        values = "1 value" if count == 1 else f"{count} values"
         return (
-            f"{self.first} and {self.second} share {len(self.values)} of {self.column} ({shown}): "
+            f"{self.first} and {self.second} share {values} of {self.column} ({shown}): "
             f"{self.rows_first} of {self.n_first} and {self.rows_second} of {self.n_second} rows"
         )
 

@@ -94,8 +94,8 @@ def test_official_and_clean_split(tmp_path):
     assert rows["strange name!"]["pattern"] == "unknown"
     assert rows["strange name!"]["clean_split"] == "test"
     text = " ".join(made.info.notes)
-    assert "Official split: train and val share 1 of prompt (6): 1 of 15 and 2 of 3 rows." in text
-    assert "share 1 of sentence with distortion" in text
+    assert "Official split: train and val share 1 value of prompt (6): 1 of 15 and 2 of 3 rows." in text
+    assert "share 1 value of sentence with distortion" in text
     assert "The clean split shares no content and leaves out 3 clips." in text
     assert "1 names follow no known pattern" in text
     assert made.info.counts["clean_train"] == 14
@@ -145,7 +145,7 @@ def test_the_public_tables(shared_data, tmp_path):
     assert report.exit_code == 0, report.to_text()
     assert made.info.counts["unknown_names"] == 0
     text = " ".join(made.info.notes)
-    assert "train and val share 1 of prompt (14)" in text
-    assert "test and train share 100 of sentence with distortion" in text
-    assert "train and val share 100 of sentence with distortion" in text
+    assert "train and val share 1 value of prompt (14)" in text
+    assert "test and train share 100 values of sentence with distortion" in text
+    assert "train and val share 100 values of sentence with distortion" in text
     assert "leaves out 255 clips" in text
