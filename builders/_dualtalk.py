@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import re
 import wave
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
-from theval_datasets.archives import ReleaseFile, files_of
+from theval_datasets.archives import files_of
 from theval_datasets.errors import InputError, some_of
 
 SPLITS: Final = ("train", "test", "ood")
 _FILE: Final = re.compile(r"(.+)_speaker([12])")
 _NAME: Final = re.compile(r"(.+)_sub_video_(\d+)(?:_(\d+))?")
-_EXPRESSIONS: Final = 50
-_POSE: Final = 6
-_LARGEST: Final = 512 << 20
-
-Motion = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -85,34 +76,6 @@ def find_recordings(release: Path) -> dict[str, Recording]:
     return found
 
 
-def read_motion(path: Path) -> tuple[Motion, Motion, Motion]:
-    """Expression (T, ≥ 50), head pose (T, 3) and jaw (T, 3) of an NPZ; nothing in it is unpickled.
-
-    Raises:
-        InputError: If it is not such a file.
-    """
-    arrays: dict[str, Motion] = {}
-    for member in files_of(path, (".npy",)):
-        key = PurePosixPath(member.name).stem
-        if key in ("exp", "pose"):
-            arrays[key] = _array(member, path)
-    lacking = {"exp", "pose"} - arrays.keys()
-    if lacking:
-        raise InputError(f"{path.name}: expected the arrays exp and pose, missing {lacking}")
-    expression, pose = arrays["exp"], arrays["pose"]
-    if (
-        expression.ndim != 2
-        or expression.shape[1] < _EXPRESSIONS
-        or pose.shape != (len(expression), _POSE)
-        or not len(expression)
-    ):
-        raise InputError(
-            f"{path.name}: expected exp of (T, {_EXPRESSIONS} or more) and pose of (T, {_POSE}), "
-            f"got {expression.shape} and {pose.shape}"
-        )
-    return expression, pose[:, :3], pose[:, 3:]
-
-
 def speech_seconds(path: Path) -> float:
     """Length of a WAV.
 
@@ -124,14 +87,3 @@ def speech_seconds(path: Path) -> float:
             return track.getnframes() / track.getframerate()
     except (wave.Error, EOFError, ZeroDivisionError) as error:
         raise InputError(f"{path.name} is not a WAV file: {error}") from None
-
-
-def _array(member: ReleaseFile, path: Path) -> Motion:
-    try:
-        array = np.load(io.BytesIO(member.read(_LARGEST)), allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise InputError(f"{path.name}: {member.name} is not a plain array: {error}") from None
-    if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
-        raise InputError(f"{path.name}: {member.name} holds something else than finite numbers")
-    numbers: Motion = array.astype(np.float32)
-    return numbers

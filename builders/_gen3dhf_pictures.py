@@ -12,6 +12,7 @@ import datasets
 import numpy as np
 
 from theval_datasets.archives import ReleaseFile, files_of, locate
+from theval_datasets.builders._base import TableConfig
 from theval_datasets.builders._fields import (
     CLIP_ID,
     HEIGHT,
@@ -49,12 +50,17 @@ SALIENCY_FIELDS: Final[tuple[Field, ...]] = (
           origin="fixations"),
     MISSING,
 )  # fmt: skip
-SALIENCY_READER: Final = """\
+SALIENCY_CONFIG: Final = TableConfig(
+    name="saliency",
+    description="One row a still: where annotators marked distortions.",
+    rows_per_table=16,
+    reader="""\
 import io, numpy as np, PIL.Image
 row = rows[0]
 saliency = np.array(PIL.Image.open(io.BytesIO(row["map"]["bytes"]))) / 255
 fixations = np.array(row["fixations"] or []).reshape(-1, 2)  # row, column
-"""
+""",
+)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, Final
 import datasets
 
 from theval_datasets.archives import ReleaseFile, files_of
+from theval_datasets.builders._base import TableConfig
 from theval_datasets.builders._fields import CLIP_ID, INT, Field
 from theval_datasets.errors import InputError
 from theval_datasets.optional import require
@@ -26,12 +27,17 @@ MESH_FIELDS: Final[tuple[Field, ...]] = (
     Field("vertices", INT, "How many there are.", "", 1, origin="meshes", required=True),
     Field("faces", INT, "How many triangles there are.", "", 1, origin="meshes", required=True),
 )  # fmt: skip
-MESH_KEY: Final = ("clip_id", "frame")
-MESH_READER: Final = """\
+MESH_CONFIG: Final = TableConfig(
+    name="mesh",
+    description="One row a frame of a mesh sequence, as glb.",
+    rows_per_table=16,
+    key=("clip_id", "frame"),
+    reader="""\
 row = rows[0]  # bytes, nothing is decoded
 with open("frame.glb", "wb") as file:
     file.write(row["mesh"]["bytes"])
-"""
+""",
+)
 
 
 def find_meshes(place: Path) -> dict[str, list[ReleaseFile]]:

@@ -24,8 +24,8 @@ from theval_datasets.builders._gen3dhf_labels import DIMENSIONS
 from theval_datasets.builders._gen3dhf_notes import lacking, stills_used, unmatched
 from theval_datasets.builders._gen3dhf_pictures import (
     MAPS,
+    SALIENCY_CONFIG,
     SALIENCY_FIELDS,
-    SALIENCY_READER,
     STILLS,
     Pictures,
     find_pictures,
@@ -35,13 +35,7 @@ from theval_datasets.builders._gen3dhf_said import Described, read_descriptions,
 from theval_datasets.builders._gen3dhf_scores import Scores
 from theval_datasets.builders._gen3dhf_views import Turn
 from theval_datasets.builders._media import MEDIA_CONFIG, MEDIA_FIELDS
-from theval_datasets.builders._meshes import (
-    MESH_FIELDS,
-    MESH_KEY,
-    MESH_READER,
-    find_meshes,
-    mesh_rows,
-)
+from theval_datasets.builders._meshes import MESH_CONFIG, MESH_FIELDS, find_meshes, mesh_rows
 from theval_datasets.builders._ratings import RATING_FIELDS, RATING_KEY, rating_rows, simulated
 from theval_datasets.builders._scored import ScoredBuilder, ScoredRow
 from theval_datasets.evaluation.folds import grouped_folds
@@ -71,19 +65,8 @@ class Gen3dhf(ScoredBuilder):
         ),
         TableConfig(name="ratings", description="One row a rating.", key=RATING_KEY),
         *INSTRUCT_CONFIGS,
-        TableConfig(
-            name="saliency",
-            description="One row a still: where annotators marked distortions.",
-            rows_per_table=16,
-            reader=SALIENCY_READER,
-        ),
-        TableConfig(
-            name="mesh",
-            description="One row a frame of a mesh sequence, as glb.",
-            rows_per_table=16,
-            key=MESH_KEY,
-            reader=MESH_READER,
-        ),
+        SALIENCY_CONFIG,
+        MESH_CONFIG,
         MEDIA_CONFIG,
     ]
     TITLE: ClassVar[str] = "Gen3DHF"

@@ -6,26 +6,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from theval_datasets.builders._base import TableConfig
-from theval_datasets.builders._dualtalk import (
-    Recording,
-    find_recordings,
-    read_motion,
-    speech_seconds,
-)
+from theval_datasets.builders._dualtalk import Recording, find_recordings, speech_seconds
 from theval_datasets.builders._fields import (
     BOOL,
-    CLIP_ID,
     DOUBLE,
     INT,
     STRING,
     Field,
-    list_of,
 )
 from theval_datasets.builders._media import MEDIA_FIELDS, media_values
+from theval_datasets.builders._rsatalker_motion import MOTION_CONFIG, MOTION_FIELDS, motion_row
 from theval_datasets.builders._rsatalker_tables import (
     Relation,
     Span,
@@ -38,11 +31,6 @@ from theval_datasets.errors import InputError
 _READER: Final = """\
 table = rows.to_pandas()
 cells = table.groupby(["blood", "equal"], dropna=False).size()
-"""
-_MOTION_READER: Final = """\
-row = rows.with_format("numpy")[0]
-expression = row["expression"].reshape(-1, row["expression_dim"])  # one row a frame
-jaw, pose = row["jaw"].reshape(-1, 3), row["pose"].reshape(-1, 3)  # axis-angle
 """
 _MEDIA_READER: Final = """\
 row = rows[0]  # bytes, nothing is decoded; the video is null where no clip was cut
@@ -66,12 +54,7 @@ class Rsatalker(ScoredBuilder):
             description="One row a speaker of a conversation: relationship, place in its video.",
             reader=_READER,
         ),
-        TableConfig(
-            name="motion",
-            description="One row a speaker of a conversation: FLAME expression, jaw and pose.",
-            rows_per_table=16,
-            reader=_MOTION_READER,
-        ),
+        MOTION_CONFIG,
         TableConfig(
             name="media",
             description="The speech, and the clip where it was cut.",
@@ -116,18 +99,7 @@ class Rsatalker(ScoredBuilder):
             Field("partner", STRING, "`clip_id` of the other speaker.", origin="partner"),
             Field("speech_seconds", DOUBLE, "Length of the speech.", "s", 0, origin="speech"),
         ),
-        "motion": (
-            CLIP_ID,
-            Field("frames", INT, "How many there are.", "", 1, origin="motion", required=True),
-            Field("expression_dim", INT, "Numbers of the expression in a frame.", "", 1,
-                  origin="motion", required=True),
-            Field("expression", list_of("float32"), "FLAME expression, flat.", origin="motion",
-                  required=True),
-            Field("jaw", list_of("float32"), "Rotation of the jaw, flat: three a frame.",
-                  "axis-angle", origin="motion", required=True),
-            Field("pose", list_of("float32"), "Rotation of the head, flat: three a frame.",
-                  "axis-angle", origin="motion", required=True),
-        ),
+        "motion": MOTION_FIELDS,
         "media": tuple(
             replace(field, required=False) if field.name == "sha256" else field
             for field in MEDIA_FIELDS
@@ -186,7 +158,7 @@ class Rsatalker(ScoredBuilder):
         """Rows of a config for some recordings."""
         if config_name == "motion":
             files = ((row.clip_id, self._recordings[row.clip_id].motion) for row in rows)
-            return (_motion_row(name, path) for name, path in files if path is not None)
+            return (motion_row(name, path) for name, path in files if path is not None)
         if config_name == "media":
             return self._sounds(rows)
         return super().table_rows(config_name, rows)
@@ -265,15 +237,3 @@ class Rsatalker(ScoredBuilder):
             sha256 = None if clip_row is None else clip_row.sha256
             if speech is not None or clip_row is not None:
                 yield {"clip_id": row.clip_id, "sha256": sha256, **values, "missing": missing}
-
-
-def _motion_row(name: str, path: Path) -> dict[str, Any]:
-    expression, pose, jaw = read_motion(path)
-    return {
-        "clip_id": name,
-        "frames": len(expression),
-        "expression_dim": expression.shape[1],
-        "expression": expression,
-        "jaw": jaw,
-        "pose": pose,
-    }

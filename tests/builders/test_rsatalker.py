@@ -10,9 +10,9 @@ import datasets
 import numpy as np
 import pytest
 
-from theval_datasets.builders._dualtalk import read_motion
 from theval_datasets.builders._inputs import Inputs
 from theval_datasets.builders._release import write_release
+from theval_datasets.builders._rsatalker_motion import read_motion
 from theval_datasets.builders._rsatalker_tables import read_relations, read_spans
 from theval_datasets.builders.rsatalker import CELLS, Rsatalker
 from theval_datasets.commands.verify import verify
