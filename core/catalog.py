@@ -38,15 +38,17 @@ def load(kind: Kind, name: str) -> type[Any]:
 
     Args:
         kind: What sort of unit.
-        name: Its name; hyphens count as underscores (``thqa-mt`` is ``thqa_mt.py``).
+        name: Its name; hyphens count as underscores (``thqa-mt`` is ``thqa_mt.py``), and a dataset
+            may have its owner before it (``theval/thqa-mt``).
 
     Raises:
         UnknownNameError: If there is no such unit.
     """
-    module_name = name.replace("-", "_")
+    module_name = name.removeprefix("theval/" if kind == "dataset" else "").replace("-", "_")
     known = names(kind)
     if module_name not in known:
-        raise UnknownNameError(kind, name, known)
+        spelled = (one.replace("_", "-") if kind == "dataset" else one for one in known)
+        raise UnknownNameError(kind, name, spelled)
     module = importlib.import_module(f"{PACKAGES[kind]}.{module_name}")
     wanted = module_name.replace("_", "")
     for attribute, value in vars(module).items():

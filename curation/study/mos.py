@@ -140,8 +140,8 @@ def _degenerate_message(panel: Panel, degenerate: Flags) -> str:
     what = "one rating" if count == 1 else f"{count} ratings, all the same"
     return (
         f"{int(degenerate.sum())} subjects have one rating or no variance, the first "
-        f"{panel.subjects[index]!r} ({what}); check them, and set degenerate='reject' to leave them "
-        "out or 'keep' to average them all the same"
+        f"{panel.subjects[index]!r} ({what}); check them, then choose: --degenerate reject leaves "
+        "them out, --degenerate keep averages them all the same"
     )
 
 

@@ -51,8 +51,8 @@ def zscores(panel: Panel, *, ddof: int = 1, scope: str = "subject") -> Floats:
         subject = panel.subjects[index if scope == "subject" else index // n_sessions]
         raise RatingsError(
             f"{int(flat.sum())} {scope}s have one rating or no variance, the first of subject "
-            f"{subject!r} ({int(count[index])} ratings): there is no z-score; leave them out, or "
-            "set degenerate='reject'"
+            f"{subject!r} ({int(count[index])} ratings): there is no z-score; "
+            "--degenerate reject leaves them out"
         )
     z: Floats = centred / std[group]
     return z

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from feature_factory import DECODER, row, small_corpus
 
-from theval_datasets import cli
+from theval_datasets import catalog, cli
 from theval_datasets.builders import _columns
 from theval_datasets.builders._inputs import parse_tables
 from theval_datasets.errors import InputError
@@ -108,3 +108,9 @@ def test_with_options():
             parse_tables([bad])
     with pytest.raises(InputError, match="twice"):
         parse_tables(["a=b", "a=c"])
+
+
+def test_a_dataset_may_be_named_with_its_owner_and_is_suggested_as_it_is_spelt():
+    assert catalog.load("dataset", "theval/thqa-mt") is catalog.load("dataset", "thqa_mt")
+    with pytest.raises(InputError, match="did you mean thqa-mt"):
+        catalog.load("dataset", "thqa-tm")
