@@ -21,7 +21,7 @@ _HASHED_WHOLE: Final = 64 << 20  # bytes; larger files are told apart by size an
 _ANONYMOUS: Final = (
     "Faces that a detector finds in still pictures are blurred, and pictures in which it finds none "
     "are blurred as a whole. Tables of video, sound or meshes were not built. Landmarks still hold "
-    "the shape and the movement of faces."
+    "the shape and the movement of faces, and `source_url` and manifest.jsonl name the sources."
 )
 
 
