@@ -101,7 +101,12 @@ def finish(
     return ManifestRow(
         clip_id=one.clip_id,
         path=relative,
-        source=replace(material.found.origin, location=location, sha256=material.sha256),
+        source=replace(
+            material.found.origin,
+            location=location,
+            sha256=material.sha256,
+            language=_language(material.found.origin.language, values),
+        ),
         sha256=one.sha256,
         start=one.span.start if one.span else 0.0,
         end=one.span.end if one.span else None,
@@ -136,6 +141,13 @@ def _sound(one: Candidate, how: Finishing) -> tuple[str | None, str | None]:
     start, end = (one.span.start, one.span.end) if one.span else (0.0, one.media.duration)
     write_original(source, start, end, how.output / original)
     return mono, original
+
+
+def _language(declared: str | None, values: Mapping[str, Values]) -> str | None:
+    """What is spoken, as declared, or else as heard."""
+    if declared is not None or "spoken_language" not in values:
+        return declared
+    return str(values["spoken_language"]["language"])
 
 
 def _boxes(values: Mapping[str, Values], seconds: float) -> npt.NDArray[np.float32] | None:

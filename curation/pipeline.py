@@ -22,7 +22,7 @@ from theval_datasets.curation.finish import Finishing, finish
 from theval_datasets.curation.judge import Judged, judge_clips, needed
 from theval_datasets.curation.measured import Store
 from theval_datasets.curation.naming import clip_ids
-from theval_datasets.curation.preflight import check_language, obtain, shortcomings
+from theval_datasets.curation.preflight import listeners, obtain, shortcomings
 from theval_datasets.curation.recipe import Recipe, write_recipe
 from theval_datasets.curation.run import JOURNAL, Run, earlier_rows, skipped_by, taken_down
 from theval_datasets.curation.sources._base import Gone, Source
@@ -101,8 +101,11 @@ def run_recipe(sources: Sequence[Source], recipe: Recipe, output: Path, options:
             rejected.append(gone_row(name, gone, recipe))
             continue
         materials.append(Material(name, item, digest))
-    silent = check_language(recipe, materials)
-    _warn(silent)
+    further, said = listeners(recipe, materials)
+    if said:
+        notes.append(said)
+        _warn([said])
+    wanted = tuple(dict.fromkeys((*wanted, *further)))
     candidates, lost = _candidates(materials, recipe, output, options)
     down = taken_down(output)
     candidates = [one for one in candidates if one.clip_id not in down]
@@ -125,9 +128,7 @@ def run_recipe(sources: Sequence[Source], recipe: Recipe, output: Path, options:
     forget_others(candidates, output)
     now = {row.clip_id for row in (*kept, *rejected)}
     dropped = len(earlier.keys() - now)
-    return Run(
-        tuple(kept), tuple(rejected), reused, dropped, skipped_by(sources), (*notes, *silent)
-    )
+    return Run(tuple(kept), tuple(rejected), reused, dropped, skipped_by(sources), tuple(notes))
 
 
 def _warn(notes: Sequence[str]) -> None:

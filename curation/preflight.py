@@ -11,6 +11,7 @@ from theval_datasets.curation.filters.language import Language
 from theval_datasets.curation.recipe import Recipe
 from theval_datasets.errors import InputError, MissingExtraError, WeightsMissingError
 from theval_datasets.features.faces import Faces
+from theval_datasets.features.spoken_language import SpokenLanguage
 from theval_datasets.optional import available
 from theval_datasets.schema import Extractor
 
@@ -72,26 +73,35 @@ def shortcomings(recipe: Recipe, wanted: Sequence[Extractor], *, referenced: boo
     return said
 
 
-def check_language(recipe: Recipe, materials: Sequence[Material]) -> list[str]:
-    """What a recipe that asks for a language will do with sources that do not say theirs.
+def listeners(recipe: Recipe, materials: Sequence[Material]) -> tuple[Sequence[Extractor], str]:
+    """What has to listen to sources that do not say which language is spoken, where that matters.
+
+    Returns:
+        Further extractors, and what is to be said about it, "" for nothing.
 
     Raises:
-        InputError: No source says it, so that every clip would be rejected.
+        InputError: No source says it and nothing here can hear it, so that all would be rejected.
     """
-    silent = [one for one in materials if one.found.origin.language is None]
+    silent = sum(one.found.origin.language is None for one in materials)
     asked = next((judge for _, judge in recipe.judges() if isinstance(judge, Language)), None)
-    if asked is None or recipe.on_undecided == "keep" or not silent:
-        return []
-    if len(silent) < len(materials):
-        return [
-            f"{len(silent)} of {len(materials)} sources do not say what is spoken in them: the filter "
-            "language is undecided on them, and they are rejected. --language names it."
-        ]
-    raise InputError(
-        f"The recipe {recipe.name} keeps clips in {', '.join(asked.languages)}, and no source says "
-        "what is spoken in it: say it with --language, as --language en, or leave the filter out in "
-        f"a recipe of your own (`base: {recipe.name}` and `filters: {{language: null}}`)."
-    )
+    if asked is None or not silent:
+        return (), ""
+    some = f"{silent} of {len(materials)} sources do not say what is spoken in them"
+    listener = SpokenLanguage()
+    listener.obtain()
+    try:
+        listener.weights()
+    except (MissingExtraError, WeightsMissingError) as error:
+        if recipe.on_undecided == "keep" or silent < len(materials):
+            fate = f"the filter language is undecided on them, and they are {_fate(recipe)}"
+            return (), f"{some}: {fate}. --language names it."
+        raise InputError(
+            f"The recipe {recipe.name} keeps clips in {', '.join(asked.languages)}, and no source "
+            "says what is spoken in it. Say it with --language, as --language en; or let the run "
+            f"listen: {error} Or leave the filter out in a recipe of your own "
+            f"(`base: {recipe.name}` and `filters: {{language: null}}`)."
+        ) from None
+    return (listener,), f"{some}: the run listens to their clips."
 
 
 def _absent(needs: Iterable[Extractor]) -> list[str]:

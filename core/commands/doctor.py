@@ -31,6 +31,7 @@ EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "iqa": (("pyiqa", "torch", "torchvision"), "picture quality: aesthetics, faces, mouths"),
     "lpips": (("lpips", "torch"), "LPIPS between a generated clip and its real partner"),
     "mesh": (("trimesh",), "Gen3DHF's mesh sequences as glTF"),
+    "language": (("faster_whisper",), "which language is spoken, where no source says it"),
     "formants": (("parselmouth",), "F1 and F2 of speech"),
     "diarization": (("pyannote.audio", "torch", "torchaudio"), "who speaks when, and overlap"),
     "release": (

@@ -1,13 +1,16 @@
-"""Which language is spoken, as declared."""
+"""Which language is spoken, as declared, or else as heard."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from theval_datasets.curation.filters._base import (
     Clip,
     Features,
     Filter,
+    UndecidedError,
     Verdict,
     keep,
     reject,
@@ -19,20 +22,32 @@ from theval_datasets.curation.filters._base import (
 class Language(Filter):
     """Keeps clips in certain languages.
 
-    The language is what the site or the curator declares; nothing listens to it.
+    What the site or the curator declares counts. Only where neither does, and the extra
+    ``[language]`` is installed, the run listens (`spoken_language`).
 
     Attributes:
         languages: ISO 639-1 codes; ``zh`` also stands for ``zh-Hans`` and the like.
+        min_probability: Of a language that was heard; below it the filter is undecided.
     """
 
     languages: tuple[str, ...] = ("en",)
+    min_probability: float = 0.5
+
+    shown: ClassVar[Mapping[str, str]] = {"probability": "min_probability"}
 
     def judge(self, clip: Clip, features: Features) -> Verdict:
-        """By the source's declared language."""
-        language = clip.source.language
+        """By the source's declared language, or the clip's own sound."""
+        language, probability = clip.source.language, None
         if language is None:
-            return undecided("language-unknown")
+            try:
+                heard = features.values("spoken_language")
+            except UndecidedError:
+                return undecided("language-unknown")
+            language, probability = str(heard["language"]), float(heard["probability"])
+            if probability < self.min_probability:
+                return undecided("language-unsure", language=language, probability=probability)
+        measured = {"language": language, "probability": probability}
         plain = language.lower().replace("_", "-").partition("-")[0]
         if plain in self.languages:
-            return keep(language=language)
-        return reject("other-language", language=language)
+            return keep(**measured)
+        return reject("other-language", **measured)

@@ -11,7 +11,7 @@ from theval_datasets.commands.curate import curate
 from theval_datasets.curation import pipeline
 from theval_datasets.curation.index import Reference, write_index
 from theval_datasets.errors import InputError
-from theval_datasets.manifest import read_rows
+from theval_datasets.manifest import read_manifest, read_rows
 
 RECIPE = """
 name: r
@@ -104,4 +104,29 @@ def test_sources_without_a_language_stop_a_recipe_that_wants_one(folder):
     assert go(folder, language="en").kept == 2
     assert go(folder, language="de").reasons == {"other-language": 2}
     (folder / "r.yaml").write_text(text + "on_undecided: keep\n")
-    assert go(folder).kept == 2
+    report = go(folder)
+    assert report.kept == 2
+    assert any("undecided on them, and they are kept" in note for note in report.notes)
+
+
+def test_where_no_source_says_its_language_the_run_listens(folder, talking, monkeypatch):
+    pytest.importorskip("faster_whisper", reason="listening needs the extra [language]")
+    from tiny_whisper import write_tiny_whisper
+
+    models = folder / "models"
+    write_tiny_whisper(models / "whisper/faster-whisper-small", favourite="fr")
+    monkeypatch.setenv("THEVAL_MODELS", str(models))
+    shutil.copy(talking, folder / "in")
+    recipe = "name: l\nabout: One.\nfilters:\n  language: {languages: [fr]}\n"
+    (folder / "r.yaml").write_text(recipe)
+    report = go(folder)
+    assert "the run listens" in report.notes[-1]
+    assert report.reasons == {"language-unknown": 2}  # nobody speaks in them
+    (row,) = read_manifest(folder / "out").rows
+    assert row.source.language == "fr"
+    (said,) = row.judgements
+    assert said.measured["probability"] > 0.9
+    (folder / "r.yaml").write_text(recipe.replace("[fr]", "[en]"))
+    assert go(folder).reasons == {"language-unknown": 2, "other-language": 1}
+    declared = go(folder, language="en")
+    assert declared.kept == 3  # what is declared counts, and nothing is heard

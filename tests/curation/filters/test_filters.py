@@ -72,6 +72,10 @@ def pose(yaw, pitch=0.0, roll=0.0, persons=1, n=10):
     return {"person_pose": ok(**values), "person_landmarks": owner}
 
 
+def heard(language, probability):
+    return {"spoken_language": ok(language=language, probability=probability)}
+
+
 def speech(ratio=0.8, pause=1.0, snr=20.0):
     if isinstance(snr, str):
         return ok({"snr_db": snr}, speech_ratio=ratio, longest_pause=pause)
@@ -167,6 +171,10 @@ CASES = [
     ("language", {"languages": ("zh", "en")}, clip(language="zh-Hans"), {}, None),
     ("language", {"languages": ("zh", "en")}, clip(language="de"), {}, "other-language"),
     ("language", {}, clip(), {}, "?language-unknown"),
+    ("language", {}, clip(), heard("en", 0.5), None),
+    ("language", {}, clip(), heard("en", 0.49), "?language-unsure"),
+    ("language", {}, clip(), heard("fr", 0.9), "other-language"),
+    ("language", {}, clip(language="en"), heard("fr", 0.9), None),
 ]  # fmt: skip
 
 
