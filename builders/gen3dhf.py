@@ -71,7 +71,7 @@ class Gen3dhf(ScoredBuilder):
     ]
     TITLE: ClassVar[str] = "Gen3DHF"
     SUMMARY: ClassVar[str] = (
-        "2,000 videos of generated three-dimensional human faces with mean opinion scores and "
+        "Videos of generated three-dimensional human faces with mean opinion scores and "
         "levels of quality and authenticity, the official split, one that shares no seed, and two "
         "exports for instruction tuning."
     )
@@ -84,12 +84,12 @@ class Gen3dhf(ScoredBuilder):
     LIMITS: ClassVar[tuple[str, ...]] = (
         "The seed is taken as the video's number modulo 200: the set has 200 seeds and 10 "
         "checkpoints, and no file states which is which. So the official split may share seeds "
-        "between its parts (below); `grouped_split` and `fold` share none.",
+        "between its parts (listed here); `grouped_split` and `fold` share none.",
         "Which generator made a video is not in the score files.",
         "Levels are relative to this set: five equal intervals between its smallest and largest "
         "score. The release names no level for the smallest score; `…_level` calls it `bad`, "
         "`…_level_official` is null there.",
-        "The paper's study: 24 subjects, of whom 21 scored both dimensions with sliders from 0 to "
+        "The paper's study: 2,000 videos and 24 subjects, of whom 21 scored both dimensions with sliders from 0 to "
         "5 and 3 marked distortions.",
         "Stills that the release lacks are cut from the videos (`image_source` is `video`): the "
         "paper says that a head turns by 180 degrees in 4 s; it is taken to turn "

@@ -39,6 +39,12 @@ FEATURES = (
     "landmarks", "head_pose", "vad", "loudness", "theval_signals",
     "faces", "arcface", "identity", "person_landmarks", "person_pose",
 )  # fmt: skip
+LISTED = """\
+clip_id,generator,portrait_id,difficulty,succeeded
+zl__AniPortrait.mp4,AniPortrait,zl,easy,1
+,AniPortrait,couple,,0
+"""
+"""One clip and an attempt that gave none; the other clips tell by their names."""
 SUBJECTS, SEEN = 12, 10
 LIKED = dict(zip(CLIPS, (0.8, 3.4, 2.6, 4.2, 3.0, 1.4), strict=True))
 LOAD = """
@@ -48,7 +54,9 @@ from datasets import load_dataset
 rows = load_dataset("theval/thqa-mt", split="train")
 tracks = load_dataset("theval/thqa-mt", "landmarks", split="train")
 ratings = load_dataset("theval/thqa-mt", "ratings", split="train")
-print(json.dumps({"rows": list(rows), "tracks": tracks["clip_id"][:], "ratings": len(ratings)}))
+made = load_dataset("theval/thqa-mt", "generators", split="train")
+print(json.dumps({"rows": list(rows), "tracks": tracks["clip_id"][:], "ratings": len(ratings),
+                  "generators": list(made)}))
 """
 
 
@@ -56,7 +64,7 @@ def first_frame(clip: Path, path: Path) -> None:
     Image.fromarray(read_frames(clip, [0], frame_index(clip)).pixels[0]).save(path)
 
 
-def ratings(path: Path) -> Path:
+def ratings(path: Path) -> None:
     """Simulated: nine of twelve subjects see the eleventh distortion in the first clip."""
     rng = np.random.default_rng(0)
     with path.open("w", newline="") as stream:
@@ -67,7 +75,6 @@ def ratings(path: Path) -> Path:
             votes[SEEN] = str(int(name == "zl__AniPortrait" and subject < 9))
             score = round(float(np.clip(mean + rng.normal(0, 0.5), 0, 5)), 1)
             out.writerow([f"simulated-{subject:02d}", name, score, "".join(votes)])
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +96,10 @@ def made(shared_data: Path, tmp_path_factory) -> tuple[Path, Path]:
         cache = str(folder / "cache")
         report = extract(manifest, features=names, cache=cache)
         assert report.exit_code == 0, report.to_text()
-        tables = [f"ratings={ratings(folder / 'ratings-simulated.csv')}", f"portraits={portraits}"]
+        (folder / "clips.csv").write_text(LISTED)
+        ratings(folder / "ratings-simulated.csv")
+        tables = [f"ratings={folder / 'ratings-simulated.csv'}", f"clips={folder / 'clips.csv'}"]
+        tables.append(f"portraits={portraits}")
         one, two = (
             build("thqa-mt", folder / out, manifest=manifest, cache=cache, tables=tables)
             for out in ("one", "two")
@@ -131,6 +141,13 @@ def test_where_clips_come_from(rows, loaded):
     assert {row["fold"] for row in rows.values()} == set(range(5))
     assert rows["radio__V-Express"]["fold"] == rows["radio__recorded"]["fold"]
     assert loaded["ratings"] == len(CLIPS) * SUBJECTS
+    difficulty = {name: row["difficulty"] for name, row in rows.items()}
+    assert difficulty == {**dict.fromkeys(CLIPS), "zl__AniPortrait": "Easy"}
+    generators = {row["generator"]: row for row in loaded["generators"]}
+    assert generators["AniPortrait"]["attempted"] == 2
+    assert generators["AniPortrait"]["succeeded"] == 1
+    assert generators["recorded"]["attempted"] is None
+    assert generators["recorded"]["clips"] == 3
 
 
 def test_scores_follow_the_simulated_ones(rows):
