@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets.features._pack import mean_embedding, similarity
-from theval_datasets.features._panels import Seam, in_panels
+from theval_datasets.features._panels import in_panels
+from theval_datasets.features._seams import Seam
 
 Kind = Literal["person", "still", "duplicate", "brief"]
 KINDS: Final[tuple[Kind, ...]] = ("person", "still", "duplicate", "brief")
@@ -96,7 +97,7 @@ def people_of(
         n_samples: Frames that were looked at.
         same: Cosine of embeddings from which two faces are one person. Without embeddings a track
             is a tracklet, and people are counted in the fullest shot.
-        seams: Of the frames.
+        seams: Of the clip, their places in pixels.
     """
     tracks = _joined(tracklets, same)
     tracks.sort(key=lambda t: (t.samples[0], float(t.boxes[0][0])))

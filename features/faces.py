@@ -14,8 +14,8 @@ from theval_datasets.errors import AbsentError, MissingExtraError
 from theval_datasets.features._base import Extractor
 from theval_datasets.features._detector import Detector, MediaPipeDetector, Scrfd
 from theval_datasets.features._pack import Recogniser, find_pack, need_pack, obtain_pack
-from theval_datasets.features._panels import SeamWatcher
 from theval_datasets.features._people import KINDS, Tracklet, people_of
+from theval_datasets.features._seams import HEIGHT, SeamWatcher
 from theval_datasets.features._tracks import Linker, ShotWatcher
 from theval_datasets.media import SlotPicker
 from theval_datasets.optional import available
@@ -156,7 +156,7 @@ class _Watching:
     def _look(self, frame: npt.NDArray[np.uint8], time: float, index: int, due: bool) -> None:
         cut = self._shots.cut(frame)
         self._shot += cut
-        self._seams.look(frame)
+        self._seams.look(_small_grey(frame))
         found = self._detector.find(frame)
         sample = len(self._times)
         self._times.append(time)
@@ -183,7 +183,7 @@ class _Watching:
         if not self._tracklets:
             raise AbsentError("no-face", f"no face in any of {len(self._times)} sampled frames")
         tracklets, n_samples = list(self._tracklets.values()), len(self._times)
-        people = people_of(tracklets, n_samples, self._same, self._seams.seams())
+        people = people_of(tracklets, n_samples, self._same, self._seams.seams(self._clip.size))
         if not people.n_subjects:
             raise AbsentError("no-face", "faces were found for a moment only")
         count = len(self._scores)
@@ -218,3 +218,14 @@ class _Watching:
             "width": np.array(width, np.int32),
             "height": np.array(height, np.int32),
         }, {}
+
+
+def _small_grey(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """A frame in grey, at most as high as seams are looked for in."""
+    import cv2
+
+    grey: npt.NDArray[np.uint8] = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
+    scale = HEIGHT / len(grey)
+    if scale < 1:
+        grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return grey

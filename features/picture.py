@@ -10,14 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets.features._base import Extractor
+from theval_datasets.features._seams import HEIGHT, Seam, SeamWatcher
 from theval_datasets.schema import ClipInputs, Column, FrameRequest, Frames, Values
 
 FPS: Final = 2.0
-_HEIGHT: Final = 360
+_BORDER: Final = 0.05  # share of the side in which an edge is no seam
 _SMALL: Final = (64, 36)
 _DARK: Final = 24.0  # luma up to which a bar is black
-_SEAM: Final = 12.0  # grey levels by which the picture jumps across a seam
-_SEAM_ROWS: Final = 0.8  # share of the rows (columns) in which it does
 _STROKE: Final = 40  # grey levels by which a letter stands out from what is around it
 _STAYS: Final = 0.75  # share of the samples in which burnt-in text is there
 
@@ -51,7 +50,7 @@ class Picture(Extractor):
     @property
     def frames(self) -> FrameRequest:
         """Two a second, grey."""
-        return FrameRequest(fps=FPS, height=_HEIGHT, colour="gray")
+        return FrameRequest(fps=FPS, height=HEIGHT, colour="gray")
 
     def open(self, clip: ClipInputs, model: Any) -> _Looking:
         """Begin with nothing."""
@@ -66,10 +65,9 @@ class _Looking:
         self._contrast: list[float] = []
         self._motion: list[float] = []
         self._last: npt.NDArray[np.float64] | None = None
+        self._seams = SeamWatcher()
         self._columns: npt.NDArray[np.float64] | None = None
         self._rows: npt.NDArray[np.float64] | None = None
-        self._across: npt.NDArray[np.float64] | None = None
-        self._down: npt.NDArray[np.float64] | None = None
         self._text: npt.NDArray[np.int64] | None = None
 
     def update(self, batch: Frames) -> None:
@@ -90,8 +88,7 @@ class _Looking:
         levels = frame.astype(np.float64)
         self._columns = _most(self._columns, np.percentile(levels, 98, axis=0))
         self._rows = _most(self._rows, np.percentile(levels, 98, axis=1))
-        self._across = _least(self._across, _jumps(levels))
-        self._down = _least(self._down, _jumps(levels.T))
+        self._seams.look(frame)
         text = text_mask(frame).astype(np.int64)
         self._text = text if self._text is None else self._text + text
 
@@ -100,7 +97,8 @@ class _Looking:
             raise RuntimeError("a clip has at least one frame")
         left, right = _border(self._columns)
         top, bottom = _border(self._rows)
-        across = _seams(self._across, (left, right)) + _seams(self._down, (top, bottom))
+        bars = ((left, right), (top, bottom))
+        seams = [seam for seam in self._seams.seams() if _inside(seam, *bars[seam.axis])]
         stays = self._text >= max(1.0, _STAYS * len(self._times))
         return {
             "time": np.array(self._times),
@@ -109,7 +107,7 @@ class _Looking:
             "contrast": np.array(self._contrast, np.float32),
             "motion": np.array(self._motion, np.float32),
             "bars": np.array((left, top, right, bottom), np.float32),
-            "seams": np.array(across, np.int32),
+            "seams": np.array(len(seams), np.int32),
             "text_share": np.array(stays.mean(), np.float32),
         }, {}
 
@@ -143,12 +141,6 @@ def text_mask(grey: Grey) -> npt.NDArray[np.bool_]:
     return mask
 
 
-def _jumps(levels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """For each step from column to column: share of the rows in which the picture jumps there."""
-    jump: npt.NDArray[np.float64] = (np.abs(np.diff(levels, axis=1)) > _SEAM).mean(axis=0)
-    return jump
-
-
 def _border(brightest: npt.NDArray[np.float64]) -> tuple[float, float]:
     """Share of the side that is black at its begin and end; 0, 0 where all is."""
     lit = np.flatnonzero(brightest > _DARK)
@@ -158,22 +150,10 @@ def _border(brightest: npt.NDArray[np.float64]) -> tuple[float, float]:
     return float(lit[0]) / size, float(size - 1 - lit[-1]) / size
 
 
-def _seams(jumps: npt.NDArray[np.float64] | None, bars: tuple[float, float]) -> int:
-    """Places of a jump away from the border and from bars; neighbours count once."""
-    if jumps is None:
-        return 0
-    size = len(jumps) + 1
-    places = np.flatnonzero(jumps >= _SEAM_ROWS)
-    low, high = (bars[0] + 0.05) * size, (1 - bars[1] - 0.05) * size
-    places = places[(places > low) & (places < high)]
-    return int((np.diff(places) > 2).sum()) + 1 if len(places) else 0
+def _inside(seam: Seam, before: float, behind: float) -> bool:
+    """Whether a seam is away from the border and from bars of these shares of the side."""
+    return before + _BORDER < seam.place < 1 - behind - _BORDER
 
 
 def _most(a: npt.NDArray[np.float64] | None, b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return b if a is None else np.maximum(a, b)
-
-
-def _least(
-    a: npt.NDArray[np.float64] | None, b: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    return b if a is None else np.minimum(a, b)

@@ -1,4 +1,4 @@
-"""Panels need both: a seam where a division would be, and faces that move alike beyond it."""
+"""Panels need both: a seam, and faces that move alike on both sides of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theval_datasets.features._panels import Seam, SeamWatcher, in_panels, motion_likeness
+from theval_datasets.features._panels import in_panels, motion_likeness
+from theval_datasets.features._seams import Seam, SeamWatcher
 
 FACE = np.array([(-1.0, -1), (1, -1), (0, 0), (-0.7, 1), (0.7, 1)])
 
@@ -24,33 +25,34 @@ def moving(seed: int, n: int = 20, centre: tuple[float, float] = (0, 0), size: f
     return np.stack([z.real, z.imag], axis=2) + centre
 
 
-def textured(seed: int, width: int = 160, height: int = 120, offset: int = 0):
+def textured(seed: int, level: int = 120):
     """A smooth texture, different for each seed."""
-    x, y = np.meshgrid(np.arange(width), np.arange(height))
-    grey = 120 + offset + 40 * np.sin(x / 15 + seed) + 20 * np.cos(y / 12 + 2 * seed)
-    return np.repeat(grey.clip(0, 255)[..., None], 3, axis=2).astype(np.uint8)
+    x, y = np.meshgrid(np.arange(160), np.arange(120))
+    return (level + 40 * np.sin(x / 15 + seed) + 20 * np.cos(y / 12 + 2 * seed)).astype(np.uint8)
 
 
-def seams_of(frames):
+def seams_of(pictures, **size):
     watcher = SeamWatcher()
-    for frame in frames:
-        watcher.look(frame)
-    return watcher.seams()
+    for picture in pictures:
+        watcher.look(picture)
+    return watcher.seams(**size)
 
 
-def test_seams_are_where_divisions_are():
-    beside = [np.hstack([textured(i), textured(i + 1, offset=60)]) for i in range(4)]
-    assert seams_of(beside) == (Seam(0, 160),)
-    assert seams_of([f.transpose(1, 0, 2).copy() for f in beside]) == (Seam(1, 160),)
-    three = [np.hstack([textured(i), textured(i, offset=70), textured(i)]) for i in range(4)]
-    assert seams_of(three) == (Seam(0, 160), Seam(0, 320))
-    # No seam: one picture, an edge elsewhere, an edge that passes by, frames of one pixel, none.
-    assert seams_of([textured(i, width=320) for i in range(4)]) == ()
-    assert seams_of([np.hstack([f[:, 40:], f[:, :40]]) for f in beside]) == ()
-    passing = [np.roll(beside[0], 16 * i, axis=1) for i in range(-9, 10)]
-    assert Seam(0, 160) not in seams_of(passing)
-    assert seams_of([np.zeros((1, 1, 3), np.uint8)]) == ()
-    assert SeamWatcher().seams() == ()
+def test_seams_are_straight_and_stay():
+    beside = [np.hstack([textured(i, 60), textured(i, 180)]) for i in range(4)]
+    (seam,) = seams_of(beside, size=(320, 120))
+    assert (seam.axis, seam.place) == (0, pytest.approx(160, abs=1))
+    (seam,) = seams_of([picture.T.copy() for picture in beside])
+    assert (seam.axis, seam.place) == (1, pytest.approx(0.5, abs=0.01))
+    three = [np.hstack([textured(i, n) for n in (60, 180, 60)]) for i in range(4)]
+    assert len(seams_of(three)) == 2
+    # A blurred edge is one seam, and one that passes by is none.
+    blurred = beside[0].astype(float)
+    blurred[:, 159:161] = (blurred[:, 158:159] * (0.66, 0.33)) + blurred[:, 161:162] * (0.33, 0.66)
+    assert len(seams_of([blurred.astype(np.uint8)])) == 1
+    assert seams_of([np.roll(beside[0], 16 * i, axis=1) for i in range(4)]) == ()
+    assert seams_of([textured(i) for i in range(4)]) == ()
+    assert seams_of([np.zeros((1, 1), np.uint8)]) == seams_of([]) == ()
 
 
 @given(st.integers(0, 10**6), st.floats(0.2, 5), st.floats(-500, 500))
