@@ -89,8 +89,8 @@ class Gen3dhf(ScoredBuilder):
         "Levels are relative to this set: five equal intervals between its smallest and largest "
         "score. The release names no level for the smallest score; `…_level` calls it `bad`, "
         "`…_level_official` is null there.",
-        "The paper's study: 2,000 videos and 24 subjects, of whom 21 scored both dimensions with sliders from 0 to "
-        "5 and 3 marked distortions.",
+        "The paper's study: 2,000 videos and 24 subjects, of whom 21 scored both dimensions with "
+        "sliders from 0 to 5 and 3 marked distortions.",
         "Stills that the release lacks are cut from the videos (`image_source` is `video`): the "
         "paper says that a head turns by 180 degrees in 4 s; it is taken to turn "
         f"{TURN.to_text()}.",
