@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -70,6 +70,8 @@ class CurateReport:
 
     def to_text(self) -> str:
         """A few lines for people."""
+        from theval_datasets.curation.sources._reasons import TRANSIENT
+
         clips = "1 clip" if self.kept == 1 else f"{self.kept} clips"
         lines = [f"{clips} in {self.manifest}"]
         if self.reused:
@@ -87,6 +89,9 @@ class CurateReport:
             counts = Counter(row.reason for row in stretches).most_common()
             reasons = ", ".join(f"{count} × {reason}" for reason, count in counts)
             lines.append(f"  stretches of sources without a clip: {reasons}")
+        later = sum(row.reason in TRANSIENT for row in self.rejected)
+        if later:
+            lines.append(f"  {later} of these may come another time: --retry asks again")
         if self.skipped:
             kinds = ", ".join(f"{count} × {kind}" for kind, count in self.skipped.items())
             lines.append(f"  passed over, no media: {kinds}")
@@ -149,6 +154,7 @@ def curate(
     from theval_datasets.curation.recipe import load_recipe
     from theval_datasets.curation.run import run
     from theval_datasets.curation.sources._choose import source_of
+    from theval_datasets.curation.sources._options import FetchOptions
     from theval_datasets.engines.local import default_workers
 
     chosen = load_recipe(recipe)
@@ -156,6 +162,8 @@ def curate(
         raise InputError(f"{output} is no folder: name another with -o.")
     if not sources:
         raise InputError("Name at least one file, folder or address to curate.")
+    if chosen.cut == "spans":
+        fetch = replace(fetch or FetchOptions(), min_seconds=chosen.segment.min_seconds)
     places = [source_of(place, output, root=root, fetch=fetch) for place in sources]
     held = [one for index in references for one in read_index(index)]
     if held and "leakage" not in chosen.filters:
@@ -191,7 +199,8 @@ def fetch_options(**options: Any) -> FetchOptions:
 
 
 def _is_failure(row: ManifestRow) -> bool:
-    return row.reason == "unreadable" or any(j.filter == "source" for j in row.judgements)
+    lost = any(j.filter == "source" for j in row.judgements) and row.reason != "too-short"
+    return lost or row.reason == "unreadable"
 
 
 def _at(row: ManifestRow) -> str | None:

@@ -148,6 +148,8 @@ class Fetcher:
                 continue
             if known is not None:
                 yield known
+            elif self._is_short(item):
+                yield self._short(url, item)
             elif "formats" in item:
                 yield self._video(url, item)
             else:
@@ -157,7 +159,19 @@ class Fetcher:
         entry = self._ledger.find(url)
         if entry is None or (entry.reason is not None and self._options.retry):
             return None
+        if entry.reason == "too-short" and not self._is_short(entry.facts):
+            return None  # of a run that wanted longer ones
         return entry
+
+    def _is_short(self, about: Mapping[str, Any]) -> bool:
+        """Whether the site says that a video is too short to be of use."""
+        length = about.get("duration")
+        return isinstance(length, (int, float)) and length < self._options.min_seconds
+
+    def _short(self, url: str, info: Mapping[str, Any]) -> Entry:
+        length = info["duration"]
+        said = f"{length:g} s; at least {self._options.min_seconds:g} s are wanted"
+        return self._gone(url, "too-short", said, origin_of(url, info), {"duration": length})
 
     def _video(self, url: str, info: Mapping[str, Any]) -> Entry:
         """Download one video that was looked up."""
@@ -165,6 +179,8 @@ class Fetcher:
         name = name_of(url, origin.site)
         if info.get("is_live") or info.get("live_status") in ("is_live", "is_upcoming"):
             return self._gone(url, "live", "it is live", origin)
+        if self._is_short(info):
+            return self._short(url, info)
         formats = list(info.get("requested_formats") or [info])
         strange = {str(one.get("protocol")) for one in formats} - _PROTOCOLS
         if strange:
@@ -257,9 +273,17 @@ class Fetcher:
                     continue
                 return self._gone(url, reason, _plain(error), origin)
 
-    def _gone(self, url: str, reason: str, detail: str, origin: Source | None = None) -> Entry:
+    def _gone(
+        self,
+        url: str,
+        reason: str,
+        detail: str,
+        origin: Source | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> Entry:
         known = replace(origin or Source(kind="url", location=url), fetched_at=_now())
-        entry = Entry(name_of(url, known.site), known, reason=reason, detail=detail[:500])
+        name = name_of(url, known.site)
+        entry = Entry(name, known, reason=reason, detail=detail[:500], facts=facts or {})
         self._ledger.add(entry)
         _log.info("%s: %s (%s)", url, reason, entry.detail)
         return entry

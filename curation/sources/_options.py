@@ -36,6 +36,7 @@ class FetchOptions:
         per_hour: Videos an hour; None for no quota. YouTube lets guests have about 300.
         retries: How often a broken or refused request is repeated, with growing pauses.
         max_bytes: The most that one video may have.
+        min_seconds: Videos that the site says are shorter are left.
         min_free: Bytes that stay free on the disk.
         allow_private_addresses: Whether addresses of the local network may be fetched from.
         retry: Whether sources that could not be fetched before are tried again.
@@ -55,6 +56,7 @@ class FetchOptions:
     per_hour: int | None = None
     retries: int = 5
     max_bytes: int = 16 << 30
+    min_seconds: float = 0.0
     min_free: int = 1 << 30
     allow_private_addresses: bool = False
     retry: bool = False

@@ -6,12 +6,7 @@ import re
 from typing import Final
 
 TRANSIENT: Final = frozenset({"network", "rate-limited", "bot-check", "no-space", "not-yet"})
-"""Reasons that lie in the moment; the others are the source's own and expected over time."""
-
-EXPECTED: Final = frozenset(
-    {"private", "removed", "age", "region", "no-format", "too-short", "live", "too-large"}
-)
-"""Reasons that every long list of sources has some of: they are no failure of the run."""
+"""Reasons that lie in the moment, so that asking again may help; the others are the source's own."""
 
 _BY_MESSAGE: Final = tuple(
     (reason, re.compile(pattern, re.IGNORECASE))

@@ -464,6 +464,30 @@ def test_a_list_of_lists_is_followed(web, media, tmp_path):
     assert len([path for _, path, _ in web.log if path == "/plain.mp4"]) == asked
 
 
+def test_what_the_site_says_is_too_short_is_not_fetched(web, media, tmp_path):
+    put(web, media, "plain")
+    video = {
+        "@context": "https://schema.org",
+        "@type": "VideoObject",
+        "name": "n",
+        "duration": "PT2S",
+        "contentUrl": f"{web.url}/plain.mp4",
+    }
+    page = f"<html><script type='application/ld+json'>{json.dumps(video)}</script></html>"
+    web.answers["/page"] = content(page.encode(), "text/html")
+    long = FetchOptions(allow_private_addresses=True, min_seconds=3, min_free=0)
+    (entry,) = fetch(f"{web.url}/page", tmp_path, long)
+    assert (entry.reason, entry.detail) == ("too-short", "2 s; at least 3 s are wanted")
+    asked = len(web.log)
+    assert fetch(f"{web.url}/page", tmp_path, long) == [entry]
+    assert len(web.log) == asked
+    assert fetched(tmp_path) == []
+    short = FetchOptions(allow_private_addresses=True, min_seconds=2, min_free=0)
+    (entry,) = fetch(f"{web.url}/page", tmp_path, short)
+    assert entry.reason is None
+    assert probe(tmp_path / entry.file).n_frames == 50
+
+
 def test_cookies_that_cannot_be_read_are_said_at_once(web, tmp_path):
     (tmp_path / "c.txt").write_text("no cookies")
     for options, said in (
