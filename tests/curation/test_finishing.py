@@ -22,9 +22,9 @@ from theval_datasets.curation.reference_frame import choose
 from theval_datasets.curation.subjects import people_facts
 from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.features._detector import Found
-from theval_datasets.mesh import N_POINTS
 from theval_datasets.features.audio_levels import integrated_loudness
 from theval_datasets.manifest import read_manifest, read_rows
+from theval_datasets.mesh import N_POINTS
 
 # difficulty
 
