@@ -154,9 +154,12 @@ class _Watching:
             self._look(frame, float(batch.times[i]), int(batch.indices[i]), bool(due[i]))
 
     def _look(self, frame: npt.NDArray[np.uint8], time: float, index: int, due: bool) -> None:
-        cut = self._shots.cut(frame)
+        import cv2
+
+        small = _small(frame)
+        cut = self._shots.cut(small)
         self._shot += cut
-        self._seams.look(_small_grey(frame))
+        self._seams.look(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY))
         found = self._detector.find(frame)
         sample = len(self._times)
         self._times.append(time)
@@ -220,12 +223,14 @@ class _Watching:
         }, {}
 
 
-def _small_grey(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """A frame in grey, at most as high as seams are looked for in."""
+def _small(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """A frame at most as high as seams are looked for in."""
     import cv2
 
-    grey: npt.NDArray[np.uint8] = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
-    scale = HEIGHT / len(grey)
-    if scale < 1:
-        grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return grey
+    scale = HEIGHT / len(frame)
+    if scale >= 1:
+        return frame
+    small: npt.NDArray[np.uint8] = cv2.resize(
+        frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA
+    )
+    return small
