@@ -18,6 +18,7 @@ _COLUMNS: Final = 4
 _WIDE: Final = 3.2  # inches of a frame …
 _ALONE: Final = 8.0  # … and of the only one
 _CURVES: Final = 4.4  # inches of all curves together
+_DOT: Final = 0.018  # diameter of the mesh's dots, in distances of the eyes
 _GREY: Final = "#555555"
 _COLOURS: Final = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")  # fmt: skip
 _AXES: Final = ("#ff4040", "#40ff40", "#40a0ff")
@@ -70,7 +71,7 @@ def draw(
         cell.set_ylim(height, 0)
         cell.set_title(f"{time:.2f} s", fontsize=7)
         _draw_boxes(cell, float(time), values)
-        _draw_meshes(cell, float(time), values)
+        _draw_meshes(cell, float(time), values, 72 * wide / width)
     if lower is not None:
         _draw_curves(lower, frames.times, times, values, outcomes)
     canvas = FigureCanvasAgg(figure)
@@ -129,7 +130,8 @@ def _draw_boxes(cell: Any, time: float, values: Mapping[str, Values]) -> None:
                   bbox={"facecolor": _colour(track), "edgecolor": "none", "pad": 0.8})  # fmt: skip
 
 
-def _draw_meshes(cell: Any, time: float, values: Mapping[str, Values]) -> None:
+def _draw_meshes(cell: Any, time: float, values: Mapping[str, Values], scale: float) -> None:
+    """The meshes at a time; `scale` is how large a pixel is drawn, in typographic points."""
     from theval_datasets.mesh import inter_ocular, pixels
 
     mesh, angles = _meshes(values)
@@ -141,7 +143,8 @@ def _draw_meshes(cell: Any, time: float, values: Mapping[str, Values]) -> None:
     points = pixels(mesh["mesh"][rows], int(mesh["width"]), int(mesh["height"]))
     for row, face, size in zip(rows, points, inter_ocular(points), strict=True):
         colour = _colour(int(mesh["track"][row]))
-        cell.scatter(face[:468, 0], face[:468, 1], s=0.25, color=colour, linewidths=0)
+        dot = max(0.5, _DOT * float(size) * scale)
+        cell.scatter(face[:468, 0], face[:468, 1], s=dot**2, color=colour, linewidths=0)
         if angles is not None:
             pitch, yaw, roll = (float(angles[name][row]) for name in ("pitch", "yaw", "roll"))
             _draw_axes(cell, face[1, :2], 1.2 * float(size), pitch, yaw, roll)
