@@ -6,8 +6,9 @@ import contextlib
 import gc
 import hashlib
 import json
-import shutil
+import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -307,26 +308,36 @@ def test_a_playlist_cannot_name_files_of_this_machine(web, hls, tmp_path, segmen
 
 
 def test_what_needs_ffmpeg_at_the_network_is_refused(web, hls, tmp_path, monkeypatch):
-    """A playlist that yt-dlp would hand to ffmpeg fails instead, and no program is started."""
+    """A playlist that yt-dlp would hand to ffmpeg fails instead, also where there is an ffmpeg."""
     playlist = hls / "a.m3u8"
     text = playlist.read_text().replace(
         "#EXTINF", '#EXT-X-KEY:METHOD=SAMPLE-AES,URI="k"\n#EXTINF', 1
     )
     playlist.write_text(text)
-    started = []
-    real = subprocess.Popen.__init__
-
-    def start(self, command, *args, **kwargs):
-        started.append(command[0])
-        real(self, command, *args, **kwargs)
-
-    monkeypatch.setattr(subprocess.Popen, "__init__", start)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("ffmpeg", "ffprobe"):
+        file = programs / name
+        file.write_text(f"#!/bin/sh\necho $0 $* >> {programs}/started\necho ffmpeg version 7.0\n")
+        file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     (entry,) = fetch(f"{web.url}/hls/a.m3u8", tmp_path)
     assert entry.reason == "no-format"
-    assert started  # yt-dlp looks for ffmpeg where there is none
-    assert [
-        program for program in started if Path(program).name != "deno" and shutil.which(program)
-    ] == []
+    assert not (programs / "started").exists()
+
+
+@pytest.mark.parametrize("scheme", ["ftp", "rtmp", "rtsp", "mms"])
+def test_other_protocols_are_refused_before_anything_is_asked(web, tmp_path, scheme):
+    with socket.create_server(("127.0.0.1", 0)) as inner:
+        inner.settimeout(0.5)
+        address = f"{scheme}://127.0.0.1:{inner.getsockname()[1]}/a.mp4"
+        page = f"<html><video src='{address}'></video></html>"
+        web.answers["/page"] = content(page.encode(), "text/html")
+        (entry,) = fetch(f"{web.url}/page", tmp_path)
+        assert entry.reason == "no-format"
+        assert scheme in entry.detail
+        with pytest.raises(TimeoutError):
+            inner.accept()
 
 
 def test_a_source_larger_than_allowed_is_left(web, tmp_path):
@@ -335,6 +346,8 @@ def test_a_source_larger_than_allowed_is_left(web, tmp_path):
     (entry,) = fetch(f"{web.url}/big.mp4", tmp_path, options)
     assert entry.reason in ("too-large", "network")
     assert fetched(tmp_path) == []
+    # its size is known before, so that nothing of it is kept
+    assert sum(p.stat().st_size for p in (tmp_path / "sources/.parts").glob("*")) == 0
 
 
 def test_a_page_without_an_end_is_left(web, tmp_path, monkeypatch):
