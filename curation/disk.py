@@ -14,7 +14,7 @@ WHY: Final = {
     CLIPS: "the clips that are kept",
     AUDIO: "their sound",
     FRAMES: "their reference frames",
-    FETCHED: "what clips were cut from; deleted, it is fetched again for other spans",
+    FETCHED: "what was fetched or unpacked; deleted, that is done again for other spans",
     FOLDER: "clips that were cut and rejected, for the funnel and for other thresholds; "
     "deleted, they are cut again",
 }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from theval_datasets.archives import extract
 from theval_datasets.curation.sources._base import Found, Source
-from theval_datasets.curation.sources.local import AUDIO, VIDEO
+from theval_datasets.curation.sources.local import SUFFIXES
 from theval_datasets.errors import UnsafePathError
 from theval_datasets.manifest import Source as Origin
 
@@ -48,7 +50,19 @@ class Archive(Source):
         """
         folder = self.output / UNPACKED / self.place.stem
         base = (self.root or self.output).resolve()
-        for path in extract(self.place, folder, VIDEO | AUDIO):
+        for path in extract(self.place, folder, SUFFIXES):
             name = path.relative_to(folder.resolve()).as_posix()
             location = path.relative_to(base).as_posix()
             yield Found(path, name, self.place.stem, Origin(kind="local", location=location))
+
+    def skipped(self) -> dict[str, int]:
+        """Its other files, by suffix, and hidden ones."""
+        with zipfile.ZipFile(self.place) as packed:
+            names = [PurePosixPath(m.filename) for m in packed.infolist() if not m.is_dir()]
+        found: Counter[str] = Counter()
+        for name in names:
+            if any(part.startswith((".", "__MACOSX")) for part in name.parts):
+                found["hidden"] += 1
+            elif name.suffix.lower() not in SUFFIXES:
+                found[name.suffix.lower() or name.name] += 1
+        return dict(found)

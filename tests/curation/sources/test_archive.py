@@ -29,6 +29,7 @@ def test_media_in_a_zip_become_clips(packed, media, tmp_path):
     out = tmp_path / "work"
     report = curate([str(packed)], out, workers=1)
     assert (report.kept, report.rejected) == (2, ())
+    assert report.skipped == {".txt": 1, "hidden": 1}
     rows = {row.clip_id: row for row in read_manifest(out).rows}
     assert set(rows) == {"deep/plain", "no_audio"}
     assert rows["deep/plain"].sha256 == sha256_file(media("plain"))
