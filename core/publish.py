@@ -42,8 +42,9 @@ if TYPE_CHECKING:
 _GIT_FILES: Final = (".gitattributes", ".gitignore")
 _HELD_BACK: Final = (
     "{repo_id} is public, or would be, and this version may show people or tell them apart, by "
-    "{columns}. Nothing was sent. Push it to a private repository; or build it without them (--anonymise, "
-    "--without arcface, --config); or give --allow-public-faces if all who are shown agreed."
+    "{columns}. Nothing was sent. Push it to a private repository; or build it without them "
+    "(--anonymise, --without arcface, --config); or give --allow-public-faces if all who are shown "
+    "agreed."
 )
 
 
@@ -86,16 +87,16 @@ class PushPlan:
 
 
 def _has_values(folder: Path, config: ConfigInfo, column: str) -> bool:
-    """Whether a column is not null everywhere; its values are not read."""
+    """Whether a column is not null everywhere; of pictures and videos no bytes are read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     for split in config.splits.values():
         for name in split.files:
             file = pq.ParquetFile(inside(folder, name))
-            kind = file.schema_arrow.field(column).type
-            leaf = f"{column}.{kind.field(kind.num_fields - 1).name}"
-            wanted = leaf if pa.types.is_struct(kind) else column
+            kind, wanted = file.schema_arrow.field(column).type, column
+            if pa.types.is_struct(kind):  # bytes and path: the path is enough
+                wanted += f".{kind.field(kind.num_fields - 1).name}"
             for batch in file.iter_batches(columns=[wanted], batch_size=1024):
                 if batch.column(0).null_count < len(batch):
                     return True

@@ -114,3 +114,14 @@ def test_a_dataset_may_be_named_with_its_owner_and_is_suggested_as_it_is_spelt()
     assert catalog.load("dataset", "theval/thqa-mt") is catalog.load("dataset", "thqa_mt")
     with pytest.raises(InputError, match="did you mean thqa-mt"):
         catalog.load("dataset", "thqa-tm")
+
+
+def test_what_is_to_be_left_out(arguments, monkeypatch, capsys):
+    code, out, _ = run(monkeypatch, capsys, *arguments, "--without", "vad", "--anonymise", "--json")
+    assert code == 0
+    report = json.loads(out)
+    assert {"vad:left-out", "arcface:left-out"} <= report["configs"]["features"]["missing"].keys()
+    assert report["notes"][0] == "Left out on request, and null here: arcface, vad."
+    code, _, err = run(monkeypatch, capsys, *arguments, "--without", "vadd")
+    assert code == 2
+    assert "did you mean vad" in err
