@@ -17,6 +17,7 @@ from theval_datasets.builders._clips import CLIP_EXTRACTORS, common_values, in_o
 from theval_datasets.builders._columns import ClipFeatures
 from theval_datasets.builders._fields import COMMON, Field, schema_of, with_columns
 from theval_datasets.builders._media import media_tables, media_values
+from theval_datasets.errors import InputError
 from theval_datasets.manifest import ManifestRow
 
 NO_CLIP: Final = "no-clip"
@@ -78,13 +79,22 @@ class ScoredBuilder(Builder):
 
     @cached_property
     def clips(self) -> dict[str, ManifestRow]:
-        """The manifest's rows by the clip's name; the last part of its id."""
-        if self.inputs.manifest_path is None:
-            return {}
-        found = {}
-        for row in self.inputs.rows:
-            if row.sha256 is not None:
-                found[row.clip_id.rpartition("/")[2]] = row
+        """The manifest's rows by the clip's name, the last part of its id, and named so.
+
+        Raises:
+            InputError: If two different clips have the same name.
+        """
+        found: dict[str, ManifestRow] = {}
+        for row in () if self.inputs.manifest_path is None else self.inputs.rows:
+            if row.sha256 is None:
+                continue
+            name = row.clip_id.rpartition("/")[2]
+            if name in found and found[name].sha256 != row.sha256:
+                raise InputError(
+                    f"Two clips of the manifest are called {name}, one of them {row.clip_id}: rows "
+                    "are matched by that name, so leave one of them out"
+                )
+            found[name] = replace(row, clip_id=name)
         return found
 
     def extractors(self, config_name: str) -> Sequence[str]:
@@ -117,7 +127,7 @@ class ScoredBuilder(Builder):
         for row in self.rows:
             clip = self.clips.get(row.clip_id)
             if clip is not None:
-                yield replace(clip, clip_id=row.clip_id, path=None, stamp=None, split=row.split)
+                yield replace(clip, path=None, stamp=None, split=row.split)
 
     def tables(self, config_name: str) -> Mapping[str, Iterator[pa.Table]]:
         """The tables of a config, by split."""

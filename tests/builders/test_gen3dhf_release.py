@@ -67,6 +67,7 @@ def test_the_videos_of_the_zip_are_the_clips(official, tmp_path):
     with zipfile.ZipFile(official / "video.zip") as archive:
         for name in NAMES:
             assert media[name]["video"]["bytes"] == archive.read(f"video/{name}.mp4")
+            assert media[name]["video"]["path"] == f"{name}.mp4"
             assert media[name]["poster"]["bytes"]
             row = rows[name]
             assert (row["width"], row["height"], row["n_frames"]) == (64, 64, 25)
@@ -117,7 +118,10 @@ def test_other_layouts(official, release, tmp_path):
     scores = build(tmp_path / "code-only", code).info
     assert scores.counts["scores"] == 12
     assert "media" not in scores.configs
-    assert any("no stills (image.zip), no saliency maps (saliency_map.zip), no videos (video.zip or" in n for n in scores.notes)
+    assert any(
+        "no stills (image.zip), no saliency maps (saliency_map.zip), no videos (video.zip or" in n
+        for n in scores.notes
+    )
     apart = build(tmp_path / "apart", official, tables={"scores": code}).info
     assert (apart.counts["eval"], apart.configs["media"].rows) == (1, 6)
 
@@ -167,6 +171,16 @@ def test_videos_that_are_broken_are_said(release, tmp_path):
     )
     assert list(load(made.folder, "media", tmp_path / "hf")) == ["seed0000"]
     assert verify(made.folder).exit_code == 0
+
+
+def test_two_videos_of_one_name(release, tmp_path):
+    one, two = (
+        turning_video(tmp_path / f"{tint}.mp4", tint=tint).read_bytes() for tint in (0, 200)
+    )
+    zipped(release / "video.zip", {"a/seed0000.mp4": one, "b/seed0000.mp4": two})
+    with pytest.raises(InputError, match=r"Two clips .* are called seed0000, one of them b/seed0"):
+        build(tmp_path / "out", release)
+    assert not list((tmp_path / "out" / "theval").iterdir())
 
 
 @pytest.mark.parametrize(
