@@ -6,8 +6,6 @@ what was rejected. What is kept is one file with two names; what is no candidate
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -18,16 +16,15 @@ from typing import Final
 from theval_datasets.curation.adopt import stamp, tools
 from theval_datasets.curation.candidates import Candidate, Lost, Material
 from theval_datasets.curation.cut import SUFFIX, Encoding, Piece, cut
+from theval_datasets.curation.journal import read_journal
 from theval_datasets.curation.recipe import Recipe
 from theval_datasets.curation.segment import Span
-from theval_datasets.errors import InputError, MediaError
+from theval_datasets.errors import MediaError
 from theval_datasets.files import atomic_write, canonical_json, sha256_file
 from theval_datasets.manifest import FileStamp
 from theval_datasets.progress import progress
-from theval_datasets.records import from_plain, to_plain
+from theval_datasets.records import to_plain
 from theval_datasets.schema import MediaFacts
-
-_log = logging.getLogger(__name__)
 
 FOLDER: Final = ".candidates"
 _INDEX: Final = "index.jsonl"
@@ -119,20 +116,8 @@ def _holds(entry: _Entry, material: Material, span: Span, encoding: Encoding, fo
 
 
 def _known(folder: Path) -> dict[str, _Entry]:
-    """The index of earlier runs; lines that are none are passed over, the last about a name counts."""
-    try:
-        lines = (folder / _INDEX).read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return {}
-    found: dict[str, _Entry] = {}
-    for number, line in enumerate(lines, start=1):
-        try:
-            entry = from_plain(_Entry, json.loads(line), f"{_INDEX}:{number}")
-        except (ValueError, RecursionError, InputError) as error:
-            _log.info("passed over: %s", error)
-            continue
-        found[entry.clip_id] = entry
-    return found
+    """The index of earlier runs; the last line about a name counts."""
+    return {entry.clip_id: entry for entry in read_journal(folder / _INDEX, _Entry)}
 
 
 def _write_index(folder: Path, entries: Iterable[_Entry]) -> None:

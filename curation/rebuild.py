@@ -15,14 +15,9 @@ from pathlib import Path
 from theval_datasets import media
 from theval_datasets.curation.adopt import AUDIO, FRAMES
 from theval_datasets.curation.compare import compared
+from theval_datasets.curation.journal import read_journal
 from theval_datasets.curation.measured import Store
-from theval_datasets.curation.rebuilt import (
-    REPORT_NAME,
-    Rebuilt,
-    read_journal,
-    row_digest,
-    write_journal,
-)
+from theval_datasets.curation.rebuilt import REPORT_NAME, Rebuilt, row_digest, write_report
 from theval_datasets.curation.remake import remake, source_file
 from theval_datasets.curation.run import taken_down
 from theval_datasets.curation.sources._options import FetchOptions
@@ -76,7 +71,7 @@ def rebuild(
         raise InputError(f"{output} is no folder: name another with -o.")
     output.mkdir(parents=True, exist_ok=True)
     down = down | taken_down(output)
-    earlier = read_journal(output)
+    earlier = {one.clip_id: one for one in read_journal(output / REPORT_NAME, Rebuilt)}
     results: list[Rebuilt] = []
     groups: dict[tuple[str, str], list[ManifestRow]] = {}
     for row in manifest.rows:
@@ -127,7 +122,7 @@ def _write(results: Sequence[Rebuilt], manifest: Manifest, output: Path) -> None
         kept.append(_row(row, one, clip, output))
     write_manifest(output / MANIFEST_NAME, kept)
     write_manifest(output / REJECTED_NAME, rest)
-    write_journal(output, results)
+    write_report(output, results)
 
 
 def _row(row: ManifestRow, one: Rebuilt, clip: Path, output: Path) -> ManifestRow:

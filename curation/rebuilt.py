@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from theval_datasets.curation.adopt import CLIPS, stamp
-from theval_datasets.errors import InputError
 from theval_datasets.files import atomic_write, canonical_json, digest, safe_name
 from theval_datasets.manifest import FileStamp, ManifestRow
-from theval_datasets.records import from_plain, to_plain
-
-_log = logging.getLogger(__name__)
+from theval_datasets.records import to_plain
 
 REPORT_NAME: Final = "rebuild.jsonl"
 
@@ -70,25 +65,7 @@ def row_digest(row: ManifestRow) -> str:
     return digest({k: v for k, v in to_plain(row).items() if k != "stamp"})
 
 
-def read_journal(output: Path) -> dict[str, Rebuilt]:
-    """What earlier runs came to; lines that are none are passed over, the last of a name counts."""
-    path = output / REPORT_NAME
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return {}
-    found: dict[str, Rebuilt] = {}
-    for number, line in enumerate(lines, start=1):
-        try:
-            one = from_plain(Rebuilt, json.loads(line), f"{path.name}:{number}")
-        except (ValueError, RecursionError, InputError) as error:
-            _log.info("passed over: %s", error)
-            continue
-        found[one.clip_id] = one
-    return found
-
-
-def write_journal(output: Path, results: Iterable[Rebuilt]) -> None:
+def write_report(output: Path, results: Iterable[Rebuilt]) -> None:
     """Write the report, whole."""
     with atomic_write(output / REPORT_NAME) as stream:
         for one in results:

@@ -6,7 +6,6 @@ an earlier run is taken over while its file's size and time, the recipe and the 
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -16,23 +15,21 @@ from typing import Final
 
 from theval_datasets.curation.adopt import Job, adopt, gone_row, still_good
 from theval_datasets.curation.alike import prints_in_hex
+from theval_datasets.curation.journal import read_journal
 from theval_datasets.curation.measured import Store
 from theval_datasets.curation.naming import clip_ids
 from theval_datasets.curation.recipe import Recipe
 from theval_datasets.curation.sources._base import Found, Gone, Source
-from theval_datasets.errors import ManifestError
 from theval_datasets.features.fingerprints import Fingerprints
 from theval_datasets.info import TOMBSTONES_NAME, read_tombstones
 from theval_datasets.manifest import (
     MANIFEST_NAME,
     REJECTED_NAME,
     ManifestRow,
-    parse_row,
     write_manifest,
 )
 from theval_datasets.progress import progress
 
-_log = logging.getLogger(__name__)
 JOURNAL: Final = ".curate.jsonl"
 
 
@@ -158,21 +155,10 @@ def taken_down(output: Path) -> frozenset[str]:
 
 
 def earlier_rows(output: Path) -> dict[str, ManifestRow]:
-    """Rows of earlier runs, finished or not; lines that are no rows are passed over."""
-    rows: dict[str, ManifestRow] = {}
-    for name in (MANIFEST_NAME, REJECTED_NAME, JOURNAL):
-        try:
-            lines = (output / name).read_text(encoding="utf-8", errors="replace").splitlines()
-        except FileNotFoundError:
-            continue
-        for number, line in enumerate(lines, start=1):
-            try:
-                row = parse_row(line, f"{name}:{number}")
-            except ManifestError as error:
-                _log.info("not taken over: %s", error)
-                continue
-            rows[row.clip_id] = row
-    return rows
+    """Rows of earlier runs, finished or not."""
+    names = (MANIFEST_NAME, REJECTED_NAME, JOURNAL)
+    rows = (row for name in names for row in read_journal(output / name, ManifestRow))
+    return {row.clip_id: row for row in rows}
 
 
 def _same_place(row: ManifestRow, item: Found) -> bool:

@@ -6,20 +6,16 @@ gone is not asked for again unless the user wants it.
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from theval_datasets.errors import InputError
+from theval_datasets.curation.journal import read_journal
 from theval_datasets.files import canonical_json
 from theval_datasets.manifest import FileStamp, Source
-from theval_datasets.records import from_plain, to_plain
-
-_log = logging.getLogger(__name__)
+from theval_datasets.records import to_plain
 
 LEDGER_NAME: Final = "sources.jsonl"
 
@@ -59,7 +55,7 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._path = folder / LEDGER_NAME
-        self._entries: dict[str, Entry] = {entry.origin.location: entry for entry in self._read()}
+        self._entries = {one.origin.location: one for one in read_journal(self._path, Entry)}
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
@@ -89,14 +85,3 @@ class Ledger:
             stream.write(canonical_json(to_plain(entry)).encode() + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
-
-    def _read(self) -> Iterator[Entry]:
-        try:
-            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except FileNotFoundError:
-            return
-        for number, line in enumerate(lines, start=1):
-            try:
-                yield from_plain(Entry, json.loads(line), f"{LEDGER_NAME}:{number}")
-            except (ValueError, RecursionError, InputError) as error:
-                _log.info("passed over: %s:%d: %s", LEDGER_NAME, number, error)
