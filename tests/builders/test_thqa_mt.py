@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import datasets
@@ -240,6 +243,22 @@ def test_two_builds_are_the_same_bytes(whole, tmp_path):
     assert files
     for name in files:
         assert sha256_file(first / name) == sha256_file(second / name), name
+
+
+@pytest.mark.slow
+def test_the_order_of_hashes_tells_nothing(whole, tmp_path):
+    _, tables = whole
+    given = [word for kind, path in tables.items() for word in ("--with", f"{kind}={path}")]
+    made = []
+    for seed in ("1", "2"):
+        out = tmp_path / seed
+        words = [sys.executable, "-m", "theval_datasets", "build", "thqa-mt", *given, "-o", out]
+        env = os.environ | {"PYTHONHASHSEED": seed, "THEVAL_CACHE": str(tmp_path / "cache")}
+        subprocess.run(words, env=env, check=True, capture_output=True, timeout=120)
+        files = (p for p in out.rglob("*") if p.is_file())
+        made.append({p.relative_to(out): sha256_file(p) for p in files})
+    assert len(made[0]) > 5
+    assert made[0] == made[1]
 
 
 def test_clips_alone_make_a_set_without_scores(tmp_path):
