@@ -24,7 +24,14 @@ from theval_datasets.curation.measured import Store
 from theval_datasets.curation.naming import clip_ids
 from theval_datasets.curation.preflight import listeners, obtain, shortcomings
 from theval_datasets.curation.recipe import Recipe, write_recipe
-from theval_datasets.curation.run import JOURNAL, Run, earlier_rows, skipped_by, taken_down
+from theval_datasets.curation.run import (
+    JOURNAL,
+    Run,
+    earlier_rows,
+    items_of,
+    skipped_by,
+    taken_down,
+)
 from theval_datasets.curation.sources._base import Gone, Source
 from theval_datasets.features.faces import Faces
 from theval_datasets.features.fingerprints import Fingerprints
@@ -80,7 +87,7 @@ def run_recipe(sources: Sequence[Source], recipe: Recipe, output: Path, options:
         recipe, wanted, referenced=any(one.people.size for one in options.references)
     )
     _warn(notes)
-    items = [item for source in sources for item in source.items()]
+    items = items_of(sources, options.language)
     if not items:
         return Run((), (), 0, 0, skipped_by(sources), tuple(notes))
     names = clip_ids([(item.name, item.group) for item in items])
@@ -92,8 +99,6 @@ def run_recipe(sources: Sequence[Source], recipe: Recipe, output: Path, options:
         if isinstance(item, Gone):
             rejected.append(gone_row(name, item, recipe))
             continue
-        if options.language and item.origin.language is None:
-            item = replace(item, origin=replace(item.origin, language=options.language))  # noqa: PLW2901
         try:
             digest = item.origin.sha256 or sha256_file(item.path)
         except OSError as error:

@@ -55,7 +55,13 @@ class Run:
 
 
 def run(
-    sources: Sequence[Source], recipe: Recipe, output: Path, *, cache: str, workers: int = 1
+    sources: Sequence[Source],
+    recipe: Recipe,
+    output: Path,
+    *,
+    cache: str,
+    workers: int = 1,
+    language: str | None = None,
 ) -> Run:
     """Curate by a recipe that takes sources as they are.
 
@@ -65,8 +71,9 @@ def run(
         output: The folder of the manifest, the clips, their audio and reference frames.
         cache: Path or URL of the feature cache, for fingerprints of what was fetched.
         workers: Files worked on at once.
+        language: What is spoken in sources that do not say.
     """
-    items = [item for source in sources for item in source.items()]
+    items = items_of(sources, language)
     if not items:
         return Run((), (), 0, 0, skipped_by(sources))
     names = clip_ids([(item.name, item.group) for item in items])
@@ -102,6 +109,17 @@ def run(
     (output / JOURNAL).unlink(missing_ok=True)
     dropped = len(earlier.keys() - set(names))
     return Run(tuple(kept), tuple(rejected), reused, dropped, skipped_by(sources))
+
+
+def items_of(sources: Iterable[Source], language: str | None) -> list[Found | Gone]:
+    """What all sources hold; those that do not say what is spoken in them are given a language."""
+    items = [item for source in sources for item in source.items()]
+    if language is None:
+        return items
+    return [
+        replace(item, origin=replace(item.origin, language=item.origin.language or language))
+        for item in items
+    ]
 
 
 def skipped_by(sources: Iterable[Source]) -> dict[str, int]:
@@ -164,4 +182,5 @@ def earlier_rows(output: Path) -> dict[str, ManifestRow]:
 def _same_place(row: ManifestRow, item: Found) -> bool:
     """Whether the row says what is now known of where the file comes from."""
     expected = item.origin.location or row.path or item.name
-    return (row.source.kind, row.source.location) == (item.origin.kind, expected)
+    known = (row.source.kind, row.source.location, row.source.language)
+    return known == (item.origin.kind, expected, item.origin.language)

@@ -173,7 +173,7 @@ def curate(
     workers = workers or default_workers()
     where = cache or default_location()
     if chosen.plain and not anonymise:
-        result = run(places, chosen, output, cache=where, workers=workers)
+        result = run(places, chosen, output, cache=where, workers=workers, language=language)
     else:
         options = Options(where, workers, held, anonymise, language)
         result = run_recipe(places, chosen, output, options)

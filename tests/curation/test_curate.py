@@ -175,6 +175,14 @@ def test_the_output_inside_the_source_is_not_searched(folder):
     assert again.kept == len(GOOD)
 
 
+def test_a_language_that_is_named_is_in_the_rows(folder, tmp_path):
+    curate([str(folder)], tmp_path / "out", workers=1)
+    again = curate([str(folder)], tmp_path / "out", workers=1, language="fr")
+    assert {row.source.language for row in read_manifest(tmp_path / "out").rows} == {"fr"}
+    assert again.reused == 0
+    assert curate([str(folder)], tmp_path / "out", workers=1, language="fr").reused > 0
+
+
 def test_with_a_root_sources_are_named_relative_to_it(folder, tmp_path):
     curate([str(folder)], tmp_path / "out", root=tmp_path, workers=1)
     locations = {row.source.location for row in read_manifest(tmp_path / "out").rows}
