@@ -99,6 +99,7 @@ def test_two_builds_are_byte_identical(official, tmp_path):
     assert tree(one) == tree(two)
 
 
+@pytest.mark.slow
 def test_other_layouts(official, release, tmp_path):
     whole = build(tmp_path / "out", official).info
     (release / "video.zip").rename(release / "video_RGB.zip")
@@ -126,6 +127,7 @@ def test_other_layouts(official, release, tmp_path):
     assert (apart.counts["eval"], apart.configs["media"].rows) == (1, 6)
 
 
+@pytest.mark.slow
 def test_features_of_the_videos_go_by_content(official, tmp_path):
     work, cache = tmp_path / "work", str(tmp_path / "cache")
     made = curate([str(official / "video.zip")], work)
@@ -231,6 +233,7 @@ def client(hub, tmp_path_factory):
         yield client
 
 
+@pytest.mark.slow
 def test_a_release_at_the_hub(hub, client, official, tmp_path):
     hub.reset()
     said = client.run("build", "gen3dhf", "--release", NAME, "-o", tmp_path, token=READER)
