@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from theval_datasets import media
 from theval_datasets.curation.adopt import place
@@ -18,6 +19,8 @@ from theval_datasets.features.shots import Shots
 from theval_datasets.features.vad import Vad
 from theval_datasets.files import sha256_file
 from theval_datasets.schema import MediaFacts
+
+_TELLING: Final = 0.01  # seconds of a stretch from which it is worth a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,11 @@ def scan(
             continue
         found, refused = find_spans(shots.values, faces, vad, recipe.segment)
         spans += [(_named(material.name, s.start, s.end), material, s) for s in found]
-        lost += [_refused(material, one) for one in refused if one.end - one.start > 0.01]
+        told = [_refused(material, one) for one in refused if one.end - one.start > _TELLING]
+        if not (found or told):
+            why = "still" if len(shots.values["time"]) == 1 else "short-shot"
+            told = [Lost(material.name, material, "segment", why)]
+        lost += told
     return spans, lost
 
 
