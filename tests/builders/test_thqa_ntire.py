@@ -94,7 +94,10 @@ def test_official_and_clean_split(tmp_path):
     assert rows["strange name!"]["pattern"] == "unknown"
     assert rows["strange name!"]["clean_split"] == "test"
     text = " ".join(made.info.notes)
-    assert "Official split: train and val share 1 value of prompt (6): 1 of 15 and 2 of 3 rows." in text
+    assert (
+        "Official split: train and val share 1 value of prompt (6): 1 of 15 and 2 of 3 rows."
+        in text
+    )
     assert "share 1 value of sentence with distortion" in text
     assert "The clean split shares no content and leaves out 3 clips." in text
     assert "1 names follow no known pattern" in text
