@@ -125,8 +125,8 @@ def scan(
         spans += [(_named(material.name, s.start, s.end), material, s) for s in found]
         told = [_refused(material, one) for one in refused if one.end - one.start > _TELLING]
         if not (found or told):
-            why = "still" if len(shots.values["time"]) == 1 else "short-shot"
-            told = [Lost(material.name, material, "segment", why)]
+            reason = "still" if len(shots.values["time"]) == 1 else "short-shot"
+            told = [Lost(material.name, material, "segment", reason)]
         lost += told
     return spans, lost
 
