@@ -209,7 +209,11 @@ def curate(
     allow_private_addresses: PrivateAddresses = False,
     as_json: Json = False,
 ) -> None:
-    """Make clips and a manifest out of sources."""
+    """Make clips and a manifest out of sources.
+
+    A recipe that cuts leaves what it rejected in OUTPUT/.candidates, so that other thresholds cut
+    nothing again and `funnel` can show it; the folder may be deleted.
+    """
     from theval_datasets.commands import curate as command
 
     fetch = command.fetch_options(
