@@ -12,19 +12,18 @@ import importlib.resources
 import logging
 import os
 import shutil
-import stat
 import tempfile
 import urllib.parse
 import urllib.request
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
 import yaml
 
+from theval_datasets.archives import extract
 from theval_datasets.errors import UnknownNameError, UnsafePathError, WeightsMissingError
-from theval_datasets.files import atomic_write, inside, sha256_file
+from theval_datasets.files import atomic_write, sha256_file
 from theval_datasets.progress import progress
 from theval_datasets.records import from_plain
 
@@ -32,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 _BLOCK: Final = 1 << 20
 _TIMEOUT: Final = 60.0
-_LARGEST_UNPACKED: Final = 4 << 30
+_UNPACKED: Final = (".onnx",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Weights:
         sha256: Of what the address gives.
         n_bytes: Size of what the address gives.
         license: The publisher's terms.
-        archive: Whether it is a zip whose files are unpacked into the folder.
+        archive: Whether it is a zip whose ONNX files are unpacked into the folder.
     """
 
     name: str
@@ -169,39 +168,11 @@ def fetch(weights: Weights) -> Path:
         with packed.open("wb") as stream:
             _download(weights, stream)
         unpacked = Path(temporary) / "unpacked"
-        unpack(packed, unpacked)
+        extract(packed, unpacked, _UNPACKED)
         if target.is_dir():
             shutil.rmtree(target)
         unpacked.replace(target)
     return target
-
-
-def unpack(archive: Path, folder: Path, *, limit: int = _LARGEST_UNPACKED) -> None:
-    """Unpack the regular files of a zip below `folder`.
-
-    Raises:
-        UnsafePathError: A member leads out of the folder, is a link, or all is larger than `limit`.
-        WeightsMissingError: It is no zip.
-    """
-    folder.mkdir(parents=True)
-    left = limit
-    try:
-        with zipfile.ZipFile(archive) as packed:
-            for member in packed.infolist():
-                if member.is_dir():
-                    continue
-                if stat.S_ISLNK(member.external_attr >> 16):
-                    raise UnsafePathError(f"{member.filename!r} in {archive.name} is a link")
-                target = inside(folder, member.filename)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with packed.open(member) as stream, target.open("wb") as out:
-                    while block := stream.read(_BLOCK):
-                        left -= len(block)
-                        if left < 0:
-                            raise UnsafePathError(f"{archive.name} unpacks to more than {limit} B")
-                        out.write(block)
-    except zipfile.BadZipFile as error:
-        raise WeightsMissingError(f"{archive.name} is no zip archive: {error}") from None
 
 
 def _download(weights: Weights, stream: IO[bytes]) -> None:
