@@ -136,9 +136,9 @@ def inspect(
 
 
 def _blurred(frames: Frames) -> Frames:
-    from theval_datasets.curation.anonymise import blur_faces, face_boxes
+    from theval_datasets.curation.anonymise import anonymised
 
-    return replace(frames, pixels=[blur_faces(p, face_boxes(p)) for p in frames.pixels])
+    return replace(frames, pixels=[anonymised(p) for p in frames.pixels])
 
 
 def _extractors() -> tuple[Extractor, ...]:
