@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from theval_datasets import catalog
-from theval_datasets.curation.adopt import gone_row, tools
+from theval_datasets.curation.adopt import gone_row
 from theval_datasets.curation.candidates import Candidate, Lost, Material, scan, whole_files
 from theval_datasets.curation.cuts import cut_all, forget_others
 from theval_datasets.curation.filters._base import Clip
@@ -24,6 +24,7 @@ from theval_datasets.curation.measured import Store
 from theval_datasets.curation.naming import clip_ids
 from theval_datasets.curation.preflight import listeners, obtain, shortcomings
 from theval_datasets.curation.recipe import Recipe, write_recipe
+from theval_datasets.curation.rejected import lost_row, rejected_row
 from theval_datasets.curation.run import (
     JOURNAL,
     Run,
@@ -32,7 +33,7 @@ from theval_datasets.curation.run import (
     skipped_by,
     taken_down,
 )
-from theval_datasets.curation.sources._base import Gone, Source
+from theval_datasets.curation.sources._base import Found, Gone, Source
 from theval_datasets.features.faces import Faces
 from theval_datasets.features.fingerprints import Fingerprints
 from theval_datasets.features.person_landmarks import PersonLandmarks
@@ -41,11 +42,9 @@ from theval_datasets.files import sha256_file
 from theval_datasets.manifest import (
     MANIFEST_NAME,
     REJECTED_NAME,
-    Judgement,
     ManifestRow,
     write_manifest,
 )
-from theval_datasets.manifest import Source as Origin
 from theval_datasets.optional import available
 from theval_datasets.progress import progress
 from theval_datasets.schema import Extractor
@@ -93,19 +92,7 @@ def run_recipe(sources: Sequence[Source], recipe: Recipe, output: Path, options:
     names = clip_ids([(item.name, item.group) for item in items])
     output.mkdir(parents=True, exist_ok=True)
     write_recipe(recipe, output)
-    rejected: list[ManifestRow] = []
-    materials: list[Material] = []
-    for name, item in zip(names, items, strict=True):
-        if isinstance(item, Gone):
-            rejected.append(gone_row(name, item, recipe))
-            continue
-        try:
-            digest = item.origin.sha256 or sha256_file(item.path)
-        except OSError as error:
-            gone = Gone(item.name, item.group, item.origin, "unreadable", str(error.strerror))
-            rejected.append(gone_row(name, gone, recipe))
-            continue
-        materials.append(Material(name, item, digest))
+    materials, rejected = _materials(items, names, recipe)
     further, said = listeners(recipe, materials)
     if said:
         notes.append(said)
@@ -114,7 +101,7 @@ def run_recipe(sources: Sequence[Source], recipe: Recipe, output: Path, options:
     candidates, lost = _candidates(materials, recipe, output, options)
     down = taken_down(output)
     candidates = [one for one in candidates if one.clip_id not in down]
-    rejected += [_lost_row(one, recipe) for one in lost if one.clip_id not in down]
+    rejected += [lost_row(one, recipe) for one in lost if one.clip_id not in down]
     store = Store(wanted, options.cache, options.workers)
     store.measure([(c.clip_id, c.path, c.sha256) for c in candidates], "measure")
     seen = [(_clip(one), store.features(one.sha256)) for one in candidates]
@@ -123,7 +110,7 @@ def run_recipe(sources: Sequence[Source], recipe: Recipe, output: Path, options:
     kept, reused = _finish(candidates, verdicts, store, recipe, output, options, earlier)
     for candidate, judged in zip(candidates, verdicts, strict=True):
         if judged.reason is not None:
-            rejected.append(_rejected_row(candidate, judged, recipe))
+            rejected.append(rejected_row(candidate, judged, recipe))
     kept.sort(key=lambda row: row.clip_id)
     rejected.sort(key=lambda row: row.clip_id)
     write_manifest(output / MANIFEST_NAME, kept)
@@ -139,6 +126,26 @@ def run_recipe(sources: Sequence[Source], recipe: Recipe, output: Path, options:
 def _warn(notes: Sequence[str]) -> None:
     for note in notes:
         _log.warning("%s", note)
+
+
+def _materials(
+    items: Sequence[Found | Gone], names: Sequence[str], recipe: Recipe
+) -> tuple[list[Material], list[ManifestRow]]:
+    """The files of all sources, and rows of what could not be had or read."""
+    materials: list[Material] = []
+    rows: list[ManifestRow] = []
+    for name, item in zip(names, items, strict=True):
+        if isinstance(item, Gone):
+            rows.append(gone_row(name, item, recipe))
+            continue
+        try:
+            digest = item.origin.sha256 or sha256_file(item.path)
+        except OSError as error:
+            gone = Gone(item.name, item.group, item.origin, "unreadable", str(error.strerror))
+            rows.append(gone_row(name, gone, recipe))
+            continue
+        materials.append(Material(name, item, digest))
+    return materials, rows
 
 
 def _candidates(
@@ -204,44 +211,6 @@ def _finish(
             kept.append(row)
             bar.update()
     return kept, reused
-
-
-def _origin(material: Material, location: str) -> Origin:
-    return replace(material.found.origin, location=location, sha256=material.sha256)
-
-
-def _lost_row(one: Lost, recipe: Recipe) -> ManifestRow:
-    start, end = one.span or (0.0, None)
-    detail = {"detail": one.detail} if one.detail else {}
-    return ManifestRow(
-        clip_id=one.clip_id,
-        path=None,
-        source=_origin(one.material, one.material.found.origin.location or one.material.found.name),
-        sha256=None,
-        start=start,
-        end=end,
-        judgements=(Judgement(one.stage, "reject", one.reason, detail),),
-        reason=one.reason,
-        tools=tools(),
-        recipe=recipe.identity,
-    )
-
-
-def _rejected_row(one: Candidate, judged: Judged, recipe: Recipe) -> ManifestRow:
-    found = one.material.found
-    return ManifestRow(
-        clip_id=one.clip_id,
-        path=None,
-        source=_origin(one.material, found.origin.location or found.name),
-        sha256=one.sha256,
-        start=one.span.start if one.span else 0.0,
-        end=one.span.end if one.span else None,
-        media=one.media,
-        judgements=judged.judgements,
-        reason=judged.reason,
-        tools=tools(),
-        recipe=recipe.identity,
-    )
 
 
 def _sweep(earlier: Mapping[str, ManifestRow], kept: Sequence[ManifestRow], output: Path) -> None:
