@@ -63,11 +63,14 @@ class BuildReport:
             size = sum(said.n_bytes for said in config.splits.values())
             lines.append(f"  {name:<12} {rows} rows, {size / 1e6:.2f} MB")
         lines += [f"  note: {note}" for note in info.notes]
-        lines += [
-            f"  warning: the cache holds no {name} of {count} clips; run `theval-data extract` first"
-            for name, count in self.release.not_extracted.items()
-        ]
-        if self.videos is not None and self.release.not_extracted:
+        lacking = self.release.not_extracted
+        if lacking:
+            told = ", ".join(f"{name} of {count} clips" for name, count in lacking.items())
+            lines.append(
+                f"  null, as the cache does not hold them: {told}; run theval-data extract, and "
+                "theval-data doctor for what it may lack"
+            )
+        if self.videos is not None and lacking:
             lines.append(
                 "  features go by content: run theval-data curate "
                 f"{shlex.quote(str(self.videos))} -o work, theval-data extract work, and build again"
@@ -126,8 +129,6 @@ def build(
         anonymise=anonymise,
     )
     made = write_release(dataset, inputs, out, version=version, configs=tuple(configs) or None)
-    for extractor, count in made.not_extracted.items():
-        _log.warning("the cache holds no %s of %d clips: null there", extractor, count)
     videos = None if manifest or not folder else locate(folder, *dataset.VIDEOS)
     return BuildReport(made, videos)
 
