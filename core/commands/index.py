@@ -19,12 +19,14 @@ class IndexReport:
         clips: Clips in it.
         people: Embeddings in it.
         missing: Clips that are not in it, with the reason.
+        note: Why it holds no people at all; "" where it may.
     """
 
     index: Path
     clips: int
     people: int
     missing: dict[str, str]
+    note: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -38,12 +40,15 @@ class IndexReport:
             "clips": self.clips,
             "people": self.people,
             "missing": self.missing,
+            "note": self.note,
         }
 
     def to_text(self) -> str:
         """Counts, and what is missing."""
         lines = [f"{self.clips} clips and {self.people} embeddings of people in {self.index}"]
-        return "\n".join(lines + [f"  not in it: {k} ({v})" for k, v in self.missing.items()])
+        lines += [f"  not in it: {k} ({v})" for k, v in self.missing.items()]
+        lines += [f"  note: {self.note}"] if self.note else []
+        return "\n".join(lines)
 
 
 def index(
@@ -85,10 +90,11 @@ def index(
         (Fingerprints(), Arcface()), cache or default_location(), workers or default_workers()
     )
     store.measure(files, "index")
+    pack = note = ""
     try:
         pack = Arcface().weights()
-    except ThevalError:
-        pack = ""
+    except ThevalError as error:
+        note = f"people are not in it, so that only recordings can be known again: {error}"
     references: list[Reference] = []
     missing: dict[str, str] = {}
     for name, _, sha256 in files:
@@ -98,9 +104,10 @@ def index(
             missing[name] = (prints.outcome.reason if prints else None) or "not-measured"
             continue
         known = faces is not None and faces.outcome.status == "ok"
-        people = (
+        found = (
             faces.values["person_embedding"] if known and faces else np.zeros((0, 0), np.float32)
         )
-        references.append(Reference(name, prints_of(prints.values), people, pack if known else ""))
+        references.append(Reference(name, prints_of(prints.values), found, pack if known else ""))
     write_index(output, references)
-    return IndexReport(output, len(references), sum(len(r.people) for r in references), missing)
+    people = sum(len(one.people) for one in references)
+    return IndexReport(output, len(references), people, missing, note)
