@@ -18,8 +18,11 @@ import numpy.typing as npt
 
 from theval_datasets.curation.alike import Prints
 from theval_datasets.errors import InputError
+from theval_datasets.features._pack import need_recogniser
+from theval_datasets.features.faces import Faces
 from theval_datasets.features.fingerprints import from_hex, to_hex
 from theval_datasets.files import atomic_write, canonical_json
+from theval_datasets.models import content_hash
 from theval_datasets.records import from_plain
 
 FORMAT: Final = 1
@@ -34,7 +37,7 @@ class Reference:
         clip_id: Its name there.
         prints: What it looks and sounds like.
         people: One embedding a person, float32, (n, dim); (0, 0) where there is none.
-        pack: Which model made the embeddings.
+        pack: Which model made the embeddings; see `recogniser`.
     """
 
     clip_id: str
@@ -52,6 +55,15 @@ class _Line:
     dim: int
     pack: str
     format: int
+
+
+def recogniser() -> str:
+    """The model that embeds faces here, by its hash: only its own embeddings can be compared.
+
+    Raises:
+        WeightsMissingError: There is none.
+    """
+    return f"arcface-{content_hash(need_recogniser(Faces().pack))}"
 
 
 def write_index(path: Path, references: Iterable[Reference]) -> int:

@@ -82,9 +82,7 @@ def run_recipe(sources: Sequence[Source], recipe: Recipe, output: Path, options:
     """
     wanted = _extractors(recipe)
     obtain(wanted)
-    notes = shortcomings(
-        recipe, wanted, referenced=any(one.people.size for one in options.references)
-    )
+    notes = shortcomings(recipe, wanted, options.references)
     _warn(notes)
     items = items_of(sources, options.language)
     if not items:

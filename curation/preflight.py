@@ -8,8 +8,10 @@ from theval_datasets import catalog
 from theval_datasets._clip_run import with_needs
 from theval_datasets.curation.candidates import Material
 from theval_datasets.curation.filters.language import Language
+from theval_datasets.curation.index import Reference, recogniser
 from theval_datasets.curation.recipe import Recipe
 from theval_datasets.errors import InputError, MissingExtraError, WeightsMissingError
+from theval_datasets.features.arcface import Arcface
 from theval_datasets.features.faces import Faces
 from theval_datasets.features.spoken_language import SpokenLanguage
 from theval_datasets.optional import available
@@ -21,6 +23,10 @@ _PACK = (
     else "pip install 'theval-datasets[faces]', then `theval-data models fetch buffalo_l`"
 )
 
+_RECORDINGS = (
+    "To compare recordings only, use a recipe of your own with `leakage: {people: false}`."
+)
+
 
 def obtain(wanted: Sequence[Extractor]) -> None:
     """Fetch models that are missing and can be had: each once, of those that others build on."""
@@ -29,17 +35,22 @@ def obtain(wanted: Sequence[Extractor]) -> None:
             one.obtain()
 
 
-def shortcomings(recipe: Recipe, wanted: Sequence[Extractor], *, referenced: bool) -> list[str]:
+def shortcomings(
+    recipe: Recipe, wanted: Sequence[Extractor], references: Sequence[Reference] = ()
+) -> list[str]:
     """What will not be as the recipe wants it, in sentences.
 
     Args:
         recipe: The run's.
         wanted: What clips are measured for.
-        referenced: Whether the set is to be kept apart from the people of others.
+        references: Clips of other sets, which this one is to be kept apart from.
 
     Raises:
-        InputError: The set is to be kept apart from others, and that cannot be judged.
+        InputError: It is to be kept apart from people whom nothing here can know again.
     """
+    leakage = dict(recipe.judges()).get("leakage")
+    watched = leakage is not None and Arcface() in leakage.needs()
+    strangers = {one.pack for one in references if one.people.size} if watched else set()
     said: list[str] = []
     if Faces() in with_needs(wanted) and not Faces().uses_insightface():
         said.append(
@@ -51,17 +62,20 @@ def shortcomings(recipe: Recipe, wanted: Sequence[Extractor], *, referenced: boo
         for why in _absent(judge.needs()):
             unable.setdefault(why, []).append(name)
     for why, judges in unable.items():
-        if referenced and "leakage" in judges:
-            raise InputError(
-                f"--reference cannot be heeded: {why} To compare recordings only, use a recipe of "
-                "your own with `leakage: {people: false}`."
-            )
+        if strangers and "leakage" in judges:
+            raise InputError(f"--reference cannot be heeded: {why} {_RECORDINGS}")
         names = [name for name in judges if name != "leakage"]  # it has nothing to compare with
         if names:
             said.append(
                 f"{' and '.join(names)} cannot judge every clip: {why} "
                 f"Such clips are undecided, and {_fate(recipe)}."
             )
+    if strangers and strangers != {recogniser()}:
+        raise InputError(
+            "--reference cannot be heeded: its people were embedded by another InsightFace pack than "
+            "the one that is here. Make the index again with this one (`theval-data index`), or get "
+            f"the other one. {_RECORDINGS}"
+        )
     for name in recipe.measure:
         extractor = catalog.load("extractor", name)()
         extra = extractor.extra

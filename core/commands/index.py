@@ -69,7 +69,7 @@ def index(
 
     from theval_datasets.cache import default_location
     from theval_datasets.curation.alike import prints_of
-    from theval_datasets.curation.index import Reference, write_index
+    from theval_datasets.curation.index import Reference, recogniser, write_index
     from theval_datasets.curation.measured import Store
     from theval_datasets.engines.local import default_workers
     from theval_datasets.errors import ThevalError
@@ -92,7 +92,7 @@ def index(
     store.measure(files, "index")
     pack = note = ""
     try:
-        pack = Arcface().weights()
+        pack = recogniser()
     except ThevalError as error:
         note = f"people are not in it, so that only recordings can be known again: {error}"
     references: list[Reference] = []

@@ -55,6 +55,10 @@ class IdentityBalance(SetFilter):
         kept = 0
         verdicts: list[Verdict] = []
         for _, features in clips:
+            if features.empty("arcface"):  # nobody is in it
+                kept += 1
+                verdicts.append(keep())
+                continue
             try:
                 embeddings = features.values("arcface")["person_embedding"]
             except UndecidedError as absent:

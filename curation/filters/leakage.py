@@ -59,7 +59,8 @@ class Leakage(RecordingFilter):
             return keep()
         try:
             prints = self.prints(features)
-            embeddings = features.values("arcface")["person_embedding"] if known else None
+            nobody = not known or features.empty("arcface") is not None
+            embeddings = None if nobody else features.values("arcface")["person_embedding"]
         except UndecidedError as absent:
             return undecided(absent.what)
         found = self.nearest(shelf, prints)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from theval_datasets.commands.curate import curate
 from theval_datasets.curation import pipeline
-from theval_datasets.curation.index import Reference, write_index
+from theval_datasets.curation.alike import Prints
+from theval_datasets.curation.index import Reference, recogniser, write_index
 from theval_datasets.errors import InputError
 from theval_datasets.manifest import read_manifest, read_rows
 
@@ -82,9 +84,6 @@ def test_undecided_clips_are_kept_where_the_recipe_says_so(folder):
 def test_a_reference_that_cannot_be_heeded_stops_the_run(folder):
     write_index(folder / "theirs.jsonl", [])
     assert go(folder, references=[folder / "theirs.jsonl"]).kept == 1  # it holds nobody
-    import numpy as np
-
-    from theval_datasets.curation.alike import Prints
 
     prints = Prints(np.arange(8, dtype=np.uint64), np.zeros(0, np.uint32))
     theirs = Reference("a", prints, np.eye(1, 4, dtype=np.float32), "p")
@@ -93,6 +92,18 @@ def test_a_reference_that_cannot_be_heeded_stops_the_run(folder):
         go(folder, references=[folder / "theirs.jsonl"])
     text = RECIPE.replace("leakage: {}", "leakage: {people: false}")
     (folder / "r.yaml").write_text(text)
+    assert go(folder, references=[folder / "theirs.jsonl"]).kept == 1
+
+
+@pytest.mark.real
+def test_people_of_another_pack_cannot_be_known_again(folder, shared_data, monkeypatch):
+    monkeypatch.setenv("THEVAL_MODELS", str(shared_data / "models"))
+    prints = Prints(np.arange(8, dtype=np.uint64), np.zeros(0, np.uint32))
+    people = np.eye(1, 128, dtype=np.float32)
+    write_index(folder / "theirs.jsonl", [Reference("a", prints, people, "arcface-other")])
+    with pytest.raises(InputError, match="another InsightFace pack"):
+        go(folder, references=[folder / "theirs.jsonl"])
+    write_index(folder / "theirs.jsonl", [Reference("a", prints, people, recogniser())])
     assert go(folder, references=[folder / "theirs.jsonl"]).kept == 1
 
 

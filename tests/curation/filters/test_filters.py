@@ -283,6 +283,8 @@ def test_identity_balance_counts_everybody():
     clips = [(clip(str(i)), Features(f)) for i, f in enumerate(sets)]
     verdicts = [said(v) for v in judge.judge(clips)]
     assert verdicts == [None, None, "identity-quota", "identity-quota", "?arcface:not-measured"]
+    nobody = [(clip(str(i)), Features({"arcface": empty("no-face")})) for i in range(3)]
+    assert [said(v) for v in judge.judge(nobody)] == [None] * 3
     # as long as the set is smaller than the quota, nobody can have had it all
     unknown = [(clip(str(i)), Features({})) for i in range(3)]
     assert [said(v) for v in judge.judge(unknown)] == [None, *["?arcface:not-measured"] * 2]
@@ -302,3 +304,6 @@ def test_leakage_knows_clips_and_people():
     found = [said(v) for v in judge.judge(clips, [reference])]
     assert found == ["leaked-clip", "leaked-person", None, "?other-pack"]
     assert [said(v) for v in judge.judge(clips)] == [None] * 4
+    # nobody is in it, so nobody leaks
+    alone = {"fingerprints": prints(OTHER_FRAMES, OTHER_AUDIO)} | {"arcface": empty("no-face")}
+    assert [said(v) for v in judge.judge([(clip("0"), Features(alone))], [reference])] == [None]
