@@ -31,9 +31,9 @@ from theval_datasets.builders._fields import (
     list_of,
 )
 from theval_datasets.manifest import ManifestRow
+from theval_datasets.mesh import SCALE
 from theval_datasets.schema import SAMPLE_RATE, Array
 
-SCALE: Final = 1 / 16384
 POINTS: Final = 478
 _CHUNK: Final = 512  # samples that one speech probability stands for
 _NUMBERS: Final = POINTS * 3

@@ -17,11 +17,11 @@ from theval_datasets.builders._columns import ClipFeatures
 from theval_datasets.builders._fields import INT, Field, list_of, with_columns
 from theval_datasets.builders._frames import (
     LANDMARK_FIELDS,
-    SCALE,
     frame_values,
     landmarks_config,
 )
 from theval_datasets.manifest import ManifestRow
+from theval_datasets.mesh import SCALE
 from theval_datasets.schema import SAMPLE_RATE, Array, Values
 
 TRACK_FIELDS: Final[tuple[Field, ...]] = with_columns(
