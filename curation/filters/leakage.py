@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
+
 from theval_datasets.curation.alike import Shelf
 from theval_datasets.curation.filters._base import (
     Clip,
@@ -49,30 +52,49 @@ class Leakage(RecordingFilter):
         shelved = [one for one in references if len(one.prints.frames)]
         for one in shelved:
             shelf.add(one.prints)
-        known = [one for one in references if one.people.size] if self.people else []
+        known = _Known.of(references) if self.people else None
         return [self._judge(features, shelf, shelved, known) for _, features in clips]
 
     def _judge(
-        self, features: Features, shelf: Shelf, shelved: Sequence[Any], known: Sequence[Any]
+        self, features: Features, shelf: Shelf, shelved: Sequence[Any], known: _Known | None
     ) -> Verdict:
-        if not shelved and not known:
+        if not shelved and known is None:
             return keep()
         try:
             prints = self.prints(features)
-            nobody = not known or features.empty("arcface") is not None
+            nobody = known is None or features.empty("arcface") is not None
             embeddings = None if nobody else features.values("arcface")["person_embedding"]
         except UndecidedError as absent:
             return undecided(absent.what)
         found = self.nearest(shelf, prints)
         if found.twin is not None:
             return reject("leaked-clip", of=shelved[found.twin].clip_id, **found.measured)
-        cosine: float | None = None
-        for one in known:
-            if embeddings is None:
-                break
-            if one.people.shape[1] != embeddings.shape[1]:
-                return undecided("other-pack", of=one.clip_id)
-            cosine = max(cosine or -1.0, float(similarity(embeddings, one.people).max()))
-            if cosine >= self.same:
-                return reject("leaked-person", of=one.clip_id, picture=found.picture, cosine=cosine)
-        return keep(picture=found.picture, cosine=cosine)
+        if known is None or embeddings is None:
+            return keep(picture=found.picture, cosine=None)
+        if known.people.shape[1] != embeddings.shape[1]:
+            return undecided("other-pack")
+        alike = similarity(embeddings, known.people).max(axis=0)
+        best = int(np.argmax(alike))
+        measured = {"picture": found.picture, "cosine": float(alike[best])}
+        if alike[best] >= self.same:
+            return reject("leaked-person", of=known.clip_ids[best], **measured)
+        return keep(**measured)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The people of other sets: embeddings (n, dim), and the clip of each."""
+
+    people: npt.NDArray[np.float32]
+    clip_ids: Sequence[str]
+
+    @classmethod
+    def of(cls, references: Sequence[Any]) -> _Known | None:
+        """None if there is nobody; of no length if they are of several packs."""
+        seen = [one for one in references if one.people.size]
+        if not seen:
+            return None
+        if len({one.people.shape[1] for one in seen}) > 1:
+            return cls(np.zeros((0, 0), np.float32), ())
+        ids = [one.clip_id for one in seen for _ in one.people]
+        return cls(np.concatenate([one.people for one in seen]), ids)
