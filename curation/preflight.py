@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from theval_datasets import catalog
 from theval_datasets._clip_run import with_needs
 from theval_datasets.curation.candidates import Material
+from theval_datasets.curation.filters.identity_balance import IdentityBalance
 from theval_datasets.curation.filters.language import Language
 from theval_datasets.curation.index import Reference, recogniser
 from theval_datasets.curation.recipe import Recipe
@@ -59,16 +60,19 @@ def shortcomings(
         )
     unable: dict[str, list[str]] = {}
     for name, judge in recipe.judges():
+        after = (
+            f" (after the first {judge.most} clips)" if isinstance(judge, IdentityBalance) else ""
+        )
         for why in _absent(judge.needs()):
-            unable.setdefault(why, []).append(name)
+            unable.setdefault(why, []).append(f"{name}{after}")
     for why, judges in unable.items():
         if strangers and "leakage" in judges:
             raise InputError(f"--reference cannot be heeded: {why} {_RECORDINGS}")
         names = [name for name in judges if name != "leakage"]  # it has nothing to compare with
         if names:
             said.append(
-                f"{' and '.join(names)} cannot judge every clip: {why} "
-                f"Such clips are undecided, and {_fate(recipe)}."
+                f"{' and '.join(names)} cannot judge: {why} "
+                f"Clips are undecided then, and {_fate(recipe)}."
             )
     if strangers and strangers != {recogniser()}:
         raise InputError(

@@ -60,7 +60,7 @@ def test_missing_models_are_named_first_and_at_the_end(folder, caplog, monkeypat
     pack, unable, extra = report.notes
     assert "MediaPipe" in pack
     assert "theval-data models fetch buffalo_l" in pack
-    assert unable.startswith("identity_balance cannot judge")
+    assert unable.startswith("identity_balance (after the first 1 clips) cannot judge: ")
     assert "rejected" in unable
     assert "speakers will not be measured" in extra
     assert order[0] >= 3  # they were said before any file was looked at
@@ -78,7 +78,7 @@ def test_undecided_clips_are_kept_where_the_recipe_says_so(folder):
     (folder / "r.yaml").write_text(text)
     report = go(folder)
     assert report.kept == 2
-    assert any("undecided, and kept" in note for note in report.notes)
+    assert any("undecided then, and kept" in note for note in report.notes)
 
 
 def test_a_reference_that_cannot_be_heeded_stops_the_run(folder):
