@@ -12,6 +12,8 @@ import re
 import shutil
 import tempfile
 import time
+import urllib.parse
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -43,6 +45,8 @@ FETCHED: Final = "sources"
 _PROTOCOLS: Final = frozenset({"http", "https", "m3u8", "m3u8_native", "http_dash_segments"})
 _LOOKUP_BYTES: Final = 128 << 20
 """What pages and playlists may have: yt-dlp holds them in memory."""
+_ENOUGH: Final = 5
+"""Bot checks in a row after which a site is asked no more: every further question makes it worse."""
 _FAILURES: Final = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
 """What extractors raise besides yt-dlp's own errors when a site is not as they think."""
 
@@ -76,6 +80,7 @@ class Fetcher:
         self._extractors = extractors
         self._stack = contextlib.ExitStack()
         self._ydl: Any = None
+        self._bot_checks: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self._guard)
@@ -119,6 +124,9 @@ class Fetcher:
         yield from self._fetch(url, depth=0)
 
     def _fetch(self, url: str, depth: int) -> Iterator[Entry]:
+        if self._bot_checks[_site(url)] >= _ENOUGH:
+            yield self._gone(url, "bot-check", f"not asked: {_ENOUGH} before it met a bot check")
+            return
         name = name_of(url)
         found = self._patiently(
             url, name, lambda: self._ydl.extract_info(url, download=False), limit=_LOOKUP_BYTES
@@ -211,6 +219,7 @@ class Fetcher:
             },
         )
         self._ledger.add(entry)
+        del self._bot_checks[_site(url)]
         return entry
 
     def _download(
@@ -286,6 +295,15 @@ class Fetcher:
         entry = Entry(name, known, reason=reason, detail=detail[:500], facts=facts or {})
         self._ledger.add(entry)
         _log.info("%s: %s (%s)", url, reason, entry.detail)
+        if reason == "bot-check":
+            site = _site(url)
+            self._bot_checks[site] += 1
+            if self._bot_checks[site] == _ENOUGH:
+                _log.warning(
+                    "%s takes us for a bot and is asked no more in this run; try --retry after some "
+                    "hours, with --cookies-from-browser, --sleep or --per-hour",
+                    site,
+                )
         return entry
 
     def _has_room(self, formats: list[Mapping[str, Any]]) -> bool:
@@ -301,6 +319,11 @@ class Fetcher:
         ):
             _log.warning("%d videos in this hour; going on in %.0f s", quota, pause)
             time.sleep(pause)
+
+
+def _site(url: str) -> str:
+    """The host of an address."""
+    return urllib.parse.urlsplit(url).netloc
 
 
 def _plain(error: BaseException) -> str:

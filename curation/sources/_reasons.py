@@ -8,10 +8,12 @@ from typing import Final
 TRANSIENT: Final = frozenset({"network", "rate-limited", "bot-check", "no-space", "not-yet"})
 """Reasons that lie in the moment, so that asking again may help; the others are the source's own."""
 
+_BOT_CHECK: Final = re.compile(
+    r"not a bot|captcha|unusual traffic|cloudflare anti-bot", re.IGNORECASE
+)
 _BY_MESSAGE: Final = tuple(
     (reason, re.compile(pattern, re.IGNORECASE))
     for reason, pattern in (
-        ("bot-check", r"not a bot|captcha|unusual traffic|cloudflare anti-bot"),
         ("age", r"confirm your age|age.restricted|inappropriate for some users"),
         ("region", r"(in|from) your (country|region|location)|geo.?restrict|not available in"),
         (
@@ -50,9 +52,11 @@ def reason_of(error: BaseException, status: int | None) -> str:
         return "region"
     if kind == "UnsupportedError":
         return "no-format"
+    message = str(error)
+    if _BOT_CHECK.search(message):
+        return "bot-check"
     if status is not None:
         return _BY_STATUS.get(status, "network" if status >= 500 else "removed")
-    message = str(error)
     for reason, pattern in _BY_MESSAGE:
         if pattern.search(message):
             return reason

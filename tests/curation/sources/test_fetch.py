@@ -161,6 +161,28 @@ def test_too_many_requests_waits_as_told(web, media, tmp_path, monkeypatch):
     assert pauses.count(3.0) == HERE.retries
 
 
+def test_a_site_that_takes_us_for_a_bot_is_left_in_peace(web, media, tmp_path, caplog):
+    refuse = status(403, cf_mitigated="challenge")
+    names = [f"{n}.mp4" for n in range(fetching._ENOUGH + 3)]
+    good = put(web, media, "plain")
+    with Fetcher(tmp_path, HERE) as fetcher:
+
+        def ask(name):
+            web.answers[f"/{name}"] = refuse
+            (entry,) = fetcher.fetch(f"{web.url}/{name}")
+            return entry
+
+        first = [ask(name) for name in names[:2]]
+        assert next(fetcher.fetch(good)).reason is None  # so they were not in a row
+        rest = [ask(name) for name in names[2:]]
+    assert {entry.reason for entry in first + rest} == {"bot-check"}
+    asked = {path.strip("/") for _, path, _ in web.log}
+    assert asked.isdisjoint(names[fetching._ENOUGH + 2 :])
+    assert asked.issuperset(names[: fetching._ENOUGH + 2])
+    assert "not asked" in rest[-1].detail
+    assert caplog.text.count("is asked no more") == 1
+
+
 def test_a_connection_that_breaks_in_mid_file_is_taken_up_where_it_broke(web, media, tmp_path):
     body = media("plain").read_bytes()
     ranges = []
