@@ -17,7 +17,6 @@ import pyarrow as pa
 from theval_datasets.builders._fields import Field
 
 _QUALITY: Final = 92
-_LEFT: Final = 8  # pixels of the shorter side that are left of a picture without a face
 
 
 def recorded(fields: Iterable[Field]) -> bool:
@@ -53,18 +52,11 @@ def blurred(picture: dict[str, Any]) -> dict[str, Any]:
     """
     from PIL import Image, ImageOps
 
-    from theval_datasets.curation.anonymise import blur_faces, face_boxes
+    from theval_datasets.curation.anonymise import anonymised
 
     with Image.open(io.BytesIO(picture["bytes"])) as opened:
         pixels = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
-    boxes = face_boxes(pixels)
-    covered = Image.fromarray(blur_faces(pixels, boxes) if len(boxes) else pixels)
-    if not len(boxes):
-        cell = max(1, round(min(covered.size) / _LEFT))
-        small = covered.resize(
-            (-(-covered.width // cell), -(-covered.height // cell)), Image.Resampling.BOX
-        )
-        covered = small.resize(covered.size)
+    covered = Image.fromarray(anonymised(pixels))
     stream = io.BytesIO()
     covered.save(stream, "JPEG", quality=_QUALITY)
     return {"bytes": stream.getvalue(), "path": f"{PurePosixPath(picture['path']).stem}.jpg"}
