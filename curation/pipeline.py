@@ -6,7 +6,6 @@ rows), so a run may be killed at any time and run again, and other thresholds me
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -45,11 +44,10 @@ from theval_datasets.manifest import (
     ManifestRow,
     write_manifest,
 )
+from theval_datasets.models import warn_once
 from theval_datasets.optional import available
 from theval_datasets.progress import progress
 from theval_datasets.schema import Extractor
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +121,7 @@ def run_recipe(sources: Sequence[Source], recipe: Recipe, output: Path, options:
 
 def _warn(notes: Sequence[str]) -> None:
     for note in notes:
-        _log.warning("%s", note)
+        warn_once(note)
 
 
 def _materials(

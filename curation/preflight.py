@@ -18,12 +18,6 @@ from theval_datasets.features.spoken_language import SpokenLanguage
 from theval_datasets.optional import available
 from theval_datasets.schema import Extractor
 
-_PACK = (
-    "`theval-data models fetch buffalo_l` gets one"
-    if available("insightface")
-    else "pip install 'theval-datasets[faces]', then `theval-data models fetch buffalo_l`"
-)
-
 _RECORDINGS = (
     "To compare recordings only, use a recipe of your own with `leakage: {people: false}`."
 )
@@ -54,10 +48,7 @@ def shortcomings(
     strangers = {one.pack for one in references if one.people.size} if watched else set()
     said: list[str] = []
     if Faces() in with_needs(wanted) and not Faces().uses_insightface():
-        said.append(
-            "There is no InsightFace pack here: faces are found with MediaPipe's detector instead, "
-            f"which misses small ones, and people cannot be told apart. {_PACK}."
-        )
+        said.append(Faces().fallback())
     unable: dict[str, list[str]] = {}
     for name, judge in recipe.judges():
         after = (

@@ -13,7 +13,7 @@ from theval_datasets import models
 from theval_datasets.errors import AbsentError, MissingExtraError
 from theval_datasets.features._base import Extractor
 from theval_datasets.features._detector import Detector, MediaPipeDetector, Scrfd
-from theval_datasets.features._pack import Recogniser, find_pack, need_pack, obtain_pack
+from theval_datasets.features._pack import DEFAULT, Recogniser, find_pack, need_pack, obtain_pack
 from theval_datasets.features._people import KINDS, Tracklet, people_of
 from theval_datasets.features._seams import HEIGHT, SeamWatcher
 from theval_datasets.features._tracks import Linker, ShotWatcher
@@ -85,10 +85,16 @@ class Faces(Extractor):
         if self.backend != "mediapipe" and available("insightface"):
             obtain_pack(self.pack)
         if self.backend == "auto" and not self.uses_insightface():
-            models.warn_once(
-                "faces are found with MediaPipe's detector, which misses small ones and has no "
-                "identities: the extra [faces] or an InsightFace pack is not here"
-            )
+            models.warn_once(self.fallback())
+
+    def fallback(self) -> str:
+        """What it is to be without a pack, and how to get one."""
+        lacking = "" if available("insightface") else "pip install 'theval-datasets[faces]', then "
+        return (
+            "There is no InsightFace pack here: faces are found with MediaPipe's detector instead, "
+            "which misses small ones, and people cannot be told apart. "
+            f"{lacking}`theval-data models fetch {self.pack or DEFAULT}` gets one."
+        )
 
     def weights(self) -> str:
         """The hashes of the pack's files, or MediaPipe's version."""

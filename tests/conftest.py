@@ -63,6 +63,13 @@ def _no_errors_logged(request: pytest.FixtureRequest) -> Iterator[None]:
         pytest.fail("errors were logged:\n" + "\n".join(said))
 
 
+@pytest.fixture(autouse=True)
+def _every_warning_is_new() -> None:
+    from theval_datasets.models import warn_once
+
+    warn_once.cache_clear()
+
+
 @pytest.fixture
 def errors_expected() -> None:
     """For tests of what logs at error level."""
