@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from fake_faces import Scene, watch
 
-from theval_datasets import models
 from theval_datasets.cache import recipe_of
 from theval_datasets.errors import AbsentError, WeightsMissingError
 from theval_datasets.features import _tracks
@@ -143,7 +142,7 @@ def test_backends_without_weights(monkeypatch, tmp_path, caplog):
         Faces().obtain()
     said = [record.message for record in caplog.records]
     assert [text.split()[0] for text in said] == ["The", "There"]
-    assert "has no identities" in said[1]
+    assert "people cannot be told apart" in said[1]
     with pytest.raises(WeightsMissingError, match="mine"):
         Faces(backend="insightface", pack="mine").weights()
     (tmp_path / "insightface/models/broken").mkdir(parents=True)
