@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from theval_datasets import __version__
+from theval_datasets.commands._options import CachePlace, Json, Workers, fetching
 from theval_datasets.errors import InputError, MissingExtraError, ThevalError
 
 app = typer.Typer(
@@ -21,30 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Default: the cores.")]
-CachePlace = Annotated[str | None, typer.Option(help="Path or URL of the feature cache.")]
-Retry = Annotated[bool, typer.Option(help="Try again what could not be fetched.")]
-MaxHeight = Annotated[int, typer.Option(min=16, help="Of what is fetched, pixels.")]
-PerHour = Annotated[int | None, typer.Option(min=1, help="Videos fetched an hour.")]
-Sleep = Annotated[float, typer.Option(min=0, help="Seconds between two videos.")]
-SleepRequests = Annotated[float, typer.Option(min=0, help="Seconds between two look-ups.")]
-Retries = Annotated[int, typer.Option(min=0, help="Of a broken or refused request.")]
-RateLimit = Annotated[int | None, typer.Option(min=1, help="Bytes a second.")]
-MaxBytes = Annotated[int, typer.Option(min=1, help="Of one video.")]
-Cookies = Annotated[Path | None, typer.Option(help="File of cookies.")]
-Browser = Annotated[
-    str | None, typer.Option("--cookies-from-browser", metavar="NAME[:PROFILE]", help="As firefox.")
-]
-PlayerClient = Annotated[str | None, typer.Option(help="Which YouTube clients to be, with commas.")]
-JsRuntime = Annotated[
-    str | None,
-    typer.Option(metavar="NAME[:PATH]", help="For YouTube. Default: deno, or node from 22 on."),
-]
-PrivateAddresses = Annotated[
-    bool, typer.Option("--allow-private-addresses", help="Fetch from the local network too.")
-]
 
 
 def _show(report: Any, as_json: bool) -> None:
@@ -178,7 +155,9 @@ def push(
 
 
 @app.command()
+@fetching
 def curate(
+    *,
     sources: Annotated[
         list[str], typer.Argument(help="Files, folders, zips and http(s) addresses.")
     ],
@@ -194,19 +173,7 @@ def curate(
     anonymise: Annotated[
         bool, typer.Option("--anonymise", help="Blur faces in reference frames.")
     ] = False,
-    retry: Retry = False,
-    max_height: MaxHeight = 1080,
-    per_hour: PerHour = None,
-    sleep: Sleep = 0.0,
-    sleep_requests: SleepRequests = 0.0,
-    retries: Retries = 5,
-    rate_limit: RateLimit = None,
-    max_bytes: MaxBytes = 16 << 30,
-    cookies: Cookies = None,
-    cookies_from_browser: Browser = None,
-    player_client: PlayerClient = None,
-    js_runtime: JsRuntime = None,
-    allow_private_addresses: PrivateAddresses = False,
+    fetch: Any,
     as_json: Json = False,
 ) -> None:
     """Make clips and a manifest out of sources.
@@ -216,21 +183,6 @@ def curate(
     """
     from theval_datasets.commands import curate as command
 
-    fetch = command.fetch_options(
-        retry=retry,
-        max_height=max_height,
-        per_hour=per_hour,
-        sleep=sleep,
-        sleep_requests=sleep_requests,
-        retries=retries,
-        rate_limit=rate_limit,
-        max_bytes=max_bytes,
-        cookies=cookies,
-        cookies_from_browser=cookies_from_browser,
-        player_client=player_client,
-        js_runtime=js_runtime,
-        allow_private_addresses=allow_private_addresses,
-    )
     report = command.curate(
         sources,
         output,
@@ -247,7 +199,9 @@ def curate(
 
 
 @app.command()
+@fetching
 def rebuild(
+    *,
     manifest: Annotated[
         str, typer.Argument(help="A manifest, its folder, or OWNER/NAME[@REVISION] at the Hub.")
     ],
@@ -255,40 +209,12 @@ def rebuild(
     root: Annotated[Path | None, typer.Option(help="What local sources are relative to.")] = None,
     workers: Workers = None,
     cache: CachePlace = None,
-    retry: Retry = False,
-    max_height: MaxHeight = 1080,
-    per_hour: PerHour = None,
-    sleep: Sleep = 0.0,
-    sleep_requests: SleepRequests = 0.0,
-    retries: Retries = 5,
-    rate_limit: RateLimit = None,
-    max_bytes: MaxBytes = 16 << 30,
-    cookies: Cookies = None,
-    cookies_from_browser: Browser = None,
-    player_client: PlayerClient = None,
-    js_runtime: JsRuntime = None,
-    allow_private_addresses: PrivateAddresses = False,
+    fetch: Any,
     as_json: Json = False,
 ) -> None:
     """Make the clips of a manifest again, and say how near they come."""
-    from theval_datasets.commands import curate
     from theval_datasets.commands import rebuild as command
 
-    fetch = curate.fetch_options(
-        retry=retry,
-        max_height=max_height,
-        per_hour=per_hour,
-        sleep=sleep,
-        sleep_requests=sleep_requests,
-        retries=retries,
-        rate_limit=rate_limit,
-        max_bytes=max_bytes,
-        cookies=cookies,
-        cookies_from_browser=cookies_from_browser,
-        player_client=player_client,
-        js_runtime=js_runtime,
-        allow_private_addresses=allow_private_addresses,
-    )
     report = command.rebuild(manifest, output, root=root, workers=workers, cache=cache, fetch=fetch)
     _show(report, as_json)
 

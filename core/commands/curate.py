@@ -191,13 +191,6 @@ def curate(
     )
 
 
-def fetch_options(**options: Any) -> FetchOptions:
-    """How to fetch; see `theval_datasets.curation.sources._options.FetchOptions`."""
-    from theval_datasets.curation.sources._options import FetchOptions
-
-    return FetchOptions(**options)
-
-
 def _is_failure(row: ManifestRow) -> bool:
     lost = any(j.filter == "source" for j in row.judgements) and row.reason != "too-short"
     return lost or row.reason == "unreadable"

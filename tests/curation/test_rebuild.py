@@ -12,12 +12,13 @@ from media_factory import ffmpeg
 from typer.testing import CliRunner
 
 from theval_datasets.cli import app
-from theval_datasets.commands.curate import curate, fetch_options
+from theval_datasets.commands.curate import curate
 from theval_datasets.commands.rebuild import rebuild
 from theval_datasets.commands.takedown import takedown
 from theval_datasets.curation import remake as remaking
 from theval_datasets.curation.adopt import stamp, tools
 from theval_datasets.curation.cut import Encoding, Piece, cut
+from theval_datasets.curation.sources._options import FetchOptions
 from theval_datasets.errors import InputError
 from theval_datasets.files import sha256_file
 from theval_datasets.info import read_tombstones
@@ -176,7 +177,7 @@ def test_names_of_clips_stay_in_the_output(listed, tmp_path):
 def test_over_http(media, web, tmp_path):
     shutil.copy(media("plain"), web.folder / "a.mp4")
     shutil.copy(media("vfr"), web.folder / "b.mp4")
-    fetch = fetch_options(allow_private_addresses=True)
+    fetch = FetchOptions(allow_private_addresses=True)
     curate([f"{web.url}/a.mp4", f"{web.url}/b.mp4"], tmp_path / "one", fetch=fetch, workers=1)
     report = again(tmp_path / "one", tmp_path / "two", fetch=fetch)
     assert report.counts == {"identical": 2}

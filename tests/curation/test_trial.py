@@ -20,9 +20,10 @@ from joined import Part, join
 from media_factory import ffmpeg
 from web import serving
 
-from theval_datasets.commands.curate import curate, fetch_options
+from theval_datasets.commands.curate import curate
 from theval_datasets.commands.funnel import funnel
 from theval_datasets.commands.rebuild import rebuild
+from theval_datasets.curation.sources._options import FetchOptions
 from theval_datasets.manifest import ManifestRow, read_manifest, read_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.real, pytest.mark.timeout(2400)]
@@ -97,7 +98,7 @@ def run(work, recipe: str) -> Path:
             out,
             recipe=str(folder / f"{recipe}.yaml"),
             workers=2,
-            fetch=fetch_options(allow_private_addresses=True),
+            fetch=FetchOptions(allow_private_addresses=True),
             cache=str(folder / "cache"),
             language="en",
         )
@@ -205,7 +206,7 @@ def test_rebuilt_elsewhere_it_is_identical_and_losses_are_said(work, tmp_path):
     elsewhere = tmp_path / "manifest-alone"
     elsewhere.mkdir()
     shutil.copy(out / "manifest.jsonl", elsewhere)
-    fetch = fetch_options(allow_private_addresses=True)
+    fetch = FetchOptions(allow_private_addresses=True)
     cache = str(tmp_path / "cache")
     report = rebuild(str(elsewhere), tmp_path / "again", fetch=fetch, cache=cache, workers=2)
     assert set(report.counts) == {"identical"}, report.to_text()
