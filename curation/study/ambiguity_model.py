@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from theval_datasets.curation.study.ratings import Codes, Floats, Panel
+from theval_datasets.curation.study.panel import Codes, Floats, Panel
 from theval_datasets.curation.study.subject_model import (
     TOLERANCE,
     SubjectModel,

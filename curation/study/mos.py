@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from theval_datasets.curation.study.ambiguity_model import fit_newton
+from theval_datasets.curation.study.panel import Flags, Floats, Panel
 from theval_datasets.curation.study.parameters import StudyParameters
-from theval_datasets.curation.study.ratings import Flags, Floats, Panel
 from theval_datasets.curation.study.scaling import (
     differential,
     map_means,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from theval_datasets.curation.study.mos import Opinions
-from theval_datasets.curation.study.ratings import Floats, Panel
+from theval_datasets.curation.study.panel import Floats, Panel
 from theval_datasets.curation.study.scaling import subject_bias
 from theval_datasets.curation.study.screening import panel_correlation
 

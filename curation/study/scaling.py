@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from theval_datasets.curation.study.panel import Floats, Panel
 from theval_datasets.curation.study.parameters import Scale, StudyParameters
-from theval_datasets.curation.study.ratings import Floats, Panel
 from theval_datasets.errors import RatingsError
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from theval_datasets.curation.study.levels import quality_levels
 from theval_datasets.curation.study.mos import Opinions, opinions
+from theval_datasets.curation.study.panel import Flags
 from theval_datasets.curation.study.parameters import StudyParameters
-from theval_datasets.curation.study.ratings import Flags, Ratings
+from theval_datasets.curation.study.ratings import Ratings
 from theval_datasets.curation.study.reports import (
     SessionReport,
     SubjectReport,

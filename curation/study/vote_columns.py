@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from theval_datasets.curation.study.ratings import Flags
+from theval_datasets.curation.study.panel import Flags
 from theval_datasets.curation.study.taxonomy import Taxonomy
 from theval_datasets.errors import RatingsError
 

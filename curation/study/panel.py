@@ -1,0 +1,148 @@
+"""The ratings of one dimension as columns of numbers: what everything that computes takes.
+
+Means and sums are taken over runs of equal clips, in time linear in the number of ratings; designs
+in which not everybody rates everything need no empty cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Codes = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """The ratings of one dimension, sorted by (clip, subject, repetition).
+
+    Attributes:
+        subjects: Names; sorted.
+        clips: Names of the clips that were rated at least once; sorted.
+        subject: int64 (n,): index into `subjects`.
+        clip: int64 (n,): index into `clips`, ascending.
+        session: int64 (n,): index of the session; all 0 where the table has none.
+        repetition: int64 (n,): from 0.
+        score: float64 (n,), finite.
+        content: Name of each clip's content; None where the table has no such column.
+        reference: Whether each clip is the undistorted reference of its content.
+    """
+
+    subjects: tuple[str, ...]
+    clips: tuple[str, ...]
+    subject: Codes
+    clip: Codes
+    session: Codes
+    repetition: Codes
+    score: Floats
+    content: tuple[str, ...] | None = None
+    reference: Flags | None = None
+    _counts: Codes | None = None
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    @cached_property
+    def counts(self) -> Codes:
+        """int64 (clips,): how many ratings each clip has."""
+        if self._counts is not None:
+            return self._counts
+        return np.bincount(self.clip, minlength=len(self.clips))
+
+    @cached_property
+    def starts(self) -> Codes:
+        """int64 (clips,): where each clip's run of rows begins."""
+        return np.concatenate([[0], np.cumsum(self.counts)[:-1]]).astype(np.int64)
+
+    @cached_property
+    def _width(self) -> int:
+        """Ratings of each clip where all have as many, else 0: rows of equal length sum faster."""
+        counts = self.counts
+        return int(counts[0]) if len(counts) and counts.min() == counts.max() else 0
+
+    @cached_property
+    def n_repetitions(self) -> int:
+        """The largest number of presentations of a clip to a subject."""
+        return int(self.repetition.max()) + 1 if len(self) else 0
+
+    def clip_sum(self, values: npt.NDArray[Any]) -> Floats:
+        """Sum of a per-row array over each clip; float64 (clips,)."""
+        if self._width:
+            total: Floats = values.reshape(-1, self._width).sum(axis=1, dtype=np.float64)
+        else:
+            total = np.add.reduceat(values, self.starts, dtype=np.float64)
+        return total
+
+    def clip_mean(self, values: npt.NDArray[Any]) -> Floats:
+        """Mean of a per-row array over each clip; float64 (clips,)."""
+        mean: Floats = self.clip_sum(values) / self.counts
+        return mean
+
+    def spread(self, per_clip: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """A per-clip array, repeated for each of the clip's rows."""
+        return np.repeat(per_clip, self.counts)
+
+    @cached_property
+    def subject_counts(self) -> Codes:
+        """int64 (subjects,): how many ratings each subject gave."""
+        return np.bincount(self.subject, minlength=len(self.subjects))
+
+    def subject_sum(self, values: npt.NDArray[Any]) -> Floats:
+        """Sum of a per-row array over each subject; float64 (subjects,)."""
+        return np.bincount(self.subject, weights=values, minlength=len(self.subjects)).astype(
+            np.float64
+        )
+
+    def subject_mean(self, values: npt.NDArray[Any]) -> Floats:
+        """Mean of a per-row array over each subject; NaN for one without rows."""
+        with np.errstate(invalid="ignore"):
+            mean: Floats = self.subject_sum(values) / self.subject_counts
+        return mean
+
+    def with_scores(self, score: Floats) -> Panel:
+        """The same presentations with other numbers."""
+        return replace(self, score=score)
+
+    def keep(self, rows: Flags) -> Panel:
+        """The panel without some rows; clips without any rating left go, names of subjects stay."""
+        if rows.all():
+            return self
+        chosen = np.flatnonzero(rows)
+        clip = self.clip[chosen]
+        counts = np.bincount(clip, minlength=len(self.clips))
+        alive = counts > 0
+        return Panel(
+            subjects=self.subjects,
+            clips=_where(self.clips, alive),
+            subject=self.subject[chosen],
+            clip=clip if alive.all() else (np.cumsum(alive) - 1)[clip],
+            session=self.session[chosen],
+            repetition=self.repetition[chosen],
+            score=self.score[chosen],
+            content=None if self.content is None else _where(self.content, alive),
+            reference=None if self.reference is None else self.reference[alive],
+            _counts=counts[alive],
+        )
+
+    def cells(self) -> tuple[Codes, Codes, Floats]:
+        """Clip, subject and mean score of each (clip, subject) pair, over its repetitions."""
+        if self.n_repetitions <= 1:
+            return self.clip, self.subject, self.score
+        key = self.clip * len(self.subjects) + self.subject
+        first = np.concatenate([[True], key[1:] != key[:-1]])
+        starts = np.flatnonzero(first)
+        lengths = np.diff(np.append(starts, len(key)))
+        mean = np.add.reduceat(self.score, starts) / lengths
+        return self.clip[starts], self.subject[starts], mean
+
+
+def _where(names: tuple[str, ...], alive: Flags) -> tuple[str, ...]:
+    if alive.all():
+        return names
+    return tuple(name for name, kept in zip(names, alive, strict=True) if kept)
