@@ -119,13 +119,13 @@ class Panel:
         alive = counts > 0
         return Panel(
             subjects=self.subjects,
-            clips=_where(self.clips, alive),
+            clips=those_of(self.clips, alive),
             subject=self.subject[chosen],
             clip=clip if alive.all() else (np.cumsum(alive) - 1)[clip],
             session=self.session[chosen],
             repetition=self.repetition[chosen],
             score=self.score[chosen],
-            content=None if self.content is None else _where(self.content, alive),
+            content=None if self.content is None else those_of(self.content, alive),
             reference=None if self.reference is None else self.reference[alive],
             _counts=counts[alive],
         )
@@ -142,7 +142,8 @@ class Panel:
         return self.clip[starts], self.subject[starts], mean
 
 
-def _where(names: tuple[str, ...], alive: Flags) -> tuple[str, ...]:
+def those_of(names: tuple[str, ...], alive: Flags) -> tuple[str, ...]:
+    """The names of those that are left."""
     if alive.all():
         return names
     return tuple(name for name, kept in zip(names, alive, strict=True) if kept)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.curation.study.panel import Codes, Flags, Floats, Panel
+from theval_datasets.curation.study.panel import Codes, Flags, Floats, Panel, those_of
 from theval_datasets.errors import RatingsError
 
 
@@ -106,9 +106,9 @@ class Ratings:
         return replace(
             whole,
             _counts=counts[alive],
-            clips=_where(self.clips, alive),
+            clips=those_of(self.clips, alive),
             clip=(np.cumsum(alive) - 1)[whole.clip],
-            content=None if self.content is None else _where(self.content, alive),
+            content=None if self.content is None else those_of(self.content, alive),
             reference=None if self.reference is None else self.reference[alive],
         )
 

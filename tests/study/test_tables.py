@@ -65,6 +65,26 @@ def test_columns_named_after_dimensions_are_reshaped():
         ratings.panel("beauty")
 
 
+def test_a_clip_without_ratings_in_a_dimension_is_not_in_its_panel():
+    table = frame(
+        subject=["a", "b"] * 3,
+        clip_id=["x", "x", "y", "y", "z", "z"],
+        score=None,
+        quality=[1, 2, 3, 4, 5, 6],
+        authenticity=[7, 8, None, None, 9, 10],
+        content=["p", "p", "q", "q", "r", "r"],
+        reference=[True, True, False, False, False, False],
+    )
+    panel = from_frame(table).panel("authenticity")
+    assert panel.clips == ("x", "z")
+    assert panel.clip.tolist() == [0, 0, 1, 1]
+    assert panel.counts.tolist() == [2, 2]
+    assert panel.clip_mean(panel.score).tolist() == [7.5, 9.5]
+    assert panel.content == ("p", "r")
+    assert panel.reference is not None
+    assert panel.reference.tolist() == [True, False]
+
+
 def test_sessions_number_repetitions_through():
     table = frame(clip_id=["x"] * 4, session=["1", "2", "1", "2"])
     assert from_frame(table).repetition.tolist() == [0, 1, 0, 1]
