@@ -28,7 +28,7 @@ from theval_datasets.builders._fields import Field, features_of, schema_of
 from theval_datasets.builders._inputs import Inputs
 from theval_datasets.cache import Cache
 from theval_datasets.cards.papers import PAPERS
-from theval_datasets.errors import BuildError, UnknownNameError
+from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.files import digest
 from theval_datasets.info import NAMESPACE, parse_version
 from theval_datasets.manifest import ManifestRow
@@ -257,7 +257,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         splits = list(self.tables(self.config.name))
         if not splits:
-            raise BuildError(
+            raise InputError(
                 f"{self.repository()} has no rows for the config {self.config.name!r}: "
                 "nothing that was given holds a usable clip"
             )

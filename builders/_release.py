@@ -25,7 +25,7 @@ from theval_datasets.cards.croissant import CROISSANT_NAME
 from theval_datasets.cards.facts import read_facts
 from theval_datasets.cards.plots import draw
 from theval_datasets.cards.render import CardText, croissant_json, render_card
-from theval_datasets.errors import BuildError, InputError, UnknownNameError
+from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.files import sha256_file, write_text
 from theval_datasets.info import (
     CARD_NAME,
@@ -140,7 +140,7 @@ def _write(
     configs = {one.config.name: _write_config(one, part, shard_bytes) for one in made}
     first = made[0]
     if not configs[first.config.name].rows:
-        raise BuildError(
+        raise InputError(
             f"{dataset.repository()} would have no rows: nothing that was given holds a usable clip"
         )
     rows = list(first.manifest_rows())

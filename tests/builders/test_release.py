@@ -132,11 +132,11 @@ def test_a_build_that_fails_leaves_the_old_release(build, tmp_path, monkeypatch)
 def test_an_empty_manifest_is_refused(tmp_path):
     manifest = tmp_path / "manifest.jsonl"
     manifest.write_text("")
-    with pytest.raises(BuildError, match="no rows"):
+    with pytest.raises(InputError, match="no rows"):
         write_release(Theval, Inputs(manifest), tmp_path / "out")
     assert not list((tmp_path / "out" / "theval").iterdir())
     builder = Theval(manifest=manifest, cache_dir=tmp_path / "hf")
-    with pytest.raises(BuildError, match="no rows"):
+    with pytest.raises(InputError, match="no rows"):
         builder.download_and_prepare()
 
 
@@ -144,7 +144,7 @@ def test_only_dead_sources_are_refused(tmp_path):
     corpus = Corpus(tmp_path / "dead")
     corpus.folder.mkdir()
     corpus.add(row("gone", path=None, sha256=None, media=None, reason="http-404"))
-    with pytest.raises(BuildError, match="no rows"):
+    with pytest.raises(InputError, match="no rows"):
         write_release(Theval, Inputs(corpus.manifest, corpus.cache), tmp_path / "out")
 
 

@@ -55,8 +55,9 @@ def test_every_extra_of_the_package_is_known(repo):
 
 
 def test_the_javascript_runtime_for_youtube_is_named(monkeypatch):
-    options = pytest.importorskip("theval_datasets.curation.sources._options")
     pytest.importorskip("yt_dlp", reason="only with the extra [youtube]")
+    from theval_datasets.curation.sources import _options as options
+
     seen = {"deno": ("1.0.0", False), "node": ("24.1.0", True)}
     monkeypatch.setattr(options, "runtimes_here", lambda wanted: seen)
     assert found(doctor(), "JavaScript").found == "node 24.1.0"
