@@ -23,7 +23,7 @@
     │       └── TooLargeError        too-large
     ├── AbsentError              an extractor found nothing to measure (outcome `empty`)
     ├── CacheError               a cache entry is damaged or of another format
-    ├── BuildError               a dataset cannot be built from what was given
+    ├── BuildError               a step of making a dataset went wrong
     └── PublishError             a release cannot be pushed as it is
 """
 
@@ -164,7 +164,7 @@ class CacheError(ThevalError):
 
 
 class BuildError(ThevalError):
-    """A dataset cannot be built from what was given."""
+    """A step of making a dataset went wrong; what was given is not to blame, or cannot be told."""
 
 
 class PublishError(ThevalError):
