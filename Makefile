@@ -22,7 +22,8 @@ test: $(VENV)/done
 check: $(VENV)/done
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/python scripts/typecheck.py
+	$(VENV)/bin/python -m mypy
+	$(VENV)/bin/python scripts/check_imports.py
 	$(VENV)/bin/python -m pytest -q tests/test_architecture.py
 
 bench: $(VENV)/done

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import benchmarks
 from benchmarks._rows import Row
-from theval_datasets.files import write_text
-from theval_datasets.quiet import silence_native_chatter
+from theval_datasets.utils.files import write_text
+from theval_datasets.utils.quiet import silence_native_chatter
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ def clips(folder: Path) -> tuple[list[Path], str]:
     real = sorted((SHARED / "media" / "single").glob("*.mp4"))
     if real:
         return real, f"{len(real)} real clips"
-    from theval_datasets.sample.clips import make_sample
+    from theval_datasets.demo.clips import make_sample
 
     made = make_sample(folder)
     return list(made), f"{len(made)} sample clips"

@@ -16,16 +16,22 @@ import numpy as np
 from benchmarks._media import SHARED, clips
 from benchmarks._rows import Row, at_least, at_most
 from theval_datasets import media
-from theval_datasets.cache import Cache, recipe_of
+from theval_datasets.extraction.cache import Cache, spec_of
+from theval_datasets.extraction.outcomes import Feature, Outcome
+from theval_datasets.extraction.runner import ClipJob, Plan, Runner
 from theval_datasets.features.head_pose import HeadPose
 from theval_datasets.features.landmarks import Landmarks, load_face_mesh, points_of
 from theval_datasets.features.loudness import Loudness
 from theval_datasets.features.theval_signals import ThevalSignals
 from theval_datasets.features.vad import Vad
-from theval_datasets.files import sha256_file
-from theval_datasets.manifest import MANIFEST_NAME, FileStamp, ManifestRow, Source, write_manifest
-from theval_datasets.runner import ClipJob, Plan, Runner
-from theval_datasets.schema import Feature, Outcome
+from theval_datasets.manifest.rows import (
+    MANIFEST_NAME,
+    FileStamp,
+    ManifestRow,
+    Source,
+    write_manifest,
+)
+from theval_datasets.utils.files import sha256_file
 
 EXTRACTORS = (Landmarks(), HeadPose(), Vad(), Loudness(), ThevalSignals())
 N_CACHED = 2_000
@@ -123,8 +129,8 @@ from pathlib import Path
 cores, workers = json.loads(sys.argv[1]), int(sys.argv[2])
 os.sched_setaffinity(0, cores)
 from benchmarks.bench_extract import EXTRACTORS, jobs_of
-from theval_datasets.engines.local import LocalEngine
-from theval_datasets.runner import Plan
+from theval_datasets.extraction.engines.local import LocalEngine
+from theval_datasets.extraction.runner import Plan
 if __name__ == "__main__":
     jobs = jobs_of([Path(p) for p in sys.argv[4:]])
     jobs += [replace(job, clip_id=f"{job.clip_id}-again", sha256=job.sha256[::-1]) for job in jobs]
@@ -165,7 +171,7 @@ def _cached(folder: Path) -> Row:
     work = folder / "cached"
     (work / "clips").mkdir(parents=True)
     cache = Cache(work / "cache")
-    recipes = [recipe_of(extractor, media.decoder_version()) for extractor in EXTRACTORS]
+    recipes = [spec_of(extractor, media.decoder_version()) for extractor in EXTRACTORS]
     feature = Feature(Outcome("ok"), {"mesh": np.zeros((50, 478, 3), np.int16)})
     rows = []
     for i in range(N_CACHED):
@@ -194,7 +200,7 @@ _PEAK = """
 import resource, sys
 from benchmarks.bench_extract import EXTRACTORS, jobs_of
 from pathlib import Path
-from theval_datasets.runner import Plan, Runner
+from theval_datasets.extraction.runner import Plan, Runner
 runner = Runner(Plan(EXTRACTORS, sys.argv[1], decode_threads=1))
 report = runner.process(jobs_of([Path(sys.argv[2])])[0])
 assert all(o.status == "ok" for o in report.outcomes.values()), report

@@ -15,13 +15,13 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks._rows import Row, at_most
-from theval_datasets.builders._fields import schema_of
-from theval_datasets.builders._release import card_text
-from theval_datasets.builders._split_writer import write_split
+from theval_datasets.builders.base.fields import schema_of
+from theval_datasets.builders.release.split_writer import write_split
+from theval_datasets.builders.release.write import card_text
 from theval_datasets.builders.theval import Theval
 from theval_datasets.cards.facts import read_facts
 from theval_datasets.cards.render import render_card
-from theval_datasets.info import CARD_NAME, ConfigInfo, Info, SplitInfo
+from theval_datasets.manifest.info import CARD_NAME, ConfigInfo, Info, SplitInfo
 
 CLIPS = 5492
 """Rows of THQA-MT, the size that the target is set for."""
@@ -134,7 +134,7 @@ def _feature_tables() -> list[pa.Table]:
 
 
 def _landmark_tables() -> list[pa.Table]:
-    from theval_datasets.builders._arrow import batched, table_of
+    from theval_datasets.builders.tables.arrow import batched, table_of
 
     schema = schema_of(Theval.FIELDS["landmarks"])
     made = []

@@ -22,14 +22,14 @@ from benchmarks._media import SHARED, clips
 from benchmarks._rows import Row, at_least
 from benchmarks.bench_extract import EXTRACTORS, bare_pass, jobs_of
 from theval_datasets import media
-from theval_datasets.engines.local import LocalEngine
 from theval_datasets.errors import AbsentError, MediaError
-from theval_datasets.features import _release
+from theval_datasets.extraction.engines.local import LocalEngine
+from theval_datasets.extraction.runner import Plan
+from theval_datasets.features.formulas import release_signals as _release
 from theval_datasets.features.landmarks import load_face_mesh, points_of
 from theval_datasets.features.theval_release import ThevalRelease
 from theval_datasets.features.vad import Vad, speech_probability, speech_segments
-from theval_datasets.runner import Plan
-from theval_datasets.schema import SAMPLE_RATE, Header
+from theval_datasets.media.frames import SAMPLE_RATE, Header
 
 
 def run() -> list[Row]:

@@ -22,11 +22,11 @@ import psutil
 
 from benchmarks._media import clips
 from benchmarks.bench_extract import EXTRACTORS, jobs_of
-from theval_datasets.engines import Engine
-from theval_datasets.engines.local import LocalEngine
-from theval_datasets.engines.ray import RayEngine
+from theval_datasets.extraction.engines import Engine
+from theval_datasets.extraction.engines.local import LocalEngine
+from theval_datasets.extraction.engines.ray import RayEngine
+from theval_datasets.extraction.runner import ClipJob, Plan
 from theval_datasets.media import ffmpeg_binary
-from theval_datasets.runner import ClipJob, Plan
 
 WORKERS = 2
 

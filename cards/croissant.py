@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import datasets
 
-from theval_datasets.cards.facts import Facts
-from theval_datasets.cards.papers import Paper
-from theval_datasets.info import Info
+from theval_datasets.manifest.info import Info
+
+from .facts import Facts
+from .papers import Paper
 
 CROISSANT_NAME: Final = "croissant.json"
 _CONTEXT: Final[dict[str, Any]] = {

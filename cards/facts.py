@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from theval_datasets.errors import BuildError
-from theval_datasets.info import Info
+from theval_datasets.manifest.info import Info
 
 _COUNTED: Final = ("language", "license", "generator")
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow.parquet as pq
 
-from theval_datasets.cards._escape import plain_line
-from theval_datasets.info import ConfigInfo
+from theval_datasets.manifest.info import ConfigInfo
+
+from ._escape import plain_line
 
 if TYPE_CHECKING:
     from PIL import Image

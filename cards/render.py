@@ -13,11 +13,12 @@ import jinja2
 import yaml
 from huggingface_hub import DatasetCardData
 
-from theval_datasets.cards._escape import code, markdown, plain_line
-from theval_datasets.cards.croissant import croissant
-from theval_datasets.cards.facts import ConfigFacts, Facts
-from theval_datasets.cards.papers import PAPERS
-from theval_datasets.info import Info, shown_of_people
+from theval_datasets.manifest.info import Info, shown_of_people
+
+from ._escape import code, markdown, plain_line
+from .croissant import croissant
+from .facts import ConfigFacts, Facts
+from .papers import PAPERS
 
 _SIZES: Final = (
     (1_000, "n<1K"),

@@ -16,14 +16,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from theval_datasets.cache import Cache, default_location, recipe_of
 from theval_datasets.errors import AbsentError, MissingExtraError, WeightsMissingError
 from theval_datasets.evaluation import pictures, references
+from theval_datasets.extraction.cache import default_location
+from theval_datasets.extraction.engines.local import LocalEngine
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.extraction.runner import ClipJob
+from theval_datasets.extraction.store import FeatureStore
 from theval_datasets.features.landmarks import Landmarks
-from theval_datasets.files import sha256_file
-from theval_datasets.media import decoder_version
-from theval_datasets.runner import ClipJob, Plan, Runner
-from theval_datasets.schema import Values
+from theval_datasets.utils.files import sha256_file
 
 Row = dict[str, float | None]
 
@@ -37,13 +38,12 @@ def partners(real: Path, generated: Path) -> list[tuple[str, Path, Path]]:
 
 def meshes(paths: list[Path], cache: str) -> list[Values | None]:
     """Landmarks of clips, computed if they are not in the cache; None without a face."""
-    extractor = Landmarks()
-    runner, store = Runner(Plan((extractor,), cache)), Cache(cache)
+    store = FeatureStore((Landmarks(),), cache)
+    jobs = [ClipJob(path.stem, str(path), sha256_file(path)) for path in paths]
+    store.compute(jobs, LocalEngine(0), "landmarks")
     found: list[Values | None] = []
-    for path in paths:
-        digest = sha256_file(path)
-        runner.process(ClipJob(path.stem, str(path), digest))
-        feature = store.read(recipe_of(extractor, decoder_version()), digest)
+    for job in jobs:
+        feature = store.find("landmarks", job.sha256)
         found.append(feature.values if feature and feature.outcome.status == "ok" else None)
     return found
 

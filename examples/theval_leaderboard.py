@@ -22,12 +22,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from theval_datasets.evaluation import (
-    published_leaderboard,
-    published_reference,
-    rank_of,
-    score,
-)
+from theval_datasets.evaluation import published_leaderboard, published_reference, rank_of, score
 from theval_datasets.evaluation.theval import METRICS
 
 SHORT = ("aesthetic", "mouth", "face", "lips", "head", "brow", "silent", "sync")

@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from theval_datasets.features._embedded import OfEmbeddings
-from theval_datasets.features._identity import person_embeddings
-from theval_datasets.features.faces import Faces
-from theval_datasets.schema import ClipInputs, Column, Values
+from theval_datasets.extraction.extractor import ClipInputs, Column
+from theval_datasets.extraction.outcomes import Values
+
+from .faces import Faces
+from .people.embedded import OfEmbeddings
+from .people.identity import person_embeddings
 
 
 @dataclass(frozen=True)

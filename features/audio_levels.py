@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.features._base import Extractor
-from theval_datasets.schema import ClipInputs, Column, Values
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.outcomes import Values
 
 _RATE: Final = 48_000
 _BLOCK: Final = 0.4
@@ -42,7 +42,7 @@ class AudioLevels(Extractor):
     silent_db: float = -50.0
 
     name: ClassVar[str] = "audio_levels"
-    by_default: ClassVar[bool] = False
+    default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
         Column("lufs", "float64", (), "Integrated loudness, LUFS.", nullable=True),
         Column("peak_db", "float64", (), "Largest sample, dB of full scale."),
@@ -51,7 +51,7 @@ class AudioLevels(Extractor):
     )
 
     @property
-    def hears(self) -> bool:
+    def needs_audio(self) -> bool:
         """The whole track."""
         return True
 

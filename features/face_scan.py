@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.features._base import Extractor
-from theval_datasets.features._detector import Detector
-from theval_datasets.features.faces import Faces
-from theval_datasets.schema import ClipInputs, Column, FrameRequest, Frames, Values
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.media.frames import FrameRequest, Frames
+
+from .faces import Faces
+from .people.detector import Detector
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class FaceScan(Extractor):
     name: ClassVar[str] = "face_scan"
     extra: ClassVar[str | None] = "faces"
     imports: ClassVar[tuple[str, ...]] = ("insightface",)
-    by_default: ClassVar[bool] = False
+    default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
         Column("time", "float64", ("sample",), "Seconds of the frames that were looked at."),
         Column("sample", "int32", ("detection",), "Which of these frames a face is in."),
@@ -43,17 +45,17 @@ class FaceScan(Extractor):
         """A few a second."""
         return FrameRequest(fps=self.fps, colour="bgr")
 
-    def ready(self) -> bool:
+    def has_weights(self) -> bool:
         """As `faces`."""
-        return Faces().ready()
+        return Faces().has_weights()
 
-    def obtain(self) -> None:
+    def fetch_weights(self) -> None:
         """As `faces`."""
-        Faces().obtain()
+        Faces().fetch_weights()
 
-    def weights(self) -> str:
+    def weights_id(self) -> str:
         """As `faces`."""
-        return Faces().weights()
+        return Faces().weights_id()
 
     def setup(self) -> Any:
         """The detector alone."""

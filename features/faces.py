@@ -9,17 +9,19 @@ from typing import Any, ClassVar, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets import models
 from theval_datasets.errors import AbsentError, MissingExtraError
-from theval_datasets.features._base import Extractor
-from theval_datasets.features._detector import Detector, MediaPipeDetector, Scrfd
-from theval_datasets.features._pack import DEFAULT, Recogniser, find_pack, need_pack, obtain_pack
-from theval_datasets.features._people import KINDS, Tracklet, people_of
-from theval_datasets.features._seams import HEIGHT, SeamWatcher
-from theval_datasets.features._tracks import Linker, ShotWatcher
+from theval_datasets.extraction import weights as models
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.outcomes import Values
 from theval_datasets.media import SlotPicker
-from theval_datasets.optional import available
-from theval_datasets.schema import ClipInputs, Column, FrameRequest, Frames, Values
+from theval_datasets.media.frames import FrameRequest, Frames
+from theval_datasets.utils.optional import available
+
+from .formulas.seams import HEIGHT, SeamWatcher
+from .people.detector import Detector, MediaPipeDetector, Scrfd
+from .people.pack import DEFAULT, Recogniser, find_pack, need_pack, obtain_pack
+from .people.people import KINDS, Tracklet, people_of
+from .people.tracks import Linker, ShotWatcher
 
 FPS: Final = 5.0
 EMBEDDED_FPS: Final = 1.0
@@ -76,11 +78,11 @@ class Faces(Extractor):
         """Five a second, whole."""
         return FrameRequest(fps=FPS, colour="bgr")
 
-    def ready(self) -> bool:
+    def has_weights(self) -> bool:
         """Whether a pack is there: a default run does not fall back."""
         return self.backend == "mediapipe" or find_pack(self.pack) is not None
 
-    def obtain(self) -> None:
+    def fetch_weights(self) -> None:
         """Fetch the default pack where none is there; says so if it will be the fallback."""
         if self.backend != "mediapipe" and available("insightface"):
             obtain_pack(self.pack)
@@ -96,7 +98,7 @@ class Faces(Extractor):
             f"{lacking}`theval-data models fetch {self.pack or DEFAULT}` gets one."
         )
 
-    def weights(self) -> str:
+    def weights_id(self) -> str:
         """The hashes of the pack's files, or MediaPipe's version."""
         if self.uses_insightface():
             return need_pack(self.pack).identity()

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets.errors import EmptyMediaError
-from theval_datasets.features._base import Extractor
-from theval_datasets.schema import SAMPLE_RATE, ClipInputs, Column, FrameRequest, Frames, Values
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.media.frames import SAMPLE_RATE, FrameRequest, Frames
 
 FRAME_FPS: Final = 2.0
 AUDIO_HOP: Final = 0.064
@@ -35,7 +36,7 @@ class Fingerprints(Extractor):
     """
 
     name: ClassVar[str] = "fingerprints"
-    by_default: ClassVar[bool] = False
+    default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
         Column("time", "float64", ("sample",), "Seconds of the frames."),
         Column("frame_hash", "uint64", ("sample",), "Perceptual hash of each."),
@@ -48,7 +49,7 @@ class Fingerprints(Extractor):
         return FrameRequest(fps=FRAME_FPS, height=144, colour="gray")
 
     @property
-    def hears(self) -> bool:
+    def needs_audio(self) -> bool:
         """The whole track."""
         return True
 

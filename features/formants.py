@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from theval_datasets.errors import AbsentError
-from theval_datasets.features._base import Extractor
-from theval_datasets.optional import require
-from theval_datasets.schema import SAMPLE_RATE, ClipInputs, Column, Values
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.media.frames import SAMPLE_RATE
+from theval_datasets.utils.optional import require
 
 _ENOUGH = 5
 
@@ -49,11 +50,11 @@ class Formants(Extractor):
     )
 
     @property
-    def hears(self) -> bool:
+    def needs_audio(self) -> bool:
         """The whole track."""
         return True
 
-    def weights(self) -> str:
+    def weights_id(self) -> str:
         """No model, but Praat's version."""
         try:
             return f"praat-parselmouth-{importlib.metadata.version('praat-parselmouth')}"

@@ -9,13 +9,16 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets import models
 from theval_datasets.errors import AbsentError
-from theval_datasets.features import _facexformer, _retinaface
-from theval_datasets.features._base import Extractor
-from theval_datasets.features._detector import Scrfd
-from theval_datasets.features._pack import need_pack
-from theval_datasets.schema import ClipInputs, Column, FrameRequest, Frames, Values
+from theval_datasets.extraction import weights as models
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.media.frames import FrameRequest, Frames
+
+from .networks import facexformer as _facexformer
+from .networks import retinaface as _retinaface
+from .people.detector import Scrfd
+from .people.pack import need_pack
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,7 +40,7 @@ class HeadMotionRelease(Extractor):
     name: ClassVar[str] = "head_motion_release"
     extra: ClassVar[str | None] = "iqa"
     imports: ClassVar[tuple[str, ...]] = ("torch", "facexlib")
-    by_default: ClassVar[bool] = False
+    default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
         Column("head_motion", "float64", (), "Spread and speed of angles, drift of the face."),
         Column("time", "float64", ("face",), "Seconds of the frames with a face."),
@@ -50,16 +53,16 @@ class HeadMotionRelease(Extractor):
         """Every frame."""
         return FrameRequest()
 
-    def ready(self) -> bool:
+    def has_weights(self) -> bool:
         """Whether FaceXFormer is here."""
         return _facexformer.find() is not None
 
-    def obtain(self) -> None:
+    def fetch_weights(self) -> None:
         """Fetch the detector's weights, if that makes it complete."""
-        if self.ready() and self.box == "retinaface":
+        if self.has_weights() and self.box == "retinaface":
             models.try_to_fetch(_retinaface.WEIGHTS)
 
-    def weights(self) -> str:
+    def weights_id(self) -> str:
         """Hashes of FaceXFormer and of the detector."""
         network = _facexformer.identity()
         if self.box == "scrfd":

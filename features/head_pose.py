@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets import schema
-from theval_datasets.features._base import Extractor
-from theval_datasets.features.landmarks import Landmarks
-from theval_datasets.mesh import Points, pixels
-from theval_datasets.schema import ClipInputs, Column, Values
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.mesh import Points, pixels
+from theval_datasets.extraction.outcomes import Values
+
+from .landmarks import Landmarks
 
 # Pairs of points that lie mirrored on the two sides of the face (image left, image right), and
 # pairs of points above each other on rigid parts of it.
@@ -42,7 +42,7 @@ class HeadPose(Extractor):
         Column("roll", "float32", ("face",), "Degrees; > 0 when the head tilts clockwise."),
     )
 
-    def needs(self) -> Sequence[schema.Extractor]:
+    def needs(self) -> Sequence[Extractor]:
         """The mesh."""
         return (Landmarks(),)
 

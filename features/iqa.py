@@ -9,13 +9,15 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets import schema
 from theval_datasets.errors import AbsentError
-from theval_datasets.features._pyiqa import Name, Scorer
-from theval_datasets.features._quality import Line, Quality
-from theval_datasets.features.landmarks import Landmarks
-from theval_datasets.mesh import LIPS, Points, pixels
-from theval_datasets.schema import ClipInputs, Column, Frames, Values
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.mesh import LIPS, Points, pixels
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.media.frames import Frames
+
+from .landmarks import Landmarks
+from .networks.pyiqa import Name, Scorer
+from .networks.quality import Line, Quality
 
 METRICS: Final[Mapping[str, Name]] = {
     "global_aesthetics": "topiq_iaa",
@@ -44,7 +46,7 @@ class Iqa(Quality):
 
     name: ClassVar[str] = "iqa"
     networks: ClassVar[Mapping[str, Name]] = METRICS
-    after_needs: ClassVar[bool] = True
+    second_pass: ClassVar[bool] = True
     writes: ClassVar[tuple[Column, ...]] = (
         Column("global_aesthetics", "float64", (), "TOPIQ-IAA, 1 to 10, mean.", nullable=True),
         Column("face_quality", "float64", (), "TOPIQ-CGFIQA, 0 to 1, mean.", nullable=True),
@@ -56,7 +58,7 @@ class Iqa(Quality):
         Column("mouth_score", "float32", ("face",), "MUSIQ-SPAQ of each mouth.", nullable=True),
     )
 
-    def needs(self) -> Sequence[schema.Extractor]:
+    def needs(self) -> Sequence[Extractor]:
         """The mesh, for the crops."""
         return (Landmarks(),)
 

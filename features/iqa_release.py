@@ -9,13 +9,16 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets import models
-from theval_datasets.features import _retinaface
-from theval_datasets.features._pyiqa import Name, Scorer
-from theval_datasets.features._quality import Line, Quality
-from theval_datasets.features.landmarks import Landmarks, load_face_mesh, points_of
-from theval_datasets.mesh import LIPS
-from theval_datasets.schema import ClipInputs, Column, Frames, Values
+from theval_datasets.extraction import weights as models
+from theval_datasets.extraction.extractor import ClipInputs, Column
+from theval_datasets.extraction.mesh import LIPS
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.media.frames import Frames
+
+from .landmarks import Landmarks, load_face_mesh, points_of
+from .networks import retinaface as _retinaface
+from .networks.pyiqa import Name, Scorer
+from .networks.quality import Line, Quality
 
 METRICS: Final[Mapping[str, Name]] = {
     "global_aesthetics": "topiq_iaa",
@@ -44,7 +47,7 @@ class IqaRelease(Quality):
 
     name: ClassVar[str] = "iqa_release"
     networks: ClassVar[Mapping[str, Name]] = METRICS
-    by_default: ClassVar[bool] = False
+    default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
         Column("global_aesthetics", "float64", (), "TOPIQ-IAA, 1 to 10, mean.", nullable=True),
         Column("face_quality", "float64", (), "TOPIQ face, 0 to 1, mean.", nullable=True),
@@ -54,16 +57,16 @@ class IqaRelease(Quality):
         Column("n_mouths", "int32", (), "Mouths that were scored.", nullable=True),
     )
 
-    def obtain(self) -> None:
+    def fetch_weights(self) -> None:
         """Fetch the networks' weights from the Hub, and the detector's from its publisher."""
-        super().obtain()
+        super().fetch_weights()
         models.try_to_fetch(_retinaface.WEIGHTS)
 
-    def weights(self) -> str:
+    def weights_id(self) -> str:
         """Hashes of the networks' and the detector's weights; `none` for those not here."""
         detector = _retinaface.find_state()
         known = models.content_hash(detector) if detector else "none"
-        return f"{super().weights()}+retinaface-{known}+{Landmarks().weights()}"
+        return f"{super().weights_id()}+retinaface-{known}+{Landmarks().weights_id()}"
 
     def setup(self) -> Any:
         """Load the networks whose weights are here, the detector, and the mesh."""

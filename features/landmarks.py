@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from theval_datasets.errors import AbsentError
-from theval_datasets.features._base import Extractor
-from theval_datasets.mesh import N_POINTS, Mesh, Points, quantise
-from theval_datasets.schema import ClipInputs, Column, FrameRequest, Frames, Values
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.mesh import N_POINTS, Mesh, Points, quantise
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.media.frames import FrameRequest, Frames
 
 _POINT_BYTES = 17  # one landmark in MediaPipe's message: a header of 2, then 3 tagged floats
 
@@ -48,7 +49,7 @@ class Landmarks(Extractor):
         """Every frame, as it is."""
         return FrameRequest()
 
-    def weights(self) -> str:
+    def weights_id(self) -> str:
         """The models lie in MediaPipe's package."""
         return f"mediapipe-{importlib.metadata.version('mediapipe')}"
 

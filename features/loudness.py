@@ -9,16 +9,9 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.features._base import Extractor
-from theval_datasets.schema import (
-    SAMPLE_RATE,
-    Audio,
-    ClipInputs,
-    Column,
-    FrameRequest,
-    Frames,
-    Values,
-)
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.media.frames import SAMPLE_RATE, Audio, FrameRequest, Frames
 
 WINDOW: Final = 0.05
 """Seconds of audio around a frame that its loudness is measured over."""
@@ -44,7 +37,7 @@ class Loudness(Extractor):
         return FrameRequest(pixels=False)
 
     @property
-    def hears(self) -> bool:
+    def needs_audio(self) -> bool:
         """The whole track."""
         return True
 

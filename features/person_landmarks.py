@@ -9,16 +9,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from theval_datasets import schema
 from theval_datasets.errors import AbsentError
-from theval_datasets.features._base import Extractor
-from theval_datasets.features._crops import Course, TrackMesh, courses_of
-from theval_datasets.features._people import KINDS
-from theval_datasets.features._tracks import boxes_at, overlap
-from theval_datasets.features.faces import Faces
-from theval_datasets.features.landmarks import Landmarks, load_face_mesh
-from theval_datasets.mesh import N_POINTS, pixels
-from theval_datasets.schema import Accumulator, ClipInputs, Column, FrameRequest, Frames, Values
+from theval_datasets.extraction.extractor import Accumulator, ClipInputs, Column, Extractor
+from theval_datasets.extraction.mesh import N_POINTS, pixels
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.media.frames import FrameRequest, Frames
+
+from .faces import Faces
+from .landmarks import Landmarks, load_face_mesh
+from .people.crops import Course, TrackMesh, courses_of
+from .people.people import KINDS
+from .people.tracks import boxes_at, overlap
 
 _BRIEF = KINDS.index("brief")
 
@@ -43,7 +44,7 @@ class PersonLandmarks(Extractor):
     name: ClassVar[str] = "person_landmarks"
     extra: ClassVar[str | None] = "faces"
     imports: ClassVar[tuple[str, ...]] = ("insightface",)
-    after_needs: ClassVar[bool] = True
+    second_pass: ClassVar[bool] = True
     writes: ClassVar[tuple[Column, ...]] = (
         Column("track", "int32", ("row",), "Number of the track, as in `faces`; growing."),
         Column("person", "int32", ("row",), "Number of its person."),
@@ -65,11 +66,11 @@ class PersonLandmarks(Extractor):
         """Every frame, as it is."""
         return FrameRequest()
 
-    def needs(self) -> Sequence[schema.Extractor]:
+    def needs(self) -> Sequence[Extractor]:
         """The tracks, and the pass over whole frames."""
         return (Faces(), Landmarks())
 
-    def weights(self) -> str:
+    def weights_id(self) -> str:
         """The models lie in MediaPipe's package."""
         return f"mediapipe-{importlib.metadata.version('mediapipe')}"
 

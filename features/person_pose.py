@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from theval_datasets import schema
-from theval_datasets.features._base import Extractor
-from theval_datasets.features.head_pose import euler_angles
-from theval_datasets.features.person_landmarks import PersonLandmarks
-from theval_datasets.mesh import pixels
-from theval_datasets.schema import ClipInputs, Column, Values
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.mesh import pixels
+from theval_datasets.extraction.outcomes import Values
+
+from .head_pose import euler_angles
+from .person_landmarks import PersonLandmarks
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class PersonPose(Extractor):
         Column("roll", "float32", ("row",), "Degrees; > 0 when the head tilts clockwise."),
     )
 
-    def needs(self) -> Sequence[schema.Extractor]:
+    def needs(self) -> Sequence[Extractor]:
         """The meshes."""
         return (PersonLandmarks(),)
 

@@ -9,9 +9,11 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.features._base import Extractor
-from theval_datasets.features._seams import HEIGHT, Seam, SeamWatcher
-from theval_datasets.schema import ClipInputs, Column, FrameRequest, Frames, Values
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.media.frames import FrameRequest, Frames
+
+from .formulas.seams import HEIGHT, Seam, SeamWatcher
 
 FPS: Final = 2.0
 _BORDER: Final = 0.05  # share of the side in which an edge is no seam
@@ -35,7 +37,7 @@ class Picture(Extractor):
     """
 
     name: ClassVar[str] = "picture"
-    by_default: ClassVar[bool] = False
+    default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
         Column("time", "float64", ("sample",), "Seconds of the frames that were looked at."),
         Column("sharpness", "float32", ("sample",), "Variance of the Laplacian, grey levels²."),

@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from theval_datasets.features._base import Extractor
-from theval_datasets.schema import ClipInputs, Column, FrameRequest, Frames, Values
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.media.frames import FrameRequest, Frames
 
 _HEIGHT: Final = 144
 _NOMINAL: Final = 25.0
@@ -36,7 +37,7 @@ class Shots(Extractor):
     black: float = 20.0
 
     name: ClassVar[str] = "shots"
-    by_default: ClassVar[bool] = False
+    default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
         Column("time", "float64", ("frame",), "Seconds since the first frame, as measured."),
         Column("luma", "float32", ("frame",), "Mean luma of each frame, 0 to 255."),
@@ -51,7 +52,7 @@ class Shots(Extractor):
         """Every frame, small."""
         return FrameRequest(height=_HEIGHT, colour="bgr")
 
-    def weights(self) -> str:
+    def weights_id(self) -> str:
         """The detector's version."""
         return f"scenedetect-{importlib.metadata.version('scenedetect')}"
 

@@ -9,10 +9,12 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from theval_datasets.errors import AbsentError
-from theval_datasets.features import _pyannote
-from theval_datasets.features._base import Extractor
-from theval_datasets.optional import require
-from theval_datasets.schema import SAMPLE_RATE, ClipInputs, Column, Values
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.media.frames import SAMPLE_RATE
+from theval_datasets.utils.optional import require
+
+from .networks import pyannote as _pyannote
 
 _EXTRA: Final = "diarization"
 
@@ -42,7 +44,7 @@ class Speakers(Extractor):
     name: ClassVar[str] = "speakers"
     extra: ClassVar[str | None] = _EXTRA
     imports: ClassVar[tuple[str, ...]] = ("pyannote.audio",)
-    by_default: ClassVar[bool] = False
+    default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
         Column("turns", "float64", ("turn", 2), "Begin and end of each turn, seconds."),
         Column("speaker", "int32", ("turn",), "Number of its speaker, in order of first words."),
@@ -52,7 +54,7 @@ class Speakers(Extractor):
     )
 
     @property
-    def hears(self) -> bool:
+    def needs_audio(self) -> bool:
         """The whole track."""
         return True
 
@@ -62,16 +64,16 @@ class Speakers(Extractor):
         hidden = ("folder", "embedding_folder", "token")
         return {name: given[name] for name in given if name not in hidden}
 
-    def ready(self) -> bool:
+    def has_weights(self) -> bool:
         """Whether both models are here."""
         return all(_pyannote.find(*place) is not None for place in self._models())
 
-    def obtain(self) -> None:
+    def fetch_weights(self) -> None:
         """Fetch both models from the Hub."""
         for model, folder in self._models():
-            _pyannote.obtain(model, folder, self.token)
+            _pyannote.fetch_weights(model, folder, self.token)
 
-    def weights(self) -> str:
+    def weights_id(self) -> str:
         """Hash of both checkpoints."""
         require("pyannote.audio", extra=_EXTRA)
         return _pyannote.identity(*(_pyannote.need(*place) for place in self._models()))

@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets import schema
 from theval_datasets.errors import AbsentError
-from theval_datasets.features._base import Extractor
-from theval_datasets.features.vad import Vad
-from theval_datasets.schema import SAMPLE_RATE, Audio, ClipInputs, Column, Values
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.media.frames import SAMPLE_RATE, Audio
+
+from .vad import Vad
 
 _LEAST = 0.1  # seconds of each that a ratio needs
 
@@ -43,11 +44,11 @@ class SpeechStats(Extractor):
     )
 
     @property
-    def hears(self) -> bool:
+    def needs_audio(self) -> bool:
         """The whole track."""
         return True
 
-    def needs(self) -> Sequence[schema.Extractor]:
+    def needs(self) -> Sequence[Extractor]:
         """The segments."""
         return (Vad(),)
 

@@ -11,12 +11,14 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from theval_datasets import models, schema
 from theval_datasets.errors import AbsentError, WeightsMissingError
-from theval_datasets.features._base import Extractor
-from theval_datasets.features.vad import Vad
-from theval_datasets.optional import available, require
-from theval_datasets.schema import SAMPLE_RATE, Audio, ClipInputs, Column, FloatArray, Values
+from theval_datasets.extraction import weights as models
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.media.frames import SAMPLE_RATE, Audio, FloatArray
+from theval_datasets.utils.optional import available, require
+
+from .vad import Vad
 
 _log = logging.getLogger(__name__)
 
@@ -50,18 +52,18 @@ class SpokenLanguage(Extractor):
     name: ClassVar[str] = "spoken_language"
     extra: ClassVar[str | None] = "language"
     imports: ClassVar[tuple[str, ...]] = ("faster_whisper",)
-    by_default: ClassVar[bool] = False
+    default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
         Column("language", "<U3", (), "ISO 639 code of the likeliest language, as Whisper has it."),
         Column("probability", "float64", (), "What the model gives it, 0 to 1."),
     )
 
     @property
-    def hears(self) -> bool:
+    def needs_audio(self) -> bool:
         """The whole track."""
         return True
 
-    def needs(self) -> Sequence[schema.Extractor]:
+    def needs(self) -> Sequence[Extractor]:
         """Where speech is."""
         return (Vad(),)
 
@@ -69,11 +71,11 @@ class SpokenLanguage(Extractor):
         """All but the folder."""
         return {"model": self.model, "parts": self.parts}
 
-    def ready(self) -> bool:
+    def has_weights(self) -> bool:
         """Whether the model is here."""
         return self._find() is not None
 
-    def obtain(self) -> None:
+    def fetch_weights(self) -> None:
         """Fetch the model from the Hub."""
         if not available("faster_whisper") or self._find() is not None:
             return
@@ -85,7 +87,7 @@ class SpokenLanguage(Extractor):
         except (HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
             _log.warning("%s cannot be fetched: %s", self.model, str(error).partition("\n")[0])
 
-    def weights(self) -> str:
+    def weights_id(self) -> str:
         """Hash of the model, and faster-whisper's version, which makes the spectrogram."""
         require("faster_whisper", extra="language")
         version = importlib.metadata.version("faster-whisper")

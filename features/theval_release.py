@@ -9,13 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from theval_datasets.errors import AbsentError, DigitalSilenceError, NoAudioError
-from theval_datasets.features import _release
-from theval_datasets.features._base import Extractor
-from theval_datasets.features._release import Floats, Segments
-from theval_datasets.features.landmarks import load_face_mesh, points_of
-from theval_datasets.features.vad import Vad, speech_probability, speech_segments
-from theval_datasets.mesh import Points
-from theval_datasets.schema import SAMPLE_RATE, ClipInputs, Column, FrameRequest, Frames, Values
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.mesh import Points
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.media.frames import SAMPLE_RATE, FrameRequest, Frames
+
+from .formulas import release_signals as _release
+from .formulas.release_signals import Floats, Segments
+from .landmarks import load_face_mesh, points_of
+from .vad import Vad, speech_probability, speech_segments
 
 _METRICS = {
     "lip_dynamics": "Mean standard deviation of 780 lip distances, pixels of a 256×256 frame.",
@@ -45,7 +47,7 @@ class ThevalRelease(Extractor):
     sync_speech: Segments | None = None
 
     name: ClassVar[str] = "theval_release"
-    by_default: ClassVar[bool] = False
+    default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = tuple(
         Column(name, "float64", (), meaning, nullable=True) for name, meaning in _METRICS.items()
     )
@@ -56,15 +58,15 @@ class ThevalRelease(Extractor):
         return FrameRequest(stored=True)
 
     @property
-    def hears(self) -> bool:
+    def needs_audio(self) -> bool:
         """The track from its own start."""
         return True
 
-    def weights(self) -> str:
+    def weights_id(self) -> str:
         """The packages that carry the models."""
-        from theval_datasets.features.landmarks import Landmarks
+        from .landmarks import Landmarks
 
-        return f"{Landmarks().weights()}+{Vad().weights()}"
+        return f"{Landmarks().weights_id()}+{Vad().weights_id()}"
 
     def setup(self) -> _Models:
         """Load four meshes and the VAD."""

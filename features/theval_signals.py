@@ -8,16 +8,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from theval_datasets import schema
 from theval_datasets.errors import AbsentError
-from theval_datasets.features import _signals
-from theval_datasets.features._base import Extractor
-from theval_datasets.features.head_pose import HeadPose
-from theval_datasets.features.landmarks import Landmarks
-from theval_datasets.features.loudness import Loudness
-from theval_datasets.features.vad import Vad
-from theval_datasets.mesh import pixels
-from theval_datasets.schema import ClipInputs, Column, Values
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.mesh import pixels
+from theval_datasets.extraction.outcomes import Array, Values
+
+from .formulas import signals as _signals
+from .head_pose import HeadPose
+from .landmarks import Landmarks
+from .loudness import Loudness
+from .vad import Vad
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class ThevalSignals(Extractor):
         ),
     )
 
-    def needs(self) -> Sequence[schema.Extractor]:
+    def needs(self) -> Sequence[Extractor]:
         """What the metrics are functions of."""
         return (Landmarks(), HeadPose(), Vad(), Loudness())
 
@@ -127,7 +127,7 @@ class ThevalSignals(Extractor):
         return values, missing
 
 
-def _speech_of(clip: ClipInputs, times: schema.Array) -> tuple[schema.Array, schema.Array, str]:
+def _speech_of(clip: ClipInputs, times: Array) -> tuple[Array, Array, str]:
     """Speech and silence flags of each frame, and why there are none, if so."""
     try:
         heard = clip.feature(Vad())

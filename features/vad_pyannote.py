@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from theval_datasets.features import _pyannote
-from theval_datasets.features._base import Extractor
-from theval_datasets.features.vad import CHUNK, Vad
-from theval_datasets.optional import require
-from theval_datasets.schema import SAMPLE_RATE, ClipInputs, Column, Values
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.media.frames import SAMPLE_RATE
+from theval_datasets.utils.optional import require
+
+from .networks import pyannote as _pyannote
+from .vad import CHUNK, Vad
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,11 @@ class VadPyannote(Extractor):
     name: ClassVar[str] = "vad_pyannote"
     extra: ClassVar[str | None] = "diarization"
     imports: ClassVar[tuple[str, ...]] = ("pyannote.audio",)
-    by_default: ClassVar[bool] = False
+    default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = Vad.writes
 
     @property
-    def hears(self) -> bool:
+    def needs_audio(self) -> bool:
         """The whole track."""
         return True
 
@@ -53,15 +55,15 @@ class VadPyannote(Extractor):
         given = super().parameters()
         return {name: given[name] for name in given if name not in ("folder", "token")}
 
-    def ready(self) -> bool:
+    def has_weights(self) -> bool:
         """Whether the model is here."""
         return _pyannote.find(self.model, self.folder) is not None
 
-    def obtain(self) -> None:
+    def fetch_weights(self) -> None:
         """Fetch the model from the Hub."""
-        _pyannote.obtain(self.model, self.folder, self.token)
+        _pyannote.fetch_weights(self.model, self.folder, self.token)
 
-    def weights(self) -> str:
+    def weights_id(self) -> str:
         """Hash of the checkpoint."""
         require("pyannote.audio", extra="diarization")
         return _pyannote.identity(_pyannote.need(self.model, self.folder))

@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from theval_datasets.features._base import Extractor
-from theval_datasets.features.vad import CHUNK, Vad
-from theval_datasets.optional import require
-from theval_datasets.schema import SAMPLE_RATE, ClipInputs, Column, Values
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.media.frames import SAMPLE_RATE
+from theval_datasets.utils.optional import require
+
+from .vad import CHUNK, Vad
 
 
 @dataclass(frozen=True)
@@ -25,15 +27,15 @@ class VadSilero(Extractor):
     name: ClassVar[str] = "vad_silero"
     extra: ClassVar[str | None] = "release"
     imports: ClassVar[tuple[str, ...]] = ("silero_vad",)
-    by_default: ClassVar[bool] = False
+    default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = Vad.writes
 
     @property
-    def hears(self) -> bool:
+    def needs_audio(self) -> bool:
         """The whole track."""
         return True
 
-    def weights(self) -> str:
+    def weights_id(self) -> str:
         """The model lies in silero-vad's package."""
         try:
             return f"silero-vad-{importlib.metadata.version('silero-vad')}"

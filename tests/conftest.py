@@ -65,7 +65,7 @@ def _no_errors_logged(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _every_warning_is_new() -> None:
-    from theval_datasets.models import warn_once
+    from theval_datasets.extraction.weights import warn_once
 
     warn_once.cache_clear()
 

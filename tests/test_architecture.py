@@ -1,8 +1,11 @@
 """Imports point one way, and importing is free.
 
 builders may import cards, curation and features; curation may import features; all may import the
-floor (`core/`), which imports no room. Only `core/commands/` may reach every room, inside its
-functions, and `core/cli.py` imports nothing but commands and errors.
+floor (`src/theval_datasets/`), which imports no room. Only the floor's `commands/` may import every
+room, inside its functions, and `cli.py` imports nothing but commands and errors. Inside a room, and
+inside a package of the floor, imports are relative; across them they begin with `theval_datasets`.
+A module whose name begins with `_` is imported by its own package only, and no modules import each
+other in a circle.
 """
 
 from __future__ import annotations
@@ -10,18 +13,22 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+from theval_datasets import catalog
+
+FLOOR = "src/theval_datasets"
 ROOMS = {
     "features": {"features"},
     "cards": {"cards"},
     "curation": {"curation", "features"},
     "builders": {"builders", "cards", "curation", "features"},
 }
-UNIT_FOLDERS = ("features", "curation/filters", "curation/sources", "builders")
 HEAVY = {
     "datasets", "decord", "insightface", "matplotlib", "mediapipe", "onnxruntime", "parselmouth",
     "polars", "pyannote", "pyiqa", "ray", "skimage", "torch", "torchaudio", "yt_dlp",
@@ -30,135 +37,276 @@ HEAVY_AT_THE_TOP = {"builders": {"datasets"}, "cards": {"datasets"}}
 """A builder is a subclass of one of `datasets`, and cards are only imported by builders."""
 
 
-def imports(tree: ast.Module) -> Iterator[tuple[str, int, bool]]:
-    """Absolute name, line, and whether it happens when the module is imported."""
+@dataclass(frozen=True)
+class Import:
+    """One name that a module imports.
 
-    def walk(node: ast.AST, top: bool) -> Iterator[tuple[str, int, bool]]:
+    Attributes:
+        target: Absolute dotted name; a leading ``theval_datasets.`` is dropped.
+        line: Where.
+        eager: Whether it happens when the module is imported.
+        relative: Whether it is written with dots.
+        own: Whether the target lies in this project.
+    """
+
+    target: str
+    line: int
+    eager: bool
+    relative: bool
+    own: bool
+
+
+def module_name(relative: str) -> str:
+    """The dotted name below `theval_datasets` of a file of the checkout."""
+    inner = relative.removeprefix(FLOOR + "/").removesuffix(".py")
+    return inner.removesuffix("/__init__").removesuffix("__init__").replace("/", ".")
+
+
+def imports(relative: str, text: str) -> Iterator[Import]:
+    is_package = relative.endswith("/__init__.py")
+    here = module_name(relative).split(".")
+    package = here if is_package else here[:-1]
+
+    def walk(node: ast.AST, eager: bool) -> Iterator[Import]:
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield alias.name, node.lineno, top
+                own = alias.name.partition(".")[0] == "theval_datasets"
+                target = alias.name.removeprefix("theval_datasets").lstrip(".")
+                yield Import(target if own else alias.name, node.lineno, eager, False, own)
         elif isinstance(node, ast.ImportFrom):
             if node.level:
-                yield "." * node.level + (node.module or ""), node.lineno, top
-            elif node.module == "theval_datasets":
-                for alias in node.names:
-                    yield f"theval_datasets.{alias.name}", node.lineno, top
+                base = package[: len(package) - node.level + 1]
+                own = True
             else:
-                yield node.module or "", node.lineno, top
+                first, *base = (node.module or "").split(".")
+                own = first == "theval_datasets"
+                if not own:
+                    base = [first, *base]
+            if node.level and node.module:
+                base = [*base, *node.module.split(".")]
+            for alias in node.names:
+                target = ".".join([*base, alias.name]) if own else ".".join(base)
+                yield Import(target, node.lineno, eager, bool(node.level), own)
         lazy = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             lazy = True
         for child in ast.iter_child_nodes(node):
-            yield from walk(child, top and not lazy)
+            yield from walk(child, eager and not lazy)
 
-    return walk(tree, True)
-
-
-def violations(root: Path) -> list[str]:
-    return [
-        said
-        for place in ("core", *ROOMS)
-        for path in sorted((root / place).rglob("*.py"))
-        for said in violations_in(path.relative_to(root).as_posix(), path.read_text("utf-8"))
-    ]
+    return walk(ast.parse(text, relative), True)
 
 
-def violations_in(relative: str, text: str) -> list[str]:
-    tree = ast.parse(text, relative)
-    found = [
-        f"{relative}:{line}: imports {name}, but {complaint}"
-        for name, line, top in imports(tree)
-        for complaint in [_complaint(relative, name, top)]
-        if complaint
-    ]
-    folder, _, file = relative.rpartition("/")
-    if folder in UNIT_FOLDERS and not file.startswith("_"):
-        units = [
-            node.name
-            for node in tree.body
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and node.bases
+def sources(root: Path) -> dict[str, str]:
+    """Text of every module of the checkout, by path; each once, however it is linked."""
+    found: dict[str, str] = {}
+    for place in (FLOOR, *ROOMS):
+        folder = root / place
+        assert folder.is_dir(), f"{place} is not there: nothing would be checked"
+        files = [
+            path
+            for path in sorted(folder.rglob("*.py"))
+            if not any((root / above).is_symlink() for above in path.relative_to(root).parents)
         ]
-        if [name.lower() for name in units] != [file.removesuffix(".py").replace("_", "")]:
-            found.append(f"{relative}: one unit, a class named after the file, got {units}")
+        assert files, f"{place} holds no module: nothing would be checked"
+        found |= {path.relative_to(root).as_posix(): path.read_text("utf-8") for path in files}
     return found
 
 
-def _complaint(relative: str, name: str, top: bool) -> str | None:
-    place = relative.partition("/")[0]
-    package = name.partition(".")[0]
-    if name.startswith("."):
-        return "imports name the whole package, so that they read the same everywhere"
-    if top and package in HEAVY - HEAVY_AT_THE_TOP.get(place, set()):
-        return "heavy packages are imported where they are used, not with the module"
-    if package in (*ROOMS, "core"):
-        return "the installed name is theval_datasets…"
-    if package != "theval_datasets":
+def violations(files: Mapping[str, str]) -> list[str]:
+    faults = [fault for path, text in files.items() for fault in violations_in(path, text)]
+    return faults + private_imports(files) + circles(files)
+
+
+def violations_in(relative: str, text: str) -> list[str]:
+    return [
+        f"{relative}:{one.line}: imports {one.target}, but {complaint}"
+        for one in imports(relative, text)
+        for complaint in [_complaint(relative, one)]
+        if complaint
+    ]
+
+
+def _place(relative: str) -> tuple[str, str]:
+    """The room or ``floor``, and the part inside which imports are relative."""
+    if not relative.startswith(FLOOR):
+        room = relative.partition("/")[0]
+        return room, room
+    inner = relative.removeprefix(FLOOR + "/")
+    return "floor", inner.partition("/")[0] if "/" in inner else ""
+
+
+def _complaint(relative: str, one: Import) -> str | None:
+    place, part = _place(relative)
+    if not one.own:
+        package = one.target.partition(".")[0]
+        if one.eager and package in HEAVY - HEAVY_AT_THE_TOP.get(place, set()):
+            return "heavy packages are imported where they are used, not with the module"
+        if package in ROOMS or package in ("core", "src"):
+            return "the installed name is theval_datasets…"
         return None
-    target = [*name.split("."), ""][1]
+    target = one.target.partition(".")[0]
+    if one.relative != (part != "" and target == part):
+        return "imports are relative inside a part, and absolute across parts"
     to_commands = target in ("commands", "cli")
-    if place != "core":
+    if place != "floor":
         if to_commands:
             return "nothing but the command line imports commands"
-        return (
-            None
-            if target not in ROOMS or target in ROOMS[place]
-            else f"{place} may only import {', '.join(sorted(ROOMS[place]))} and the floor"
-        )
-    if relative == "core/cli.py":
+        allowed = target not in ROOMS or target in ROOMS[place]
+        names = ", ".join(sorted(ROOMS[place]))
+        return None if allowed else f"{place} may only import {names} and the floor"
+    if relative == f"{FLOOR}/cli.py":
         allowed = target in ("commands", "errors", "__version__")
         return None if allowed else "the command line imports only commands"
-    if relative == "core/__main__.py":
-        return None if target in ("cli", "quiet") else "it only starts the command line"
-    if relative.startswith("core/commands/"):
-        return "commands import rooms inside functions" if target in ROOMS and top else None
+    if relative == f"{FLOOR}/__main__.py":
+        return None if target in ("cli", "utils") else "it only starts the command line"
+    if part == "commands":
+        lazily = target not in ROOMS or not one.eager
+        return None if lazily else "commands import rooms inside functions"
     if target in ROOMS:
         return "the floor imports no room"
     return "the floor imports no command" if to_commands else None
 
 
-def test_imports_point_one_way(repo):
-    assert violations(repo) == []
+def private_imports(files: Mapping[str, str]) -> list[str]:
+    """Imports of a `_private` module by another package than its own."""
+    faults = []
+    for relative, text in files.items():
+        own = module_name(relative)
+        package = own if relative.endswith("/__init__.py") else own.rpartition(".")[0]
+        for one in imports(relative, text):
+            parts = one.target.split(".") if one.own else []
+            for depth, name in enumerate(parts):
+                hidden = name.startswith("_") and not name.startswith("__")
+                if hidden and ".".join(parts[:depth]) != package:
+                    faults.append(f"{relative}:{one.line}: {one.target} is private to its package")
+    return faults
+
+
+def graph(files: Mapping[str, str]) -> dict[str, set[str]]:
+    """Module to the modules that it imports, at any time."""
+    known = {module_name(path) for path in files}
+    edges: dict[str, set[str]] = {name: set() for name in known}
+    for path, text in files.items():
+        name = module_name(path)
+        for one in imports(path, text):
+            if one.own:
+                module = one.target if one.target in known else one.target.rpartition(".")[0]
+                if module in known and module != name:
+                    edges[name].add(module)
+    return edges
+
+
+def circles(files: Mapping[str, str]) -> list[str]:
+    """One circle of imports, if there is any. A package's `__init__` hands on what it holds."""
+    hallways = {module_name(path) for path in files if path.endswith("/__init__.py")}
+    edges = {
+        name: {one for one in targets if one not in hallways}
+        for name, targets in graph(files).items()
+        if name not in hallways
+    }
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        return ["imports go round: " + " -> ".join(error.args[1])]
+    return []
+
+
+@pytest.fixture(scope="module")
+def files(repo) -> dict[str, str]:
+    return sources(repo)
+
+
+def test_imports_point_one_way(files):
+    assert len(files) > 200
+    assert violations(files) == []
+
+
+def test_both_kinds_of_import_are_counted(files):
+    found = [one for path, text in files.items() for one in imports(path, text) if one.own]
+    assert sum(one.relative for one in found) > 200
+    assert sum(not one.relative for one in found) > 200
 
 
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        ("core/cache.py", "import theval_datasets.features"),
-        ("core/cache.py", "def f():\n    from theval_datasets import builders"),
-        ("core/cli.py", "from theval_datasets import cache"),
-        ("core/__main__.py", "from theval_datasets import cache"),
-        ("core/commands/__init__.py", "from theval_datasets.curation import filters"),
-        ("features/_base.py", "from theval_datasets.curation import filters"),
-        ("features/_base.py", "from theval_datasets.commands import score"),
-        ("curation/filters/__init__.py", "from theval_datasets.builders import _base"),
+        (f"{FLOOR}/extraction/cache.py", "import theval_datasets.features"),
+        (f"{FLOOR}/extraction/cache.py", "def f():\n    from theval_datasets import builders"),
+        (f"{FLOOR}/extraction/cache.py", "from theval_datasets.commands import score"),
+        (f"{FLOOR}/extraction/cache.py", "from theval_datasets.extraction import mesh"),
+        (f"{FLOOR}/extraction/cache.py", "from ..utils import files"),
+        (f"{FLOOR}/catalog.py", "from .errors import InputError"),
+        (f"{FLOOR}/cli.py", "from theval_datasets.extraction import cache"),
+        (f"{FLOOR}/__main__.py", "from theval_datasets.extraction import cache"),
+        (f"{FLOOR}/commands/__init__.py", "from theval_datasets.curation import filters"),
+        ("features/vad.py", "from theval_datasets.curation import filters"),
+        ("features/vad.py", "from theval_datasets.commands import score"),
+        ("features/vad.py", "from theval_datasets.features.people import tracks"),
+        ("curation/filters/__init__.py", "from theval_datasets.builders import base"),
         ("curation/filters/__init__.py", "import mediapipe.solutions"),
         ("cards/__init__.py", "import features"),
-        ("builders/__init__.py", "from . import _base"),
-        ("features/unit.py", "class Other(Extractor): ..."),
+        ("builders/tables/arrow.py", "from theval_datasets.media import _open"),
+        (f"{FLOOR}/extraction/outcomes.py", "from .runner import Runner"),
     ],
 )
-def test_a_planted_violation_is_found(repo, path, line):
-    file = repo / path
-    text = file.read_text("utf-8") if file.exists() else ""
-    (said,) = set(violations_in(path, f"{text}\n{line}\n")) - set(violations_in(path, text))
-    assert said.startswith(path)
+def test_a_planted_violation_is_found(files, path, line):
+    planted = {**files, path: f"{files[path]}\n{line}\n"}
+    faults = set(violations(planted)) - set(violations(files))
+    assert faults
+    assert all(path in fault or "imports go round" in fault for fault in faults)
 
 
-def test_the_whole_tree_is_read(repo, tmp_path):
-    for place in ("core", *ROOMS):
-        (tmp_path / place).mkdir()
+def test_the_whole_tree_is_read(tmp_path):
+    for place in (FLOOR, *ROOMS):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "__init__.py").touch()
+    (tmp_path / FLOOR / "curation").symlink_to(tmp_path / "curation")
     deep = tmp_path / "curation" / "filters" / "deep" / "er.py"
     deep.parent.mkdir(parents=True)
     deep.write_text("import theval_datasets.builders")
-    (said,) = violations(tmp_path)
-    assert said.startswith("curation/filters/deep/er.py:1")
+    (fault,) = violations(sources(tmp_path))
+    assert fault.startswith("curation/filters/deep/er.py:1")
 
 
-def test_what_commands_do_inside_functions_is_allowed(repo, tmp_path):
-    file = tmp_path / "core" / "commands" / "new.py"
-    file.parent.mkdir(parents=True)
-    file.write_text("def run():\n    from theval_datasets.builders import _base\n")
-    assert violations(tmp_path) == []
+@pytest.mark.parametrize("place", [FLOOR, *ROOMS])
+def test_a_folder_that_is_gone_is_a_fault(tmp_path, place):
+    for other in {FLOOR, *ROOMS} - {place}:
+        (tmp_path / other).mkdir(parents=True)
+        (tmp_path / other / "__init__.py").touch()
+    with pytest.raises(AssertionError, match="nothing would be checked"):
+        sources(tmp_path)
+
+
+def test_what_commands_do_inside_functions_is_allowed(files):
+    path = f"{FLOOR}/commands/new.py"
+    text = "def run():\n    from theval_datasets.builders.base import builder\n"
+    assert violations({**files, path: text}) == violations(files)
+
+
+@pytest.mark.parametrize("kind", catalog.PACKAGES)
+def test_every_unit_is_one_class_named_after_its_file_or_folder(kind):
+    names = catalog.names(kind)
+    assert names
+    assert not set(names) & catalog.SHARED[kind]
+    for name in names:
+        unit = catalog.load(kind, name)
+        assert unit.__name__.lower() == name.replace("_", "")
+        if kind == "extractor":
+            assert unit.name == name
+        if kind == "dataset":
+            assert name.replace("_", "-") == unit.NAME
+
+
+def test_what_units_share_is_there(repo):
+    rooms = {
+        "extractor": "features",
+        "filter": "curation/filters",
+        "source": "curation/sources",
+        "dataset": "builders",
+    }
+    for kind, place in rooms.items():
+        there = {path.stem for path in (repo / place).iterdir()}
+        assert catalog.SHARED[kind] <= there
 
 
 def test_importing_the_command_line_loads_nothing_heavy():

@@ -20,7 +20,7 @@ from theval_datasets.commands.build import build
 from theval_datasets.commands.curate import curate
 from theval_datasets.commands.extract import extract
 from theval_datasets.commands.verify import verify
-from theval_datasets.manifest import MANIFEST_NAME, read_manifest
+from theval_datasets.manifest.rows import MANIFEST_NAME, read_manifest
 
 pytestmark = pytest.mark.slow
 

@@ -6,15 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from theval_datasets.curation.filters._base import (
-    Clip,
-    Features,
-    Filter,
-    Verdict,
-    check_range,
-    keep,
-    reject,
-)
+from .base import Clip, Features, Filter, Verdict, check_range, keep, reject
 
 
 @dataclass(frozen=True)

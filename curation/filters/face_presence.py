@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from theval_datasets.curation.filters._base import Clip, Features, Filter, Verdict, keep, reject
-from theval_datasets.curation.filters._faces import together
+from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.features.faces import Faces
-from theval_datasets.schema import Extractor
+from theval_datasets.features.people.persons import together
+
+from .base import Clip, Features, Filter, Verdict, keep, reject
 
 
 @dataclass(frozen=True)

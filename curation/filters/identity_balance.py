@@ -8,7 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from theval_datasets.curation.filters._base import (
+from theval_datasets.extraction.extractor import Extractor
+from theval_datasets.features.arcface import Arcface
+from theval_datasets.features.people.pack import similarity
+
+from .base import (
     Clip,
     Features,
     Measured,
@@ -19,9 +23,6 @@ from theval_datasets.curation.filters._base import (
     reject,
     undecided,
 )
-from theval_datasets.features._pack import similarity
-from theval_datasets.features.arcface import Arcface
-from theval_datasets.schema import Extractor
 
 
 @dataclass(frozen=True)

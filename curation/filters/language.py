@@ -6,16 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from theval_datasets.curation.filters._base import (
-    Clip,
-    Features,
-    Filter,
-    UndecidedError,
-    Verdict,
-    keep,
-    reject,
-    undecided,
-)
+from .base import Clip, Features, Filter, UndecidedError, Verdict, keep, reject, undecided
 
 
 @dataclass(frozen=True)

@@ -9,21 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.curation.alike import Shelf
-from theval_datasets.curation.filters._base import (
-    Clip,
-    Features,
-    UndecidedError,
-    Verdict,
-    keep,
-    reject,
-    undecided,
-)
-from theval_datasets.curation.filters._recordings import RecordingFilter
-from theval_datasets.features._pack import similarity
+from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.features.arcface import Arcface
 from theval_datasets.features.fingerprints import Fingerprints
-from theval_datasets.schema import Extractor
+from theval_datasets.features.people.pack import similarity
+
+from ..duplicates.matching import Shelf
+from ..duplicates.recordings import RecordingFilter
+from .base import Clip, Features, UndecidedError, Verdict, keep, reject, undecided
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from theval_datasets.curation.filters._base import (
-    Clip,
-    Features,
-    Filter,
-    Verdict,
-    keep,
-    reject,
-    undecided,
-)
+from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.features.picture import Picture
-from theval_datasets.schema import Extractor
+
+from .base import Clip, Features, Filter, Verdict, keep, reject, undecided
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from theval_datasets.curation.alike import Shelf
-from theval_datasets.curation.filters._base import (
-    Clip,
-    Features,
-    UndecidedError,
-    Verdict,
-    keep,
-    reject,
-    undecided,
-)
-from theval_datasets.curation.filters._recordings import RecordingFilter
+from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.features.fingerprints import Fingerprints
-from theval_datasets.schema import Extractor
+
+from ..duplicates.matching import Shelf
+from ..duplicates.recordings import RecordingFilter
+from .base import Clip, Features, UndecidedError, Verdict, keep, reject, undecided
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from theval_datasets.curation.filters._base import Clip, Features, Filter, Verdict, keep, reject
-from theval_datasets.features._people import KINDS
+from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.features.faces import Faces
+from theval_datasets.features.people.people import KINDS
 from theval_datasets.features.picture import Picture
-from theval_datasets.schema import Extractor
+
+from .base import Clip, Features, Filter, Verdict, keep, reject
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from theval_datasets.curation.filters._base import Clip, Features, Filter, Verdict, keep, reject
+from .base import Clip, Features, Filter, Verdict, keep, reject
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from theval_datasets.curation.filters._base import Clip, Features, Filter, Verdict, keep, reject
+from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.features.audio_levels import AudioLevels
-from theval_datasets.schema import Extractor
+
+from .base import Clip, Features, Filter, Verdict, keep, reject
 
 
 @dataclass(frozen=True)

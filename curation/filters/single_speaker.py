@@ -8,18 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from theval_datasets.curation.filters._base import (
-    Clip,
-    Features,
-    Filter,
-    UndecidedError,
-    Verdict,
-    keep,
-    reject,
-)
-from theval_datasets.curation.filters._faces import people
+from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.features.faces import Faces
-from theval_datasets.schema import Extractor
+from theval_datasets.features.people.persons import people
+
+from .base import Clip, Features, Filter, UndecidedError, Verdict, keep, reject
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from theval_datasets.curation.filters._base import (
-    Clip,
-    Features,
-    Filter,
-    UndecidedError,
-    Verdict,
-    keep,
-    reject,
-)
+from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.features.speech_stats import SpeechStats
-from theval_datasets.schema import Extractor
+
+from .base import Clip, Features, Filter, UndecidedError, Verdict, keep, reject
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from theval_datasets.archives import extract
-from theval_datasets.curation.sources._base import Found, Source
-from theval_datasets.curation.sources.local import SUFFIXES
 from theval_datasets.errors import UnsafePathError
-from theval_datasets.manifest import Source as Origin
+from theval_datasets.manifest.rows import Source as Origin
+from theval_datasets.utils.archives import extract
+
+from .base import Found, Source
+from .local import SUFFIXES
 
 UNPACKED: Final = "sources"
 

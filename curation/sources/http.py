@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from theval_datasets.curation.sources._base import Found, Gone, Source
-from theval_datasets.curation.sources._fetch import Fetcher
-from theval_datasets.curation.sources._options import FetchOptions
+from .base import Found, Gone, Source
+from .fetching.fetch import Fetcher
+from .fetching.options import FetchOptions
 
 
 @dataclass(frozen=True)

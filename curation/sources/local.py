@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from theval_datasets.curation.sources._base import Found, Gone, Source
 from theval_datasets.errors import InputError, UnsafePathError
-from theval_datasets.manifest import Source as Origin
+from theval_datasets.manifest.rows import Source as Origin
+
+from .base import Found, Gone, Source
 
 VIDEO: Final = frozenset([
     ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",

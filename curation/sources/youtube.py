@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from theval_datasets.curation.sources._base import Found, Gone
-from theval_datasets.curation.sources._options import FetchOptions, runtimes_here
-from theval_datasets.curation.sources.http import Http
 from theval_datasets.errors import InputError
-from theval_datasets.optional import available, require
+from theval_datasets.utils.optional import available, require
+
+from .base import Found, Gone
+from .fetching.options import FetchOptions, runtimes_here
+from .http import Http
 
 _log = logging.getLogger(__name__)
 

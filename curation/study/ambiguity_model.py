@@ -12,13 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from theval_datasets.curation.study.panel import Codes, Floats, Panel
-from theval_datasets.curation.study.subject_model import (
-    TOLERANCE,
-    SubjectModel,
-    normal_loglikelihood,
-)
 from theval_datasets.errors import RatingsError
+
+from .panel import Codes, Floats, Panel
+from .subject_model import TOLERANCE, SubjectModel, normal_loglikelihood
 
 STEP = 0.1
 NEWTON_LIMIT = 10_000

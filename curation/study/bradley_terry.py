@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.curation.study.pairwise import PairwiseVotes
+from .pairwise import PairwiseVotes
 
 Floats = npt.NDArray[np.float64]
 _LIMIT = 200

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from theval_datasets.errors import InputError
-from theval_datasets.records import from_plain
+from theval_datasets.utils.records import from_plain
 
 CATEGORIES = (
     "Eye Distortions",

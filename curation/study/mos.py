@@ -6,22 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from theval_datasets.curation.study.ambiguity_model import fit_newton
-from theval_datasets.curation.study.panel import Flags, Floats, Panel
-from theval_datasets.curation.study.parameters import StudyParameters
-from theval_datasets.curation.study.scaling import (
-    differential,
-    map_means,
-    mapped,
-    scaled,
-    subject_bias,
-)
-from theval_datasets.curation.study.screening import Screening, screen
-from theval_datasets.curation.study.subject_model import (
-    SubjectModel,
-    fit_projection,
-)
 from theval_datasets.errors import RatingsError
+
+from .ambiguity_model import fit_newton
+from .panel import Flags, Floats, Panel
+from .parameters import StudyParameters
+from .scaling import differential, map_means, mapped, scaled, subject_bias
+from .screening import Screening, screen
+from .subject_model import SubjectModel, fit_projection
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,11 +9,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from theval_datasets.curation.study.plots import draw_all
-from theval_datasets.curation.study.reports import SessionReport, SubjectReport
-from theval_datasets.curation.study.study import Study
-from theval_datasets.files import atomic_write, write_text
-from theval_datasets.records import to_plain
+from theval_datasets.utils.files import atomic_write, write_text
+from theval_datasets.utils.records import to_plain
+
+from .plots import draw_all
+from .reports import SessionReport, SubjectReport
+from .study import Study
 
 
 def write_study(

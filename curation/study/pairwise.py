@@ -70,7 +70,7 @@ def read_votes(path: Path) -> PairwiseVotes:
     Raises:
         RatingsError: At the first row that does not fit.
     """
-    from theval_datasets.curation.study.tables import read_frame
+    from .tables import read_frame
 
     return votes_from_frame(read_frame(path), where=path.name)
 

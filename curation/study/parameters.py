@@ -9,7 +9,7 @@ from typing import Any, Literal
 import yaml
 
 from theval_datasets.errors import InputError, UnknownNameError
-from theval_datasets.records import from_plain
+from theval_datasets.utils.records import from_plain
 
 Scale = Literal["raw", "zscore", "bias_removed"]
 

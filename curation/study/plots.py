@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from theval_datasets.curation.study.reports import agreement_matrix
-from theval_datasets.curation.study.screening import BALANCE, OUTLIER_SHARE
-from theval_datasets.curation.study.study import Study
+from .reports import agreement_matrix
+from .screening import BALANCE, OUTLIER_SHARE
+from .study import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

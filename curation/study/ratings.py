@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.curation.study.panel import Codes, Flags, Floats, Panel, those_of
 from theval_datasets.errors import RatingsError
+
+from .panel import Codes, Flags, Floats, Panel, those_of
 
 
 @dataclass(frozen=True, eq=False)

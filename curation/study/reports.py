@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from theval_datasets.curation.study.mos import Opinions
-from theval_datasets.curation.study.panel import Floats, Panel
-from theval_datasets.curation.study.scaling import subject_bias
-from theval_datasets.curation.study.screening import panel_correlation
+from .mos import Opinions
+from .panel import Floats, Panel
+from .scaling import subject_bias
+from .screening import panel_correlation
 
 
 @dataclass(frozen=True)

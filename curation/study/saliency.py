@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.curation.study.marks import Centres, DotParameters, Image, find_dots
 from theval_datasets.errors import InputError
+
+from .marks import Centres, DotParameters, Image, find_dots
 
 SIGMA = 5.0
 """Pixels: standard deviation of the Gaussian that smooths fixations."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from theval_datasets.curation.study.panel import Floats, Panel
-from theval_datasets.curation.study.parameters import Scale, StudyParameters
 from theval_datasets.errors import RatingsError
+
+from .panel import Floats, Panel
+from .parameters import Scale, StudyParameters
 
 
 def scaled(panel: Panel, scale: Scale, parameters: StudyParameters) -> Panel:

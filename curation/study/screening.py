@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.curation.study.panel import Codes, Flags, Floats, Panel
-from theval_datasets.curation.study.parameters import StudyParameters
+from .panel import Codes, Flags, Floats, Panel
+from .parameters import StudyParameters
 
 OUTLIER_SHARE = 0.05
 """BT.500: more outliers than this share of the ratings …"""

@@ -8,20 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from theval_datasets.curation.study.levels import quality_levels
-from theval_datasets.curation.study.mos import Opinions, opinions
-from theval_datasets.curation.study.panel import Flags
-from theval_datasets.curation.study.parameters import StudyParameters
-from theval_datasets.curation.study.ratings import Ratings
-from theval_datasets.curation.study.reports import (
-    SessionReport,
-    SubjectReport,
-    optional,
-    session_reports,
-    subject_reports,
-)
-from theval_datasets.curation.study.taxonomy import Taxonomy
-from theval_datasets.curation.study.votes import Labels, label
+from .levels import quality_levels
+from .mos import Opinions, opinions
+from .panel import Flags
+from .parameters import StudyParameters
+from .ratings import Ratings
+from .reports import SessionReport, SubjectReport, optional, session_reports, subject_reports
+from .taxonomy import Taxonomy
+from .votes import Labels, label
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from theval_datasets.curation.study.panel import Floats, Panel
+from .panel import Floats, Panel
 
 TOLERANCE = 1e-8
 """Iterations stop when the clips' scores moved by less (Euclidean norm)."""

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from theval_datasets.curation.study.panel import Codes, Flags, Floats
-from theval_datasets.curation.study.ratings import Ratings, make
-from theval_datasets.curation.study.taxonomy import Taxonomy
-from theval_datasets.curation.study.vote_columns import parse_votes
 from theval_datasets.errors import RatingsError
+
+from .panel import Codes, Flags, Floats
+from .ratings import Ratings, make
+from .taxonomy import Taxonomy
+from .vote_columns import parse_votes
 
 if TYPE_CHECKING:
     import polars as pl

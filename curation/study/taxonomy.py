@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from theval_datasets.errors import InputError
-from theval_datasets.records import from_plain
+from theval_datasets.utils.records import from_plain
 
 UNASSIGNED = "unassigned"
 """Stands for the dimension of a type that has none."""

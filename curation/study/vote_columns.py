@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from theval_datasets.curation.study.panel import Flags
-from theval_datasets.curation.study.taxonomy import Taxonomy
 from theval_datasets.errors import RatingsError
+
+from .panel import Flags
+from .taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     import polars as pl

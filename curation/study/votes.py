@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.curation.study.panel import Codes, Flags, Floats
-from theval_datasets.curation.study.ratings import Ratings
-from theval_datasets.curation.study.taxonomy import Taxonomy
 from theval_datasets.errors import RatingsError
+
+from .panel import Codes, Flags, Floats
+from .ratings import Ratings
+from .taxonomy import Taxonomy
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from feature_factory import DECODER, Corpus, small_corpus
 
-from theval_datasets.builders._inputs import Inputs
-from theval_datasets.builders._release import Release, write_release
+from theval_datasets.builders.base.inputs import Inputs
+from theval_datasets.builders.release.write import Release, write_release
 from theval_datasets.builders.theval import Theval
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from feature_factory import DECODER, small_corpus
 
-from theval_datasets.builders._inputs import Inputs
-from theval_datasets.builders._release import write_release
+from theval_datasets.builders.base.inputs import Inputs
+from theval_datasets.builders.release.write import write_release
 from theval_datasets.builders.theval import Theval
 
 

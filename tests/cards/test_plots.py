@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from theval_datasets.cards.plots import _edges, _groups, draw
-from theval_datasets.info import ColumnInfo, ConfigInfo, SplitInfo
+from theval_datasets.manifest.info import ColumnInfo, ConfigInfo, SplitInfo
 
 HOSTILE = "$\\frac{1}{0}$ <b> " + "x" * 500
 

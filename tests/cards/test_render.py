@@ -6,11 +6,11 @@ import yaml
 from feature_factory import DECODER, Corpus, row, small_corpus
 from huggingface_hub import DatasetCard
 
-from theval_datasets.builders._inputs import Inputs
-from theval_datasets.builders._release import write_release
+from theval_datasets.builders.base.inputs import Inputs
+from theval_datasets.builders.release.write import write_release
 from theval_datasets.builders.theval import Theval
 from theval_datasets.cards.papers import PAPERS
-from theval_datasets.manifest import Source
+from theval_datasets.manifest.rows import Source
 
 HOSTILE = 'x"\n---\nconfigs: [] # <script>alert(1)</script> | [a](http://evil.example) `'
 

@@ -9,15 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theval_datasets import mesh as _mesh
-from theval_datasets.errors import (
-    AbsentError,
-    InputError,
-    MissingExtraError,
-    WeightsMissingError,
-)
+from theval_datasets.errors import AbsentError, InputError, MissingExtraError, WeightsMissingError
 from theval_datasets.evaluation import pictures, references
-from theval_datasets.optional import available
+from theval_datasets.extraction import mesh as _mesh
+from theval_datasets.utils.optional import available
 
 
 def pair(seed=0, shape=(40, 50, 3), noise=20.0):

@@ -31,7 +31,7 @@ def test_contract(extractor, talking, other, faceless, tmp_path, monkeypatch):
 
 def test_none_of_them_runs_unless_it_is_named():
     assert not any(
-        e.by_default for e in (Picture(), Shots(), AudioLevels(), Fingerprints(), FaceScan())
+        e.default_enabled for e in (Picture(), Shots(), AudioLevels(), Fingerprints(), FaceScan())
     )
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from fake_faces import Scene, watch
 
-from theval_datasets.cache import recipe_of
 from theval_datasets.errors import AbsentError, WeightsMissingError
-from theval_datasets.features import _tracks
-from theval_datasets.features._pack import find_pack
-from theval_datasets.features._people import KINDS
+from theval_datasets.extraction.cache import spec_of
 from theval_datasets.features.faces import Faces
+from theval_datasets.features.people import tracks as _tracks
+from theval_datasets.features.people.pack import find_pack
+from theval_datasets.features.people.people import KINDS
 
 LEFT, RIGHT = (20, 50, 60), (220, 50, 60)
 
@@ -133,18 +133,18 @@ def test_backends_without_weights(monkeypatch, tmp_path, caplog):
     monkeypatch.setenv("THEVAL_MODELS", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert find_pack() is None
-    assert not Faces().ready()
-    assert Faces().weights().startswith("mediapipe-")
+    assert not Faces().has_weights()
+    assert Faces().weights_id().startswith("mediapipe-")
     with pytest.raises(WeightsMissingError, match="buffalo_l"):
-        Faces(backend="insightface").weights()
+        Faces(backend="insightface").weights_id()
     with caplog.at_level("WARNING"):
-        Faces().obtain()
-        Faces().obtain()
+        Faces().fetch_weights()
+        Faces().fetch_weights()
     said = [record.message for record in caplog.records]
     assert [text.split()[0] for text in said] == ["The", "There"]
     assert "people cannot be told apart" in said[1]
     with pytest.raises(WeightsMissingError, match="mine"):
-        Faces(backend="insightface", pack="mine").weights()
+        Faces(backend="insightface", pack="mine").weights_id()
     (tmp_path / "insightface/models/broken").mkdir(parents=True)
     (tmp_path / "insightface/models/broken/x.onnx").write_bytes(b"no model")
     assert find_pack() is None
@@ -212,7 +212,7 @@ def test_only_what_used_changed_weights_is_computed_again(pack, monkeypatch, tmp
     extractors = (Faces(), Arcface(), Landmarks(), Vad())
 
     def keys():
-        return {e.name: recipe_of(e, "decoder").digest for e in extractors}
+        return {e.name: spec_of(e, "decoder").digest for e in extractors}
 
     before = keys()
     assert keys() == before

@@ -9,7 +9,7 @@ from fake_faces import Clip
 
 from theval_datasets.errors import AbsentError
 from theval_datasets.features.formants import Formants
-from theval_datasets.schema import SAMPLE_RATE, Audio
+from theval_datasets.media.frames import SAMPLE_RATE, Audio
 
 pytest.importorskip("parselmouth", reason="the extra [formants] is not installed")
 

@@ -47,8 +47,8 @@ def test_the_formula_has_n_and_bridges_gaps():
 def test_without_a_checkout_it_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setenv("THEVAL_MODELS", str(tmp_path))
     with pytest.raises(WeightsMissingError, match=r"Clone its repository .* ckpts/model\.pt"):
-        HeadMotionRelease().weights()
-    assert not HeadMotionRelease().ready()
+        HeadMotionRelease().weights_id()
+    assert not HeadMotionRelease().has_weights()
 
 
 @pytest.mark.real
@@ -65,7 +65,7 @@ def test_a_checkout_and_a_checkpoint(shared_data, talking, tmp_path, monkeypatch
     checkpoint = models / "facexformer/ckpts/model.pt"
     torch.save({"state_dict_backbone": {"turn": torch.tensor([0.1, 0.2, 0.3])}}, checkpoint)
     extractor = HeadMotionRelease(box="scrfd")
-    first = extractor.weights()
+    first = extractor.weights_id()
     (found,) = contract.run(extractor, [talking], tmp_path / "cache")
     assert found.outcome.status == "ok", found.outcome
     angles = found.values["angles"]
@@ -74,5 +74,5 @@ def test_a_checkout_and_a_checkpoint(shared_data, talking, tmp_path, monkeypatch
         head_motion(angles.astype(float), found.values["centre"].astype(float)), rel=1e-4
     )
     torch.save({"state_dict_backbone": {"turn": torch.zeros(3)}}, checkpoint)
-    assert extractor.weights() != first
+    assert extractor.weights_id() != first
     sys.modules.pop("_theval_facexformer", None)

@@ -7,10 +7,10 @@ import extractor_contract as contract
 import numpy as np
 import pytest
 
+from theval_datasets.extraction.mesh import pixels, quantise
 from theval_datasets.features.head_pose import HeadPose, euler_angles
 from theval_datasets.features.landmarks import Landmarks, load_face_mesh, points_of
 from theval_datasets.media import open_video, read_frames
-from theval_datasets.mesh import pixels, quantise
 
 
 def rotation(pitch=0.0, yaw=0.0, roll=0.0):

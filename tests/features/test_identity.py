@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from theval_datasets.errors import AbsentError, WeightsMissingError
-from theval_datasets.features import _identity
-from theval_datasets.features._pack import similarity_transform
 from theval_datasets.features.arcface import Arcface
 from theval_datasets.features.faces import Faces
 from theval_datasets.features.identity import Identity
+from theval_datasets.features.people import identity as _identity
+from theval_datasets.features.people.pack import similarity_transform
 
 LEFT, RIGHT = (20, 50, 60), (220, 50, 60)
 
@@ -101,7 +101,7 @@ def test_without_weights_nothing_stands_in(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for extractor in (Arcface(), Identity()):
         with pytest.raises(WeightsMissingError, match="models fetch buffalo_l"):
-            extractor.weights()
+            extractor.weights_id()
 
 
 @given(

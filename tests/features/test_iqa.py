@@ -8,13 +8,14 @@ import pytest
 from fake_faces import Clip
 
 from theval_datasets.errors import InputError, MissingExtraError, WeightsMissingError
-from theval_datasets.features import _pyiqa, _retinaface
-from theval_datasets.features._quality import Line
+from theval_datasets.extraction.mesh import LIPS, quantise
 from theval_datasets.features.iqa import METRICS, Iqa, face_crop, mouth_crop
 from theval_datasets.features.iqa_release import IqaRelease, _Padded
-from theval_datasets.mesh import LIPS, quantise
-from theval_datasets.optional import available
-from theval_datasets.schema import Frames
+from theval_datasets.features.networks import pyiqa as _pyiqa
+from theval_datasets.features.networks import retinaface as _retinaface
+from theval_datasets.features.networks.quality import Line
+from theval_datasets.media.frames import Frames
+from theval_datasets.utils.optional import available
 
 has_torch = pytest.mark.skipif(
     not (available("pyiqa") and available("torch")), reason="the extra [iqa] is not installed"
@@ -52,7 +53,7 @@ def mesh_of(*boxes, size=(320, 180)):
 
 
 def points_of(left, top, side):
-    from theval_datasets.mesh import pixels
+    from theval_datasets.extraction.mesh import pixels
 
     return pixels(mesh_of((left, top, side))["mesh"], 320, 180)[0]
 
@@ -133,7 +134,7 @@ def test_a_rate_is_positive():
 @pytest.mark.skipif(available("pyiqa"), reason="the extra [iqa] is installed")
 def test_without_the_extra_it_says_which():
     with pytest.raises(MissingExtraError, match=r"\[iqa\]"):
-        Iqa().weights()
+        Iqa().weights_id()
 
 
 @has_torch
@@ -141,8 +142,8 @@ def test_without_weights_it_says_where(monkeypatch, tmp_path):
     monkeypatch.setenv("THEVAL_MODELS", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(WeightsMissingError, match="cfanet_iaa_ava_swin"):
-        Iqa().weights()
-    assert not Iqa().ready()
+        Iqa().weights_id()
+    assert not Iqa().has_weights()
 
 
 def test_the_centre_face_is_aligned():
@@ -210,16 +211,16 @@ def test_the_real_networks_score_a_clip(random_weights, talking, faceless, tmp_p
 def test_everything_goes_through_the_device_that_is_chosen(random_weights, monkeypatch):
     import torch
 
-    from theval_datasets.features._torch import chosen_device
+    from theval_datasets.features.networks.device import chosen_device
 
     monkeypatch.setenv("THEVAL_MODELS", str(random_weights))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert chosen_device("iqa") == "cuda"
-    before = Iqa().weights()
+    before = Iqa().weights_id()
     # A device without values: mixing it with another one fails, and only shapes come back.
     monkeypatch.setenv("THEVAL_DEVICE", "meta")
     assert chosen_device("iqa") == "meta"
-    assert Iqa().weights() == before
+    assert Iqa().weights_id() == before
     monkeypatch.setattr(torch.Tensor, "cpu", lambda self: torch.ones(self.shape))
     pictures = [np.zeros((90, 80, 3), np.uint8)] * 2
     for name in _pyiqa.NETWORKS:
@@ -237,9 +238,9 @@ def test_one_networks_weights_change_its_key_and_its_absence_leaves_the_others(
     mine = tmp_path / "models"
     shutil.copytree(random_weights, mine)
     monkeypatch.setenv("THEVAL_MODELS", str(mine))
-    before = Iqa().weights()
+    before = Iqa().weights_id()
     (mine / "pyiqa" / _pyiqa.NETWORKS["topiq_iaa"].file).unlink()
-    after = Iqa().weights()
+    after = Iqa().weights_id()
     assert [a == b for a, b in zip(before.split("+"), after.split("+"), strict=True)] == [
         False, True, True,
     ]  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mediapipe.python.solutions import face_mesh_connections as connections
 
-from theval_datasets import mesh as _mesh
+from theval_datasets.extraction import mesh as _mesh
 from theval_datasets.features.landmarks import Landmarks, load_face_mesh, points_of
 
 

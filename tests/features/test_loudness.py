@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from theval_datasets.features.loudness import Loudness, rms_at
-from theval_datasets.schema import SAMPLE_RATE, Audio
+from theval_datasets.media.frames import SAMPLE_RATE, Audio
 
 
 def test_contract(talking, other, faceless, tmp_path, monkeypatch):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theval_datasets.features._panels import in_panels, motion_likeness
-from theval_datasets.features._seams import Seam, SeamWatcher
+from theval_datasets.features.formulas.seams import Seam, SeamWatcher
+from theval_datasets.features.people.panels import in_panels, motion_likeness
 
 FACE = np.array([(-1.0, -1), (1, -1), (0, 0), (-0.7, 1), (0.7, 1)])
 

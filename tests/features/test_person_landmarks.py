@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from fake_faces import Scene, watch
 
-from theval_datasets.features import _crops
-from theval_datasets.features._people import KINDS
-from theval_datasets.features._signals import mouth_openness
+from theval_datasets.extraction.mesh import pixels
 from theval_datasets.features.faces import Faces
+from theval_datasets.features.formulas.signals import mouth_openness
 from theval_datasets.features.landmarks import Landmarks
+from theval_datasets.features.people import crops as _crops
+from theval_datasets.features.people.people import KINDS
 from theval_datasets.features.person_landmarks import PersonLandmarks
 from theval_datasets.features.person_pose import PersonPose
-from theval_datasets.mesh import pixels
 
 LEFT, RIGHT = (20, 50, 60), (220, 50, 60)
 BRIEF = KINDS.index("brief")

@@ -12,7 +12,7 @@ from theval_datasets.errors import MissingExtraError, WeightsMissingError
 from theval_datasets.features.speakers import Speakers
 from theval_datasets.features.vad import Vad
 from theval_datasets.features.vad_pyannote import VadPyannote
-from theval_datasets.optional import available
+from theval_datasets.utils.optional import available
 
 EXTRACTORS = (VadPyannote, Speakers)
 
@@ -42,7 +42,7 @@ def test_folder_and_token_are_in_no_key_and_no_text(extractor):
 @pytest.mark.parametrize("extractor", EXTRACTORS)
 def test_without_the_extra_it_says_which(extractor):
     with pytest.raises(MissingExtraError, match=r"\[diarization\]"):
-        extractor().weights()
+        extractor().weights_id()
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +91,9 @@ def test_without_models_it_says_what_to_do(untrained, monkeypatch, tmp_path):
     monkeypatch.setenv("THEVAL_MODELS", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for extractor in EXTRACTORS:
-        assert not extractor().ready()
+        assert not extractor().has_weights()
         with pytest.raises(WeightsMissingError, match=r"Accept its terms .* HF_TOKEN"):
-            extractor().weights()
+            extractor().weights_id()
 
 
 @pytest.mark.slow
@@ -129,9 +129,9 @@ def test_a_changed_checkpoint_changes_the_key(untrained, monkeypatch, tmp_path):
     mine = tmp_path / "m"
     shutil.copytree(untrained, mine)
     monkeypatch.setenv("THEVAL_MODELS", str(mine))
-    before = (VadPyannote().weights(), Speakers().weights())
+    before = (VadPyannote().weights_id(), Speakers().weights_id())
     voices = mine / "pyannote/wespeaker-voxceleb-resnet34-LM/pytorch_model.bin"
     voices.write_bytes(voices.read_bytes() + b"x")
-    after = (VadPyannote().weights(), Speakers().weights())
+    after = (VadPyannote().weights_id(), Speakers().weights_id())
     assert before[0] == after[0]
     assert before[1] != after[1]

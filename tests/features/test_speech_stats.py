@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from theval_datasets.errors import AbsentError
 from theval_datasets.features.speech_stats import SpeechStats, signal_to_noise
-from theval_datasets.schema import SAMPLE_RATE, Audio
+from theval_datasets.media.frames import SAMPLE_RATE, Audio
 
 SEGMENTS = np.array([[0.5, 1.5]])
 

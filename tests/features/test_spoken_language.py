@@ -11,7 +11,7 @@ from extractor_contract import check, run
 from theval_datasets.errors import MissingExtraError, WeightsMissingError
 from theval_datasets.features import spoken_language
 from theval_datasets.features.spoken_language import SpokenLanguage, _speech
-from theval_datasets.schema import Audio
+from theval_datasets.media.frames import Audio
 
 
 def test_only_speech_is_heard():
@@ -24,11 +24,11 @@ def test_only_speech_is_heard():
 def test_without_the_extra_it_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(spoken_language, "available", lambda name: False)
     monkeypatch.setenv("THEVAL_MODELS", str(tmp_path))
-    assert not SpokenLanguage().ready()
-    SpokenLanguage().obtain()  # nothing to do without it
+    assert not SpokenLanguage().has_weights()
+    SpokenLanguage().fetch_weights()  # nothing to do without it
     if not spoken_language_installed():
         with pytest.raises(MissingExtraError, match=r"\[language\]"):
-            SpokenLanguage().weights()
+            SpokenLanguage().weights_id()
 
 
 def test_the_folder_is_no_part_of_the_key(tmp_path):
@@ -61,9 +61,9 @@ def test_a_missing_model_is_said(tmp_path, monkeypatch, caplog):
     pytest.importorskip("faster_whisper", reason="listening needs the extra [language]")
     monkeypatch.setenv("THEVAL_MODELS", str(tmp_path))
     with pytest.raises(WeightsMissingError, match="whisper/faster-whisper-small"):
-        SpokenLanguage().weights()
+        SpokenLanguage().weights_id()
     with caplog.at_level(logging.WARNING):
-        SpokenLanguage().obtain()  # the Hub is out of reach here
+        SpokenLanguage().fetch_weights()  # the Hub is out of reach here
     assert "cannot be fetched" in caplog.text
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from theval_datasets.errors import AbsentError
-from theval_datasets.features import _release
+from theval_datasets.features.formulas import release_signals as _release
 from theval_datasets.features.theval_release import ThevalRelease
-from theval_datasets.schema import Audio, Header
+from theval_datasets.media.frames import Audio, Header
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "data" / "golden" / "theval_release.json"
 CLIPS = json.loads(GOLDEN.read_text())["clips"] if GOLDEN.is_file() else {}

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theval_datasets import mesh as _mesh
 from theval_datasets.errors import AbsentError
-from theval_datasets.features import _signals
+from theval_datasets.extraction import mesh as _mesh
+from theval_datasets.features.formulas import signals as _signals
 from theval_datasets.features.head_pose import HeadPose
 from theval_datasets.features.landmarks import Landmarks
 from theval_datasets.features.loudness import Loudness
@@ -283,16 +283,16 @@ def test_contract(talking, other, faceless, tmp_path, monkeypatch):
 
 
 def test_a_mouth_that_follows_the_voice_is_in_sync(sample, tmp_path):
-    from theval_datasets.cache import Cache, recipe_of
-    from theval_datasets.files import sha256_file
+    from theval_datasets.extraction.cache import Cache, spec_of
     from theval_datasets.media import decoder_version
+    from theval_datasets.utils.files import sha256_file
 
     names = [n for n in sorted(sample) if n.startswith(("clear", "frozen", "still"))]
     found = contract.run(ThevalSignals(), [sample[n] for n in names], tmp_path)
     assert {f.outcome.status for f in found} <= {"ok", "empty"}
     clear = sample["clear-en"]
     cache = Cache(tmp_path)
-    loud = cache.read(recipe_of(Loudness(), decoder_version()), sha256_file(clear))
+    loud = cache.read(spec_of(Loudness(), decoder_version()), sha256_file(clear))
     assert loud is not None
     openness = found[0].values["openness"]
     n = min(len(openness), len(loud.values["rms"]))

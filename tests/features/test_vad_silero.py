@@ -9,13 +9,13 @@ import pytest
 from theval_datasets.errors import MissingExtraError
 from theval_datasets.features.vad import Vad
 from theval_datasets.features.vad_silero import VadSilero
-from theval_datasets.optional import available
+from theval_datasets.utils.optional import available
 
 
 @pytest.mark.skipif(available("silero_vad"), reason="the extra [release] is installed")
 def test_without_the_extra_it_says_which():
     with pytest.raises(MissingExtraError, match=r"\[release\]"):
-        VadSilero().weights()
+        VadSilero().weights_id()
 
 
 @pytest.mark.skipif(not available("silero_vad"), reason="the extra [release] is not installed")

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 
 from theval_datasets import media
-from theval_datasets.cache import Cache, recipe_of
-from theval_datasets.files import sha256_file
+from theval_datasets.extraction.cache import Cache, spec_of
+from theval_datasets.extraction.outcomes import Feature
+from theval_datasets.extraction.runner import ClipJob, Plan, Runner
 from theval_datasets.media import _video
-from theval_datasets.runner import ClipJob, Plan, Runner
-from theval_datasets.schema import Feature
+from theval_datasets.utils.files import sha256_file
 
 
 def run(extractor, paths: list[Path], folder: Path) -> list[Feature]:
     """The features of clips, computed one after the other by one runner with a fresh cache."""
     runner = Runner(Plan((extractor,), str(folder)))
     cache = Cache(folder)
-    recipe = recipe_of(extractor, media.decoder_version())
+    recipe = spec_of(extractor, media.decoder_version())
     found = []
     for path in paths:
         job = ClipJob(path.stem, str(path), sha256_file(path))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from theval_datasets.features._detector import Found
-from theval_datasets.schema import Frames
+from theval_datasets.features.people.detector import Found
+from theval_datasets.media.frames import Frames
 
 SIZE = (320, 180)
 _OFFSETS = np.array([(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8)], np.float32)

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from theval_datasets.cache import Cache, recipe_of
+from theval_datasets.extraction.cache import Cache, spec_of
+from theval_datasets.extraction.outcomes import Feature, Outcome
 from theval_datasets.features.head_pose import HeadPose
 from theval_datasets.features.landmarks import Landmarks
 from theval_datasets.features.loudness import Loudness
 from theval_datasets.features.theval_signals import ThevalSignals
 from theval_datasets.features.vad import Vad
-from theval_datasets.manifest import MANIFEST_NAME, ManifestRow, Source, write_manifest
-from theval_datasets.schema import Feature, MediaFacts, Outcome
+from theval_datasets.manifest.rows import MANIFEST_NAME, ManifestRow, Source, write_manifest
+from theval_datasets.media.facts import MediaFacts
 
 DECODER = "hand-made-1"
 SIGNALS = ("landmarks", "head_pose", "vad", "loudness", "theval_signals")
@@ -110,7 +111,7 @@ class Corpus:
         self.rows.append(row)
         for name, feature in (features or {}).items():
             assert row.sha256 is not None
-            self.cache.write(recipe_of(_CLASSES[name](), DECODER), row.sha256, feature)
+            self.cache.write(spec_of(_CLASSES[name](), DECODER), row.sha256, feature)
         write_manifest(self.manifest, self.rows)
 
     def add_clip(self, name: str, seed: int = 0, n_frames: int = 20, **changed) -> ManifestRow:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from theval_datasets.sample.clips import CLIPS, make_clip
+from theval_datasets.demo.clips import CLIPS, make_clip
 
 
 class SampleClips(Mapping[str, Path]):

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from theval_datasets import catalog
-from theval_datasets.curation.alike import Prints
-from theval_datasets.curation.filters._base import Clip, Features, Filter, UndecidedError
-from theval_datasets.curation.index import Reference
-from theval_datasets.manifest import Source
-from theval_datasets.schema import Feature, MediaFacts, Outcome
+from theval_datasets.curation.duplicates.matching import Prints
+from theval_datasets.curation.duplicates.reference_index import Reference
+from theval_datasets.curation.filters.base import Clip, Features, Filter, UndecidedError
+from theval_datasets.extraction.outcomes import Feature, Outcome
+from theval_datasets.manifest.rows import Source
+from theval_datasets.media.facts import MediaFacts
 
 MEDIA = MediaFacts(
     duration=8.0, fps=25.0, width=1920, height=1080, n_frames=200, rotation=0, variable_rate=False,

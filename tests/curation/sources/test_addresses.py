@@ -2,9 +2,9 @@
 
 import pytest
 
-from theval_datasets.curation.sources._address import check_url, name_of
-from theval_datasets.curation.sources._choose import source_of
-from theval_datasets.curation.sources._reasons import reason_of
+from theval_datasets.curation.sources.choose import source_of
+from theval_datasets.curation.sources.fetching.address import check_url, name_of
+from theval_datasets.curation.sources.fetching.reasons import reason_of
 from theval_datasets.curation.sources.http import Http
 from theval_datasets.curation.sources.local import Local
 from theval_datasets.curation.sources.youtube import Youtube

@@ -8,8 +8,8 @@ import pytest
 from theval_datasets.commands.curate import curate
 from theval_datasets.commands.rebuild import rebuild
 from theval_datasets.errors import InputError, UnsafePathError
-from theval_datasets.files import sha256_file
-from theval_datasets.manifest import read_manifest
+from theval_datasets.manifest.rows import read_manifest
+from theval_datasets.utils.files import sha256_file
 
 
 @pytest.fixture

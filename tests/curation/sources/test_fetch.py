@@ -21,19 +21,19 @@ from web import content, serving, status
 pytest.importorskip("yt_dlp", reason="fetching needs the extra [youtube]")
 
 from theval_datasets.commands.curate import curate
-from theval_datasets.curation.sources import _fetch as fetching
-from theval_datasets.curation.sources import _options
-from theval_datasets.curation.sources import _waiting as waiting
-from theval_datasets.curation.sources._base import Found, Gone
-from theval_datasets.curation.sources._fetch import Fetcher
-from theval_datasets.curation.sources._ledger import Ledger
-from theval_datasets.curation.sources._options import FetchOptions
+from theval_datasets.curation.sources.base import Found, Gone
+from theval_datasets.curation.sources.fetching import fetch as fetching
+from theval_datasets.curation.sources.fetching import options as _options
+from theval_datasets.curation.sources.fetching import waiting
+from theval_datasets.curation.sources.fetching.fetch import Fetcher
+from theval_datasets.curation.sources.fetching.ledger import Ledger
+from theval_datasets.curation.sources.fetching.options import FetchOptions
 from theval_datasets.curation.sources.http import Http
 from theval_datasets.curation.sources.youtube import Youtube
 from theval_datasets.errors import InputError
-from theval_datasets.files import sha256_file
-from theval_datasets.manifest import read_manifest, read_rows
+from theval_datasets.manifest.rows import read_manifest, read_rows
 from theval_datasets.media import probe
+from theval_datasets.utils.files import sha256_file
 
 HERE = FetchOptions(allow_private_addresses=True, retries=2, min_free=0)
 

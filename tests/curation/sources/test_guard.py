@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from web import content, status
 
-from theval_datasets.curation.sources._guard import Guard, is_public
+from theval_datasets.curation.sources.fetching.guard import Guard, is_public
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from theval_datasets.commands.curate import curate
-from theval_datasets.curation.sources._base import Found, Gone
+from theval_datasets.curation.sources.base import Found, Gone
 from theval_datasets.curation.sources.local import Local
 from theval_datasets.errors import InputError, UnsafePathError
 

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from theval_datasets.curation.sources import youtube
-from theval_datasets.curation.sources._options import FetchOptions, parameters, runtimes_here
+from theval_datasets.curation.sources.fetching.options import (
+    FetchOptions,
+    parameters,
+    runtimes_here,
+)
 from theval_datasets.curation.sources.youtube import Youtube
 from theval_datasets.errors import InputError
 

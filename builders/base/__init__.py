@@ -1,0 +1,1 @@
+"""What all datasets share: the builder, its inputs, columns."""

@@ -1,0 +1,62 @@
+"""Tables in which nobody is to be recognised: faces in still pictures are blurred.
+
+What cannot be covered like that (video, sound, meshes) is not built at all.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+import datasets
+import numpy as np
+import pyarrow as pa
+
+from .fields import Field
+
+_QUALITY: Final = 92
+
+
+def recorded(fields: Iterable[Field]) -> bool:
+    """Whether a table holds what no blur covers: video, sound or meshes."""
+    return any(
+        isinstance(f.feature, (datasets.Video, datasets.Audio, datasets.Mesh)) for f in fields
+    )
+
+
+def pictures(fields: Iterable[Field]) -> list[str]:
+    """Columns whose pictures may show a face."""
+    return [f.name for f in fields if isinstance(f.feature, datasets.Image) and not f.faceless]
+
+
+def blurred_tables(tables: Iterable[pa.Table], columns: Iterable[str]) -> Iterator[pa.Table]:
+    """The same tables with the faces in some columns of pictures blurred."""
+    names = list(columns)
+    for table in tables:
+        covered = table
+        for name in names:
+            values = [None if one is None else blurred(one) for one in table[name].to_pylist()]
+            kind = table.schema.field(name)
+            place = table.column_names.index(name)
+            covered = covered.set_column(place, kind, pa.array(values, type=kind.type))
+        yield covered
+
+
+def blurred(picture: dict[str, Any]) -> dict[str, Any]:
+    """A picture (`bytes` and `path`) as a JPEG of the same size in which every face is blurred.
+
+    One in which no face is found is blurred as a whole: the detector may have missed one. Nothing
+    of what the file said beside its pixels is kept.
+    """
+    from PIL import Image, ImageOps
+
+    from theval_datasets.curation.clips.anonymise import anonymised
+
+    with Image.open(io.BytesIO(picture["bytes"])) as opened:
+        pixels = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+    covered = Image.fromarray(anonymised(pixels))
+    stream = io.BytesIO()
+    covered.save(stream, "JPEG", quality=_QUALITY)
+    return {"bytes": stream.getvalue(), "path": f"{PurePosixPath(picture['path']).stem}.jpg"}

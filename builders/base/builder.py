@@ -1,0 +1,273 @@
+"""What every dataset shares: a real `datasets` builder whose tables a release is written from.
+
+A dataset is one file with one class: it declares its configs, their columns (`FIELDS`), the kinds
+of input it takes (`KINDS`) and yields Arrow tables (`tables`). Both ways lead over the same tables::
+
+    builder = Theval("features", manifest="work/manifest.jsonl", cache="cache")
+    builder.download_and_prepare()
+    rows = builder.as_dataset()["train"]
+
+and ``theval-data build theval --manifest … --cache … -o DIR``, which writes Parquet and a card that
+plain `load_dataset` opens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import datasets
+import pyarrow as pa
+from datasets.builder import Key
+
+from theval_datasets.cards.papers import PAPERS
+from theval_datasets.errors import InputError, UnknownNameError
+from theval_datasets.extraction.cache import Cache
+from theval_datasets.manifest.info import NAMESPACE, parse_version
+from theval_datasets.manifest.rows import ManifestRow
+from theval_datasets.utils.files import digest
+
+from . import anonymous as _anonymous
+from . import columns as _columns
+from . import joined as _join
+from .columns import FeatureReader
+from .fields import Field, features_of, schema_of
+from .inputs import Inputs
+
+JOINED_CONFIG = "features"
+
+
+@dataclass(eq=False)
+class TableConfig(datasets.BuilderConfig):  # type: ignore[misc]
+    """A table of a dataset.
+
+    Attributes:
+        description: One line for the card.
+        rows_per_table: Rows held in memory at once, and rows of a Parquet row group.
+        split_bytes: Columns of whole numbers or floats that are stored by byte position, which
+            compresses meshes to less than half.
+        reader: Lines of Python for the card that read a row, given `rows` of a split.
+        key: Columns that tell its rows apart.
+    """
+
+    rows_per_table: int = 1000
+    split_bytes: tuple[str, ...] = ()
+    reader: str = ""
+    key: tuple[str, ...] = ("clip_id",)
+
+
+class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
+    """Base of all datasets.
+
+    Args:
+        config_name: The table; `features` if not given.
+        manifest: A manifest or a folder with one.
+        cache: A feature cache, or where it is.
+        release: A folder with the files of an official release.
+        tables: Kind of input to its file.
+        inputs: All of these at once, instead of the four.
+        decoder: Name and version of the decoder that the features were extracted with; this
+            machine's if not given.
+        version: Semantic version of the dataset; the class's if not given.
+        cache_dir: Where `download_and_prepare` writes; the default of `datasets` if not given.
+    """
+
+    BUILDER_CONFIG_CLASS = TableConfig
+    DEFAULT_CONFIG_NAME = "features"
+    VERSION = datasets.Version("0.1.0")
+
+    NAME: ClassVar[str]
+    """Of the repository, without its namespace."""
+    TITLE: ClassVar[str]
+    SUMMARY: ClassVar[str]
+    CITES: ClassVar[tuple[str, ...]] = ()
+    TASKS: ClassVar[tuple[str, ...]] = ()
+    TAGS: ClassVar[tuple[str, ...]] = ("talking-head", "video-quality-assessment")
+    LIMITS: ClassVar[tuple[str, ...]] = ()
+    PRIVACY: ClassVar[str] = (
+        "The clips show people who did not choose to be in this dataset. Do not use it to identify "
+        "anybody, and keep to the licence of each source."
+    )
+    KINDS: ClassVar[Mapping[str, str]] = {}
+    RELEASE: ClassVar[tuple[str, ...]] = ()
+    """Patterns of the files that an official release at the Hub has; () if there is none."""
+    VIDEOS: ClassVar[tuple[str, ...]] = ()
+    """Folders or zips of a release that hold its videos, the first that is there."""
+    FIELDS: ClassVar[Mapping[str, tuple[Field, ...]]]
+    EXPECTED: ClassVar[Mapping[str, Mapping[str, int]]] = {}
+    """Name of an expectation (`paper`) to counts of `info.json` that it fixes."""
+
+    def __init__(
+        self,
+        config_name: str | None = None,
+        *,
+        manifest: str | Path | None = None,
+        cache: str | Path | Cache | None = None,
+        release: str | Path | None = None,
+        tables: Mapping[str, str | Path] | None = None,
+        inputs: Inputs | None = None,
+        decoder: str | None = None,
+        version: str | None = None,
+        cache_dir: str | Path | None = None,
+        **further: Any,
+    ) -> None:
+        self.inputs = inputs or Inputs(
+            manifest_path=None if manifest is None else Path(manifest),
+            cache=cache if cache is None or isinstance(cache, Cache) else Cache(cache),
+            release=None if release is None else Path(release),
+            tables={kind: Path(path) for kind, path in (tables or {}).items()},
+        )
+        self.inputs.check(self.repository(), self.kinds())
+        if version is not None:
+            parse_version(version)
+        table = config_name or self.DEFAULT_CONFIG_NAME
+        if table not in self.FIELDS:
+            raise UnknownNameError(f"config of {self.repository()}", table, self.FIELDS)
+        self._decoder = decoder
+        self._readers: dict[str, FeatureReader] = {}
+        self._join: _join.Joined | None = None
+        if "hash" not in further:
+            further["hash"] = self._fingerprint(table)
+        super().__init__(
+            cache_dir=None if cache_dir is None else str(cache_dir),
+            dataset_name=type(self).__name__,
+            config_name=table,
+            config_id=f"{table}-{further['hash'][:16]}",
+            version=datasets.Version(str(self.VERSION) if version is None else version),
+            **further,
+        )
+
+    @classmethod
+    def repository(cls) -> str:
+        """Name of the repository, ``theval/NAME``."""
+        return f"{NAMESPACE}/{cls.NAME}"
+
+    @classmethod
+    def kinds(cls) -> dict[str, str]:
+        """Kinds of input it takes, with one line for each."""
+        return {
+            **cls.KINDS,
+            "features": "further columns from a Parquet file, by clip_id",
+            "tombstones": "JSONL of clips that were taken down (clip_id, date); "
+            "tombstones.jsonl beside the manifest if not given",
+        }
+
+    def tables(self, config_name: str) -> Mapping[str, Iterator[pa.Table]]:
+        """The tables of a config, by split; each has at most `rows_per_table` rows.
+
+        The order of rows and splits depends on the content alone. Nothing is read before a table
+        is asked for.
+        """
+        raise NotImplementedError
+
+    def extractors(self, config_name: str) -> Sequence[str]:
+        """Names of the extractors whose columns a config has."""
+        return ()
+
+    def available(self) -> tuple[str, ...]:
+        """The configs that the inputs suffice for."""
+        return tuple(config.name for config in self.BUILDER_CONFIGS)
+
+    def offered(self) -> tuple[str, ...]:
+        """The available configs, without those in which people cannot be covered if they shall be."""
+        return tuple(
+            name
+            for name in self.available()
+            if not (self.inputs.anonymise and _anonymous.recorded(self.FIELDS[name]))
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """What the inputs lack or hold twice, in sentences for the report and the card."""
+        return ()
+
+    def counts(self) -> dict[str, int | float]:
+        """Facts for `info.json` beyond what the tables tell."""
+        return {}
+
+    def study(self) -> dict[str, Any]:
+        """Parameters of the rating study; {} without one."""
+        return {}
+
+    def manifest_rows(self) -> Iterator[ManifestRow]:
+        """The manifest's rows as the release carries them, with their split."""
+        return iter(())
+
+    @classmethod
+    def check_rows(cls, config_name: str, table: pa.Table) -> Iterator[str]:  # noqa: ARG003
+        """Faults in some rows of a built config that ranges and nulls do not show."""
+        return iter(())
+
+    def fields(self, config_name: str) -> tuple[Field, ...]:
+        """The columns of a config, the joined ones included."""
+        declared = self.FIELDS[config_name]
+        joined = self._joined(config_name)
+        return declared if joined is None else joined.extend(declared)
+
+    def schema(self, config_name: str) -> pa.Schema:
+        """The Arrow schema of a config."""
+        return schema_of(self.fields(config_name))
+
+    def split_tables(self, config_name: str) -> dict[str, Iterator[pa.Table]]:
+        """The tables of a config by split: the joined columns included, faces blurred if asked."""
+        joined = self._joined(config_name)
+        tables = dict(self.tables(config_name))
+        if joined is not None:
+            tables = {split: joined.join(these) for split, these in tables.items()}
+        if not self.inputs.anonymise:
+            return tables
+        columns = _anonymous.pictures(self.fields(config_name))
+        return {split: _anonymous.blurred_tables(these, columns) for split, these in tables.items()}
+
+    def reader(self, config_name: str) -> FeatureReader:
+        """What reads cached features for a config."""
+        if config_name not in self._readers:
+            extractors = _columns.load_extractors(self.extractors(config_name))
+            self._readers[config_name] = FeatureReader(
+                self.inputs.cache,
+                extractors,
+                self._decoder or _columns.this_decoder(),
+                self.inputs.left_out,
+            )
+        return self._readers[config_name]
+
+    def _joined(self, config_name: str) -> _join.Joined | None:
+        path = self.inputs.path("features")
+        if path is None or config_name != JOINED_CONFIG:
+            return None
+        if self._join is None:
+            self._join = _join.Joined(path, self.FIELDS[config_name])
+        return self._join
+
+    def _fingerprint(self, config_name: str) -> str:
+        reader = self.reader(config_name)
+        rows = () if self.inputs.manifest_path is None else self.inputs.rows
+        return digest(
+            {
+                "inputs": self.inputs.fingerprint,
+                "recipes": reader.digests,
+                "cached": {row.clip_id: reader.presence(row.sha256) for row in rows},
+                "columns": [field.info().type for field in self.fields(config_name)],
+            }
+        )
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(
+            description=self.SUMMARY,
+            features=features_of(self.fields(self.config.name)),
+            citation="\n\n".join(PAPERS[key].bibtex() for key in self.CITES),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        splits = list(self.tables(self.config.name))
+        if not splits:
+            raise InputError(
+                f"{self.repository()} has no rows for the config {self.config.name!r}: "
+                "nothing that was given holds a usable clip"
+            )
+        return [datasets.SplitGenerator(name=name, gen_kwargs={"split": name}) for name in splits]
+
+    def _generate_tables(self, split: str) -> Iterator[tuple[Key, pa.Table]]:
+        for number, table in enumerate(self.split_tables(self.config.name)[split]):
+            yield Key(0, number), table

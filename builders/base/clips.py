@@ -1,0 +1,144 @@
+"""Rows of manifests as rows of tables: what every dataset of clips has in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeVar
+
+import numpy as np
+
+from theval_datasets.errors import InputError
+from theval_datasets.extraction.outcomes import Array
+from theval_datasets.manifest.rows import ManifestRow, Source
+
+from .columns import ClipFeatures
+from .fields import COMMON, Field
+
+T = TypeVar("T")
+
+DEFAULT_SPLIT: Final = "train"
+CLIP_EXTRACTORS: Final = (
+    "landmarks",
+    "head_pose",
+    "vad",
+    "loudness",
+    "theval_signals",
+    "faces",
+    "arcface",
+    "iqa",
+    "iqa_release",
+    "head_motion_release",
+    "theval_release",
+)
+"""The extractors that the common columns come from, and those that they are computed from."""
+_ANGLES: Final = ("yaw", "pitch", "roll")
+_HERE: Final = {"manifest", "media"}
+_SPLIT: Final = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
+
+
+def by_split(rows: Iterable[ManifestRow]) -> dict[str, list[ManifestRow]]:
+    """Rows with a clip, by split and in order of `clip_id`; rows of dead sources are left out."""
+    found: dict[str, list[ManifestRow]] = {}
+    for row in sorted(rows, key=lambda row: row.clip_id):
+        if row.sha256 is not None:
+            found.setdefault(checked_split(row.split or DEFAULT_SPLIT), []).append(row)
+    return in_order(found)
+
+
+def in_order(splits: Mapping[str, T]) -> dict[str, T]:
+    """Splits as users expect them: training first, then validation, test, and others by name."""
+    first = {"train": 0, "validation": 1, "test": 2}
+    return dict(sorted(splits.items(), key=lambda item: (first.get(item[0], 3), item[0])))
+
+
+def checked_split(name: str) -> str:
+    """The name of a split, refused unless it can be a file's and a key's.
+
+    Raises:
+        InputError: For anything but letters, digits and underscores.
+    """
+    if not _SPLIT.fullmatch(name):
+        raise InputError(
+            f"expected a split named with small letters, digits and underscores, got {name!r}"
+        )
+    return name
+
+
+def content_of(source: Source) -> str:
+    """What clips of one source share: the id at the site, else the address or path."""
+    return source.site or source.location
+
+
+def media_values(row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
+    """Measured facts of a clip; null with a reason for media that could not be measured."""
+    facts = row.media
+    if facts is None:
+        clip.note("media", clip.outcome("landmarks").reason or "not-measured")
+    elif facts.fps is None:
+        clip.note("media", "single-frame")
+    return {
+        "duration": None if facts is None else facts.duration,
+        "fps": None if facts is None else facts.fps,
+        "width": None if facts is None else facts.width,
+        "height": None if facts is None else facts.height,
+        "n_frames": None if facts is None else facts.n_frames,
+    }
+
+
+def common_values(row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
+    """The columns that every dataset of clips has, but `missing`, which comes last.
+
+    Args:
+        row: With a hash.
+        clip: Its features.
+    """
+    source = row.source
+    values: dict[str, Any] = {
+        "clip_id": row.clip_id,
+        "sha256": row.sha256,
+        **media_values(row, clip),
+        "content_id": content_of(source),
+        "language": source.language,
+        "license": source.license,
+        "source_url": source.location if source.kind == "url" else None,
+        "source_start": row.start,
+        "source_end": row.end,
+        "n_subjects": _subjects(row, clip),
+        "face_ratio": _face_ratio(clip),
+    }
+    for name in _ANGLES:
+        values |= _angle(clip, name)
+    return values | taken(COMMON, clip)
+
+
+def taken(fields: Iterable[Field], clip: ClipFeatures) -> dict[str, Any]:
+    """The columns that are an extractor's value as it is."""
+    return {
+        field.name: clip.value(field.origin, field.key)
+        for field in fields
+        if field.key is not None and field.origin not in _HERE
+    }
+
+
+def _subjects(row: ManifestRow, clip: ClipFeatures) -> int | None:
+    if row.tracks:
+        return len(row.tracks)
+    found = clip.value("faces", "n_subjects")
+    return None if found is None else int(found)
+
+
+def _face_ratio(clip: ClipFeatures) -> float | None:
+    face = clip.value("landmarks", "face")
+    return None if face is None else float(np.mean(face))
+
+
+def _angle(clip: ClipFeatures, name: str) -> Mapping[str, float | None]:
+    degrees: Array | None = clip.value("head_pose", name)
+    if degrees is None:
+        return {f"{name}_mean": None, f"{name}_std": None}
+    exact = degrees.astype(np.float64)
+    if len(exact) < 2:
+        clip.note("head_pose", "too-few-frames")
+        return {f"{name}_mean": float(exact.mean()) if len(exact) else None, f"{name}_std": None}
+    return {f"{name}_mean": float(exact.mean()), f"{name}_std": float(exact.std(ddof=1))}

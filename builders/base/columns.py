@@ -1,0 +1,165 @@
+"""From cached features to columns: values where there are some, else null with its reason."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Final
+
+from theval_datasets import catalog
+from theval_datasets.extraction.cache import Cache, FeatureSpec
+from theval_datasets.extraction.extractor import Extractor
+from theval_datasets.extraction.outcomes import Array, Feature, Outcome, Values
+from theval_datasets.extraction.store import FeatureStore
+from theval_datasets.manifest.info import ExtractorInfo
+
+_log = logging.getLogger(__name__)
+
+NOT_EXTRACTED: Final = "not-extracted"
+LEFT_OUT: Final = "left-out"
+_NO_MEDIA: Final = "no-media-hash"
+
+
+class FeatureReader:
+    """Reads the features of clips for one config, and counts what is not there.
+
+    Args:
+        cache: Where they are; None if none was given.
+        extractors: Those whose columns the config has.
+        decoder: Name and version of the decoder that they were extracted with.
+        without: Names of those that are not to be read.
+    """
+
+    def __init__(
+        self,
+        cache: Cache | None,
+        extractors: Sequence[Extractor],
+        decoder: str,
+        without: Collection[str] = (),
+    ) -> None:
+        self._left_out = frozenset(without)
+        self._store = FeatureStore([e for e in extractors if e.name not in without], cache, decoder)
+        self._wanted = {e.name for e in extractors if e.default_enabled and e.has_weights()}
+        self.not_extracted: Counter[str] = Counter()
+        for extractor, outcome in self._store.unavailable.items():
+            _log.info("%s cannot be looked up here: %s", extractor.name, outcome.detail)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """By extractor, the digest of all that its values depend on besides the clip."""
+        return {name: spec.digest for name, spec in self._specs()}
+
+    def _specs(self) -> Iterator[tuple[str, FeatureSpec]]:
+        for extractor in self._store.extractors:
+            if extractor in self._store.specs:
+                yield extractor.name, self._store.specs[extractor]
+
+    def clip(self, media_sha256: str | None) -> ClipFeatures:
+        """The features of one clip, read as they are asked for."""
+        return ClipFeatures(self, media_sha256)
+
+    def presence(self, media_sha256: str | None) -> dict[str, str | None]:
+        """For each extractor the status that the cache holds for a clip: cheap, first lines only."""
+        if media_sha256 is None:
+            return {}
+        found: dict[str, str | None] = {}
+        for extractor in self._store.extractors:
+            if extractor in self._store.specs:
+                outcome = self._store.outcome(extractor, media_sha256)
+                found[extractor.name] = None if outcome is None else outcome.status
+        return found
+
+    def read(self, extractor: str, media_sha256: str | None) -> Feature:
+        """A feature; `failed` with a reason where there is none.
+
+        Raises:
+            CacheError: If the entry is damaged.
+        """
+        if media_sha256 is None:
+            return Feature(Outcome("failed", _NO_MEDIA))
+        if extractor in self._left_out:
+            return Feature(Outcome("failed", LEFT_OUT))
+        feature = self._store.read(extractor, media_sha256)
+        if feature is None:
+            if extractor in self._wanted:
+                self.not_extracted[extractor] += 1
+            return Feature(Outcome("failed", NOT_EXTRACTED))
+        return feature
+
+    def infos(self) -> dict[str, ExtractorInfo]:
+        """How each extractor's values came about, for `info.json`."""
+        return {
+            name: ExtractorInfo(
+                version=spec.facts["version"],
+                parameters=spec.facts["parameters"],
+                weights=spec.facts["weights"],
+                decoder=spec.facts["decoder"],
+                needs=spec.facts["needs"],
+                digest=spec.digest,
+            )
+            for name, spec in self._specs()
+        }
+
+
+class ClipFeatures:
+    """What the extractors left for one clip; every look that finds nothing is noted."""
+
+    def __init__(self, reader: FeatureReader, media_sha256: str | None) -> None:
+        self._reader = reader
+        self._sha256 = media_sha256
+        self._read: dict[str, Feature] = {}
+        self._missing: set[str] = set()
+
+    def value(self, extractor: str, column: str) -> Array | None:
+        """A column of an extractor; None if it is undefined, with the reason noted."""
+        feature = self._feature(extractor)
+        found = feature.values.get(column)
+        if found is not None:
+            return found
+        outcome = feature.outcome
+        self.note(extractor, outcome.reason or outcome.missing.get(column) or "not-written")
+        return None
+
+    def values(self, extractor: str) -> Values | None:
+        """All columns of an extractor, without noting anything; None where it is not `ok`."""
+        feature = self._feature(extractor)
+        return feature.values if feature.outcome.status == "ok" else None
+
+    def outcome(self, extractor: str) -> Outcome:
+        """How an extractor ended on the clip, without noting anything."""
+        return self._feature(extractor).outcome
+
+    def note(self, extractor: str, reason: str) -> None:
+        """Say why a column of an extractor is null."""
+        self._missing.add(f"{extractor}:{reason}")
+
+    def missing(self) -> list[str]:
+        """The entries of the column `missing`, sorted."""
+        return sorted(self._missing)
+
+    def _feature(self, extractor: str) -> Feature:
+        if extractor not in self._read:
+            self._read[extractor] = self._reader.read(extractor, self._sha256)
+        return self._read[extractor]
+
+
+def merged(readers: Sequence[FeatureReader]) -> Mapping[str, ExtractorInfo]:
+    """The extractors of several configs, by name."""
+    infos: dict[str, ExtractorInfo] = {}
+    for reader in readers:
+        infos |= reader.infos()
+    return dict(sorted(infos.items()))
+
+
+def load_extractors(names: Sequence[str]) -> list[Extractor]:
+    """Extractors with their default parameters; names that no file has yet are passed over."""
+    known = set(catalog.names("extractor"))
+    return [catalog.load("extractor", name)() for name in names if name in known]
+
+
+def this_decoder() -> str:
+    """Name and version of the decoder that extraction on this machine uses."""
+    from theval_datasets.media import decoder_version
+
+    return decoder_version()

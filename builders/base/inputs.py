@@ -1,0 +1,170 @@
+"""What a dataset is built from: a manifest and its features, a release, tables by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from theval_datasets import catalog
+from theval_datasets.errors import InputError, UnknownNameError
+from theval_datasets.extraction.cache import Cache
+from theval_datasets.manifest.info import EMBEDDERS, TOMBSTONES_NAME, Tombstone, read_tombstones
+from theval_datasets.manifest.rows import Manifest, ManifestRow, read_manifest
+from theval_datasets.utils.files import digest, sha256_file
+
+T = TypeVar("T")
+
+_HASHED_WHOLE: Final = 64 << 20  # bytes; larger files are told apart by size and time
+_ANONYMOUS: Final = (
+    "Faces that a detector finds in still pictures are blurred, and pictures in which it finds none "
+    "are blurred as a whole. Tables of video, sound or meshes were not built. Landmarks still hold "
+    "the shape and the movement of faces, and `source_url` and manifest.jsonl name the sources."
+)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a build was given.
+
+    Attributes:
+        manifest_path: A manifest, or a folder with one.
+        cache: Where the features are.
+        release: A folder with the files of an official release.
+        tables: Kind of input to its file or folder.
+        notes: How the inputs were come by, in sentences for the report and the card.
+        without: Extractors whose columns are left null.
+        anonymise: Whether nobody is to be recognised: faces in still pictures are blurred, what
+            embeds them is left out, and tables of video, sound or meshes are not built.
+    """
+
+    manifest_path: Path | None = None
+    cache: Cache | None = None
+    release: Path | None = None
+    tables: Mapping[str, Path] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    without: frozenset[str] = frozenset()
+    anonymise: bool = False
+    _shared: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The manifest, read once.
+
+        Raises:
+            InputError: If none was given.
+        """
+        if self.manifest_path is None:
+            raise InputError(
+                "This dataset is built from a manifest: give --manifest FILE "
+                "(`theval-data curate FOLDER --recipe as-is -o DIR` makes one)."
+            )
+        return read_manifest(self.manifest_path)
+
+    @cached_property
+    def tombstones(self) -> tuple[Tombstone, ...]:
+        """Clips that were taken down: from ``--with tombstones=FILE``, or beside the manifest."""
+        given = self.path("tombstones")
+        if given is None and self.manifest_path is not None:
+            given = self.manifest.folder / TOMBSTONES_NAME
+        return () if given is None else read_tombstones(given)
+
+    @cached_property
+    def gone(self) -> frozenset[str]:
+        """The ids of clips that were taken down."""
+        return frozenset(stone.clip_id for stone in self.tombstones)
+
+    @cached_property
+    def rows(self) -> tuple[ManifestRow, ...]:
+        """The manifest's rows, without the clips that were taken down."""
+        return tuple(row for row in self.manifest.rows if row.clip_id not in self.gone)
+
+    @cached_property
+    def left_out(self) -> frozenset[str]:
+        """Extractors whose columns are left null on request."""
+        return self.without | EMBEDDERS if self.anonymise else self.without
+
+    def remarks(self) -> tuple[str, ...]:
+        """`notes`, and what was left out or covered on request."""
+        said = [*self.notes]
+        if self.left_out:
+            said.append(f"Left out on request, and null here: {', '.join(sorted(self.left_out))}.")
+        if self.anonymise:
+            said.append(_ANONYMOUS)
+        return tuple(said)
+
+    def shared(self, make: Callable[[Inputs], T]) -> T:
+        """What is made of these inputs: once, for all tables of a build."""
+        if make not in self._shared:
+            self._shared[make] = make(self)
+        found: T = self._shared[make]
+        return found
+
+    def path(self, kind: str) -> Path | None:
+        """The file or folder that was given for a kind of input; None if it was not."""
+        return self.tables.get(kind)
+
+    def check(self, dataset: str, kinds: Mapping[str, str]) -> None:
+        """Refuse kinds that a dataset does not take and paths that do not exist.
+
+        Raises:
+            UnknownNameError, InputError: With what it does take.
+        """
+        for kind, path in self.tables.items():
+            if kind not in kinds:
+                raise UnknownNameError(f"kind of input of {dataset}", kind, kinds)
+            if not path.exists():
+                raise InputError(f"--with {kind}={path}: there is no such file or folder")
+        if self.release is not None and not self.release.is_dir():
+            raise InputError(f"--release {self.release}: expected a folder")
+        for name in sorted(self.without - set(catalog.names("extractor"))):
+            raise UnknownNameError("extractor", name, catalog.names("extractor"))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of the content that was given, whatever its paths; the cache apart."""
+        files = {}
+        for kind, path in (*self.tables.items(), ("--release", self.release)):
+            if path is not None:
+                files[kind] = _content(path)
+        rows = [] if self.manifest_path is None else [row.to_json() for row in self.manifest.rows]
+        return digest(
+            {
+                "manifest": rows,
+                "files": files,
+                "gone": sorted(self.gone),
+                "without": sorted(self.left_out),
+                "anonymise": self.anonymise,
+            }
+        )
+
+
+def _content(path: Path) -> dict[str, str]:
+    found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    return {"" if p == path else p.relative_to(path).as_posix(): _identity(p) for p in found}
+
+
+def _identity(path: Path) -> str:
+    stat = path.stat()
+    if stat.st_size > _HASHED_WHOLE:
+        return f"{stat.st_size}:{stat.st_mtime_ns}"
+    return sha256_file(path)
+
+
+def parse_tables(items: list[str]) -> dict[str, Path]:
+    """``KIND=PATH`` options as a mapping.
+
+    Raises:
+        InputError: For what is not of that form, or a kind that occurs twice.
+    """
+    tables: dict[str, Path] = {}
+    for item in items:
+        kind, found, path = item.partition("=")
+        if not found or not kind or not path:
+            raise InputError(f"--with expects KIND=PATH, such as ratings=ratings.csv; got {item!r}")
+        if kind in tables:
+            raise InputError(f"--with {kind}=… was given twice")
+        tables[kind] = Path(path)
+    return tables

@@ -1,0 +1,137 @@
+"""Columns that somebody computed elsewhere, joined by `clip_id` (``--with features=FILE``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import datasets
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from theval_datasets.errors import InputError
+
+from .fields import Field, schema_of
+
+ORIGIN: Final = "features"
+_MEANING: Final = "Joined from a table that was computed elsewhere."
+_LARGEST: Final = 4 << 30  # bytes of such a file as Arrow
+
+
+class Joined:
+    """A Parquet file of further columns.
+
+    Args:
+        path: The file; it has a column `clip_id`, unique, and others.
+        declared: The dataset's own columns, whose names are taken.
+
+    Raises:
+        InputError: If it cannot be joined.
+    """
+
+    def __init__(self, path: Path, declared: Sequence[Field]) -> None:
+        table = _read(path)
+        names = table.column_names
+        if "clip_id" not in names or len(set(names)) != len(names):
+            raise InputError(
+                f"{path}: expected a column clip_id and columns of different names, got {names}"
+            )
+        ids = table["clip_id"].cast(pa.string()).to_pylist()
+        self._rows = {name: number for number, name in enumerate(ids) if name is not None}
+        if len(self._rows) != len(ids):
+            raise InputError(f"{path}: clip_id must be unique and never null")
+        taken = {field.name for field in declared} & set(names) - {"clip_id"}
+        if taken:
+            raise InputError(
+                f"{path}: the dataset has columns {', '.join(sorted(taken))} already; rename these"
+            )
+        self._declared = tuple(declared)
+        self.fields = tuple(
+            Field(name, _feature(path, table.schema.field(name)), _MEANING, origin=ORIGIN)
+            for name in names
+            if name != "clip_id"
+        )
+        wanted = schema_of(self.fields)
+        self._columns = {
+            name: _clean(table[name].combine_chunks().cast(wanted.field(name).type))
+            for name in wanted.names
+        }
+
+    @property
+    def clip_ids(self) -> set[str]:
+        """The clips that the file has columns for."""
+        return set(self._rows)
+
+    def extend(self, declared: Sequence[Field]) -> tuple[Field, ...]:
+        """The declared columns with the joined ones before `missing`."""
+        rest = [field for field in declared if field.name != "missing"]
+        last = [field for field in declared if field.name == "missing"]
+        return (*rest, *self.fields, *last)
+
+    def join(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        """Tables with the joined columns; clips that the file lacks get nulls and a reason."""
+        schema = schema_of(self.extend(self._declared))
+        for table in tables:
+            where = pa.array(
+                [self._rows.get(name) for name in table["clip_id"].to_pylist()], type=pa.int64()
+            )
+            arrays: dict[str, Any] = {name: table[name] for name in table.column_names}
+            arrays |= {name: column.take(where) for name, column in self._columns.items()}
+            if "missing" in arrays:
+                entries = table["missing"].to_pylist()
+                for row, reasons in enumerate(entries):
+                    if any(not arrays[name][row].is_valid for name in self._columns):
+                        reasons.append(f"{ORIGIN}:not-given")
+                arrays["missing"] = pa.array(
+                    [sorted(reasons) for reasons in entries], type=schema.field("missing").type
+                )
+            yield pa.Table.from_arrays([arrays[name] for name in schema.names], schema=schema)
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        file = pq.ParquetFile(path)
+        size = sum(
+            file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups)
+        )
+        if size > _LARGEST:
+            raise InputError(f"{path} holds {size} bytes; at most {_LARGEST} are joined")
+        return file.read()
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            f"{path} cannot be read as Parquet (a list of fixed length that holds null cannot; "
+            f"write it without a length): {error}"
+        ) from None
+
+
+def _feature(path: Path, field: pa.Field) -> Any:
+    kind = _without_length(field.type)
+    inner = kind
+    while pa.types.is_list(inner):
+        inner = inner.value_type
+    if not (
+        pa.types.is_floating(inner)
+        or pa.types.is_integer(inner)
+        or pa.types.is_boolean(inner)
+        or pa.types.is_string(inner)
+    ):
+        raise InputError(
+            f"{path}: column {field.name!r} has type {field.type}; joined are numbers, booleans, "
+            "text, and lists of them"
+        )
+    return datasets.Features.from_arrow_schema(pa.schema([pa.field("x", kind)]))["x"]
+
+
+def _without_length(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return pa.list_(_without_length(kind.value_type))
+    return pa.string() if pa.types.is_large_string(kind) else kind
+
+
+def _clean(array: pa.Array) -> pa.Array:
+    """NaN becomes null: undefined is null here."""
+    if pa.types.is_floating(array.type):
+        return pc.if_else(pc.is_finite(array), array, pa.scalar(None, type=array.type))
+    return array

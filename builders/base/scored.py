@@ -1,0 +1,189 @@
+"""Datasets of published scores: rows from a table, with what clips add where there are some."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import pyarrow as pa
+
+from theval_datasets.errors import InputError
+from theval_datasets.manifest.rows import ManifestRow
+
+from ..tables.arrow import batched, table_of
+from ..tables.media import media_tables, media_values
+from .builder import Builder
+from .clips import CLIP_EXTRACTORS, common_values, in_order
+from .columns import ClipFeatures
+from .fields import COMMON, Field, schema_of, with_columns
+
+NO_CLIP: Final = "no-clip"
+SCORED: Final = tuple(
+    replace(field, required=False) if field.name == "sha256" else field for field in COMMON
+)
+"""The common columns where a row may have no clip."""
+
+
+@dataclass(frozen=True)
+class ScoredRow:
+    """A row of a published table.
+
+    Attributes:
+        clip_id: Name of the clip, without suffix.
+        split: Of `datasets`.
+        content_id: What it shares its content with.
+        values: The dataset's own columns.
+        language: ISO 639-1 code, if the name tells it.
+        missing: Entries for own columns that are null.
+    """
+
+    clip_id: str
+    split: str
+    content_id: str
+    values: Mapping[str, Any]
+    language: str | None = None
+    missing: tuple[str, ...] = field(default=())
+
+
+def scored_fields(*own: Field) -> tuple[Field, ...]:
+    """The common columns and a dataset's own."""
+    return with_columns(SCORED, *own)
+
+
+class ScoredBuilder(Builder):
+    """Base of datasets whose rows are those of a published table."""
+
+    MEASURED: ClassVar[tuple[Field, ...]] = ()
+    """Own columns that are measured on clips: null where there is none."""
+
+    def measured(self, row: ScoredRow, clip: ClipFeatures) -> Mapping[str, Any]:
+        """The values of `MEASURED` for a row with a clip."""
+        return {}
+
+    @abstractmethod
+    def read(self) -> list[ScoredRow]:
+        """The rows, checked; any order.
+
+        Raises:
+            InputError: If the table is malformed.
+        """
+
+    @cached_property
+    def rows(self) -> tuple[ScoredRow, ...]:
+        """The rows in order of `clip_id`, without the clips that were taken down."""
+        kept = (row for row in self.read() if row.clip_id not in self.inputs.gone)
+        return tuple(sorted(kept, key=lambda row: row.clip_id))
+
+    @cached_property
+    def clips(self) -> dict[str, ManifestRow]:
+        """The manifest's rows by the clip's name, the last part of its id, and named so.
+
+        Raises:
+            InputError: If two different clips have the same name.
+        """
+        found: dict[str, ManifestRow] = {}
+        for row in () if self.inputs.manifest_path is None else self.inputs.rows:
+            if row.sha256 is None:
+                continue
+            name = row.clip_id.rpartition("/")[2]
+            if name in found and found[name].sha256 != row.sha256:
+                raise InputError(
+                    f"Two clips of the manifest are called {name}, one of them {row.clip_id}: rows "
+                    "are matched by that name, so leave one of them out"
+                )
+            found[name] = replace(row, clip_id=name)
+        return found
+
+    def extractors(self, config_name: str) -> Sequence[str]:
+        """All that the common columns come from, if there are clips."""
+        given = self.inputs.manifest_path is not None and config_name != "media"
+        return CLIP_EXTRACTORS if given else ()
+
+    def available(self) -> tuple[str, ...]:
+        """All configs; `media` only where clips lie beside the manifest."""
+        names = [config.name for config in self.BUILDER_CONFIGS]
+        if not any(self.clip_file(name) for name in self.clips):
+            names = [name for name in names if name != "media"]
+        return tuple(names)
+
+    def notes(self) -> tuple[str, ...]:
+        """How clips and table match."""
+        names = {row.clip_id for row in self.rows}
+        with_clip = len(names & self.clips.keys())
+        found = [
+            f"{len(names) - with_clip} of {len(names)} rows have no clip: scores only, everything "
+            "that is computed from media is null."
+        ]
+        strangers = len(self.clips.keys() - names)
+        if strangers:
+            found.append(f"{strangers} clips of the manifest have no score and were left out.")
+        return tuple(found) if with_clip < len(names) else tuple(found[1:])
+
+    def manifest_rows(self) -> Iterator[ManifestRow]:
+        """The manifest's rows of scored clips."""
+        for row in self.rows:
+            clip = self.clips.get(row.clip_id)
+            if clip is not None:
+                yield replace(clip, path=None, stamp=None, split=row.split)
+
+    def tables(self, config_name: str) -> Mapping[str, Iterator[pa.Table]]:
+        """The tables of a config, by split."""
+        splits: dict[str, list[ScoredRow]] = {}
+        for row in self.rows:
+            splits.setdefault(row.split, []).append(row)
+        return {name: self._tables(config_name, rows) for name, rows in in_order(splits).items()}
+
+    def table_rows(self, config_name: str, rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
+        """Rows of a config for some rows of the published table; a dataset adds its own configs."""
+        if config_name == "media":
+            return self._media(rows)
+        return (self._row(config_name, row) for row in rows)
+
+    def _tables(self, config_name: str, rows: Sequence[ScoredRow]) -> Iterator[pa.Table]:
+        schema = schema_of(self.FIELDS[config_name])
+        size = self.builder_configs[config_name].rows_per_table
+        made = self.table_rows(config_name, rows)
+        if config_name == "media":
+            yield from media_tables(made, size, schema)
+        else:
+            yield from (table_of(batch, schema) for batch in batched(made, size))
+
+    def _media(self, rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
+        for row in rows:
+            clip_row = self.clips.get(row.clip_id)
+            if clip_row is not None:
+                clip = self.reader("media").clip(clip_row.sha256)
+                values = media_values(self.inputs.manifest, clip_row, clip)
+                own = {"clip_id": row.clip_id, "sha256": clip_row.sha256}
+                yield {**own, **values, "missing": clip.missing()}
+
+    def clip_file(self, name: str) -> Path | None:
+        """The file of a row's clip; None if it is not here."""
+        row = self.clips.get(name)
+        path = None if row is None else self.inputs.manifest.file(row)
+        return path if path is not None and path.is_file() else None
+
+    def _row(self, config_name: str, row: ScoredRow) -> dict[str, Any]:
+        clip_row = self.clips.get(row.clip_id)
+        values: dict[str, Any]
+        if clip_row is None:
+            values = dict.fromkeys((field.name for field in SCORED), None)
+            values |= {"source_start": 0.0, "language": row.language}
+            values |= dict.fromkeys((field.name for field in self.MEASURED), None)
+            origins = {*_ORIGINS, *(field.origin for field in self.MEASURED)}
+            missing = [f"{origin}:{NO_CLIP}" for origin in origins]
+        else:
+            clip = self.reader(config_name).clip(clip_row.sha256)
+            values = common_values(clip_row, clip)
+            values["language"] = values["language"] or row.language
+            values |= self.measured(row, clip)
+            missing = clip.missing()
+        own = {"clip_id": row.clip_id, "content_id": row.content_id, **row.values}
+        return {**values, **own, "missing": sorted({*missing, *row.missing})}
+
+
+_ORIGINS: Final = sorted({f.origin for f in COMMON} - {"manifest"})

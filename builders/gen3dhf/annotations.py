@@ -1,0 +1,78 @@
+"""What annotators of Gen3DHF wrote, and what made the videos: tables by video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from theval_datasets.errors import InputError, some_of
+
+from ..tables.csv_files import read_csv
+
+
+@dataclass(frozen=True)
+class Described:
+    """What was written of a video.
+
+    Attributes:
+        text: The descriptions, one after the other.
+        categories: Of Gen3DHF's nine, in their order.
+    """
+
+    text: str | None
+    categories: tuple[str, ...]
+
+
+def read_descriptions(path: Path) -> dict[str, Described]:
+    """Descriptions and categories by video: CSV with `clip_id, description` and perhaps `categories`.
+
+    A video may have several rows, one an annotator: it has every category that somebody named or
+    described; "No Distortion" holds only where nobody saw another.
+
+    Raises:
+        InputError: With the rows whose categories are none of the nine.
+    """
+    from theval_datasets.curation.study.descriptions import CATEGORIES, load_keywords
+
+    table = load_keywords()
+    texts: dict[str, list[str]] = {}
+    found: dict[str, set[str]] = {}
+    faults = []
+    for where, row in read_csv(path, ("clip_id", "description")):
+        name, text = _video(row["clip_id"]), row["description"].strip()
+        told = {one.strip() for one in (row.get("categories") or "").split(";") if one.strip()}
+        strange = sorted(told - set(CATEGORIES))
+        if not name or strange:
+            faults.append(
+                f"{where}: " + (f"{strange[0]!r} is no category" if name else "no clip_id")
+            )
+            continue
+        texts.setdefault(name, []).extend([text] if text else [])
+        found.setdefault(name, set()).update(told or table.assign(text).categories)
+    if faults:
+        raise InputError(some_of(faults))
+    described = {}
+    for name, many in found.items():
+        kept = many - {table.nothing} if len(many) > 1 else many
+        ordered = tuple(one for one in CATEGORIES if one in kept)
+        described[name] = Described(" ".join(texts[name]) or None, ordered)
+    return described
+
+
+def read_generators(path: Path) -> dict[str, str]:
+    """Video to what made it: CSV with `clip_id, generator`.
+
+    Raises:
+        InputError: For a video that is there twice, or an empty cell.
+    """
+    found: dict[str, str] = {}
+    for where, row in read_csv(path, ("clip_id", "generator")):
+        name, generator = _video(row["clip_id"]), row["generator"].strip()
+        if not name or not generator or name in found:
+            raise InputError(f"{where}: {name!r} occurs twice, or a cell is empty")
+        found[name] = generator
+    return found
+
+
+def _video(cell: str) -> str:
+    return cell.strip().removesuffix(".mp4")

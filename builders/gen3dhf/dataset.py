@@ -1,0 +1,299 @@
+"""theval/gen3dhf: generated 3-D human faces with quality and authenticity scores."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from theval_datasets.evaluation.folds import grouped_folds
+from theval_datasets.evaluation.leaks import leak_report
+from theval_datasets.utils.archives import ReleaseFile
+
+from ..base.builder import TableConfig
+from ..base.fields import Field
+from ..base.scored import ScoredBuilder, ScoredRow
+from ..tables.media import MEDIA_CONFIG, MEDIA_FIELDS
+from ..tables.meshes import MESH_CONFIG, MESH_FIELDS, find_meshes, mesh_rows
+from ..tables.ratings import RATING_FIELDS, RATING_KEY, rating_rows, simulated
+from . import release_json as hub
+from .annotations import Described, read_descriptions, read_generators
+from .columns import FEATURE_FIELDS, SEEDS
+from .instruct import INSTRUCT, INSTRUCT_CONFIGS, INSTRUCT_FIELDS, conversation
+from .labels import DIMENSIONS
+from .notes import lacking, stills_used, unmatched
+from .pictures import (
+    MAPS,
+    SALIENCY_CONFIG,
+    SALIENCY_FIELDS,
+    STILLS,
+    Pictures,
+    find_pictures,
+    saliency_row,
+)
+from .scores import Scores
+from .views import Turn
+
+_NUMBER: Final = re.compile(r"seed(\d+)")
+_SPLITS: Final = {"train": "train", "eval": "test", None: "train"}
+_FOLDS: Final = 5
+_READER: Final = """\
+table = rows.to_pandas()
+train, test = table[table["grouped_split"] == "train"], table[table["grouped_split"] == "test"]
+"""
+
+
+class Gen3dhf(ScoredBuilder):
+    """Gen3DHF from its official release, or from a study of one's own.
+
+    The videos of a release are unpacked when it is written by `write_release` (`theval-data build`);
+    who uses the class itself gives a manifest of them.
+    """
+
+    NAME: ClassVar[str] = "gen3dhf"
+    BUILDER_CONFIGS: ClassVar[list[TableConfig]] = [
+        TableConfig(
+            name="features",
+            description="One row a video: scores, levels, official and grouped split.",
+            reader=_READER,
+        ),
+        TableConfig(name="ratings", description="One row a rating.", key=RATING_KEY),
+        *INSTRUCT_CONFIGS,
+        SALIENCY_CONFIG,
+        MESH_CONFIG,
+        MEDIA_CONFIG,
+    ]
+    TITLE: ClassVar[str] = "Gen3DHF"
+    SUMMARY: ClassVar[str] = (
+        "Videos of generated three-dimensional human faces with mean opinion scores and "
+        "levels of quality and authenticity, the official split, one that shares no seed, and two "
+        "exports for instruction tuning."
+    )
+    CITES: ClassVar[tuple[str, ...]] = ("lmme3dhf",)
+    TASKS: ClassVar[tuple[str, ...]] = ("video-classification", "visual-question-answering")
+    TAGS: ClassVar[tuple[str, ...]] = ("3d-human-face", "video-quality-assessment", "generated")
+    PRIVACY: ClassVar[str] = "The faces are generated."
+    TURN: ClassVar[Turn] = Turn()
+    """How the heads turn in the videos that stills are cut from."""
+    LIMITS: ClassVar[tuple[str, ...]] = (
+        "The seed is taken as the video's number modulo 200: the set has 200 seeds and 10 "
+        "checkpoints, and no file states which is which. So the official split may share seeds "
+        "between its parts (listed here); `grouped_split` and `fold` share none.",
+        "Which generator made a video is not in the score files.",
+        "Levels are relative to this set: five equal intervals between its smallest and largest "
+        "score. The release names no level for the smallest score; `…_level` calls it `bad`, "
+        "`…_level_official` is null there.",
+        "The paper's study: 2,000 videos and 24 subjects, of whom 21 scored both dimensions with "
+        "sliders from 0 to 5 and 3 marked distortions.",
+        "Stills that the release lacks are cut from the videos (`image_source` is `video`): the "
+        "paper says that a head turns by 180 degrees in 4 s; it is taken to turn "
+        f"{TURN.to_text()}.",
+    )
+    RELEASE: ClassVar[tuple[str, ...]] = (
+        *(f"{name}.zip" for name in ("video", "video_RGB", "image", "saliency_map")),
+        hub.MOS_NAME,
+        hub.LABELS_NAME,
+        *(f"{below}{kind}/*.json" for kind in ("numerical", "text") for below in ("", "*/")),
+    )
+    VIDEOS: ClassVar[tuple[str, ...]] = ("video", "video_RGB")
+    KINDS: ClassVar[Mapping[str, str]] = {
+        "scores": "folder with numerical/{train,eval}_{quality,authenticity}.json and text/, or MOS.json",
+        "ratings": "table of single ratings with the dimensions quality and authenticity",
+        "marks": "folder or zip of stills with red dots: NAME.png, or ANNOTATOR/NAME.png",
+        "descriptions": "CSV of what annotators wrote: clip_id, description, and perhaps categories",
+        "generators": "CSV with clip_id and generator",
+        "meshes": "folder or zip of mesh sequences: NAME/FRAME.obj; needs the extra [mesh]",
+    }
+    FIELDS: ClassVar[Mapping[str, tuple[Field, ...]]] = {
+        "features": FEATURE_FIELDS,
+        "ratings": RATING_FIELDS,
+        "instruct_text": INSTRUCT_FIELDS,
+        "instruct_numeric": INSTRUCT_FIELDS,
+        "saliency": SALIENCY_FIELDS,
+        "mesh": MESH_FIELDS,
+        "media": MEDIA_FIELDS,
+    }
+    EXPECTED: ClassVar[Mapping[str, Mapping[str, int]]] = {
+        "paper": {"clips": 2000, "scores": 4000, "seeds": SEEDS, "train": 1600, "eval": 400}
+    }
+
+    def available(self) -> tuple[str, ...]:
+        """Ratings, pictures and meshes have configs of their own where they are given."""
+        given = {
+            "ratings": self._scores.ratings is not None,
+            "saliency": bool(self._with_maps),
+            "mesh": bool(self._with_meshes),
+        }
+        return tuple(name for name in super().available() if given.get(name, True))
+
+    def read(self) -> list[ScoredRow]:
+        """One row a video, from the release's files, the ratings, or both."""
+        names = sorted(self._scores.by_video)
+        seeds = [_seed(name) for name in names]
+        folds: list[int | None] = [None] * len(names)
+        if len(set(seeds) - {None}) >= _FOLDS:
+            mos = [self._scores.by_video[name].get("quality") for name in names]
+            folds = grouped_folds({"seed": seeds}, names, _FOLDS, mos=mos).tolist()
+        return [self._scored(*one) for one in zip(names, seeds, folds, strict=True)]
+
+    def counts(self) -> dict[str, int | float]:
+        """Sizes of the parts, scores, seeds, ratings and pictures."""
+        values = [row.values for row in self.rows]
+        parts = Counter(v["official_split"] for v in values)
+        ratings = self._scores.ratings
+        return {
+            "scores": sum(v[f"{d}_mos"] is not None for v in values for d in DIMENSIONS),
+            "seeds": len({v["seed"] for v in values} - {None}),
+            "ratings": 0 if ratings is None else len(ratings),
+            "train": parts["train"],
+            "eval": parts["eval"],
+            "saliency_maps": len(self._with_maps),
+            "mesh_sequences": len(self._with_meshes),
+        }
+
+    def study(self) -> dict[str, Any]:
+        """Parameters of the study, if the scores come from ratings."""
+        return self._scores.study()
+
+    def notes(self) -> tuple[str, ...]:
+        """What is lacking or matches nothing, and what the official parts share."""
+        found = [*super().notes(), *simulated(self._scores.ratings), *self._lacking()]
+        seeds = [row.values["seed"] for row in self.rows]
+        for name in ("official", "grouped"):
+            split = [row.values[f"{name}_split"] for row in self.rows]
+            leaks = leak_report(split, {"seed": seeds})
+            found += [f"{name.capitalize()} split: {leak.to_text()}." for leak in leaks]
+        found += [*self._scores.notes(), *self._picture_notes()]
+        found += unmatched(
+            {row.clip_id for row in self.rows},
+            {
+                "saliency maps or marked stills": self._pictures.names,
+                "descriptions": self._described.keys(),
+                "mesh sequences": self._meshes.keys(),
+                "generators": self._generators.keys(),
+            },
+        )
+        return tuple(found)
+
+    def table_rows(self, config_name: str, rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
+        """Rows of a config for some videos."""
+        names = [row.clip_id for row in rows]
+        if config_name in INSTRUCT:
+            return self._conversations(rows, numeric=INSTRUCT[config_name])
+        if config_name == "ratings":
+            assert self._scores.ratings is not None
+            return rating_rows(self._scores.ratings, {name: name for name in names})
+        if config_name == "saliency":
+            known = set(self._with_maps)
+            return (
+                saliency_row(name, self._pictures, self.clip_file(name), self.TURN)
+                for name in names
+                if name in known
+            )
+        if config_name == "mesh":
+            there = [name for name in names if name in self._meshes]
+            return (row for name in there for row in mesh_rows(name, self._meshes[name]))
+        return super().table_rows(config_name, rows)
+
+    @property
+    def _scores(self) -> Scores:
+        return self.inputs.shared(Scores)
+
+    @cached_property
+    def _pictures(self) -> Pictures:
+        return find_pictures(self.inputs.path("marks"), self.inputs.release)
+
+    @cached_property
+    def _with_maps(self) -> list[str]:
+        return sorted(self._pictures.names & {row.clip_id for row in self.rows})
+
+    @cached_property
+    def _meshes(self) -> dict[str, list[ReleaseFile]]:
+        place = self.inputs.path("meshes")
+        return {} if place is None else find_meshes(place)
+
+    @cached_property
+    def _with_meshes(self) -> list[str]:
+        return sorted(self._meshes.keys() & {row.clip_id for row in self.rows})
+
+    @cached_property
+    def _described(self) -> dict[str, Described]:
+        path = self.inputs.path("descriptions")
+        if path is not None:
+            return read_descriptions(path)
+        labels = self._file(hub.LABELS_NAME)
+        if labels is None:
+            return {}
+        return {name: Described(None, one) for name, one in hub.read_labels(labels).items()}
+
+    @cached_property
+    def _generators(self) -> dict[str, str]:
+        path = self.inputs.path("generators")
+        return {} if path is None else read_generators(path)
+
+    def _file(self, name: str) -> Path | None:
+        path = None if self.inputs.release is None else self.inputs.release / name
+        return path if path is not None and path.is_file() else None
+
+    def _scored(self, name: str, seed: int | None, fold: int | None) -> ScoredRow:
+        labels = self._scores.labels.get(name, {})
+        part = next((label.part for label in labels.values()), None)
+        said = self._described.get(name)
+        columns, missing = self._scores.columns(name)
+        values = {
+            **columns,
+            "distortion_categories": None if said is None else list(said.categories),
+            "description": None if said is None else said.text,
+            "generator": self._generators.get(name),
+            "seed": seed,
+            "official_split": part,
+            "grouped_split": None if fold is None else "test" if fold == 0 else "train",
+            "fold": fold,
+        }
+        if said is None or said.text is None:
+            missing.add(f"descriptions:{'not-given' if said is None else 'categories-only'}")
+        for column, reason in (
+            ("generator", "generators:not-stated"),
+            ("fold", "folds:too-few-seeds"),
+            ("seed", "name:unknown-pattern"),
+            ("official_split", "release:not-given"),
+        ):
+            if values[column] is None:
+                missing.add(reason)
+        content = name if seed is None else f"seed-{seed:03d}"
+        return ScoredRow(name, _SPLITS[part], content, values, missing=tuple(sorted(missing)))
+
+    def _conversations(
+        self, rows: Sequence[ScoredRow], *, numeric: bool
+    ) -> Iterator[dict[str, Any]]:
+        for row in rows:
+            for dimension in DIMENSIONS:
+                if row.values[f"{dimension}_mos"] is not None:
+                    label = self._scores.label(row.clip_id, dimension)
+                    yield conversation(row, dimension, label, numeric=numeric)
+
+    def _lacking(self) -> list[str]:
+        """What a release could hold and this one does not."""
+        if self.inputs.release is None:
+            return []
+        parts: dict[str, tuple[str, ...]] = {
+            "stills (image.zip)": STILLS,
+            "saliency maps (saliency_map.zip)": MAPS,
+        }
+        if self.inputs.manifest_path is None:
+            parts["videos (video.zip or video_RGB.zip)"] = self.VIDEOS
+        if self.inputs.path("descriptions") is None:
+            parts[f"distortion categories ({hub.LABELS_NAME})"] = (hub.LABELS_NAME,)
+        return lacking(self.inputs.release, parts)
+
+    def _picture_notes(self) -> list[str]:
+        with_video = {name for name in self._with_maps if self.clip_file(name) is not None}
+        return stills_used(self._with_maps, self._pictures.stills.keys(), with_video)
+
+
+def _seed(name: str) -> int | None:
+    match = _NUMBER.fullmatch(name)
+    return int(match[1]) % SEEDS if match else None

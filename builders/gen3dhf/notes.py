@@ -1,0 +1,63 @@
+"""What a build of Gen3DHF says of its inputs: what is lacking, used and unmatched."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from theval_datasets.utils.archives import locate
+
+
+def lacking(release: Path, parts: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """A sentence on what a release does not hold, if anything.
+
+    Args:
+        release: Its folder.
+        parts: What it could hold, in words, to the names it may have.
+    """
+    found = [what for what, names in parts.items() if locate(release, *names) is None]
+    return [f"The release that was given holds no {', no '.join(found)}."] if found else []
+
+
+def stills_used(
+    mapped: Sequence[str], stills: Collection[str], with_video: Collection[str]
+) -> list[str]:
+    """Sentences on where the stills beside saliency maps come from.
+
+    Args:
+        mapped: Videos with a saliency map.
+        stills: Videos with a still in the release.
+        with_video: Those with a map whose file is here.
+    """
+    given = [name for name in mapped if name in stills]
+    cut = [name for name in mapped if name not in stills and name in with_video]
+    without = len(mapped) - len(given) - len(cut)
+    found = []
+    if mapped:
+        found.append(
+            f"Stills beside the saliency maps: {len(given)} are the release's, {len(cut)} are cut "
+            f"from the videos, {without} are not there."
+        )
+    unused = set(stills) - set(mapped)
+    if unused:
+        found.append(f"{len(unused)} stills of the release have no saliency map: left out.")
+    return found
+
+
+def unmatched(names: Collection[str], inputs: Mapping[str, Collection[str]]) -> list[str]:
+    """Sentences on inputs that are of no scored video, and on videos that lack an input.
+
+    Args:
+        names: Videos with a score.
+        inputs: What was given, in words, to the videos that it is of.
+    """
+    found = []
+    for what, there in inputs.items():
+        strange = sorted(set(there) - set(names))
+        if strange:
+            found.append(
+                f"{len(strange)} {what} are of videos without a score, such as {strange[0]}."
+            )
+        elif there and len(there) < len(names):
+            found.append(f"{len(names) - len(there)} videos have no {what}.")
+    return found

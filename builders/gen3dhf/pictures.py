@@ -1,0 +1,208 @@
+"""Pictures of Gen3DHF: stills, copies of them with red dots, saliency maps; and the rows of `saliency`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import datasets
+import numpy as np
+
+from theval_datasets.errors import InputError, MediaError
+from theval_datasets.utils.archives import ReleaseFile, files_of, locate
+
+from ..base.builder import TableConfig
+from ..base.fields import CLIP_ID, HEIGHT, MISSING, STRING, WIDTH, Field, list_of
+from .views import STILL_SIZE, Image, Turn, snapshots
+
+STILLS: Final = ("image", "images")
+MAPS: Final = ("saliency_map", "saliency")
+"""Folders or zips of a release."""
+_PICTURES: Final = (".png", ".jpg", ".jpeg")
+_ENDINGS: Final = ("_saliency", "_sal", "_map", "_SM")
+_PIXELS: Final = 50_000_000
+
+SALIENCY_FIELDS: Final[tuple[Field, ...]] = (
+    CLIP_ID,
+    Field("image", datasets.Image(decode=False), "The still: the views at -45, 0 and +45 degrees "
+          "side by side.", origin="stills"),
+    Field("image_source", STRING, "`release`, or `video` for frames cut from it.",
+          origin="stills"),
+    Field("map", datasets.Image(decode=False), "Where distortions were marked: grey, 0 to 255, the "
+          "largest is 255.", origin="marks", required=True, faceless=True),
+    Field("map_source", STRING, "`marks`, or `release` for a map as published.", origin="marks",
+          required=True),
+    WIDTH,
+    HEIGHT,
+    Field("fixations", list_of("int32"), "Marks in pixels of the map, flat: row, column, row, ….",
+          "px", 0, origin="fixations"),
+    Field("annotator", list_of("int32"), "Whose each mark is, by a number.", "", 0,
+          origin="fixations"),
+    MISSING,
+)  # fmt: skip
+SALIENCY_CONFIG: Final = TableConfig(
+    name="saliency",
+    description="One row a still: where annotators marked distortions.",
+    rows_per_table=16,
+    reader="""\
+import io, numpy as np, PIL.Image
+row = rows[0]
+saliency = np.array(PIL.Image.open(io.BytesIO(row["map"]["bytes"]))) / 255
+fixations = np.array(row["fixations"] or []).reshape(-1, 2)  # row, column
+""",
+)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Where the pictures of a release or study lie, by the name of their video.
+
+    Attributes:
+        marked: Copies of a still with red dots, one an annotator.
+        maps: Published saliency maps.
+        stills: Stills without marks.
+    """
+
+    marked: Mapping[str, tuple[ReleaseFile, ...]] = field(default_factory=dict)
+    maps: Mapping[str, ReleaseFile] = field(default_factory=dict)
+    stills: Mapping[str, ReleaseFile] = field(default_factory=dict)
+
+    @property
+    def names(self) -> set[str]:
+        """Videos with a map, or with marks to make one of."""
+        return {*self.marked, *self.maps}
+
+
+def find_pictures(marks: Path | None, release: Path | None) -> Pictures:
+    """Look for pictures.
+
+    Args:
+        marks: Folder or zip of marked stills, ``NAME.png`` or ``ANNOTATOR/NAME.png``.
+        release: Folder of the official release, with `saliency_map` and `image` as folders or zips.
+
+    Raises:
+        InputError: If an archive cannot be trusted, or a name is there twice.
+    """
+    marked: dict[str, tuple[ReleaseFile, ...]] = {}
+    for file in [] if marks is None else files_of(marks, _PICTURES):
+        marked[file.stem] = (*marked.get(file.stem, ()), file)
+    return Pictures(
+        marked,
+        _by_stem(release, *MAPS),
+        _by_stem(release, *STILLS),
+    )
+
+
+def saliency_row(name: str, pictures: Pictures, video: Path | None, turn: Turn) -> dict[str, Any]:
+    """A row of the config `saliency`: our map of the marks, else the published one.
+
+    Args:
+        name: Of the video.
+        pictures: Where there is something of it.
+        video: To cut a still from where there is none.
+        turn: How the head turns in it.
+
+    Raises:
+        InputError: If a picture cannot be read.
+    """
+    missing = []
+    fixations = annotator = None
+    if name in pictures.marked:
+        grey, fixations, annotator = _marked(pictures.marked[name])
+        map_bytes, (height, width) = _png(grey), grey.shape
+    else:
+        map_bytes, width, height = _published(pictures.maps[name])
+        missing.append("fixations:map-only")
+    image, source = None, None
+    still = pictures.stills.get(name)
+    if still is not None:
+        suffix = still.name.rpartition(".")[2].lower()
+        image, source = {"bytes": still.read(), "path": f"{name}.{suffix}"}, "release"
+    elif video is not None:
+        try:
+            image, source = {"bytes": _png(snapshots(video, turn)), "path": f"{name}.png"}, "video"
+        except MediaError as error:
+            missing.append(f"stills:{error.reason}")
+    else:
+        missing.append("stills:not-given")
+    return {
+        "clip_id": name,
+        "image": image,
+        "image_source": source,
+        "map": {"bytes": map_bytes, "path": f"{name}_map.png"},
+        "map_source": "marks" if name in pictures.marked else "release",
+        "width": width,
+        "height": height,
+        "fixations": fixations,
+        "annotator": annotator,
+        "missing": sorted(missing),
+    }
+
+
+def read_picture(file: ReleaseFile, mode: str = "RGB") -> Image:
+    """A picture as uint8.
+
+    Raises:
+        InputError: If it is none, or too large.
+    """
+    return _opened(file.read(), file.name, mode)[0]
+
+
+def _published(file: ReleaseFile) -> tuple[bytes, int, int]:
+    """A map as PNG in grey, its width and height; as it is if it is that already."""
+    data = file.read()
+    grey, is_grey_png = _opened(data, file.name, "L")
+    return data if is_grey_png else _png(grey), grey.shape[1], grey.shape[0]
+
+
+def _opened(data: bytes, name: str, mode: str) -> tuple[Image, bool]:
+    """The pixels in a mode, and whether it is a PNG of that mode."""
+    from PIL import Image as Pillow
+
+    try:
+        with Pillow.open(io.BytesIO(data)) as picture:
+            if picture.width * picture.height > _PIXELS:
+                raise InputError(f"{name} has more than {_PIXELS} pixels")
+            same = picture.format == "PNG" and picture.mode == mode
+            pixels: Image = np.asarray(picture.convert(mode))
+            return pixels, same
+    except (OSError, ValueError, SyntaxError, Pillow.DecompressionBombError) as error:
+        raise InputError(f"{name} is not a picture: {error}") from None
+
+
+def _marked(files: tuple[ReleaseFile, ...]) -> tuple[Image, Any, Any]:
+    """Map, fixations and whose each is, of the copies that annotators marked."""
+    from theval_datasets.curation.study.saliency import saliency_from_marks, scale_fixations
+
+    copies = [read_picture(file) for file in files]
+    found = saliency_from_marks(copies, size=STILL_SIZE)
+    grey = np.rint(found.saliency * 255).astype(np.uint8)
+    size = (copies[0].shape[0], copies[0].shape[1])
+    scaled = scale_fixations(found.fixations, size, STILL_SIZE[::-1])
+    return grey, scaled.astype(np.int32).ravel(), found.annotator.astype(np.int32)
+
+
+def _by_stem(release: Path | None, *names: str) -> dict[str, ReleaseFile]:
+    place = None if release is None else locate(release, *names)
+    if place is None:
+        return {}
+    found: dict[str, ReleaseFile] = {}
+    for file in files_of(place, _PICTURES):
+        name = file.stem
+        for ending in _ENDINGS:
+            name = name.removesuffix(ending)
+        if name in found:
+            raise InputError(f"{place.name}: {found[name].name} and {file.name} are of one video")
+        found[name] = file
+    return found
+
+
+def _png(pixels: Image) -> bytes:
+    from PIL import Image as Pillow
+
+    stream = io.BytesIO()
+    Pillow.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()

@@ -1,0 +1,124 @@
+"""The two JSON files of Gen3DHF's dataset repository: `MOS.json` and `distortion_label.json`.
+
+Their layout is not documented. Understood are a mapping from video to its entry, a list of entries
+with the video's name under `video`, `name`, `image` or the like, and for scores a mapping from
+dimension to video to score; anything else is refused with what was found.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from theval_datasets.errors import InputError, some_of
+
+from ..tables.json_files import read_json
+
+MOS_NAME: Final = "MOS.json"
+LABELS_NAME: Final = "distortion_label.json"
+_NAMES: Final = ("video", "video_name", "name", "file", "filename", "image", "id")
+_DIMENSIONS: Final = ("quality", "authenticity")
+_EXPECTED: Final = "under quality and authenticity, or under keys that hold one of these and mos"
+_SUFFIXES: Final = (".mp4", ".png", ".jpg")
+
+
+def read_mos(path: Path) -> dict[str, dict[str, float]]:
+    """Video to dimension to score; a key that holds `quality` or `authenticity` names the dimension.
+
+    Raises:
+        InputError: With the entries that are not understood.
+    """
+    found: dict[str, dict[str, float]] = {}
+    faults = []
+    for name, entry in _by_video(list(_entries(path))):
+        scores = _scores(entry)
+        if not scores or name in found:
+            said = (
+                "there twice" if name in found else f"expected numbers {_EXPECTED}, got {entry!r}"
+            )
+            faults.append(f"{name!r}: {said[:300]}")
+        found[name] = scores
+    _refuse(path, faults)
+    return found
+
+
+def read_labels(path: Path) -> dict[str, tuple[str, ...]]:
+    """Video to its distortion categories, in their order.
+
+    Raises:
+        InputError: With the entries that are not understood.
+    """
+    from theval_datasets.curation.study.descriptions import CATEGORIES
+
+    found: dict[str, tuple[str, ...]] = {}
+    faults = []
+    for name, entry in _entries(path):
+        values = entry
+        if isinstance(entry, Mapping):
+            values = next((v for k, v in entry.items() if k not in _NAMES), [])
+        told = [values] if isinstance(values, str) else values
+        if not isinstance(told, list) or not told or not set(map(str, told)) <= set(CATEGORIES):
+            faults.append(f"{name!r}: {repr(told)[:200]} are not of the nine categories")
+            continue
+        found[name] = tuple(one for one in CATEGORIES if one in told)
+    _refuse(path, faults)
+    return found
+
+
+def _scores(entry: Any) -> dict[str, float]:
+    """Dimension to score; {} for what is ambiguous or none."""
+    found = {}
+    for dimension in _DIMENSIONS if isinstance(entry, Mapping) else ():
+        keys = [key for key in entry if dimension in key.lower()]
+        if len(keys) > 1:  # such as quality_mos and quality_std
+            keys = [key for key in keys if "mos" in key.lower() or key.lower() == dimension]
+        value = entry[keys[0]] if len(keys) == 1 else None
+        if keys and (not isinstance(value, (int, float)) or isinstance(value, bool)):
+            return {}
+        if keys:
+            found[dimension] = float(value or 0.0)
+    return found if all(map(math.isfinite, found.values())) else {}
+
+
+def _by_video(entries: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Entries of videos, also where they were sorted by dimension first."""
+    first = [next((d for d in _DIMENSIONS if d in name.lower()), None) for name, _ in entries]
+    if None in first or not all(isinstance(entry, Mapping) for _, entry in entries):
+        return entries
+    turned: dict[str, dict[str, Any]] = {}
+    for dimension, (_, entry) in zip(first, entries, strict=True):
+        for name, value in entry.items():
+            turned.setdefault(_stem(name), {})[str(dimension)] = value
+    return list(turned.items())
+
+
+def _entries(path: Path) -> Iterator[tuple[str, Any]]:
+    plain = read_json(path)
+    if isinstance(plain, Mapping):
+        pairs = list(plain.items())
+    elif isinstance(plain, list) and all(isinstance(one, Mapping) for one in plain):
+        pairs = [(next((one[key] for key in _NAMES if key in one), None), one) for one in plain]
+    else:
+        raise InputError(
+            f"{path.name}: expected a mapping from video to entry, or a list of them, got "
+            f"{repr(plain)[:80]}"
+        )
+    for name, entry in pairs:
+        if not isinstance(name, str) or not name:
+            raise InputError(
+                f"{path.name}: an entry has no name of a video; expected one under "
+                f"{', '.join(_NAMES)}"
+            )
+        yield _stem(name), entry
+
+
+def _stem(name: str) -> str:
+    last = PurePosixPath(name.replace("\\", "/"))
+    return last.stem if last.suffix.lower() in _SUFFIXES else last.name
+
+
+def _refuse(path: Path, faults: list[str]) -> None:
+    if faults:
+        raise InputError(f"{path.name}: {some_of(faults)}")

@@ -1,0 +1,203 @@
+"""Scores and levels of Gen3DHF's videos: the release's, or those of a study's ratings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from theval_datasets.curation.study.levels import quality_levels
+from theval_datasets.errors import InputError
+
+from ..base.inputs import Inputs
+from ..tables.ratings import study_facts
+from . import release_json as hub
+from .labels import DIMENSIONS, Label, find_labels, read_labels
+
+if TYPE_CHECKING:
+    from theval_datasets.curation.study.mos import Opinions
+    from theval_datasets.curation.study.ratings import Ratings
+
+_PRESET: Final = "gen3dhf"
+
+
+class Scores:
+    """What is known of how good videos are.
+
+    Args:
+        inputs: With a release, scores or ratings.
+    """
+
+    def __init__(self, inputs: Inputs) -> None:
+        self._given = inputs.path("scores")
+        self._places = [place for place in (self._given, inputs.release) if place is not None]
+        self._table = inputs.path("ratings")
+
+    @cached_property
+    def labels(self) -> Mapping[str, Mapping[str, Label]]:
+        """Video to dimension to what the code repository's files say.
+
+        Raises:
+            InputError: If nothing that was given holds a score, or a file is malformed.
+        """
+        if not self._places and self._table is None:
+            raise InputError(
+                "theval/gen3dhf needs --release DIR or OWNER/NAME (the dataset's repository, a "
+                "checkout of the code's, or both in one folder), --with scores=DIR, or --with "
+                "ratings=FILE"
+            )
+        for place in self._places:
+            found = find_labels(place)
+            if found is not None:
+                return read_labels(found)
+            if place == self._given and not (place / hub.MOS_NAME).is_file():
+                raise _no_scores(place)
+        if self._table is None and self._mos_file is None:
+            raise _no_scores(self._places[-1])
+        return {}
+
+    @cached_property
+    def ratings(self) -> Ratings | None:
+        """The table of ratings; None if none was given."""
+        if self._table is None:
+            return None
+        from theval_datasets.curation.study.tables import read_ratings
+
+        ratings = read_ratings(self._table)
+        if not set(ratings.dimensions) <= set(DIMENSIONS):
+            raise InputError(
+                f"{self._table}: expected the dimensions quality and authenticity, got "
+                f"{', '.join(ratings.dimensions)}"
+            )
+        return ratings
+
+    @cached_property
+    def by_video(self) -> dict[str, dict[str, float]]:
+        """Video to dimension to score; from the ratings where there are some."""
+        found: dict[str, dict[str, float]] = {
+            video: {dimension: label.score for dimension, label in known.items()}
+            for video, known in self.labels.items()
+        }
+        if self._mos_file is not None:
+            for video, scores in hub.read_mos(self._mos_file).items():
+                found[video] = {**scores, **found.get(video, {})}
+        for dimension, opinion in self._opinions.items():
+            for video, score in zip(opinion.clips, opinion.mos.tolist(), strict=True):
+                if np.isfinite(score):
+                    found.setdefault(video, {})[dimension] = score
+        return found
+
+    @cached_property
+    def levels(self) -> dict[str, dict[str, str | None]]:
+        """Dimension to video to level; none where all scores are the same."""
+        return {dimension: self._levels(dimension) for dimension in DIMENSIONS}
+
+    def label(self, video: str, dimension: str) -> Label | None:
+        """What the release says of a video."""
+        return self.labels.get(video, {}).get(dimension)
+
+    def columns(self, video: str) -> tuple[dict[str, Any], set[str]]:
+        """The columns of both dimensions, and why some of them are null."""
+        values: dict[str, Any] = {}
+        missing: set[str] = set()
+        for dimension in DIMENSIONS:
+            label = self.label(video, dimension)
+            std, ci95 = self._spreads.get((video, dimension), (None, None))
+            score = self.by_video[video].get(dimension)
+            level = self.levels[dimension].get(video)
+            values |= {
+                f"{dimension}_mos": score,
+                f"{dimension}_mos_std": std,
+                f"{dimension}_mos_ci95": ci95,
+                f"{dimension}_level": level,
+                f"{dimension}_level_official": None if label is None else label.level,
+            }
+            if std is None or ci95 is None:
+                missing.add(f"ratings:{'too-few' if self._opinions else 'not-given'}")
+            if score is None or level is None:
+                missing.add(f"scores:{'not-given' if score is None else 'constant'}")
+            if label is None or label.level is None:
+                missing.add(f"release:{'not-given' if label is None else 'lowest-score'}")
+        return values, missing
+
+    def study(self) -> dict[str, Any]:
+        """Parameters of the study; {} without ratings."""
+        if self.ratings is None:
+            return {}
+        return study_facts(_PRESET, self.ratings, self._opinions)
+
+    def notes(self) -> list[str]:
+        """How levels and scores agree with the release's."""
+        found = [said for dimension in DIMENSIONS for said in self._level_notes(dimension)]
+        if self.ratings is not None and self.labels:
+            apart = [
+                abs(self.by_video[video][dimension] - label.score)
+                for video, known in self.labels.items()
+                for dimension, label in known.items()
+            ]
+            largest = max(apart, default=0.0)
+            found.append(
+                f"The scores from the ratings differ from the release's by up to {largest:.6g}."
+            )
+        return found
+
+    @cached_property
+    def _mos_file(self) -> Path | None:
+        paths = (place / hub.MOS_NAME for place in self._places)
+        return next((path for path in paths if path.is_file()), None)
+
+    @cached_property
+    def _opinions(self) -> dict[str, Opinions]:
+        if self.ratings is None:
+            return {}
+        from theval_datasets.curation.study.mos import opinions
+        from theval_datasets.curation.study.parameters import preset
+
+        return {
+            dimension: opinions(self.ratings.panel(dimension), preset(_PRESET))
+            for dimension in self.ratings.dimensions
+        }
+
+    @cached_property
+    def _spreads(self) -> dict[tuple[str, str], tuple[float | None, float | None]]:
+        found = {}
+        for dimension, opinion in self._opinions.items():
+            spreads = zip(opinion.clips, opinion.std.tolist(), opinion.ci95.tolist(), strict=True)
+            for video, *values in spreads:
+                std, ci95 = (value if np.isfinite(value) else None for value in values)
+                found[video, dimension] = (std, ci95)
+        return found
+
+    def _levels(self, dimension: str) -> dict[str, str | None]:
+        names = sorted(name for name, one in self.by_video.items() if dimension in one)
+        values = [self.by_video[name][dimension] for name in names]
+        if len(set(values)) < 2:
+            return {}
+        return dict(zip(names, quality_levels(values), strict=True))
+
+    def _level_notes(self, dimension: str) -> list[str]:
+        differing = [
+            video
+            for video, level in self.levels[dimension].items()
+            for label in (self.label(video, dimension),)
+            if label is not None and label.level is not None and label.level != level
+        ]
+        if not differing:
+            return []
+        return [
+            f"{len(differing)} videos have another {dimension} level than the release gives, such "
+            f"as {differing[0]}."
+        ]
+
+
+def _no_scores(folder: Path) -> InputError:
+    there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return InputError(
+        f"{folder} holds no scores: expected {hub.MOS_NAME}, or numerical/train_quality.json and "
+        "so on, there or below datasets/ or main/datasets/; got "
+        f"{', '.join(there[:8]) or 'nothing'}. If a checkout of the code repository has them, "
+        "name it by --with scores=DIR"
+    )

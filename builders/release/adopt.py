@@ -1,0 +1,75 @@
+"""The videos of a release as clips, where no manifest of them was given.
+
+They are curated as they are, as `theval-data curate video.zip` would, into a folder that is removed
+when the release is written. Features come from the cache all the same: it goes by content.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from theval_datasets.extraction.cache import default_location
+from theval_datasets.utils.archives import locate
+
+from ..base.inputs import Inputs
+from .place import scratch_beside
+
+if TYPE_CHECKING:
+    from ..base.builder import Builder
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def clips_of_release(
+    dataset: type[Builder], inputs: Inputs, folder: Path, check: Callable[[], object]
+) -> Iterator[Inputs]:
+    """Inputs with a manifest: the one given, or one of the release's videos, or none.
+
+    Args:
+        dataset: What is built; `VIDEOS` says where its releases have them.
+        inputs: What it is built from.
+        folder: Where the dataset will be; the videos are unpacked beside it.
+        check: Called before that, to refuse what is wrong with the other inputs.
+
+    Raises:
+        InputError, UnsafePathError: If an archive is damaged or not to be trusted, or too large
+            for the disk.
+    """
+    place = None
+    if inputs.manifest_path is None and inputs.release is not None:
+        place = locate(inputs.release, *dataset.VIDEOS)
+    if place is None:
+        yield inputs
+        return
+    check()
+    with scratch_beside(folder) as scratch:
+        cache = default_location() if inputs.cache is None else inputs.cache.location
+        said = _adopted(place, scratch, cache)
+        yield replace(inputs, manifest_path=scratch, notes=(*inputs.notes, said))
+
+
+def _adopted(place: Path, scratch: Path, cache: str) -> str:
+    from theval_datasets.curation.pipeline.run import run
+    from theval_datasets.curation.recipes.recipe import load_recipe
+    from theval_datasets.curation.sources.choose import source_of
+    from theval_datasets.extraction.engines.local import default_workers
+
+    source = source_of(str(place), scratch)
+    recipe = load_recipe("as-is")
+    made = run([source], recipe, scratch, cache=cache, workers=default_workers())
+    said = f"The clips are the {len(made.kept)} videos of the release's {place.name}"
+    if made.rejected:
+        reasons = Counter(str(row.reason) for row in made.rejected)
+        why = ", ".join(f"{count} × {reason}" for reason, count in sorted(reasons.items()))
+        said += (
+            f"; {len(made.rejected)} could not be used: {why}, such as {made.rejected[0].clip_id}"
+        )
+        _log.warning("%s", said)
+    return f"{said}."

@@ -1,0 +1,197 @@
+"""`theval-data diff`: what changed between two built versions of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from theval_datasets.errors import InputError
+from theval_datasets.manifest.info import ConfigInfo, Info, read_info
+from theval_datasets.utils.files import inside
+from theval_datasets.utils.records import to_plain
+
+from .compare import ColumnChange, RowIndex, compare_rows
+
+TOLERANCE: Final = 1e-9
+_SHOWN: Final = 8
+
+
+@dataclass(frozen=True)
+class ConfigDiff:
+    """What changed in one config.
+
+    Attributes:
+        added: Keys of rows that only the second has.
+        removed: Keys of rows that only the first has.
+        taken_down: Those of the removed ones that the second has a tombstone for.
+        moved: Key to the split before and after.
+        common: How many rows both have.
+        columns_added: Columns that only the second has.
+        columns_removed: Columns that only the first has.
+        columns_retyped: Column to its type before and after.
+        values: Column to what changed in it, over the common rows.
+    """
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    taken_down: tuple[str, ...] = ()
+    moved: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    common: int = 0
+    columns_added: tuple[str, ...] = ()
+    columns_removed: tuple[str, ...] = ()
+    columns_retyped: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    values: Mapping[str, ColumnChange] = field(default_factory=dict)
+
+    def lines(self) -> Iterator[str]:
+        """For people; nothing if nothing changed."""
+        gone = [key for key in self.removed if key not in self.taken_down]
+        for what, keys in (
+            ("added", self.added), ("removed", gone), ("taken down", self.taken_down),
+            ("in another split", list(self.moved)),
+        ):  # fmt: skip
+            if keys:
+                yield f"{len(keys)} rows {what}: {_some(keys)}"
+        for what, names in (("new", self.columns_added), ("dropped", self.columns_removed)):
+            if names:
+                yield f"columns {what}: {', '.join(names)}"
+        for name, (before, after) in self.columns_retyped.items():
+            yield f"column {name} is {after} instead of {before}"
+        for name, change in self.values.items():
+            size = "" if change.largest is None else f", by up to {change.largest:.6g}"
+            yield f"{name} changed in {change.rows} of {self.common} rows{size}"
+
+
+@dataclass(frozen=True)
+class DiffReport:
+    """What changed between two versions.
+
+    Attributes:
+        first: Dataset and version.
+        second: Dataset and version.
+        configs_added: Only in the second.
+        configs_removed: Only in the first.
+        configs: Those in both.
+        extractors: Names of those whose version, parameters, weights or decoder changed.
+    """
+
+    first: str
+    second: str
+    configs_added: tuple[str, ...]
+    configs_removed: tuple[str, ...]
+    configs: Mapping[str, ConfigDiff]
+    extractors: tuple[str, ...]
+
+    exit_code = 0
+
+    @property
+    def same(self) -> bool:
+        """Whether the tables are the same."""
+        return not (
+            self.configs_added
+            or self.configs_removed
+            or any(list(config.lines()) for config in self.configs.values())
+        )
+
+    def to_plain(self) -> dict[str, Any]:
+        """For ``--json``."""
+        plain: dict[str, Any] = to_plain(self)
+        return {"same": self.same, **plain}
+
+    def to_text(self) -> str:
+        """For people."""
+        lines = [f"{self.first} -> {self.second}"]
+        lines += [f"  config {name} is new" for name in self.configs_added]
+        lines += [f"  config {name} is gone" for name in self.configs_removed]
+        lines += [f"  computed otherwise: {name}" for name in self.extractors]
+        for name, config in self.configs.items():
+            lines += [f"  {name}: {line}" for line in config.lines()]
+        return "\n".join([*lines, "  the tables are the same"] if self.same else lines)
+
+
+def diff(first: Path, second: Path, *, tolerance: float = TOLERANCE) -> DiffReport:
+    """Compare two built versions.
+
+    Args:
+        first: Folder of the earlier one.
+        second: Folder of the later one.
+        tolerance: Relative difference up to which numbers count as the same.
+
+    Raises:
+        InputError: If a folder is no built dataset, or the two are different datasets.
+    """
+    if not 0 <= tolerance < 1:
+        raise InputError(f"expected a tolerance in [0, 1), got {tolerance}")
+    one, two = read_info(first), read_info(second)
+    if one.dataset != two.dataset:
+        raise InputError(
+            f"{first} is {one.dataset} and {second} is {two.dataset}: only versions of one dataset "
+            "can be compared"
+        )
+    both = [name for name in one.configs if name in two.configs]
+    changed = {
+        name
+        for name in one.extractors.keys() | two.extractors.keys()
+        if one.extractors.get(name) != two.extractors.get(name)
+    }
+    return DiffReport(
+        first=f"{one.dataset} {one.version}",
+        second=f"{two.dataset} {two.version}",
+        configs_added=tuple(name for name in two.configs if name not in one.configs),
+        configs_removed=tuple(name for name in one.configs if name not in two.configs),
+        configs={name: _config((first, one), (second, two), name, tolerance) for name in both},
+        extractors=tuple(sorted(changed)),
+    )
+
+
+def _config(
+    first: tuple[Path, Info], second: tuple[Path, Info], name: str, tolerance: float
+) -> ConfigDiff:
+    before, after = first[1].configs[name], second[1].configs[name]
+    key = tuple(after.key)
+    if tuple(before.key) != key:
+        raise InputError(f"{name}: rows are told apart by {before.key} before and {key} after")
+    old, new = _index(first[0], before), _index(second[0], after)
+    types = {c.name: c.type for c in before.columns}
+    types_after = {c.name: c.type for c in after.columns}
+    same = [c for c in types if types_after.get(c) == types[c] and c not in key]
+    gone = sorted(old.rows.keys() - new.rows.keys())
+    tombs = {stone.clip_id for stone in second[1].tombstones}
+    return ConfigDiff(
+        added=tuple(_name(k) for k in sorted(new.rows.keys() - old.rows.keys())),
+        removed=tuple(_name(k) for k in gone),
+        taken_down=tuple(_name(k) for k in gone if tombs & set(k)),
+        moved={
+            _name(k): (old.rows[k].split, new.rows[k].split)
+            for k in sorted(old.rows.keys() & new.rows.keys())
+            if old.rows[k].split != new.rows[k].split
+        },
+        common=len(old.rows.keys() & new.rows.keys()),
+        columns_added=tuple(c for c in types_after if c not in types),
+        columns_removed=tuple(c for c in types if c not in types_after),
+        columns_retyped={
+            c: (types[c], types_after[c])
+            for c in types
+            if c in types_after and types[c] != types_after[c]
+        },
+        values=compare_rows(old, new, same, tolerance),
+    )
+
+
+def _index(folder: Path, config: ConfigInfo) -> RowIndex:
+    files = {
+        split: [inside(folder, name) for name in said.files]
+        for split, said in config.splits.items()
+    }
+    return RowIndex(files, config.key)
+
+
+def _name(key: tuple[Any, ...]) -> str:
+    return " / ".join(map(str, key))
+
+
+def _some(keys: Any) -> str:
+    shown = list(keys)
+    more = f", … {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    return ", ".join(shown[:_SHOWN]) + more

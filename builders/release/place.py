@@ -1,0 +1,97 @@
+"""Where a release is put: written beside its place and renamed into it, so there is never half of one."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from theval_datasets.errors import InputError
+from theval_datasets.manifest.info import INFO_NAME
+
+_KINDS: Final = ("part", "old", "clips")
+
+
+def check_place(folder: Path) -> None:
+    """Refuse a place that holds something else than a release.
+
+    Raises:
+        InputError: If it does.
+    """
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise InputError(f"{folder} is in the way: expected a folder, or nothing, there")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / INFO_NAME).is_file():
+        raise InputError(
+            f"{folder} holds something that is not a built dataset (no {INFO_NAME}); "
+            "it is left as it is. Choose another -o, or move it away."
+        )
+
+
+@contextmanager
+def put_in_place(folder: Path) -> Iterator[Path]:
+    """A folder to write a release to; renamed to `folder` at the end, in place of what is there.
+
+    Whatever goes wrong, the old release stays, and nothing lies beside it.
+    """
+    part, old = _own(folder, "part"), _own(folder, "old")
+    part.mkdir()
+    try:
+        yield part
+        check_place(folder)
+        if folder.exists():
+            folder.rename(old)
+        try:
+            part.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def scratch_beside(folder: Path) -> Iterator[Path]:
+    """A folder on the same disk for what is needed meanwhile; it is removed at the end."""
+    place = _own(folder, "clips")
+    place.mkdir()
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what builds of this dataset left that were killed on this machine."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    begin = f".{folder.name}.{socket.gethostname()}."
+    for path in sorted(folder.parent.glob(f"{glob.escape(begin)}*")):
+        process, _, kind = path.name.removeprefix(begin).partition(".")
+        if not process.isdigit() or kind not in _KINDS:
+            continue
+        if int(process) != os.getpid() and _runs(int(process)):
+            continue
+        if kind == "old" and not folder.exists():
+            path.rename(folder)  # killed between the two renames: this was the release
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _own(folder: Path, kind: str) -> Path:
+    return folder.parent / f".{folder.name}.{socket.gethostname()}.{os.getpid()}.{kind}"
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

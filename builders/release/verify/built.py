@@ -1,0 +1,87 @@
+"""A built dataset that is being checked: its folder, what it says of itself, and its builder."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from theval_datasets import __version__, catalog
+from theval_datasets.errors import UnknownNameError
+from theval_datasets.manifest.info import Info, read_info
+from theval_datasets.utils.files import inside
+
+if TYPE_CHECKING:
+    from ...base.builder import Builder
+
+Faults = Generator[str, None, str]
+"""A check yields its faults and returns what to say if there are none."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A built dataset.
+
+    Attributes:
+        folder: Where it is.
+        info: What its `info.json` says.
+        builder: The class that builds it; None for a dataset that this package does not know.
+        expect: Name of what is expected of it; None for nothing.
+    """
+
+    folder: Path
+    info: Info
+    builder: type[Builder] | None
+    expect: str | None = None
+
+    @property
+    def first(self) -> str:
+        """The default config."""
+        return next(iter(self.info.configs))
+
+    def declares(self, config: str) -> bool:
+        """Whether this very version of the package says what columns a config has."""
+        known = self.builder is not None and config in self.builder.FIELDS
+        return known and self.info.toolkit == __version__
+
+    def files(self, config: str) -> list[tuple[str, str, Path]]:
+        """Split, name and path of the Parquet files of a config."""
+        return [
+            (split, name, inside(self.folder, name))
+            for split, said in self.info.configs[config].splits.items()
+            for name in said.files
+        ]
+
+
+def open_built(folder: Path, expect: str | None = None) -> Built:
+    """A built dataset.
+
+    Args:
+        folder: The one with `info.json`.
+        expect: Name of an expectation that the dataset's builder knows, such as ``paper``.
+
+    Raises:
+        InputError: If the folder is no built dataset, or there is no such expectation.
+    """
+    info = read_info(folder)
+    builder: type[Builder] | None = None
+    if info.name.replace("-", "_") in catalog.names("dataset"):
+        builder = catalog.load("dataset", info.name)
+    if expect is not None:
+        known = {} if builder is None else builder.EXPECTED
+        if expect not in known:
+            raise UnknownNameError(f"expectation of {info.dataset}", expect, known)
+    return Built(folder, info, builder, expect)
+
+
+def types_differ(wanted: Mapping[str, str], found: Mapping[str, str]) -> str:
+    """How columns and their types are not those that are wanted, in words."""
+    parts = [f"{n} is missing" for n in wanted if n not in found]
+    parts += [f"{n} is not declared" for n in found if n not in wanted]
+    parts += [
+        f"{n} is {found[n]} instead of {kind}"
+        for n, kind in wanted.items()
+        if n in found and found[n] != kind
+    ]
+    return ", ".join(parts) or "the columns are in another order"

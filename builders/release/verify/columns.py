@@ -1,0 +1,97 @@
+"""What `verify` looks for inside Parquet files: ranges, NaN, nulls without a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from theval_datasets.manifest.info import ColumnInfo, ConfigInfo
+
+if TYPE_CHECKING:
+    from ...base.builder import Builder
+
+_BATCH_BYTES: Final = 8 << 20
+_UNEXPLAINED: Final = "manifest"
+_INFINITE: Final = float("inf")
+
+
+def faults_of(
+    path: Path, config: str, said: ConfigInfo, builder: type[Builder] | None
+) -> Iterator[str]:
+    """Faults of a file's values, in sentences; reads a few rows at a time.
+
+    Args:
+        path: A Parquet file.
+        config: The config it belongs to.
+        said: Its columns.
+        builder: What knows further rules; None for an unknown dataset.
+    """
+    columns = {column.name: column for column in said.columns}
+    row_bytes = sum(s.arrow_bytes for s in said.splits.values()) // max(1, said.rows)
+    for table in _tables(path, max(1, min(4096, _BATCH_BYTES // max(1, row_bytes)))):
+        for name in table.column_names:
+            if name in columns:
+                yield from _column_faults(table[name], columns[name])
+        if "missing" in columns and "missing" in table.column_names:
+            yield from _missing_faults(table, columns)
+        if builder is not None:
+            yield from builder.check_rows(config, table)
+
+
+def _tables(path: Path, rows: int) -> Iterator[Any]:
+    """A file's rows, some at a time; the bytes of media are not read, only whether they are there."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        leaves = [file.schema.column(i).path for i in range(len(file.schema))]
+        read = [name for name in leaves if not name.endswith(".bytes")]
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(rows, row_groups=[group], columns=read):
+                yield pa.Table.from_batches([batch])
+            pa.default_memory_pool().release_unused()
+
+
+def _column_faults(column: Any, said: ColumnInfo) -> Iterator[str]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if said.required and column.null_count:
+        yield f"{said.name} is null in {column.null_count} rows, but is always there"
+    values = column.combine_chunks()
+    while pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+        values = values.flatten()
+    if not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):
+        return
+    if pa.types.is_floating(values.type):
+        bad = pc.sum(pc.invert(pc.is_finite(values))).as_py() or 0
+        if bad:
+            yield f"{said.name} holds {bad} values that are not finite"
+            return
+    ends = pc.min_max(values).as_py()
+    low, high = ends["min"], ends["max"]
+    if low is not None and low < (-_INFINITE if said.low is None else said.low):
+        yield f"{said.name} goes down to {low}, below {said.low}"
+    if high is not None and high > (_INFINITE if said.high is None else said.high):
+        yield f"{said.name} goes up to {high}, above {said.high}"
+
+
+def _missing_faults(table: Any, columns: Mapping[str, ColumnInfo]) -> Iterator[str]:
+    """Nulls that `missing` does not explain, and entries that no null goes with."""
+    import pyarrow.compute as pc
+
+    explained = [c for c in columns.values() if c.origin != _UNEXPLAINED and not c.required]
+    nulls = {c.name: pc.is_null(table[c.name]).to_pylist() for c in explained}
+    ids = table["clip_id"].to_pylist() if "clip_id" in table.column_names else None
+    for row, entries in enumerate(table["missing"].to_pylist()):
+        where = f"row {row}" if ids is None else repr(ids[row])
+        origins = {entry.partition(":")[0] for entry in entries or ()}
+        null = {c.origin for c in explained if nulls[c.name][row]}
+        for origin in sorted(null - origins):
+            names = [c.name for c in explained if c.origin == origin and nulls[c.name][row]]
+            yield f"{where}: {', '.join(names)} null without an entry {origin}:… in missing"
+        for origin in sorted(origins - null):
+            yield f"{where}: missing names {origin}, but none of its columns is null"
+        if any(not entry.partition(":")[2] for entry in entries or ()):
+            yield f"{where}: an entry of missing has no reason"

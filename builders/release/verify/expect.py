@@ -1,0 +1,21 @@
+"""Check of a built dataset against what is expected of it, such as the paper's counts."""
+
+from __future__ import annotations
+
+from ..counts import recount
+from .built import Built, Faults
+
+
+def check_expect(built: Built) -> Faults:
+    """Counts that differ from the expected ones; counted in the files wherever a column tells."""
+    assert built.builder is not None
+    assert built.expect is not None
+    expected = built.builder.EXPECTED[built.expect]
+    counted = recount(built.folder, built.info.configs, expected)
+    for name, wanted in expected.items():
+        found = counted.get(name, built.info.counts.get(name))
+        if found != wanted:
+            yield f"{name}: {found} instead of {wanted}"
+    told = [name for name in expected if name not in counted]
+    said = ", ".join(f"{wanted} {name}" for name, wanted in expected.items())
+    return said + (f" ({', '.join(told)} as info.json says)" if told else "")

@@ -1,0 +1,83 @@
+"""Checks of a built dataset's files: hashes, columns, counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from theval_datasets.manifest.info import INFO_NAME
+from theval_datasets.utils.files import inside, sha256_file
+
+from ..counts import recount
+from .built import Built, Faults, types_differ
+
+
+def check_files(built: Built) -> Faults:
+    """Files that are lacking, changed, or not listed."""
+    for name, said in built.info.files.items():
+        path = inside(built.folder, name)
+        if not path.is_file():
+            yield f"{name} is not there"
+        elif path.stat().st_size != said.n_bytes:
+            yield f"{name} has {path.stat().st_size} bytes, {INFO_NAME} says {said.n_bytes}"
+        elif sha256_file(path) != said.sha256:
+            yield f"{name} is not the file that was written: its hash differs"
+    there = {
+        path.relative_to(built.folder).as_posix()
+        for path in built.folder.rglob("*")
+        if path.is_file() and not _is_foreign(path.relative_to(built.folder))
+    }
+    for name in sorted(there - set(built.info.files) - {INFO_NAME}):
+        yield f"{name} is not listed in {INFO_NAME}"
+    listed = {name for config in built.info.configs for _, name, _ in built.files(config)}
+    for name in sorted(listed - set(built.info.files)):
+        yield f"{name} belongs to a split, but is not listed among the files"
+    return f"{len(built.info.files)} files have the size and hash they had when written"
+
+
+def _is_foreign(path: Path) -> bool:
+    """What git and the Hub's client leave in a folder."""
+    return path.parts[0] in (".git", ".cache", ".gitattributes", ".huggingface")
+
+
+def check_schema(built: Built) -> Faults:
+    """Columns and types that are not those listed, or not those that this package declares."""
+    import datasets
+    import pyarrow.parquet as pq
+
+    for config, said in built.info.configs.items():
+        wanted = {column.name: column.type for column in said.columns}
+        for _, name, path in built.files(config):
+            features = datasets.Features.from_arrow_schema(pq.read_schema(path))
+            found = {column: repr(feature) for column, feature in features.items()}
+            if list(found.items()) != list(wanted.items()):
+                yield f"{name}: {types_differ(wanted, found)}"
+        if built.declares(config):
+            assert built.builder is not None
+            declared = {f.name: repr(f.feature) for f in built.builder.FIELDS[config]}
+            lacking = {k: v for k, v in declared.items() if wanted.get(k) != v}
+            if lacking:
+                yield f"{config}: not as this package declares it: {', '.join(sorted(lacking))}"
+    return f"{len(built.info.configs)} configs have the declared columns and types"
+
+
+def check_counts(built: Built) -> Faults:
+    """Rows, bytes and counts that the files do not bear out."""
+    import pyarrow.parquet as pq
+
+    for config, said in built.info.configs.items():
+        for split, numbers in said.splits.items():
+            files = [path for at, _, path in built.files(config) if at == split]
+            rows = sum(pq.read_metadata(path).num_rows for path in files)
+            size = sum(path.stat().st_size for path in files)
+            if rows != numbers.rows:
+                yield f"{config}/{split}: {rows} rows, {INFO_NAME} says {numbers.rows}"
+            if size != numbers.n_bytes:
+                yield f"{config}/{split}: {size} bytes, {INFO_NAME} says {numbers.n_bytes}"
+    names = dict.fromkeys(("clips", *built.info.counts))
+    counted = recount(built.folder, built.info.configs, names)
+    if not counted["clips"]:
+        yield f"{built.first} has no rows"
+    for name, number in counted.items():
+        if built.info.counts.get(name) != number:
+            yield f"{number} {name}, {INFO_NAME} says {built.info.counts.get(name)}"
+    return ", ".join(f"{number} {name}" for name, number in counted.items())

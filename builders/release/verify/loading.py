@@ -1,0 +1,113 @@
+"""Checks of what describes and loads a built dataset: card, Croissant, `load_dataset`."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from theval_datasets.manifest.info import CARD_NAME, INFO_NAME
+from theval_datasets.utils.files import sha256_file
+
+from .built import Built, Faults, types_differ
+
+_CROISSANT: Final = "croissant.json"
+_LOADED_WHOLE: Final = 64 << 20  # bytes of a config that is loaded and not only streamed
+
+
+def check_card(built: Built) -> Faults:
+    """What the card and the Croissant file say otherwise than `info.json`."""
+    import datasets
+    from huggingface_hub import DatasetCard
+
+    path = built.folder / CARD_NAME
+    if sha256_file(path) != built.info.card_sha256:
+        yield f"{CARD_NAME} is not the card that {INFO_NAME} knows"
+    card = DatasetCard.load(path)
+    infos = datasets.info.DatasetInfosDict.from_dataset_card_data(card.data)
+    configs = {entry["config_name"]: entry for entry in card.data.get("configs") or []}
+    if list(configs) != list(built.info.configs) or set(infos) != set(configs):
+        yield f"configs {list(configs)} and {sorted(infos)} instead of {list(built.info.configs)}"
+        return ""
+    for name, said in built.info.configs.items():
+        if str(configs[name].get("version")) != built.info.version:
+            yield f"{name}: version {configs[name].get('version')} instead of {built.info.version}"
+        files = {e["split"]: tuple(e["path"]) for e in configs[name]["data_files"]}
+        if files != {split: numbers.files for split, numbers in said.splits.items()}:
+            yield f"{name}: the card names other files than {INFO_NAME}"
+        rows = {s: one.num_examples for s, one in (infos[name].splits or {}).items()}
+        if rows != {split: numbers.rows for split, numbers in said.splits.items()}:
+            yield f"{name}: the card says {rows} rows"
+        types = {c: repr(kind) for c, kind in (infos[name].features or {}).items()}
+        wanted = {column.name: column.type for column in said.columns}
+        if types != wanted:
+            yield f"{name}: the card's features: {types_differ(wanted, types)}"
+    path = built.folder / _CROISSANT
+    if path.is_file():
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        described = {
+            one["name"]: [f["name"].partition("/")[2] for f in one["field"]]
+            for one in plain["recordSet"]
+        }
+        if plain["version"] != built.info.version or described != {
+            name: [column.name for column in said.columns]
+            for name, said in built.info.configs.items()
+        }:
+            yield f"{_CROISSANT} describes another version, other configs or other columns"
+    return f"{CARD_NAME} and what else describes them agree with the files"
+
+
+def check_load(built: Built) -> Faults:
+    """What `load_dataset` gives in a fresh cache: splits, columns, rows, and which is the default."""
+    import datasets
+
+    place = str(built.folder.resolve())
+    with tempfile.TemporaryDirectory(prefix="theval-verify-") as scratch, _quietly():
+        for config, said in built.info.configs.items():
+            wanted = {column.name: column.type for column in said.columns}
+            streamed = sum(split.arrow_bytes for split in said.splits.values()) > _LOADED_WHOLE
+            rows = datasets.load_dataset(
+                place, config, cache_dir=f"{scratch}/{config}", streaming=streamed
+            )
+            if set(rows) != set(said.splits):
+                yield f"{config}: splits {sorted(rows)} instead of {sorted(said.splits)}"
+            for split in set(rows) & set(said.splits):
+                found = rows[split]
+                types = {name: repr(kind) for name, kind in (found.features or {}).items()}
+                if types != wanted:
+                    yield f"{config}/{split}: {types_differ(wanted, types)}"
+                count = _streamed(place, config, split, said.key[0]) if streamed else len(found)
+                if count != said.splits[split].rows:
+                    yield f"{config}/{split}: {count} rows load instead of {said.splits[split].rows}"
+        default = datasets.load_dataset(place, cache_dir=f"{scratch}/default", streaming=True)
+        columns = [column.name for column in built.info.configs[built.first].columns]
+        if any(list(rows.features or ()) != columns for rows in default.values()):
+            yield f"without a name another config than {built.first!r} is loaded"
+    total = sum(config.rows for config in built.info.configs.values())
+    return f"load_dataset gives {total} rows in a fresh cache"
+
+
+def _streamed(place: str, config: str, split: str, column: str) -> int:
+    """How many rows come when one column of a split is streamed, and that a whole one can be had."""
+    import datasets
+
+    one = {"batch_size": 1}  # else 16 row groups are read ahead
+    next(iter(datasets.load_dataset(place, config, split=split, streaming=True, **one)), None)
+    rows = datasets.load_dataset(place, config, split=split, streaming=True, columns=[column])
+    return sum(1 for _ in rows)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the progress bars of `datasets`."""
+    import datasets
+
+    off = datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not off:
+            datasets.enable_progress_bars()

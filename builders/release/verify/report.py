@@ -1,0 +1,133 @@
+"""`theval-data verify`: is a built dataset what it says it is?
+
+Everything is read from the folder alone and loaded afresh, the way a stranger would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from theval_datasets.errors import InputError, some_of
+
+from .built import Built, Faults, open_built
+from .expect import check_expect
+from .files import check_counts, check_files, check_schema
+from .loading import check_card, check_load
+from .rows import check_ids, check_manifest, check_values
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: its name, whether it holds, and what was found."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """The checks of a built dataset.
+
+    Attributes:
+        folder: Of the dataset.
+        dataset: Its name.
+        version: Its version.
+        checks: In the order they were made.
+    """
+
+    folder: Path
+    dataset: str
+    version: str
+    checks: tuple[Check, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """1 if any check fails."""
+        return int(not all(check.ok for check in self.checks))
+
+    def to_plain(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "folder": str(self.folder),
+            "dataset": self.dataset,
+            "version": self.version,
+            "ok": not self.exit_code,
+            "checks": [
+                {"name": check.name, "ok": check.ok, "detail": check.detail}
+                for check in self.checks
+            ],
+        }
+
+    def to_text(self) -> str:
+        """For people."""
+        lines = [f"{self.dataset} {self.version} in {self.folder}"]
+        lines += [
+            f"  {'ok   ' if check.ok else 'FAULT'} {check.name:<9} {check.detail}"
+            for check in self.checks
+        ]
+        return "\n".join(lines)
+
+
+def verify(folder: Path, *, expect: str | None = None) -> VerifyReport:
+    """Check a built dataset.
+
+    Args:
+        folder: Of the dataset, the one with `info.json`.
+        expect: Name of an expectation that the dataset's builder knows, such as ``paper``.
+
+    Raises:
+        InputError: If the folder is no built dataset, or there is no such expectation.
+    """
+    built = open_built(folder, expect)
+    checks = []
+    for name, check in _CHECKS.items():
+        if name == "expect" and expect is None:
+            continue
+        checks.append(_run(name, check, built))
+        if not checks[-1].ok and name in ("files", "card"):
+            break  # what follows would read what the release does not vouch for
+    return VerifyReport(folder, built.info.dataset, built.info.version, tuple(checks))
+
+
+def _run(name: str, check: Callable[[Built], Faults], built: Built) -> Check:
+    """Run one check; it yields faults, and may return a sentence for when there are none."""
+    faults: list[str] = []
+    iterator = check(built)
+    damaged = _damaged()
+    said = ""
+    while True:
+        try:
+            faults.append(next(iterator))
+        except StopIteration as stop:
+            said = stop.value or ""
+            break
+        except damaged as error:
+            faults.append(f"{type(error).__name__}: {error}")
+            break
+    if not faults:
+        return Check(name, True, said)
+    return Check(name, False, some_of(faults))
+
+
+def _damaged() -> tuple[type[Exception], ...]:
+    """What reading damaged files raises; pyarrow's errors are ValueErrors, OSErrors or KeyErrors."""
+    from datasets.exceptions import DatasetsError
+
+    return (InputError, OSError, ValueError, KeyError, DatasetsError)
+
+
+_CHECKS: Final[Mapping[str, Callable[[Built], Faults]]] = {
+    "files": check_files,
+    "schema": check_schema,
+    "counts": check_counts,
+    "expect": check_expect,
+    "values": check_values,
+    "ids": check_ids,
+    "manifest": check_manifest,
+    "card": check_card,
+    "load": check_load,
+}

@@ -1,0 +1,220 @@
+"""Writes a release: Parquet for every config and split, manifest, card and `info.json`.
+
+All of it goes to a temporary folder beside its place and is renamed into it at the end, so that
+there is never half a dataset. The bytes depend on the content alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from theval_datasets import __version__
+from theval_datasets.cards.croissant import CROISSANT_NAME
+from theval_datasets.cards.facts import read_facts
+from theval_datasets.cards.plots import draw
+from theval_datasets.cards.render import CardText, croissant_json, render_card
+from theval_datasets.errors import InputError, UnknownNameError
+from theval_datasets.manifest.info import (
+    CARD_NAME,
+    INFO_NAME,
+    ConfigInfo,
+    FileInfo,
+    Info,
+    parse_version,
+    write_info,
+)
+from theval_datasets.manifest.rows import MANIFEST_NAME, write_manifest
+from theval_datasets.utils.files import sha256_file, write_text
+from theval_datasets.utils.progress import progress
+
+from ..base import columns as _columns
+from ..base.builder import Builder
+from ..base.inputs import Inputs
+from .adopt import clips_of_release
+from .counts import basic_counts
+from .place import check_place, put_in_place, sweep
+from .split_writer import SHARD_BYTES, SplitWriter
+
+_log = logging.getLogger(__name__)
+
+_UNCACHED: Final = "release"  # the cache of `datasets` is not used: no need to tell inputs apart
+
+
+@dataclass
+class Release:
+    """A release that was written.
+
+    Attributes:
+        folder: Where it is.
+        info: What it says of itself.
+        not_extracted: Extractor to the number of clips that the cache holds nothing of.
+    """
+
+    folder: Path
+    info: Info
+    not_extracted: Mapping[str, int] = field(default_factory=dict)
+
+
+def write_release(
+    dataset: type[Builder],
+    inputs: Inputs,
+    out: Path,
+    *,
+    version: str | None = None,
+    configs: Sequence[str] | None = None,
+    decoder: str | None = None,
+    shard_bytes: int = SHARD_BYTES,
+) -> Release:
+    """Build a dataset into ``out/theval/NAME``.
+
+    Args:
+        dataset: Its class.
+        inputs: What it is built from.
+        out: The folder under which it is written. A release that is there already is replaced.
+        version: Semantic version; the class's if not given.
+        configs: Only these tables; all that the inputs suffice for if not given.
+        decoder: Of the features; this machine's if not given.
+        shard_bytes: See `SHARD_BYTES`.
+
+    Raises:
+        InputError, BuildError: If it cannot be built; nothing is left behind then.
+    """
+    version = str(dataset.VERSION) if version is None else version
+    parse_version(version)
+    for name in configs or ():
+        if name not in dataset.FIELDS:
+            raise UnknownNameError(f"config of {dataset.repository()}", name, dataset.FIELDS)
+    folder = out / dataset.repository()
+    check_place(folder)
+    sweep(folder)
+    with (
+        tempfile.TemporaryDirectory(prefix="theval-build-") as scratch,
+        clips_of_release(
+            dataset, inputs, folder, lambda: _available(dataset, inputs, scratch)
+        ) as given,
+    ):
+        made = [
+            dataset(
+                name,
+                inputs=given,
+                version=version,
+                decoder=decoder,
+                cache_dir=scratch,
+                hash=_UNCACHED,
+            )
+            for name in _wanted(dataset, given, configs, scratch)
+        ]
+        with put_in_place(folder) as part:
+            return _write(made, part, folder, version=version, shard_bytes=shard_bytes)
+
+
+def _wanted(
+    dataset: type[Builder], inputs: Inputs, configs: Sequence[str] | None, scratch: str
+) -> list[str]:
+    available = _available(dataset, inputs, scratch)
+    if configs is None:
+        return list(available)
+    for name in configs:
+        if name not in available:
+            raise InputError(
+                f"{dataset.repository()}: what was given does not suffice for the config {name!r}; "
+                f"it does for {', '.join(available)}"
+                + (" (--anonymise leaves out video, sound and meshes)" if inputs.anonymise else "")
+            )
+    return [name for name in available if name in configs or name == dataset.DEFAULT_CONFIG_NAME]
+
+
+def _available(dataset: type[Builder], inputs: Inputs, scratch: str) -> tuple[str, ...]:
+    return dataset(inputs=inputs, cache_dir=scratch, hash=_UNCACHED).offered()
+
+
+def _write(
+    made: Sequence[Builder], part: Path, folder: Path, *, version: str, shard_bytes: int
+) -> Release:
+    dataset = type(made[0])
+    configs = {one.config.name: _write_config(one, part, shard_bytes) for one in made}
+    first = made[0]
+    if not configs[first.config.name].rows:
+        raise InputError(
+            f"{dataset.repository()} would have no rows: nothing that was given holds a usable clip"
+        )
+    rows = list(first.manifest_rows())
+    if rows:
+        write_manifest(part / MANIFEST_NAME, rows)
+    extractors = _columns.merged([one.reader(one.config.name) for one in made])
+    draft = Info(
+        dataset=dataset.repository(),
+        version=version,
+        toolkit=__version__,
+        configs=configs,
+        files=_files(part),
+        card_sha256="",
+        extractors=extractors,
+        counts=dict(sorted((basic_counts(part, configs) | first.counts()).items())),
+        notes=(*first.inputs.remarks(), *first.notes()),
+        study=first.study(),
+        tombstones=first.inputs.tombstones,
+    )
+    pictures = draw(part, configs)
+    facts = read_facts(part, draft)
+    said = card_text(dataset)
+    write_text(part / CROISSANT_NAME, croissant_json(draft, facts, said))
+    draft = replace(draft, files=_files(part))
+    write_text(part / CARD_NAME, render_card(draft, facts, said, pictures))
+    info = replace(draft, card_sha256=sha256_file(part / CARD_NAME), files=_files(part))
+    write_info(part, info)
+    missed: Counter[str] = Counter()
+    for one in made:
+        missed |= one.reader(one.config.name).not_extracted
+    return Release(folder, info, dict(sorted(missed.items())))
+
+
+def card_text(dataset: type[Builder]) -> CardText:
+    """What a dataset's class says for its card; everything else is read from the files."""
+    return CardText(
+        title=dataset.TITLE,
+        summary=dataset.SUMMARY,
+        tasks=dataset.TASKS,
+        tags=dataset.TAGS,
+        limits=dataset.LIMITS,
+        privacy=dataset.PRIVACY,
+        cites=dataset.CITES,
+        default_config=dataset.DEFAULT_CONFIG_NAME,
+        readers={config.name: config.reader for config in dataset.BUILDER_CONFIGS},
+    )
+
+
+def _write_config(builder: Builder, part: Path, shard_bytes: int) -> ConfigInfo:
+    name = builder.config.name
+    missing: Counter[str] = Counter()
+    splits = {}
+    for split, tables in builder.split_tables(name).items():
+        writer = SplitWriter(builder.config, builder.schema(name), part, split, shard_bytes)
+        with progress(None, f"{name}/{split}", unit="row") as bar:
+            for table in tables:
+                writer.write(table)
+                bar.update(len(table))
+                if "missing" in table.column_names:
+                    missing.update(e for entries in table["missing"].to_pylist() for e in entries)
+        splits[split] = writer.close()
+    return ConfigInfo(
+        description=builder.config.description or "",
+        columns=tuple(field.info() for field in builder.fields(name)),
+        splits=splits,
+        missing=dict(sorted(missing.items())),
+        key=builder.config.key,
+    )
+
+
+def _files(part: Path) -> dict[str, FileInfo]:
+    found = sorted(p for p in part.rglob("*") if p.is_file() and p.name != INFO_NAME)
+    return {
+        path.relative_to(part).as_posix(): FileInfo(sha256_file(path), path.stat().st_size)
+        for path in found
+    }

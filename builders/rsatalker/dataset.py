@@ -1,0 +1,230 @@
+"""theval/rsatalker: speech and face motion of two people in conversation, and how they are related."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, ClassVar, Final
+
+from theval_datasets.errors import InputError
+
+from ..base.builder import TableConfig
+from ..base.fields import BOOL, DOUBLE, INT, STRING, Field
+from ..base.scored import NO_CLIP, ScoredBuilder, ScoredRow, scored_fields
+from ..tables.media import MEDIA_FIELDS, media_values
+from .dualtalk import Recording, find_recordings, speech_seconds
+from .motion import MOTION_CONFIG, MOTION_FIELDS, motion_row
+from .tables import Relation, Span, read_relations, read_spans
+
+_READER: Final = """\
+table = rows.to_pandas()
+cells = table.groupby(["blood", "equal"], dropna=False).size()
+"""
+_MEDIA_READER: Final = """\
+row = rows[0]  # bytes, nothing is decoded; the video is null where no clip was cut
+with open(row["audio"]["path"], "wb") as file:
+    file.write(row["audio"]["bytes"])
+"""
+CELLS: Final = {
+    (True, True): "blood_equal",
+    (True, False): "blood_not_equal",
+    (False, True): "not_blood_equal",
+    (False, False): "not_blood_not_equal",
+}
+
+
+class Rsatalker(ScoredBuilder):
+    """RSATalker from DualTalk's files, located spans and labels of relationships."""
+
+    NAME: ClassVar[str] = "rsatalker"
+    BUILDER_CONFIGS: ClassVar[list[TableConfig]] = [
+        TableConfig(
+            name="features",
+            description="One row a speaker of a conversation: relationship, place in its video.",
+            reader=_READER,
+        ),
+        MOTION_CONFIG,
+        TableConfig(
+            name="media",
+            description="The speech, and the clip where it was cut.",
+            rows_per_table=16,
+            reader=_MEDIA_READER,
+        ),
+    ]
+    TITLE: ClassVar[str] = "RSATalker"
+    SUMMARY: ClassVar[str] = (
+        "Speech and FLAME face motion of two people in conversation, where each lies in its video, "
+        "and whether the two are of one blood and of equal standing."
+    )
+    CITES: ClassVar[tuple[str, ...]] = ("rsatalker",)
+    TASKS: ClassVar[tuple[str, ...]] = ("video-classification", "audio-classification")
+    TAGS: ClassVar[tuple[str, ...]] = ("talking-head", "conversation", "flame")
+    LIMITS: ClassVar[tuple[str, ...]] = (
+        "The paper states no size, frame rate or split of its set: the splits are those of DualTalk's "
+        "release, and the motion carries no times.",
+        "Labels of relationships are those of the table that was given.",
+        "That the first three numbers of the pose are the head and the last three the jaw is how "
+        "others read these files; the release does not say.",
+    )
+    KINDS: ClassVar[Mapping[str, str]] = {
+        "spans": "where recordings lie: JSON of `locate --json`, or CSV with clip_id, start, end, "
+        "match_score",
+        "relationships": "CSV with id (a youtube id or a conversation), relationship, and perhaps "
+        "blood and equal",
+    }
+    FIELDS: ClassVar[Mapping[str, tuple[Field, ...]]] = {
+        "features": scored_fields(
+            Field("blood", BOOL, "Whether the two are of one blood.", origin="blood"),
+            Field("equal", BOOL, "Whether the two are of equal standing.", origin="equal"),
+            Field("relationship", STRING, "What they are to each other.", origin="relationships"),
+            Field("youtube_id", STRING, "The video.", origin="name"),
+            Field("start", DOUBLE, "Where the recording begins in the video.", "s", 0,
+                  origin="spans"),
+            Field("end", DOUBLE, "Where it ends.", "s", 0, origin="end"),
+            Field("match_score", DOUBLE, "How well the sound fits there.", "", -1, 1,
+                  origin="match_score"),
+            Field("conversation", STRING, "The conversation.", origin="release", required=True),
+            Field("speaker", INT, "Which of the two.", "", 1, 2, origin="release", required=True),
+            Field("partner", STRING, "`clip_id` of the other speaker.", origin="partner"),
+            Field("speech_seconds", DOUBLE, "Length of the speech.", "s", 0, origin="speech"),
+        ),
+        "motion": MOTION_FIELDS,
+        "media": tuple(
+            replace(field, required=False) if field.name == "sha256" else field
+            for field in MEDIA_FIELDS
+        ),
+    }  # fmt: skip
+
+    def available(self) -> tuple[str, ...]:
+        """`motion` needs NPZ files, `media` speech or clips."""
+        recordings = self._recordings.values()
+        given = {
+            "motion": any(one.motion is not None for one in recordings),
+            "media": "media" in super().available()
+            or any(one.speech is not None for one in recordings),
+        }
+        return tuple(name for name in self.FIELDS if given.get(name, True))
+
+    def read(self) -> list[ScoredRow]:
+        """One row a recording."""
+        return [self._scored(one) for one in self._recordings.values()]
+
+    def counts(self) -> dict[str, int | float]:
+        """Conversations, videos, and the four cells of relationships."""
+        values = [row.values for row in self.rows]
+        cells = Counter(CELLS.get((v["blood"], v["equal"]), "unlabelled") for v in values)
+        return {
+            "conversations": len({v["conversation"] for v in values}),
+            "videos": len({v["youtube_id"] for v in values} - {None}),
+            "located": sum(v["start"] is not None for v in values),
+            **{name: cells[name] for name in (*CELLS.values(), "unlabelled")},
+        }
+
+    def notes(self) -> tuple[str, ...]:
+        """What is missing or matches nothing."""
+        found = list(super().notes())
+        values = [row.values for row in self.rows]
+        ids = {row.clip_id for row in self.rows} | {v["conversation"] for v in values}
+        known = ids | {v["youtube_id"] for v in values}
+        kept = {row.clip_id: self._recordings[row.clip_id] for row in self.rows}
+        for what, names in (
+            ("recordings have no speech", [n for n, one in kept.items() if one.speech is None]),
+            ("recordings have no motion", [n for n, one in kept.items() if one.motion is None]),
+            ("recordings lack the other speaker",
+             [r.clip_id for r in self.rows if r.values["partner"] is None]),
+            ("recordings have no place in a video",
+             [r.clip_id for r in self.rows if r.values["start"] is None]),
+            ("recordings have no relationship",
+             [r.clip_id for r in self.rows if r.values["relationship"] is None]),
+            ("spans are of no recording", sorted(self._spans.keys() - ids)),
+            ("relationships are of no recording", sorted(self._relations.keys() - known)),
+        ):  # fmt: skip
+            if names:
+                found.append(f"{len(names)} {what}, such as {names[0]}.")
+        return tuple(found)
+
+    def table_rows(self, config_name: str, rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
+        """Rows of a config for some recordings."""
+        if config_name == "motion":
+            files = ((row.clip_id, self._recordings[row.clip_id].motion) for row in rows)
+            return (motion_row(name, path) for name, path in files if path is not None)
+        if config_name == "media":
+            return self._sounds(rows)
+        return super().table_rows(config_name, rows)
+
+    @cached_property
+    def _recordings(self) -> dict[str, Recording]:
+        if self.inputs.release is None:
+            raise InputError(
+                "theval/rsatalker needs --release DIR with train, test and ood of DualTalk"
+            )
+        return dict(sorted(find_recordings(self.inputs.release).items()))
+
+    @cached_property
+    def _spans(self) -> dict[str, Span]:
+        path = self.inputs.path("spans")
+        return {} if path is None else read_spans(path)
+
+    @cached_property
+    def _relations(self) -> dict[str, Relation]:
+        path = self.inputs.path("relationships")
+        return {} if path is None else read_relations(path)
+
+    def _scored(self, one: Recording) -> ScoredRow:
+        relation = self._relations.get(one.conversation) or self._relations.get(
+            one.youtube_id or "", Relation(None, None, None)
+        )
+        span = self._spans.get(one.name) or self._spans.get(one.conversation)
+        seconds = None if one.speech is None else speech_seconds(one.speech)
+        end = None if span is None else span.end
+        if span is not None and end is None and seconds is not None:
+            end = span.start + seconds
+        other = f"{one.conversation}_speaker{3 - one.speaker}"
+        partner = other if other in self._recordings and other not in self.inputs.gone else None
+        values: dict[str, Any] = {
+            "blood": relation.blood,
+            "equal": relation.equal,
+            "relationship": relation.name,
+            "youtube_id": one.youtube_id,
+            "start": None if span is None else span.start,
+            "end": end,
+            "match_score": None if span is None else span.score,
+            "conversation": one.conversation,
+            "speaker": one.speaker,
+            "partner": partner,
+            "speech_seconds": seconds,
+        }
+        origins = {
+            "blood": "blood:not-stated",
+            "equal": "equal:not-stated",
+            "relationship": "relationships:not-stated",
+            "youtube_id": "name:unknown-pattern",
+            "start": "spans:not-located",
+            "end": "end:not-located" if span is None else "end:no-speech",
+            "match_score": "match_score:not-stated",
+            "partner": "partner:not-given",
+            "speech_seconds": "speech:not-given",
+        }
+        missing = tuple(sorted(entry for name, entry in origins.items() if values[name] is None))
+        content = f"youtube-{one.youtube_id}" if one.youtube_id else one.conversation
+        return ScoredRow(one.name, one.split, content, values, missing=missing)
+
+    def _sounds(self, rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
+        for row in rows:
+            clip_row = self.clips.get(row.clip_id)
+            speech = self._recordings[row.clip_id].speech
+            values: dict[str, Any] = {"video": None, "audio": None, "poster": None}
+            missing = [f"media:{NO_CLIP}"]
+            if clip_row is not None:
+                clip = self.reader("media").clip(clip_row.sha256)
+                values = media_values(self.inputs.manifest, clip_row, clip)
+                missing = clip.missing()
+            if speech is not None:
+                values["audio"] = {"bytes": speech.read_bytes(), "path": speech.name}
+            if None not in values.values():
+                missing = []
+            sha256 = None if clip_row is None else clip_row.sha256
+            if speech is not None or clip_row is not None:
+                yield {"clip_id": row.clip_id, "sha256": sha256, **values, "missing": missing}

@@ -1,0 +1,1 @@
+"""Tables and readers that several datasets use."""

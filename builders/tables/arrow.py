@@ -1,0 +1,97 @@
+"""Arrow arrays from numpy ones, with nulls where something is undefined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from theval_datasets.errors import BuildError
+from theval_datasets.extraction.outcomes import Array
+
+
+def list_array(rows: Sequence[pa.Array | None], item: pa.DataType) -> pa.ListArray:
+    """A list column out of one array a row; None becomes null.
+
+    Args:
+        rows: Flat arrays, which may hold nulls themselves.
+        item: Type of the elements.
+    """
+    lengths = [0 if row is None else len(row) for row in rows]
+    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    if offsets[-1] >= 2**31:
+        raise BuildError(
+            f"{len(rows)} rows hold {offsets[-1]} elements, more than one batch can; yield smaller tables"
+        )
+    parts = [row.cast(item) for row in rows if row is not None and len(row)]
+    values = pa.concat_arrays(parts) if parts else pa.array([], type=item)
+    mask = pa.array([row is None for row in rows], type=pa.bool_())
+    return pa.ListArray.from_arrays(
+        pa.array(offsets, type=pa.int32()), values, type=pa.list_(item), mask=mask
+    )
+
+
+def scattered(where: Array, values: Array) -> pa.Array:
+    """Values on the positions where `where` is true, null elsewhere.
+
+    Args:
+        where: bool, (n,).
+        values: (number of true positions,).
+    """
+    if int(np.count_nonzero(where)) != len(values):
+        raise BuildError(
+            f"expected one value for each of {np.count_nonzero(where)} positions, got {len(values)}"
+        )
+    full = np.zeros(len(where), dtype=values.dtype)
+    full[where] = values
+    return pa.array(full, mask=~np.asarray(where, dtype=bool))
+
+
+def check_finite(name: str, values: Array) -> Array:
+    """The same array, refused if it holds NaN or infinity: undefined is null here."""
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise BuildError(
+            f"column {name!r} holds a value that is not finite; undefined must be null"
+        )
+    return values
+
+
+def table_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """A table out of rows of plain values, numpy or Arrow arrays, in the columns of a schema."""
+    columns = []
+    for field in schema:
+        values = [row[field.name] for row in rows]
+        columns.append(_column(field.name, values, field.type))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _column(name: str, values: list[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_list(kind) and any(isinstance(v, (np.ndarray, pa.Array)) for v in values):
+        flat = [None if v is None else _flat(name, v) for v in values]
+        return list_array(flat, kind.value_type)
+    plain = [v.item() if isinstance(v, (np.generic, np.ndarray)) else v for v in values]
+    for value in plain:
+        if isinstance(value, float) and not np.isfinite(value):
+            raise BuildError(f"column {name!r} holds {value}; undefined must be null")
+    return pa.array(plain, type=kind)
+
+
+def _flat(name: str, value: Any) -> pa.Array:
+    if isinstance(value, (pa.Array, list)):
+        return value if isinstance(value, pa.Array) else pa.array(value)
+    return pa.array(check_finite(name, value).reshape(-1))
+
+
+def batched(rows: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of up to `size` items."""
+    batch: list[Any] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,241 @@
+"""The config `landmarks`: one row a clip, one entry a frame, nothing rounded once more.
+
+The mesh is stored as the extractor quantised it, so that every metric of the `paper` definition
+recomputes from this table alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from theval_datasets.extraction.mesh import SCALE
+from theval_datasets.extraction.outcomes import Array
+from theval_datasets.manifest.rows import ManifestRow
+from theval_datasets.media.frames import SAMPLE_RATE
+
+from ..base.builder import TableConfig
+from ..base.clips import media_values
+from ..base.columns import ClipFeatures
+from ..base.fields import (
+    CLIP_ID,
+    DOUBLE,
+    FPS,
+    HEIGHT,
+    MISSING,
+    N_FRAMES,
+    SHA256,
+    WIDTH,
+    Field,
+    list_of,
+)
+from .arrow import scattered
+
+POINTS: Final = 478
+_CHUNK: Final = 512  # samples that one speech probability stands for
+_NUMBERS: Final = POINTS * 3
+
+
+def _pose(name: str, what: str) -> Field:
+    return Field(
+        name,
+        list_of("float32"),
+        f"{what} of the head in each frame; null without a face.",
+        "degree",
+        -180,
+        180,
+        origin="head_pose",
+    )
+
+
+LANDMARK_FIELDS: Final[tuple[Field, ...]] = (
+    CLIP_ID,
+    SHA256,
+    WIDTH,
+    HEIGHT,
+    FPS,
+    N_FRAMES,
+    Field(
+        "scale",
+        DOUBLE,
+        "What one unit of `mesh` is, in widths (x, z) or heights (y) of the frame.",
+        "",
+        0,
+        1,
+        origin="landmarks",
+        required=True,
+    ),
+    Field(
+        "time",
+        list_of("float64"),
+        "Time of each frame since the first one.",
+        "s",
+        0,
+        None,
+        origin="landmarks",
+    ),
+    Field("face", list_of("bool"), "Whether a face was found in each frame.", origin="landmarks"),
+    Field(
+        "mesh",
+        list_of("int16"),
+        "Face Mesh, flat: for each frame with a face 478 points of x, y, z.",
+        "scale",
+        origin="landmarks",
+    ),
+    _pose("pitch", "Pitch"),
+    _pose("yaw", "Yaw"),
+    _pose("roll", "Roll"),
+    Field(
+        "openness",
+        list_of("float64"),
+        "Opening of the lips in each frame, relative to the eyes' distance; null without a face.",
+        "",
+        0,
+        None,
+        origin="theval_signals",
+    ),
+    Field(
+        "loudness",
+        list_of("float32"),
+        "RMS of the sound over 50 ms around each frame; null where there is no sound.",
+        "full scale",
+        0,
+        None,
+        origin="loudness",
+    ),
+    Field(
+        "speech_probability",
+        list_of("float32"),
+        "Probability of speech in the 32 ms that hold the frame; null outside the audio.",
+        "",
+        0,
+        1,
+        origin="vad",
+    ),
+    Field(
+        "speech",
+        list_of("bool"),
+        "Whether the frame is inside a speech segment; null outside the audio.",
+        origin="theval_signals",
+    ),
+    Field(
+        "silence",
+        list_of("bool"),
+        "Whether the frame is inside a silence of at least 300 ms; null outside the audio.",
+        origin="theval_signals",
+    ),
+    MISSING,
+)
+
+_READER: Final = """\
+row = rows.with_format("numpy")[0]  # floats become float32; rows[0] keeps them exact
+mesh = row["mesh"].reshape(-1, 478, 3) * row["scale"]  # one entry a frame with a face
+pixels = mesh * [row["width"], row["height"], row["width"]]  # x, y, z
+"""
+
+
+def landmarks_config(description: str, *key: str) -> TableConfig:
+    """The config, with what its rows are told apart by."""
+    return TableConfig(
+        name="landmarks",
+        description=description,
+        rows_per_table=16,
+        split_bytes=("mesh",),
+        reader=_READER,
+        key=key,
+    )
+
+
+def frame_values(row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
+    """A row of the config, without `missing`."""
+    face = clip.value("landmarks", "face")
+    time = clip.value("landmarks", "time")
+    speech = clip.value("theval_signals", "speech")
+    silence = clip.value("theval_signals", "silence")
+    return {
+        "clip_id": row.clip_id,
+        "sha256": row.sha256,
+        **media_values(row, clip),
+        "scale": SCALE,
+        "time": time,
+        "face": face,
+        "mesh": clip.value("landmarks", "mesh"),
+        **{
+            name: _on_faces(face, clip.value("head_pose", name))
+            for name in ("pitch", "yaw", "roll")
+        },
+        "openness": _on_faces(face, clip.value("theval_signals", "openness")),
+        "loudness": _loudness(clip),
+        "speech_probability": _probability(time, clip),
+        "speech": None if speech is None else pa.array(speech == 1, mask=speech < 0),
+        "silence": _silence(silence, speech),
+    }
+
+
+def check_frames(table: pa.Table) -> Iterator[str]:
+    """Rows whose lists contradict each other."""
+    small = table.select([name for name in table.column_names if name != "mesh"])
+    numbers = pc.list_value_length(table["mesh"]).to_pylist()
+    for row, length in zip(small.to_pylist(), numbers, strict=True):
+        face = row["face"]
+        for name in ("time", "face", *_PER_FRAME):
+            found = row[name]
+            if found is not None and face is not None and len(found) != len(face):
+                yield f"{row['clip_id']}: {name} has {len(found)} entries, face has {len(face)}"
+        if face is None:
+            continue
+        if length != sum(face) * _NUMBERS:
+            yield f"{row['clip_id']}: mesh has {length} numbers for {sum(face)} frames with a face"
+        for name in ("pitch", "yaw", "roll", "openness"):
+            found = row[name]
+            if found is not None and [v is not None for v in found] != face:
+                yield f"{row['clip_id']}: {name} is not null exactly where there is no face"
+        times = row["time"]
+        if times is not None and any(b <= a for a, b in itertools.pairwise(times)):
+            yield f"{row['clip_id']}: time does not grow"
+
+
+_PER_FRAME: Final = (
+    "pitch",
+    "yaw",
+    "roll",
+    "openness",
+    "loudness",
+    "speech_probability",
+    "speech",
+    "silence",
+)
+
+
+def _on_faces(face: Array | None, values: Array | None) -> pa.Array | None:
+    return None if face is None or values is None else scattered(face, values)
+
+
+def _loudness(clip: ClipFeatures) -> pa.Array | None:
+    heard = clip.value("loudness", "heard")
+    rms = clip.value("loudness", "rms")
+    return None if heard is None or rms is None else scattered(heard, rms)
+
+
+def _probability(time: Array | None, clip: ClipFeatures) -> pa.Array | None:
+    probability = clip.value("vad", "probability")
+    start, end = clip.value("vad", "start"), clip.value("vad", "end")
+    if time is None:
+        clip.note("vad", clip.outcome("landmarks").reason or "no-time")
+    if time is None or probability is None or start is None or end is None:
+        return None
+    chunk = np.floor((time - float(start)) * SAMPLE_RATE / _CHUNK).astype(np.int64)
+    inside = (time >= float(start)) & (time < float(end)) & (chunk < len(probability))
+    return scattered(inside, probability[chunk[inside]])
+
+
+def _silence(silence: Array | None, speech: Array | None) -> pa.Array | None:
+    if silence is None:
+        return None
+    outside = None if speech is None else speech < 0
+    return pa.array(silence == 1, mask=outside)

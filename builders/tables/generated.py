@@ -1,0 +1,253 @@
+"""Which generator made a clip, and of which portrait: from a table, or from the clip's name."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from theval_datasets.errors import InputError
+from theval_datasets.utils.records import from_plain
+
+from .csv_files import read_csv
+
+DIFFICULTIES: Final = ("Easy", "Medium", "Hard")
+DEFAULT_RULES: Final = ("{generator}/{portrait_id}", "{portrait_id}__{generator}")
+"""Tried on the name of a clip that no table lists, in this order."""
+_END_TO_END: Final = ("MultiTalk", "HunyuanVideo-Avatar", "OmniAvatar")
+_SEQUENTIAL: Final = ("Wav2Lip", "MuseTalk", "SadTalker", "AniTalker", "JoyVASA")
+_SLOT: Final = re.compile(r"\{(\w+)\}")
+_KNOWN_SLOTS: Final = ("generator", "portrait_id", "any")
+_YES: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_SHOWN: Final = 5
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+KINDS: Final[Mapping[str, str]] = {
+    **{_plain(name): "end-to-end" for name in _END_TO_END},
+    **{_plain(name): "sequential" for name in _SEQUENTIAL},
+}
+"""Kinds of the generators that THQA-MT's paper names; others are what a table says, or null."""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What is known of a generated clip, or of an attempt that gave none.
+
+    Attributes:
+        generator: Its name; any text.
+        portrait_id: The portrait that it was made from.
+        kind: `end-to-end`, `sequential`, or another word; None if unknown.
+        difficulty: Easy, Medium or Hard; None if unstated.
+        content_id: What it shares its content with; the portrait if unstated.
+        succeeded: Whether there is a clip; None if unstated.
+    """
+
+    generator: str
+    portrait_id: str
+    kind: str | None = None
+    difficulty: str | None = None
+    content_id: str | None = None
+    succeeded: bool | None = None
+
+
+@dataclass(frozen=True)
+class NamingRules:
+    """How names of clips tell what made them.
+
+    Attributes:
+        rules: Patterns such as ``{portrait_id}__{generator}``; ``{any}`` stands for what does not
+            matter. The first one that fits the whole name counts.
+        kinds: Generator to its kind.
+        attempted: Generator to how many clips were asked of it.
+    """
+
+    rules: tuple[str, ...] = DEFAULT_RULES
+    kinds: dict[str, str] = field(default_factory=dict)
+    attempted: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for rule in self.rules:
+            slots = _SLOT.findall(rule)
+            strange = sorted(set(slots) - set(_KNOWN_SLOTS))
+            named = [slot for slot in slots if slot != "any"]
+            if strange or sorted(named) != ["generator", "portrait_id"]:
+                raise InputError(
+                    f"the naming rule {rule!r}: expected {{generator}} and {{portrait_id}} once "
+                    "each, and perhaps {any}"
+                )
+
+    def parse(self, name: str) -> Generated | None:
+        """What a name tells; None if no rule fits it."""
+        for rule in self.rules:
+            match = _pattern(rule).fullmatch(name)
+            if match:
+                generator = match["generator"]
+                return Generated(generator, match["portrait_id"], kind_of(generator, self.kinds))
+        return None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What was said of all clips.
+
+    Attributes:
+        clips: Name of a clip to what is known of it; empty without a table.
+        attempts: All rows of the table, those without a clip too.
+        rules: For the clips that the table does not list.
+    """
+
+    clips: Mapping[str, Generated] = field(default_factory=dict)
+    attempts: tuple[tuple[str | None, Generated], ...] = ()
+    rules: NamingRules = field(default_factory=NamingRules)
+
+    def of(self, name: str) -> Generated | None:
+        """What is known of a clip."""
+        return self.clips.get(name) or self.rules.parse(name)
+
+    def generations(self, there: Iterable[str]) -> dict[str, tuple[int | None, int | None]]:
+        """Generator to how many clips were attempted, and how many succeeded; None if unstated.
+
+        Args:
+            there: Names of the clips there are.
+        """
+        names = set(there)
+        made = Counter(one.generator for one in map(self.of, names) if one is not None)
+        found: dict[str, tuple[int | None, int | None]] = {
+            name: (self.rules.attempted.get(name), made[name])
+            for name in {*made, *self.rules.attempted}
+        }
+        asked, given = Counter[str](), Counter[str]()
+        for name, one in self.attempts:
+            asked[one.generator] += 1
+            succeeded = name in names if one.succeeded is None else one.succeeded
+            given[one.generator] += succeeded
+        return found | {name: (count, given[name]) for name, count in asked.items()}
+
+
+def kind_of(generator: str, told: Mapping[str, str] | None = None) -> str | None:
+    """`end-to-end` or `sequential` for generators that are known; None for others."""
+    return (told or {}).get(generator) or KINDS.get(_plain(generator))
+
+
+def without_suffix(name: str) -> str:
+    """A clip's name without the suffix of a video file."""
+    stem, dot, suffix = name.rpartition(".")
+    return stem if dot and suffix.lower() in ("mp4", "mov", "mkv", "webm", "avi") else name
+
+
+def read_listing(path: Path | None) -> Listing:
+    """Read ``--with clips=FILE``.
+
+    Args:
+        path: A CSV with `clip_id, generator, portrait_id` and perhaps `generator_kind, difficulty,
+            content_id, succeeded`; or a YAML file with `NamingRules`; None for the default rules.
+
+    Raises:
+        InputError: With everything that does not fit.
+    """
+    if path is None:
+        return Listing()
+    if path.suffix.lower() in (".yaml", ".yml"):
+        try:
+            plain: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError(f"{path.name}: not YAML: {error}") from None
+        return Listing(rules=from_plain(NamingRules, plain, path.name))
+    clips: dict[str, Generated] = {}
+    attempts: list[tuple[str | None, Generated]] = []
+    faults: list[str] = []
+    for where, row in read_csv(path, ("clip_id", "generator", "portrait_id")):
+        name, one, fault = _entry(row)
+        if fault is None and name is not None and name in clips:
+            fault = f"the clip {name!r} occurs twice"
+        if fault is not None or one is None:
+            faults.append(f"{where}: {fault}")
+            continue
+        attempts.append((name, one))
+        if name is not None and one.succeeded is not False:
+            clips[name] = one
+    if faults:
+        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+        raise InputError("; ".join(faults[:_SHOWN]) + more)
+    return Listing(clips, tuple(attempts))
+
+
+def generator_rows(
+    listing: Listing,
+    generations: Mapping[str, tuple[int | None, int | None]],
+    clips: Sequence[Mapping[str, Any]],
+) -> Iterator[dict[str, Any]]:
+    """Rows of the config `generators`.
+
+    Args:
+        listing: What was said of all clips.
+        generations: Generator to how many clips were attempted and succeeded.
+        clips: `generator` and `generator_kind` of every clip.
+    """
+    kinds = {one.generator: one.kind for _, one in listing.attempts}
+    kinds |= {clip["generator"]: clip["generator_kind"] for clip in clips}
+    n_clips = Counter(clip["generator"] for clip in clips)
+    for name, (attempted, succeeded) in generations.items():
+        missing = [] if attempted is not None else ["attempts:not-given"]
+        missing += [] if kinds.get(name) is not None else ["generator_kind:not-stated"]
+        yield {
+            "generator": name,
+            "generator_kind": kinds.get(name),
+            "attempted": attempted,
+            "succeeded": succeeded,
+            "clips": n_clips[name],
+            "missing": missing,
+        }
+
+
+def _entry(row: Mapping[str, str]) -> tuple[str | None, Generated | None, str | None]:
+    cells = {name: text.strip() or None for name, text in row.items()}
+    told = cells.get("succeeded")
+    succeeded = None if told is None else _YES.get(told.lower())
+    if told is not None and succeeded is None:
+        return None, None, f"expected 1 or 0 as succeeded, got {told!r}"
+    name = None if cells["clip_id"] is None else without_suffix(cells["clip_id"])
+    generator, portrait = cells["generator"], cells["portrait_id"]
+    if generator is None or portrait is None:
+        return name, None, "generator or portrait_id is empty"
+    if name is None and succeeded is not False:
+        return name, None, "a row without a clip_id needs succeeded = 0"
+    difficulty = cells.get("difficulty")
+    if difficulty is not None and difficulty.capitalize() not in DIFFICULTIES:
+        return (
+            name,
+            None,
+            f"expected a difficulty out of {', '.join(DIFFICULTIES)}, got {difficulty!r}",
+        )
+    return (
+        name,
+        Generated(
+            generator,
+            portrait,
+            cells.get("generator_kind") or kind_of(generator),
+            None if difficulty is None else difficulty.capitalize(),
+            cells.get("content_id"),
+            succeeded,
+        ),
+        None,
+    )
+
+
+def _pattern(rule: str) -> re.Pattern[str]:
+    parts = _SLOT.split(rule)
+    body = ""
+    for index, part in enumerate(parts):
+        if index % 2 == 0:
+            body += re.escape(part)
+        else:
+            body += "[^/]*?" if part == "any" else f"(?P<{part}>[^/]+?)"
+    return re.compile(body)

@@ -1,0 +1,233 @@
+"""Portraits that clips were generated from: a folder of pictures named by `portrait_id`."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import datasets
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.errors import AbsentError, InputError, MissingExtraError, WeightsMissingError
+
+from ..base.fields import HEIGHT, INT, MISSING, STRING, WIDTH, Field
+
+if TYPE_CHECKING:
+    from theval_datasets.features.people.identity import Identity
+
+    from ..base.columns import ClipFeatures
+
+_SUFFIXES: Final = {".jpg", ".jpeg", ".png", ".webp"}
+_LARGEST: Final = 64 << 20
+_PIXELS: Final = 100_000_000
+_SHOWN: Final = 5
+_IDENTITY: Final = ("identity_consistency", "identity_coverage", "identity_reference")
+
+PORTRAIT_FIELDS: Final[tuple[Field, ...]] = (
+    Field("portrait_id", STRING, "Name of the portrait.", origin="portraits", required=True),
+    Field("image", datasets.Image(decode=False), "The picture's file.", origin="portraits",
+          required=True),
+    WIDTH,
+    HEIGHT,
+    Field("difficulty", STRING, "Easy, Medium or Hard; null if unstated.", origin="difficulty"),
+    Field("n_faces", INT, "Faces that the detector of `faces` finds.", "", 0, origin="faces"),
+    Field("n_clips", INT, "Clips of it in `features`.", "", 0, origin="portraits", required=True),
+    MISSING,
+)  # fmt: skip
+PORTRAITS_READER: Final = """\
+row = rows[0]  # bytes, nothing is decoded
+with open(row["image"]["path"], "wb") as file:
+    file.write(row["image"]["bytes"])
+"""
+
+Embeddings = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A picture.
+
+    Attributes:
+        file: Its file.
+        width: Pixels, upright.
+        height: Pixels, upright.
+    """
+
+    file: Path
+    width: int
+    height: int
+
+
+def read_portraits(folder: Path) -> dict[str, Portrait]:
+    """The pictures of a folder by `portrait_id`, their names without suffix.
+
+    Raises:
+        InputError: With everything that is no picture, too large or there twice.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: expected a folder of pictures named by portrait_id")
+    found: dict[str, Portrait] = {}
+    faults: list[str] = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in _SUFFIXES or not path.is_file():
+            continue
+        if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+            faults.append(f"{path.name} is a link that leads out of the folder")
+        elif path.stem in found:
+            faults.append(f"{path.name}: the portrait {path.stem!r} is there twice")
+        else:
+            try:
+                found[path.stem] = Portrait(path, *_size(path))
+            except (OSError, ValueError) as error:
+                faults.append(f"{path.name}: {error}")
+    if faults:
+        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+        raise InputError(f"{folder.name}: " + "; ".join(faults[:_SHOWN]) + more)
+    if not found:
+        raise InputError(f"{folder} holds no picture ({', '.join(sorted(_SUFFIXES))})")
+    return found
+
+
+class Reference:
+    """Finds and embeds the people of portraits, each portrait once.
+
+    Args:
+        portraits: By id.
+    """
+
+    def __init__(self, portraits: Mapping[str, Portrait]) -> None:
+        self._portraits = portraits
+        self._known: dict[str, tuple[int, Embeddings | None]] = {}
+
+    @cached_property
+    def unavailable(self) -> str | None:
+        """Why no face can be found here; None if it can."""
+        from theval_datasets.features.faces import Faces
+
+        try:
+            if Faces().uses_insightface() and self._models[1] is not None:
+                return None
+        except MissingExtraError:
+            return "extra-missing"
+        except WeightsMissingError:
+            pass
+        return "weights-missing"
+
+    def n_faces(self, portrait_id: str) -> int:
+        """How many faces it shows."""
+        return self._look(portrait_id)[0]
+
+    def embeddings(self, portrait_id: str) -> Embeddings | None:
+        """One embedding a face, (n, dim); None if there is no face."""
+        return self._look(portrait_id)[1]
+
+    def identity(self, portrait_id: str | None, clip: ClipFeatures) -> dict[str, Any]:
+        """How well a clip keeps the people of its portrait, or of its own frame without one.
+
+        Args:
+            portrait_id: Its portrait; None if unknown.
+            clip: Its features; what is undefined is noted there.
+        """
+        if portrait_id is None or portrait_id not in self._portraits:
+            own = [clip.value("identity", name) for name in _IDENTITY[:2]]
+            kind = None if own[0] is None else "own-frame"
+            return dict(zip(_IDENTITY, (*own, kind), strict=True))
+        try:
+            found = self._against(portrait_id, clip)
+        except AbsentError as error:
+            clip.note("identity", error.reason)
+            return dict.fromkeys(_IDENTITY)
+        return dict(zip(_IDENTITY, (found.consistency, found.coverage, "portrait"), strict=True))
+
+    def _against(self, portrait_id: str, clip: ClipFeatures) -> Identity:
+        from theval_datasets.features.people.identity import against_portrait, sightings_of
+
+        if self.unavailable is not None:
+            raise AbsentError(self.unavailable)
+        people, faces = self.embeddings(portrait_id), clip.values("faces")
+        if people is None:
+            raise AbsentError("no-face-in-portrait")
+        if faces is None:
+            raise AbsentError(clip.outcome("faces").reason or "not-written")
+        return against_portrait(people, sightings_of(faces))
+
+    @cached_property
+    def _models(self) -> Any:
+        from theval_datasets.features.faces import Faces
+
+        return Faces().setup()
+
+    def _look(self, portrait_id: str) -> tuple[int, Embeddings | None]:
+        if portrait_id not in self._known:
+            detector, recogniser = self._models
+            picture = _pixels(self._portraits[portrait_id].file)
+            faces = detector.find(picture)
+            each = [recogniser.embed(picture, points) for points in faces.points]
+            self._known[portrait_id] = (len(faces), np.stack(each) if each else None)
+        return self._known[portrait_id]
+
+
+def portrait_rows(
+    portraits: Mapping[str, Portrait],
+    reference: Reference,
+    clips: Sequence[Mapping[str, Any]],
+) -> Iterator[dict[str, Any]]:
+    """Rows of the config `portraits`, by id.
+
+    Args:
+        portraits: By id.
+        reference: Looks for faces in them.
+        clips: `portrait_id` and `difficulty` of every clip.
+    """
+    n_clips = Counter(clip["portrait_id"] for clip in clips)
+    stated = {c["portrait_id"]: c["difficulty"] for c in clips if c["difficulty"] is not None}
+    for name in sorted(portraits):
+        one = portraits[name]
+        missing = []
+        if name not in stated:
+            missing.append("difficulty:not-stated")
+        if reference.unavailable is not None:
+            missing.append(f"faces:{reference.unavailable}")
+        yield {
+            "portrait_id": name,
+            "image": {"bytes": one.file.read_bytes(), "path": one.file.name},
+            "width": one.width,
+            "height": one.height,
+            "difficulty": stated.get(name),
+            "n_faces": None if reference.unavailable is not None else reference.n_faces(name),
+            "n_clips": n_clips[name],
+            "missing": missing,
+        }
+
+
+def _size(path: Path) -> tuple[int, int]:
+    from PIL import Image, ImageOps
+
+    if path.stat().st_size > _LARGEST:
+        raise ValueError(f"has more than {_LARGEST} bytes")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            with Image.open(path) as picture:
+                if picture.width * picture.height > _PIXELS:
+                    raise ValueError(f"has more than {_PIXELS} pixels")
+                upright = ImageOps.exif_transpose(picture)
+                return upright.width, upright.height
+        except Image.DecompressionBombError as error:
+            raise ValueError(str(error)) from None
+
+
+def _pixels(path: Path) -> npt.NDArray[np.uint8]:
+    """Blue, green, red, upright."""
+    from PIL import Image, ImageOps
+
+    with Image.open(io.BytesIO(path.read_bytes())) as picture:
+        upright = ImageOps.exif_transpose(picture).convert("RGB")
+    return np.ascontiguousarray(np.asarray(upright)[:, :, ::-1])

@@ -1,0 +1,231 @@
+"""theval/theval: real clips, the eight THEval metrics, and the landmarks that they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, ClassVar, Final
+
+import pyarrow as pa
+
+from theval_datasets.evaluation.theval import METRICS
+from theval_datasets.manifest.rows import ManifestRow
+
+from ..base.builder import Builder, TableConfig
+from ..base.clips import CLIP_EXTRACTORS, DEFAULT_SPLIT, by_split, common_values
+from ..base.columns import ClipFeatures
+from ..base.fields import COMMON, STRING, Field, schema_of, with_columns
+from ..tables.arrow import batched, table_of
+from ..tables.frames import LANDMARK_FIELDS, check_frames, frame_values, landmarks_config
+from ..tables.media import MEDIA_CONFIG, MEDIA_FIELDS, media_tables, media_values
+from .comparison import (
+    GENERATED_FIELDS,
+    LEADERBOARD_FIELDS,
+    PREFERENCE_FIELDS,
+    MetricRow,
+    generated_rows,
+    leaderboard_rows,
+    preference_rows,
+    read_metrics,
+)
+
+_FEATURES: Final = with_columns(
+    COMMON, Field("channel", STRING, "Who published the source; null if unstated.")
+)
+_FEATURES_READER: Final = """\
+table = rows.to_pandas()
+known = table.dropna(subset=["lip_sync", "head_motion"])  # undefined values are null
+"""
+
+_OTHERS: Final = ("media", "generated", "leaderboard", "preferences")
+
+Row = Callable[[ManifestRow, ClipFeatures], dict[str, Any]]
+
+
+class Theval(Builder):
+    """Real clips with THEval's metrics."""
+
+    NAME: ClassVar[str] = "theval"
+    BUILDER_CONFIGS: ClassVar[list[TableConfig]] = [
+        TableConfig(
+            name="features",
+            description="One row a clip: facts, quality metrics, clip-level embeddings; no media.",
+            reader=_FEATURES_READER,
+        ),
+        landmarks_config(
+            "One row a clip with one entry a frame: mesh, pose, lips, loudness, speech.", "clip_id"
+        ),
+        MEDIA_CONFIG,
+        TableConfig(
+            name="generated",
+            description="One row a generated clip: raw metrics by model and real clip.",
+            key=("clip_id", "model", "definition"),
+        ),
+        TableConfig(
+            name="leaderboard",
+            description="One row a model: normalised metrics, final score, rank; the published too.",
+            key=("model", "definition", "source"),
+        ),
+        TableConfig(
+            name="preferences",
+            description="One row a vote: which of two models looked more realistic.",
+            key=("vote",),
+        ),
+    ]
+    TITLE: ClassVar[str] = "THEval"
+    SUMMARY: ClassVar[str] = (
+        "Real clips of talking people with the eight quality, naturalness and synchronisation "
+        "metrics of THEval and the per-frame landmarks that they are computed from, so that "
+        "metrics and generators can be compared without decoding a video."
+    )
+    CITES: ClassVar[tuple[str, ...]] = ("theval",)
+    TASKS: ClassVar[tuple[str, ...]] = ("video-classification", "tabular-regression")
+    LIMITS: ClassVar[tuple[str, ...]] = (
+        "The clips are those of the manifest that this was built from. The clip list of the "
+        "paper's own 5,011 videos is not public, so values here need not equal the published ones.",
+        "Metrics without suffix follow the definition `paper`, those with `_release` what the "
+        "authors' code computes; the two are not comparable with each other.",
+        "The landmarks follow the first face that the mesh finds: clips of several people are "
+        "measured on one of them.",
+    )
+    KINDS: ClassVar[Mapping[str, str]] = {
+        "metrics": "CSV of raw metrics: model, definition, the eight metrics, and for generated "
+        "clips clip_id; kind (Audio-driven or Video-driven) if known",
+        "votes": "table of pairwise votes: left, right, winner, and perhaps clip_id and subject",
+    }
+    FIELDS: ClassVar[Mapping[str, tuple[Field, ...]]] = {
+        "features": _FEATURES,
+        "landmarks": LANDMARK_FIELDS,
+        "media": MEDIA_FIELDS,
+        "generated": GENERATED_FIELDS,
+        "leaderboard": LEADERBOARD_FIELDS,
+        "preferences": PREFERENCE_FIELDS,
+    }
+    EXPECTED: ClassVar[Mapping[str, Mapping[str, int]]] = {"paper": {"clips": 5011, "channels": 31}}
+
+    def extractors(self, config_name: str) -> Sequence[str]:
+        """Names of the extractors whose columns a config has."""
+        if config_name in _OTHERS:
+            return ()
+        return CLIP_EXTRACTORS[:5] if config_name == "landmarks" else CLIP_EXTRACTORS
+
+    def available(self) -> tuple[str, ...]:
+        """`media` needs the files beside the manifest."""
+        manifest = self.inputs.manifest
+        files = [manifest.file(row) for row in self.inputs.rows if row.sha256 is not None]
+        has_media = any(path is not None and path.is_file() for path in files)
+        metrics = self._metrics
+        given = {
+            "media": has_media,
+            "generated": any(row.clip_id in self._known for row in metrics),
+            "leaderboard": bool(metrics),
+            "preferences": self.inputs.path("votes") is not None,
+        }
+        return tuple(name for name in self.FIELDS if given.get(name, True))
+
+    def notes(self) -> tuple[str, ...]:
+        """What the manifest lacks."""
+        rows = self.inputs.rows
+        dead = sum(row.sha256 is None for row in rows)
+        found = []
+        if dead:
+            found.append(
+                f"{dead} of {len(rows)} rows of the manifest have no clip (their source is gone); "
+                "they are in manifest.jsonl, not in the tables."
+            )
+        if "media" not in self.available():
+            found.append("The config media was not built: no clip lies beside the manifest.")
+        strange = sum(r.clip_id is not None and r.clip_id not in self._known for r in self._metrics)
+        if strange:
+            found.append(f"{strange} rows of the metrics table name clips that are not here.")
+        return tuple(found)
+
+    def counts(self) -> dict[str, int | float]:
+        """How many channels and sources there are."""
+        rows = [row for row in self.inputs.rows if row.sha256 is not None]
+        return {
+            "channels": len({row.source.channel for row in rows} - {None}),
+            "rows_without_clip": len(self.inputs.rows) - len(rows),
+        }
+
+    def manifest_rows(self) -> Iterator[ManifestRow]:
+        """Every row, without what only this machine's files mean."""
+        for row in self.inputs.rows:
+            split = None if row.sha256 is None else row.split or DEFAULT_SPLIT
+            yield replace(row, path=None, stamp=None, split=split)
+
+    def tables(self, config_name: str) -> Mapping[str, Iterator[pa.Table]]:
+        """The tables of a config, by split."""
+        if config_name in _OTHERS and config_name != "media":
+            return {DEFAULT_SPLIT: self._comparison(config_name)}
+        rows = by_split(self.inputs.rows)
+        return {split: self._tables(config_name, these) for split, these in rows.items()}
+
+    @classmethod
+    def check_rows(cls, config_name: str, table: pa.Table) -> Iterator[str]:
+        """Faults inside the rows of `landmarks`."""
+        if config_name == "landmarks":
+            yield from check_frames(table)
+
+    def _tables(self, config_name: str, rows: Sequence[ManifestRow]) -> Iterator[pa.Table]:
+        schema = schema_of(self.FIELDS[config_name])
+        make: Row = {
+            "features": _feature_row,
+            "landmarks": frame_values,
+            "media": self._media_row,
+        }[config_name]
+        made = (self._row(config_name, row, make) for row in rows)
+        size = self.builder_configs[config_name].rows_per_table
+        if config_name == "media":
+            yield from media_tables(made, size, schema)
+            return
+        for batch in batched(made, size):
+            yield table_of(batch, schema)
+
+    @cached_property
+    def _metrics(self) -> list[MetricRow]:
+        path = self.inputs.path("metrics")
+        return [] if path is None else read_metrics(path)
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(row.clip_id for row in self.inputs.rows if row.sha256 is not None)
+
+    def _comparison(self, config_name: str) -> Iterator[pa.Table]:
+        rows: Iterable[dict[str, Any]]
+        if config_name == "generated":
+            rows = generated_rows(self._metrics, self._known)
+        elif config_name == "leaderboard":
+            rows = leaderboard_rows(self._metrics, self._real_means())
+        else:
+            votes = self.inputs.path("votes")
+            rows = () if votes is None else preference_rows(votes, self._known)
+        schema = schema_of(self.FIELDS[config_name])
+        for batch in batched(rows, self.builder_configs[config_name].rows_per_table):
+            yield table_of(batch, schema)
+
+    def _real_means(self) -> dict[str, float | None]:
+        """Mean `paper` metrics of the real clips: what `paper` values are compared with."""
+        held: dict[str, list[float]] = {name: [] for name in METRICS}
+        for tables in self.tables("features").values():
+            for table in tables:
+                for name, values in held.items():
+                    values.extend(table[name].drop_null().to_pylist())
+        return {name: sum(v) / len(v) if v else None for name, v in held.items()}
+
+    def _row(self, config_name: str, row: ManifestRow, make: Row) -> dict[str, Any]:
+        clip = self.reader(config_name).clip(row.sha256)
+        values = make(row, clip)
+        return {**values, "missing": clip.missing()}
+
+    def _media_row(self, row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
+        return {
+            "clip_id": row.clip_id,
+            "sha256": row.sha256,
+            **media_values(self.inputs.manifest, row, clip),
+        }
+
+
+def _feature_row(row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
+    return {**common_values(row, clip), "channel": row.source.channel}

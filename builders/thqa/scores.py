@@ -1,0 +1,113 @@
+"""What THQA and THQA-NTIRE have in common: tables of scores, and names of clips that tell how they came about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from theval_datasets.errors import InputError
+
+from ..tables.csv_files import number, read_csv
+from ..tables.generated import without_suffix
+
+NAME: Final = re.compile(r"(\d+)_voice_([a-z]{2})_(\d+)_(.+)")
+"""THQA's names: ``{portrait}_voice_{language}_{voice}_{method}``."""
+_PROMPTED: Final = re.compile(r"(\d+)_([^_]+)_common_voice_([a-z]{2})_(\d+)_(.+)")
+_SENTENCE: Final = re.compile(
+    r"(.+?)_SEN_(.+)_((?:audio|video)_lead|pause_(?:start|middle)|\w+_level)_(-?[\d.]+)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the name of a clip tells; None where it does not.
+
+    Attributes:
+        pattern: Which pattern the name follows.
+        prompt: Number of the prompt that the portrait was generated from.
+        portrait_generator: Text-to-image model.
+        portrait: Number of a portrait of THQA.
+        voice: Number of the voice recording.
+        generator: Method that drove the portrait.
+        subject: Person of a recorded sentence.
+        sentence: The sentence, with underscores.
+        distortion: What was done to the recording.
+        level: How much of it.
+        language: ISO 639-1 code.
+    """
+
+    pattern: str
+    prompt: str | None = None
+    portrait_generator: str | None = None
+    portrait: str | None = None
+    voice: str | None = None
+    generator: str | None = None
+    subject: str | None = None
+    sentence: str | None = None
+    distortion: str | None = None
+    level: float | None = None
+    language: str | None = None
+
+    @property
+    def script(self) -> tuple[str, str, float] | None:
+        """Sentence and distortion together."""
+        if self.sentence is None or self.distortion is None or self.level is None:
+            return None
+        return (self.sentence, self.distortion, self.level)
+
+    @property
+    def content_id(self) -> str | None:
+        """What it shares its content with, first of all."""
+        for kind, value in (
+            ("prompt", self.prompt),
+            ("portrait", self.portrait),
+            ("sentence", self.sentence),
+        ):
+            if value is not None:
+                return f"{kind}-{value}"
+        return None
+
+
+def parse_name(name: str) -> Content:
+    """What the name of a clip tells; a name of no known pattern tells nothing."""
+    if match := _PROMPTED.fullmatch(name):
+        prompt, model, language, voice, talker = match.groups()
+        return Content("prompted", prompt, model, None, voice, talker, language=language)
+    if match := _SENTENCE.fullmatch(name):
+        subject, sentence, distortion, level = match.groups()
+        try:
+            amount = float(level)
+        except ValueError:
+            return Content("unknown")
+        return Content(
+            "sentence", subject=subject, sentence=sentence, distortion=distortion, level=amount
+        )
+    if match := NAME.fullmatch(name):
+        portrait, language, voice, method = match.groups()
+        return Content("thqa", None, None, portrait, voice, method, language=language)
+    return Content("unknown")
+
+
+def read_scores(path: Path, column: str) -> Iterator[tuple[str, str, float, Mapping[str, str]]]:
+    """Where each row of a table of scores is, the clip's name, its score from 0 to 5, and the row.
+
+    Args:
+        path: A CSV with the column `Score`.
+        column: The one with the names.
+
+    Raises:
+        InputError: At a name that is empty or there twice, or a score that is none.
+    """
+    seen = set()
+    for where, row in read_csv(path, (column, "Score")):
+        name = without_suffix(row[column].strip())
+        if not name or name in seen:
+            raise InputError(f"{where}: {row[column]!r} is empty or occurs twice")
+        seen.add(name)
+        score = number(row, "Score", where)
+        if not 0 <= score <= 5:
+            raise InputError(f"{where}: expected a score between 0 and 5, got {score}")
+        yield where, name, score, row

@@ -1,0 +1,62 @@
+"""The columns of THQA-MT that no other dataset has."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..base.fields import DOUBLE, INT, MISSING, STRING, Field, list_of, with_columns
+from ..base.scored import scored_fields
+from ..tables.ratings import RATING_FIELDS
+
+FOLDS: Final = 5
+
+MEASURED: Final = (
+    Field("f1_hz", DOUBLE, "How high the first formant reaches.", "Hz", 0, origin="formants",
+          key="f1_hz"),
+    Field("f2_hz", DOUBLE, "How high the second formant reaches.", "Hz", 0, origin="formants",
+          key="f2_hz"),
+    Field("identity_consistency", DOUBLE, "Mean cosine of the subjects' faces, once a second, with "
+          "the reference.", "", -1, 1, origin="identity"),
+    Field("identity_coverage", DOUBLE, "Share of pairs of subject and frame with a face.", "", 0, 1,
+          origin="identity"),
+    Field("identity_reference", STRING, "What identity is compared with: `portrait`, or "
+          "`own-frame` of the clip where no portrait was given.", origin="identity"),
+)  # fmt: skip
+"""What is measured on the clips."""
+
+FEATURE_FIELDS: Final = scored_fields(
+    Field("mos", DOUBLE, "Mean opinion score.", "score 0-5", 0, 5, origin="ratings"),
+    Field("mos_std", DOUBLE, "Standard deviation (N - 1) of the rescaled ratings.", "score", 0,
+          origin="ratings"),
+    Field("mos_ci95", DOUBLE, "Half-width of the 95 % interval of `mos`.", "score", 0,
+          origin="ratings"),
+    Field("n_ratings", INT, "Ratings that `mos` averages, of subjects who were not rejected.", "", 0,
+          origin="ratings"),
+    Field("distortions", list_of("string"), "Distortions that more than half of the subjects saw.",
+          origin="votes"),
+    Field("dimensions", list_of("string"), "Quality dimensions that these belong to; null where "
+          "the taxonomy does not say.", origin="taxonomy"),
+    Field("generator", STRING, "What made the clip.", origin="clips"),
+    Field("generator_kind", STRING, "`end-to-end` or `sequential`, where known.",
+          origin="generator_kind"),
+    Field("portrait_id", STRING, "The portrait that it was made from.", origin="clips"),
+    Field("difficulty", STRING, "Of the portrait: Easy, Medium or Hard.", origin="difficulty"),
+    *MEASURED,
+    Field("fold", INT, "One of five folds that share no content.", "", 0, FOLDS - 1,
+          origin="folds"),
+)  # fmt: skip
+
+GENERATOR_FIELDS: Final = (
+    Field("generator", STRING, "Its name.", origin="clips", required=True),
+    Field("generator_kind", STRING, "`end-to-end` or `sequential`, where known.",
+          origin="generator_kind"),
+    Field("attempted", INT, "Clips that were asked of it.", "", 0, origin="attempts"),
+    Field("succeeded", INT, "Clips that it gave.", "", 0, origin="attempts"),
+    Field("clips", INT, "Its clips in `features`.", "", 0, origin="clips", required=True),
+    MISSING,
+)  # fmt: skip
+
+MT_RATING_FIELDS: Final = with_columns(
+    RATING_FIELDS,
+    Field("distortions", list_of("string"), "Distortions that the subject saw.", origin="votes"),
+)

@@ -1,0 +1,1 @@
+"""One clip and what lies beside it: cut, audio, reference frame."""

@@ -1,0 +1,151 @@
+"""Sound beside the clips: 16 kHz mono, the original, and several speakers' tracks made one."""
+
+from __future__ import annotations
+
+import io
+import wave
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets import media
+from theval_datasets.errors import BrokenMediaError, DigitalSilenceError, InputError, NoAudioError
+from theval_datasets.features.audio_levels import integrated_loudness
+from theval_datasets.media.frames import SAMPLE_RATE, FloatArray
+from theval_datasets.utils.files import atomic_write
+
+_LOUD: Final = -23.0
+"""LUFS that each speaker's track is brought to before they are added, as EBU R 128 has it."""
+_MOST_GAIN: Final = 20.0  # dB
+_CEILING: Final = 0.97
+_RATE: Final = 48_000
+
+
+def write_mono(clip: Path, target: Path) -> bool:
+    """Write a clip's sound as 16 kHz mono WAV from its second 0.
+
+    Returns:
+        False where there is nothing to hear; then nothing is written.
+    """
+    try:
+        audio = media.read_audio(clip)
+    except (NoAudioError, DigitalSilenceError):
+        return False
+    lead = np.zeros(round(audio.start * SAMPLE_RATE), np.float32)
+    write_wav(target, np.concatenate([lead, audio.samples]), SAMPLE_RATE)
+    return True
+
+
+def write_wav(target: Path, samples: FloatArray, rate: int) -> None:
+    """Write mono samples in [-1, 1] as 16-bit WAV, whole or not at all."""
+    pcm = np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2")
+    held = io.BytesIO()
+    with wave.open(held, "wb") as track:
+        track.setnchannels(1)
+        track.setsampwidth(2)
+        track.setframerate(rate)
+        track.writeframes(pcm.tobytes())
+    with atomic_write(target) as stream:
+        stream.write(held.getbuffer())
+
+
+def write_original(source: Path, start: float, end: float, target: Path) -> bool:
+    """Write a span of a source's sound as FLAC, with its own rate and channels.
+
+    Args:
+        source: A local file.
+        start: Seconds since its first video frame.
+        end: Seconds.
+        target: Ends in ``.flac``.
+
+    Returns:
+        False where the source has no sound; then nothing is written.
+
+    Raises:
+        BrokenMediaError: It does not decode.
+    """
+    import ffmpeg
+
+    lead, sounds = media.lead_and_sound(source)
+    if not sounds:
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.stem[:80]}.part.flac")
+    offset = lead + start
+    job = (
+        ffmpeg.input(f"file:{source.resolve()}", vn=None, **media.safe_input_options())
+        .audio.filter("atrim", start=f"{offset:.6f}", end=f"{lead + end:.6f}")
+        .filter("asetpts", f"PTS-{offset:.6f}/TB")
+        .filter("aresample", **{"async": 1, "first_pts": 0})
+        .output(
+            f"file:{part.resolve()}",
+            acodec="flac",
+            sample_fmt="s16",
+            map_metadata=-1,
+            fflags="+bitexact",
+            loglevel="error",
+            **{"flags:a": "+bitexact"},
+        )
+        .global_args("-nostdin", "-y", "-threads", "1")
+    )
+    try:
+        job.run(cmd=media.ffmpeg_binary(), capture_stdout=True, capture_stderr=True)
+        part.replace(target)
+    except ffmpeg.Error as error:
+        said = error.stderr.decode(errors="replace").strip()[-300:]
+        raise BrokenMediaError(f"the sound of {source.name} cannot be cut: {said}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return True
+
+
+def merged(tracks: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """Several speakers' tracks as one: each as loud as the others, sample on sample.
+
+    Every track is brought to -23 LUFS (by at most 20 dB; one that is too quiet to measure stays as it
+    is) and they are added from their first sample; shorter ones end in silence. If the sum would clip
+    it is turned down as a whole.
+
+    Args:
+        tracks: Mono at 48 kHz, in [-1, 1].
+
+    Raises:
+        InputError: There is no track.
+    """
+    if not tracks:
+        raise InputError("expected at least one track to merge")
+    total = np.zeros(max(map(len, tracks)), np.float64)
+    for track in tracks:
+        loudness = integrated_loudness(track.astype(np.float64))
+        gain = (
+            0.0 if loudness is None else float(np.clip(_LOUD - loudness, -_MOST_GAIN, _MOST_GAIN))
+        )
+        total[: len(track)] += track * 10 ** (gain / 20)
+    peak = float(np.abs(total).max()) if len(total) else 0.0
+    scaled: npt.NDArray[np.float32] = (total * min(1.0, _CEILING / peak if peak else 1.0)).astype(
+        np.float32
+    )
+    return scaled
+
+
+def merge_files(files: Sequence[Path], target: Path) -> None:
+    """Merge speakers' files into one mono WAV at 48 kHz.
+
+    Raises:
+        InputError: There is none.
+        MediaError: One of them has no sound.
+    """
+    tracks = [media.read_audio(file, rate=_RATE, aligned=False).samples for file in files]
+    write_wav(target, merged(tracks), _RATE)
+
+
+def speaker_files(source: Path) -> list[Path]:
+    """Tracks of single speakers beside a source: `NAME.speaker1.wav`, `NAME.speaker2.wav`, ….
+
+    Links are left out, so that nothing is read from elsewhere.
+    """
+    named = (source.with_name(f"{source.stem}.speaker{i}.wav") for i in range(1, 17))
+    return [file for file in named if file.is_file() and not file.is_symlink()]

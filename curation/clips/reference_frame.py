@@ -1,0 +1,138 @@
+"""Which frame stands for a clip: the one in the middle, or the one that shows everybody best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets import media
+from theval_datasets.extraction.mesh import inter_ocular, pixels
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.features.people.persons import people
+from theval_datasets.utils.files import atomic_write
+
+_QUALITY: Final = 95
+_FINALISTS: Final = 8
+_TURN: Final = 45.0  # degrees at which nothing is left of frontality
+_WIDE: Final = 0.25  # openness of the mouth, in distances of the eyes, that counts as fully open
+# What each part of the score is worth; all parts lie between 0 and 1.
+_VISIBLE, _FRONTAL, _EYES, _MOUTH, _SHARP = 4.0, 2.0, 1.5, 1.0, 1.0
+# Lids above each other, and the corners, of both eyes in the mesh.
+_LIDS: Final = (
+    ((159, 145), (158, 153), (160, 144), (33, 133)),
+    ((386, 374), (385, 380), (387, 373), (362, 263)),
+)
+_LIPS: Final = (13, 14)
+
+Floats = npt.NDArray[np.float64]
+
+
+def middle(clip: Path) -> tuple[float, npt.NDArray[np.uint8]]:
+    """Seconds of the frame in the middle of a clip, and the frame in red, green, blue."""
+    index = media.frame_index(clip)
+    frames = media.read_frames(clip, [len(index.times) // 2], index)
+    return float(frames.times[0]), frames.pixels[0]
+
+
+def write_frame(target: Path, picture: npt.NDArray[np.uint8]) -> None:
+    """Write a reference frame as JPEG, whole or not at all."""
+    from PIL import Image
+
+    with atomic_write(target) as stream:
+        Image.fromarray(picture).save(
+            stream, "jpeg", quality=_QUALITY, subsampling=0, optimize=False
+        )
+
+
+def choose(clip: Path, features: Mapping[str, Values]) -> tuple[float, npt.NDArray[np.uint8]]:
+    """The best frame among those that `faces` looked at.
+
+    The score adds the share of the people who are visible (4), and the means over them of how
+    frontal they are (2), how open their eyes are against their own usual (1.5), and how closed their
+    mouths are (1). The eight best are decoded, and the sharpness of their faces against the sharpest
+    (1) decides. Without faces or meshes it is the frame in the middle.
+
+    Args:
+        clip: The file.
+        features: Values of `faces`, `person_landmarks` and `person_pose`, where they are there.
+
+    Returns:
+        Seconds, and the frame in red, green, blue.
+    """
+    scores = _scores(features)
+    if scores is None:
+        return middle(clip)
+    numbers, worth = scores
+    index = media.frame_index(clip)
+    away = np.abs(numbers - len(index.times) / 2)
+    best = np.lexsort((away, -worth))[:_FINALISTS]
+    best = best[np.argsort(numbers[best])]
+    frames = media.read_frames(clip, numbers[best].tolist(), index)
+    sharp = np.array(
+        [
+            _sharpness(p, int(n), features["faces"])
+            for p, n in zip(frames.pixels, frames.indices, strict=True)
+        ]
+    )
+    total = worth[best] + _SHARP * sharp / max(float(sharp.max()), 1e-9)
+    winner = int(np.lexsort((away[best], -total))[0])
+    return float(frames.times[winner]), frames.pixels[winner]
+
+
+def _scores(features: Mapping[str, Values]) -> tuple[npt.NDArray[np.int64], Floats] | None:
+    """Frame numbers and what each is worth but for its sharpness."""
+    if not {"faces", "person_landmarks", "person_pose"} <= features.keys():
+        return None
+    faces, mesh, pose = (features[n] for n in ("faces", "person_landmarks", "person_pose"))
+    shown = people(faces)
+    if not shown:
+        return None
+    eyes, mouth = _eyes_and_mouth(mesh)
+    turned = np.hypot(pose["yaw"].astype(np.float64), pose["pitch"])
+    frontal = 1 - np.minimum(1, turned / _TURN)
+    for person in np.unique(mesh["person"]):
+        own = mesh["person"] == person
+        eyes[own] = np.minimum(1, eyes[own] / max(float(np.percentile(eyes[own], 75)), 1e-9))
+    face = _FRONTAL * frontal + _EYES * eyes + _MOUTH * (1 - np.minimum(1, mouth / _WIDE))
+    visible = np.zeros(len(faces["time"]))
+    for one in shown:
+        visible[one.samples] += 1
+    worth = _VISIBLE * visible / len(shown)
+    for sample, number in enumerate(faces["frame"].tolist()):
+        rows = mesh["frame"] == number
+        if rows.any():
+            worth[sample] += float(face[rows].mean())
+    return faces["frame"].astype(np.int64), worth
+
+
+def _eyes_and_mouth(mesh: Values) -> tuple[Floats, Floats]:
+    """How open both are: lids against the eye's width, lips against the distance of the eyes."""
+    points = pixels(mesh["mesh"], int(mesh["width"]), int(mesh["height"]))
+    flat = points[..., :2]
+    eyes = np.zeros(len(flat))
+    for *lids, corners in _LIDS:
+        open_ = sum(np.linalg.norm(flat[:, a] - flat[:, b], axis=1) for a, b in lids) / len(lids)
+        eyes += open_ / np.maximum(
+            np.linalg.norm(flat[:, corners[0]] - flat[:, corners[1]], axis=1), 1e-9
+        )
+    lips = np.linalg.norm(flat[:, _LIPS[0]] - flat[:, _LIPS[1]], axis=1)
+    return eyes / 2, lips / np.maximum(inter_ocular(points), 1e-9)
+
+
+def _sharpness(picture: npt.NDArray[np.uint8], number: int, faces: Values) -> float:
+    """Variance of the Laplacian of the least sharp face in a frame."""
+    import cv2
+
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    sample = int(np.flatnonzero(faces["frame"] == number)[0])
+    found = []
+    for left, top, right, bottom in faces["box"][faces["sample"] == sample].tolist():
+        part = grey[max(0, int(top)) : int(bottom) + 1, max(0, int(left)) : int(right) + 1]
+        if part.size:
+            small = cv2.resize(part, (96, 96), interpolation=cv2.INTER_AREA)
+            found.append(float(cv2.Laplacian(small, cv2.CV_64F).var()))
+    return min(found, default=0.0)

@@ -1,0 +1,72 @@
+"""What the manifest says of the people of a clip: sizes, poses, and how hard a clip it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.features.people.persons import people
+
+from .difficulty import DifficultyRule, busyness, grade
+
+
+def people_facts(features: Mapping[str, Values]) -> tuple[dict[str, Any], ...]:
+    """One mapping a person: presence, size, and mean and spread of the pose in degrees.
+
+    Args:
+        features: Values of `faces`, `person_landmarks`, `person_pose` and `formants`, where there.
+    """
+    faces = features.get("faces")
+    if faces is None:
+        return ()
+    pose = features.get("person_pose")
+    owner = features.get("person_landmarks", {}).get("person")
+    found: list[dict[str, Any]] = []
+    for person in people(faces):
+        facts: dict[str, Any] = {
+            "person": person.number,
+            "presence": round(len(person.samples) / len(faces["time"]), 4),
+            "face_height": round(person.height, 4),
+            "box": [round(x, 4) for x in np.median(person.boxes, axis=0).tolist()],
+        }
+        if pose is not None and owner is not None and (owner == person.number).any():
+            for name in ("yaw", "pitch", "roll"):
+                angles = pose[name][owner == person.number].astype(np.float64)
+                facts[f"{name}_mean"] = round(float(angles.mean()), 3)
+                facts[f"{name}_std"] = round(float(angles.std()), 3)
+        found.append(facts)
+    voice = features.get("formants")
+    if voice is not None and len(found) == 1:
+        found[0] |= {name: round(float(voice[name]), 1) for name in ("f1_hz", "f2_hz")}
+    return tuple(found)
+
+
+def difficulty_of(
+    facts: tuple[dict[str, Any], ...],
+    picture: npt.NDArray[np.uint8],
+    rule: DifficultyRule | None = None,
+) -> str | None:
+    """Easy, Medium or Hard; None where nobody is there.
+
+    Args:
+        facts: Of `people_facts`.
+        picture: The reference frame.
+        rule: Steps and limits.
+    """
+    if not facts:
+        return None
+    turned = max(
+        (max(abs(one.get("yaw_mean", 0.0)), abs(one.get("pitch_mean", 0.0))) for one in facts),
+        default=0.0,
+    )
+    return grade(
+        len(facts),
+        min(one["face_height"] for one in facts),
+        turned,
+        busyness(picture, [one["box"] for one in facts]),
+        rule,
+    )

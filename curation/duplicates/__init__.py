@@ -1,0 +1,1 @@
+"""Which recordings are the same: fingerprints compared, reference indexes, location."""

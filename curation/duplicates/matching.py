@@ -1,0 +1,195 @@
+"""Whether two recordings are the same, by their fingerprints, wherever one lies in the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.features.fingerprints import to_hex
+
+FRAMES_ALIKE: Final = 0.2
+"""Share of differing bits up to which pictures may be one recording, where the sounds are."""
+MUTE_ALIKE: Final = 0.05
+"""The same where pictures alone decide."""
+AUDIO_ALIKE: Final = 0.30
+"""The same of sounds; unrelated ones differ in 0.44 to 0.56 of the bits."""
+_LEAST_FRAMES: Final = 4
+_LEAST_STEPS: Final = 24
+
+Hashes = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Prints:
+    """Fingerprints of a clip.
+
+    Attributes:
+        frames: Perceptual hashes, two a second; uint64.
+        audio: Fingerprints of each 64 ms; uint32, empty without sound.
+    """
+
+    frames: Hashes
+    audio: Hashes
+
+
+def prints_of(values: Values) -> Prints:
+    """The prints among the values of the extractor `fingerprints`."""
+    return Prints(values["frame_hash"], values.get("audio_hash", np.zeros(0, np.uint32)))
+
+
+def prints_in_hex(values: Values | None) -> tuple[str | None, str | None]:
+    """The same as a manifest row has them: `phash` and `audio_print`, None for what is not there."""
+    if values is None:
+        return None, None
+    prints = prints_of(values)
+    return to_hex(prints.frames), to_hex(prints.audio) if len(prints.audio) else None
+
+
+def resemblance(a: Prints, b: Prints) -> tuple[float, float | None]:
+    """Share of differing bits of pictures and sounds where the two fit best.
+
+    Returns:
+        Of the pictures, at most 0.5; of the sounds, None where either has too little.
+    """
+    seen = _best(a.frames, b.frames, _LEAST_FRAMES)
+    speaking = _speaks(a.frames) and _speaks(b.frames)
+    frames = 0.5 if seen is None or not speaking else min(0.5, seen)
+    return frames, _best(a.audio, b.audio, _LEAST_STEPS)
+
+
+def same_recording(
+    frames: float, audio: float | None, max_frames: float, max_audio: float, max_mute: float
+) -> bool:
+    """Whether two clips that differ by so much are the same recording, or one is part of the other.
+
+    Args:
+        frames: Share of differing bits of the pictures.
+        audio: Of the sounds; None where either has none.
+        max_frames: Up to which pictures agree, where sounds do.
+        max_audio: Up to which sounds agree.
+        max_mute: Up to which pictures agree that have to decide alone.
+    """
+    if audio is None:
+        return frames <= max_mute
+    return frames <= max_frames and audio <= max_audio
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """What on a shelf comes nearest to a clip.
+
+    Attributes:
+        twin: Number of the clip that is the same recording; None if there is none.
+        picture: Share of differing bits of the two most similar single frames.
+        frames: Of the pictures of the twin, or else of the most similar clip that was compared.
+        audio: Of its sound.
+    """
+
+    twin: int | None
+    picture: float
+    frames: float | None = None
+    audio: float | None = None
+
+    @property
+    def measured(self) -> dict[str, float | None]:
+        """The distances, by name."""
+        return {"picture": self.picture, "frames": self.frames, "audio": self.audio}
+
+
+class Shelf:
+    """Clips among which the ones with a similar picture are found without comparing all in full.
+
+    Where two clips agree over a stretch to within a share of bits, some frame of one agrees with some
+    frame of the other at least as well; so whoever has no such frame is passed over, and nobody is
+    lost. A clip costs one product of matrices against all frames on the shelf.
+    """
+
+    def __init__(self) -> None:
+        self._rows = np.zeros((1024, 64), np.float32)
+        self._begins: list[int] = []
+        self._prints: list[Prints] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._begins)
+
+    def add(self, prints: Prints) -> None:
+        """Put a clip on the shelf; it needs at least one frame."""
+        end = self._count + len(prints.frames)
+        if end > len(self._rows):
+            grown = np.zeros((max(end, 2 * len(self._rows)), 64), np.float32)
+            grown[: self._count] = self._rows[: self._count]
+            self._rows = grown
+        self._rows[self._count : end] = _signs(prints.frames)
+        self._prints.append(prints)
+        self._begins.append(self._count)
+        self._count = end
+
+    def near(self, prints: Prints, limit: float) -> tuple[list[int], float]:
+        """The clips with a frame within `limit` of one of these, the nearest first.
+
+        Returns:
+            Their numbers in order of adding, and the smallest distance of all; 1 for an empty shelf.
+        """
+        if not self._begins or not len(prints.frames):
+            return [], 1.0
+        ours = _signs(prints.frames).astype(np.float32)
+        best = (self._rows[: self._count] @ ours.T).max(axis=1)
+        distance = 0.5 - np.maximum.reduceat(best, self._begins) / (2 * ours.shape[1])
+        order = np.argsort(distance, kind="stable")
+        return [int(i) for i in order if distance[i] <= limit], float(distance[order[0]])
+
+    def nearest(
+        self, prints: Prints, max_frames: float, max_audio: float, max_mute: float
+    ) -> Nearest:
+        """The first clip that is the same recording, or how near the others come.
+
+        Args:
+            prints: Of the clip.
+            max_frames: As `same_recording`, as the others.
+            max_audio: Up to which sounds agree.
+            max_mute: Up to which pictures agree that have to decide alone.
+        """
+        near, picture = self.near(prints, max(max_frames, max_mute))
+        found = Nearest(None, picture)
+        for number in near:
+            frames, audio = resemblance(prints, self._prints[number])
+            if same_recording(frames, audio, max_frames, max_audio, max_mute):
+                return Nearest(number, picture, frames, audio)
+            if found.frames is None or frames < found.frames:
+                found = Nearest(None, picture, frames, audio)
+        return found
+
+
+def _signs(hashes: Hashes) -> npt.NDArray[np.int8]:
+    """Bits as ±1, a row a hash."""
+    bits = np.unpackbits(hashes.view(np.uint8).reshape(len(hashes), -1), axis=1)
+    return bits.astype(np.int8) * 2 - 1
+
+
+def _speaks(frames: Hashes) -> bool:
+    """Whether pictures say anything: those of one colour have hashes of chance."""
+    return bool(len(frames)) and not bool(np.all((frames == 0) | (frames == ~np.uint64(0))))
+
+
+def _best(a: Hashes, b: Hashes, least: int) -> float | None:
+    """Smallest share of differing bits over all shifts with a long enough overlap."""
+    short, long = (a, b) if len(a) <= len(b) else (b, a)
+    if not len(short):
+        return None
+    need = min(len(short), max(least, len(short) // 2))
+    if len(short) < need or (len(short) < least and least == _LEAST_STEPS):
+        return None
+    s, t = (_signs(hashes).astype(np.float32) for hashes in (short, long))
+    agree = s @ t.T  # (len(short), len(long)): bits that agree less those that differ
+    width = s.shape[1]
+    best = 1.0
+    for shift in range(need - len(short), len(long) - need + 1):
+        diagonal = np.diagonal(agree, shift)
+        if len(diagonal) >= need:
+            best = min(best, 0.5 - float(diagonal.mean()) / (2 * width))
+    return best

@@ -1,0 +1,131 @@
+"""Reference indexes: what other sets hold, so that a new set can be kept apart from them.
+
+An index is one JSONL file with a line a clip: fingerprints and embeddings, no media and no names but
+the clip's id.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.errors import InputError
+from theval_datasets.extraction.weights import content_hash
+from theval_datasets.features.faces import Faces
+from theval_datasets.features.fingerprints import from_hex, to_hex
+from theval_datasets.features.people.pack import need_recogniser
+from theval_datasets.utils.files import atomic_write, canonical_json
+from theval_datasets.utils.records import from_plain
+
+from .matching import Prints
+
+FORMAT: Final = 1
+_LARGEST: Final = 8 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A clip of another set.
+
+    Attributes:
+        clip_id: Its name there.
+        prints: What it looks and sounds like.
+        people: One embedding a person, float32, (n, dim); (0, 0) where there is none.
+        pack: Which model made the embeddings; see `recogniser`.
+    """
+
+    clip_id: str
+    prints: Prints
+    people: npt.NDArray[np.float32]
+    pack: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    clip_id: str
+    frames: str
+    audio: str
+    people: str
+    dim: int
+    pack: str
+    format: int
+
+
+def recogniser() -> str:
+    """The model that embeds faces here, by its hash: only its own embeddings can be compared.
+
+    Raises:
+        WeightsMissingError: There is none.
+    """
+    return f"arcface-{content_hash(need_recogniser(Faces().pack))}"
+
+
+def write_index(path: Path, references: Iterable[Reference]) -> int:
+    """Write an index, whole or not at all.
+
+    Returns:
+        How many clips it holds.
+    """
+    count = 0
+    with atomic_write(path) as stream:
+        for one in sorted(references, key=lambda r: r.clip_id):
+            line = {
+                "format": FORMAT,
+                "clip_id": one.clip_id,
+                "frames": to_hex(one.prints.frames),
+                "audio": to_hex(one.prints.audio),
+                "people": base64.b64encode(one.people.astype("<f4").tobytes()).decode(),
+                "dim": int(one.people.shape[1]) if one.people.size else 0,
+                "pack": one.pack,
+            }
+            stream.write(canonical_json(line).encode() + b"\n")
+            count += 1
+    return count
+
+
+def read_index(path: Path) -> list[Reference]:
+    """Read an index.
+
+    Raises:
+        InputError: There is none, or a line of it is none; says which.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"There is no index {path}; `theval-data index MANIFEST -o {path}` makes one."
+        )
+    if path.stat().st_size > _LARGEST:
+        raise InputError(f"{path} has {path.stat().st_size} bytes: that is no index.")
+    found = []
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        for number, text in enumerate(stream, start=1):
+            if text.strip():
+                found.append(_reference(text, f"{path.name}:{number}"))
+    return found
+
+
+def _reference(text: str, where: str) -> Reference:
+    try:
+        plain: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: not a JSON object: {error}") from None
+    line = from_plain(_Line, plain, where)
+    if line.format != FORMAT:
+        raise InputError(
+            f"{where}: expected format {FORMAT}, got {line.format}; make the index again"
+        )
+    try:
+        prints = Prints(from_hex(line.frames, np.uint64), from_hex(line.audio, np.uint32))
+        raw = np.frombuffer(base64.b64decode(line.people, validate=True), "<f4")
+        people = raw.reshape(-1, line.dim) if line.dim else np.zeros((0, 0), np.float32)
+    except ValueError as error:
+        raise InputError(f"{where}: not a line of an index: {error}") from None
+    if not np.isfinite(people).all():
+        raise InputError(f"{where}: an embedding is not finite")
+    return Reference(line.clip_id, prints, people.astype(np.float32), line.pack)

@@ -1,0 +1,179 @@
+"""What every filter shares: it judges what was measured, and measures nothing itself.
+
+A filter is a frozen dataclass in a file of its own; its fields are thresholds. Thresholds are no
+part of the measurements' keys, so they can be changed without measuring again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from theval_datasets.extraction.extractor import Extractor
+from theval_datasets.extraction.outcomes import Feature, Values
+from theval_datasets.manifest.rows import Source
+from theval_datasets.media.facts import MediaFacts
+
+Measured = Mapping[str, float | int | str | bool | None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Clip:
+    """What a filter may know of a clip besides its features.
+
+    Attributes:
+        clip_id: Its name.
+        media: What was probed of it.
+        source: Where it comes from.
+    """
+
+    clip_id: str
+    media: MediaFacts
+    source: Source
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a filter says.
+
+    Attributes:
+        verdict: `keep`, `reject`, or `undecided` where a measurement is missing.
+        reason: Slug; None when kept.
+        measured: The values it judged by, by name.
+    """
+
+    verdict: Literal["keep", "reject", "undecided"]
+    reason: str | None = None
+    measured: Measured = dataclasses.field(default_factory=dict)
+
+
+class Features:
+    """The features of one clip, as filters read them.
+
+    Args:
+        found: By the name of the extractor.
+    """
+
+    def __init__(self, found: Mapping[str, Feature]) -> None:
+        self._found = found
+
+    def values(self, extractor: str) -> Values:
+        """The values of an extractor.
+
+        Raises:
+            UndecidedError: It has none for this clip; the runner of filters makes that a verdict.
+        """
+        feature = self._found.get(extractor)
+        if feature is None:
+            raise UndecidedError(f"{extractor}:not-measured")
+        if feature.outcome.status != "ok":
+            raise UndecidedError(f"{extractor}:{feature.outcome.reason}", feature.outcome.reason)
+        return feature.values
+
+    def number(self, extractor: str, column: str) -> float:
+        """One scalar.
+
+        Raises:
+            UndecidedError: It is undefined for this clip.
+        """
+        values = self.values(extractor)
+        if column not in values:
+            why = self._found[extractor].outcome.missing.get(column, "undefined")
+            raise UndecidedError(f"{column}:{why}", why)
+        return float(values[column])
+
+    def empty(self, extractor: str) -> str | None:
+        """Why the media does not hold what an extractor looks for; None if it does or is unknown."""
+        feature = self._found.get(extractor)
+        if feature is None or feature.outcome.status != "empty":
+            return None
+        return feature.outcome.reason
+
+
+class UndecidedError(Exception):
+    """A measurement that a filter needs is missing.
+
+    Args:
+        what: `extractor:reason` or `column:reason`.
+        reason: The reason alone.
+    """
+
+    def __init__(self, what: str, reason: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.reason = reason
+
+
+@dataclasses.dataclass(frozen=True)
+class Filter:
+    """Base of filters that judge one clip at a time."""
+
+    shown: ClassVar[Mapping[str, str]] = {}
+    """Measured value to the field (or fields, with commas) that is its threshold, for the funnel."""
+
+    def needs(self) -> Sequence[Extractor]:
+        """Extractors, with their parameters, whose values it reads."""
+        return ()
+
+    def judge(self, clip: Clip, features: Features) -> Verdict:
+        """Judge a clip.
+
+        Raises:
+            UndecidedError: A measurement is missing.
+        """
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class SetFilter:
+    """Base of filters that need the whole set; they run last, in order of `clip_id`."""
+
+    shown: ClassVar[Mapping[str, str]] = {}
+
+    def needs(self) -> Sequence[Extractor]:
+        """Extractors whose values it reads."""
+        return ()
+
+    def judge(
+        self, clips: Sequence[tuple[Clip, Features]], references: Sequence[Any] = ()
+    ) -> list[Verdict]:
+        """Judge all clips that are left.
+
+        Args:
+            clips: In order of `clip_id`.
+            references: Clips of other sets (`theval_datasets.curation.duplicates.reference_index.Reference`).
+
+        Returns:
+            One verdict a clip, in their order.
+        """
+        raise NotImplementedError
+
+
+def keep(**measured: float | int | str | bool | None) -> Verdict:
+    """A clip that passes."""
+    return Verdict("keep", None, _tidy(measured))
+
+
+def reject(reason: str, **measured: float | int | str | bool | None) -> Verdict:
+    """A clip that does not."""
+    return Verdict("reject", reason, _tidy(measured))
+
+
+def undecided(reason: str, **measured: float | int | str | bool | None) -> Verdict:
+    """A clip that cannot be judged."""
+    return Verdict("undecided", reason, _tidy(measured))
+
+
+def _tidy(measured: Measured) -> Measured:
+    return {k: round(v, 4) if isinstance(v, float) else v for k, v in measured.items()}
+
+
+def check_range(name: str, low: float, high: float | None) -> None:
+    """Refuse thresholds that nothing can meet.
+
+    Raises:
+        ValueError: If `high` lies below `low`.
+    """
+    if high is not None and high < low:
+        raise ValueError(f"expected {name} to hold something, got {low} to {high}")

@@ -1,0 +1,161 @@
+"""What filters did, out of a manifest and its rejected rows: nothing is measured here."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from theval_datasets import catalog
+from theval_datasets.errors import InputError
+from theval_datasets.manifest.rows import REJECTED_NAME, ManifestRow, read_manifest, read_rows
+
+from ..recipes.recipe import RECIPE_NAME, Recipe, load_recipe
+from .thresholds import Border, Distribution, borders, distributions
+
+_log = logging.getLogger(__name__)
+
+STAGES: Final = ("source", "media", "segment", "cut")
+"""Where things are lost before filters see them, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One filter, or one stage before the filters.
+
+    Attributes:
+        name: Of the filter or stage.
+        came: Clips (or stretches of sources) that came to it.
+        fell: How many of them fell here.
+        alone: How many it refuses of all that it judged, whatever others say.
+        undecided: How many it could not judge.
+        reasons: Of those that fell here.
+        examples: A few of them.
+    """
+
+    name: str
+    came: int
+    fell: int
+    alone: int
+    undecided: int
+    reasons: dict[str, int]
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """The whole.
+
+    Attributes:
+        folder: Of the manifest.
+        recipe: Name and hash, as the rows have it.
+        kept: Clips.
+        seconds: Their length.
+        steps: In order.
+        distributions: Of all values that filters measured.
+        borders: Clips near thresholds.
+    """
+
+    folder: Path
+    recipe: str
+    kept: int
+    seconds: float
+    steps: tuple[Step, ...]
+    distributions: tuple[Distribution, ...] = ()
+    borders: tuple[Border, ...] = field(default=())
+
+
+def funnel_of(folder: Path, recipe: Recipe | None = None) -> Funnel:
+    """Read what a curated run wrote.
+
+    Args:
+        folder: Of the manifest.
+        recipe: For its thresholds; by default the one of the rows' name, where it is known and the
+            same.
+
+    Raises:
+        InputError: There is no manifest, or nothing in it was judged.
+    """
+    manifest = read_manifest(folder)
+    rejected = manifest.folder / REJECTED_NAME
+    rows = [*manifest.rows, *(read_rows(rejected) if rejected.is_file() else ())]
+    if not rows:
+        raise InputError(f"{folder} lists nothing: there is no funnel to show")
+    name = next((row.recipe for row in rows if row.recipe), "") or ""
+    rule = recipe or _recipe(name, manifest.folder)
+    kept = [row for row in rows if row.reason is None]
+    shown = distributions(rows, rule)
+    return Funnel(
+        manifest.folder,
+        name,
+        len(kept),
+        sum(row.media.duration for row in kept if row.media),
+        tuple(_steps(rows)),
+        tuple(shown),
+        tuple(borders(rows, shown, manifest.folder)),
+    )
+
+
+def _recipe(identity: str, folder: Path) -> Recipe | None:
+    """The recipe that a run judged by: the one beside its manifest, or the one of that name."""
+    for name in (str(folder / RECIPE_NAME), identity.partition(":")[0]):
+        try:
+            found = load_recipe(name)
+        except InputError as error:
+            _log.info("%s", error)
+            continue
+        if found.identity == identity:
+            return found
+    return None
+
+
+def _steps(rows: Sequence[ManifestRow]) -> list[Step]:
+    order = [s for s in STAGES if any(j.filter == s for row in rows for j in row.judgements)]
+    for row in sorted(rows, key=lambda row: -len(row.judgements)):
+        order += [j.filter for j in row.judgements if j.filter not in order]
+    fell_at = {row.clip_id: _fatal(row) for row in rows}
+    came = len(rows)
+    steps = []
+    for name in order:
+        said = [j for row in rows for j in row.judgements if j.filter == name]
+        fallen = [row for row in rows if fell_at[row.clip_id] == name]
+        steps.append(
+            Step(
+                name,
+                came,
+                len(fallen),
+                sum(j.verdict == "reject" for j in said),
+                sum(j.verdict == "undecided" for j in said),
+                dict(Counter(row.reason or "" for row in fallen).most_common()),
+                tuple(row.clip_id for row in fallen[:3]),
+            )
+        )
+        came -= len(fallen)
+    return steps
+
+
+def _fatal(row: ManifestRow) -> str | None:
+    """The filter that a row fell at: the first whose reason is the row's."""
+    if row.reason is None:
+        return None
+    found = (j.filter for j in row.judgements if j.verdict != "keep" and j.reason == row.reason)
+    return next(found, None)
+
+
+def filter_about(name: str) -> str:
+    """What a filter or stage does, in a line."""
+    stages = {
+        "source": "could not be fetched",
+        "media": "is no media that can be read",
+        "segment": "no stretch with one shot, the wanted people and enough speech",
+        "cut": "could not be cut",
+    }
+    if name in stages:
+        return stages[name]
+    if name not in catalog.names("filter"):
+        return ""
+    about = (catalog.load("filter", name).__doc__ or "").strip().partition("\n")[0]
+    return about.replace("`", "")

@@ -1,0 +1,139 @@
+"""What filters measured over a whole run, against their thresholds: distributions and borderline clips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from theval_datasets.manifest.rows import Judgement, ManifestRow
+
+from ..pipeline.candidate_files import FOLDER
+from ..recipes.recipe import Recipe
+
+_BORDERLINE: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """One measured value over all clips.
+
+    Attributes:
+        filter: Whose it is.
+        name: Of the value.
+        kept: Values of clips that the filter kept.
+        fallen: Of the others.
+        limits: Thresholds, where they are known: name and value.
+    """
+
+    filter: str
+    name: str
+    kept: tuple[float, ...]
+    fallen: tuple[float, ...]
+    limits: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Border:
+    """A clip near a threshold.
+
+    Attributes:
+        clip_id: Its name.
+        filter: Whose threshold.
+        name: Of the value.
+        value: What was measured.
+        limit: The threshold.
+        kept: Whether the filter kept it.
+        file: The clip; None if it is no longer there.
+        frame: Its reference frame, for kept clips.
+    """
+
+    clip_id: str
+    filter: str
+    name: str
+    value: float
+    limit: float
+    kept: bool
+    file: Path | None
+    frame: Path | None
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value)
+
+
+def distributions(rows: Sequence[ManifestRow], recipe: Recipe | None) -> list[Distribution]:
+    """Every value that filters measured and that differs between clips, or has a threshold."""
+    values: dict[tuple[str, str], tuple[list[float], list[float]]] = {}
+    for row in rows:
+        for said in row.judgements:
+            for name, value in said.measured.items():
+                number = _number(value)
+                if number is not None:
+                    pair = values.setdefault((said.filter, name), ([], []))
+                    pair[0 if said.verdict == "keep" else 1].append(number)
+    limits = _limits(recipe)
+    found = []
+    for (filter_, name), (kept, fallen) in values.items():
+        of = limits.get((filter_, name), ())
+        if of or len({*kept, *fallen}) > 1:
+            found.append(Distribution(filter_, name, tuple(kept), tuple(fallen), of))
+    return found
+
+
+def _limits(recipe: Recipe | None) -> dict[tuple[str, str], tuple[tuple[str, float], ...]]:
+    """Thresholds of each measured value."""
+    if recipe is None:
+        return {}
+    found = {}
+    for filter_, judge in recipe.judges():
+        for name, fields in judge.shown.items():
+            pairs = ((field_, getattr(judge, field_)) for field_ in fields.split(","))
+            found[filter_, name] = tuple((f, float(v)) for f, v in pairs if v is not None)
+    return found
+
+
+def borders(
+    rows: Sequence[ManifestRow], shown: Sequence[Distribution], folder: Path
+) -> list[Border]:
+    """The clips nearest to each threshold, on both sides, against the spread of the value."""
+    found: list[Border] = []
+    for one in shown:
+        spread = max({*one.kept, *one.fallen}, default=0.0) - min(
+            {*one.kept, *one.fallen}, default=0.0
+        )
+        for _, limit in one.limits:
+            near: list[tuple[float, ManifestRow, Judgement, float]] = []
+            for row in rows:
+                said = next((j for j in row.judgements if j.filter == one.filter), None)
+                value = _number(said.measured.get(one.name)) if said else None
+                if said is None or value is None or spread <= 0:
+                    continue
+                if abs(value - limit) <= 0.15 * spread:
+                    near.append((abs(value - limit), row, said, value))
+            near.sort(key=lambda item: (item[0], item[1].clip_id))
+            for _, row, said, value in near[:_BORDERLINE]:
+                found.append(
+                    Border(
+                        row.clip_id,
+                        one.filter,
+                        one.name,
+                        value,
+                        limit,
+                        said.verdict == "keep",
+                        _file(row, folder),
+                        folder / row.reference_frame if row.reference_frame else None,
+                    )
+                )
+    return found
+
+
+def _file(row: ManifestRow, folder: Path) -> Path | None:
+    places = [folder / FOLDER / f"{row.clip_id}.mp4"]
+    if row.path is not None:
+        places.insert(0, folder / row.path)
+    base = folder.resolve()
+    return next((p for p in places if p.is_file() and p.resolve().is_relative_to(base)), None)

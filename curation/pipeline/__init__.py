@@ -1,0 +1,1 @@
+"""A curated run: scan, cut, measure, judge, finish."""

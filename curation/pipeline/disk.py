@@ -1,0 +1,44 @@
+"""What a run takes up on the disk, folder by folder, and what may be deleted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+from ..clips.adopt import AUDIO, CLIPS, FRAMES
+from ..sources.fetching.fetch import FETCHED
+from .candidate_files import FOLDER
+
+WHY: Final = {
+    CLIPS: "the clips that are kept",
+    AUDIO: "their sound",
+    FRAMES: "their reference frames",
+    FETCHED: "what was fetched or unpacked; deleted, that is done again for other spans",
+    FOLDER: "clips that were cut and rejected, for the funnel and for other thresholds; "
+    "deleted, they are cut again",
+}
+"""The folders that a run writes, and what for."""
+
+
+def disk_use(output: Path) -> dict[str, int]:
+    """Bytes in each folder of a run; folders without any are left out.
+
+    A file with several names counts once, in the first folder of `WHY`. One that has a name outside
+    too (a clip that is a link to the user's own file) takes up nothing.
+    """
+    links: Counter[tuple[int, int]] = Counter()
+    sizes: dict[tuple[int, int], tuple[str, int, int]] = {}
+    for folder in WHY:
+        for path in (output / folder).rglob("*"):
+            if path.is_symlink() or not path.is_file():
+                continue
+            status = path.stat()
+            key = (status.st_dev, status.st_ino)
+            links[key] += 1
+            sizes.setdefault(key, (folder, status.st_size, status.st_nlink))
+    found: Counter[str] = Counter()
+    for key, (folder, size, names) in sizes.items():
+        if links[key] == names:
+            found[folder] += size
+    return {folder: found[folder] for folder in WHY if found[folder]}

@@ -1,0 +1,1 @@
+"""The clips of a manifest made again and compared."""

@@ -1,0 +1,211 @@
+"""Recipes: what a curated run shall keep, as small YAML files read into frozen dataclasses.
+
+A user's own file overrides one that comes along: `NAME.yaml` in the folder `THEVAL_RECIPES`, or in
+`theval-datasets/recipes` of the user's configuration. A recipe may name another as its `base` and say
+only what differs; a filter set to null is left out.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import yaml
+
+from theval_datasets import catalog
+from theval_datasets.errors import InputError, UnknownNameError
+from theval_datasets.utils.files import digest, write_text
+from theval_datasets.utils.records import from_plain, to_plain
+
+from ..clips.cut import Encoding
+from ..filters.base import Filter, SetFilter
+from ..segmentation.spans import SegmentRule
+
+_PACKAGE: Final = "theval_datasets.curation.recipes"
+_LARGEST: Final = 1 << 20
+_DEEPEST: Final = 8
+RECIPE_NAME: Final = "recipe.yaml"
+"""What a run judged by, beside its manifest, with nothing left to a base."""
+_MERGED: Final = ("segment", "encoding", "filters")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a run goes about its sources.
+
+    Attributes:
+        name: Short name; also what manifests record, with a hash of the whole.
+        about: One line for people.
+        cut: `whole`: each source is one clip, neither cut nor encoded again; `spans`: clips are cut
+            where `segment` finds them.
+        reference_frame: `middle`: the frame in the middle of the clip; `best`: the one that shows
+            everybody best.
+        audio_track: Whether each clip's sound is also written as 16 kHz mono.
+        segment: Where a source may be cut, for `spans`.
+        encoding: How clips are encoded, for `spans`.
+        filters: Name of a filter to its thresholds; they judge in this order.
+        on_undecided: What becomes of a clip that a filter cannot judge.
+        people: Whether each person's size and pose, and the clip's difficulty, are noted.
+        measure: Further extractors to run, where their extras are installed.
+    """
+
+    name: str
+    about: str
+    cut: Literal["whole", "spans"] = "whole"
+    reference_frame: Literal["middle", "best"] = "middle"
+    audio_track: bool = True
+    segment: SegmentRule = field(default_factory=SegmentRule)
+    encoding: Encoding = field(default_factory=Encoding)
+    filters: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    on_undecided: Literal["keep", "reject"] = "reject"
+    people: bool = False
+    measure: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.measure:
+            if name not in catalog.names("extractor"):
+                raise UnknownNameError("extractor", name, catalog.names("extractor"))
+        self.judges()
+
+    @property
+    def plain(self) -> bool:
+        """Whether sources become clips as they are, without measuring anything."""
+        judged = bool(self.filters) or self.people or bool(self.measure)
+        return self.cut == "whole" and self.reference_frame == "middle" and not judged
+
+    @property
+    def identity(self) -> str:
+        """Name and hash of all that decides about clips."""
+        decides = {key: value for key, value in to_plain(self).items() if key != "about"}
+        judges = [[name, to_plain(judge)] for name, judge in self.judges()]
+        if self.cut == "whole":
+            del decides["segment"], decides["encoding"]
+        return f"{self.name}:{digest(decides | {'filters': judges})[:16]}"
+
+    def judges(self) -> list[tuple[str, Filter | SetFilter]]:
+        """The filters with their thresholds, those of single clips first.
+
+        Raises:
+            InputError: There is no filter of a name, or a threshold is not as it should be.
+        """
+        found = [(name, _judge(name, given or {})) for name, given in self.filters.items()]
+        return sorted(found, key=lambda pair: isinstance(pair[1], SetFilter))
+
+
+def _judge(name: str, given: Mapping[str, Any]) -> Filter | SetFilter:
+    kind = catalog.load("filter", name)
+    judge: Filter | SetFilter = from_plain(kind, given, f"filters.{name}")
+    return judge
+
+
+def recipe_folders() -> Iterator[Path]:
+    """Where a user's own recipes are looked for."""
+    chosen = os.environ.get("THEVAL_RECIPES")
+    if chosen:
+        yield Path(chosen)
+    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    yield Path(home) / "theval-datasets" / "recipes"
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the toolkit, and the user's own."""
+    folder = importlib.resources.files(_PACKAGE)
+    names = {
+        item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml")
+    }
+    own = {path.stem for place in recipe_folders() for path in place.glob("*.yaml")}
+    return sorted(names | own)
+
+
+def load_recipe(name: str) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        name: One of `recipe_names()`, or the path of a YAML file.
+
+    Raises:
+        UnknownNameError: There is no such recipe.
+        InputError: The file is not a recipe; says where and what was expected.
+    """
+    text, where, folder = _read(name)
+    return parse_recipe(text, where, folder)
+
+
+def parse_recipe(text: str, where: str, folder: Path | None = None) -> Recipe:
+    """A recipe from YAML text.
+
+    Args:
+        text: The YAML.
+        where: Its name, for messages.
+        folder: Where a `base` that is a file is looked for; None for named bases only.
+
+    Raises:
+        InputError: It is not one.
+    """
+    return from_plain(Recipe, _plain(text, where, folder, 0), where)
+
+
+def write_recipe(recipe: Recipe, folder: Path) -> None:
+    """Write a recipe beside a manifest, whole."""
+    text = yaml.safe_dump(to_plain(recipe), sort_keys=False, allow_unicode=True)
+    write_text(folder / RECIPE_NAME, text)
+
+
+def _read(name: str, folder: Path | None = None) -> tuple[str, str, Path | None]:
+    """Text, short name and folder of a recipe."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        path = folder / path if folder else path
+        if not path.is_file():
+            raise InputError(f"There is no recipe file {path}.")
+        return _text(path), path.name, path.parent
+    known = recipe_names()
+    if name not in known:
+        raise UnknownNameError("recipe", name, known)
+    for place in recipe_folders():
+        if (place / f"{name}.yaml").is_file():
+            return _text(place / f"{name}.yaml"), f"{name}.yaml", place
+    file = importlib.resources.files(_PACKAGE) / f"{name}.yaml"
+    return file.read_text(encoding="utf-8"), f"{name}.yaml", None
+
+
+def _text(path: Path) -> str:
+    if path.stat().st_size > _LARGEST:
+        raise InputError(f"{path} has {path.stat().st_size} bytes: that is no recipe.")
+    return path.read_text(encoding="utf-8")
+
+
+def _plain(text: str, where: str, folder: Path | None, depth: int) -> Any:
+    """The recipe as plain data, with its base's where it says nothing itself."""
+    try:
+        plain = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{where} is not YAML: {error}") from None
+    if not isinstance(plain, dict) or "base" not in plain:
+        return plain
+    base = plain.pop("base")
+    if not isinstance(base, str) or depth >= _DEEPEST:
+        raise InputError(f"{where}: expected the name of another recipe as base, got {base!r}")
+    below = _plain(*_read(base, folder), depth + 1)
+    merged = {**below, **plain}
+    for key in _MERGED:
+        over, under = plain.get(key), below.get(key)
+        if isinstance(over, dict) and isinstance(under, dict):
+            merged[key] = _merged(under, over, deep=key == "filters")
+    return merged
+
+
+def _merged(under: dict[str, Any], over: dict[str, Any], *, deep: bool) -> dict[str, Any]:
+    found = {**under}
+    for key, value in over.items():
+        if deep and value is None:
+            found.pop(key, None)
+        elif deep and isinstance(value, dict) and isinstance(found.get(key), dict):
+            found[key] = {**found[key], **value}
+        else:
+            found[key] = value
+    return found

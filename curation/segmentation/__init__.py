@@ -1,0 +1,1 @@
+"""Which spans of a source may become clips."""

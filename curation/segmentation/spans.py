@@ -1,0 +1,235 @@
+"""Where in a source a clip may begin and end: one shot, the wanted people, enough speech.
+
+Everything here is arithmetic on what was measured of the source: its shots to the frame, its faces a
+few times a second, its speech. The spans are candidates; they are cut, measured in full and judged.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.extraction.outcomes import Feature, Values
+
+_ROUND: Final = 6  # decimals of seconds
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRule:
+    """What a span has to be like.
+
+    Attributes:
+        min_seconds: Shorter ones are dropped.
+        aim_seconds: Length around which long stretches are divided.
+        max_seconds: No span is longer.
+        min_people: Faces that have to be there.
+        max_people: Faces that may be there; None for any number.
+        min_face_height: Share of the frame's height from which a face counts.
+        lost_samples: Samples in a row that may miss a face, or see one too many.
+        min_speech: Share of the span that has to be speech.
+        fps: Frames a second in which faces are looked for.
+        lead: Seconds kept before the first and after the last word, at most.
+    """
+
+    min_seconds: float = 3.0
+    aim_seconds: float = 13.0
+    max_seconds: float = 20.0
+    min_people: int = 1
+    max_people: int | None = 1
+    min_face_height: float = 0.08
+    lost_samples: int = 1
+    min_speech: float = 0.4
+    fps: float = 2.0
+    lead: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_seconds <= self.aim_seconds <= self.max_seconds:
+            raise ValueError("expected 0 < min_seconds <= aim_seconds <= max_seconds")
+        if self.max_people is not None and not 0 <= self.min_people <= self.max_people:
+            raise ValueError("expected 0 <= min_people <= max_people")
+        if not (0 <= self.min_speech <= 1 and 0 < self.fps <= 30 and self.lost_samples >= 0):
+            raise ValueError("expected 0 <= min_speech <= 1, 0 < fps <= 30 and lost_samples >= 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A candidate.
+
+    Attributes:
+        first: Index of its first frame in the source.
+        last: Index of the first frame after it.
+        start: Seconds of the first frame since the source's first.
+        end: Seconds of the first frame after it, or the source's end.
+    """
+
+    first: int
+    last: int
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A stretch of a source that holds no candidate.
+
+    Attributes:
+        start: Seconds.
+        end: Seconds.
+        reason: Slug.
+    """
+
+    start: float
+    end: float
+    reason: str
+
+
+def find_spans(
+    shots: Values, faces: Feature, vad: Feature, rule: SegmentRule
+) -> tuple[list[Span], list[Refusal]]:
+    """The candidates of a source, and why the rest holds none.
+
+    Args:
+        shots: Values of the extractor `shots`.
+        faces: Feature `face_scan`.
+        vad: Feature `vad`; one that is not ok is no speech.
+        rule: What is wanted.
+    """
+    frames = np.append(shots["time"], float(shots["end"]))
+    edges = np.append(shots["begin"], len(shots["time"]))
+    speech = vad.values["segments"] if vad.outcome.status == "ok" else np.zeros((0, 2))
+    spans: list[Span] = []
+    refused: list[Refusal] = []
+    for number, dark in enumerate(shots["dark"].tolist()):
+        start, end = float(frames[edges[number]]), float(frames[edges[number + 1]])
+        if dark:
+            refused.append(Refusal(start, end, "black"))
+            continue
+        if end - start < rule.min_seconds:
+            refused.append(Refusal(start, end, "short-shot"))
+            continue
+        runs = _with_people(start, end, faces, rule)
+        if not runs:
+            refused.append(Refusal(start, end, "no-such-people"))
+        for run in runs:
+            found = _divided(run, speech, rule)
+            refused += [
+                Refusal(*piece, "little-speech")
+                for piece in found
+                if not _spoken(piece, speech, rule)
+            ]
+            for piece in found:
+                if _spoken(piece, speech, rule):
+                    spans.append(
+                        _framed(piece, frames, (int(edges[number]), int(edges[number + 1])))
+                    )
+            if not found:
+                refused.append(Refusal(*run, "short-stretch"))
+    spans = [span for span in spans if span.end - span.start >= rule.min_seconds - 0.1]
+    return spans, refused
+
+
+def _with_people(
+    start: float, end: float, faces: Feature, rule: SegmentRule
+) -> list[tuple[float, float]]:
+    """Stretches of a shot with the wanted number of faces, to half a sampling step."""
+    if faces.outcome.status != "ok":
+        return []
+    values = faces.values
+    inside = np.flatnonzero((values["time"] >= start - 1e-6) & (values["time"] < end - 1e-6))
+    if not len(inside):
+        return []
+    heights = values["box"][:, 3] - values["box"][:, 1]
+    counted = values["sample"][heights >= rule.min_face_height]
+    counts = np.bincount(counted, minlength=len(values["time"]))[inside]
+    most = math.inf if rule.max_people is None else rule.max_people
+    good = (counts >= rule.min_people) & (counts <= most)
+    times = values["time"][inside]
+    runs: list[tuple[float, float]] = []
+    for a, b in _runs(good, rule.lost_samples):
+        left = start if a == 0 else float(times[a - 1] + times[a]) / 2
+        right = end if b == len(good) else float(times[b - 1] + times[b]) / 2
+        if right - left >= rule.min_seconds:
+            runs.append((left, right))
+    return runs
+
+
+def _runs(good: npt.NDArray[np.bool_], gap: int) -> list[tuple[int, int]]:
+    """Begin and end of runs of true, over gaps of up to `gap`; gaps at the ends are left out."""
+    places = np.flatnonzero(good)
+    if not len(places):
+        return []
+    breaks = np.flatnonzero(np.diff(places) > gap + 1)
+    begins = np.concatenate(([places[0]], places[breaks + 1]))
+    ends = np.concatenate((places[breaks], [places[-1]])) + 1
+    return [(int(a), int(b)) for a, b in zip(begins, ends, strict=True)]
+
+
+def _divided(
+    run: tuple[float, float], speech: Floats, rule: SegmentRule
+) -> list[tuple[float, float]]:
+    """A stretch, divided in pauses into pieces around the aimed length.
+
+    A stretch that may stay whole stays whole, so that a shot of the right length loses nothing.
+    """
+    start, end = run
+    if end - start <= rule.max_seconds:
+        return [run]
+    pauses = _pauses(start, end, speech)
+    pieces: list[tuple[float, float]] = []
+    at = start
+    while end - at > rule.max_seconds:
+        low, high = at + rule.min_seconds, at + rule.max_seconds
+        left = end - at
+        parts = max(2, round(left / rule.aim_seconds))
+        wanted = at + left / parts
+        high = min(high, end - rule.min_seconds)
+        inside = [p for p in pauses if low <= p[0] <= high]
+        # a long pause is worth going out of the way for
+        cut = min(inside, key=lambda p: abs(p[0] - wanted) - 4 * min(p[1], 1.0), default=None)
+        to = cut[0] if cut else min(wanted, high)
+        pieces.append((at, to))
+        at = to
+    pieces.append((at, end))
+    tight = [_tightened(piece, speech, rule) for piece in pieces]
+    return [piece for piece in tight if piece[1] - piece[0] >= rule.min_seconds]
+
+
+def _pauses(start: float, end: float, speech: Floats) -> list[tuple[float, float]]:
+    """Middle and length of the pauses of speech within a stretch."""
+    inner = speech[(speech[:, 1] > start) & (speech[:, 0] < end)]
+    edges = np.concatenate(([start], inner.ravel().clip(start, end), [end])).reshape(-1, 2)
+    return [((a + b) / 2, b - a) for a, b in edges.tolist() if b - a > 0.02]
+
+
+def _tightened(
+    piece: tuple[float, float], speech: Floats, rule: SegmentRule
+) -> tuple[float, float]:
+    """A piece without the silence at its ends, but for a little lead."""
+    start, end = piece
+    inner = speech[(speech[:, 1] > start) & (speech[:, 0] < end)]
+    if not len(inner):
+        return piece
+    return max(start, float(inner[0, 0]) - rule.lead), min(end, float(inner[-1, 1]) + rule.lead)
+
+
+def _spoken(piece: tuple[float, float], speech: Floats, rule: SegmentRule) -> bool:
+    start, end = piece
+    shared = np.minimum(speech[:, 1], end) - np.maximum(speech[:, 0], start)
+    return float(shared.clip(0).sum()) >= rule.min_speech * (end - start)
+
+
+def _framed(piece: tuple[float, float], frames: Floats, shot: tuple[int, int]) -> Span:
+    """A piece moved to whole frames, inside its shot."""
+    first = int(np.searchsorted(frames, piece[0] - 1e-6))
+    last = int(np.searchsorted(frames, piece[1] - 1e-6))
+    first = min(max(first, shot[0]), shot[1] - 1)
+    last = min(max(last, first + 1), shot[1])
+    return Span(
+        first, last, round(float(frames[first]), _ROUND), round(float(frames[last]), _ROUND)
+    )

@@ -1,0 +1,40 @@
+"""Which kind of source a user means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from theval_datasets.errors import InputError
+
+from .archive import Archive
+from .base import Source
+from .fetching.address import check_url
+from .fetching.options import FetchOptions
+from .http import Http
+from .local import Local
+from .youtube import Youtube, is_youtube
+
+
+def source_of(
+    text: str, output: Path, *, root: Path | None = None, fetch: FetchOptions | None = None
+) -> Source:
+    """The source that a file, a folder, a zip or an address stands for.
+
+    Args:
+        text: What the user typed.
+        output: The manifest's folder; it is not searched, and fetched files go to it.
+        root: Where local sources have to lie.
+        fetch: How to fetch addresses.
+
+    Raises:
+        InputError: There is no such file, or it is an address that may not be fetched.
+    """
+    scheme, found, _ = text.partition("://")
+    if not found:
+        if text.lower().endswith(".zip") and Path(text).is_file():
+            return Archive(Path(text), output, root)
+        return Local(Path(text), root, leave_out=(output.resolve(),))
+    if scheme not in ("http", "https"):
+        raise InputError(f"expected a file, a folder or an http(s) address, got {text!r}")
+    kind = Youtube if is_youtube(check_url(text)) else Http
+    return kind(text, output, fetch or FetchOptions())

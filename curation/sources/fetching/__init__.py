@@ -1,0 +1,1 @@
+"""Downloads: addresses, limits, connections checked one by one."""

@@ -1,0 +1,331 @@
+"""Fetching through yt-dlp's Python API: listing, formats, resuming, waiting; every failure is data.
+
+yt-dlp gets no ffmpeg and no way to the network but the guard. Streams that come apart are joined
+here, from local files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import shutil
+import tempfile
+import time
+import urllib.parse
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from theval_datasets.errors import InputError, MediaError, UnsafePathError
+from theval_datasets.manifest.rows import FileStamp, Source
+from theval_datasets.utils.files import sha256_file
+from theval_datasets.utils.optional import require
+
+from .address import chapters_of, check_url, name_of, origin_of, plain_text
+from .guard import Guard, is_public
+from .join import join_streams, suffix_of
+from .ledger import Entry, Ledger
+from .options import FetchOptions, parameters
+from .reasons import reason_of, status_of
+from .waiting import pause_before, pause_for_quota
+
+_log = logging.getLogger(__name__)
+
+FETCHED: Final = "sources"
+_PROTOCOLS: Final = frozenset({"http", "https", "m3u8", "m3u8_native", "http_dash_segments"})
+_LOOKUP_BYTES: Final = 128 << 20
+"""What pages and playlists may have: yt-dlp holds them in memory."""
+_ENOUGH: Final = 5
+"""Bot checks in a row after which a site is asked no more: every further question makes it worse."""
+_FAILURES: Final = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
+"""What extractors raise besides yt-dlp's own errors when a site is not as they think."""
+
+
+class Fetcher:
+    """Fetches sources into a folder; use it as a context manager.
+
+    Args:
+        folder: The manifest's folder: files go to `sources/` in it, what is known of them to
+            `sources.jsonl`.
+        options: How to go about it.
+        extractors: Which of yt-dlp's extractors may be used, as it names them.
+        allowed: Says of an IP address whether it may be connected to; by the options if None.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        options: FetchOptions,
+        extractors: tuple[str, ...] = ("default",),
+        *,
+        allowed: Any = None,
+    ) -> None:
+        self._yt_dlp = require("yt_dlp", extra="youtube")
+        self._folder = folder
+        self._options = options
+        self._ledger = Ledger(folder)
+        self._guard = Guard(
+            allowed or ((lambda _: True) if options.allow_private_addresses else is_public)
+        )
+        self._extractors = extractors
+        self._stack = contextlib.ExitStack()
+        self._ydl: Any = None
+        self._bot_checks: Counter[str] = Counter()
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self._guard)
+        nothing = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="theval-no-ffmpeg-"))
+        given = parameters(
+            self._options,
+            proxy=self._guard.url,
+            no_ffmpeg=nothing,
+            extractors=self._extractors,
+        )
+        try:
+            ydl = self._yt_dlp.YoutubeDL(given, auto_init="no_verbose_header")
+            _ = ydl.cookiejar  # read now, not at the first request
+        except self._yt_dlp.utils.YoutubeDLError as error:
+            self._stack.close()
+            cause: BaseException = error
+            while cause.__context__ is not None:
+                cause = cause.__context__
+            raise InputError(f"The cookies cannot be read: {_plain(cause)}") from None
+        self._ydl = self._stack.enter_context(ydl)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def fetch(self, url: str) -> Iterator[Entry]:
+        """Fetch an address: one entry for a video, one for each of a playlist or channel.
+
+        Raises:
+            UnsafePathError: The address may not be fetched.
+        """
+        known = self._known(check_url(url))
+        if known is not None:
+            yield known
+            return
+        yield from self._fetch(url, depth=0)
+
+    def _fetch(self, url: str, depth: int) -> Iterator[Entry]:
+        if self._bot_checks[_site(url)] >= _ENOUGH:
+            yield self._gone(url, "bot-check", f"not asked: {_ENOUGH} before it met a bot check")
+            return
+        name = name_of(url)
+        found = self._patiently(
+            url, name, lambda: self._ydl.extract_info(url, download=False), limit=_LOOKUP_BYTES
+        )
+        if isinstance(found, Entry):
+            yield found
+        elif found.get("_type") in ("playlist", "multi_video"):
+            yield from self._entries(found, depth)
+        else:
+            yield self._video(url, found)
+
+    def _entries(self, playlist: Mapping[str, Any], depth: int) -> Iterator[Entry]:
+        """What a playlist holds; channels hold playlists."""
+        if depth > 3:
+            return
+        for item in playlist.get("entries") or ():
+            if item is None:
+                continue
+            if item.get("_type") == "playlist":
+                yield from self._entries(item, depth + 1)
+                continue
+            url = str(item.get("webpage_url") or item.get("url") or "")
+            try:
+                known = self._known(check_url(url))
+            except UnsafePathError as error:
+                yield self._gone(url or name_of(str(item.get("id"))), "unsafe", str(error))
+                continue
+            if known is not None:
+                yield known
+            elif self._is_short(item):
+                yield self._short(url, item)
+            elif "formats" in item:
+                yield self._video(url, item)
+            else:
+                yield from self._fetch(url, depth + 1)
+
+    def _known(self, url: str) -> Entry | None:
+        entry = self._ledger.find(url)
+        if entry is None or (entry.reason is not None and self._options.retry):
+            return None
+        if entry.reason == "too-short" and not self._is_short(entry.facts):
+            return None  # of a run that wanted longer ones
+        return entry
+
+    def _is_short(self, about: Mapping[str, Any]) -> bool:
+        """Whether the site says that a video is too short to be of use."""
+        length = about.get("duration")
+        return isinstance(length, (int, float)) and length < self._options.min_seconds
+
+    def _short(self, url: str, info: Mapping[str, Any]) -> Entry:
+        length = info["duration"]
+        said = f"{length:g} s; at least {self._options.min_seconds:g} s are wanted"
+        return self._gone(url, "too-short", said, origin_of(url, info), {"duration": length})
+
+    def _video(self, url: str, info: Mapping[str, Any]) -> Entry:
+        """Download one video that was looked up."""
+        origin = origin_of(url, info)
+        name = name_of(url, origin.site)
+        if info.get("is_live") or info.get("live_status") in ("is_live", "is_upcoming"):
+            return self._gone(url, "live", "it is live", origin)
+        if self._is_short(info):
+            return self._short(url, info)
+        formats = list(info.get("requested_formats") or [info])
+        strange = {str(one.get("protocol")) for one in formats} - _PROTOCOLS
+        if strange:
+            return self._gone(url, "no-format", f"only by {', '.join(sorted(strange))}", origin)
+        if not self._has_room(formats):
+            return self._gone(url, "no-space", f"less than {self._options.min_free} B free", origin)
+        self._pace()
+        done = self._patiently(
+            url,
+            name,
+            lambda: self._download(name, info, formats),
+            origin,
+            limit=self._options.max_bytes,
+        )
+        if isinstance(done, Entry):
+            return done
+        path: Path = done
+        status = path.stat()
+        entry = Entry(
+            name=name,
+            origin=replace(origin, sha256=sha256_file(path), fetched_at=_now()),
+            file=path.relative_to(self._folder).as_posix(),
+            stamp=FileStamp(status.st_size, status.st_mtime_ns),
+            chapters=chapters_of(info),
+            facts={
+                "format": plain_text(info.get("format_id")),
+                "site_name": plain_text(info.get("title")),
+            },
+        )
+        self._ledger.add(entry)
+        del self._bot_checks[_site(url)]
+        return entry
+
+    def _download(
+        self, name: str, info: Mapping[str, Any], formats: list[Mapping[str, Any]]
+    ) -> Path:
+        """All streams of a video, joined, in `sources/`."""
+        folder = self._folder / FETCHED
+        parts = folder / ".parts"
+        parts.mkdir(parents=True, exist_ok=True)
+        files = []
+        for number, one in enumerate(formats):
+            part = parts / f"{name}.{number}.stream"
+            wanted = {k: v for k, v in info.items() if k != "requested_formats"} | dict(one)
+            complete, _ = self._ydl.dl(str(part), wanted)
+            if not complete or not part.is_file():
+                raise OSError(f"{name} came incomplete")
+            files.append(part)
+        if len(files) == 1:
+            target = folder / f"{name}{suffix_of(files[0])}"
+            files[0].replace(target)
+        else:
+            target = join_streams(files, folder / name)
+            for part in files:
+                part.unlink()
+        return target
+
+    def _patiently(
+        self, url: str, name: str, action: Any, origin: Source | None = None, *, limit: int
+    ) -> Any:
+        """Do something at the network; again after a pause where that may help.
+
+        Args:
+            url: What it is about.
+            name: The same for people.
+            action: What to do.
+            origin: What is known of it.
+            limit: The most bytes that may come.
+
+        Returns:
+            What the action gave, or an entry that says what is wrong.
+        """
+        attempt = 0
+        while True:
+            self._guard.start(limit)
+            try:
+                return action()
+            except (self._yt_dlp.utils.YoutubeDLError, MediaError, *_FAILURES) as error:
+                status, retry_after = status_of(error)
+                if self._guard.refused:
+                    said = f"{self._guard.refused[0]}; --allow-private-addresses lets it be fetched"
+                    return self._gone(url, "private-address", said, origin)
+                if self._guard.exceeded:
+                    return self._gone(url, "too-large", f"more than {limit} B", origin)
+                reason = error.reason if isinstance(error, MediaError) else reason_of(error, status)
+                attempt += 1
+                if reason == "rate-limited" and attempt <= self._options.retries:
+                    pause = pause_before(attempt, retry_after)
+                    _log.warning("%s wants us to wait; going on in %.0f s", name, pause)
+                    time.sleep(pause)
+                    continue
+                return self._gone(url, reason, _plain(error), origin)
+
+    def _gone(
+        self,
+        url: str,
+        reason: str,
+        detail: str,
+        origin: Source | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> Entry:
+        known = replace(origin or Source(kind="url", location=url), fetched_at=_now())
+        name = name_of(url, known.site)
+        entry = Entry(name, known, reason=reason, detail=detail[:500], facts=facts or {})
+        self._ledger.add(entry)
+        _log.info("%s: %s (%s)", url, reason, entry.detail)
+        if reason == "bot-check":
+            site = _site(url)
+            self._bot_checks[site] += 1
+            if self._bot_checks[site] == _ENOUGH:
+                _log.warning(
+                    "%s takes us for a bot and is asked no more in this run; try --retry after some "
+                    "hours, with --cookies-from-browser, --sleep or --per-hour",
+                    site,
+                )
+        return entry
+
+    def _has_room(self, formats: list[Mapping[str, Any]]) -> bool:
+        sizes = [one.get("filesize") or one.get("filesize_approx") or 0 for one in formats]
+        existing = next(p for p in [self._folder, *self._folder.parents] if p.exists())
+        return shutil.disk_usage(existing).free - sum(sizes) >= self._options.min_free
+
+    def _pace(self) -> None:
+        """Wait until the hour's quota allows another video."""
+        quota = self._options.per_hour
+        while quota and (
+            pause := pause_for_quota((one.origin.fetched_at for one in self._ledger), quota)
+        ):
+            _log.warning("%d videos in this hour; going on in %.0f s", quota, pause)
+            time.sleep(pause)
+
+
+def _site(url: str) -> str:
+    """The host of an address."""
+    return urllib.parse.urlsplit(url).netloc
+
+
+def _plain(error: BaseException) -> str:
+    """An error's own words, without colours, tracebacks and the advice to file a bug."""
+    words = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).partition("; please report this issue")[0]
+    return " ".join(words.removeprefix("ERROR: ").split()) or type(error).__name__
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,87 @@
+"""What was fetched and what could not be, source by source: `sources.jsonl` beside the manifest.
+
+The last line about a source counts. A run looks here first, so nothing is fetched twice, and what is
+gone is not asked for again unless the user wants it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from theval_datasets.manifest.rows import FileStamp, Source
+from theval_datasets.utils.files import canonical_json
+from theval_datasets.utils.journal import read_journal
+from theval_datasets.utils.records import to_plain
+
+LEDGER_NAME: Final = "sources.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One attempt at a source.
+
+    Attributes:
+        name: Stem of its file, and of what is made of it.
+        origin: What is known of it; `fetched_at` is when it was tried.
+        file: The fetched file, relative to the ledger; None if there is none.
+        stamp: Of that file.
+        chapters: Start, end and title of each, in seconds.
+        facts: Further facts as the site gives them: format, view of the extractor.
+        reason: Class of failure; None if it was fetched.
+        detail: For people.
+    """
+
+    name: str
+    origin: Source
+    file: str | None = None
+    stamp: FileStamp | None = None
+    chapters: tuple[Mapping[str, Any], ...] = ()
+    facts: Mapping[str, str | int | float | None] = field(default_factory=dict)
+    reason: str | None = None
+    detail: str = ""
+
+
+class Ledger:
+    """The ledger of a folder.
+
+    Args:
+        folder: Where `sources.jsonl` lies or will lie.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._path = folder / LEDGER_NAME
+        self._entries = {one.origin.location: one for one in read_journal(self._path, Entry)}
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def find(self, url: str) -> Entry | None:
+        """The last entry about an address; None if it was never tried or its file is gone."""
+        entry = self._entries.get(url)
+        if entry is None or entry.file is None:
+            return entry
+        try:
+            status = (self.folder / entry.file).stat()
+        except OSError:
+            return None
+        unchanged = entry.stamp == FileStamp(status.st_size, status.st_mtime_ns)
+        return entry if unchanged else None
+
+    def add(self, entry: Entry) -> None:
+        """Append an entry; it is on the disk when this returns."""
+        self._entries[entry.origin.location] = entry
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a+b") as stream:
+            # a line that a killed run left unfinished must not swallow this one
+            if stream.seek(0, os.SEEK_END):
+                stream.seek(-1, os.SEEK_END)
+                if stream.read(1) != b"\n":
+                    stream.write(b"\n")
+            stream.write(canonical_json(to_plain(entry)).encode() + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())

@@ -1,0 +1,1 @@
+"""Formulas of extractors as pure functions of arrays."""

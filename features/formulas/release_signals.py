@@ -1,0 +1,160 @@
+"""THEval's signal metrics as the authors' published code computes them, quirk by quirk.
+
+These formulas differ from the paper's (`_signals`): other standard deviations, other normalisation,
+other frames. Values of the two definitions are never comparable. Every quirk that moves a value is
+named where it is made.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.errors import AbsentError
+from theval_datasets.extraction.mesh import (
+    LEFT_BROW,
+    LEFT_EYE,
+    LIPS,
+    LOWER_INNER_LIP,
+    RIGHT_BROW,
+    RIGHT_EYE,
+    UPPER_INNER_LIP,
+    Points,
+)
+from theval_datasets.media.frames import Audio, Header
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Segments = tuple[tuple[float, float], ...]
+
+GRID: Final = 256
+AUDIO_RATE: Final = 44_100
+WINDOW: Final = 0.05
+MIN_SILENCE: Final = 0.3
+MIN_SPEECH_SHARE: Final = 0.1
+EPSILON: Final = 1e-8
+SMALLEST_SCALE: Final = 1e-3
+_PAIRS: Final = np.array(list(combinations(range(len(LIPS)), 2)))
+_EYE_CORNERS: Final = ((33, 133), (362, 263))
+
+
+def speech_frames(speech: Segments, rate: float, n_frames: int) -> Flags:
+    """Frames in speech: from int(start · rate) to int(end · rate), both included."""
+    flags = np.zeros(n_frames, dtype=np.bool_)
+    for start, end in speech:
+        flags[int(start * rate) : int(end * rate) + 1] = True
+    return flags
+
+
+def silent_frames(speech: Segments, header: Header) -> Flags:
+    """Frames outside speech in runs of at least 0.3 · rate; all of them if there is no speech.
+
+    The rate and the number of frames are the container's promises.
+    """
+    quiet = ~speech_frames(speech, header.rate, header.n_frames)
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], quiet.view(np.int8), [0]))))
+    for begin, end in edges.reshape(-1, 2):
+        if end - begin < MIN_SILENCE * header.rate:
+            quiet[begin:end] = False
+    return quiet
+
+
+def lip_distances(face: Points) -> Floats:
+    """The 780 distances between the lip points of a face, in a 256×256 frame."""
+    lips = face[LIPS, :2] * GRID
+    sides = lips[_PAIRS[:, 0]] - lips[_PAIRS[:, 1]]
+    distances: Floats = np.hypot(sides[:, 0], sides[:, 1])
+    return distances
+
+
+def lip_dynamics(distances: list[Floats]) -> float:
+    """Mean over pairs of the standard deviation over frames, with N and not N - 1."""
+    if len(distances) < 2:
+        raise AbsentError("too-few-frames" if distances else "no-face")
+    return float(np.std(distances, axis=0).mean())
+
+
+def brow_distances(face: Points, width: int, height: int) -> Floats | None:
+    """Distance of each brow's centroid from its eye's, in distances of the eyes' centroids.
+
+    Returns:
+        Left and right, (2,); None for a face whose eyes all but coincide.
+    """
+    points = face[:, :2] * (width, height)
+    eyes = [points[list(eye)].mean(axis=0) for eye in (LEFT_EYE, RIGHT_EYE)]
+    brows = [points[list(brow)].mean(axis=0) for brow in (LEFT_BROW, RIGHT_BROW)]
+    scale = np.linalg.norm(eyes[0] - eyes[1])
+    if scale < SMALLEST_SCALE:
+        return None
+    sides = [np.linalg.norm(brow - eye) for brow, eye in zip(brows, eyes, strict=True)]
+    relative: Floats = np.array(sides) / scale
+    return relative
+
+
+def eyebrow_dynamics(distances: list[Floats]) -> float:
+    """Mean absolute change from one frame with a face to the next, left and right pooled.
+
+    The next such frame: what lies between without a face is bridged.
+    """
+    if len(distances) < 2:
+        raise AbsentError("too-few-frames" if distances else "no-face")
+    return float(np.abs(np.diff(distances, axis=0)).mean())
+
+
+def lip_opening(face: Points) -> float:
+    """Mean |Δy| of the 8 inner-lip pairs over the distance of the outer eye corners, 256 grid."""
+    points = face[:, :2] * GRID
+    gaps = np.abs(points[UPPER_INNER_LIP, 1] - points[LOWER_INNER_LIP, 1])
+    return float(gaps.mean() / np.linalg.norm(points[33] - points[263]))
+
+
+def silent_lip_stability(openings: list[float]) -> float:
+    """Median absolute deviation around the mean, not the median."""
+    if len(openings) < 2:
+        raise AbsentError("too-few-frames", f"{len(openings)} silent frames with a face")
+    values = np.array(openings)
+    return float(np.median(np.abs(values - values.mean())))
+
+
+def mouth_openness(face: Points) -> float:
+    """|mean y of the upper lip - lower lip| over |Δx of the eyes' centres|, normalised units."""
+    gap = face[UPPER_INNER_LIP, 1].mean() - face[LOWER_INNER_LIP, 1].mean()
+    right, left = (face[list(corners), 0].mean() for corners in _EYE_CORNERS)
+    return float(abs(gap) / abs(right - left))
+
+
+def frame_loudness(audio: Audio, rate: float, n_frames: int) -> Floats:
+    """RMS of 50 ms every 50 ms, centred and padded with zeros, interpolated to i / rate."""
+    size = int(WINDOW * audio.rate)
+    padded = np.pad(audio.samples.astype(np.float64), size // 2)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, size)[::size]
+    rms = np.sqrt(np.mean(windows**2, axis=1))
+    found: Floats = np.interp(
+        np.arange(n_frames) / rate, np.arange(len(rms)) * size / audio.rate, rms
+    )
+    return found
+
+
+def lip_sync(openness: Floats, loudness: Floats, speech: Flags) -> float:
+    """Mean absolute difference of min-max-normalised openness and loudness over speech frames.
+
+    Args:
+        openness: One a frame; NaN without a face.
+        loudness: One a frame.
+        speech: One a frame.
+    """
+    if speech.mean() < MIN_SPEECH_SHARE:
+        raise AbsentError("no-speech", f"speech in {speech.mean():.0%} of the frames, 10% needed")
+    used = speech & np.isfinite(openness)
+    if used.sum() < 2:
+        raise AbsentError("too-few-frames", f"{used.sum()} speech frames with a face")
+    return float(np.abs(_scaled(openness[used]) - _scaled(loudness[used])).mean())
+
+
+def _scaled(signal: Floats) -> Floats:
+    """To 0…1 with an ε: a constant signal becomes 0 and is not noticed."""
+    scaled: Floats = (signal - signal.min()) / (signal.max() - signal.min() + EPSILON)
+    return scaled

@@ -1,0 +1,171 @@
+"""THEval's five signal metrics in the `paper` definition, as pure functions.
+
+All take what is cached, nothing decodes. Symbols follow appendix B of the paper. Frames without a
+face are left out; whatever is undefined raises `AbsentError` with its reason.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.errors import AbsentError
+from theval_datasets.extraction.mesh import (
+    LEFT_BROW,
+    LEFT_EYE,
+    LIPS,
+    LOWER_INNER_LIP,
+    RIGHT_BROW,
+    RIGHT_EYE,
+    SCALE,
+    UPPER_INNER_LIP,
+    Mesh,
+    Points,
+    face_centre,
+    inter_ocular,
+)
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+GRID: Final = 256.0
+"""Side of the square frame in which lip distances are measured, as in the published values."""
+MIN_SILENCE: Final = 0.3
+"""Seconds that a silence must last (B.3)."""
+_PAIRS: Final = np.array(list(combinations(range(len(LIPS)), 2)))
+
+
+def lip_dynamics(mesh: Mesh) -> float:
+    """Mean over the 780 pairs of lip points of the standard deviation of their distance.
+
+    Equations 12 and 13, all pairs of the 40 points, N - 1, coordinates in a 256×256 frame.
+
+    Args:
+        mesh: Stored integers, (n, 478, 3).
+    """
+    _need_two(len(mesh))
+    lips = mesh[:, LIPS, :2].astype(np.float64) * (SCALE * GRID)
+    sides = lips[:, _PAIRS[:, 0]] - lips[:, _PAIRS[:, 1]]
+    distances = np.hypot(sides[..., 0], sides[..., 1])
+    return float(distances.std(axis=0, ddof=1).mean())
+
+
+def head_motion(points: Points, angles: Floats, frames: npt.NDArray[np.int64]) -> float:
+    """sqrt(mean std(angles) · mean var(Δ angles) + mean var(centre)).
+
+    Equations 14 to 26 with N - 1. Δ is taken only between consecutive frames that both have a face.
+
+    Args:
+        points: Mesh in pixels, (n, 478, 3).
+        angles: Pitch, yaw and roll in degrees, (n, 3).
+        frames: Index of each of the n frames in the clip.
+    """
+    _need_two(len(points))
+    steps = np.diff(angles, axis=0)[np.diff(frames) == 1]
+    _need_two(len(steps))
+    spread = angles.std(axis=0, ddof=1).mean()
+    speed = steps.var(axis=0, ddof=1).mean()
+    drift = face_centre(points).var(axis=0, ddof=1).mean()
+    return float(np.sqrt(spread * speed + drift))
+
+
+def eyebrow_dynamics(points: Points) -> float:
+    """Standard deviation of the brow-to-eye distance in units of the inter-ocular distance.
+
+    Equations 27 and 28; the distance is vertical, between centroids, mean of both sides.
+
+    Args:
+        points: Mesh in pixels, (n, 478, 3).
+    """
+    _need_two(len(points))
+    y = points[:, :, 1]
+    left = np.abs(y[:, LEFT_BROW].mean(axis=1) - y[:, LEFT_EYE].mean(axis=1))
+    right = np.abs(y[:, RIGHT_BROW].mean(axis=1) - y[:, RIGHT_EYE].mean(axis=1))
+    relative = (left + right) / 2 / inter_ocular(points)
+    return float(relative.std(ddof=1))
+
+
+def silent_lip_stability(points: Points, silence: Flags) -> float:
+    """Median absolute deviation of the mouth opening over silent frames.
+
+    Equations 29 to 31.
+
+    Args:
+        points: Mesh in pixels, (n, 478, 3).
+        silence: Whether each of the n frames lies in a silence of at least 300 ms.
+    """
+    if not silence.any():
+        raise AbsentError("no-silence")
+    _need_two(int(silence.sum()))
+    quiet = points[silence]
+    gaps = np.abs(quiet[:, UPPER_INNER_LIP, 1] - quiet[:, LOWER_INNER_LIP, 1]).mean(axis=1)
+    opening = gaps / inter_ocular(quiet)
+    return float(np.median(np.abs(opening - np.median(opening))))
+
+
+def mouth_openness(points: Points) -> Floats:
+    """Distance of the mean inner upper and lower lip in inter-ocular distances (eq. 32); (n,)."""
+    upper = points[:, UPPER_INNER_LIP, 1].mean(axis=1)
+    lower = points[:, LOWER_INNER_LIP, 1].mean(axis=1)
+    openness: Floats = np.abs(upper - lower) / inter_ocular(points)
+    return openness
+
+
+def lip_sync(openness: Floats, loudness: Floats) -> float:
+    """Mean absolute difference of min-max-normalised openness and loudness over speech frames.
+
+    Equations 33 and 34, without the ε: a constant signal has no normalised form.
+
+    Args:
+        openness: Of the speech frames that have a face, (n,).
+        loudness: RMS of the same frames, (n,).
+    """
+    _need_two(len(openness))
+    return float(np.abs(_unit_range(openness) - _unit_range(loudness)).mean())
+
+
+def speech_flags(
+    times: Floats, segments: Floats, start: float, end: float
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
+    """For each frame time: is there speech, and is it in a silence of at least 300 ms.
+
+    Args:
+        times: Seconds, (n,).
+        segments: Begin and end of speech, (m, 2), sorted.
+        start: Where the audio begins, seconds.
+        end: Where it ends.
+
+    Returns:
+        Two int8 arrays: 1 yes, 0 no, -1 outside the audio's extent.
+    """
+    edges = np.concatenate(([start], segments.ravel(), [end])).reshape(-1, 2)
+    silences = edges[edges[:, 1] - edges[:, 0] >= MIN_SILENCE]
+    outside = (times < start) | (times >= end)
+    speech = np.where(outside, -1, _within(times, segments)).astype(np.int8)
+    silence = np.where(outside, -1, _within(times, silences)).astype(np.int8)
+    return speech, silence
+
+
+def _within(times: Floats, spans: Floats) -> Flags:
+    """Whether each time lies in one of the half-open spans, which are sorted and disjoint."""
+    if not len(spans):
+        return np.zeros(len(times), dtype=np.bool_)
+    span = np.searchsorted(spans[:, 0], times, side="right") - 1
+    inside: Flags = (span >= 0) & (times < spans[np.maximum(span, 0), 1])
+    return inside
+
+
+def _unit_range(signal: Floats) -> Floats:
+    low, high = signal.min(), signal.max()
+    if high == low:
+        raise AbsentError("constant")
+    scaled: Floats = (signal - low) / (high - low)
+    return scaled
+
+
+def _need_two(count: int) -> None:
+    if count < 2:
+        raise AbsentError("too-few-frames", f"{count} usable frames, at least 2 are needed")

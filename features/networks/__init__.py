@@ -1,0 +1,1 @@
+"""Neural networks that extractors run, and how their weights are loaded."""

@@ -1,0 +1,131 @@
+"""FaceXFormer's head pose, from a checkout of its code and its checkpoint that the user puts down.
+
+``facexformer/`` below `THEVAL_MODELS` (or the user's cache) holds the repository (its package
+``network``) and a checkpoint, ``ckpts/model.pt``. Both are run as they are: put there only what you
+trust. Neither is distributed with this package.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.errors import WeightsMissingError
+from theval_datasets.extraction import weights as models
+from theval_datasets.utils.optional import require
+
+from .device import chosen_device
+
+_FOLDER: Final = "facexformer"
+_CHECKPOINTS: Final = ("ckpts/model.pt", "model.pt")
+_SIDE: Final = 224
+_MARGIN: Final = 0.5  # of the box, in all, on both sides together
+_POSE: Final = 2  # number of the task
+_MEAN: Final = (0.485, 0.456, 0.406)
+_STD: Final = (0.229, 0.224, 0.225)
+_LABELS: Final = {
+    "segmentation": (224, 224), "lnm_seg": (5, 2), "landmark": (68, 2), "headpose": (3,),
+    "attribute": (40,), "a_g_e": (3,), "visibility": (29,),
+}  # fmt: skip
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def find() -> tuple[Path, Path] | None:
+    """The checkout and the checkpoint; None if either is not here."""
+    for folder in models.folders():
+        checkout = folder / _FOLDER
+        files = [checkout / name for name in _CHECKPOINTS if (checkout / name).is_file()]
+        if files and (checkout / "network" / "__init__.py").is_file():
+            return checkout, files[0]
+    return None
+
+
+def need() -> tuple[Path, Path]:
+    """Like `find`.
+
+    Raises:
+        WeightsMissingError: Either is not here.
+    """
+    found = find()
+    if found is None:
+        raise WeightsMissingError(
+            f"FaceXFormer is not here. Clone its repository to {models.folders()[0] / _FOLDER} and "
+            f"put its checkpoint there as {_CHECKPOINTS[0]}"
+        )
+    return found
+
+
+def identity() -> str:
+    """Hash of the checkpoint and of the code that runs it."""
+    checkout, checkpoint = need()
+    code = sorted((checkout / "network").rglob("*.py"))
+    return f"facexformer-{models.content_hash(checkpoint, *code)}"
+
+
+class FaceXFormer:
+    """The network for head pose."""
+
+    def __init__(self) -> None:
+        torch = require("torch", extra="iqa")
+        checkout, checkpoint = need()
+        self._torch = torch
+        self._device = chosen_device("iqa")
+        net = _package(checkout).FaceXFormer()
+        loaded = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        net.load_state_dict(loaded["state_dict_backbone"])
+        self._net: Any = net.eval().to(self._device)
+
+    def angles(self, frame: Pixels, box: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Pitch, yaw and roll in degrees, as the network gives them.
+
+        Args:
+            frame: Red, green, blue.
+            box: Left, top, right, bottom of the face; a quarter is added on each side.
+        """
+        from PIL import Image
+        from torchvision.transforms import InterpolationMode
+        from torchvision.transforms import functional as transform
+
+        torch = self._torch
+        low, high = box[:2], box[2:4]
+        margin = (high - low) * _MARGIN / 2
+        size = (frame.shape[1], frame.shape[0])
+        left, top = np.maximum(low - margin, 0).astype(int)
+        right, bottom = np.minimum(high + margin, size).astype(int)
+        crop = Image.fromarray(frame).crop((left, top, max(left + 1, right), max(top + 1, bottom)))
+        sized = transform.resize(crop, [_SIDE, _SIDE], interpolation=InterpolationMode.BICUBIC)
+        image = transform.normalize(transform.to_tensor(sized), list(_MEAN), list(_STD))
+        labels = {
+            name: torch.zeros((1, *shape), device=self._device) for name, shape in _LABELS.items()
+        }
+        task = torch.tensor([_POSE], device=self._device)
+        with torch.inference_mode():
+            pose = self._net(image[None].to(self._device), labels, task)[1]
+        angles: npt.NDArray[np.float64] = np.degrees(pose[0].double().cpu().numpy())
+        return angles
+
+
+def _package(checkout: Path) -> Any:
+    """The checkout's package `network`, under a name of ours so that no other one is in its way."""
+    name = "_theval_facexformer"
+    if name not in sys.modules:
+        init = checkout / "network" / "__init__.py"
+        spec = importlib.util.spec_from_file_location(
+            name, init, submodule_search_locations=[str(init.parent)]
+        )
+        if spec is None or spec.loader is None:
+            raise WeightsMissingError(f"{init} cannot be imported")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return sys.modules[name]

@@ -1,0 +1,238 @@
+"""Image quality networks of pyiqa, built without its downloads and loaded without pickle.
+
+pyiqa fetches weights when a metric is made, and timm's backbone first, only to overwrite it. Here
+the architecture is made bare, and the published state is read from a file that was located before:
+``pyiqa/FILE`` below `THEVAL_MODELS`, else the Hub's cache (repository
+chaofengc/IQA-PyTorch-Weights). pyiqa and its weights are for non-commercial use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.errors import WeightsMissingError
+from theval_datasets.extraction import weights as models
+from theval_datasets.utils.optional import require
+
+from .device import chosen_device
+
+_log = logging.getLogger(__name__)
+
+Name = Literal["topiq_iaa", "topiq_nr-face", "musiq-spaq", "musiq"]
+Pixels = npt.NDArray[np.uint8]
+
+REPOSITORY: Final = "chaofengc/IQA-PyTorch-Weights"
+_FOLDER: Final = "pyiqa"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network as pyiqa publishes it.
+
+    Attributes:
+        file: Of its state; the last eight digits begin the SHA-256.
+        architecture: Module and class.
+        options: How the class is made.
+        side: Pixels of the square that a picture is scaled to before; None for none.
+        shorter: Pixels that the shorter side is scaled to before; None for none.
+    """
+
+    file: str
+    architecture: tuple[str, str]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    side: int | None = None
+    shorter: int | None = None
+
+
+_TOPIQ: Final = ("pyiqa.archs.topiq_arch", "CFANet")
+_MUSIQ: Final = ("pyiqa.archs.musiq_arch", "MUSIQ")
+NETWORKS: Final[Mapping[Name, Network]] = {
+    "topiq_iaa": Network(
+        "cfanet_iaa_ava_swin-393b41b4.pth",
+        _TOPIQ,
+        {
+            "semantic_model_name": "swin_base_patch4_window12_384",
+            "use_ref": False,
+            "inter_dim": 512,
+            "num_heads": 8,
+            "num_class": 10,
+        },
+        side=384,
+    ),
+    "topiq_nr-face": Network(
+        "topiq_nr_cgfiqa_res50-0a8b8e4f.pth",
+        _TOPIQ,
+        {"semantic_model_name": "resnet50", "use_ref": False, "test_img_size": 512},
+        shorter=512,
+    ),
+    "musiq-spaq": Network("musiq_spaq_ckpt-358bb6af.pth", _MUSIQ),
+    "musiq": Network("musiq_koniq_ckpt-e95806b9.pth", _MUSIQ),
+}
+
+
+def find_state(name: Name) -> Path | None:
+    """The file of a network's state on this machine; None if it is not here."""
+    file = NETWORKS[name].file
+    for folder in models.folders():
+        path = folder / _FOLDER / file
+        if path.is_file():
+            return path
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(REPOSITORY, file)
+    return Path(cached) if isinstance(cached, str) else None
+
+
+def obtain_state(name: Name) -> None:
+    """Fetch a network's state from the Hub unless it is here; says so where it cannot."""
+    if find_state(name) is not None:
+        return
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    file = NETWORKS[name].file
+    try:
+        path = Path(hf_hub_download(REPOSITORY, file))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+        _log.warning("%s cannot be fetched: %s", file, str(error).partition("\n")[0])
+        return
+    if not models.content_hash_begins(path, Path(file).stem[-8:]):
+        path.unlink()
+        _log.warning("%s gave other bytes for %s than were published", REPOSITORY, file)
+
+
+def states(names: Sequence[Name]) -> dict[Name, Path]:
+    """The states that are here, by name.
+
+    Raises:
+        WeightsMissingError: None of them is.
+        MissingExtraError: pyiqa is not installed.
+    """
+    require("torch", extra="iqa")
+    require("pyiqa", extra="iqa")
+    found = {name: path for name in names if (path := find_state(name)) is not None}
+    if not found:
+        files = ", ".join(NETWORKS[name].file for name in names)
+        raise WeightsMissingError(
+            f"None of {files} is here. Put them into {models.folders()[0] / _FOLDER}, or name the "
+            f"extractor in --features to fetch them from the Hub ({REPOSITORY}, non-commercial)"
+        )
+    return found
+
+
+def identity(names: Sequence[Name]) -> str:
+    """Hashes of the states, for the cache key; `none` for one that is not here."""
+    found = states(names)
+    return "+".join(
+        f"{name}-{models.content_hash(found[name])}" if name in found else f"{name}-none"
+        for name in names
+    )
+
+
+class Scorer:
+    """A network at work: pictures in, scores out.
+
+    Args:
+        name: Of the network.
+        state: Its file.
+    """
+
+    def __init__(self, name: Name, state: Path) -> None:
+        torch = require("torch", extra="iqa")
+        self._torch = torch
+        self._network = NETWORKS[name]
+        self._device = chosen_device("iqa")
+        net = build(name)
+        loaded = torch.load(state, map_location="cpu", weights_only=True)
+        loaded = loaded.get("params", loaded)
+        net.load_state_dict({k.removeprefix("module."): v for k, v in loaded.items()}, strict=False)
+        _check_complete(net, loaded, state)
+        self._net = net.eval().to(self._device)
+
+    def score(self, pictures: Sequence[Pixels]) -> npt.NDArray[np.float64]:
+        """Scores of pictures in red, green, blue, (n,); those of one size go through together."""
+        torch = self._torch
+        tensors = [self._prepared(picture) for picture in pictures]
+        scores = np.zeros(len(tensors))
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for i, tensor in enumerate(tensors):
+            groups.setdefault(tuple(tensor.shape), []).append(i)
+        with torch.inference_mode():
+            for members in groups.values():
+                batch = torch.cat([tensors[i] for i in members])
+                scores[members] = self._net(batch).reshape(-1).double().cpu().numpy()
+        return scores
+
+    def _prepared(self, picture: Pixels) -> Any:
+        from torchvision.transforms import functional
+
+        torch = self._torch
+        tensor = torch.from_numpy(picture.copy()).to(self._device)
+        tensor = tensor.permute(2, 0, 1)[None].float() / 255.0
+        size = self._network.side and [self._network.side] * 2
+        size = size or (self._network.shorter and [self._network.shorter])
+        return functional.resize(tensor, size, antialias=True) if size else tensor
+
+
+def build(name: Name) -> Any:
+    """A network with random weights, without anything being fetched."""
+    network = NETWORKS[name]
+    module_name, class_name = network.architecture
+    with _quiet():
+        module = require(module_name, extra="iqa")
+        options = dict(network.options)
+        if class_name == "CFANet":
+            # A name of pyiqa's own would make it fetch a face detector as well.
+            options |= {"model_name": "bare", "backbone_pretrain": False}
+        with _bare_backbones(module):
+            return getattr(module, class_name)(pretrained=False, **options)
+
+
+@contextlib.contextmanager
+def _bare_backbones(module: Any) -> Iterator[None]:
+    """While a network is made, pyiqa's Swin comes without timm's download.
+
+    It asks for it whatever the options say; the state that is loaded afterwards is complete.
+    """
+    original = getattr(module, "create_swin", None)
+    if original is None:
+        yield
+        return
+    module.create_swin = lambda name, **options: original(name, **{**options, "pretrained": False})
+    try:
+        yield
+    finally:
+        module.create_swin = original
+
+
+def _check_complete(net: Any, loaded: Mapping[str, Any], state: Path) -> None:
+    """Refuse a state that leaves weights of the network random."""
+    given = {key.removeprefix("module.") for key in loaded}
+    lacking = sorted(
+        name
+        for name in net.state_dict()
+        if name not in given and not name.endswith(("relative_position_index", "attn_mask"))
+    )
+    if lacking:
+        raise WeightsMissingError(
+            f"{state.name} is not the state of this network: it lacks {', '.join(lacking[:3])}"
+        )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep pyiqa's prints and its libraries' deprecations to themselves."""
+    with warnings.catch_warnings(), open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        warnings.simplefilter("ignore")
+        with contextlib.redirect_stdout(nowhere):
+            yield

@@ -1,0 +1,103 @@
+"""What both definitions of THEval's quality metrics share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.errors import InputError
+from theval_datasets.extraction.extractor import Extractor
+from theval_datasets.media.frames import FrameRequest
+
+from . import pyiqa as _pyiqa
+from .pyiqa import Name, Scorer
+
+BATCH: Final = 8
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Quality(Extractor):
+    """Base of `iqa` and `iqa_release`.
+
+    Attributes:
+        fps: Frames a second to look at; None for every frame, as the paper does.
+    """
+
+    fps: float | None = None
+
+    extra: ClassVar[str | None] = "iqa"
+    imports: ClassVar[tuple[str, ...]] = ("pyiqa", "torch")
+    networks: ClassVar[Mapping[str, Name]]
+    """The network of each metric."""
+
+    def __post_init__(self) -> None:
+        if self.fps is not None and self.fps <= 0:
+            raise InputError(f"expected frames a second above 0, got {self.fps}")
+
+    @property
+    def frames(self) -> FrameRequest:
+        """Whole frames."""
+        return FrameRequest(fps=self.fps)
+
+    def has_weights(self) -> bool:
+        """Whether the weights of any of the networks are here."""
+        return any(_pyiqa.find_state(name) for name in self.networks.values())
+
+    def fetch_weights(self) -> None:
+        """Fetch the networks' weights from the Hub."""
+        for name in self.networks.values():
+            _pyiqa.obtain_state(name)
+
+    def weights_id(self) -> str:
+        """Hashes of the networks' weights; `none` for those that are not here."""
+        return _pyiqa.identity(tuple(self.networks.values()))
+
+    def scorers(self) -> dict[str, Scorer]:
+        """The networks whose weights are here, by metric, ready to work."""
+        states = _pyiqa.states(tuple(self.networks.values()))
+        return {
+            metric: Scorer(name, states[name])
+            for metric, name in self.networks.items()
+            if name in states
+        }
+
+
+class Line:
+    """Pictures on their way through one network.
+
+    Args:
+        scorer: The network.
+        size: Pictures that go through together, whatever batches frames come in.
+    """
+
+    def __init__(self, scorer: Scorer, size: int = BATCH) -> None:
+        self._scorer = scorer
+        self._size = size
+        self._waiting: list[Pixels] = []
+        self._scores: list[npt.NDArray[np.float64]] = []
+
+    def add(self, picture: Pixels) -> None:
+        """Take the next picture."""
+        self._waiting.append(picture)
+        if len(self._waiting) == self._size:
+            self._flush()
+
+    def done(self) -> npt.NDArray[np.float64]:
+        """The scores of all pictures, in order."""
+        self._flush()
+        return np.concatenate(self._scores) if self._scores else np.zeros(0)
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._scores.append(self._scorer.score(self._together(self._waiting)))
+            self._waiting = []
+
+    def _together(self, pictures: list[Pixels]) -> list[Pixels]:
+        """What is done to pictures that go through together: nothing."""
+        return pictures

@@ -1,0 +1,1 @@
+"""Who is in a clip: detection, tracks, crops, identity."""

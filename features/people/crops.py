@@ -1,0 +1,186 @@
+"""The mesh of one track, through windows that stay in place while the face moves inside them.
+
+A window is a square around all places of the face for as long as these lie near together; in it the
+mesh tracks the face as it does in a whole frame. When the face has moved too far, another window
+begins and the tracker starts afresh.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.extraction.mesh import Mesh, Points, quantise
+from theval_datasets.extraction.outcomes import Values
+
+from ..landmarks import points_of
+from .tracks import boxes_at, overlap
+
+_MARGIN: Final = 0.35  # of the face's side, around all its places
+_SPREAD: Final = 2.0  # face sides that one window may span
+_SAME_FACE: Final = 0.3  # intersection over union of mesh and track
+
+Floats = npt.NDArray[np.float64]
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A square of the picture for a span of time.
+
+    Attributes:
+        start: Seconds at which it begins to be used.
+        left: Pixels; may be negative.
+        top: Pixels.
+        side: Pixels.
+    """
+
+    start: float
+    left: int
+    top: int
+    side: int
+
+    def cut(self, frame: Pixels) -> Pixels:
+        """Its part of a frame, black where it reaches beyond."""
+        height, width = frame.shape[:2]
+        part = np.zeros((self.side, self.side, 3), dtype=np.uint8)
+        x0, y0 = max(0, self.left), max(0, self.top)
+        x1, y1 = min(width, self.left + self.side), min(height, self.top + self.side)
+        if x1 > x0 and y1 > y0:
+            to = np.s_[y0 - self.top : y1 - self.top, x0 - self.left : x1 - self.left]
+            part[to] = frame[y0:y1, x0:x1]
+        return part
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Where one track's face is over time.
+
+    Attributes:
+        number: Of the track.
+        person: Number of its person.
+        times: Seconds of its sightings, (n,).
+        boxes: At those, (n, 4).
+        start: Seconds from which it is looked for: half a sampling interval before its first
+            sighting.
+        end: Seconds until which it is looked for: as much after its last one, or the clip's end.
+        windows: In order of their start.
+    """
+
+    number: int
+    person: int
+    times: Floats
+    boxes: npt.NDArray[np.float32]
+    start: float
+    end: float
+    windows: tuple[Window, ...]
+
+    def window_at(self, time: float) -> Window:
+        """The window in use at a time."""
+        return [w for w in self.windows if w.start <= time or w is self.windows[0]][-1]
+
+
+def courses_of(faces: Values, *, most: int, brief: int) -> list[Course]:
+    """The courses of a clip's tracks, the most important people first.
+
+    Args:
+        faces: Values of the extractor `faces`.
+        most: How many to follow at once.
+        brief: Kind of track that is left out.
+    """
+    sampled = faces["time"]
+    found: list[Course] = []
+    for number in np.argsort(faces["track_person"], kind="stable").tolist():
+        if int(faces["track_kind"][number]) == brief:
+            continue
+        own = np.flatnonzero(faces["track"] == number)
+        own = own[np.argsort(faces["sample"][own], kind="stable")]
+        first, last = int(faces["sample"][own[0]]), int(faces["sample"][own[-1]])
+        before = 0.0 if first == 0 else (sampled[first] - sampled[first - 1]) / 2
+        after = np.inf if last + 1 == len(sampled) else (sampled[last + 1] - sampled[last]) / 2
+        times, boxes = sampled[faces["sample"][own]], faces["box"][own]
+        course = Course(
+            number,
+            int(faces["track_person"][number]),
+            times,
+            boxes,
+            float(times[0] - before),
+            float(times[-1] + after),
+            _windows(times, boxes),
+        )
+        beside = [c for c in found if c.start < course.end and course.start < c.end]
+        if len(beside) < most:
+            found.append(course)
+    return found
+
+
+def _windows(times: Floats, boxes: npt.NDArray[np.float32]) -> tuple[Window, ...]:
+    windows: list[Window] = []
+    begin = 0
+    for i in range(1, len(boxes) + 1):
+        if i < len(boxes) and _spread(boxes[begin : i + 1]) <= _SPREAD:
+            continue
+        start = times[0] if begin == 0 else (times[begin - 1] + times[begin]) / 2
+        windows.append(_around(float(start), boxes[begin:i]))
+        begin = i
+    return tuple(windows)
+
+
+def _spread(boxes: npt.NDArray[np.float32]) -> float:
+    """Side of the rectangle around all boxes, in sides of the largest."""
+    whole = boxes[:, 2:].max(axis=0) - boxes[:, :2].min(axis=0)
+    return float(whole.max() / (boxes[:, 2:] - boxes[:, :2]).max())
+
+
+def _around(start: float, boxes: npt.NDArray[np.float32]) -> Window:
+    low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+    margin = 2 * _MARGIN * float((boxes[:, 2:] - boxes[:, :2]).max())
+    side = max(2, round(float((high - low).max()) + margin))
+    left, top = np.rint((low + high) / 2 - side / 2).astype(int).tolist()
+    return Window(start, left, top, side)
+
+
+class TrackMesh:
+    """Follows the mesh of one track.
+
+    Args:
+        course: Of the track.
+        mesher: A Face Mesh of its own, as long as the track lasts.
+        size: Width and height of the frames.
+    """
+
+    def __init__(self, course: Course, mesher: Any, size: tuple[int, int]) -> None:
+        self.course = course
+        self.mesher = mesher
+        self.frames: list[int] = []
+        self.times: list[float] = []
+        self.meshes: list[Mesh] = []
+        self._size = np.array((size[0], size[1], size[0]), dtype=np.float64)
+        self._window: Window | None = None
+
+    def look(self, frame: Pixels, time: float, index: int) -> None:
+        """Take the next frame in which the track may be."""
+        window = self.course.window_at(time)
+        if window is not self._window:
+            self.mesher.reset()
+            self._window = window
+        faces = self.mesher.process(window.cut(frame)).multi_face_landmarks
+        if not faces:
+            return
+        points = points_of(faces[0]) * window.side + (window.left, window.top, 0.0)
+        if not self._is_it(points, time):
+            self.mesher.reset()
+            return
+        self.frames.append(index)
+        self.times.append(time)
+        self.meshes.append(quantise(points / self._size))
+
+    def _is_it(self, points: Points, time: float) -> bool:
+        """Whether the mesh lies on the track's face and not on a neighbour's."""
+        box = boxes_at(self.course.times, self.course.boxes, np.array((time,)))
+        low, high = points[:468, :2].min(axis=0), points[:468, :2].max(axis=0)
+        mesh = np.concatenate((low, high)).astype(np.float32)[np.newaxis]
+        return bool(overlap(box, mesh)[0, 0] >= _SAME_FACE)

@@ -1,0 +1,120 @@
+"""Where faces are in one picture: SCRFD through insightface, or MediaPipe's detector."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from .pack import load_model
+
+Pixels = npt.NDArray[np.uint8]
+
+CONFIDENCE: Final = 0.5
+_INPUT: Final = (640, 640)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The faces of one picture.
+
+    Attributes:
+        boxes: Left, top, right, bottom in pixels; float32, (n, 4). May reach beyond the picture.
+        points: Eyes (image left, image right), nose, corners of the mouth (left, right) in pixels;
+            float32, (n, 5, 2).
+        scores: 0 to 1, float32, (n,).
+    """
+
+    boxes: npt.NDArray[np.float32]
+    points: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+class Detector(Protocol):
+    """Finds faces."""
+
+    def find(self, frame: Pixels) -> Found:
+        """The faces of a picture in blue, green, red; (height, width, 3)."""
+        ...
+
+
+class Scrfd:
+    """SCRFD of an InsightFace pack.
+
+    It misses faces that fill the picture. A picture in which it finds none is therefore looked at
+    again with a black border of half its height.
+
+    Args:
+        file: Its ONNX file.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._model = load_model(file)
+        self._model.prepare(-1, det_thresh=CONFIDENCE, input_size=_INPUT)
+
+    def find(self, frame: Pixels) -> Found:
+        """Detect, and once more with a border if the face may fill the frame."""
+        found = self._look(frame)
+        if len(found):
+            return found
+        import cv2
+
+        border = frame.shape[0] // 2
+        padded = cv2.copyMakeBorder(frame, border, border, border, border, cv2.BORDER_CONSTANT)
+        again = self._look(padded)
+        shift = np.float32(border)
+        return Found(again.boxes - shift, again.points - shift, again.scores)
+
+    def _look(self, frame: Pixels) -> Found:
+        boxes, points = self._model.detect(np.ascontiguousarray(frame))
+        return Found(
+            boxes[:, :4].astype(np.float32),
+            points.astype(np.float32).reshape(-1, 5, 2),
+            boxes[:, 4].astype(np.float32),
+        )
+
+
+class MediaPipeDetector:
+    """MediaPipe's full-range detector, which its package carries: fewer small faces than SCRFD.
+
+    It gives one point for the mouth, which stands here for both corners.
+    """
+
+    def __init__(self) -> None:
+        os.environ.setdefault("GLOG_minloglevel", "2")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        from mediapipe.python.solutions.face_detection import FaceDetection
+
+        self._model: Any = FaceDetection(CONFIDENCE, model_selection=1)
+
+    @staticmethod
+    def identity() -> str:
+        """The package and the version that carry the model."""
+        return f"mediapipe-{importlib.metadata.version('mediapipe')}"
+
+    def find(self, frame: Pixels) -> Found:
+        """Detect with MediaPipe's full-range model."""
+        height, width = frame.shape[:2]
+        rgb = np.ascontiguousarray(frame[..., ::-1])
+        found = self._model.process(rgb).detections or ()
+        size = np.array((width, height), dtype=np.float32)
+        boxes, points, scores = [], [], []
+        for face in found:
+            box = face.location_data.relative_bounding_box
+            boxes.append((box.xmin, box.ymin, box.xmin + box.width, box.ymin + box.height))
+            keys = [(p.x, p.y) for p in face.location_data.relative_keypoints]
+            points.append([keys[0], keys[1], keys[2], keys[3], keys[3]])
+            scores.append(face.score[0])
+        return Found(
+            np.array(boxes, dtype=np.float32).reshape(-1, 4) * np.tile(size, 2),
+            np.array(points, dtype=np.float32).reshape(-1, 5, 2) * size,
+            np.array(scores, dtype=np.float32),
+        )

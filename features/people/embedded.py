@@ -1,0 +1,33 @@
+"""What is worked out from the embeddings of `faces` and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from theval_datasets.extraction.extractor import Extractor
+
+from ..faces import Faces
+from .pack import need_recogniser
+
+
+@dataclass(frozen=True)
+class OfEmbeddings(Extractor):
+    """Base of such extractors."""
+
+    extra: ClassVar[str | None] = "faces"
+    imports: ClassVar[tuple[str, ...]] = ("insightface",)
+
+    def needs(self) -> Sequence[Extractor]:
+        """The embeddings of single faces."""
+        return (Faces(),)
+
+    def weights_id(self) -> str:
+        """Nothing of its own: `faces` embeds.
+
+        Raises:
+            WeightsMissingError: There is no pack with a recogniser, so `faces` embeds nothing.
+        """
+        need_recogniser(Faces().pack)
+        return ""

@@ -1,0 +1,165 @@
+"""How well people keep their identity: equation 4 of THQA-MT, over what `faces` found.
+
+The mean, over N subjects of a reference and L frames sampled once a second, of the cosine between
+the subject's face in the reference and in the frame. Which face of the clip is which subject is
+decided once for the clip: people and subjects are paired one to one so that the sum of the
+similarities of their mean embeddings is largest. Pairs of subject and frame without that face are
+left out of the mean; the coverage is the share of pairs that are left in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.errors import AbsentError
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.media import SlotPicker
+
+from .pack import mean_embedding, similarity
+from .people import KINDS
+
+Embeddings = npt.NDArray[np.float32]
+SAMPLED_FPS = 1.0
+_BRIEF = KINDS.index("brief")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The result.
+
+    Attributes:
+        consistency: Mean cosine, -1 to 1.
+        coverage: Share of the N × L pairs that had a face, 0 to 1.
+        subjects: N.
+        sampled: L.
+        people: The clip's person for each subject; -1 for a subject that nobody was left for.
+    """
+
+    consistency: float
+    coverage: float
+    subjects: int
+    sampled: int
+    people: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sightings:
+    """The embeddings of the frames that are sampled once a second.
+
+    Attributes:
+        times: Seconds of these frames, (L,); also of those without a face.
+        frame: Which of them each embedding is of, (n,).
+        person: Whose it is, (n,).
+        embedding: (n, dim).
+    """
+
+    times: npt.NDArray[np.float64]
+    frame: npt.NDArray[np.int64]
+    person: npt.NDArray[np.int64]
+    embedding: Embeddings
+
+
+def sightings_of(faces: Values) -> Sightings:
+    """What the values of `faces` hold for this; tracks seen for a moment only are left out.
+
+    Raises:
+        AbsentError: No face has an embedding.
+    """
+    due = np.flatnonzero(SlotPicker(SAMPLED_FPS).take(faces["time"]))
+    number = {int(sample): i for i, sample in enumerate(due)}
+    track = faces["track"][faces["embedded"]]
+    sample = faces["sample"][faces["embedded"]]
+    kept = np.isin(sample, due) & (faces["track_kind"][track] != _BRIEF)
+    if not kept.any():
+        raise AbsentError("no-face", "no face in the sampled frames has an embedding")
+    return Sightings(
+        faces["time"][due],
+        np.array([number[int(s)] for s in sample[kept]], dtype=np.int64),
+        faces["track_person"][track[kept]].astype(np.int64),
+        faces["embedding"][kept],
+    )
+
+
+def person_embeddings(
+    faces: Values,
+) -> tuple[npt.NDArray[np.int32], Embeddings, npt.NDArray[np.int32]]:
+    """Numbers of the people, the mean embedding of each, and how many went into it.
+
+    Raises:
+        AbsentError: No face has an embedding.
+    """
+    track = faces["track"][faces["embedded"]]
+    kept = faces["track_kind"][track] != _BRIEF
+    if not kept.any():
+        raise AbsentError("no-face", "no face has an embedding")
+    person = faces["track_person"][track[kept]]
+    people, counts = np.unique(person, return_counts=True)
+    means = [mean_embedding(list(faces["embedding"][kept][person == p])) for p in people]
+    return people.astype(np.int32), np.stack(means), counts.astype(np.int32)
+
+
+def reference_frame(sightings: Sightings) -> int:
+    """The sampled frame to compare with where no portrait is given.
+
+    Of the frames that show the most people, the one nearest to the clip's middle.
+    """
+    shown = np.bincount(sightings.frame, minlength=len(sightings.times))
+    best = np.flatnonzero(shown == shown.max())
+    middle = sightings.times[-1] / 2
+    return int(best[np.argmin(np.abs(sightings.times[best] - middle))])
+
+
+def against_portrait(portrait: Embeddings, sightings: Sightings) -> Identity:
+    """Consistency with a reference picture.
+
+    Args:
+        portrait: One embedding a subject, (N, dim).
+        sightings: Of the clip.
+    """
+    return _measure(portrait, sightings, np.arange(len(sightings.times)))
+
+
+def against_itself(sightings: Sightings) -> tuple[Identity, float]:
+    """Consistency with the clip's own reference frame, which is left out of the mean.
+
+    Returns:
+        The result, and the time of that frame.
+
+    Raises:
+        AbsentError: There is no other frame.
+    """
+    if len(sightings.times) < 2:
+        raise AbsentError("too-few-frames", "one sampled frame has nothing to be compared with")
+    frame = reference_frame(sightings)
+    others = np.flatnonzero(np.arange(len(sightings.times)) != frame)
+    reference = sightings.embedding[sightings.frame == frame]
+    return _measure(reference, sightings, others), float(sightings.times[frame])
+
+
+def _measure(
+    reference: Embeddings, sightings: Sightings, frames: npt.NDArray[np.int64]
+) -> Identity:
+    if not len(reference) or reference.shape[1] != sightings.embedding.shape[1]:
+        raise AbsentError("no-reference-face", "the reference has no embedding of this pack")
+    from scipy.optimize import linear_sum_assignment
+
+    counted = np.isin(sightings.frame, frames)
+    people = np.unique(sightings.person)
+    means = [mean_embedding(list(sightings.embedding[sightings.person == p])) for p in people]
+    alike = similarity(reference, np.stack(means))
+    subjects, partners = linear_sum_assignment(-alike)
+    found: list[float] = []
+    paired = [-1] * len(reference)
+    for subject, partner in zip(subjects, partners, strict=True):
+        paired[subject] = int(people[partner])
+        own = counted & (sightings.person == people[partner])
+        found += similarity(reference[[subject]], sightings.embedding[own])[0].tolist()
+    if not found:
+        raise AbsentError("no-face", "no sampled frame shows a subject of the reference")
+    pairs = len(reference) * len(frames)
+    return Identity(
+        float(np.mean(found)), len(found) / pairs, len(reference), len(frames), tuple(paired)
+    )

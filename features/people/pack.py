@@ -1,0 +1,226 @@
+"""InsightFace model packs: where one lies, which file is which, and how its models are run.
+
+A pack is a folder ``insightface/models/NAME`` with ONNX files below `THEVAL_MODELS` or the user's
+cache. What a file is shows in its inputs and outputs, as insightface itself tells them apart.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.errors import WeightsMissingError
+from theval_datasets.extraction import weights as models
+from theval_datasets.utils.optional import require
+
+_log = logging.getLogger(__name__)
+
+DEFAULT: Final = "buffalo_l"
+_FOLDER: Final = "insightface/models"
+_CROP: Final = 112
+# Where eyes, nose and corners of the mouth lie in ArcFace's aligned crop of 112 × 112 pixels.
+_TEMPLATE: Final = (
+    (38.2946, 51.6963),
+    (73.5318, 51.5014),
+    (56.0252, 71.7366),
+    (41.5493, 92.3655),
+    (70.7299, 92.2041),
+)
+
+Pixels = npt.NDArray[np.uint8]
+Points = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """The files of a pack that are used here.
+
+    Attributes:
+        name: Name of its folder.
+        detector: SCRFD.
+        recogniser: ArcFace or its like; None if the pack has none.
+    """
+
+    name: str
+    detector: Path
+    recogniser: Path | None
+
+    def identity(self) -> str:
+        """What values depend on: the hashes of both files."""
+        recogniser = models.content_hash(self.recogniser) if self.recogniser else "none"
+        return f"scrfd-{models.content_hash(self.detector)}+arcface-{recogniser}"
+
+
+def find_pack(name: str | None = None) -> Pack | None:
+    """A pack that is on this machine; nothing is fetched.
+
+    Args:
+        name: Of its folder; None for buffalo_l, or else for the first other one there is.
+
+    Returns:
+        None if there is none with a detector.
+    """
+    for root in (folder / _FOLDER for folder in models.folders()):
+        others = sorted(p.name for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
+        wanted = [name] if name else [DEFAULT, *(other for other in others if other != DEFAULT)]
+        for folder in (root / each for each in wanted):
+            pack = _read(folder) if folder.is_dir() else None
+            if pack is not None:
+                return pack
+    return None
+
+
+def obtain_pack(name: str | None = None) -> None:
+    """Fetch buffalo_l from its publisher if no pack is here; says so where it cannot."""
+    if find_pack(name) is None and name in (None, DEFAULT):
+        models.try_to_fetch(DEFAULT)
+
+
+def need_pack(name: str | None = None) -> Pack:
+    """Like `find_pack`.
+
+    Raises:
+        WeightsMissingError: There is none.
+    """
+    pack = find_pack(name)
+    if pack is None:
+        if name in (None, DEFAULT):
+            models.locate(DEFAULT)
+        looked = " or ".join(str(folder / _FOLDER / str(name)) for folder in models.folders())
+        raise WeightsMissingError(
+            f"There is no InsightFace pack with a detector in {looked}; put one there, or get "
+            f"the default one with `theval-data models fetch {DEFAULT}`"
+        )
+    return pack
+
+
+def need_recogniser(name: str | None = None) -> Path:
+    """The recogniser of a pack that is on this machine.
+
+    Raises:
+        WeightsMissingError: There is no pack, or it has none.
+    """
+    pack = need_pack(name)
+    if pack.recogniser is None:
+        raise WeightsMissingError(f"The InsightFace pack {pack.name} recognises no faces")
+    return pack.recogniser
+
+
+def _read(folder: Path) -> Pack | None:
+    detector = recogniser = None
+    for file in sorted(folder.glob("*.onnx")):
+        status = file.stat()
+        role = _role(str(file), status.st_size, status.st_mtime_ns)
+        if role == "detector" and detector is None:
+            detector = file
+        elif role == "recogniser" and recogniser is None:
+            recogniser = file
+    return Pack(folder.name, detector, recogniser) if detector else None
+
+
+@functools.cache
+def _role(path: str, size: int, modified: int) -> str | None:  # noqa: ARG001  # part of the key
+    """What an ONNX file is, by the shapes of its inputs and outputs; None for anything else."""
+    onnx = require("onnx", extra="faces")
+    from google.protobuf.message import DecodeError
+
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+    except (DecodeError, OSError, ValueError) as error:
+        _log.warning("%s is not an ONNX model: %s", path, error)
+        return None
+    own = {weight.name for weight in graph.initializer}
+    inputs = [given for given in graph.input if given.name not in own]
+    if len(graph.output) >= 6:
+        return "detector"
+    sides = [dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim[2:4]] if inputs else []
+    square = len(sides) == 2 and sides[0] == sides[1]
+    if len(inputs) == 1 and len(graph.output) == 1 and square and sides[0] in (112, 128):
+        return "recogniser"
+    return None
+
+
+def load_model(file: Path) -> Any:
+    """One model of a pack through insightface, on one thread of the CPU."""
+    zoo = require("insightface.model_zoo", extra="faces")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return zoo.get_model(str(file), providers=["CPUExecutionProvider"], sess_options=options)
+
+
+class Recogniser:
+    """Embeds faces.
+
+    Args:
+        file: Its ONNX file.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._model = load_model(file)
+
+    def embed(self, frame: Pixels, points: Points) -> npt.NDArray[np.float32]:
+        """The embedding of one face, of length 1.
+
+        Args:
+            frame: Blue, green, red; (height, width, 3).
+            points: Eyes, nose, corners of the mouth in pixels, (5, 2).
+        """
+        crop = aligned(frame, points, int(self._model.input_size[0]))
+        found = np.asarray(self._model.get_feat(crop), dtype=np.float64).ravel()
+        return (found / np.linalg.norm(found)).astype(np.float32)
+
+
+def aligned(frame: Pixels, points: Points, side: int = _CROP) -> Pixels:
+    """The face turned, scaled and moved so that its five points meet ArcFace's template."""
+    import cv2
+
+    template = np.array(_TEMPLATE)
+    if side % _CROP:
+        template = (template + np.array((8.0, 0.0))) * (side / 128.0)
+    else:
+        template *= side / _CROP
+    matrix = similarity_transform(points.astype(np.float64), template)
+    crop: Pixels = cv2.warpAffine(frame, matrix, (side, side), borderValue=0.0)
+    return crop
+
+
+def similarity_transform(
+    source: npt.NDArray[np.float64], target: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Rotation, one scale and shift that take `source` nearest to `target`; (2, 3).
+
+    Least squares in closed form: a similarity of the plane is one complex factor and one shift.
+    """
+    z = source @ np.array((1.0, 1.0j))
+    w = target @ np.array((1.0, 1.0j))
+    centred = z - z.mean()
+    factor = (centred.conj() @ (w - w.mean())) / (centred.conj() @ centred).real
+    shift = w.mean() - factor * z.mean()
+    return np.array(
+        (
+            (factor.real, -factor.imag, shift.real),
+            (factor.imag, factor.real, shift.imag),
+        )
+    )
+
+
+def similarity(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> Any:
+    """Cosine of embeddings of length 1; (n, dim) and (m, dim) give (n, m)."""
+    return np.clip(a.astype(np.float64) @ b.astype(np.float64).T, -1.0, 1.0)
+
+
+def mean_embedding(embeddings: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """The direction of the mean of embeddings, of length 1."""
+    mean = np.mean(np.stack(embeddings).astype(np.float64), axis=0)
+    unit: npt.NDArray[np.float32] = (mean / np.linalg.norm(mean)).astype(np.float32)
+    return unit

@@ -1,0 +1,66 @@
+"""What filters read out of the extractor `faces`: people, their sizes, when they are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.extraction.outcomes import Values
+
+from .people import KINDS
+
+_PERSON = KINDS.index("person")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person of a clip; pictures of people and what was seen for a moment are left out.
+
+    Attributes:
+        number: As in `faces`.
+        samples: The sampled frames that show the face, growing, each once.
+        boxes: Left, top, right, bottom in each, as shares of the frame's width and height; (n, 4).
+    """
+
+    number: int
+    samples: npt.NDArray[np.int64]
+    boxes: npt.NDArray[np.float64]
+
+    @property
+    def height(self) -> float:
+        """Median height of the face, share of the frame's."""
+        return float(np.median(self.boxes[:, 3] - self.boxes[:, 1]))
+
+    @property
+    def margin(self) -> float:
+        """How far the face stays from the nearest border of the frame, in face heights.
+
+        The tenth percentile over the samples; negative where the face is cut.
+        """
+        nearest = np.minimum(self.boxes[:, :2], 1 - self.boxes[:, 2:]).min(axis=1)
+        return float(np.percentile(nearest / (self.boxes[:, 3] - self.boxes[:, 1]), 10))
+
+
+def people(faces: Values) -> list[Person]:
+    """The people of a clip, the one who takes up most of it first."""
+    kinds = faces["track_kind"][faces["track"]]
+    owner = faces["track_person"][faces["track"]]
+    size = np.array([float(faces["width"]), float(faces["height"])] * 2)
+    found = []
+    for number in range(int(owner.max()) + 1):
+        own = np.flatnonzero((owner == number) & (kinds == _PERSON))
+        if not len(own):
+            continue
+        samples, first = np.unique(faces["sample"][own].astype(np.int64), return_index=True)
+        found.append(Person(number, samples, faces["box"][own][first].astype(np.float64) / size))
+    return found
+
+
+def together(faces: Values, count: int) -> float:
+    """Share of the sampled frames that show at least `count` people."""
+    shown = np.zeros(len(faces["time"]), np.int64)
+    for person in people(faces):
+        shown[person.samples] += 1
+    return float((shown >= count).mean())

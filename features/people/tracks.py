@@ -1,0 +1,184 @@
+"""Faces linked from sampled frame to sampled frame, while the frames come.
+
+A run of detections (a tracklet) goes on while a face overlaps the place where it was last seen, up
+to a second ago. A change of shot ends every tracklet. Which tracklets show the same person is
+decided afterwards, by identity (`_people`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .detector import Found, Pixels
+
+Boxes = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+
+GAP: Final = 1.0
+"""Seconds for which a face may be lost without ending its tracklet."""
+_OVERLAP: Final = 0.2
+_NEAR: Final = 0.6  # centres, in face sizes, within which two boxes may also be one face
+_GROWTH: Final = 1.8  # by which a face may grow or shrink between two sightings
+_PATCH: Final = 24
+_THUMB: Final = (32, 18)
+_BINS: Final = 16
+_CUT: Final = 40.0  # grey levels that a thumbnail changes by at a cut, whatever the colours do, …
+_CUT_WITH_COLOURS: Final = (20.0, 0.2)  # … or with this share of the colours changed
+
+
+class ShotWatcher:
+    """Notices changes of shot between sampled frames.
+
+    A cut is a large change of the picture in place, or a smaller one along with other colours. A
+    head that moves changes neither much.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[Floats, Floats] | None = None
+
+    def cut(self, frame: Pixels) -> bool:
+        """Whether a frame belongs to another shot than the one before; False for the first."""
+        import cv2
+
+        thumb = cv2.resize(frame, _THUMB, interpolation=cv2.INTER_AREA)
+        hues = cv2.cvtColor(thumb, cv2.COLOR_BGR2HSV).reshape(-1, 3)
+        bins = [np.histogram(hues[:, c], _BINS, (0, 256))[0] / len(hues) for c in range(3)]
+        now = (thumb.astype(np.float64), np.concatenate(bins))
+        last, self._last = self._last, now
+        if last is None:
+            return False
+        moved = float(np.abs(now[0] - last[0]).mean())
+        recoloured = float(np.abs(now[1] - last[1]).sum()) / 6
+        least, colours = _CUT_WITH_COLOURS
+        return moved >= _CUT or (moved >= least and recoloured >= colours)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A tracklet that may go on."""
+
+    tracklet: int
+    box: Boxes
+    time: float
+    patch: Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a detection was linked to.
+
+    Attributes:
+        tracklet: Number of its tracklet.
+        new: Whether the tracklet begins with it.
+        change: Mean change, in grey levels, of the place where the face was at the tracklet's last
+            sighting; 0 for the first. A still picture changes by compression noise alone.
+    """
+
+    tracklet: int
+    new: bool
+    change: float
+
+
+class Linker:
+    """Links the faces of one frame to those before."""
+
+    def __init__(self) -> None:
+        self._open: list[_Open] = []
+        self._count = 0
+
+    def step(self, time: float, frame: Pixels, found: Found, *, cut: bool) -> list[Link]:
+        """Link the faces of the next frame.
+
+        Args:
+            time: Seconds.
+            frame: Blue, green, red.
+            found: Its faces.
+            cut: Whether a new shot begins with it.
+
+        Returns:
+            One link a face.
+        """
+        import cv2
+
+        self._open = [o for o in self._open if not cut and time - o.time <= GAP]
+        grey = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
+        partner = _matched([o.box for o in self._open], found.boxes)
+        links: list[Link] = []
+        going_on: list[_Open] = []
+        for i, box in enumerate(found.boxes):
+            patch = _patch(grey, box)
+            if i in partner:
+                known = self._open[partner[i]]
+                there = _patch(grey, known.box).astype(np.float64)
+                change = float(np.abs(there - known.patch).mean())
+                links.append(Link(known.tracklet, False, change))
+                known.box, known.time, known.patch = box, time, patch
+                going_on.append(known)
+            else:
+                links.append(Link(self._count, True, 0.0))
+                going_on.append(_Open(self._count, box, time, patch))
+                self._count += 1
+        lost = [o for o in self._open if o not in going_on]
+        self._open = going_on + lost
+        return links
+
+
+def overlap(a: Boxes, b: Boxes) -> Floats:
+    """Intersection over union of boxes; (n, 4) and (m, 4) give (n, m)."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2]).astype(np.float64)
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:]).astype(np.float64)
+    shared = np.clip(high - low, 0.0, None).prod(axis=2)
+    areas = [(x[:, 2:] - x[:, :2]).astype(np.float64).prod(axis=1) for x in (a, b)]
+    union = areas[0][:, None] + areas[1][None, :] - shared
+    ratio: Floats = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return ratio
+
+
+def _matched(before: list[Boxes], now: Boxes) -> dict[int, int]:
+    """For faces of now: the index of the box before that each goes on from, one to one."""
+    if not before or not len(now):
+        return {}
+    from scipy.optimize import linear_sum_assignment
+
+    last = np.stack(before)
+    shared = overlap(last, now)
+    sizes = [np.sqrt((x[:, 2:] - x[:, :2]).clip(1e-6).prod(axis=1)) for x in (last, now)]
+    centres = [(x[:, :2] + x[:, 2:]) / 2 for x in (last, now)]
+    size = (sizes[0][:, None] + sizes[1][None, :]) / 2
+    away = np.linalg.norm(centres[0][:, None] - centres[1][None, :], axis=2) / size
+    growth = np.maximum(sizes[0][:, None] / sizes[1], sizes[1] / sizes[0][:, None])
+    allowed = (shared >= _OVERLAP) | ((away <= _NEAR) & (growth <= _GROWTH))
+    worth = np.where(allowed, 1.0 + shared - 0.1 * np.minimum(away, 5.0), 0.0)
+    rows, columns = linear_sum_assignment(-worth)
+    return {int(j): int(i) for i, j in zip(rows, columns, strict=True) if allowed[i, j]}
+
+
+def _patch(grey: Pixels, box: Boxes) -> Pixels:
+    """The part of a grey picture in a box, as a small square; black where it lies outside."""
+    import cv2
+
+    height, width = grey.shape
+    left, top = np.clip(np.floor(box[:2]), 0, (width - 1, height - 1)).astype(int)
+    right, bottom = np.clip(np.ceil(box[2:]), (left + 1, top + 1), (width, height)).astype(int)
+    part = grey[top:bottom, left:right]
+    patch: Pixels = cv2.resize(part, (_PATCH, _PATCH), interpolation=cv2.INTER_AREA)
+    return patch
+
+
+def boxes_at(times: Floats, boxes: Boxes, wanted: Floats) -> Boxes:
+    """Boxes between sightings, by linear interpolation; beyond the ends the nearest one.
+
+    Args:
+        times: Of the sightings, growing, (n,).
+        boxes: (n, 4).
+        wanted: Seconds, (m,).
+
+    Returns:
+        (m, 4).
+    """
+    columns = [np.interp(wanted, times, boxes[:, c]) for c in range(4)]
+    return np.stack(columns, axis=1).astype(np.float32)

@@ -1,0 +1,68 @@
+"""Names to units: extractors, filters, datasets, sources, listed without importing them.
+
+A unit is a file of its room, or a folder for a dataset; it defines one public class named after it.
+What units of a room share lies beside them, under the names in `SHARED`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from typing import Any, Final, Literal
+
+from theval_datasets.errors import UnknownNameError
+
+Kind = Literal["extractor", "filter", "dataset", "source"]
+
+PACKAGES: Final[dict[Kind, str]] = {
+    "extractor": "theval_datasets.features",
+    "filter": "theval_datasets.curation.filters",
+    "dataset": "theval_datasets.builders",
+    "source": "theval_datasets.curation.sources",
+}
+SHARED: Final[dict[Kind, frozenset[str]]] = {
+    "extractor": frozenset({"people", "formulas", "networks"}),
+    "filter": frozenset({"base"}),
+    "dataset": frozenset({"base", "tables", "release"}),
+    "source": frozenset({"base", "choose", "fetching"}),
+}
+"""Modules and folders of a room that are not units."""
+
+
+def names(kind: Kind) -> list[str]:
+    """The names of all units of a kind, sorted."""
+    package = importlib.import_module(PACKAGES[kind])
+    return sorted(
+        module.name
+        for module in pkgutil.iter_modules(package.__path__)
+        if not module.name.startswith("_") and module.name not in SHARED[kind]
+    )
+
+
+def load(kind: Kind, name: str) -> type[Any]:
+    """The public class of a unit.
+
+    Args:
+        kind: What sort of unit.
+        name: Its name; hyphens count as underscores (``thqa-mt`` is ``thqa_mt``), and a dataset
+            may have its owner before it (``theval/thqa-mt``).
+
+    Raises:
+        UnknownNameError: There is no such unit.
+    """
+    module_name = name.removeprefix("theval/" if kind == "dataset" else "").replace("-", "_")
+    known = names(kind)
+    if module_name not in known:
+        spelled = (one.replace("_", "-") if kind == "dataset" else one for one in known)
+        raise UnknownNameError(kind, name, spelled)
+    module = importlib.import_module(f"{PACKAGES[kind]}.{module_name}")
+    wanted = module_name.replace("_", "")
+    for attribute, value in vars(module).items():
+        if (
+            inspect.isclass(value)
+            and value.__module__.startswith(module.__name__)
+            and attribute.lower() == wanted
+        ):
+            return value
+    raise ImportError(f"{module.__name__} defines no class named after it")

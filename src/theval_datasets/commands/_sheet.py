@@ -1,0 +1,267 @@
+"""The drawing behind `inspect`: frames with what was found in them, curves below."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.extraction.outcomes import Outcome, Values
+from theval_datasets.media.frames import Frames
+from theval_datasets.utils.files import atomic_write
+
+_COLUMNS: Final = 4
+_WIDE: Final = 3.2  # inches of a frame …
+_ALONE: Final = 8.0  # … and of the only one
+_CURVES: Final = 4.4  # inches of all curves together
+_DOT: Final = 0.018  # diameter of the mesh's dots, in distances of the eyes
+_GREY: Final = "#555555"
+_COLOURS: Final = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")  # fmt: skip
+_AXES: Final = ("#ff4040", "#40ff40", "#40a0ff")
+_KINDS: Final = ("", " still", " duplicate", " brief")
+
+Floats = npt.NDArray[np.float64]
+
+
+def draw(
+    path: Path,
+    name: str,
+    frames: Frames,
+    times: Floats,
+    values: Mapping[str, Values],
+    outcomes: Mapping[str, Outcome],
+) -> None:
+    """Write a contact sheet as PNG.
+
+    Args:
+        path: Where to.
+        name: Of the clip, for the title.
+        frames: The frames to show.
+        times: Of all frames of the clip, seconds.
+        values: By extractor, those that are there.
+        outcomes: Of all, for what is not.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = min(_COLUMNS, len(frames))
+    rows = math.ceil(len(frames) / columns)
+    height, width = frames.pixels[0].shape[:2]
+    curves = len(frames) > 1
+    wide = _WIDE if curves else _ALONE
+    high = rows * (min(wide * height / width, 2 * wide) + 0.25)
+    inches = (max(columns * wide, 2 * _WIDE), high + 0.6 + _CURVES * curves)
+    figure = Figure(figsize=inches, dpi=100, layout="constrained")
+    figure.suptitle(_title(name, values, outcomes), fontsize=8, parse_math=False, wrap=True)
+    upper: Any = figure
+    lower: Any = None
+    if curves:
+        halves: Any = figure.subfigures(2, 1, height_ratios=[high, _CURVES])
+        upper, lower = halves
+    cells = np.atleast_1d(upper.subplots(rows, columns)).ravel()
+    for cell in cells:
+        cell.axis("off")
+    for cell, pixels, time in zip(cells, frames.pixels, frames.times, strict=False):
+        cell.imshow(pixels)
+        cell.set_xlim(0, width)
+        cell.set_ylim(height, 0)
+        cell.set_title(f"{time:.2f} s", fontsize=7)
+        _draw_boxes(cell, float(time), values)
+        _draw_meshes(cell, float(time), values, 72 * wide / width)
+    if lower is not None:
+        _draw_curves(lower, frames.times, times, values, outcomes)
+    canvas = FigureCanvasAgg(figure)
+    image = io.BytesIO()
+    canvas.print_png(image)
+    with atomic_write(path) as stream:
+        stream.write(image.getbuffer())
+
+
+def _title(name: str, values: Mapping[str, Values], outcomes: Mapping[str, Outcome]) -> str:
+    """The clip, what is undefined by reason, and what the drawings mean."""
+    first = [name]
+    if "faces" in values:
+        count = int(values["faces"]["n_subjects"])
+        first.append(f"{count} {'person' if count == 1 else 'people'}")
+    reasons: dict[str, list[str]] = {}
+    for extractor, outcome in outcomes.items():
+        if outcome.reason:
+            reasons.setdefault(outcome.reason, []).append(extractor)
+    first += [f"{reason}: {', '.join(names)}" for reason, names in reasons.items()]
+    lines = ["  ·  ".join(first)]
+    if "faces" in values:
+        lines.append(
+            "#: track, p: person; axes: right red, down green, forward blue; shaded: speech"
+        )
+    return "\n".join(lines)
+
+
+def _colour(track: int) -> str:
+    return _COLOURS[track % len(_COLOURS)]
+
+
+def _draw_boxes(cell: Any, time: float, values: Mapping[str, Values]) -> None:
+    from matplotlib.patches import Rectangle
+
+    from theval_datasets.features.people.tracks import boxes_at
+
+    faces = values.get("faces")
+    if faces is None:
+        return
+    step = float(np.diff(faces["time"]).max()) if len(faces["time"]) > 1 else 0.0
+    for track, kind in enumerate(faces["track_kind"].tolist()):
+        begin, end = float(faces["track_start"][track]), float(faces["track_end"][track])
+        if not begin - step / 2 <= time <= end + step:
+            continue
+        own = np.flatnonzero(faces["track"] == track)
+        own = own[np.argsort(faces["sample"][own], kind="stable")]
+        sampled = faces["time"][faces["sample"][own]]
+        left, top, right, bottom = boxes_at(sampled, faces["box"][own], np.array([time]))[0]
+        dashed = "-" if kind == 0 else ":"
+        box = Rectangle((left, top), right - left, bottom - top, fill=False)
+        box.set(edgecolor=_colour(track), linestyle=dashed, linewidth=1.4)
+        cell.add_patch(box)
+        label = f"#{track} p{int(faces['track_person'][track])}{_KINDS[kind]}"
+        cell.text(left, top, label, fontsize=6, color="white", va="bottom", clip_on=True,
+                  bbox={"facecolor": _colour(track), "edgecolor": "none", "pad": 0.8})  # fmt: skip
+
+
+def _draw_meshes(cell: Any, time: float, values: Mapping[str, Values], scale: float) -> None:
+    """The meshes at a time; `scale` is how large a pixel is drawn, in typographic points."""
+    from theval_datasets.extraction.mesh import inter_ocular, pixels
+
+    mesh, angles = _meshes(values)
+    if mesh is None:
+        return
+    rows = np.flatnonzero(np.abs(mesh["time"] - time) < 2e-3)
+    if not len(rows):
+        return
+    points = pixels(mesh["mesh"][rows], int(mesh["width"]), int(mesh["height"]))
+    for row, face, size in zip(rows, points, inter_ocular(points), strict=True):
+        colour = _colour(int(mesh["track"][row]))
+        dot = max(0.5, _DOT * float(size) * scale)
+        cell.scatter(face[:468, 0], face[:468, 1], s=dot**2, color=colour, linewidths=0)
+        if angles is not None:
+            pitch, yaw, roll = (float(angles[name][row]) for name in ("pitch", "yaw", "roll"))
+            _draw_axes(cell, face[1, :2], 1.2 * float(size), pitch, yaw, roll)
+
+
+def _draw_axes(
+    cell: Any, origin: Floats, length: float, pitch: float, yaw: float, roll: float
+) -> None:
+    """The head's right, down and forward axes as they appear in the picture."""
+    p, y, r = np.radians((-pitch, yaw, roll))
+    turn = np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]])
+    aside = np.array([[np.cos(y), 0, -np.sin(y)], [0, 1, 0], [np.sin(y), 0, np.cos(y)]])
+    nod = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
+    axes = (turn @ aside @ nod) * np.array((1.0, 1.0, -1.0))  # the face looks at the camera: -z
+    for axis, colour in zip(axes.T, _AXES, strict=True):
+        end = origin + length * axis[:2]
+        cell.plot([origin[0], end[0]], [origin[1], end[1]], color=colour, linewidth=1.3)
+
+
+def _meshes(values: Mapping[str, Values]) -> tuple[Values | None, Values | None]:
+    """The mesh of every track, or else of the one face of the whole-frame pass; and the pose."""
+    if "person_landmarks" in values:
+        return values["person_landmarks"], values.get("person_pose")
+    whole = values.get("landmarks")
+    if whole is None:
+        return None, None
+    count = len(whole["mesh"])
+    rows: Values = {
+        "track": np.zeros(count, np.int32),
+        "time": whole["time"][whole["face"]],
+        **{name: whole[name] for name in ("mesh", "width", "height")},
+    }
+    return rows, values.get("head_pose")
+
+
+def _draw_curves(
+    part: Any,
+    shown: Floats,
+    frame_times: Floats,
+    values: Mapping[str, Values],
+    outcomes: Mapping[str, Outcome],
+) -> None:
+    openness, loudness, pose = part.subplots(3, 1, sharex=True)
+    for axis, label in ((openness, "openness"), (loudness, "loudness"), (pose, "pose, °")):
+        axis.set_ylabel(label, fontsize=7)
+        axis.tick_params(labelsize=6)
+        for time in shown.tolist():
+            axis.axvline(time, color="#cccccc", linewidth=0.6, zorder=0)
+    pose.set_xlim(float(frame_times[0]), float(frame_times[-1]))
+    pose.set_xlabel("seconds", fontsize=7)
+    mesh, angles = _meshes(values)
+    if mesh is None:
+        _say(openness, outcomes, "landmarks")
+        _say(pose, outcomes, "head_pose")
+    else:
+        _draw_faces(openness, pose, mesh, angles)
+    heard = values.get("loudness")
+    if heard is None:
+        _say(loudness, outcomes, "loudness")
+    elif len(heard["heard"]) == len(frame_times):
+        _line(loudness, frame_times[heard["heard"]], heard["rms"], "#333333")
+    if "vad" in values:
+        _draw_speech(loudness, values["vad"])
+        for begin, end in values["vad"]["segments"].tolist():
+            for axis in (openness, loudness):
+                axis.axvspan(begin, end, color="#ffe08a", alpha=0.5, linewidth=0, zorder=-1)
+
+
+def _draw_faces(openness: Any, pose: Any, mesh: Values, angles: Values | None) -> None:
+    """How open every track's mouth is, and where its head points."""
+    from matplotlib.lines import Line2D
+
+    from theval_datasets.extraction.mesh import pixels
+    from theval_datasets.features.formulas.signals import mouth_openness
+
+    points = pixels(mesh["mesh"], int(mesh["width"]), int(mesh["height"]))
+    opened = mouth_openness(points)
+    tracks = np.unique(mesh["track"]).tolist()
+    styles = {"yaw": "-", "pitch": "--", "roll": ":"}
+    for track in tracks:
+        own = mesh["track"] == track
+        times = mesh["time"][own]
+        _line(openness, times, opened[own], _colour(track))
+        if angles is not None:
+            for name, style in styles.items():
+                _line(pose, times, angles[name][own], _colour(track), style)
+    by_track = [Line2D([], [], color=_colour(track), label=f"#{track}") for track in tracks]
+    by_angle = [Line2D([], [], color=_GREY, linestyle=s, label=n) for n, s in styles.items()]
+    for axis, handles in ((openness, by_track), (pose, by_angle)):
+        axis.legend(handles=handles, fontsize=6, loc="lower right", bbox_to_anchor=(1, 1),
+                    ncols=len(handles), frameon=False, borderaxespad=0.1)  # fmt: skip
+
+
+def _draw_speech(loudness: Any, vad: Values) -> None:
+    """The probability of speech, on an axis of its own."""
+    from theval_datasets.features.vad import CHUNK
+    from theval_datasets.media.frames import SAMPLE_RATE
+
+    beside = loudness.twinx()
+    beside.set_ylim(0, 1.05)
+    beside.tick_params(labelsize=6)
+    beside.set_ylabel("speech", fontsize=7)
+    probability = vad["probability"]
+    at = float(vad["start"]) + (np.arange(len(probability)) + 0.5) * CHUNK / SAMPLE_RATE
+    beside.plot(at, probability, color="#b8860b", linewidth=0.6)
+
+
+def _line(axis: Any, times: Floats, heights: Any, colour: str, style: str = "-") -> None:
+    """A curve that is broken where frames are missing."""
+    steps = np.diff(times)
+    longest = 3 * float(np.median(steps)) if len(steps) else 0.0
+    for piece in np.split(np.arange(len(times)), np.flatnonzero(steps > longest) + 1):
+        axis.plot(times[piece], heights[piece], style, color=colour, linewidth=0.9)
+
+
+def _say(axis: Any, outcomes: Mapping[str, Outcome], extractor: str) -> None:
+    outcome = outcomes.get(extractor)
+    reason = outcome.reason if outcome else "not measured"
+    axis.text(0.5, 0.5, str(reason), transform=axis.transAxes, ha="center", fontsize=8)

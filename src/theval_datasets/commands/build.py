@@ -1,0 +1,147 @@
+"""`theval-data build`: a dataset in Parquet, with its card, out of a manifest and its features."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from theval_datasets import catalog
+from theval_datasets.extraction.cache import Cache, default_location
+from theval_datasets.utils.archives import locate
+
+if TYPE_CHECKING:
+    from theval_datasets.builders.base.builder import Builder
+    from theval_datasets.builders.release.write import Release
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What was built.
+
+    Attributes:
+        release: The folder and what its `info.json` says.
+        videos: The videos of the official release that became the clips; None for other clips.
+    """
+
+    release: Release
+    videos: Path | None = None
+
+    exit_code = 0
+
+    def to_plain(self) -> dict[str, Any]:
+        """For ``--json``."""
+        info = self.release.info
+        return {
+            "dataset": info.dataset,
+            "version": info.version,
+            "folder": str(self.release.folder),
+            "configs": {
+                name: {
+                    "rows": {split: said.rows for split, said in config.splits.items()},
+                    "bytes": sum(said.n_bytes for said in config.splits.values()),
+                    "missing": dict(config.missing),
+                }
+                for name, config in info.configs.items()
+            },
+            "counts": dict(info.counts),
+            "not_extracted": dict(self.release.not_extracted),
+            "notes": list(info.notes),
+        }
+
+    def to_text(self) -> str:
+        """For people."""
+        info = self.release.info
+        lines = [f"{info.dataset} {info.version} in {self.release.folder}"]
+        for name, config in info.configs.items():
+            rows = ", ".join(f"{split} {said.rows}" for split, said in config.splits.items())
+            size = sum(said.n_bytes for said in config.splits.values())
+            lines.append(f"  {name:<12} {rows} rows, {size / 1e6:.2f} MB")
+        lines += [f"  note: {note}" for note in info.notes]
+        lacking = self.release.not_extracted
+        if lacking:
+            told = ", ".join(f"{name} of {count} clips" for name, count in lacking.items())
+            lines.append(
+                f"  null, as the cache does not hold them: {told}; run theval-data extract, and "
+                "theval-data doctor for what it may lack"
+            )
+        if self.videos is not None and lacking:
+            lines.append(
+                "  features go by content: run theval-data curate "
+                f"{shlex.quote(str(self.videos))} -o work, theval-data extract work, and build again"
+            )
+        root = self.release.folder.parents[1]
+        lines.append(f"check it: theval-data verify {self.release.folder}")
+        lines.append(f'load it, in {root}: datasets.load_dataset("{info.dataset}")')
+        return "\n".join(lines)
+
+
+def build(
+    name: str,
+    out: Path,
+    *,
+    manifest: Path | None = None,
+    cache: str | None = None,
+    release: str | Path | None = None,
+    tables: Sequence[str] = (),
+    configs: Sequence[str] = (),
+    version: str | None = None,
+    without: Sequence[str] = (),
+    anonymise: bool = False,
+) -> BuildReport:
+    """Build a dataset into ``out/theval/NAME``.
+
+    Args:
+        name: Of the dataset, such as ``theval`` or ``thqa-mt``.
+        out: Folder under which it is written.
+        manifest: A manifest or a folder with one.
+        cache: Path or URL of the feature cache; by default the one that `extract` fills.
+        release: A folder with the files of an official release, or ``OWNER/NAME[@REVISION]`` of a
+            dataset at the Hub, for datasets whose releases are there.
+        tables: ``KIND=PATH`` for each further input.
+        configs: Only these tables; all that the inputs suffice for if empty.
+        version: Semantic version.
+        without: Extractors whose columns are left null, such as ``arcface``.
+        anonymise: Whether nobody is to be recognised: faces in still pictures are blurred, face
+            embeddings left null, and tables of video, sound or meshes not built.
+
+    Raises:
+        InputError, BuildError: If it cannot be built.
+    """
+    from theval_datasets.builders.base.inputs import Inputs, parse_tables
+    from theval_datasets.builders.release.write import write_release
+
+    dataset = catalog.load("dataset", name)
+    given = parse_tables(list(tables))
+    folder, notes = _release(dataset, release)
+    inputs = Inputs(
+        manifest_path=manifest,
+        cache=Cache(cache or default_location()),
+        release=folder,
+        tables=given,
+        notes=notes,
+        without=frozenset(without),
+        anonymise=anonymise,
+    )
+    made = write_release(dataset, inputs, out, version=version, configs=tuple(configs) or None)
+    videos = None if manifest or not folder else locate(folder, *dataset.VIDEOS)
+    return BuildReport(made, videos)
+
+
+def _release(
+    dataset: type[Builder], given: str | Path | None
+) -> tuple[Path | None, tuple[str, ...]]:
+    """The folder of a release, fetched if it is the name of a repository, and where it is from."""
+    from theval_datasets.hub.download import download, is_name
+
+    if given is None or Path(given).exists() or not dataset.RELEASE or not is_name(str(given)):
+        return None if given is None else Path(given), ()
+    found = download(str(given), dataset.RELEASE)
+    _log.info("the release %s is in %s", given, found.folder)
+    said = f"The release is {found.repo_id} at the Hub, revision {found.revision}."
+    return found.folder, (said,)

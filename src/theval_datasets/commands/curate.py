@@ -1,0 +1,212 @@
+"""`theval-data curate`: sources to clips and a manifest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from theval_datasets.errors import InputError
+from theval_datasets.manifest.rows import MANIFEST_NAME, REJECTED_NAME, ManifestRow
+
+if TYPE_CHECKING:
+    from theval_datasets.curation.sources.fetching.options import FetchOptions
+
+_SHOWN: Final = 50  # clips that were not kept, one by one
+
+
+@dataclass(frozen=True, slots=True)
+class CurateReport:
+    """What a curated run came to.
+
+    Attributes:
+        manifest: The manifest.
+        kept: Clips in it.
+        reused: Rows that an earlier run had made already.
+        dropped: Rows of an earlier run whose sources were not given again.
+        rejected: Rows of what did not become a clip.
+        skipped: Files that are no media, by suffix.
+        notes: What was not as the recipe wants it, in sentences.
+        disk: Bytes by folder of the output.
+    """
+
+    manifest: Path
+    kept: int
+    reused: int
+    dropped: int
+    rejected: tuple[ManifestRow, ...]
+    skipped: dict[str, int]
+    notes: tuple[str, ...] = ()
+    disk: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a source could not be read or fetched; a rejected clip is no failure."""
+        return int(any(_is_failure(row) for row in self.rejected))
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many were rejected for which reason."""
+        return dict(sorted(Counter(row.reason or "" for row in self.rejected).items()))
+
+    def to_plain(self) -> dict[str, Any]:
+        """Counts by outcome, and the list of what was not kept."""
+        return {
+            "manifest": str(self.manifest),
+            "kept": self.kept,
+            "rejected": self.reasons,
+            "reused": self.reused,
+            "dropped": self.dropped,
+            "skipped": self.skipped,
+            "notes": list(self.notes),
+            "disk_bytes": dict(self.disk),
+            "not_kept": [
+                {"clip_id": row.clip_id, "reason": row.reason, "detail": _detail(row)}
+                for row in self.rejected
+            ],
+        }
+
+    def to_text(self) -> str:
+        """A few lines for people."""
+        from theval_datasets.curation.sources.fetching.reasons import TRANSIENT
+
+        clips = "1 clip" if self.kept == 1 else f"{self.kept} clips"
+        lines = [f"{clips} in {self.manifest}"]
+        if self.reused:
+            lines[0] += f" ({self.reused} files were done before)"
+        stretches = [row for row in self.rejected if _at(row) == "segment"]
+        others = [row for row in self.rejected if _at(row) != "segment"]
+        for row in others[:_SHOWN]:
+            said = _detail(row)
+            lines.append(
+                f"  not kept: {row.clip_id}: {row.reason}" + (f" ({said})" if said else "")
+            )
+        if others[_SHOWN:]:
+            lines.append(f"  and {len(others) - _SHOWN} more, in {REJECTED_NAME}")
+        if stretches:
+            counts = Counter(row.reason for row in stretches).most_common()
+            reasons = ", ".join(f"{count} × {reason}" for reason, count in counts)
+            lines.append(f"  stretches of sources without a clip: {reasons}")
+        later = sum(row.reason in TRANSIENT for row in self.rejected)
+        if later:
+            lines.append(f"  {later} of these may come another time: --retry asks again")
+        if self.skipped:
+            kinds = ", ".join(f"{count} × {kind}" for kind, count in self.skipped.items())
+            lines.append(f"  passed over, no media: {kinds}")
+        if self.dropped:
+            lines.append(
+                f"  {self.dropped} clips of an earlier run are no longer listed: "
+                "their sources were not given again, or are cut elsewhere now"
+            )
+        lines += [f"  note: {note}" for note in self.notes]
+        lines += _disk_lines(self.disk)
+        return "\n".join(lines)
+
+
+def _disk_lines(disk: Mapping[str, int]) -> list[str]:
+    from theval_datasets.curation.pipeline.disk import WHY
+
+    width = max(map(len, disk), default=0)
+    lines = [
+        f"    {folder:<{width}} {size / 1e6:>8.1f} MB  {WHY[folder]}"
+        for folder, size in disk.items()
+    ]
+    return ["  on disk, beside the feature cache:", *lines] if lines else []
+
+
+def curate(
+    sources: Sequence[str],
+    output: Path,
+    *,
+    recipe: str = "as-is",
+    root: Path | None = None,
+    workers: int | None = None,
+    fetch: FetchOptions | None = None,
+    cache: str | None = None,
+    language: str | None = None,
+    references: Sequence[Path] = (),
+    anonymise: bool = False,
+) -> CurateReport:
+    """Make clips and their manifest out of sources.
+
+    Args:
+        sources: Files, folders and http(s) addresses.
+        output: Folder for `manifest.jsonl`, `rejected.jsonl`, `clips/`, `audio/`, `frames/`.
+        recipe: Name or file of a recipe.
+        root: Where all sources lie; the manifest then names them relative to it.
+        workers: Files worked on at once; the number of cores if not given.
+        fetch: How to fetch addresses.
+        cache: Path or URL of the feature cache, for recipes that measure.
+        language: ISO 639-1 code of what is spoken in sources that do not say.
+        references: Indexes of other sets whose clips and people are to be kept out.
+        anonymise: Whether faces are blurred in reference frames.
+
+    Raises:
+        InputError: A source or the recipe does not exist, or the manifest would be empty because
+            there is no media at all.
+    """
+    from theval_datasets.curation.duplicates.reference_index import read_index
+    from theval_datasets.curation.pipeline.disk import disk_use
+    from theval_datasets.curation.pipeline.pipeline import Options, run_recipe
+    from theval_datasets.curation.pipeline.run import run
+    from theval_datasets.curation.recipes.recipe import load_recipe
+    from theval_datasets.curation.sources.choose import source_of
+    from theval_datasets.curation.sources.fetching.options import FetchOptions
+    from theval_datasets.extraction.cache import default_location
+    from theval_datasets.extraction.engines.local import default_workers
+
+    chosen = load_recipe(recipe)
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output} is no folder: name another with -o.")
+    if not sources:
+        raise InputError("Name at least one file, folder or address to curate.")
+    if chosen.cut == "spans":
+        fetch = replace(fetch or FetchOptions(), min_seconds=chosen.segment.min_seconds)
+    places = [source_of(place, output, root=root, fetch=fetch) for place in sources]
+    held = [one for index in references for one in read_index(index)]
+    if held and "leakage" not in chosen.filters:
+        raise InputError(
+            f"The recipe {chosen.name} has no filter leakage, so no index is looked at."
+        )
+    workers = workers or default_workers()
+    where = cache or default_location()
+    if chosen.plain and not anonymise:
+        result = run(places, chosen, output, cache=where, workers=workers, language=language)
+    else:
+        options = Options(where, workers, held, anonymise, language)
+        result = run_recipe(places, chosen, output, options)
+    if not result.kept and not result.rejected:
+        raise InputError(f"There is no media file in {', '.join(sources)}.")
+    return CurateReport(
+        manifest=output / MANIFEST_NAME,
+        kept=len(result.kept),
+        reused=result.reused,
+        dropped=result.dropped,
+        rejected=result.rejected,
+        skipped=result.skipped,
+        notes=result.notes,
+        disk=disk_use(output),
+    )
+
+
+def _is_failure(row: ManifestRow) -> bool:
+    lost = any(j.filter == "source" for j in row.judgements) and row.reason != "too-short"
+    return lost or row.reason == "unreadable"
+
+
+def _at(row: ManifestRow) -> str | None:
+    """The filter, or the stage before them, that a row fell at."""
+    found = (j.filter for j in row.judgements if j.verdict != "keep" and j.reason == row.reason)
+    return next(found, None)
+
+
+def _detail(row: ManifestRow) -> str:
+    """What is known of why it was not kept: in words, or what the filter measured."""
+    said = next((j for j in row.judgements if j.filter == _at(row)), None)
+    if said is None:
+        return ""
+    if "detail" in said.measured:
+        return str(said.measured["detail"])
+    return f"{said.filter}: " + ", ".join(f"{k} {v}" for k, v in said.measured.items())

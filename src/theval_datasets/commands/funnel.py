@@ -1,0 +1,182 @@
+"""`theval-data funnel`: what the filters of a curated run did."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from theval_datasets.errors import MediaError
+from theval_datasets.utils.files import atomic_write, write_text
+
+if TYPE_CHECKING:
+    from theval_datasets.curation.funnel.funnel import Funnel
+    from theval_datasets.curation.funnel.thresholds import Border
+
+PAGE: Final = "funnel.html"
+PLOT: Final = "funnel.png"
+_WIDE: Final = 400  # pixels of a sample frame
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelReport:
+    """What was read and drawn.
+
+    Attributes:
+        funnel: The numbers.
+        page: The HTML.
+        plot: The PNG.
+    """
+
+    funnel: Funnel
+    page: Path
+    plot: Path
+
+    @property
+    def exit_code(self) -> int:
+        """Always 0: it only looks."""
+        return 0
+
+    def to_plain(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "recipe": self.funnel.recipe,
+            "kept": self.funnel.kept,
+            "seconds": round(self.funnel.seconds, 3),
+            "steps": [
+                {
+                    "step": step.name,
+                    "came": step.came,
+                    "fell": step.fell,
+                    "reasons": step.reasons,
+                    "alone": step.alone,
+                    "undecided": step.undecided,
+                }
+                for step in self.funnel.steps
+            ],
+            "page": str(self.page),
+            "plot": str(self.plot),
+        }
+
+    def to_text(self) -> str:
+        """A table of steps."""
+        width = max((len(step.name) for step in self.funnel.steps), default=4)
+        lines = [f"{'step':<{width}}  {'came':>6} {'fell':>6} {'alone':>6}  reasons"]
+        for step in self.funnel.steps:
+            reasons = ", ".join(f"{reason} × {count}" for reason, count in step.reasons.items())
+            numbers = f"{step.came:>6} {step.fell:>6} {step.alone:>6}"
+            lines.append(f"{step.name:<{width}}  {numbers}  {reasons}".rstrip())
+        lines.append(f"{'kept':<{width}}  {self.funnel.kept:>6}  ({self.funnel.seconds:.1f} s)")
+        return "\n".join([*lines, f"page: {self.page}", f"plot: {self.plot}"])
+
+
+def funnel(
+    folder: Path,
+    *,
+    output: Path | None = None,
+    recipe: str | None = None,
+    anonymise: bool = False,
+) -> FunnelReport:
+    """Show how many clips fell at which filter, with distributions and borderline frames.
+
+    Args:
+        folder: A curated run's.
+        output: Folder for the page and the plot; by default `folder`.
+        recipe: Name or file, for its thresholds, where the rows' own cannot be found.
+        anonymise: Whether faces are blurred in sample frames.
+
+    Raises:
+        InputError: There is no manifest, or it lists nothing.
+    """
+    from theval_datasets.cards.funnel_page import draw_distributions, draw_steps, render_funnel_page
+    from theval_datasets.curation.funnel.funnel import filter_about, funnel_of
+    from theval_datasets.curation.recipes.recipe import load_recipe
+
+    found = funnel_of(folder, load_recipe(recipe) if recipe else None)
+    total = max((step.came for step in found.steps), default=1) or 1
+    shown = [
+        {"title": f"{d.filter}: {d.name}", "kept": d.kept, "fallen": d.fallen, "limits": d.limits}
+        for d in found.distributions
+    ]
+    plot = draw_distributions(shown) if shown else b""
+    page = render_funnel_page(
+        {
+            "title": f"What was kept of {found.folder.resolve().name}, and why",
+            "recipe": found.recipe,
+            "thresholds": any(d.limits for d in found.distributions),
+            "facts": [
+                ("kept", found.kept),
+                ("fell", sum(step.fell for step in found.steps)),
+                ("seconds kept", round(found.seconds, 1)),
+                ("mean length, s", round(found.seconds / found.kept, 2) if found.kept else "–"),
+            ],
+            "steps": [
+                {
+                    "name": step.name,
+                    "about": filter_about(step.name),
+                    "came": step.came,
+                    "fell": step.fell,
+                    "alone": step.alone,
+                    "undecided": step.undecided,
+                    "reasons": list(step.reasons.items()),
+                    "left_percent": round(100 * (step.came - step.fell) / total, 2),
+                    "fell_percent": round(100 * step.fell / total, 2),
+                }
+                for step in found.steps
+            ],
+            "plot": base64.b64encode(plot).decode(),
+            "borders": _groups(found.borders, anonymise),
+        }
+    )
+    place = output or found.folder
+    write_text(place / PAGE, page)
+    with atomic_write(place / PLOT) as stream:
+        stream.write(draw_steps([(s.name, s.came, s.fell) for s in found.steps], found.kept))
+    return FunnelReport(found, place / PAGE, place / PLOT)
+
+
+def _groups(borders: tuple[Border, ...], anonymise: bool) -> list[dict[str, Any]]:
+    groups = []
+    pictures: dict[str, str] = {}
+    for (filter_, name, limit), clips in groupby(borders, lambda b: (b.filter, b.name, b.limit)):
+        shown = []
+        for one in clips:
+            if one.clip_id not in pictures:
+                pictures[one.clip_id] = _picture(one, anonymise)
+            shown.append(
+                {
+                    "clip_id": one.clip_id,
+                    "value": f"{one.value:g}",
+                    "kept": one.kept,
+                    "data": pictures[one.clip_id],
+                }
+            )
+        groups.append({"filter": filter_, "name": name, "limit": f"{limit:g}", "clips": shown})
+    return groups
+
+
+def _picture(one: Border, anonymise: bool) -> str:
+    """A small JPEG of a clip in base64; empty where there is none any more."""
+    import numpy as np
+    from PIL import Image
+
+    from theval_datasets import media
+    from theval_datasets.curation.clips.anonymise import anonymised
+
+    if one.file is None:
+        return ""
+    try:
+        index = media.frame_index(one.file)
+        pixels = media.read_frames(one.file, [len(index.times) // 2], index).pixels[0]
+    except MediaError:
+        return ""
+    if anonymise:
+        pixels = anonymised(pixels)
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image.thumbnail((_WIDE, _WIDE))
+    held = io.BytesIO()
+    image.save(held, "jpeg", quality=80)
+    return base64.b64encode(held.getvalue()).decode()

@@ -1,0 +1,117 @@
+"""`theval-data index`: what a set holds, so that another can be kept apart from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from theval_datasets.errors import InputError
+from theval_datasets.manifest.rows import read_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What was indexed.
+
+    Attributes:
+        index: The file.
+        clips: Clips in it.
+        people: Embeddings in it.
+        missing: Clips that are not in it, with the reason.
+        note: Why it holds no people at all; "" where it may.
+    """
+
+    index: Path
+    clips: int
+    people: int
+    missing: dict[str, str]
+    note: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a clip is missing."""
+        return int(bool(self.missing))
+
+    def to_plain(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "index": str(self.index),
+            "clips": self.clips,
+            "people": self.people,
+            "missing": self.missing,
+            "note": self.note,
+        }
+
+    def to_text(self) -> str:
+        """Counts, and what is missing."""
+        lines = [f"{self.clips} clips and {self.people} embeddings of people in {self.index}"]
+        lines += [f"  not in it: {k} ({v})" for k, v in self.missing.items()]
+        lines += [f"  note: {self.note}"] if self.note else []
+        return "\n".join(lines)
+
+
+def index(
+    manifest: Path, output: Path, *, cache: str | None = None, workers: int | None = None
+) -> IndexReport:
+    """Write the reference index of a manifest's clips.
+
+    Args:
+        manifest: The file, or its folder.
+        output: The index (JSONL).
+        cache: Path or URL of the feature cache.
+        workers: Processes; the number of cores if not given.
+
+    Raises:
+        InputError: The manifest lists no clip.
+    """
+    import numpy as np
+
+    from theval_datasets.curation.duplicates.matching import prints_of
+    from theval_datasets.curation.duplicates.reference_index import (
+        Reference,
+        recogniser,
+        write_index,
+    )
+    from theval_datasets.errors import ThevalError
+    from theval_datasets.extraction.cache import default_location
+    from theval_datasets.extraction.engines.local import LocalEngine, default_workers
+    from theval_datasets.extraction.jobs import ClipJob
+    from theval_datasets.extraction.store import FeatureStore
+    from theval_datasets.features.arcface import Arcface
+    from theval_datasets.features.fingerprints import Fingerprints
+
+    rows = read_manifest(manifest)
+    jobs = [
+        ClipJob(row.clip_id, str(file.resolve()), row.sha256)
+        for row in rows.rows
+        for file in [rows.file(row)]
+        if file is not None and row.sha256 is not None
+    ]
+    if not jobs:
+        raise InputError(f"{manifest} lists no clip: there is nothing to index")
+    Arcface().fetch_weights()
+    store = FeatureStore((Fingerprints(), Arcface()), cache or default_location())
+    store.compute(jobs, LocalEngine(workers or default_workers()), "index")
+    pack = note = ""
+    try:
+        pack = recogniser()
+    except ThevalError as error:
+        note = f"people are not in it, so that only recordings can be known again: {error}"
+    references: list[Reference] = []
+    missing: dict[str, str] = {}
+    for job in jobs:
+        name = job.clip_id
+        prints = store.find("fingerprints", job.sha256)
+        faces = store.find("arcface", job.sha256)
+        if prints is None or prints.outcome.status != "ok":
+            missing[name] = (prints.outcome.reason if prints else None) or "not-measured"
+            continue
+        known = faces is not None and faces.outcome.status == "ok"
+        found = (
+            faces.values["person_embedding"] if known and faces else np.zeros((0, 0), np.float32)
+        )
+        references.append(Reference(name, prints_of(prints.values), found, pack if known else ""))
+    write_index(output, references)
+    people = sum(len(one.people) for one in references)
+    return IndexReport(output, len(references), people, missing, note)

@@ -1,0 +1,143 @@
+"""`theval-data locate`: where short recordings lie in long ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from theval_datasets.errors import InputError, MediaError
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where one short recording lies.
+
+    Attributes:
+        short: The recording.
+        long: The long one that fits best; None if none does.
+        start: Seconds into it.
+        score: Of the match, -1 to 1.
+        margin: Above the best place elsewhere in the same recording.
+        reason: Why there is no match.
+    """
+
+    short: str
+    long: str | None = None
+    start: float | None = None
+    score: float | None = None
+    margin: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LocateReport:
+    """Where everything lies.
+
+    Attributes:
+        found: One a short recording.
+        unreadable: Long ones that could not be heard, with the reason.
+        threshold: Score from which a match counts.
+    """
+
+    found: tuple[Found, ...]
+    unreadable: dict[str, str]
+    threshold: float
+
+    @property
+    def exit_code(self) -> int:
+        """1 if anything was not found or could not be heard."""
+        return int(bool(self.unreadable) or any(one.reason for one in self.found))
+
+    def to_plain(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "threshold": self.threshold,
+            "found": [{name: getattr(one, name) for name in Found.__slots__} for one in self.found],
+            "unreadable": self.unreadable,
+        }
+
+    def to_text(self) -> str:
+        """One line a recording."""
+        lines = []
+        for one in self.found:
+            score = f"score {one.score:.3f}" if one.score is not None else ""
+            if one.reason is None:
+                lines.append(f"{one.short}: {one.long} at {one.start:.3f} s ({score})")
+            else:
+                near = f", nearest {one.long} {score}" if one.long else ""
+                lines.append(f"{one.short}: {one.reason}{near}")
+        lines += [f"cannot be heard: {name} ({why})" for name, why in self.unreadable.items()]
+        return "\n".join(lines)
+
+
+def locate(short: Path, long: Sequence[Path], *, threshold: float | None = None) -> LocateReport:
+    """Find short recordings in long ones.
+
+    Args:
+        short: A recording, or a folder of them.
+        long: Recordings, or folders of them; each is heard once.
+        threshold: Score from which a match counts, 0 to 1.
+
+    Raises:
+        InputError: A place does not exist, or holds no recording.
+    """
+    from theval_datasets.curation.duplicates.locate import (
+        LEAST,
+        STEP,
+        THRESHOLD,
+        feature_of_file,
+        find,
+    )
+    from theval_datasets.utils.progress import progress
+
+    limit = THRESHOLD if threshold is None else threshold
+    if not 0 < limit < 1:
+        raise InputError(f"expected a threshold between 0 and 1, got {limit}")
+    wanted = list(_recordings(short))
+    places = [file for place in long for file in _recordings(place)]
+    if not wanted or not places:
+        raise InputError("expected at least one short and one long recording")
+    best: dict[Path, Found] = {}
+    features = {}
+    for file in wanted:
+        try:
+            features[file] = feature_of_file(file)
+        except MediaError as error:
+            best[file] = Found(str(file), reason=error.reason)
+            continue
+        if len(features[file]) * STEP < LEAST:
+            best[file] = Found(str(file), reason="too-short")
+            del features[file]
+    unreadable: dict[str, str] = {}
+    with progress(len(places), "locate", unit="recording") as bar:
+        for place in places:
+            bar.update()
+            try:
+                heard = feature_of_file(place)
+            except MediaError as error:
+                unreadable[str(place)] = error.reason
+                continue
+            for file, feature in features.items():
+                match = find(feature, heard)
+                old = best.get(file)
+                if match is None or (old is not None and (old.score or -1) >= match.score):
+                    continue
+                reason = None if match.score >= limit else "not-found"
+                numbers = (round(match.start, 4), round(match.score, 4), round(match.margin, 4))
+                best[file] = Found(str(file), str(place), *numbers, reason)
+    found = tuple(best.get(file, Found(str(file), reason="not-found")) for file in wanted)
+    return LocateReport(found, unreadable, limit)
+
+
+def _recordings(place: Path) -> Iterator[Path]:
+    from theval_datasets.curation.sources.local import AUDIO, VIDEO
+
+    if place.is_dir():
+        heard = VIDEO | AUDIO
+        yield from sorted(p for p in place.rglob("*") if p.is_file() and p.suffix.lower() in heard)
+    elif place.is_file():
+        yield place
+    else:
+        raise InputError(f"There is no file or folder {place}.")

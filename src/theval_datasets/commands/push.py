@@ -1,0 +1,108 @@
+"""`theval-data push`: a built dataset goes to the Hub, as one commit with a tag."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from theval_datasets.errors import PublishError
+from theval_datasets.hub.publish import PushPlan, as_plain, plan_push, push_release
+
+from .verify import verify
+
+
+@dataclass(frozen=True)
+class PushReport:
+    """What was pushed, or would be.
+
+    Attributes:
+        plan: What was to be done.
+        commit: That the tag is on; None if nothing was done.
+    """
+
+    plan: PushPlan
+    commit: str | None = None
+
+    exit_code = 0
+
+    def to_plain(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {**as_plain(self.plan), "dry_run": self.commit is None, "commit": self.commit}
+
+    def to_text(self) -> str:
+        """For people."""
+        plan = self.plan
+        seen = "private" if plan.private else "public"
+        where = (
+            f"new, {seen}" if plan.parent is None else f"{seen}, at {plan.previous or 'nothing'}"
+        )
+        lines = [f"{plan.info.dataset} {plan.info.version} -> {plan.repo_id} ({where})"]
+        if plan.committed and not (plan.add or plan.delete):
+            lines.append(f"  it is there already; only the tag {plan.tag} is missing")
+        lines += [f"  send   {name} ({one.n_bytes} bytes)" for name, one in plan.add.items()]
+        lines += [f"  delete {name}" for name in plan.delete]
+        if plan.unchanged:
+            lines.append(f"  {len(plan.unchanged)} files are there as they are here")
+        lines += [f"  note: {note}" for note in plan.notes]
+        if self.commit is None:
+            size = sum(one.n_bytes for one in plan.add.values())
+            lines.append(f"would send {size / 1e6:.2f} MB and set {plan.tag}; nothing was changed")
+        else:
+            lines.append(f"{plan.tag} is {self.commit}")
+            lines.append(f'load it: load_dataset("{plan.repo_id}", revision="{plan.tag}")')
+        if plan.outlived:
+            lines.append(
+                f"what was taken down may still be had in {', '.join(plan.outlived)} and in the "
+                "history. Only this keeps the newest version alone, for good, in Python:"
+            )
+            lines += [f"  {line}" for line in forgetting(plan.repo_id, plan.tag)]
+        return "\n".join(lines)
+
+
+def forgetting(repo_id: str, tag: str) -> list[str]:
+    """Lines of Python after which only one version of a dataset is left at the Hub."""
+    return [
+        "from huggingface_hub import HfApi",
+        f'api, repo = HfApi(), {{"repo_id": "{repo_id}", "repo_type": "dataset"}}',
+        "for one in api.list_repo_refs(**repo).tags: api.delete_tag(**repo, tag=one.name)",
+        "api.super_squash_history(**repo)",
+        f'api.create_tag(**repo, tag="{tag}")',
+        "tree = api.list_repo_tree(**repo, recursive=True)",
+        'kept = {one.lfs.sha256 for one in tree if getattr(one, "lfs", None)}',
+        "gone = [one for one in api.list_lfs_files(**repo) if one.file_oid not in kept]",
+        "api.permanently_delete_lfs_files(**repo, lfs_files=gone)",
+    ]
+
+
+def push(
+    folder: Path,
+    repo_id: str,
+    *,
+    private: bool | None = None,
+    allow_public_faces: bool = False,
+    dry_run: bool = False,
+) -> PushReport:
+    """Check a built dataset and push it.
+
+    Args:
+        folder: Of the dataset, such as ``out/theval/thqa-mt``.
+        repo_id: ``OWNER/NAME`` at the Hub; made if it does not exist.
+        private: Whether a new repository is private; by default if people are shown.
+        allow_public_faces: Whether everybody may have media and face embeddings of people.
+        dry_run: Only say what would be done; the Hub is asked, but nothing is changed there.
+
+    Raises:
+        InputError: If the folder is no built dataset or `repo_id` is no name.
+        PublishError: If the dataset is not what it says it is, its version does not grow, its tag
+            exists, it would show people to everybody, or the Hub refuses.
+    """
+    checked = verify(folder)
+    faults = [f"{check.name}: {check.detail}" for check in checked.checks if not check.ok]
+    if faults:
+        raise PublishError(
+            f"{folder} is not as it was built, and is not pushed: {'; '.join(faults)}. "
+            "Build it again."
+        )
+    plan = plan_push(folder, repo_id, private=private, allow_public_faces=allow_public_faces)
+    return PushReport(plan) if dry_run else PushReport(plan, push_release(plan))

@@ -1,0 +1,334 @@
+"""`theval-data score`: THEval's eight metrics of videos, and what they add up to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from theval_datasets import catalog
+from theval_datasets.errors import InputError
+from theval_datasets.evaluation.theval import (
+    METRICS,
+    Reference,
+    Score,
+    published_leaderboard,
+    published_reference,
+    rank_of,
+    read_reference,
+)
+from theval_datasets.evaluation.theval import score as score_against
+from theval_datasets.extraction.cache import default_location
+from theval_datasets.extraction.engines.local import LocalEngine, default_workers
+from theval_datasets.extraction.extractor import Extractor
+from theval_datasets.extraction.jobs import ClipJob, ClipReport
+from theval_datasets.extraction.outcomes import UNAVAILABLE
+from theval_datasets.extraction.store import FeatureStore
+from theval_datasets.utils.files import sha256_file
+from theval_datasets.utils.optional import available
+
+_log = logging.getLogger(__name__)
+
+DEFINITIONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "paper": {
+        **dict.fromkeys(METRICS, "theval_signals"),
+        **dict.fromkeys(("global_aesthetics", "mouth_quality", "face_quality"), "iqa"),
+    },
+    "release": {
+        **dict.fromkeys(METRICS, "theval_release"),
+        **dict.fromkeys(("global_aesthetics", "mouth_quality", "face_quality"), "iqa_release"),
+        "head_motion": "head_motion_release",
+    },
+}
+"""For each definition the extractor that gives each metric, in the column of the metric's name."""
+_HEADS: Final = {
+    "global_aesthetics": "aesthetics",
+    "mouth_quality": "mouth",
+    "face_quality": "face",
+    "lip_dynamics": "lips",
+    "head_motion": "head",
+    "eyebrow_dynamics": "brows",
+    "silent_lip_stability": "silent lip",
+    "lip_sync": "lip sync",
+}
+_NO_REFERENCE: Final = (
+    "no reference: the published row is in the definition `release`; give one measured in `paper` "
+    "with --reference, or score with --definition release"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipScore:
+    """One video's metrics.
+
+    Attributes:
+        path: As it was given.
+        metrics: By name; None where undefined.
+        missing: Why, by name.
+        failed: Whether the video could not be used at all.
+    """
+
+    path: str
+    metrics: Mapping[str, float | None]
+    missing: Mapping[str, str]
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreReport:
+    """Scores of a set of videos by one model.
+
+    Attributes:
+        definition: `paper` or `release`.
+        clips: One a video, in the order given.
+        mean: Mean over the clips that have a value, and how many those are.
+        reference: What is normalised against; None if there is nothing comparable.
+        score: Against it.
+        rank: Among the published models, from 1; None without a final score.
+        reason: Why there is no final score or rank.
+    """
+
+    definition: str
+    clips: tuple[ClipScore, ...]
+    mean: Mapping[str, tuple[float | None, int]]
+    reference: Reference | None
+    score: Score | None
+    rank: int | None
+    reason: str | None
+
+    @property
+    def exit_code(self) -> int:
+        """1 if some video failed."""
+        return int(any(clip.failed for clip in self.clips))
+
+    def to_plain(self) -> dict[str, Any]:
+        """For ``--json``."""
+        score = self.score
+        partial = score.partial if score else None
+        return {
+            "definition": self.definition,
+            "clips": [
+                {"path": c.path, "metrics": dict(c.metrics), "missing": dict(c.missing)}
+                for c in self.clips
+            ],
+            "mean": {name: {"value": value, "n": n} for name, (value, n) in self.mean.items()},
+            "reference": self.reference.name if self.reference else None,
+            "normalised": dict(score.normalised) if score else None,
+            "dimensions": dict(score.dimensions) if score else None,
+            "final": score.final if score else None,
+            "rank": self.rank,
+            "partial": {"n": partial.n, "value": partial.value} if partial else None,
+            "reason": self.reason,
+        }
+
+    def to_text(self) -> str:
+        """A table of the videos, then what they add up to."""
+        width = max(16, *(len(Path(c.path).name) for c in self.clips))
+        heads = [_HEADS[name] for name in METRICS]
+        lines = [f"definition {self.definition}", ""]
+        lines.append(f"{'':<{width}} " + " ".join(f"{head:>10}" for head in heads))
+        for clip in self.clips:
+            lines.append(_line(Path(clip.path).name, [clip.metrics[m] for m in METRICS], width))
+        lines.append(_line("mean", [self.mean[m][0] for m in METRICS], width))
+        lines.append(_line("n", [float(self.mean[m][1]) for m in METRICS], width))
+        if self.score is not None and self.reference is not None:
+            values = [self.score.normalised[m] for m in METRICS]
+            lines.append(_line("normalised", values, width))
+            lines += ["", f"against {self.reference.name} ({self.reference.source})"]
+            for name, value in self.score.dimensions.items():
+                lines.append(f"  {name:<16} {_shown(value)}")
+            lines.append(f"  {'final':<16} {_shown(self.score.final)}")
+            if self.score.partial is not None:
+                partial = self.score.partial
+                lines.append(f"  {f'mean of {partial.n}':<16} {_shown(partial.value)}")
+            if self.rank is not None:
+                others = len(published_leaderboard())
+                lines.append(f"  rank {self.rank} among it and the {others} published models")
+        if self.reason:
+            lines += ["", self.reason]
+        undefined = {
+            f"{name}: {reason}": [c.path for c in self.clips if c.missing.get(name) == reason]
+            for c in self.clips
+            for name, reason in c.missing.items()
+        }
+        if undefined:
+            lines += ["", "undefined:"]
+            for what, paths in undefined.items():
+                named = Path(paths[0]).name if len(paths) == 1 else f"{len(paths)} videos"
+                lines.append(f"  {what} ({named})")
+        return "\n".join([*lines, *self._remedies()])
+
+    def _remedies(self) -> list[str]:
+        """How to get what this machine lacks."""
+        reasons = {reason for clip in self.clips for reason in clip.missing.values()}
+        lacking = {
+            extra
+            for clip in self.clips
+            for metric, reason in clip.missing.items()
+            if reason == "extra-missing"
+            and (extra := _extractor(self.definition, metric).extra) is not None
+        }
+        lines = []
+        if lacking:
+            lines.append(
+                f"extra-missing: pip install 'theval-datasets[{','.join(sorted(lacking))}]'"
+            )
+        if "weights-missing" in reasons:
+            lines.append("weights-missing: theval-data models list says where they come from")
+        return lines
+
+
+def score(
+    videos: Sequence[Path],
+    *,
+    definition: str = "paper",
+    reference: Path | None = None,
+    cache: str | None = None,
+    workers: int | None = None,
+) -> ScoreReport:
+    """The eight metrics of videos, their means, and the final score against a reference.
+
+    Args:
+        videos: Files, or folders of videos.
+        definition: `paper` or `release`; their values are never compared with each other.
+        reference: A CSV of one row of mean raw values of real videos in the same definition; by
+            default the published row, which is in `release`.
+        cache: Path or URL of the feature cache.
+        workers: Processes; by default the number of cores.
+
+    Raises:
+        InputError: If there is no such file or definition, or the reference is in another one.
+    """
+    if definition not in DEFINITIONS:
+        raise InputError(f"expected the definition paper or release, got {definition!r}")
+    paths = list(_files(videos))
+    given = read_reference(reference, definition=definition) if reference else None
+    compared = given or (published_reference() if definition == "release" else None)
+    extractors, lacking = _available(definition)
+    clips = _measure(paths, definition, extractors, lacking, cache or default_location(), workers)
+    mean = {name: _mean([clip.metrics[name] for clip in clips]) for name in METRICS}
+    found = score_against({name: mean[name][0] for name in METRICS}, compared) if compared else None
+    final = found.final if found else None
+    others = [e.final for e in published_leaderboard() if e.final is not None]
+    return ScoreReport(
+        definition,
+        clips,
+        mean,
+        compared,
+        found,
+        rank_of(final, others),
+        _NO_REFERENCE if compared is None else _unfinished(mean, found),
+    )
+
+
+def _unfinished(mean: Mapping[str, tuple[float | None, int]], found: Score | None) -> str | None:
+    if found is None or found.final is not None:
+        return None
+    absent = ", ".join(name for name in METRICS if mean[name][0] is None)
+    return f"no final score: it needs all eight metrics, and {absent} are undefined"
+
+
+def _files(videos: Sequence[Path]) -> list[Path]:
+    from theval_datasets.curation.sources.local import VIDEO
+
+    found: list[Path] = []
+    for given in videos:
+        if given.is_dir():
+            inside = sorted(p for p in given.rglob("*") if p.suffix.lower() in VIDEO)
+            if not inside:
+                raise InputError(f"there is no video in the folder {given}")
+            found += inside
+        elif given.is_file():
+            found.append(given)
+        else:
+            raise InputError(f"there is no file or folder {given}")
+    if not found:
+        raise InputError("expected at least one video")
+    return found
+
+
+def _extractor(definition: str, metric: str) -> Extractor:
+    found: Extractor = catalog.load("extractor", DEFINITIONS[definition][metric])()
+    return found
+
+
+def _available(definition: str) -> tuple[dict[str, Extractor], dict[str, str]]:
+    """The extractors of a definition that can be tried here, and why the others cannot."""
+    known = catalog.names("extractor")
+    extractors: dict[str, Extractor] = {}
+    lacking: dict[str, str] = {}
+    for name in dict.fromkeys(DEFINITIONS[definition].values()):
+        if name not in known:
+            lacking[name] = "not-available"
+            continue
+        extractor = catalog.load("extractor", name)()
+        if all(map(available, extractor.imports)):
+            extractors[name] = extractor
+        else:
+            lacking[name] = "extra-missing"
+            _log.info("%s needs the extra [%s]", name, extractor.extra)
+    return extractors, lacking
+
+
+def _measure(
+    paths: Sequence[Path],
+    definition: str,
+    extractors: Mapping[str, Extractor],
+    lacking: Mapping[str, str],
+    location: str,
+    workers: int | None,
+) -> tuple[ClipScore, ...]:
+    cores = default_workers()
+    workers = workers or cores
+    store = FeatureStore(tuple(extractors.values()), location)
+    jobs = [ClipJob(f"{i}", str(p.resolve()), sha256_file(p)) for i, p in enumerate(paths)]
+    threads = max(1, cores // workers)
+    reports = store.compute(jobs, LocalEngine(workers), "score", threads=threads)
+    return tuple(
+        _clip_score(path, job, reports[job.clip_id], definition, lacking, store)
+        for path, job in zip(paths, jobs, strict=True)
+    )
+
+
+def _clip_score(
+    path: Path,
+    job: ClipJob,
+    report: ClipReport,
+    definition: str,
+    lacking: Mapping[str, str],
+    store: FeatureStore,
+) -> ClipScore:
+    metrics: dict[str, float | None] = {}
+    missing: dict[str, str] = {}
+    values = {
+        name: store.read(name, job.sha256)
+        for name, outcome in report.outcomes.items()
+        if outcome.status == "ok"
+    }
+    for metric, name in DEFINITIONS[definition].items():
+        feature = values.get(name)
+        array = feature.values.get(metric) if feature else None
+        metrics[metric] = None if array is None else float(array)
+        if array is None:
+            outcome = report.outcomes.get(name)
+            reason = lacking.get(name) or (outcome and outcome.reason)
+            missing[metric] = reason or (outcome.missing.get(metric) if outcome else None) or "lost"
+    failed = any(
+        o.status == "failed" and o.reason not in UNAVAILABLE for o in report.outcomes.values()
+    )
+    return ClipScore(str(path), metrics, missing, failed)
+
+
+def _mean(values: Sequence[float | None]) -> tuple[float | None, int]:
+    there = [value for value in values if value is not None]
+    return (sum(there) / len(there) if there else None, len(there))
+
+
+def _line(name: str, values: Sequence[float | None], width: int) -> str:
+    return f"{name:<{width}} " + " ".join(f"{_shown(value):>10}" for value in values)
+
+
+def _shown(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"

@@ -1,0 +1,285 @@
+"""`theval-data study`: ratings in, opinion scores, reports, labels and plots out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from theval_datasets.errors import InputError
+from theval_datasets.utils.records import from_plain, to_plain
+
+if TYPE_CHECKING:
+    from theval_datasets.curation.study.parameters import StudyParameters
+    from theval_datasets.curation.study.study import Study
+
+
+@dataclass(frozen=True, eq=False)
+class StudyReport:
+    """A study, for people and for machines.
+
+    Attributes:
+        study: What came out.
+        preset: The preset's name.
+        model: The reference model's name, if one was asked for.
+        files: What was written.
+    """
+
+    study: Study
+    preset: str
+    model: str | None
+    files: tuple[Path, ...] = ()
+    exit_code: int = 0
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON: preset, parameters, clips, subjects, and what else there is."""
+        study = self.study
+        plain: dict[str, Any] = {
+            "preset": self.preset,
+            "model": self.model,
+            "parameters": to_plain(study.parameters),
+            "clips": study.clip_rows(),
+            "subjects": [to_plain(report) for report in study.subjects],
+            "sessions": [to_plain(report) for report in study.sessions],
+            "dimensions": {name: _fit(study, name) for name in study.opinions},
+            "n_ratings": len(study.ratings),
+            "n_missing": study.ratings.n_missing,
+        }
+        if study.labels is not None:
+            plain["distortions"] = {
+                "taxonomy": to_plain(study.labels.taxonomy),
+                "instances": study.labels.instances,
+                "rates": study.labels.rates(),
+                "dimension_rates": study.labels.dimension_rates(),
+                "clips": study.label_rows(),
+            }
+        return plain
+
+    def to_text(self) -> str:
+        """A readable summary."""
+        from theval_datasets.curation.study.outputs import facts
+
+        study = self.study
+        lines = [", ".join(f"{value} {name}" for name, value in facts(study))]
+        for dimension, found in study.opinions.items():
+            values = [value for value in found.mos.tolist() if math.isfinite(value)]
+            if values:
+                lines.append(
+                    f"{dimension}: MOS {min(values):.3f} … {max(values):.3f}, mean "
+                    f"{sum(values) / len(values):.3f} over {len(values)} clips"
+                )
+        for report in study.subjects:
+            if report.rejected:
+                counts = (
+                    f", {report.above} above and {report.below} below the limits of "
+                    f"{report.n} ratings"
+                    if report.above is not None
+                    else ""
+                )
+                lines.append(
+                    f"rejected {report.subject} ({report.dimension}, {report.reason}){counts}, "
+                    f"correlation with the others {_number(report.correlation)}"
+                )
+        if any(one.screening.all_kept for one in study.opinions.values()):
+            lines.append("every subject would have been rejected, so none was")
+        if study.labels is not None:
+            rates = study.labels.rates()
+            lines.append(f"{study.labels.instances} distortions by {len(rates)} generators")
+        lines += [f"wrote {path}" for path in self.files]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, eq=False)
+class PairwiseReport:
+    """A pairwise study."""
+
+    plain: dict[str, Any]
+    files: tuple[Path, ...] = ()
+    exit_code: int = 0
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON."""
+        return self.plain
+
+    def to_text(self) -> str:
+        """A readable summary, the strongest model first."""
+        plain = self.plain
+        lines = [f"{plain['n_votes']} votes between {len(plain['models'])} models"]
+        for row in plain["models"]:
+            strength = row["strength"]
+            shown = (
+                f", strength {strength['value']:.3f} [{strength['low']:.3f}, {strength['high']:.3f}]"
+                if strength
+                else ""
+            )
+            lines.append(f"{row['model']}: wins {100 * row['win_rate']:.1f} %{shown}")
+        if plain["reason"]:
+            lines.append(
+                "no strengths: some models never won or never lost against the rest "
+                f"({plain['reason']})"
+            )
+        side, agreed = plain["position"], plain["agreement"]
+        lines.append(
+            f"left side wins {_number(side['left_rate'])} of {side['n']} "
+            f"(p = {_number(side['p_value'])})"
+        )
+        lines.append(
+            f"Krippendorff's alpha {_number(agreed['alpha'])} over {agreed['n_units']} units "
+            f"({agreed['unit']})"
+        )
+        return "\n".join([*lines, *(f"wrote {path}" for path in self.files)])
+
+
+def study(
+    ratings: Path,
+    *,
+    preset: str = "bt500",
+    model: str | None = None,
+    manifest: Path | None = None,
+    taxonomy: Path | None = None,
+    out: Path | None = None,
+    ignore: Sequence[str] = (),
+    score_range: tuple[float, float] | None = None,
+    degenerate: str | None = None,
+    plots: bool = True,
+) -> StudyReport | PairwiseReport:
+    """Turn a table of ratings, or of pairwise votes, into opinion scores.
+
+    Args:
+        ratings: CSV, TSV, Parquet or JSON lines; a table with the columns left, right and winner is
+            a pairwise study.
+        preset: Name of the parameters.
+        model: One of sureal's models, for the preset `sureal`.
+        manifest: A manifest that holds every clip; None leaves the clips unchecked.
+        taxonomy: Names of the distortions that were voted on; None for THQA-MT's.
+        out: Folder for tables, plots and the page; None writes nothing.
+        ignore: Columns to leave out.
+        score_range: Smallest and largest rating; None takes the preset's, if it has one.
+        degenerate: See `StudyParameters`; None takes the preset's.
+        plots: Whether to draw.
+
+    Raises:
+        InputError: If the table, or the choice of parameters, does not fit.
+    """
+    from theval_datasets.curation.study.outputs import write_study
+    from theval_datasets.curation.study.study import run_study
+    from theval_datasets.curation.study.tables import TableOptions, from_frame, read_frame
+    from theval_datasets.curation.study.taxonomy import load_taxonomy
+
+    parameters = _parameters(preset, model, degenerate)
+    frame = read_frame(ratings)
+    if _is_pairwise(frame.columns):
+        return _pairwise(frame.drop([c for c in ignore if c in frame.columns]), ratings.name, out)
+    types = load_taxonomy(taxonomy)
+    table = from_frame(
+        frame,
+        TableOptions(
+            score_range=score_range or parameters.rating_range,
+            clips=_clips(manifest),
+            taxonomy=types,
+            ignore=tuple(ignore),
+        ),
+        where=ratings.name,
+    )
+    report = StudyReport(run_study(table, parameters, types), preset, model)
+    if out is None:
+        return report
+    from theval_datasets.cards.study_page import render_study_page
+
+    files = write_study(
+        report.study,
+        report.to_plain(),
+        out,
+        name=ratings.stem,
+        render=render_study_page if plots else None,
+    )
+    return replace(report, files=tuple(files))
+
+
+def _parameters(preset: str, model: str | None, degenerate: str | None) -> StudyParameters:
+    from theval_datasets.curation.study import parameters as known
+
+    if model is not None and preset != "sureal":
+        raise InputError(
+            f"a model goes with the preset sureal, which is the program that has it; got {preset!r}"
+        )
+    chosen = known.preset(preset) if model is None else known.reference_model(model)
+    if degenerate is None:
+        return chosen
+    return from_plain(type(chosen), {**to_plain(chosen), "degenerate": degenerate}, "degenerate")
+
+
+def _clips(manifest: Path | None) -> set[str] | None:
+    if manifest is None:
+        return None
+    from theval_datasets.manifest.rows import read_manifest
+
+    return {row.clip_id for row in read_manifest(manifest).rows}
+
+
+def _is_pairwise(columns: Sequence[str]) -> bool:
+    names = {column.strip().lower() for column in columns}
+    winner = {"winner", "choice", "vote", "preferred"} & names
+    return bool(winner) and bool({"left", "left_model", "model_left", "model_a", "a"} & names)
+
+
+def _pairwise(frame: Any, where: str, out: Path | None) -> PairwiseReport:
+    import json
+
+    from theval_datasets.curation.study.bradley_terry import bradley_terry
+    from theval_datasets.curation.study.pairwise import (
+        agreement,
+        position_bias,
+        votes_from_frame,
+        win_rates,
+    )
+    from theval_datasets.utils.files import write_text
+
+    votes = votes_from_frame(frame, where=where)
+    rates, fit = win_rates(votes), bradley_terry(votes)
+    strengths = fit.strengths or {}
+    order = sorted(rates, key=lambda name: (-rates[name], name))
+    plain = {
+        "n_votes": len(votes),
+        "models": [
+            {
+                "model": name,
+                "win_rate": rates[name],
+                "strength": to_plain(strengths[name]) if name in strengths else None,
+            }
+            for name in order
+        ],
+        "reason": fit.reason,
+        "position": to_plain(position_bias(votes)),
+        "agreement": to_plain(agreement(votes)),
+    }
+    if out is None:
+        return PairwiseReport(plain)
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(out / "study.json", text + "\n")
+    return PairwiseReport(plain, (out / "study.json",))
+
+
+def _fit(study: Study, dimension: str) -> dict[str, Any]:
+    from theval_datasets.curation.study.reports import optional
+
+    found = study.opinions[dimension]
+    plain: dict[str, Any] = {
+        "n_clips": len(found.clips),
+        "n_rejected": int(found.screening.rejected.sum()),
+        "all_kept": found.screening.all_kept,
+        "threshold": found.screening.threshold,
+        "fit": None if found.fit is None else to_plain(found.fit),
+    }
+    if found.model is not None and found.model.ambiguity is not None:
+        plain["ambiguity"] = {
+            name: optional(value)
+            for name, value in zip(found.model.contents, found.model.ambiguity, strict=True)
+        }
+    return plain
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"

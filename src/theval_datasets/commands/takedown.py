@@ -1,0 +1,126 @@
+"""`theval-data takedown`: clips that must not be published or made again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from theval_datasets.errors import InputError
+from theval_datasets.manifest.info import TOMBSTONES_NAME, Tombstone, read_tombstones
+from theval_datasets.manifest.rows import (
+    MANIFEST_NAME,
+    REJECTED_NAME,
+    read_manifest,
+    read_rows,
+    write_manifest,
+)
+from theval_datasets.utils.files import canonical_json, inside, write_text
+from theval_datasets.utils.records import to_plain
+
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+@dataclass(frozen=True, slots=True)
+class TakedownReport:
+    """What was taken down.
+
+    Attributes:
+        tombstones: The file.
+        taken: Ids that have a tombstone now and had none.
+        known: Ids that had one already.
+        unlisted: Ids that no manifest here lists; they have a tombstone all the same.
+        removed: Files that were removed.
+    """
+
+    tombstones: Path
+    taken: tuple[str, ...]
+    known: tuple[str, ...]
+    unlisted: tuple[str, ...]
+    removed: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Always 0: an id that is listed nowhere stays out all the same."""
+        return 0
+
+    def to_plain(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "tombstones": str(self.tombstones),
+            "taken": list(self.taken),
+            "known": list(self.known),
+            "unlisted": list(self.unlisted),
+            "removed": list(self.removed),
+        }
+
+    def to_text(self) -> str:
+        """A few lines."""
+        lines = [f"{len(self.taken)} clips taken down in {self.tombstones}"]
+        lines += [f"  had a tombstone already: {name}" for name in self.known]
+        lines += [f"  listed in no manifest here: {name}" for name in self.unlisted]
+        lines += [f"  removed {name}" for name in self.removed]
+        lines.append(
+            "curate, rebuild and build leave them out; build a new version and push it to publish "
+            "that. Older versions at the Hub still hold them: push says how to remove those"
+        )
+        return "\n".join(lines)
+
+
+def takedown(clip_ids: Sequence[str], folder: Path, *, date: str | None = None) -> TakedownReport:
+    """Write tombstones beside a manifest, and remove the clips' rows and files.
+
+    Args:
+        clip_ids: Which.
+        folder: The manifest's.
+        date: YYYY-MM-DD; today if not given.
+
+    Raises:
+        InputError: There is no manifest, no id was given, or the date is none.
+    """
+    if not clip_ids:
+        raise InputError("Name at least one clip to take down.")
+    manifest = read_manifest(folder)
+    when = date or datetime.now(UTC).date().isoformat()
+    if not _DATE.fullmatch(when):
+        raise InputError(f"expected a date YYYY-MM-DD, got {when!r}")
+    path = manifest.folder / TOMBSTONES_NAME
+    stones = {stone.clip_id: stone for stone in read_tombstones(path)}
+    wanted = list(dict.fromkeys(clip_ids))
+    taken = [name for name in wanted if name not in stones]
+    stones |= {name: Tombstone(name, when) for name in taken}
+    lines = [canonical_json(to_plain(stones[name])) for name in sorted(stones)]
+    write_text(path, "".join(f"{line}\n" for line in lines))
+    gone = [row for row in manifest.rows if row.clip_id in wanted]
+    listed = {row.clip_id for row in gone}
+    if gone:
+        write_manifest(
+            manifest.folder / MANIFEST_NAME,
+            [row for row in manifest.rows if row.clip_id not in wanted],
+        )
+    rejected = manifest.folder / REJECTED_NAME
+    if rejected.is_file():
+        rows = list(read_rows(rejected))
+        listed |= {row.clip_id for row in rows if row.clip_id in wanted}
+        write_manifest(rejected, [row for row in rows if row.clip_id not in wanted])
+    removed = []
+    names = [
+        name
+        for row in gone
+        for name in (row.path, row.audio, row.audio_original, row.reference_frame)
+    ]
+    names += [f".candidates/{name}.mp4" for name in wanted if name in listed]
+    for name in names:
+        if name is not None and (file := inside(manifest.folder, name)).is_file():
+            file.unlink()
+            removed.append(name)
+    return TakedownReport(
+        path,
+        tuple(taken),
+        tuple(name for name in wanted if name not in taken),
+        tuple(name for name in wanted if name not in listed),
+        tuple(removed),
+    )

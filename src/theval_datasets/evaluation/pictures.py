@@ -1,0 +1,132 @@
+"""Distances of two pictures of one size: PSNR, SSIM and LPIPS."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.errors import InputError, WeightsMissingError
+from theval_datasets.extraction import weights as models
+from theval_datasets.utils.optional import require
+
+Floats = npt.NDArray[np.float64]
+Pixels = npt.NDArray[np.uint8]
+Measure = Callable[[Pixels, Pixels], float]
+
+_BACKBONES: Final = {
+    "alex": "alexnet-owt-7be5be79.pth",
+    "vgg": "vgg16-397923af.pth",
+    "squeeze": "squeezenet1_1-b8a52dc0.pth",
+}
+_WINDOW_SIGMA: Final = 1.5
+_K1: Final = 0.01
+_K2: Final = 0.03
+_PEAK: Final = 255.0
+
+
+def psnr(generated: Pixels, real: Pixels) -> float:
+    """Peak signal-to-noise ratio of two pictures of one size in dB; infinite for equal ones.
+
+    Args:
+        generated: uint8, any shape.
+        real: The same shape.
+
+    Raises:
+        InputError: Their shapes differ.
+    """
+    _same_shape(generated, real)
+    error = float(np.mean((generated.astype(np.float64) - real.astype(np.float64)) ** 2))
+    return math.inf if error == 0 else 10.0 * math.log10(_PEAK**2 / error)
+
+
+def ssim(generated: Pixels, real: Pixels) -> float:
+    """Structural similarity of two pictures of one size, -1 to 1, mean over channels.
+
+    With the window of the original paper (Wang et al., 2004): Gaussian, σ = 1.5, cut at 11 pixels,
+    population statistics; the border that the window does not fit into is left out.
+
+    Args:
+        generated: uint8, (height, width) or (height, width, channels), at least 11 × 11.
+        real: The same shape.
+
+    Raises:
+        InputError: Their shapes differ, or they are too small.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    _same_shape(generated, real)
+    if min(generated.shape[:2]) < 11:
+        raise InputError(f"expected pictures of at least 11 × 11 pixels, got {generated.shape[:2]}")
+    sigma = (_WINDOW_SIGMA, _WINDOW_SIGMA, *([0.0] * (generated.ndim - 2)))
+
+    def blur(image: Floats) -> Floats:
+        blurred: Floats = gaussian_filter(image, sigma, truncate=3.5)
+        return blurred
+
+    x, y = generated.astype(np.float64), real.astype(np.float64)
+    mean_x, mean_y = blur(x), blur(y)
+    var_x, var_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
+    both = blur(x * y) - mean_x * mean_y
+    c1, c2 = (_K1 * _PEAK) ** 2, (_K2 * _PEAK) ** 2
+    above = (2 * mean_x * mean_y + c1) * (2 * both + c2)
+    below = (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
+    return float((above / below)[5:-5, 5:-5].mean())
+
+
+def lpips(network: Literal["alex", "vgg", "squeeze"] = "alex") -> Measure:
+    """A function that gives the perceptual distance (LPIPS, version 0.1) of two pictures.
+
+    The backbone's weights are torchvision's, looked for in ``torchvision/FILE`` below
+    `THEVAL_MODELS` and in torch's own cache; the rest lies in the package.
+
+    Args:
+        network: The backbone.
+
+    Raises:
+        MissingExtraError: lpips is not installed (extra [lpips]).
+        WeightsMissingError: The backbone's weights are not here.
+    """
+    package = require("lpips", extra="lpips")
+    torch = require("torch", extra="lpips")
+    state = torch.load(_backbone(torch, network), map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it makes its backbones by old options of torchvision
+        net = package.LPIPS(net=network, pnet_rand=True, verbose=False).eval()
+    # "slice2.3.weight" here is "features.3.weight" there.
+    names = {own: f"features.{own.partition('.')[2]}" for own in net.net.state_dict()}
+    net.net.load_state_dict({own: state[theirs] for own, theirs in names.items()})
+
+    def distance(generated: Pixels, real: Pixels) -> float:
+        _same_shape(generated, real)
+        pair = [
+            torch.from_numpy(p.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1.0
+            for p in (generated, real)
+        ]
+        with torch.inference_mode():
+            return float(net(*pair))
+
+    return distance
+
+
+def _backbone(torch: Any, network: str) -> Path:
+    file = _BACKBONES[network]
+    places = [folder / "torchvision" for folder in models.folders()]
+    places.append(Path(torch.hub.get_dir()) / "checkpoints")
+    for place in places:
+        if (place / file).is_file():
+            return place / file
+    raise WeightsMissingError(
+        f"{file} is not here (looked in {', '.join(map(str, places))}). Get it from "
+        f"https://download.pytorch.org/models/{file}"
+    )
+
+
+def _same_shape(a: Pixels, b: Pixels) -> None:
+    if a.shape != b.shape:
+        raise InputError(f"expected pictures of one size, got {a.shape} and {b.shape}")

@@ -1,0 +1,85 @@
+"""A leaderboard against human preference, as in THEval's user study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from theval_datasets.errors import InputError
+
+from .resampling import Interval, bootstrap, permutation_p
+
+REFERENCE = "GT"
+"""How the row of real videos is usually called."""
+
+
+@dataclass(frozen=True)
+class PreferenceCorrelation:
+    """Spearman's correlation of a metric with how often people prefer a model.
+
+    Attributes:
+        interval: The correlation, and its bootstrap interval over the models.
+        p_value: Two-sided, by permutation; None if undefined.
+        models: Those that both sides know; sorted.
+    """
+
+    interval: Interval
+    p_value: float | None
+    models: tuple[str, ...]
+
+
+def preference_correlation(
+    values: Mapping[str, float | None],
+    preference: Mapping[str, float],
+    *,
+    reference: str | None = REFERENCE,
+    n_resamples: int = 10_000,
+    seed: int = 0,
+) -> dict[str, PreferenceCorrelation]:
+    """Correlate a metric with win rates (or Bradley–Terry strengths), with and without real videos.
+
+    Real videos win nearly always and score best by construction, so that the row of the reference
+    flatters every metric: both figures are given.
+
+    Args:
+        values: A metric, or the final score, by model; None is left out.
+        preference: Win rate by model.
+        reference: The name of the reference's row.
+        n_resamples: Of the bootstrap, and permutations of the test.
+        seed: Of both.
+
+    Returns:
+        `without` the reference, and `with` it if both sides have it.
+
+    Raises:
+        InputError: If fewer than three models are common to both.
+    """
+    common = sorted(
+        name for name, value in values.items() if value is not None and name in preference
+    )
+    models = [name for name in common if name != reference]
+    if len(models) < 3:
+        raise InputError(
+            f"expected at least three models with a value and a preference, got {len(models)}: "
+            f"{', '.join(models) or 'none'}; are they called the same on both sides?"
+        )
+    out = {"without": _correlate(values, preference, models, n_resamples, seed)}
+    if reference in common:
+        out["with"] = _correlate(values, preference, common, n_resamples, seed)
+    return out
+
+
+def _correlate(
+    values: Mapping[str, float | None],
+    preference: Mapping[str, float],
+    models: list[str],
+    n_resamples: int,
+    seed: int,
+) -> PreferenceCorrelation:
+    x = [values[name] or 0.0 for name in models]
+    y = [preference[name] for name in models]
+    return PreferenceCorrelation(
+        interval=bootstrap(x, y, "srcc", n_resamples=n_resamples, seed=seed),
+        p_value=permutation_p(x, y, "srcc", n_permutations=n_resamples, seed=seed),
+        models=tuple(models),
+    )

@@ -1,0 +1,205 @@
+"""Distances between a generated clip and its real partner: the baselines of THEval's Table 2.
+
+Frames and landmarks are paired by their time stamps, since partners may differ in rate and length.
+FID and FVD are the Fréchet distance of feature arrays (`frechet`); LSE-C and LSE-D come from
+SyncNet, whose table is read here.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets import media
+from theval_datasets.errors import AbsentError, InputError
+from theval_datasets.extraction.mesh import LIPS, inter_ocular, pixels
+from theval_datasets.extraction.outcomes import Values
+
+from .pictures import Measure, Pixels, psnr, ssim
+
+Floats = npt.NDArray[np.float64]
+
+_TOLERANCE: Final = 0.5  # of the real clip's frame interval, within which two frames are a pair
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Which frames belong together.
+
+    Attributes:
+        generated: Indices into the generated clip's times.
+        real: For each the index into the real clip's times.
+    """
+
+    generated: npt.NDArray[np.int64]
+    real: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.generated)
+
+
+def pair_by_time(generated: Floats, real: Floats) -> Pairing:
+    """Pair each real frame with the generated one nearest in time.
+
+    Frames further apart than half the real clip's median interval have no partner, so that what
+    one clip has beyond the end of the other does not count.
+
+    Args:
+        generated: Seconds, growing, (n,).
+        real: Seconds, growing, (m,).
+    """
+    if not len(generated) or not len(real):
+        return Pairing(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    interval = float(np.median(np.diff(real))) if len(real) > 1 else math.inf
+    after = np.searchsorted(generated, real).clip(1, max(1, len(generated) - 1))
+    before = after - 1
+    after = np.minimum(after, len(generated) - 1)
+    nearer = np.abs(generated[after] - real) < np.abs(generated[before] - real)
+    nearest = np.where(nearer, after, before)
+    kept = np.abs(generated[nearest] - real) <= _TOLERANCE * interval + 1e-6
+    return Pairing(nearest[kept].astype(np.int64), np.flatnonzero(kept).astype(np.int64))
+
+
+def video_distances(
+    generated: Path,
+    real: Path,
+    measures: Mapping[str, Measure] | None = None,
+) -> dict[str, float | None]:
+    """Means of picture distances over the frames that two clips have at the same time.
+
+    Args:
+        generated: A video.
+        real: Its partner; the generated frames are scaled to its size where they differ.
+        measures: Name to function; PSNR and SSIM if none is given. Pairs of equal pictures, whose
+            PSNR is infinite, are left out of its mean.
+
+    Returns:
+        A value for each name (None where no pair has a finite one), and `pairs`, their number.
+
+    Raises:
+        MediaError: One of them cannot be read.
+        AbsentError: They have no frame at the same time.
+    """
+    measures = {"psnr": psnr, "ssim": ssim} if measures is None else measures
+    indices = [media.frame_index(path) for path in (generated, real)]
+    pairing = pair_by_time(indices[0].times, indices[1].times)
+    if not len(pairing):
+        raise AbsentError("no-pairs", f"{generated.name} and {real.name} share no moment")
+    ours = _frames_at(generated, pairing.generated)
+    theirs = _frames_at(real, pairing.real)
+    sums = dict.fromkeys(measures, 0.0)
+    counts = dict.fromkeys(measures, 0)
+    for a, b in zip(ours, theirs, strict=True):
+        sized = _sized(a, b.shape[1], b.shape[0])
+        for name, measure in measures.items():
+            value = measure(sized, b)
+            if math.isfinite(value):
+                sums[name] += value
+                counts[name] += 1
+    found: dict[str, float | None] = {
+        name: sums[name] / counts[name] if counts[name] else None for name in measures
+    }
+    return {**found, "pairs": float(len(pairing))}
+
+
+def landmark_distances(generated: Values, real: Values) -> tuple[float, float]:
+    """LMD-F and LMD-M: mean distance of face points and of mouth points, frame by frame.
+
+    Equations 38 and 39 of THEval. Only frames at the same time in which both have a face count. So
+    that size and place of the face do not, each face is moved to its centroid and measured in
+    its own inter-ocular distance before (LMD-F, by all 468 points), and each mouth to its own
+    centroid (LMD-M, by the 40 lip points).
+
+    Args:
+        generated: Values of the extractor `landmarks`.
+        real: The same of the partner.
+
+    Raises:
+        AbsentError: No frame at the same time has both faces.
+    """
+    faces = [_normalised(values) for values in (generated, real)]
+    pairing = pair_by_time(generated["time"][generated["face"]], real["time"][real["face"]])
+    if not len(pairing):
+        raise AbsentError("no-pairs", "the clips have no moment at which both show a face")
+    ours, theirs = faces[0][pairing.generated], faces[1][pairing.real]
+    mouths = [points[:, LIPS] for points in (ours, theirs)]
+    mouths = [mouth - mouth.mean(axis=1, keepdims=True) for mouth in mouths]
+    face = np.linalg.norm(ours - theirs, axis=2).mean()
+    mouth = np.linalg.norm(mouths[0] - mouths[1], axis=2).mean()
+    return float(face), float(mouth)
+
+
+def _normalised(values: Values) -> Floats:
+    """Face points around their centroid in inter-ocular distances; (n, 468, 2)."""
+    points = pixels(values["mesh"], int(values["width"]), int(values["height"]))
+    face = points[:, :468, :2]
+    scale = inter_ocular(points)[:, None, None]
+    centred: Floats = (face - face.mean(axis=1, keepdims=True)) / scale
+    return centred
+
+
+def read_lse(path: Path) -> dict[str, tuple[float, float]]:
+    """LSE-C and LSE-D from a CSV with the columns ``clip_id, lse_c, lse_d``.
+
+    Raises:
+        InputError: A column is missing, a value is no number, or a clip comes twice.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream)
+            lacking = {"clip_id", "lse_c", "lse_d"} - set(reader.fieldnames or ())
+            if lacking:
+                raise InputError(f"{path.name} has no column {', '.join(sorted(lacking))}")
+            for row in reader:
+                clip, values = row["clip_id"], (_number(row, "lse_c"), _number(row, "lse_d"))
+                if values[0] is None or values[1] is None:
+                    raise InputError(
+                        f"{path.name}, line {reader.line_num}: expected two numbers for {clip!r}, "
+                        f"got {row['lse_c']!r} and {row['lse_d']!r}"
+                    )
+                if clip in found:
+                    raise InputError(f"{path.name}, line {reader.line_num}: {clip!r} comes twice")
+                found[clip] = (values[0], values[1])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    return found
+
+
+def _number(row: Mapping[str, Any], column: str) -> float | None:
+    try:
+        value = float(row[column])
+    except (TypeError, ValueError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _frames_at(path: Path, indices: npt.NDArray[np.int64]) -> Iterator[Pixels]:
+    """Frames of a clip by index, which does not fall; one may come more than once."""
+    wanted = 0
+    with media.open_video(path, threads=1) as video:
+        for batch in video.frames():
+            for frame, index in zip(batch.pixels, batch.indices.tolist(), strict=True):
+                while wanted < len(indices) and indices[wanted] == index:
+                    yield frame
+                    wanted += 1
+            if wanted == len(indices):
+                return
+
+
+def _sized(picture: Pixels, width: int, height: int) -> Pixels:
+    if picture.shape[:2] == (height, width):
+        return picture
+    import cv2
+
+    smaller = picture.shape[0] > height
+    how = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
+    sized: Pixels = cv2.resize(picture, (width, height), interpolation=how)
+    return sized

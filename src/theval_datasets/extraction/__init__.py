@@ -1,0 +1,1 @@
+"""Computing features: the extractor type, the cache, the runner and its engines."""

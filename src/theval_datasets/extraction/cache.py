@@ -1,0 +1,229 @@
+"""The feature cache: content-addressed, written atomically, checked when read.
+
+An entry is one file, ``EXTRACTOR/ab/KEY.feature``: a line with a checksum and JSON (the outcome,
+the arrays' types and shapes, the checksum of the rest), then the arrays' bytes in zstd. A hit needs
+the first line only. The key names everything that the values depend on and nothing else: the
+media's SHA-256, the extractor and its version, its parameters, its weights, the decoder, and the
+same of whatever it is computed from. Never paths, times, thresholds or devices. Several processes or machines may write at once: equal
+keys mean equal bytes, and the last rename wins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+
+from theval_datasets.errors import CacheError
+from theval_datasets.utils.files import atomic_write, canonical_json, digest
+
+from .extractor import Extractor
+from .outcomes import Array, Feature, Outcome, Values
+
+FORMAT: Final = 1
+_HEAD_BYTES: Final = 4096
+_SAFE_KINDS: Final = "biufU"
+_LARGEST_PAYLOAD: Final = 4 << 30
+
+
+def default_location() -> str:
+    """`THEVAL_CACHE`, else a folder in the user's cache."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return os.environ.get("THEVAL_CACHE") or str(Path(home) / "theval-datasets" / "features")
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSpec:
+    """How an extractor's values come about, without the clip: one half of every key.
+
+    Attributes:
+        extractor: Its name.
+        digest: Of version, parameters, weights, decoder and what it is computed from.
+        facts: The same in readable form, for `info.json` and cards.
+    """
+
+    extractor: str
+    digest: str
+    facts: Mapping[str, Any]
+
+
+def spec_of(extractor: Extractor, decoder: str) -> FeatureSpec:
+    """The specification of an extractor.
+
+    Args:
+        extractor: With its parameters.
+        decoder: Name and version of what decodes for it.
+
+    Raises:
+        WeightsMissingError, MissingExtraError: If it, or what it needs, has no model here.
+    """
+    reads_media = extractor.frames is not None or extractor.needs_audio
+    facts: dict[str, Any] = {
+        "version": extractor.version,
+        "parameters": extractor.parameters(),
+        "weights": extractor.weights_id(),
+        "decoder": decoder if reads_media else "",
+        "needs": {need.name: spec_of(need, decoder).digest for need in extractor.needs()},
+    }
+    return FeatureSpec(extractor.name, digest({"name": extractor.name, **facts}), facts)
+
+
+def key_of(spec: FeatureSpec, media_sha256: str) -> str:
+    """The cache key of an extractor on a clip: 64 hex digits."""
+    return hashlib.sha256(f"{FORMAT}:{spec.digest}:{media_sha256}".encode()).hexdigest()
+
+
+class Cache:
+    """A folder of features, local or behind any fsspec URL.
+
+    Args:
+        location: A path or URL (``file:///shared/cache``). Made when first written to.
+    """
+
+    def __init__(self, location: str | Path) -> None:
+        self.location = str(location)
+        self._fs, self._root = fsspec.core.url_to_fs(self.location)
+        self._local = "file" in _protocols(self._fs)
+
+    def __repr__(self) -> str:
+        return f"Cache({self.location!r})"
+
+    def outcome(self, spec: FeatureSpec, media_sha256: str) -> Outcome | None:
+        """The outcome that is stored for a clip, by its first line only; None for a miss."""
+        key = key_of(spec, media_sha256)
+        try:
+            head = self._fs.cat_file(self._path(spec, key), start=0, end=_HEAD_BYTES)
+            line, found, _ = head.partition(b"\n")
+            if not found:
+                line = self._fs.cat_file(self._path(spec, key)).partition(b"\n")[0]
+            return _parse_head(line, key).outcome
+        except (FileNotFoundError, CacheError):
+            return None
+
+    def read(self, spec: FeatureSpec, media_sha256: str) -> Feature | None:
+        """The feature of a clip, checked against its checksum; None for a miss.
+
+        Raises:
+            CacheError: If the entry is damaged; it is removed first, so that extracting again
+                heals it.
+        """
+        key = key_of(spec, media_sha256)
+        path = self._path(spec, key)
+        try:
+            data: bytes = self._fs.cat_file(path)
+        except FileNotFoundError:
+            return None
+        try:
+            return _decode(data, key)
+        except CacheError as error:
+            self._fs.rm_file(path)
+            raise CacheError(
+                f"The cache entry of {spec.extractor} at {path} is damaged ({error}) and was "
+                "removed; run `theval-data extract` again."
+            ) from None
+
+    def write(self, spec: FeatureSpec, media_sha256: str, feature: Feature) -> None:
+        """Store a feature, whole or not at all."""
+        key = key_of(spec, media_sha256)
+        path = self._path(spec, key)
+        data = _encode(feature, key)
+        if self._local:
+            with atomic_write(Path(path)) as stream:
+                stream.write(data)
+        else:
+            self._fs.pipe_file(path, data)
+
+    def _path(self, spec: FeatureSpec, key: str) -> str:
+        return f"{self._root}/{spec.extractor}/{key[:2]}/{key}.feature"
+
+
+def _protocols(fs: Any) -> tuple[str, ...]:
+    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    outcome: Outcome
+    arrays: list[tuple[str, str, list[int]]]
+    n_raw: int
+    checksum: str
+
+
+def _encode(feature: Feature, key: str) -> bytes:
+    arrays: list[tuple[str, str, list[int]]] = []
+    parts: list[bytes] = []
+    for name in sorted(feature.values):
+        array = np.asarray(feature.values[name])
+        if array.dtype.kind not in _SAFE_KINDS:
+            raise TypeError(
+                f"column {name!r} has type {array.dtype}, which the cache does not hold"
+            )
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        arrays.append((name, little.dtype.str, list(array.shape)))
+        parts.append(np.ascontiguousarray(little).tobytes())
+    raw = b"".join(parts)
+    payload = pa.compress(raw, codec="zstd", asbytes=True) if raw else b""
+    outcome = feature.outcome
+    head = {
+        "format": FORMAT,
+        "key": key,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "detail": outcome.detail,
+        "missing": dict(outcome.missing),
+        "arrays": arrays,
+        "n_raw": len(raw),
+        "sha256": hashlib.sha256(payload).hexdigest(),
+    }
+    line = canonical_json(head).encode()
+    return hashlib.sha256(line).hexdigest().encode() + b" " + line + b"\n" + payload
+
+
+def _parse_head(line: bytes, key: str) -> _Head:
+    checksum, _, text = line.partition(b" ")
+    if hashlib.sha256(text).hexdigest().encode() != checksum:
+        raise CacheError("its first line does not match its checksum")
+    try:
+        head = json.loads(text)
+        if head["format"] != FORMAT or head["key"] != key:
+            raise CacheError(f"it is of format {head['format']} for key {head['key']}")
+        outcome = Outcome(head["status"], head["reason"], head["detail"], head["missing"])
+        arrays = [(name, dtype, shape) for name, dtype, shape in head["arrays"]]
+        return _Head(outcome, arrays, int(head["n_raw"]), head["sha256"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CacheError(f"its first line is not of this format: {error}") from None
+
+
+def _decode(data: bytes, key: str) -> Feature:
+    line, found, payload = data.partition(b"\n")
+    if not found:
+        raise CacheError("it has no first line")
+    head = _parse_head(line, key)
+    if hashlib.sha256(payload).hexdigest() != head.checksum:
+        raise CacheError("its bytes do not match their checksum")
+    if head.n_raw > _LARGEST_PAYLOAD:
+        raise CacheError(f"it claims {head.n_raw} bytes")
+    raw = (
+        pa.decompress(payload, decompressed_size=head.n_raw, codec="zstd", asbytes=True)
+        if payload
+        else b""
+    )
+    values: Values = {}
+    at = 0
+    for name, dtype_text, shape in head.arrays:
+        dtype = np.dtype(dtype_text)
+        if dtype.kind not in _SAFE_KINDS:
+            raise CacheError(f"column {name!r} has type {dtype}")
+        count = int(np.prod(shape, dtype=np.int64))
+        array: Array = np.frombuffer(raw, dtype=dtype, count=count, offset=at).reshape(shape)
+        at += count * dtype.itemsize
+        values[name] = array
+    return Feature(head.outcome, values)

@@ -1,0 +1,288 @@
+"""One clip on its way through the extractors: decoded once, every end recorded."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from theval_datasets import media
+from theval_datasets.errors import AbsentError, MediaError
+from theval_datasets.media.frames import SAMPLE_RATE, Audio, FrameRequest, Frames, Header
+
+from ._views import Shared, View
+from .extractor import Accumulator, Extractor
+from .jobs import ClipJob, ClipReport, Plan
+from .outcomes import Feature, Outcome, Values, decided_by_media, outcome_of
+from .store import FeatureStore, with_needs
+
+_log = logging.getLogger(__name__)
+
+_SPARSE_FPS: Final = 2.0
+"""Up to this rate single frames are sought instead of decoding all of them."""
+
+
+class ClipRun:
+    """One clip on its way through a runner; also what accumulators may ask (`ClipInputs`).
+
+    Args:
+        job: The clip.
+        path: Its file.
+        plan: What is done with it.
+        store: Where features are read and kept.
+        model: Gives the loaded models of an extractor.
+    """
+
+    def __init__(
+        self,
+        job: ClipJob,
+        path: Path,
+        plan: Plan,
+        store: FeatureStore,
+        model: Callable[[Extractor], Any],
+    ) -> None:
+        self._job = job
+        self._plan = plan
+        self._store = store
+        self._model = model
+        self._path = path
+        self._features: dict[Extractor, Feature] = {}
+        self._uncachable: set[Extractor] = set()
+        self._seconds: dict[str, float] = {}
+        self._computed: list[str] = []
+        self._audio: dict[tuple[int, bool], Audio | MediaError] = {}
+        self._video: media.Video | None = None
+
+    # What accumulators see.
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self._opened().size
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self._opened().end
+
+    @property
+    def header(self) -> Header:
+        """What the container promises."""
+        return self._opened().header
+
+    def audio(self, rate: int = SAMPLE_RATE, *, aligned: bool = True) -> Audio:
+        """The audio track, decoded once a rate."""
+        found = self._audio.get((rate, aligned))
+        if found is None:
+            try:
+                found = media.read_audio(self._path, rate=rate, aligned=aligned)
+            except MediaError as error:
+                found = error
+            self._audio[rate, aligned] = found
+        if isinstance(found, MediaError):
+            raise found
+        return found
+
+    def feature(self, extractor: Extractor) -> Values:
+        """Values of a needed extractor."""
+        feature = self._features[extractor]
+        if feature.outcome.status != "ok":
+            raise AbsentError(str(feature.outcome.reason), feature.outcome.detail)
+        return feature.values
+
+    def _opened(self) -> media.Video:
+        if self._video is None:
+            raise RuntimeError("size and duration are known to extractors that ask for frames")
+        return self._video
+
+    # The run.
+
+    def run(self) -> ClipReport:
+        """Compute what is not cached and report every outcome."""
+        wanted = self._plan.extractors
+        outcomes: dict[Extractor, Outcome] = {}
+        pending: list[Extractor] = []
+        for extractor in wanted:
+            outcome = self._store.outcome(extractor, self._job.sha256)
+            if outcome is None:
+                pending.append(extractor)
+            else:
+                outcomes[extractor] = outcome
+        self._compute(self._missing_with_needs(pending))
+        for extractor in pending:
+            outcomes[extractor] = self._features[extractor].outcome
+        return ClipReport(
+            self._job.clip_id,
+            {extractor.name: outcomes[extractor] for extractor in wanted},
+            tuple(self._computed),
+            self._seconds,
+        )
+
+    def _missing_with_needs(self, pending: Sequence[Extractor]) -> list[Extractor]:
+        """The pending extractors and all they need that is not in the cache, needs first."""
+        missing: list[Extractor] = []
+        wanted = set(with_needs(pending))
+        for extractor in self._store.order:
+            if extractor not in wanted:
+                continue
+            if extractor in self._store.unavailable:
+                self._features[extractor] = Feature(self._store.unavailable[extractor])
+                self._uncachable.add(extractor)
+                continue
+            feature = (
+                None if extractor in pending else self._store.find(extractor, self._job.sha256)
+            )
+            if feature is None:
+                missing.append(extractor)
+            else:
+                self._features[extractor] = feature
+        return missing
+
+    def _compute(self, missing: Sequence[Extractor]) -> None:
+        """Compute in rounds: one decode for all, then one for those that had to wait for it."""
+        left = list(missing)
+        while left:
+            now = [e for e in left if not self._waits(e, left)]
+            watching = [e for e in now if e.frames is not None]
+            if watching:
+                self._watch(watching)
+            for extractor in now:
+                if extractor.frames is None:
+                    self._end(extractor, self._begin(extractor))
+            left = [e for e in left if e not in now]
+
+    def _waits(self, extractor: Extractor, left: Sequence[Extractor]) -> bool:
+        """Whether an extractor must wait for another decode."""
+        needs = [need for need in extractor.needs() if need in left]
+        if extractor.second_pass and needs:
+            return True
+        return any(self._waits(need, left) for need in needs)
+
+    def _watch(self, watching: Sequence[Extractor]) -> None:
+        """Open the video, stream it once to all that want frames, and end each of them."""
+        try:
+            with media.open_video(self._path, threads=self._plan.decode_threads) as self._video:
+                running = {e: self._begin(e) for e in watching}
+                requests = {
+                    e: e.frames or FrameRequest()
+                    for e, accumulator in running.items()
+                    if not isinstance(accumulator, Exception)
+                    and not getattr(accumulator, "done", False)
+                }
+                if requests:
+                    self._stream(running, requests)
+                for extractor, accumulator in running.items():
+                    self._end(extractor, accumulator, self._video.problem)
+        except (MediaError, OSError) as error:
+            for extractor in watching:
+                if extractor not in self._features:
+                    self._settle(extractor, Feature(outcome_of(error)))
+
+    def _stream(
+        self,
+        running: dict[Extractor, Accumulator | Exception],
+        requests: Mapping[Extractor, FrameRequest],
+    ) -> None:
+        views = {request: View(request) for request in requests.values()}
+        batches = self._batches(list(views))
+        while True:
+            started = time.perf_counter()
+            batch = next(batches, None)
+            self._spend("decode", started)
+            if batch is None:
+                return
+            shared = Shared(batch)
+            seen = {request: view.of(shared) for request, view in views.items()}
+            for extractor, accumulator in running.items():
+                if isinstance(accumulator, Exception) or extractor not in requests:
+                    continue
+                frames = seen[requests[extractor]]
+                if not len(frames):
+                    continue
+                started = time.perf_counter()
+                try:
+                    accumulator.update(frames)
+                except Exception as error:  # noqa: BLE001  # the runner records whatever happens
+                    running[extractor] = error
+                self._spend(extractor.name, started)
+
+    def _batches(self, requests: Sequence[FrameRequest]) -> Iterator[Frames]:
+        rates = {request.fps for request in requests}
+        rate = rates.pop()
+        shown = all(request.pixels and not request.stored for request in requests)
+        if not rates and rate is not None and rate <= _SPARSE_FPS and shown:
+            return media.sample_frames(self._path, rate)
+        return self._opened().frames(
+            pixels=any(request.pixels for request in requests),
+            stored=any(request.stored for request in requests),
+        )
+
+    def _begin(self, extractor: Extractor) -> Accumulator | Exception:
+        started = time.perf_counter()
+        try:
+            return extractor.open(self, self._model(extractor))
+        except Exception as error:  # noqa: BLE001  # the runner records whatever happens
+            return error
+        finally:
+            self._spend(extractor.name, started)
+
+    def _end(
+        self, extractor: Extractor, accumulator: Accumulator | Exception, problem: str | None = None
+    ) -> None:
+        started = time.perf_counter()
+        try:
+            if isinstance(accumulator, Exception):
+                raise accumulator
+            values, absent = accumulator.finish()
+            check_columns(extractor, values, absent)
+            feature = Feature(Outcome("ok", None, problem, dict(absent)), values)
+        except Exception as error:  # noqa: BLE001  # the runner records whatever happens
+            feature = Feature(outcome_of(error))
+            if feature.outcome.reason == "error":
+                _log.error("%s on %s", extractor.name, self._job.clip_id, exc_info=error)
+        self._spend(extractor.name, started)
+        self._settle(extractor, feature)
+
+    def _settle(self, extractor: Extractor, feature: Feature) -> None:
+        """Keep a feature for the rest of the run, and in the cache if the next run would agree."""
+        self._features[extractor] = feature
+        self._computed.append(extractor.name)
+        built_on = any(need in self._uncachable for need in extractor.needs())
+        if built_on or not decided_by_media(feature.outcome):
+            self._uncachable.add(extractor)
+            return
+        try:
+            self._store.write(extractor, self._job.sha256, feature)
+        except OSError as error:
+            unkept = Outcome("failed", "io-error", f"the cache cannot be written: {error}")
+            self._features[extractor] = Feature(unkept)
+            self._uncachable.add(extractor)
+
+    def _spend(self, name: str, started: float) -> None:
+        self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - started
+
+
+def check_columns(extractor: Extractor, values: Values, absent: Mapping[str, str]) -> None:
+    """Hold an extractor to what it declares."""
+    for column in extractor.writes:
+        if column.name in absent:
+            if not column.nullable:
+                raise TypeError(f"{extractor.name}.{column.name} is not declared nullable")
+            continue
+        array = values.get(column.name)
+        if array is None:
+            raise TypeError(f"{extractor.name} wrote no {column.name} and gave no reason")
+        if array.dtype != np.dtype(column.dtype) or array.ndim != len(column.dims):
+            raise TypeError(
+                f"{extractor.name}.{column.name}: expected {column.dtype} with "
+                f"{len(column.dims)} axes, got {array.dtype} of shape {array.shape}"
+            )
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{extractor.name}.{column.name} holds values that are not finite")
+    unknown = set(values) - {column.name for column in extractor.writes}
+    if unknown:
+        raise TypeError(f"{extractor.name} wrote undeclared columns: {sorted(unknown)}")

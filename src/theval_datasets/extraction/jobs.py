@@ -1,0 +1,69 @@
+"""What a run is asked to do with a clip, and what it says of it: small, and sent to workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .extractor import Extractor
+from .outcomes import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class ClipJob:
+    """A clip to process.
+
+    Attributes:
+        clip_id: Its name.
+        path: Its file, absolute.
+        sha256: Of the file, as the manifest says.
+        trusted: Whether size and time agree with the manifest; otherwise the hash is checked.
+    """
+
+    clip_id: str
+    path: str
+    sha256: str
+    trusted: bool = True
+
+
+def jobs_of(files: Iterable[tuple[str, Path, str]]) -> list[ClipJob]:
+    """A job for each different file.
+
+    Args:
+        files: Name, path and SHA-256 of each; of equal files the last name is used.
+    """
+    jobs = {sha256: ClipJob(name, str(path.resolve()), sha256) for name, path, sha256 in files}
+    return list(jobs.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What every clip of a run goes through; small, and the same on every worker.
+
+    Attributes:
+        extractors: The wanted ones; what they need is added.
+        cache: Path or URL.
+        decode_threads: Decoder threads a worker; 0 lets FFmpeg choose. Changes no value.
+    """
+
+    extractors: tuple[Extractor, ...]
+    cache: str
+    decode_threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ClipReport:
+    """How the extractors ended on a clip.
+
+    Attributes:
+        clip_id: Its name.
+        outcomes: Of each wanted extractor, by name.
+        computed: Those that were not in the cache.
+        seconds: Wall time by extractor, and `decode`.
+    """
+
+    clip_id: str
+    outcomes: Mapping[str, Outcome]
+    computed: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)

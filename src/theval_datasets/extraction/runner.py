@@ -1,0 +1,66 @@
+"""Decodes a clip once and feeds every extractor that wants it.
+
+The runner is the one place that catches broadly: every extractor ends on every clip with an
+outcome, and what one extractor does never stops another. Results go to the cache as soon as they
+are there. Failures that the media itself decides are cached like results; those that another run
+may not have (missing weights, memory, a bug) are not.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from theval_datasets.errors import BrokenMediaError, MediaError, MissingMediaError
+from theval_datasets.utils.files import sha256_file
+
+from .clip_run import ClipRun
+from .extractor import Extractor
+from .jobs import ClipJob, ClipReport, Plan
+from .outcomes import UNAVAILABLE, outcome_of
+from .store import FeatureStore
+
+__all__ = ["UNAVAILABLE", "ClipJob", "ClipReport", "Plan", "Runner"]
+
+
+class Runner:
+    """Processes clips one after another; models load once and stay.
+
+    Args:
+        plan: What to do with each.
+
+    Attributes:
+        plan: The same.
+        store: Where features are read and kept.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.store = FeatureStore(plan.extractors, plan.cache)
+        self._models: dict[Extractor, Any] = {}
+
+    def process(self, job: ClipJob) -> ClipReport:
+        """Compute what is not in the cache yet."""
+        path = Path(job.path)
+        try:
+            if not path.is_file():
+                raise MissingMediaError(f"There is no file {path}")
+            if not job.trusted and sha256_file(path) != job.sha256:
+                raise _ChangedError(
+                    f"{path.name} is not the file the manifest was made from; "
+                    "curate it again, or rebuild it from its source"
+                )
+        except (MediaError, OSError) as error:
+            outcome = outcome_of(error)
+            return ClipReport(job.clip_id, {e.name: outcome for e in self.plan.extractors})
+        return ClipRun(job, path, self.plan, self.store, self.model).run()
+
+    def model(self, extractor: Extractor) -> Any:
+        """The extractor's models, loaded when first asked for."""
+        if extractor not in self._models:
+            self._models[extractor] = extractor.setup()
+        return self._models[extractor]
+
+
+class _ChangedError(BrokenMediaError):
+    reason = "changed"

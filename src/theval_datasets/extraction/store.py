@@ -1,0 +1,234 @@
+"""The feature store: what the cache holds of a set of extractors, and computing what it lacks.
+
+Commands, filters, builders and the runner all read features here. `measure` is the one way to
+compute those that are missing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from theval_datasets import media
+from theval_datasets.errors import CacheError, ThevalError
+from theval_datasets.utils.progress import progress
+
+from .cache import Cache, FeatureSpec, spec_of
+from .extractor import Extractor
+from .jobs import ClipJob, ClipReport, Plan
+from .outcomes import Feature, Outcome, Values, outcome_of
+
+if TYPE_CHECKING:
+    from .engines import Engine
+
+_log = logging.getLogger(__name__)
+
+_SMALL: Final = 1 << 18
+"""Bytes up to which `ClipFeatures` keeps a feature in memory once it was read."""
+
+
+def with_needs(extractors: Sequence[Extractor]) -> list[Extractor]:
+    """The extractors and all they need, each once, needs first."""
+    order: list[Extractor] = []
+
+    def visit(extractor: Extractor) -> None:
+        if extractor in order:
+            return
+        for need in extractor.needs():
+            visit(need)
+        order.append(extractor)
+
+    for extractor in extractors:
+        visit(extractor)
+    return order
+
+
+class FeatureStore:
+    """Features of clips, by extractor and SHA-256 of the clip's file.
+
+    Args:
+        extractors: Whose features.
+        cache: Path or URL of the cache, or the cache itself; None for no cache, which then holds
+            nothing.
+        decoder: Name and version of the decoder in the cache keys; this machine's if not given.
+
+    Attributes:
+        extractors: The same.
+        order: The same and all they need, needs first.
+        specs: The clip-independent half of each one's cache keys.
+        unavailable: For each whose model or package is missing, the outcome on every clip.
+    """
+
+    def __init__(
+        self,
+        extractors: Sequence[Extractor],
+        cache: str | Cache | None,
+        decoder: str | None = None,
+    ) -> None:
+        self.extractors = tuple(extractors)
+        self.order = with_needs(self.extractors)
+        self.specs: dict[Extractor, FeatureSpec] = {}
+        self.unavailable: dict[Extractor, Outcome] = {}
+        self._cache = Cache(cache) if isinstance(cache, str) else cache
+        self._by_name = {extractor.name: extractor for extractor in self.order}
+        self._reported: dict[str, Mapping[str, Outcome]] = {}
+        decoder = decoder or media.decoder_version()
+        for extractor in self.order:
+            try:
+                self.specs[extractor] = spec_of(extractor, decoder)
+            except ThevalError as error:
+                self.unavailable[extractor] = outcome_of(error)
+
+    def outcome(self, extractor: Extractor, sha256: str) -> Outcome | None:
+        """How an extractor ended on a clip; None if it has not run. Reads the entry's first line."""
+        if extractor in self.unavailable:
+            return self.unavailable[extractor]
+        if self._cache is None:
+            return None
+        return self._cache.outcome(self.specs[extractor], sha256)
+
+    def read(self, extractor: Extractor | str, sha256: str) -> Feature | None:
+        """A feature of a clip; None if it has not been computed.
+
+        Args:
+            extractor: Itself, or its name.
+            sha256: Of the clip's file.
+
+        Raises:
+            CacheError: The entry is damaged; it was removed.
+        """
+        one = self._by_name.get(extractor) if isinstance(extractor, str) else extractor
+        if one is None:
+            return None
+        if one in self.unavailable:
+            return Feature(self.unavailable[one])
+        found = None if self._cache is None else self._cache.read(self.specs[one], sha256)
+        if found is not None:
+            return found
+        outcome = self._reported.get(sha256, {}).get(one.name)
+        return None if outcome is None or outcome.status == "ok" else Feature(outcome)
+
+    def find(self, extractor: Extractor | str, sha256: str) -> Feature | None:
+        """Like `read`, but a damaged entry counts as missing and is logged."""
+        try:
+            return self.read(extractor, sha256)
+        except CacheError as error:
+            _log.warning("%s", error)
+            return None
+
+    def write(self, extractor: Extractor, sha256: str, feature: Feature) -> None:
+        """Store a feature, whole or not at all.
+
+        Raises:
+            OSError: The cache cannot be written.
+        """
+        if self._cache is not None:
+            self._cache.write(self.specs[extractor], sha256, feature)
+
+    def report(self, job: ClipJob) -> ClipReport | None:
+        """The report of a clip whose features are all in the cache; None if any is missing.
+
+        A hit reads the first line of each entry, nothing more.
+        """
+        if not job.trusted:
+            return None
+        outcomes: dict[str, Outcome] = {}
+        for extractor in self.extractors:
+            outcome = self.outcome(extractor, job.sha256)
+            if outcome is None:
+                return None
+            outcomes[extractor.name] = outcome
+        return ClipReport(job.clip_id, outcomes)
+
+    def clip(self, sha256: str) -> Mapping[str, Feature]:
+        """The features of a clip by extractor's name; large ones are read again at each access."""
+        return ClipFeatures(self, sha256)
+
+    def measure(
+        self, jobs: Sequence[ClipJob], engine: Engine, what: str, *, threads: int = 1
+    ) -> Iterator[ClipReport]:
+        """Compute what is missing, with a progress bar.
+
+        Outcomes that the cache does not keep (missing weights, memory) stay known to this store.
+
+        Args:
+            jobs: The clips.
+            engine: Where the missing features are computed.
+            what: Label of the progress bar.
+            threads: Decoder threads a worker; changes no value.
+
+        Yields:
+            One report a clip, cached ones first, the others as they end.
+
+        Raises:
+            ValueError: The store has no cache location to compute into.
+        """
+        if self._cache is None:
+            raise ValueError("a feature store without a cache cannot compute anything")
+        plan = Plan(self.extractors, self._cache.location, threads)
+        sha256_of = {job.clip_id: job.sha256 for job in jobs}
+        left: list[ClipJob] = []
+        failed = 0
+        with progress(len(jobs), what) as bar:
+            for job in jobs:
+                known = self.report(job)
+                if known is None:
+                    left.append(job)
+                    continue
+                bar.update()
+                yield known
+            for report in engine.run(left, plan) if left else ():
+                self._reported[sha256_of[report.clip_id]] = report.outcomes
+                failed += sum(one.status == "failed" for one in report.outcomes.values())
+                bar.set_postfix(failed=failed, refresh=False)
+                bar.update()
+                yield report
+
+    def compute(
+        self, jobs: Sequence[ClipJob], engine: Engine, what: str, *, threads: int = 1
+    ) -> dict[str, ClipReport]:
+        """Like `measure`, all at once: the reports by clip id."""
+        return {one.clip_id: one for one in self.measure(jobs, engine, what, threads=threads)}
+
+
+class ClipFeatures(Mapping[str, Feature]):
+    """The features of one clip by extractor's name; what was never computed is not in it."""
+
+    def __init__(self, store: FeatureStore, sha256: str) -> None:
+        self._store = store
+        self._sha256 = sha256
+        self._held: dict[str, Feature] = {}
+
+    def __getitem__(self, extractor: str) -> Feature:
+        """The feature of an extractor."""
+        if extractor in self._held:
+            return self._held[extractor]
+        found = self._store.find(extractor, self._sha256)
+        if found is None:
+            raise KeyError(extractor)
+        if sum(array.nbytes for array in found.values.values()) <= _SMALL:
+            self._held[extractor] = found
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of the extractors that have a feature."""
+        return (one.name for one in self._store.extractors if one.name in self)
+
+    def __len__(self) -> int:
+        """How many have one."""
+        return sum(1 for _ in self)
+
+    def __contains__(self, extractor: object) -> bool:
+        """Whether an extractor has one."""
+        try:
+            self[str(extractor)]
+        except KeyError:
+            return False
+        return True
+
+
+def values_of(features: Mapping[str, Feature]) -> dict[str, Values]:
+    """The values of the features that are `ok`, by extractor's name."""
+    found = {name: features[name] for name in features}
+    return {name: one.values for name, one in found.items() if one.outcome.status == "ok"}

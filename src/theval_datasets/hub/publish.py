@@ -1,0 +1,312 @@
+"""Pushes a built dataset to the Hub: one commit on the expected parent, then the tag.
+
+What is at the Hub is looked at first (`plan_push`), so that nothing is sent that would be refused;
+then everything is sent (`push_release`). Stopped at any point and run again, it goes on: large files
+that are there already are not sent twice, and a commit without its tag gets it. Tokens come from
+where `huggingface_hub` looks for them and from nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from theval_datasets.errors import InputError, PublishError
+from theval_datasets.manifest.info import (
+    CARD_NAME,
+    INFO_NAME,
+    ConfigInfo,
+    FileInfo,
+    Info,
+    parse_version,
+    read_info,
+    shown_of_people,
+)
+from theval_datasets.utils.files import inside, sha256_file
+
+from .client import KIND, Remote, answers, is_same, look, own_bars, versions_with
+
+if TYPE_CHECKING:
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+_GIT_FILES: Final = (".gitattributes", ".gitignore")
+_HELD_BACK: Final = (
+    "{repo_id} is public, or would be, and this version may show people or tell them apart, by "
+    "{columns}. Nothing was sent. Push it to a private repository; or build it without them "
+    "(--anonymise, --without arcface, --config); or give --allow-public-faces if all who are shown "
+    "agreed."
+)
+
+
+@dataclass(frozen=True)
+class PushPlan:
+    """What a push would do.
+
+    Attributes:
+        repo_id: ``OWNER/NAME`` at the Hub.
+        folder: Of the release.
+        info: What the release says of itself.
+        parent: Commit that the branch `main` is at; None if there is no such repository yet.
+        previous: Version that is there; None if there is none.
+        private: Whether the repository is, or would be, private.
+        add: Path to size and hash of the files to send.
+        delete: Files of the previous version that this one does not have.
+        unchanged: Files that are there as they are here.
+        committed: Whether the Hub holds this very version, only without its tag.
+        notes: What is worth knowing, in sentences.
+        outlived: Tags of versions that may still hold what this one's tombstones took down.
+    """
+
+    repo_id: str
+    folder: Path
+    info: Info
+    parent: str | None
+    previous: str | None
+    private: bool
+    add: Mapping[str, FileInfo]
+    delete: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    committed: bool = False
+    notes: tuple[str, ...] = ()
+    outlived: tuple[str, ...] = ()
+
+    @property
+    def tag(self) -> str:
+        """Name of the tag: ``vX.Y.Z``."""
+        return f"v{self.info.version}"
+
+
+def _has_values(folder: Path, config: ConfigInfo, column: str) -> bool:
+    """Whether a column is not null everywhere; of pictures and videos no bytes are read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for split in config.splits.values():
+        for name in split.files:
+            file = pq.ParquetFile(inside(folder, name))
+            kind, wanted = file.schema_arrow.field(column).type, column
+            if pa.types.is_struct(kind):  # bytes and path: the path is enough
+                wanted += f".{kind.field(kind.num_fields - 1).name}"
+            for batch in file.iter_batches(columns=[wanted], batch_size=1024):
+                if batch.column(0).null_count < len(batch):
+                    return True
+    return False
+
+
+def plan_push(
+    folder: Path,
+    repo_id: str,
+    *,
+    private: bool | None = None,
+    allow_public_faces: bool = False,
+) -> PushPlan:
+    """Look at the Hub and say what a push would do; nothing is changed there.
+
+    Args:
+        folder: Of a release; that it is sound is for the caller to check.
+        repo_id: ``OWNER/NAME``.
+        private: Whether a new repository is private; by default if people are shown.
+        allow_public_faces: Whether everybody may have media and embeddings of people.
+
+    Raises:
+        InputError: If the folder is no release, or `repo_id` is not a name.
+        PublishError: If the release cannot go there, or the Hub does not answer.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    try:
+        validate_repo_id(repo_id)
+    except HFValidationError as error:
+        raise InputError(f"{repo_id!r} is no name of a repository: {error}") from None
+    if repo_id.count("/") != 1:
+        raise InputError(f"expected OWNER/NAME, such as theval/thqa-mt, got {repo_id!r}")
+    info = read_info(folder)
+    people = shown_of_people(
+        info, lambda config, column: _has_values(folder, info.configs[config], column)
+    )
+    api = HfApi()
+    remote = look(api, repo_id)
+    said = (folder / INFO_NAME).read_bytes()
+    local = {
+        **info.files,
+        INFO_NAME: FileInfo(hashlib.sha256(said).hexdigest(), len(said)),
+    }
+    notes = []
+    if repo_id != info.dataset:
+        notes.append(f"the card's examples load {info.dataset}, not {repo_id}")
+    hidden = remote.private if remote else bool(people) if private is None else private
+    if people and not hidden and not allow_public_faces:
+        raise PublishError(_HELD_BACK.format(repo_id=repo_id, columns=", ".join(people)))
+    if remote is None:
+        if people and private is None:
+            notes.append(f"private, as these may show people: {', '.join(people)}")
+        return PushPlan(repo_id, folder, info, None, None, hidden, local, notes=tuple(notes))
+    committed = remote.info_bytes == said
+    _refuse(repo_id, info, remote, committed=committed)
+    if private is not None and private != remote.private:
+        notes.append(
+            f"{repo_id} is {'private' if remote.private else 'public'} and stays so: "
+            "its visibility is changed in its settings"
+        )
+    same = {
+        name for name, one in local.items() if is_same(folder, name, one, remote.files.get(name))
+    }
+    before = {*remote.info.files} if remote.info else set()
+    foreign = set(remote.files) - before - {*local, INFO_NAME, CARD_NAME, *_GIT_FILES}
+    if foreign:
+        notes.append(f"left alone, no version lists them: {', '.join(sorted(foreign))}")
+    return PushPlan(
+        repo_id=repo_id,
+        folder=folder,
+        info=info,
+        parent=remote.sha,
+        previous=remote.info.version if remote.info else None,
+        private=remote.private,
+        add={name: one for name, one in local.items() if name not in same},
+        delete=tuple(sorted((before - set(local)) & set(remote.files))),
+        unchanged=tuple(sorted(same)),
+        committed=committed,
+        notes=tuple(notes),
+        outlived=tuple(
+            versions_with(api, repo_id, remote, {stone.clip_id for stone in info.tombstones})
+        ),
+    )
+
+
+def push_release(plan: PushPlan) -> str:
+    """Do what the plan says.
+
+    Returns:
+        The commit that the tag is on.
+
+    Raises:
+        PublishError: If the Hub refuses, somebody else committed meanwhile, or a file changed here.
+    """
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+
+    api = HfApi()
+    parent = plan.parent or _create(api, plan)
+    with answers(plan.repo_id):
+        added = [
+            CommitOperationAdd(name, str(inside(plan.folder, name))) for name in sorted(plan.add)
+        ]
+    deleted = [CommitOperationDelete(name) for name in plan.delete]
+    oid = parent
+    if added or deleted:
+        with answers(plan.repo_id), own_bars():
+            api.preupload_lfs_files(plan.repo_id, added, repo_type=KIND, free_memory=False)
+        _check_sent(plan, added)
+        with answers(plan.repo_id), own_bars():
+            made = api.create_commit(
+                plan.repo_id,
+                [*added, *deleted],
+                commit_message=f"{plan.info.dataset} {plan.info.version}",
+                repo_type=KIND,
+                parent_commit=parent,
+            )
+        oid = str(made.oid)
+    _check_there(api, plan, oid)
+    try:
+        with answers(plan.repo_id):
+            api.create_tag(plan.repo_id, tag=plan.tag, revision=oid, repo_type=KIND)
+    except PublishError as error:
+        raise PublishError(
+            f"{plan.repo_id} holds version {plan.info.version} now, at {oid[:12]}, but the tag "
+            f"{plan.tag} is not set; push again to set it. {error}"
+        ) from None
+    return oid
+
+
+def _refuse(repo_id: str, info: Info, remote: Remote, *, committed: bool) -> None:
+    """Raise for what must not be overwritten."""
+    tag = f"v{info.version}"
+    if tag in remote.tags:
+        raise PublishError(
+            f"{repo_id} has the tag {tag} already, and a published version never changes. "
+            f"Build with a higher --version."
+        )
+    if remote.info is None:
+        others = set(remote.files) - {CARD_NAME, *_GIT_FILES}
+        if others:
+            raise PublishError(
+                f"{repo_id} holds {len(others)} files, but no {INFO_NAME}: it is not a dataset that "
+                "this package pushed. Nothing is overwritten; choose another repository."
+            )
+    elif remote.info.dataset != info.dataset:
+        raise PublishError(f"{repo_id} holds {remote.info.dataset}, and this is {info.dataset}")
+    if committed:
+        return
+    there = [remote.info.version] if remote.info else []
+    there += [name[1:] for name in remote.tags if name.startswith("v") and _is_version(name[1:])]
+    highest = max(there, key=parse_version, default=None)
+    if highest is not None and parse_version(info.version) <= parse_version(highest):
+        raise PublishError(
+            f"{repo_id} is at version {highest} already, and this is {info.version}: "
+            "versions only grow. Build with a higher --version."
+        )
+
+
+def _is_version(text: str) -> bool:
+    try:
+        parse_version(text)
+    except InputError:
+        return False
+    return True
+
+
+def _create(api: HfApi, plan: PushPlan) -> str:
+    with answers(plan.repo_id):
+        api.create_repo(plan.repo_id, private=plan.private or None, repo_type=KIND)
+        return str(api.repo_info(plan.repo_id, repo_type=KIND).sha)
+
+
+def _check_sent(plan: PushPlan, added: Sequence[CommitOperationAdd]) -> None:
+    """Nothing may have changed between the checks and the upload."""
+    for one in added:
+        wanted = plan.add[one.path_in_repo]
+        if sha256_file(inside(plan.folder, one.path_in_repo)) != wanted.sha256 or (
+            one.upload_info.size != wanted.n_bytes
+        ):
+            raise PublishError(
+                f"{one.path_in_repo} changed while it was being pushed; nothing was committed. "
+                "Build again, and push when nothing writes to the folder."
+            )
+
+
+def _check_there(api: HfApi, plan: PushPlan, oid: str) -> None:
+    """Every file must be at the Hub as it is here before the tag says so."""
+    from huggingface_hub.hf_api import RepoFile
+
+    with answers(plan.repo_id):
+        entries = api.list_repo_tree(plan.repo_id, recursive=True, revision=oid, repo_type=KIND)
+        files = {one.path: one for one in entries if isinstance(one, RepoFile)}
+    local = {**plan.info.files, INFO_NAME: plan.add.get(INFO_NAME)}
+    for name, one in local.items():
+        if one is not None and not is_same(plan.folder, name, one, files.get(name)):
+            raise PublishError(
+                f"{plan.repo_id} does not hold {name} as it is here after the commit {oid[:12]}; "
+                f"the tag {plan.tag} was not set"
+            )
+
+
+def as_plain(plan: PushPlan) -> dict[str, Any]:
+    """A plan for ``--json``."""
+    return {
+        "repo_id": plan.repo_id,
+        "dataset": plan.info.dataset,
+        "version": plan.info.version,
+        "tag": plan.tag,
+        "private": plan.private,
+        "new": plan.parent is None,
+        "parent": plan.parent,
+        "previous": plan.previous,
+        "add": {name: one.n_bytes for name, one in plan.add.items()},
+        "delete": list(plan.delete),
+        "unchanged": list(plan.unchanged),
+        "notes": list(plan.notes),
+        "outlived": list(plan.outlived),
+    }

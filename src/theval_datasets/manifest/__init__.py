@@ -1,0 +1,1 @@
+"""The manifest, and `info.json` and the tombstones that lie beside it in a built dataset."""

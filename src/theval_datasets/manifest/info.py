@@ -1,0 +1,284 @@
+"""`info.json`: what a built dataset says of itself, apart from the card that people read.
+
+Two numbers are kept apart: `format_version` is the layout of the folder and of this file, an
+integer that changes when the toolkit's layout does; `version` is the dataset's own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from theval_datasets.errors import InputError
+from theval_datasets.utils.files import write_text
+from theval_datasets.utils.records import from_plain, to_plain
+
+INFO_NAME: Final = "info.json"
+CARD_NAME: Final = "README.md"
+FORMAT_VERSION: Final = 1
+NAMESPACE: Final = "theval"
+
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+MIGRATIONS: Final[dict[int, Migration]] = {}
+"""Format version to the function that turns its plain `info.json` into the next version's."""
+
+TOMBSTONES_NAME: Final = "tombstones.jsonl"
+EMBEDDERS: Final = frozenset({"arcface"})
+"""Extractors whose columns tell people apart."""
+
+_MEDIA: Final = ("Audio(", "Image(", "Video(", "Mesh(", "Pdf(", "Nifti(")
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_SEMVER: Final = re.compile(r"(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnInfo:
+    """A column of a config.
+
+    Attributes:
+        name: As in the Parquet files.
+        type: As `datasets` writes it, such as ``Value('float64')``.
+        meaning: One line.
+        unit: Of its values; "" for none.
+        low: Smallest value allowed (of the elements, for a list); None if unbounded.
+        high: Largest value allowed.
+        origin: What it comes from: `manifest`, `media`, the name of an extractor, or a kind of input.
+        required: Whether it is never null.
+    """
+
+    name: str
+    type: str
+    meaning: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    origin: str = "manifest"
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SplitInfo:
+    """A split of a config: its rows, its files, their bytes, and the bytes it has as Arrow."""
+
+    rows: int
+    n_bytes: int
+    arrow_bytes: int
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigInfo:
+    """A table of the dataset.
+
+    Attributes:
+        description: One line.
+        columns: In their order.
+        splits: Name to what is in it.
+        missing: Entries of the column `missing`, counted over all rows.
+        key: Columns that tell its rows apart; together unique and never null.
+    """
+
+    description: str
+    columns: tuple[ColumnInfo, ...]
+    splits: Mapping[str, SplitInfo]
+    missing: Mapping[str, int] = field(default_factory=dict)
+    key: tuple[str, ...] = ("clip_id",)
+
+    @property
+    def rows(self) -> int:
+        """Rows of all splits."""
+        return sum(split.rows for split in self.splits.values())
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractorInfo:
+    """How an extractor's columns came about.
+
+    Attributes:
+        version: Of its code.
+        parameters: That its values depend on.
+        weights: Identity of its model; "" without one.
+        decoder: What decoded for it; "" if it reads no media.
+        needs: The extractors that it reads, with the digests of their recipes.
+        digest: Of all this.
+    """
+
+    version: int
+    parameters: Mapping[str, Any]
+    weights: str
+    decoder: str
+    needs: Mapping[str, str]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """A file of the release: hex SHA-256 and size."""
+
+    sha256: str
+    n_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A clip that was taken down: nothing of it is left but its id and the date, YYYY-MM-DD."""
+
+    clip_id: str
+    date: str
+
+    def __post_init__(self) -> None:
+        if not self.clip_id or not _DATE.fullmatch(self.date):
+            raise InputError(
+                f"expected a clip_id and a date YYYY-MM-DD, got {self.clip_id!r}, {self.date!r}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What a release says of itself.
+
+    Attributes:
+        dataset: Repository name, ``theval/NAME``.
+        version: Semantic version of the dataset.
+        toolkit: Version of this package that built it.
+        configs: Its tables.
+        files: Every file but `info.json` itself, by path relative to the folder.
+        card_sha256: Of `README.md`.
+        extractors: By name, those whose columns are in it.
+        counts: Facts worth comparing: clips, sources, seconds, …
+        notes: What was not built or not found, in sentences.
+        study: Parameters of the rating study; {} without one.
+        tombstones: What was taken down.
+        format_version: Of this layout.
+    """
+
+    dataset: str
+    version: str
+    toolkit: str
+    configs: Mapping[str, ConfigInfo]
+    files: Mapping[str, FileInfo]
+    card_sha256: str
+    extractors: Mapping[str, ExtractorInfo] = field(default_factory=dict)
+    counts: Mapping[str, int | float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    study: Mapping[str, Any] = field(default_factory=dict)
+    tombstones: tuple[Tombstone, ...] = ()
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        parse_version(self.version)
+
+    @property
+    def name(self) -> str:
+        """The dataset's name without its namespace."""
+        return self.dataset.rpartition("/")[2]
+
+
+def shown_of_people(info: Info, has_values: Callable[[str, str], bool]) -> list[str]:
+    """Columns that may show people or tell them apart, as ``CONFIG.COLUMN``.
+
+    They hold pictures, sound, video or meshes, or embeddings of faces.
+
+    Args:
+        info: Of a release.
+        has_values: Whether a column of a config is not null everywhere.
+    """
+    return [
+        f"{name}.{column.name}"
+        for name, config in info.configs.items()
+        for column in config.columns
+        if (column.origin in EMBEDDERS or any(kind in column.type for kind in _MEDIA))
+        and has_values(name, column.name)
+    ]
+
+
+def parse_version(text: str) -> tuple[int, int, int]:
+    """Major, minor and patch of ``X.Y.Z``.
+
+    Raises:
+        InputError: For anything else.
+    """
+    match = _SEMVER.fullmatch(text)
+    if match is None:
+        raise InputError(
+            f"expected a version of three numbers such as 0.1.0 (no leading zeros), got {text!r}"
+        )
+    major, minor, patch = (int(part) for part in match.groups())
+    return major, minor, patch
+
+
+def write_info(folder: Path, info: Info) -> None:
+    """Write `info.json` into a release, the same bytes for the same content."""
+    text = json.dumps(to_plain(info), indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(folder / INFO_NAME, text + "\n")
+
+
+def read_info(folder: Path) -> Info:
+    """Read `info.json` of a release, migrating older formats.
+
+    Raises:
+        InputError: If the folder is no release, or of a format newer than this package knows.
+    """
+    path = folder / INFO_NAME
+    if not path.is_file():
+        raise InputError(
+            f"{folder} is not a built dataset: it has no {INFO_NAME}. "
+            "`theval-data build NAME -o DIR` writes one to DIR/theval/NAME."
+        )
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON: {error}") from None
+    return from_plain(Info, migrate(plain, str(path)), INFO_NAME)
+
+
+def migrate(plain: Any, where: str) -> dict[str, Any]:
+    """Bring a plain `info.json` to the current format.
+
+    Raises:
+        InputError: If it has no format version, or one that cannot be migrated.
+    """
+    at = plain.get("format_version") if isinstance(plain, dict) else None
+    if not isinstance(at, int) or isinstance(at, bool):
+        raise InputError(f"{where}: expected an object with a whole number as format_version")
+    found: dict[str, Any] = dict(plain)
+    while (at := found["format_version"]) != FORMAT_VERSION:
+        if at > FORMAT_VERSION:
+            raise InputError(
+                f"{where} has format version {at}; this package reads up to {FORMAT_VERSION}. "
+                "Upgrade it: pip install -U theval-datasets"
+            )
+        if at not in MIGRATIONS:
+            raise InputError(f"{where} has format version {at}, which no release ever had")
+        found = MIGRATIONS[at](found)
+        if found["format_version"] != at + 1:
+            raise RuntimeError(f"the migration from format {at} does not lead to {at + 1}")
+    return found
+
+
+def read_tombstones(path: Path) -> tuple[Tombstone, ...]:
+    """Tombstones out of a JSONL file, in order of `clip_id`; none if there is no file.
+
+    Raises:
+        InputError: With file and line, for what is not a tombstone or an id that occurs twice.
+    """
+    if not path.is_file():
+        return ()
+    found: dict[str, Tombstone] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        where = f"{path.name}:{number}"
+        if not line.strip():
+            continue
+        try:
+            plain = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{where}: not a JSON object: {error}") from None
+        stone = from_plain(Tombstone, plain, where)
+        if stone.clip_id in found:
+            raise InputError(f"{where}: clip_id {stone.clip_id!r} occurs twice")
+        found[stone.clip_id] = stone
+    return tuple(found[name] for name in sorted(found))

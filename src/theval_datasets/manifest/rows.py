@@ -1,0 +1,228 @@
+"""The manifest: one JSON line a clip, with all that is needed to make the clip again.
+
+Paths are relative to the manifest's folder, so that the folder can be moved whole. Times are
+seconds. A manifest is untrusted input: every row is checked, and no path leaves its root.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from theval_datasets.errors import ManifestError
+from theval_datasets.media.facts import MediaFacts
+from theval_datasets.utils.files import atomic_write, canonical_json, inside
+from theval_datasets.utils.records import from_plain, to_plain
+
+MANIFEST_NAME: Final = "manifest.jsonl"
+REJECTED_NAME: Final = "rejected.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a clip comes from.
+
+    Attributes:
+        kind: `local` for a file below the root, `url` for something to fetch.
+        location: The path relative to the root, or the URL.
+        site: Extractor and id at the site, such as ``youtube:dQw4w9WgXcQ``.
+        title: As the site gives it.
+        channel: Who published it.
+        license: As the site or the curator gives it; None if unstated.
+        language: ISO 639-1 code, declared or detected.
+        upload_date: YYYY-MM-DD.
+        fetched_at: When it was fetched, ISO 8601; None for local files.
+        sha256: Of the fetched file, before any cut.
+    """
+
+    kind: Literal["local", "url"]
+    location: str
+    site: str | None = None
+    title: str | None = None
+    channel: str | None = None
+    license: str | None = None
+    language: str | None = None
+    upload_date: str | None = None
+    fetched_at: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """Size and time of the clip's file: while they agree, its hash is not computed again."""
+
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one filter said of a clip.
+
+    Attributes:
+        filter: The filter's name.
+        verdict: `keep`, `reject` or `undecided`.
+        reason: Slug; None when kept.
+        measured: The values it judged by.
+    """
+
+    filter: str
+    verdict: Literal["keep", "reject", "undecided"]
+    reason: str | None = None
+    measured: Mapping[str, float | int | str | bool | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRow:
+    """One clip.
+
+    Attributes:
+        clip_id: Unique name; also the stem of its files.
+        path: The clip's file, relative to the manifest; None if there is none (a dead source).
+        source: Where it comes from.
+        sha256: Of the clip's file; None if there is none.
+        start: Seconds into the source.
+        end: Seconds into the source; None for the whole of it.
+        crop: x, y, width, height in pixels of the source; None for the whole picture.
+        phash: Perceptual hash over time, hex.
+        audio_print: Fingerprint of the sound over time, hex.
+        media: Measured facts.
+        reference_frame: Image of the reference frame, relative to the manifest.
+        reference_time: Seconds of it into the clip.
+        audio: 16 kHz mono track, relative to the manifest.
+        audio_original: The sound with its own rate and channels, relative to the manifest.
+        tracks: Per-person facts.
+        difficulty: Easy, Medium or Hard.
+        split: The split it is in, in a built dataset.
+        judgements: What the filters said.
+        reason: Why it was rejected, or why its source is gone; None for kept clips.
+        tools: Versions that the bytes depend on: encoder binary, threads, decoder.
+        recipe: Name and hash of the recipe.
+        stamp: Of the clip's file.
+    """
+
+    clip_id: str
+    path: str | None
+    source: Source
+    sha256: str | None
+    start: float = 0.0
+    end: float | None = None
+    crop: tuple[int, int, int, int] | None = None
+    phash: str | None = None
+    audio_print: str | None = None
+    media: MediaFacts | None = None
+    reference_frame: str | None = None
+    reference_time: float | None = None
+    audio: str | None = None
+    audio_original: str | None = None
+    tracks: tuple[Mapping[str, Any], ...] = ()
+    difficulty: str | None = None
+    split: str | None = None
+    judgements: tuple[Judgement, ...] = ()
+    reason: str | None = None
+    tools: Mapping[str, str | int] = field(default_factory=dict)
+    recipe: str | None = None
+    stamp: FileStamp | None = None
+
+    def __post_init__(self) -> None:
+        if not self.clip_id or self.clip_id.startswith("/") or ".." in self.clip_id.split("/"):
+            raise ManifestError(f"expected a relative name as clip_id, got {self.clip_id!r}")
+        if self.end is not None and not 0 <= self.start < self.end:
+            raise ManifestError(f"expected 0 <= start < end, got {self.start} and {self.end}")
+        if self.sha256 is not None and not _is_hash(self.sha256):
+            raise ManifestError(f"expected 64 hex digits as sha256, got {self.sha256!r}")
+
+    def to_json(self) -> str:
+        """The row as one line; absent values are left out."""
+        plain = to_plain(self)
+        return canonical_json(
+            {k: v for k, v in plain.items() if v not in (None, [], {})} | _kept(plain)
+        )
+
+
+def _kept(plain: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: plain[name] for name in ("clip_id", "path", "source", "sha256")}
+
+
+def _is_hash(text: str) -> bool:
+    return len(text) == 64 and all(c in "0123456789abcdef" for c in text)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Rows and the folder that their paths are relative to."""
+
+    folder: Path
+    rows: tuple[ManifestRow, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def file(self, row: ManifestRow) -> Path | None:
+        """The clip's file, which need not exist; None for a row without one.
+
+        Raises:
+            UnsafePathError: If the row's path leads out of the manifest's folder.
+        """
+        return None if row.path is None else inside(self.folder, row.path)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check a manifest.
+
+    Args:
+        path: The file, or a folder with a `manifest.jsonl` in it.
+
+    Raises:
+        ManifestError: With file and line, for what is not a row or an id that occurs twice.
+    """
+    file = path / MANIFEST_NAME if path.is_dir() else path
+    if not file.is_file():
+        raise ManifestError(
+            f"There is no manifest at {file}. `theval-data curate FOLDER --recipe as-is -o DIR` makes one."
+        )
+    rows = tuple(read_rows(file))
+    return Manifest(file.parent, rows)
+
+
+def read_rows(file: Path) -> Iterator[ManifestRow]:
+    """Rows of a JSONL file, checked one by one; blank lines are passed over."""
+    seen: dict[str, int] = {}
+    with file.open(encoding="utf-8", errors="strict") as stream:
+        try:
+            for number, line in enumerate(stream, start=1):
+                if not line.strip():
+                    continue
+                row = parse_row(line, f"{file.name}:{number}")
+                if row.clip_id in seen:
+                    raise ManifestError(
+                        f"{file.name}:{number}: clip_id {row.clip_id!r} was on line {seen[row.clip_id]} already"
+                    )
+                seen[row.clip_id] = number
+                yield row
+        except UnicodeDecodeError as error:
+            raise ManifestError(f"{file.name} is not UTF-8 text: {error}") from None
+
+
+def parse_row(line: str, where: str) -> ManifestRow:
+    """One line as a row.
+
+    Raises:
+        ManifestError: If it is not one.
+    """
+    try:
+        plain = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"{where}: not a JSON object: {error}") from None
+    return from_plain(ManifestRow, plain, where, error=ManifestError)
+
+
+def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
+    """Write rows in order of `clip_id`, whole or not at all."""
+    ordered = sorted(rows, key=lambda row: row.clip_id)
+    with atomic_write(path) as stream:
+        for row in ordered:
+            stream.write(row.to_json().encode() + b"\n")

@@ -1,0 +1,38 @@
+"""The only package that opens video and audio.
+
+Everything downstream sees frames with measured timestamps and audio on the same timeline. Second 0
+is the first video frame. Frames are upright (rotation applied) and RGB.
+
+Two decoders stand behind one interface. In sequence PyAV is the cheaper (and the only one that
+reports what does not decode); for single frames far apart decord is faster, for the codecs whose
+seeks it gets right. Both hand out the same pixels for the same frame. ffmpeg (the pinned binary of
+imageio-ffmpeg, or `THEVAL_FFMPEG`) resamples audio.
+
+Files are untrusted: containers that refer to other files or addresses (playlists, concat scripts)
+are not opened, only the `file` protocol is, and sizes are limited.
+"""
+
+from ._audio import read_audio
+from ._index import FrameIndex, SlotPicker, frame_index
+from ._open import LIMITS, Limits, decoder_version, ffmpeg_binary, safe_input_options
+from ._probe import lead_and_sound, probe
+from ._seek import read_frames, sample_frames
+from ._video import Video, open_video
+
+__all__ = [
+    "LIMITS",
+    "FrameIndex",
+    "Limits",
+    "SlotPicker",
+    "Video",
+    "decoder_version",
+    "ffmpeg_binary",
+    "frame_index",
+    "lead_and_sound",
+    "open_video",
+    "probe",
+    "read_audio",
+    "read_frames",
+    "safe_input_options",
+    "sample_frames",
+]

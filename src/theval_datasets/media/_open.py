@@ -1,0 +1,149 @@
+"""Files opened safely: what they may be, how large, and which streams count."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.errors import (
+    BrokenMediaError,
+    MissingMediaError,
+    NotMediaError,
+    NoVideoError,
+    TooLargeError,
+)
+from theval_datasets.utils.optional import available
+
+Pixels = npt.NDArray[np.uint8]
+Times = npt.NDArray[np.float64]
+
+_FORMATS: Final = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,gif,asf,ogg,ivf,m4v,h264,"
+    "hevc,av1,mxf,nut,wav,w64,mp3,flac,aac,aiff,caf,amr,apng"
+)
+_STILL_MAGIC: Final = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"BM": "bmp"}
+_TRUNCATED_AFTER: Final = 0.5  # seconds that a stream may end before its header says so
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is refused as `too-large`.
+
+    Attributes:
+        n_bytes: Size of a file.
+        pixels: Width × height of a picture.
+        audio_seconds: Length of an audio track held in memory.
+    """
+
+    n_bytes: int = 64 << 30
+    pixels: int = 1 << 26
+    audio_seconds: float = 12 * 3600.0
+
+
+LIMITS: Final = Limits()
+
+
+def ffmpeg_binary() -> str:
+    """Path of the ffmpeg that is used: `THEVAL_FFMPEG`, else imageio-ffmpeg's pinned binary."""
+    chosen = os.environ.get("THEVAL_FFMPEG")
+    if chosen:
+        return chosen
+    import imageio_ffmpeg
+
+    binary: str = imageio_ffmpeg.get_ffmpeg_exe()
+    return binary
+
+
+def decoder_version() -> str:
+    """Names and versions of the decoders, as cache keys and manifests record them."""
+    names = ["av", "decord"] if available("decord") else ["av"]
+    return "+".join(f"{name}-{importlib.metadata.version(name)}" for name in names)
+
+
+def safe_input_options() -> dict[str, str]:
+    """Options for every ffmpeg input: local files of plain containers only, nothing nested."""
+    return {"protocol_whitelist": "file,pipe", "format_whitelist": _FORMATS}
+
+
+@contextmanager
+def open_container(path: Path) -> Iterator[Any]:
+    import av
+
+    try:
+        container = av.open(
+            f"file:{path.resolve()}",
+            options=safe_input_options(),
+            container_options={},
+            metadata_errors="replace",
+        )
+    except (av.FFmpegError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise NotMediaError(
+            f"{path.name} is not audio or video that can be read: {reason}"
+        ) from None
+    with container:
+        yield container
+
+
+def video_streams(container: Any) -> list[Any]:
+    """Video streams, without cover pictures."""
+    from av.stream import Disposition
+
+    return [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+
+
+def video_stream(container: Any, path: Path) -> Any:
+    streams = video_streams(container)
+    if not streams:
+        raise NoVideoError(f"{path.name} has no video stream")
+    stream = streams[0]
+    if stream.codec_context is None:
+        raise BrokenMediaError(f"{path.name}: no decoder for its video")
+    return stream
+
+
+def audio_stream(container: Any) -> Any:
+    usable = (s for s in container.streams.audio if s.codec_context is not None)
+    return next(usable, None)
+
+
+def seconds(ticks: int | None, time_base: Any) -> float:
+    return float((ticks or 0) * time_base)
+
+
+def check_file(path: Path, limits: Limits) -> None:
+    if not path.is_file():
+        raise MissingMediaError(f"There is no file {path}")
+    size = path.stat().st_size
+    if size == 0:
+        raise NotMediaError(f"{path.name} is empty")
+    if size > limits.n_bytes:
+        raise TooLargeError(f"{path.name} has {size} bytes; the limit is {limits.n_bytes}")
+
+
+def still_format(path: Path) -> str | None:
+    with path.open("rb") as stream:
+        head = stream.read(12)
+    if head[:4] == b"RIFF" and head[8:] == b"WEBP":
+        return "webp"
+    return next((kind for magic, kind in _STILL_MAGIC.items() if head.startswith(magic)), None)
+
+
+def too_many_pixels(path: Path, width: int, height: int, limits: Limits) -> str:
+    return f"{path.name} is {width}×{height}; the limit is {limits.pixels} pixels a picture"
+
+
+def shortfall(stream: Any, end: float) -> str | None:
+    """What to say of a stream that ends at `end`, if its header promises notably more."""
+    promised = seconds(stream.duration, stream.time_base)
+    if promised - end > _TRUNCATED_AFTER:
+        return f"truncated: the header promises {promised:.2f} s, {end:.2f} s are there"
+    return None

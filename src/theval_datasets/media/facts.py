@@ -1,0 +1,44 @@
+"""What is measured of a media file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFacts:
+    """What was measured of a file, not what its header promises.
+
+    Attributes:
+        duration: Seconds of video: last frame's time plus its length.
+        fps: Frames a second, (n - 1) / (last time - first time); None for a single frame.
+        width: Pixels, after rotation.
+        height: Pixels, after rotation.
+        n_frames: Frames that the container holds and does not discard.
+        rotation: Degrees counter-clockwise by which the frames are turned upright: 0, 90, 180, 270.
+        variable_rate: Whether frame intervals differ by more than a tenth of their median.
+        video_codec: FFmpeg's name.
+        audio_codec: FFmpeg's name; None without audio.
+        audio_rate: Hz, in the file.
+        audio_channels: In the file.
+        audio_start: Seconds from the first video frame to the first audio sample; may be negative.
+        audio_duration: Seconds, as the stream declares it; None if unknown.
+        n_bytes: Size of the file.
+        truncated: What was wrong, for a file that ends early; None when whole.
+    """
+
+    duration: float
+    fps: float | None
+    width: int
+    height: int
+    n_frames: int
+    rotation: int
+    variable_rate: bool
+    video_codec: str
+    audio_codec: str | None
+    audio_rate: int | None
+    audio_channels: int | None
+    audio_start: float | None
+    audio_duration: float | None
+    n_bytes: int
+    truncated: str | None = None

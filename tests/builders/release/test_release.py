@@ -1,0 +1,372 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from feature_factory import DECODER, Corpus, row, small_corpus
+
+from theval_datasets import catalog
+from theval_datasets.builders.base.inputs import Inputs
+from theval_datasets.builders.release import write as _release
+from theval_datasets.builders.release.write import write_release
+from theval_datasets.builders.theval import Theval
+from theval_datasets.errors import BuildError, InputError, UnknownNameError
+from theval_datasets.manifest.info import read_info
+from theval_datasets.manifest.rows import read_manifest
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    found = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    assert found
+    return found
+
+
+def load(folder: Path, config: str | None, cache: Path) -> datasets.DatasetDict:
+    return datasets.load_dataset(str(folder), config, cache_dir=str(cache))
+
+
+def test_a_release_has_its_parts(build, tmp_path):
+    made = build()
+    assert made.folder == tmp_path / "out" / "theval" / "theval"
+    assert set(hashes(made.folder)) == {
+        "README.md",
+        "croissant.json",
+        "info.json",
+        "manifest.jsonl",
+        "features/train-00000-of-00001.parquet",
+        "landmarks/train-00000-of-00001.parquet",
+    }
+    info = read_info(made.folder)
+    assert info == made.info
+    assert info.version == "0.1.0"
+    assert info.configs["features"].rows == 4
+    assert info.counts == {
+        "channels": 1, "clips": 4, "contents": 3, "rows_without_clip": 0, "seconds": 3.2,
+    }  # fmt: skip
+    assert info.configs["features"].missing["landmarks:no-face"] == 1
+    assert info.extractors["landmarks"].weights.startswith("mediapipe-")
+    assert set(info.extractors) <= set(catalog.names("extractor"))
+
+
+def test_a_stranger_loads_what_was_built(build, corpus, tmp_path):
+    folder = build(version="1.2.3").folder
+    rows = load(folder, None, tmp_path / "hf")["train"]
+    direct = Theval(
+        manifest=corpus.manifest, cache=corpus.cache, decoder=DECODER, cache_dir=tmp_path / "own"
+    )
+    direct.download_and_prepare()
+    assert rows.features == direct.as_dataset()["train"].features
+    assert rows[:] == direct.as_dataset()["train"][:]
+    assert str(rows.version) == "1.2.3"
+    frames = load(folder, "landmarks", tmp_path / "hf")["train"]
+    assert frames.num_rows == 4
+    assert frames.features["mesh"] == datasets.List(datasets.Value("int16"))
+
+
+def test_two_builds_are_byte_identical(build, corpus, tmp_path):
+    one = build(tmp_path / "one")
+    moved = small_corpus(tmp_path / "elsewhere")
+    inputs = Inputs(moved.manifest, moved.cache)
+    two = write_release(Theval, inputs, tmp_path / "two", decoder=DECODER)
+    assert hashes(one.folder) == hashes(two.folder)
+
+
+def test_the_order_of_the_manifest_changes_nothing(build, corpus, tmp_path):
+    one = build(tmp_path / "one")
+    lines = corpus.manifest.read_text().splitlines()
+    corpus.manifest.write_text("\n".join(reversed(lines)) + "\n")
+    assert hashes(build(tmp_path / "two").folder) == hashes(one.folder)
+
+
+def test_a_release_is_replaced_whole(build, tmp_path):
+    first = build(version="0.1.0")
+    stale = first.folder / "features" / "old-00000-of-00001.parquet"
+    stale.write_bytes(b"old")
+    second = build(version="0.2.0")
+    assert not stale.exists()
+    assert read_info(second.folder).version == "0.2.0"
+    assert [p.name for p in first.folder.parent.iterdir()] == ["theval"]
+
+
+def test_what_is_no_release_is_left_alone(build, tmp_path):
+    place = tmp_path / "out" / "theval" / "theval"
+    place.mkdir(parents=True)
+    (place / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="not a built dataset"):
+        build()
+    assert (place / "thesis.txt").read_text() == "years of work"
+    assert [p.name for p in place.parent.iterdir()] == ["theval"]
+
+
+def test_a_link_in_the_way_is_not_followed(build, tmp_path):
+    (tmp_path / "out" / "theval").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "out" / "theval" / "theval").symlink_to(tmp_path / "other")
+    with pytest.raises(InputError, match="in the way"):
+        build()
+
+
+def test_a_build_that_fails_leaves_the_old_release(build, tmp_path, monkeypatch):
+    before = hashes(build().folder)
+
+    def fail(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(_release, "write_info", fail)
+    with pytest.raises(OSError, match="No space"):
+        build(version="0.2.0")
+    assert hashes(tmp_path / "out" / "theval" / "theval") == before
+    assert [p.name for p in (tmp_path / "out" / "theval").iterdir()] == ["theval"]
+
+
+def test_an_empty_manifest_is_refused(tmp_path):
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text("")
+    with pytest.raises(InputError, match="no rows"):
+        write_release(Theval, Inputs(manifest), tmp_path / "out")
+    assert not list((tmp_path / "out" / "theval").iterdir())
+    builder = Theval(manifest=manifest, cache_dir=tmp_path / "hf")
+    with pytest.raises(InputError, match="no rows"):
+        builder.download_and_prepare()
+
+
+def test_only_dead_sources_are_refused(tmp_path):
+    corpus = Corpus(tmp_path / "dead")
+    corpus.folder.mkdir()
+    corpus.add(row("gone", path=None, sha256=None, media=None, reason="http-404"))
+    with pytest.raises(InputError, match="no rows"):
+        write_release(Theval, Inputs(corpus.manifest, corpus.cache), tmp_path / "out")
+
+
+def test_the_manifest_travels_without_this_machine(build, corpus):
+    corpus.add(row("gone", path=None, sha256=None, media=None, reason="http-404"))
+    made = build()
+    rows = {r.clip_id: r for r in read_manifest(made.folder).rows}
+    assert rows["mute"].split == "train"
+    assert rows["gone"].split is None
+    assert all(r.path is None and r.stamp is None for r in rows.values())
+    assert any("source is gone" in note for note in made.info.notes)
+
+
+def test_shards(build, tmp_path):
+    made = build(shard_bytes=1)
+    files = made.info.configs["features"].splits["train"].files
+    assert files == ("features/train-00000-of-00001.parquet",)  # one table, one row group
+    corpus = Corpus(tmp_path / "many")
+    corpus.folder.mkdir()
+    for number in range(40):
+        corpus.add(row(f"clip-{number:02d}"))
+    made = write_release(
+        Theval, Inputs(corpus.manifest, corpus.cache), tmp_path / "sharded",
+        decoder=DECODER, shard_bytes=1,
+    )  # fmt: skip
+    assert made.info.configs["landmarks"].splits["train"].files == tuple(
+        f"landmarks/train-{n:05d}-of-00003.parquet" for n in range(3)
+    )
+    assert load(made.folder, "landmarks", tmp_path / "hf")["train"].num_rows == 40
+    assert made.not_extracted["landmarks"] == 40
+
+
+def test_parquet_is_compressed_and_grouped(build):
+    folder = build().folder
+    meta = pq.read_metadata(folder / "landmarks" / "train-00000-of-00001.parquet")
+    column = {
+        meta.row_group(0).column(i).path_in_schema: meta.row_group(0).column(i)
+        for i in range(meta.num_columns)
+    }
+    assert {c.compression for c in column.values()} == {"ZSTD"}
+    mesh = next(c for path, c in column.items() if path.startswith("mesh."))
+    assert "BYTE_STREAM_SPLIT" in mesh.encodings
+    assert "RLE_DICTIONARY" not in mesh.encodings
+    assert "RLE_DICTIONARY" in column["clip_id"].encodings
+
+
+def test_configs_can_be_chosen(build):
+    assert set(build(configs=["features"]).info.configs) == {"features"}
+    assert set(build(configs=["landmarks"]).info.configs) == {"features", "landmarks"}
+    with pytest.raises(UnknownNameError, match="landmarks"):
+        build(configs=["landmark"])
+    with pytest.raises(InputError, match="does not suffice"):
+        build(configs=["media"])
+
+
+@pytest.mark.parametrize("version", ["1", "1.0", "v1.0.0", "01.0.0", "1.0.0-rc1", "1.0.0\n", ""])
+def test_versions_are_three_numbers(build, version):
+    with pytest.raises(InputError, match="three numbers"):
+        build(version=version)
+
+
+def test_joined_columns(build, corpus, tmp_path):
+    path = tmp_path / "vst.parquet"
+    nan = float("nan")
+    pq.write_table(
+        pa.table(
+            {
+                "clip_id": ["room", "mute", "talk-0-800", "unknown"],
+                "vst": pa.array([[1, 2], [3, 4], [5, 6], [7, 8]], pa.list_(pa.float32(), 2)),
+                "beat": pa.array([[1.0], None, [], [2.0]]),
+                "score": [0.5, nan, 1.5, 2.5],
+            }
+        ),
+        path,
+    )
+    made = build(tables={"features": path})
+    rows = {r["clip_id"]: r for r in load(made.folder, None, tmp_path / "hf")["train"]}
+    assert rows["room"]["vst"] == [1.0, 2.0]
+    assert rows["room"]["score"] == 0.5
+    assert rows["mute"]["vst"] == [3.0, 4.0]
+    assert rows["talk-800-1600"]["vst"] is None
+    assert rows["mute"]["beat"] is None
+    assert rows["talk-0-800"]["beat"] == []
+    assert rows["mute"]["score"] is None
+    assert "features:not-given" in rows["mute"]["missing"]
+    assert "features:not-given" in rows["talk-800-1600"]["missing"]
+    assert "features:not-given" not in rows["room"]["missing"]
+    assert list(rows["room"])[-4:] == ["vst", "beat", "score", "missing"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"name": ["a"]}, "clip_id"),
+        ({"clip_id": ["a", "a"], "x": [1, 2]}, "unique"),
+        ({"clip_id": ["a", None], "x": [1, 2]}, "unique"),
+        ({"clip_id": ["a"], "lip_sync": [1.0]}, "rename"),
+        ({"clip_id": ["a"], "x": [b"bytes"]}, "joined are numbers"),
+    ],
+)
+def test_tables_that_cannot_be_joined(build, tmp_path, columns, message):
+    path = tmp_path / "bad.parquet"
+    pq.write_table(pa.table(columns), path)
+    with pytest.raises(InputError, match=message):
+        build(tables={"features": path})
+
+
+def test_joining_what_is_not_parquet(build, tmp_path):
+    path = tmp_path / "bad.parquet"
+    path.write_text("clip_id,x\n")
+    with pytest.raises(InputError, match="cannot be read as Parquet"):
+        build(tables={"features": path})
+    with pytest.raises(InputError, match="no such file"):
+        build(tables={"features": tmp_path / "absent"})
+
+
+def test_a_joined_list_of_fixed_length_with_null_is_named(build, tmp_path):
+    """Such a file cannot be read back by pyarrow at all; ours never hold one."""
+    path = tmp_path / "fixed.parquet"
+    lists = pa.array([[1.0, 2.0], None, [3.0, 4.0]], pa.list_(pa.float32(), 2))
+    pq.write_table(pa.table({"clip_id": ["room", "mute", "x"], "vst": lists}), path)
+    with pytest.raises(InputError, match="fixed length"):
+        build(tables={"features": path})
+
+
+def test_media_are_embedded(media, tmp_path):
+    from theval_datasets.manifest.rows import FileStamp, ManifestRow, Source, write_manifest
+    from theval_datasets.media import probe
+    from theval_datasets.utils.files import sha256_file
+
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    rows = []
+    for name in ("plain", "no_audio"):
+        path = folder / media(name).name
+        os.link(media(name), path)
+        rows.append(
+            ManifestRow(name, path.name, Source("local", path.name), sha256_file(path),
+                        media=probe(path), stamp=FileStamp(1, 1))
+        )  # fmt: skip
+    write_manifest(folder / "manifest.jsonl", rows)
+    made = write_release(Theval, Inputs(folder), tmp_path / "out")
+    assert list(made.info.configs) == ["features", "landmarks", "media"]
+    rows = {r["clip_id"]: r for r in load(made.folder, "media", tmp_path / "hf")["train"]}
+    plain = rows["plain"]
+    assert plain["video"]["bytes"] == media("plain").read_bytes()
+    assert plain["video"]["path"] == "plain" + media("plain").suffix
+    assert plain["audio"]["bytes"][:4] == b"RIFF"
+    assert plain["poster"]["bytes"][:3] == b"\xff\xd8\xff"
+    assert plain["missing"] == []
+    assert rows["no_audio"]["audio"] is None
+    assert rows["no_audio"]["missing"] == ["media:no-audio"]
+    (folder / media("plain").name).unlink()
+    (folder / media("plain").name).write_bytes(b"another file")
+    with pytest.raises(BuildError, match="hash differs"):
+        write_release(Theval, Inputs(folder), tmp_path / "out")
+    (folder / media("plain").name).unlink()
+    made = write_release(Theval, Inputs(folder), tmp_path / "out")
+    rows = {r["clip_id"]: r for r in load(made.folder, "media", tmp_path / "hf2")["train"]}
+    assert rows["plain"]["video"] is None
+    assert rows["plain"]["missing"] == ["media:missing"]
+
+
+def test_info_is_plain_json_of_the_format(build):
+    plain = json.loads((build().folder / "info.json").read_text())
+    assert plain["format_version"] == 1
+    assert set(plain) == {
+        "card_sha256", "configs", "counts", "dataset", "extractors", "files", "format_version",
+        "notes", "study", "tombstones", "toolkit", "version",
+    }  # fmt: skip
+
+
+def test_clips_that_were_taken_down_leave_a_tombstone(build, corpus, tmp_path):
+    stones = corpus.folder / "tombstones.jsonl"
+    stones.write_text('{"clip_id": "mute", "date": "2026-01-31"}\n')
+    made = build()
+    rows = load(made.folder, None, tmp_path / "hf")["train"]
+    assert "mute" not in rows["clip_id"]
+    assert "mute" not in (made.folder / "manifest.jsonl").read_text()
+    assert [(s.clip_id, s.date) for s in made.info.tombstones] == [("mute", "2026-01-31")]
+    assert "| `mute` | 2026-01-31 |" in (made.folder / "README.md").read_text()
+    other = tmp_path / "other.jsonl"
+    other.write_text("")
+    assert build(tables={"tombstones": other}).info.tombstones == ()
+    for line, message in (
+        ('{"clip_id": "x", "date": "soon"}', "YYYY-MM-DD"),
+        ('{"clip_id": "x"}', "missing date"),
+        ("[", "not a JSON object"),
+        ('{"clip_id": "x", "date": "2026-01-31"}\n' * 2, ":2: .* twice"),
+    ):
+        stones.write_text(line)
+        with pytest.raises(InputError, match=message):
+            build()
+
+
+def test_killed_builds_leave_nothing_for_long(build, tmp_path):
+    import socket
+    import subprocess
+    import sys
+
+    before = hashes(build().folder)
+    place = tmp_path / "out" / "theval"
+    ended = subprocess.Popen([sys.executable, "-c", "pass"])
+    ended.wait()
+    dead = f".theval.{socket.gethostname()}.{ended.pid}"
+    alive = place / f".theval.{socket.gethostname()}.{os.getppid()}.part"
+    elsewhere = place / ".theval.another-host.1.part"
+    for folder in (place / f"{dead}.part", place / f"{dead}.clips", alive, elsewhere):
+        folder.mkdir()
+        (folder / "half").write_text("x")
+    (place / "theval").rename(place / f"{dead}.old")  # killed between the two renames
+    with pytest.raises(InputError, match="three numbers"):
+        build(version="x")
+    with pytest.raises(UnknownNameError):
+        build(configs=["x"])
+    assert hashes(build().folder) == before
+    assert sorted(p.name for p in place.iterdir()) == sorted(["theval", alive.name, elsewhere.name])
+
+
+def test_a_column_can_be_streamed(build):
+    folder = build().folder
+    rows = datasets.load_dataset(
+        str(folder), split="train", streaming=True, columns=["clip_id", "lip_sync"]
+    )
+    assert list(rows)[-1] == {"clip_id": "talk-800-1600", "lip_sync": 0.25}

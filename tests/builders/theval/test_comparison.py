@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import datasets
+import pytest
+from feature_factory import DECODER, small_corpus
+
+from theval_datasets.builders.base.inputs import Inputs
+from theval_datasets.builders.release.write import write_release
+from theval_datasets.builders.theval import Theval
+from theval_datasets.builders.theval.comparison import leaderboard_rows, read_metrics
+from theval_datasets.commands.verify import verify
+from theval_datasets.errors import InputError, RatingsError
+from theval_datasets.evaluation.theval import METRICS, published_finals, published_reference
+
+HEAD = "model,kind,clip_id,definition," + ",".join(METRICS)
+
+
+def line(model: str, clip: str, values: list[float | None], definition: str = "release") -> str:
+    shown = ["" if value is None else repr(value) for value in values]
+    return ",".join([model, "Audio-driven", clip, definition, *shown])
+
+
+def metrics(folder: Path, lines: list[str], head: str = HEAD) -> Path:
+    path = folder / "metrics.csv"
+    path.write_text("\n".join([head, *lines]) + "\n")
+    return path
+
+
+def real_values() -> list[float]:
+    return [published_reference().values[name] for name in METRICS]
+
+
+def build(tmp_path: Path, **tables: Path):
+    corpus = small_corpus(tmp_path / "corpus")
+    inputs = Inputs(corpus.manifest, corpus.cache, tables=tables)
+    return write_release(Theval, inputs, tmp_path / "out", decoder=DECODER)
+
+
+def load(folder: Path, config: str, cache: Path) -> list[dict]:
+    rows = list(datasets.load_dataset(str(folder), config, cache_dir=str(cache))["train"])
+    assert rows
+    return rows
+
+
+def test_generated_clips_and_the_leaderboard(tmp_path):
+    real = real_values()
+    path = metrics(
+        tmp_path,
+        [
+            line("Perfect", "mute", real),
+            line("Perfect", "room", real),
+            line("Half", "mute", [v / 2 for v in real]),
+            line("Gap", "mute", [None, *real[1:]]),
+            line("Perfect", "stranger", real),
+        ],
+    )
+    made = build(tmp_path, metrics=path)
+    assert set(made.info.configs) == {"features", "landmarks", "generated", "leaderboard"}
+    rows = load(made.folder, "generated", tmp_path / "hf")
+    assert [(r["clip_id"], r["model"]) for r in rows] == [
+        ("mute", "Gap"), ("mute", "Half"), ("mute", "Perfect"), ("room", "Perfect"),
+    ]  # fmt: skip
+    assert rows[0]["global_aesthetics"] is None
+    assert rows[0]["missing"] == ["metrics:undefined"]
+    assert any("1 rows of the metrics table" in note for note in made.info.notes)
+    board = {r["model"]: r for r in load(made.folder, "leaderboard", tmp_path / "hf")}
+    assert len(board) == 17 + 3
+    assert board["Perfect"]["final"] == pytest.approx(1)
+    assert board["Perfect"]["rank"] == 1
+    assert board["Half"]["final"] == pytest.approx(0.5)
+    assert board["Half"]["naturalness"] == pytest.approx(0.5)
+    assert board["Gap"]["final"] is None
+    assert board["Gap"]["rank"] is None
+    for model, final in published_finals().items():
+        assert board[model]["final"] == pytest.approx(final, abs=1.01e-4)
+        assert board[model]["raw_lip_sync"] is None
+        assert "metrics:not-published" in board[model]["missing"]
+    report = verify(made.folder)
+    assert report.exit_code == 0, report.to_text()
+
+
+def test_paper_values_are_compared_with_the_real_clips_of_the_dataset(tmp_path):
+    values: list[float | None] = [None] * 8
+    values[METRICS.index("head_motion")] = 12.25 * 0.9  # the real clips all have 12.25
+    made = build(tmp_path, metrics=metrics(tmp_path, [line("M", "mute", values, "paper")]))
+    rows = load(made.folder, "leaderboard", tmp_path / "hf")
+    mine = [r for r in rows if r["definition"] == "paper"]
+    assert [r["model"] for r in mine] == ["M"]
+    assert mine[0]["head_motion"] == pytest.approx(0.9)
+    assert mine[0]["lip_sync"] is None
+    assert verify(made.folder).exit_code == 0
+
+
+def test_definitions_are_ranked_apart(tmp_path):
+    real = real_values()
+    rows = read_metrics(
+        metrics(tmp_path, [line("A", "", real, "paper"), line("B", "", [v / 3 for v in real])])
+    )
+    board = leaderboard_rows(rows, dict(zip(METRICS, real, strict=True)))
+    assert {(r["model"], r["definition"]): r["rank"] for r in board}["A", "paper"] == 1
+    ranks = [r["rank"] for r in board if r["definition"] == "release"]
+    assert ranks == list(range(1, 19))
+
+
+def test_means_alone_give_a_leaderboard(tmp_path):
+    made = build(tmp_path, metrics=metrics(tmp_path, [line("A", "", real_values())]))
+    assert "generated" not in made.info.configs
+    assert "leaderboard" in made.info.configs
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([line("", "a", [1.0] * 8)], "expected a model"),
+        ([line("A", "a", [1.0] * 8, "pepper")], "definition out of paper, release"),
+        ([line("A", "a", [1.0] * 8)] * 2, ":3: 'A' .* occurs twice"),
+        ([line("A", "a", [1.0] * 8), line("B", "", [1.0] * 8)], "others have none"),
+        ([line("A", "a", [1.0] * 8).replace("1.0", "high", 1)], "expected a number"),
+    ],
+)
+def test_metrics_that_do_not_fit(tmp_path, lines, message):
+    with pytest.raises(InputError, match=message):
+        build(tmp_path, metrics=metrics(tmp_path, lines))
+
+
+def test_votes(tmp_path):
+    path = tmp_path / "votes.csv"
+    path.write_text(
+        "subject,left,right,winner,clip_id\n"
+        "s1,Hallo2,FLOAT,left,mute\ns2,FLOAT,Hallo2,Hallo2,elsewhere\n,FLOAT,Hallo2,tie,room\n"
+    )
+    made = build(tmp_path, votes=path)
+    assert "preferences" in made.info.configs
+    rows = load(made.folder, "preferences", tmp_path / "hf")
+    assert [r["winner"] for r in rows] == ["Hallo2", "Hallo2", None]
+    assert [r["clip_id"] for r in rows] == ["mute", None, "room"]
+    assert rows[1]["missing"] == ["votes:unknown-clip"]
+    assert "tie:no-preference" in rows[2]["missing"]
+    report = verify(made.folder)
+    assert report.exit_code == 0, report.to_text()
+    path.write_text("left,right,winner\nA,B,C\n")
+    with pytest.raises(RatingsError):
+        build(tmp_path, votes=path)

@@ -1,0 +1,144 @@
+"""What a recipe asks for and this machine does not have is said before the work begins."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from theval_datasets.commands.curate import curate
+from theval_datasets.curation.duplicates.matching import Prints
+from theval_datasets.curation.duplicates.reference_index import Reference, recogniser, write_index
+from theval_datasets.curation.pipeline import pipeline
+from theval_datasets.errors import InputError
+from theval_datasets.manifest.rows import read_manifest, read_rows
+
+RECIPE = """
+name: r
+about: One.
+on_undecided: reject
+measure: [speakers]
+filters:
+  duration: {min_seconds: 1}
+  identity_balance: {most: 1}
+  leakage: {}
+"""
+
+
+@pytest.fixture
+def folder(media, tmp_path, monkeypatch):
+    """Two clips, and no models anywhere."""
+    (tmp_path / "in").mkdir()
+    for name in ("plain", "vfr"):
+        shutil.copy(media(name), tmp_path / "in")
+    (tmp_path / "r.yaml").write_text(RECIPE)
+    monkeypatch.setenv("THEVAL_MODELS", str(tmp_path / "none"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def go(folder, **options):
+    return curate(
+        [str(folder / "in")],
+        folder / "out",
+        recipe=str(folder / "r.yaml"),
+        workers=1,
+        cache=str(folder / "features"),
+        **options,
+    )
+
+
+def test_missing_models_are_named_first_and_at_the_end(folder, caplog, monkeypatch):
+    order = []
+    real = pipeline.whole_files
+    monkeypatch.setattr(
+        pipeline, "whole_files", lambda found: order.append(len(caplog.records)) or real(found)
+    )
+    report = go(folder)
+    pack, unable, extra = report.notes
+    assert "MediaPipe" in pack
+    assert "theval-data models fetch buffalo_l" in pack
+    assert unable.startswith("identity_balance (after the first 1 clips) cannot judge: ")
+    assert "rejected" in unable
+    assert "speakers will not be measured" in extra
+    assert order[0] >= 3  # they were said before any file was looked at
+    assert all(note in caplog.text for note in report.notes)
+    assert "note: " in report.to_text()
+    assert json.loads(json.dumps(report.to_plain()))["notes"] == list(report.notes)
+    # within the quota nobody has to be known, beyond it the machine cannot say
+    rows = list(read_rows(folder / "out/rejected.jsonl"))
+    assert report.kept == 1
+    assert [row.reason for row in rows] == ["arcface:weights-missing"]
+
+
+def test_undecided_clips_are_kept_where_the_recipe_says_so(folder):
+    text = RECIPE.replace("on_undecided: reject", "on_undecided: keep")
+    (folder / "r.yaml").write_text(text)
+    report = go(folder)
+    assert report.kept == 2
+    assert any("undecided then, and kept" in note for note in report.notes)
+
+
+def test_a_reference_that_cannot_be_heeded_stops_the_run(folder):
+    write_index(folder / "theirs.jsonl", [])
+    assert go(folder, references=[folder / "theirs.jsonl"]).kept == 1  # it holds nobody
+
+    prints = Prints(np.arange(8, dtype=np.uint64), np.zeros(0, np.uint32))
+    theirs = Reference("a", prints, np.eye(1, 4, dtype=np.float32), "p")
+    write_index(folder / "theirs.jsonl", [theirs])
+    with pytest.raises(InputError, match="people: false"):
+        go(folder, references=[folder / "theirs.jsonl"])
+    text = RECIPE.replace("leakage: {}", "leakage: {people: false}")
+    (folder / "r.yaml").write_text(text)
+    assert go(folder, references=[folder / "theirs.jsonl"]).kept == 1
+
+
+@pytest.mark.real
+def test_people_of_another_pack_cannot_be_known_again(folder, shared_data, monkeypatch):
+    monkeypatch.setenv("THEVAL_MODELS", str(shared_data / "models"))
+    prints = Prints(np.arange(8, dtype=np.uint64), np.zeros(0, np.uint32))
+    people = np.eye(1, 128, dtype=np.float32)
+    write_index(folder / "theirs.jsonl", [Reference("a", prints, people, "arcface-other")])
+    with pytest.raises(InputError, match="another InsightFace pack"):
+        go(folder, references=[folder / "theirs.jsonl"])
+    write_index(folder / "theirs.jsonl", [Reference("a", prints, people, recogniser())])
+    report = go(folder, references=[folder / "theirs.jsonl"])
+    assert report.kept == 2  # nobody is in them, so nobody is there too often or in another set
+
+
+def test_sources_without_a_language_stop_a_recipe_that_wants_one(folder):
+    text = "name: l\nabout: One.\nfilters:\n  language: {languages: [en, fr]}\n"
+    (folder / "r.yaml").write_text(text)
+    with pytest.raises(InputError, match="--language"):
+        go(folder)
+    assert go(folder, language="en").kept == 2
+    assert go(folder, language="de").reasons == {"other-language": 2}
+    (folder / "r.yaml").write_text(text + "on_undecided: keep\n")
+    report = go(folder)
+    assert report.kept == 2
+    assert any("undecided on them, and they are kept" in note for note in report.notes)
+
+
+def test_where_no_source_says_its_language_the_run_listens(folder, talking, monkeypatch):
+    pytest.importorskip("faster_whisper", reason="listening needs the extra [language]")
+    from tiny_whisper import write_tiny_whisper
+
+    models = folder / "models"
+    write_tiny_whisper(models / "whisper/faster-whisper-small", favourite="fr")
+    monkeypatch.setenv("THEVAL_MODELS", str(models))
+    shutil.copy(talking, folder / "in")
+    recipe = "name: l\nabout: One.\nfilters:\n  language: {languages: [fr]}\n"
+    (folder / "r.yaml").write_text(recipe)
+    report = go(folder)
+    assert "the run listens" in report.notes[-1]
+    assert report.reasons == {"language-unknown": 2}  # nobody speaks in them
+    (row,) = read_manifest(folder / "out").rows
+    assert row.source.language == "fr"
+    (said,) = row.judgements
+    assert said.measured["probability"] > 0.9
+    (folder / "r.yaml").write_text(recipe.replace("[fr]", "[en]"))
+    assert go(folder).reasons == {"language-unknown": 2, "other-language": 1}
+    declared = go(folder, language="en")
+    assert declared.kept == 3  # what is declared counts, and nothing is heard

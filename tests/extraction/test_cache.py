@@ -1,0 +1,157 @@
+"""The cache: equal keys mean equal bytes, damage is found, nothing is half-written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from theval_datasets.errors import CacheError
+from theval_datasets.extraction.cache import (
+    Cache,
+    _decode,
+    _encode,
+    default_location,
+    key_of,
+    spec_of,
+)
+from theval_datasets.extraction.outcomes import Feature, Outcome
+from theval_datasets.features.head_pose import HeadPose
+from theval_datasets.features.landmarks import Landmarks
+from theval_datasets.features.theval_signals import ThevalSignals
+from theval_datasets.features.vad import Vad
+
+SHA = "a" * 64
+OK = Feature(
+    Outcome("ok", None, None, {"x": "constant"}),
+    {"time": np.arange(5) / 25, "face": np.array([True, False]), "n": np.array(3, np.int32)},
+)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return Cache(tmp_path / "cache")
+
+
+RECIPE = spec_of(Landmarks(), "av-1")
+
+
+def entries(cache: Cache) -> list[Path]:
+    return sorted(Path(cache.location).rglob("*.feature"))
+
+
+def test_what_is_written_is_read(cache):
+    assert cache.outcome(RECIPE, SHA) is None
+    assert cache.read(RECIPE, SHA) is None
+    cache.write(RECIPE, SHA, OK)
+    found = cache.read(RECIPE, SHA)
+    assert found is not None
+    assert found.outcome == OK.outcome == cache.outcome(RECIPE, SHA)
+    assert found.values.keys() == OK.values.keys()
+    for name, array in OK.values.items():
+        assert found.values[name].dtype == array.dtype
+        assert found.values[name].tolist() == array.tolist()
+
+
+arrays = hnp.arrays(
+    st.sampled_from([np.int16, np.float32, np.float64, np.bool_, np.uint8]),
+    hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
+)
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=8), arrays, max_size=4))
+def test_any_arrays_survive_bit_for_bit(values):
+    feature = Feature(Outcome("ok"), values)
+    data = _encode(feature, "k")
+    found = _decode(data, "k")
+    assert found.values.keys() == values.keys()
+    for name, array in values.items():
+        assert found.values[name].shape == array.shape
+        assert found.values[name].tobytes() == np.ascontiguousarray(array).tobytes()
+    assert _encode(found, "k") == data
+
+
+@given(st.integers(min_value=0), st.integers(min_value=1, max_value=255))
+def test_any_flipped_byte_is_found(position, change):
+    data = bytearray(_encode(OK, "k"))
+    at = position % len(data)
+    data[at] ^= change
+    with pytest.raises(CacheError):
+        _decode(bytes(data), "k")
+
+
+def test_a_damaged_entry_is_removed_and_heals(cache):
+    cache.write(RECIPE, SHA, OK)
+    (path,) = entries(cache)
+    data = path.read_bytes()
+    path.write_bytes(data[:-3])
+    with pytest.raises(CacheError, match="extract"):
+        cache.read(RECIPE, SHA)
+    assert not entries(cache)
+    cache.write(RECIPE, SHA, OK)
+    assert entries(cache)[0].read_bytes() == data
+
+
+def test_a_long_first_line_is_read_whole(cache):
+    detail = "x" * 10_000
+    cache.write(RECIPE, SHA, Feature(Outcome("empty", "no-face", detail)))
+    assert cache.outcome(RECIPE, SHA) == Outcome("empty", "no-face", detail)
+
+
+def test_a_crash_while_writing_leaves_nothing_behind(cache, monkeypatch):
+    from theval_datasets.utils import files
+
+    monkeypatch.setattr(files.os, "fsync", _full)
+    with pytest.raises(OSError, match="No space"):
+        cache.write(RECIPE, SHA, OK)
+    assert not [p for p in Path(cache.location).rglob("*") if p.is_file()]
+    assert cache.read(RECIPE, SHA) is None
+
+
+def _full(handle: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_the_key_names_all_that_values_depend_on():
+    base = spec_of(ThevalSignals(), "av-1")
+    assert key_of(base, SHA) == key_of(spec_of(ThevalSignals(), "av-1"), SHA)
+    assert key_of(base, SHA) != key_of(base, "b" * 64)
+    # A newer decoder changes features of features too, through what they need.
+    assert base.digest != spec_of(ThevalSignals(), "av-2").digest
+    assert spec_of(HeadPose(), "av-1").digest != spec_of(HeadPose(), "av-2").digest
+
+
+def test_other_weights_change_what_uses_them_alone(monkeypatch):
+    before = {e.name: spec_of(e, "av-1").digest for e in (Landmarks(), Vad(), ThevalSignals())}
+    monkeypatch.setattr(Vad, "weights_id", lambda self: "another model")
+    after = {e.name: spec_of(e, "av-1").digest for e in (Landmarks(), Vad(), ThevalSignals())}
+    assert before["landmarks"] == after["landmarks"]
+    assert before["vad"] != after["vad"]
+    assert before["theval_signals"] != after["theval_signals"]
+
+
+def test_a_url_is_a_cache_too(tmp_path):
+    url = Cache(f"file://{tmp_path}/shared")
+    url.write(RECIPE, SHA, OK)
+    assert Cache(tmp_path / "shared").outcome(RECIPE, SHA) == OK.outcome
+    memory = Cache("memory://theval-test")
+    memory.write(RECIPE, SHA, OK)
+    found = memory.read(RECIPE, SHA)
+    assert found is not None
+    assert found.outcome == OK.outcome
+
+
+def test_default_location(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_location() == str(tmp_path / "theval-datasets" / "features")
+    monkeypatch.setenv("THEVAL_CACHE", "/elsewhere")
+    assert default_location() == "/elsewhere"
+
+
+def test_objects_are_not_stored():
+    with pytest.raises(TypeError, match="does not hold"):
+        _encode(Feature(Outcome("ok"), {"x": np.array([{}])}), "k")

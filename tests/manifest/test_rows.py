@@ -1,0 +1,115 @@
+"""Manifests are untrusted: every row is checked, and says where and what is wrong."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from theval_datasets.errors import ManifestError, UnsafePathError
+from theval_datasets.manifest.rows import (
+    FileStamp,
+    Judgement,
+    Manifest,
+    ManifestRow,
+    Source,
+    parse_row,
+    read_manifest,
+    write_manifest,
+)
+
+ROW = ManifestRow(
+    clip_id="a/b",
+    path="clips/a/b.mp4",
+    source=Source("local", "b.mp4", language="en"),
+    sha256="0" * 64,
+    start=1.5,
+    end=3.0,
+    crop=(0, 1, 2, 3),
+    judgements=(Judgement("duration", "keep", None, {"duration": 3, "ok": True, "x": 1.5}),),
+    tools={"ffmpeg": "7", "threads": 4},
+    stamp=FileStamp(10, 20),
+)
+
+
+def test_rows_survive(tmp_path):
+    path = tmp_path / "manifest.jsonl"
+    other = ManifestRow("0", None, Source("url", "http://x/y"), None, reason="private")
+    write_manifest(path, [ROW, other])
+    found = read_manifest(tmp_path)
+    assert found.rows == (other, ROW)
+    assert found.rows[1].judgements[0].measured == {"duration": 3, "ok": True, "x": 1.5}
+    assert found.file(other) is None
+
+
+BAD = {
+    "nonsense": ("not json", "not a JSON object"),
+    "a list": ("[1]", "expected a mapping"),
+    "unknown key": ({"clip_ids": "x"}, "did you mean 'clip_id'"),
+    "missing key": ({"clip_id": "x"}, "missing path, source, sha256"),
+    "wrong type": ({"start": "now"}, "expected a finite number, got 'now'"),
+    "not finite": ({"start": float("nan")}, "expected a finite number"),
+    "bool for number": ({"start": True}, "expected a finite number"),
+    "short hash": ({"sha256": "ab"}, "64 hex digits"),
+    "backwards": ({"start": 5.0}, "0 <= start < end"),
+    "absolute id": ({"clip_id": "/etc"}, "relative name"),
+    "id that climbs": ({"clip_id": "a/../../b"}, "relative name"),
+    "bad literal": ({"source": {"kind": "ftp", "location": "x"}}, "'local', 'url'"),
+    "deep": ("[" * 100_000, "not a JSON object"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_rows_say_where_and_what(name):
+    change, message = BAD[name]
+    if isinstance(change, str):
+        line = change
+    elif name in ("missing key", "unknown key"):
+        line = json.dumps(change)
+    else:
+        line = json.dumps(json.loads(ROW.to_json()) | change)
+    with pytest.raises(ManifestError, match=message) as caught:
+        parse_row(line, "m.jsonl:7")
+    assert str(caught.value).startswith("m.jsonl:7")
+
+
+def test_an_id_may_occur_once(tmp_path):
+    path = tmp_path / "manifest.jsonl"
+    path.write_text(ROW.to_json() + "\n\n" + ROW.to_json() + "\n")
+    with pytest.raises(ManifestError, match=r"manifest\.jsonl:3.*on line 1"):
+        read_manifest(path)
+
+
+def test_no_manifest_says_how_to_make_one(tmp_path):
+    with pytest.raises(ManifestError, match="curate"):
+        read_manifest(tmp_path)
+
+
+def test_bytes_that_are_no_text(tmp_path):
+    (tmp_path / "manifest.jsonl").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ManifestError, match="UTF-8"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../x.mp4", "a/../../x", "a\0b"])
+def test_paths_stay_below_the_manifest(tmp_path, path):
+    row = ManifestRow("x", path, Source("local", "x"), "0" * 64)
+    with pytest.raises(UnsafePathError):
+        Manifest(tmp_path, (row,)).file(row)
+
+
+def test_links_that_lead_out_are_refused(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "link").symlink_to("/etc")
+    row = ManifestRow("x", "link/passwd", Source("local", "x"), "0" * 64)
+    with pytest.raises(UnsafePathError, match="leads out"):
+        Manifest(folder, (row,)).file(row)
+
+
+@given(st.text(max_size=200))
+def test_text_that_is_no_row_is_a_clear_error(text):
+    with pytest.raises(ManifestError, match=r"^x:1"):
+        parse_row(text, "x:1")
