@@ -16,7 +16,7 @@ from theval_datasets.media.facts import MediaFacts
 from theval_datasets.utils.files import sha256_file
 
 from ..recipes.recipe import Recipe
-from ..sources.base import Found, Gone
+from ..sources.base import SourceFailure, SourceFile
 from .audio_tracks import write_mono
 from .reference_frame import middle, write_frame
 
@@ -39,7 +39,7 @@ class Job:
     """
 
     clip_id: str
-    found: Found
+    found: SourceFile
     recipe: Recipe
     output: Path
 
@@ -54,7 +54,7 @@ def adopt(job: Job) -> ManifestRow:
         return _rejected(job, UNREADABLE, error.strerror or str(error))
 
 
-def gone_row(clip_id: str, gone: Gone, recipe: Recipe) -> ManifestRow:
+def gone_row(clip_id: str, gone: SourceFailure, recipe: Recipe) -> ManifestRow:
     """The row of something that a source names but could not give."""
     verdict = Judgement("source", "reject", gone.reason, {"detail": gone.detail})
     return ManifestRow(

@@ -21,7 +21,7 @@ from theval_datasets.utils.files import sha256_file
 from ..clips.adopt import place
 from ..recipes.recipe import Recipe
 from ..segmentation.spans import Refusal, Span, find_spans
-from ..sources.base import Found
+from ..sources.base import SourceFile
 
 _TELLING: Final = 0.01  # seconds of a stretch from which it is worth a row
 
@@ -37,7 +37,7 @@ class Material:
     """
 
     name: str
-    found: Found
+    found: SourceFile
     sha256: str
 
 

@@ -31,7 +31,7 @@ from ..clips.adopt import gone_row
 from ..clips.naming import clip_ids
 from ..filters.base import Clip
 from ..recipes.recipe import Recipe, write_recipe
-from ..sources.base import Found, Gone, Source
+from ..sources.base import Source, SourceFailure, SourceFile
 from .candidate_files import cut_all, forget_others
 from .candidates import Candidate, Lost, Material, scan, whole_files
 from .finish import Finishing, finish
@@ -117,19 +117,21 @@ def _warn(notes: Sequence[str]) -> None:
 
 
 def _materials(
-    items: Sequence[Found | Gone], names: Sequence[str], recipe: Recipe
+    items: Sequence[SourceFile | SourceFailure], names: Sequence[str], recipe: Recipe
 ) -> tuple[list[Material], list[ManifestRow]]:
     """The files of all sources, and rows of what could not be had or read."""
     materials: list[Material] = []
     rows: list[ManifestRow] = []
     for name, item in zip(names, items, strict=True):
-        if isinstance(item, Gone):
+        if isinstance(item, SourceFailure):
             rows.append(gone_row(name, item, recipe))
             continue
         try:
             digest = item.origin.sha256 or sha256_file(item.path)
         except OSError as error:
-            gone = Gone(item.name, item.group, item.origin, "unreadable", str(error.strerror))
+            gone = SourceFailure(
+                item.name, item.group, item.origin, "unreadable", str(error.strerror)
+            )
             rows.append(gone_row(name, gone, recipe))
             continue
         materials.append(Material(name, item, digest))

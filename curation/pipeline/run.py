@@ -26,7 +26,7 @@ from ..clips.adopt import Job, adopt, gone_row, still_good
 from ..clips.naming import clip_ids
 from ..duplicates.matching import prints_in_hex
 from ..recipes.recipe import Recipe
-from ..sources.base import Found, Gone, Source
+from ..sources.base import Source, SourceFailure, SourceFile
 
 JOURNAL: Final = ".curate.jsonl"
 
@@ -84,7 +84,7 @@ def run(
     jobs: list[Job] = []
     reused = 0
     for name, item in zip(names, items, strict=True):
-        if isinstance(item, Gone):
+        if isinstance(item, SourceFailure):
             rows.append(gone_row(name, item, recipe))
             continue
         job = Job(name, item, recipe, output)
@@ -109,7 +109,7 @@ def run(
     return Run(tuple(kept), tuple(rejected), reused, dropped, skipped_by(sources))
 
 
-def items_of(sources: Iterable[Source], language: str | None) -> list[Found | Gone]:
+def items_of(sources: Iterable[Source], language: str | None) -> list[SourceFile | SourceFailure]:
     """What all sources hold; those that do not say what is spoken in them are given a language."""
     items = [item for source in sources for item in source.items()]
     if language is None:
@@ -177,7 +177,7 @@ def earlier_rows(output: Path) -> dict[str, ManifestRow]:
     return {row.clip_id: row for row in rows}
 
 
-def _same_place(row: ManifestRow, item: Found) -> bool:
+def _same_place(row: ManifestRow, item: SourceFile) -> bool:
     """Whether the row says what is now known of where the file comes from."""
     expected = item.origin.location or row.path or item.name
     known = (row.source.kind, row.source.location, row.source.language)

@@ -17,7 +17,7 @@ from ..clips.anonymise import anonymised
 from ..clips.audio_tracks import write_mono, write_original
 from ..clips.cut import SUFFIX, Encoding, Piece, cut
 from ..clips.reference_frame import write_frame
-from ..sources.base import Found
+from ..sources.base import SourceFile
 from ..sources.choose import source_of
 from ..sources.fetching.options import FetchOptions
 from ..sources.local import SUFFIXES
@@ -65,7 +65,7 @@ def source_file(row: ManifestRow, root: Path, output: Path, fetch: FetchOptions)
     if len(items) > 1:
         return Lost("playlist", "the address holds several videos now")
     (item,) = items
-    return item.path if isinstance(item, Found) else Lost(item.reason, item.detail)
+    return item.path if isinstance(item, SourceFile) else Lost(item.reason, item.detail)
 
 
 def remake(row: ManifestRow, source: Path | Lost, output: Path) -> Path | Lost:

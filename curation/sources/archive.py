@@ -13,7 +13,7 @@ from theval_datasets.errors import UnsafePathError
 from theval_datasets.manifest.rows import Source as Origin
 from theval_datasets.utils.archives import extract
 
-from .base import Found, Source
+from .base import Source, SourceFile
 from .local import SUFFIXES
 
 UNPACKED: Final = "sources"
@@ -43,7 +43,7 @@ class Archive(Source):
                 f"{self.root}; name a root that holds it, or none"
             )
 
-    def items(self) -> Iterator[Found]:
+    def items(self) -> Iterator[SourceFile]:
         """Its media files, sorted by name.
 
         Raises:
@@ -54,7 +54,7 @@ class Archive(Source):
         for path in extract(self.place, folder, SUFFIXES):
             name = path.relative_to(folder.resolve()).as_posix()
             location = path.relative_to(base).as_posix()
-            yield Found(path, name, self.place.stem, Origin(kind="local", location=location))
+            yield SourceFile(path, name, self.place.stem, Origin(kind="local", location=location))
 
     def skipped(self) -> dict[str, int]:
         """Its other files, by suffix, and hidden ones."""

@@ -10,15 +10,15 @@ from theval_datasets.manifest.rows import Source as Origin
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A file that a source gave.
+class SourceFile:
+    """A file on this disk that a source provided.
 
     Attributes:
         path: The file.
         name: Its path below the source, with suffix and ``/`` between parts; clips are named by it.
         group: Short name of the source it comes from, to tell equal names apart.
-        origin: What the manifest says about where it comes from; its `location` is empty for a
-            local file outside the root, and filled in once the clip has a place.
+        origin: Provenance as the manifest records it; its `location` is empty for a local file without
+            a root, and filled in once the clip has a path.
     """
 
     path: Path
@@ -28,15 +28,15 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
-    """Something a source names but could not give.
+class SourceFailure:
+    """An item that a source lists but could not provide.
 
     Attributes:
-        name: As in `Found`.
-        group: As in `Found`.
-        origin: What is known about it.
+        name: As in `SourceFile`.
+        group: As in `SourceFile`.
+        origin: Provenance, as far as it is known.
         reason: Slug of the class of failure.
-        detail: For people.
+        detail: The same in words.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Gone:
 class Source:
     """Base of all sources."""
 
-    def items(self) -> Iterator[Found | Gone]:
+    def items(self) -> Iterator[SourceFile | SourceFailure]:
         """What the source holds, in an order that does not change between runs."""
         raise NotImplementedError
 

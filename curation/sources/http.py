@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from .base import Found, Gone, Source
+from .base import Source, SourceFailure, SourceFile
 from .fetching.fetch import Fetcher
 from .fetching.options import FetchOptions
 
@@ -28,14 +28,14 @@ class Http(Source):
 
     extractors: ClassVar[tuple[str, ...]] = ("default",)
 
-    def items(self) -> Iterator[Found | Gone]:
+    def items(self) -> Iterator[SourceFile | SourceFailure]:
         """The videos behind the address, as they are fetched."""
         with Fetcher(self.folder, self.options, self.extractors) as fetcher:
             for entry in fetcher.fetch(self.url):
                 group = (entry.origin.site or "http").partition(":")[0]
                 if entry.file is None:
                     reason = entry.reason or "unknown"
-                    yield Gone(entry.name, group, entry.origin, reason, entry.detail)
+                    yield SourceFailure(entry.name, group, entry.origin, reason, entry.detail)
                 else:
                     path = self.folder / entry.file
-                    yield Found(path, path.name, group, entry.origin)
+                    yield SourceFile(path, path.name, group, entry.origin)

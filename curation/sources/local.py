@@ -11,7 +11,7 @@ from typing import Final
 from theval_datasets.errors import InputError, UnsafePathError
 from theval_datasets.manifest.rows import Source as Origin
 
-from .base import Found, Gone, Source
+from .base import Source, SourceFailure, SourceFile
 
 VIDEO: Final = frozenset([
     ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
@@ -54,7 +54,7 @@ class Local(Source):
                 f"{self.place} is not below the root {self.root}; name a root that holds all sources"
             )
 
-    def items(self) -> Iterator[Found | Gone]:
+    def items(self) -> Iterator[SourceFile | SourceFailure]:
         """The files, sorted by path."""
         base = self.place.resolve()
         group = base.name or "root"
@@ -67,7 +67,7 @@ class Local(Source):
         """Other files by suffix, hidden ones and linked folders; complete once `items` has ended."""
         return dict(sorted(self._others.items()))
 
-    def _walk(self, folder: Path, group: str) -> Iterator[Found | Gone]:
+    def _walk(self, folder: Path, group: str) -> Iterator[SourceFile | SourceFailure]:
         try:
             inside = sorted(folder.iterdir(), key=lambda path: path.name)
         except OSError as error:
@@ -87,21 +87,21 @@ class Local(Source):
             else:
                 self._others[_shown(path.suffix.lower() or path.name)] += 1
 
-    def _item(self, path: Path, name: str, group: str) -> Found | Gone:
+    def _item(self, path: Path, name: str, group: str) -> SourceFile | SourceFailure:
         if _shown(name) != name:
             return _gone(name, group, "bad-name", "its name is not Unicode text; rename it")
         if self.root is None:
-            return Found(path, name, group, Origin(kind="local", location=""))
+            return SourceFile(path, name, group, Origin(kind="local", location=""))
         if not _below(path, self.root):
             said = f"it is a link to a file that is not below the root {self.root}"
             return _gone(name, group, "outside-root", said)
         location = path.absolute().relative_to(self.root.absolute()).as_posix()
-        return Found(path, name, group, Origin(kind="local", location=location))
+        return SourceFile(path, name, group, Origin(kind="local", location=location))
 
 
-def _gone(name: str, group: str, reason: str, detail: str) -> Gone:
+def _gone(name: str, group: str, reason: str, detail: str) -> SourceFailure:
     name = _shown(name)
-    return Gone(name, group, Origin(kind="local", location=name), reason, detail)
+    return SourceFailure(name, group, Origin(kind="local", location=name), reason, detail)
 
 
 def _shown(name: str) -> str:

@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 from theval_datasets.errors import InputError
 from theval_datasets.utils.optional import available, require
 
-from .base import Found, Gone
+from .base import SourceFailure, SourceFile
 from .fetching.options import FetchOptions, runtimes_here
 from .http import Http
 
@@ -36,7 +36,7 @@ class Youtube(Http):
         if not is_youtube(self.url):
             raise InputError(f"{self.url} is no address of YouTube.")
 
-    def items(self) -> Iterator[Found | Gone]:
+    def items(self) -> Iterator[SourceFile | SourceFailure]:
         """As `Http`, once it was said what YouTube needs and is not here."""
         require("yt_dlp", extra="youtube")
         _say_what_is_missing(self.options)

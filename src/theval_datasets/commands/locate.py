@@ -11,7 +11,7 @@ from theval_datasets.errors import InputError, MediaError
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Location:
     """Where one short recording lies.
 
     Attributes:
@@ -41,7 +41,7 @@ class LocateReport:
         threshold: Score from which a match counts.
     """
 
-    found: tuple[Found, ...]
+    found: tuple[Location, ...]
     unreadable: dict[str, str]
     threshold: float
 
@@ -54,7 +54,9 @@ class LocateReport:
         """For ``--json``."""
         return {
             "threshold": self.threshold,
-            "found": [{name: getattr(one, name) for name in Found.__slots__} for one in self.found],
+            "found": [
+                {name: getattr(one, name) for name in Location.__slots__} for one in self.found
+            ],
             "unreadable": self.unreadable,
         }
 
@@ -99,16 +101,16 @@ def locate(short: Path, long: Sequence[Path], *, threshold: float | None = None)
     places = [file for place in long for file in _recordings(place)]
     if not wanted or not places:
         raise InputError("expected at least one short and one long recording")
-    best: dict[Path, Found] = {}
+    best: dict[Path, Location] = {}
     features = {}
     for file in wanted:
         try:
             features[file] = feature_of_file(file)
         except MediaError as error:
-            best[file] = Found(str(file), reason=error.reason)
+            best[file] = Location(str(file), reason=error.reason)
             continue
         if len(features[file]) * STEP < LEAST:
-            best[file] = Found(str(file), reason="too-short")
+            best[file] = Location(str(file), reason="too-short")
             del features[file]
     unreadable: dict[str, str] = {}
     with progress(len(places), "locate", unit="recording") as bar:
@@ -126,8 +128,8 @@ def locate(short: Path, long: Sequence[Path], *, threshold: float | None = None)
                     continue
                 reason = None if match.score >= limit else "not-found"
                 numbers = (round(match.start, 4), round(match.score, 4), round(match.margin, 4))
-                best[file] = Found(str(file), str(place), *numbers, reason)
-    found = tuple(best.get(file, Found(str(file), reason="not-found")) for file in wanted)
+                best[file] = Location(str(file), str(place), *numbers, reason)
+    found = tuple(best.get(file, Location(str(file), reason="not-found")) for file in wanted)
     return LocateReport(found, unreadable, limit)
 
 

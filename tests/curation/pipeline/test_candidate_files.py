@@ -17,7 +17,7 @@ from theval_datasets.curation.pipeline.candidates import Material
 from theval_datasets.curation.pipeline.disk import disk_use
 from theval_datasets.curation.recipes.recipe import Recipe
 from theval_datasets.curation.segmentation.spans import Span
-from theval_datasets.curation.sources.base import Found
+from theval_datasets.curation.sources.base import SourceFile
 from theval_datasets.manifest.rows import Source
 from theval_datasets.utils.files import sha256_file
 
@@ -27,7 +27,7 @@ RECIPE = Recipe("r", "One.", cut="spans", encoding=Encoding(preset="ultrafast"))
 @pytest.fixture
 def spans(media, tmp_path):
     path = Path(shutil.copy(media("plain"), tmp_path / "plain.mp4"))
-    material = Material("plain", Found(path, path.name, "in", Source("local", "")), "0" * 64)
+    material = Material("plain", SourceFile(path, path.name, "in", Source("local", "")), "0" * 64)
     return [
         (f"plain-{first}", material, Span(first, first + 10, first / 25, (first + 10) / 25))
         for first in (0, 10, 20)

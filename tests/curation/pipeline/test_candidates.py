@@ -9,13 +9,13 @@ from PIL import Image
 
 from theval_datasets.curation.pipeline.candidates import Material, scan, whole_files
 from theval_datasets.curation.recipes.recipe import Recipe
-from theval_datasets.curation.sources.base import Found
+from theval_datasets.curation.sources.base import SourceFile
 from theval_datasets.manifest.rows import Source
 from theval_datasets.utils.files import sha256_file
 
 
 def material(path: Path) -> Material:
-    found = Found(path, path.name, "in", Source("local", ""))
+    found = SourceFile(path, path.name, "in", Source("local", ""))
     return Material(path.stem, found, sha256_file(path))
 
 

@@ -21,7 +21,7 @@ from web import content, serving, status
 pytest.importorskip("yt_dlp", reason="fetching needs the extra [youtube]")
 
 from theval_datasets.commands.curate import curate
-from theval_datasets.curation.sources.base import Found, Gone
+from theval_datasets.curation.sources.base import SourceFailure, SourceFile
 from theval_datasets.curation.sources.fetching import fetch as fetching
 from theval_datasets.curation.sources.fetching import options as _options
 from theval_datasets.curation.sources.fetching import waiting
@@ -457,9 +457,9 @@ def test_items_of_a_source_are_files_or_reasons(web, media, tmp_path):
     url = put(web, media, "plain")
     (found,) = Http(url, tmp_path, HERE).items()
     (gone,) = Http(url + "x", tmp_path, HERE).items()
-    assert isinstance(found, Found)
+    assert isinstance(found, SourceFile)
     assert found.path.is_file()
-    assert isinstance(gone, Gone)
+    assert isinstance(gone, SourceFailure)
     assert gone.reason == "removed"
 
 

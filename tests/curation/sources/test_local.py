@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from theval_datasets.commands.curate import curate
-from theval_datasets.curation.sources.base import Found, Gone
+from theval_datasets.curation.sources.base import SourceFailure, SourceFile
 from theval_datasets.curation.sources.local import Local
 from theval_datasets.errors import InputError, UnsafePathError
 
@@ -47,7 +47,7 @@ def test_locations_are_relative_to_the_root(folder):
 
 def test_a_single_file_is_a_source(folder):
     (item,) = Local(folder / "b.MP4").items()
-    assert isinstance(item, Found)
+    assert isinstance(item, SourceFile)
     assert (item.name, item.group) == ("b.MP4", "clips")
 
 
@@ -64,7 +64,7 @@ def test_a_link_out_of_the_root_is_not_opened(folder, tmp_path):
     (folder / "link.mp4").symlink_to(secret)
     (folder / "loop").symlink_to(folder, target_is_directory=True)
     items = {item.name: item for item in Local(folder, root=folder.parent).items()}
-    assert isinstance(items["link.mp4"], Gone)
+    assert isinstance(items["link.mp4"], SourceFailure)
     assert items["link.mp4"].reason == "outside-root"
     assert not any(name.startswith("loop") for name in items)
 
@@ -77,7 +77,7 @@ def test_a_name_that_is_no_text_is_named_all_the_same(tmp_path):
     except OSError:
         pytest.skip("this file system only takes Unicode names")
     (item,) = Local(folder).items()
-    assert isinstance(item, Gone)
+    assert isinstance(item, SourceFailure)
     assert (item.name, item.reason) == ("caf?.mp4", "bad-name")
     report = curate([str(folder)], tmp_path / "out", workers=1)
     assert report.reasons == {"bad-name": 1}
@@ -93,8 +93,8 @@ def test_a_folder_that_cannot_be_read_does_not_stop_the_others(folder, monkeypat
 
     monkeypatch.setattr(Path, "iterdir", iterdir)
     items = {item.name: item for item in Local(folder).items()}
-    assert isinstance(items["b.MP4"], Found)
-    assert isinstance(items["a"], Gone)
+    assert isinstance(items["b.MP4"], SourceFile)
+    assert isinstance(items["a"], SourceFailure)
     assert items["a"].reason == "unreadable"
 
 
