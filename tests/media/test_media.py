@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media_factory import FLASH, FPS, SECONDS, SIZE
+from media_factory import FLASH, FPS, SECONDS, SIZE, ffmpeg
 
 from theval_datasets import errors
 from theval_datasets.media import (
     FrameIndex,
     Limits,
     SlotPicker,
+    _open,
     _seek,
     _video,
     frame_index,
@@ -300,3 +301,21 @@ def test_real_oddities(shared_data):
     assert probe(folder / "single" / "derived_katiehill_vfr.mp4").variable_rate
     with pytest.raises(errors.NoVideoError):
         probe(folder / "audio" / "silero_test.mp3")
+
+
+def test_tags_that_are_not_utf8_do_not_stop_opening(media, tmp_path):
+    tagged = tmp_path / "tagged.mp4"
+    ffmpeg("-i", media("plain"), "-c", "copy", "-metadata", "title=Zzzzy", tagged)
+    content = tagged.read_bytes()
+    assert content.count(b"Zzzzy") == 1
+    tagged.write_bytes(content.replace(b"Zzzzy", b"caf\xe9!"))
+    assert probe(tagged).n_frames == round(SECONDS * FPS)
+
+
+@pytest.mark.parametrize(
+    ("version", "options"),
+    [("14.0.0", {"metadata_errors": "replace"}), ("18.1.0", {"metadata_errors": "replace"}),
+     ("19.0.2", {}), ("20.0.0", {})],
+)  # fmt: skip
+def test_pyav_is_asked_only_what_its_version_knows(version, options):
+    assert _open._metadata_options(version) == options

@@ -73,6 +73,11 @@ def safe_input_options() -> dict[str, str]:
     return {"protocol_whitelist": "file,pipe", "format_whitelist": _FORMATS}
 
 
+def _metadata_options(version: str) -> dict[str, str]:
+    """What keeps text that is not UTF-8 from stopping `av.open`; PyAV 19 copes by itself."""
+    return {"metadata_errors": "replace"} if int(version.partition(".")[0]) < 19 else {}
+
+
 @contextmanager
 def open_container(path: Path) -> Iterator[Any]:
     import av
@@ -82,7 +87,7 @@ def open_container(path: Path) -> Iterator[Any]:
             f"file:{path.resolve()}",
             options=safe_input_options(),
             container_options={},
-            metadata_errors="replace",
+            **_metadata_options(av.__version__),
         )
     except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
