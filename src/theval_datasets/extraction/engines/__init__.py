@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
+
+from theval_datasets.utils.workers import TRIES
 
 from ..outcomes import Outcome
 from ..runner import ClipJob, ClipReport, Plan
 
-TRIES: Final = 2
-"""How often a clip is begun whose worker dies on it."""
+__all__ = ["TRIES", "Engine", "longest_first", "lost"]
 
 
 class Engine(Protocol):

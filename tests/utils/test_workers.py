@@ -1,0 +1,124 @@
+"""Worker processes: what dies in one, and what happens to the others, to the item and to its children."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from theval_datasets.errors import ThevalError
+from theval_datasets.utils.workers import WorkerLost, WorkerPool
+
+
+def echo():
+    return functools.partial(str)
+
+
+def fragile():
+    def work(item):
+        folder, name = item
+        if name.startswith("bad"):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if name.startswith("once"):
+            mark = folder / name
+            if not mark.exists():
+                mark.touch()
+                os.abort()
+        return name, os.getpid(), os.environ.get("THEVAL_OF_A_TEST")
+
+    return work
+
+
+def stillborn():
+    os.abort()
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 5])
+def test_every_item_has_its_result(size):
+    with WorkerPool(size, echo) as pool:
+        assert dict(pool.map(range(4))) == {n: str(n) for n in range(4)}
+        assert list(pool.map([])) == []
+        assert dict(pool.map([7])) == {7: "7"}
+
+
+def test_a_worker_that_dies_takes_no_other_item_with_it(tmp_path, monkeypatch):
+    names = ["a", "bad", "b", "once", "c"]
+    with WorkerPool(2, fragile) as pool:
+        results = {item[1]: r for item, r in pool.map([(tmp_path, name) for name in names])}
+    lost = results.pop("bad")
+    assert isinstance(lost, WorkerLost)
+    assert lost.exit_code == -signal.SIGSEGV
+    assert sorted(results) == ["a", "b", "c", "once"]
+    assert all(not isinstance(one, WorkerLost) for one in results.values())
+    assert os.getpid() not in {pid for _, pid, _ in results.values()}
+
+
+def test_workers_see_the_environment_as_it_is_when_they_start(tmp_path, monkeypatch):
+    for value in ("one", "two"):
+        monkeypatch.setenv("THEVAL_OF_A_TEST", value)
+        with WorkerPool(1, fragile) as pool:
+            ((_, result),) = pool.map([(tmp_path, "a")])
+        assert result[2] == value
+
+
+def test_workers_that_cannot_begin_end_the_run_instead_of_losing_every_item():
+    with WorkerPool(1, stillborn) as pool, pytest.raises(ThevalError, match="__main__"):
+        list(pool.map([1, 2]))
+
+
+def test_a_run_that_is_given_up_leaves_no_process(tmp_path):
+    with WorkerPool(2, sleeper) as pool:
+        for _ in pool.map([(tmp_path, 1), (tmp_path, 60), (tmp_path, 60)]):
+            break
+    pids = [int(path.name) for path in tmp_path.iterdir()]
+    assert len(pids) >= 2
+    assert all(gone(pid) for pid in pids)
+
+
+def sleeper():
+    def work(item):
+        folder, seconds = item
+        child = subprocess.Popen(["sleep", str(seconds)])
+        (folder / str(child.pid)).touch()
+        child.wait()
+
+    return work
+
+
+def gone(pid: int) -> bool:
+    """Whether a process ends within ten seconds."""
+    for _ in range(100):
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_workers_and_their_programs_do_not_outlive_a_killed_parent(tmp_path):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from test_workers import *;"
+        "from pathlib import Path; pool = WorkerPool(2, sleeper);"
+        "list(pool.map([(Path(sys.argv[2]), 60)] * 2))"
+    )
+    here = str(Path(__file__).parent)
+    parent = subprocess.Popen([sys.executable, "-c", code, here, str(tmp_path)])
+    try:
+        for _ in range(200):
+            if len(list(tmp_path.iterdir())) == 2:
+                break
+            time.sleep(0.1)
+    finally:
+        parent.kill()
+        parent.wait()
+    pids = [int(path.name) for path in tmp_path.iterdir()]
+    assert len(pids) == 2
+    assert all(gone(pid) for pid in pids)
