@@ -23,7 +23,7 @@ _WHERE = {
         "paired_frechet_distance",
     ),
     "leaks": ("leak_report",),
-    "logistic": ("fit_map",),
+    "logistic": ("FitBoundWarning", "fit_map"),
     "preference": ("preference_correlation",),
     "resampling": ("bootstrap", "permutation_p"),
     "rsatalker": ("user_study_score",),
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
         paired_frechet_distance,
     )
     from .leaks import leak_report
-    from .logistic import fit_map
+    from .logistic import FitBoundWarning, fit_map
     from .preference import preference_correlation
     from .resampling import bootstrap, permutation_p
     from .rsatalker import user_study_score
@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "FitBoundWarning",
     "agreement",
     "auc",
     "auc_judd",
