@@ -19,52 +19,68 @@ SANDBOXED: Final = ("deno", "node")
 taken. yt-dlp knows `quickjs` and `bun` too, which have to be asked for."""
 
 
+_LOWEST: Final[Mapping[str, float]] = {
+    "max_height": 16,
+    "max_bytes": 1,
+    "min_free": 0,
+    "min_seconds": 0,
+    "per_hour": 1,
+    "rate_limit": 1,
+    "retries": 0,
+    "sleep": 0,
+    "sleep_requests": 0,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class FetchOptions:
     """How to fetch. Given by the user at the command line; never by a manifest or a recipe.
 
     Attributes:
-        max_height: Pixels; the best format up to this height is taken.
-        cookies: A file of cookies in Netscape's format.
-        cookies_from_browser: A browser to take cookies from, such as ``firefox``, or
-            ``firefox:PROFILE``.
-        player_client: Which of YouTube's clients to be, with commas, as yt-dlp names them.
-        js_runtime: JavaScript runtime for YouTube, as ``NAME`` or ``NAME:PATH``; deno or node if not
-            given.
-        sleep: Seconds between two videos (up to twice as many, by chance).
-        sleep_requests: Seconds between two requests while looking for formats.
-        rate_limit: Bytes a second.
-        per_hour: Videos an hour; None for no quota. YouTube lets guests have about 300.
-        retries: How often a broken or refused request is repeated, with growing pauses.
-        max_bytes: The most that one video may have.
-        min_seconds: Videos that the site says are shorter are left.
+        retry: New attempt at sources that could not be fetched before.
+        max_height: Maximum video height in pixels; the best format up to it is taken.
+        per_hour: Maximum number of videos an hour; YouTube lets guests have about 300.
+            Default: no limit.
+        sleep: Pause between two videos in seconds; up to twice as long, by chance.
+        sleep_requests: Pause between two requests for formats in seconds.
+        retries: Number of repetitions of a broken or refused request, with growing pauses.
+        rate_limit: Maximum download speed in bytes per second. Default: no limit.
+        max_bytes: Maximum size of a video in bytes.
+        cookies: File of cookies in Netscape's format.
+        cookies_from_browser: Browser to take cookies from, such as ``firefox``.
+        player_client: YouTube clients to present, separated by commas, as yt-dlp names them.
+        js_runtime: JavaScript runtime for YouTube. Default: deno, or node from version 22.
+        allow_private_addresses: Permission to fetch from addresses of the local network.
+        min_seconds: Videos that the site lists as shorter are not fetched.
         min_free: Bytes that stay free on the disk.
-        allow_private_addresses: Whether addresses of the local network may be fetched from.
-        retry: Whether sources that could not be fetched before are tried again.
 
     Raises:
-        InputError: There is no such file of cookies.
+        InputError: There is no such file of cookies, or a number is too small.
     """
 
+    retry: bool = False
     max_height: int = 1080
+    per_hour: int | None = None
+    sleep: float = 0.0
+    sleep_requests: float = 0.0
+    retries: int = 5
+    rate_limit: int | None = None
+    max_bytes: int = 16 << 30
     cookies: Path | None = None
     cookies_from_browser: str | None = None
     player_client: str | None = None
     js_runtime: str | None = None
-    sleep: float = 0.0
-    sleep_requests: float = 0.0
-    rate_limit: int | None = None
-    per_hour: int | None = None
-    retries: int = 5
-    max_bytes: int = 16 << 30
+    allow_private_addresses: bool = False
     min_seconds: float = 0.0
     min_free: int = 1 << 30
-    allow_private_addresses: bool = False
-    retry: bool = False
 
     def __post_init__(self) -> None:
         if self.cookies is not None and not self.cookies.is_file():
             raise InputError(f"There is no file of cookies {self.cookies}.")
+        for name, lowest in _LOWEST.items():
+            value = getattr(self, name)
+            if value is not None and not value >= lowest:
+                raise InputError(f"expected {name} of at least {lowest}, got {value}")
 
     def runtimes(self) -> dict[str, dict[str, str]]:
         """JavaScript runtimes to use, each with its path if one was given."""

@@ -7,11 +7,14 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from theval_datasets import catalog
-from theval_datasets.extraction.cache import Cache, default_location
 from theval_datasets.utils.archives import locate
+
+from .options import CacheLocation, Output, StrPath
 
 if TYPE_CHECKING:
     from theval_datasets.builders.base.builder import Builder
@@ -82,60 +85,62 @@ class BuildReport:
 
 
 def build(
-    name: str,
-    out: Path,
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    output: Output,
     *,
-    manifest: Path | None = None,
-    cache: str | None = None,
-    release: str | Path | None = None,
-    tables: Sequence[str] = (),
-    configs: Sequence[str] = (),
-    version: str | None = None,
-    without: Sequence[str] = (),
+    manifest: Annotated[StrPath | None, typer.Option(metavar="MANIFEST")] = None,
+    cache: CacheLocation = None,
+    release: Annotated[StrPath | None, typer.Option(metavar="DIR|OWNER/NAME[@REV]")] = None,
+    tables: Annotated[Sequence[str], typer.Option("--with", metavar="KIND=PATH")] = (),
+    configs: Annotated[Sequence[str], typer.Option("--config", metavar="NAME")] = (),
+    version: Annotated[str | None, typer.Option(metavar="X.Y.Z")] = None,
+    without: Annotated[Sequence[str], typer.Option(metavar="EXTRACTOR")] = (),
     anonymise: bool = False,
 ) -> BuildReport:
-    """Build a dataset into ``out/theval/NAME``.
+    """Build a dataset: Parquet for every config, card, info and manifest.
 
     Args:
-        name: Of the dataset, such as ``theval`` or ``thqa-mt``.
-        out: Folder under which it is written.
-        manifest: A manifest or a folder with one.
-        cache: Path or URL of the feature cache; by default the one that `extract` fills.
-        release: A folder with the files of an official release, or ``OWNER/NAME[@REVISION]`` of a
-            dataset at the Hub, for datasets whose releases are there.
-        tables: ``KIND=PATH`` for each further input.
-        configs: Only these tables; all that the inputs suffice for if empty.
-        version: Semantic version.
-        without: Extractors whose columns are left null, such as ``arcface``.
-        anonymise: Whether nobody is to be recognised: faces in still pictures are blurred, face
-            embeddings left null, and tables of video, sound or meshes not built.
+        name: Name of the dataset, such as ``theval`` or ``thqa-mt``.
+        output: Folder for datasets; the dataset is written to ``theval/NAME`` below it.
+        manifest: Manifest of the clips, or a folder with one.
+        cache: Path or URL of the feature cache. Default: the cache that ``extract`` fills.
+        release: Folder with the files of an official release, or its name at the Hub, for datasets
+            whose releases are published there.
+        tables: Further input, such as ``ratings=ratings.csv``; may be repeated.
+        configs: Name of a config to build; may be repeated. Default: every config that the inputs
+            allow.
+        version: Semantic version of the dataset.
+        without: Extractor whose columns are left null, such as ``arcface``; may be repeated.
+        anonymise: Anonymous dataset: faces in still pictures are blurred, face embeddings are null,
+            and tables of video, sound or meshes are not built.
 
     Raises:
         InputError, BuildError: If it cannot be built.
     """
     from theval_datasets.builders.base.inputs import Inputs, parse_tables
     from theval_datasets.builders.release.write import write_release
+    from theval_datasets.extraction.cache import Cache, default_location
 
     dataset = catalog.load("dataset", name)
     given = parse_tables(list(tables))
     folder, notes = _release(dataset, release)
     inputs = Inputs(
-        manifest_path=manifest,
-        cache=Cache(cache or default_location()),
+        manifest_path=None if manifest is None else Path(manifest),
+        cache=Cache(str(cache or default_location())),
         release=folder,
         tables=given,
         notes=notes,
         without=frozenset(without),
         anonymise=anonymise,
     )
-    made = write_release(dataset, inputs, out, version=version, configs=tuple(configs) or None)
+    made = write_release(
+        dataset, inputs, Path(output), version=version, configs=tuple(configs) or None
+    )
     videos = None if manifest or not folder else locate(folder, *dataset.VIDEOS)
     return BuildReport(made, videos)
 
 
-def _release(
-    dataset: type[Builder], given: str | Path | None
-) -> tuple[Path | None, tuple[str, ...]]:
+def _release(dataset: type[Builder], given: StrPath | None) -> tuple[Path | None, tuple[str, ...]]:
     """The folder of a release, fetched if it is the name of a repository, and where it is from."""
     from theval_datasets.hub.download import download, is_name
 

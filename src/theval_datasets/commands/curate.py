@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
 
 from theval_datasets.errors import InputError
-from theval_datasets.manifest.rows import MANIFEST_NAME, REJECTED_NAME, ManifestRow
+
+from .options import CacheLocation, Fetch, Output, StrPath, Workers
 
 if TYPE_CHECKING:
-    from theval_datasets.curation.sources.fetching.options import FetchOptions
+    from theval_datasets.manifest.rows import ManifestRow
 
 _SHOWN: Final = 50  # clips that were not kept, one by one
 
@@ -71,6 +75,7 @@ class CurateReport:
     def to_text(self) -> str:
         """A few lines for people."""
         from theval_datasets.curation.sources.fetching.reasons import TRANSIENT
+        from theval_datasets.manifest.rows import REJECTED_NAME
 
         clips = "1 clip" if self.kept == 1 else f"{self.kept} clips"
         lines = [f"{clips} in {self.manifest}"]
@@ -117,31 +122,38 @@ def _disk_lines(disk: Mapping[str, int]) -> list[str]:
 
 
 def curate(
-    sources: Sequence[str],
-    output: Path,
+    sources: Annotated[Sequence[StrPath], typer.Argument(metavar="SOURCE", parser=str)],
+    output: Output,
     *,
-    recipe: str = "as-is",
-    root: Path | None = None,
-    workers: int | None = None,
-    fetch: FetchOptions | None = None,
-    cache: str | None = None,
-    language: str | None = None,
-    references: Sequence[Path] = (),
+    recipe: Annotated[StrPath, typer.Option(metavar="NAME|FILE", parser=str)] = "as-is",
+    root: Annotated[StrPath | None, typer.Option(metavar="DIR")] = None,
+    workers: Workers = None,
+    fetch: Fetch = None,
+    cache: CacheLocation = None,
+    language: Annotated[str | None, typer.Option(metavar="CODE")] = None,
+    references: Annotated[Sequence[StrPath], typer.Option("--reference", metavar="FILE")] = (),
     anonymise: bool = False,
 ) -> CurateReport:
-    """Make clips and their manifest out of sources.
+    """Make clips and a manifest out of sources.
+
+    A recipe that cuts keeps rejected clips in ``.candidates`` in the output folder, so that other
+    thresholds cut nothing again and ``funnel`` can show them; that folder may be deleted.
 
     Args:
-        sources: Files, folders and http(s) addresses.
-        output: Folder for `manifest.jsonl`, `rejected.jsonl`, `clips/`, `audio/`, `frames/`.
-        recipe: Name or file of a recipe.
-        root: Where all sources lie; the manifest then names them relative to it.
-        workers: Files worked on at once; the number of cores if not given.
-        fetch: How to fetch addresses.
+        sources: Files, folders, zip archives and http(s) addresses.
+        output: Folder for ``manifest.jsonl``, ``rejected.jsonl``, ``clips/``, ``audio/`` and
+            ``frames/``.
+        recipe: Name or YAML file of a recipe.
+        root: Folder that holds all local sources; the manifest names them relative to it.
+            Default: the output folder.
+        workers: Number of files processed at once. Default: the number of cores.
+        fetch: Options of fetching.
         cache: Path or URL of the feature cache, for recipes that measure.
-        language: ISO 639-1 code of what is spoken in sources that do not say.
-        references: Indexes of other sets whose clips and people are to be kept out.
-        anonymise: Whether faces are blurred in reference frames.
+        language: Language spoken in sources that do not state one, as an ISO 639-1 code such as
+            ``en``.
+        references: Index of another set whose clips and people are kept out (see ``index``); may be
+            repeated.
+        anonymise: Blurred faces in reference frames.
 
     Raises:
         InputError: A source or the recipe does not exist, or the manifest would be empty because
@@ -156,29 +168,33 @@ def curate(
     from theval_datasets.curation.sources.fetching.options import FetchOptions
     from theval_datasets.extraction.cache import default_location
     from theval_datasets.extraction.engines.local import default_workers
+    from theval_datasets.manifest.rows import MANIFEST_NAME
 
-    chosen = load_recipe(recipe)
+    output = Path(output)
+    named = [os.fspath(source) for source in sources]
+    chosen = load_recipe(os.fspath(recipe))
     if output.exists() and not output.is_dir():
         raise InputError(f"{output} is no folder: name another with -o.")
-    if not sources:
+    if not named:
         raise InputError("Name at least one file, folder or address to curate.")
     if chosen.cut == "spans":
         fetch = replace(fetch or FetchOptions(), min_seconds=chosen.segment.min_seconds)
-    places = [source_of(place, output, root=root, fetch=fetch) for place in sources]
-    held = [one for index in references for one in read_index(index)]
+    base = None if root is None else Path(root)
+    places = [source_of(place, output, root=base, fetch=fetch) for place in named]
+    held = [one for index in references for one in read_index(Path(index))]
     if held and "leakage" not in chosen.filters:
         raise InputError(
             f"The recipe {chosen.name} has no filter leakage, so no index is looked at."
         )
     workers = workers or default_workers()
-    where = cache or default_location()
+    where = str(cache or default_location())
     if chosen.plain and not anonymise:
         result = run(places, chosen, output, cache=where, workers=workers, language=language)
     else:
         options = Options(where, workers, held, anonymise, language)
         result = run_recipe(places, chosen, output, options)
     if not result.kept and not result.rejected:
-        raise InputError(f"There is no media file in {', '.join(sources)}.")
+        raise InputError(f"There is no media file in {', '.join(named)}.")
     return CurateReport(
         manifest=output / MANIFEST_NAME,
         kept=len(result.kept),

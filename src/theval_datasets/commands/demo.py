@@ -16,6 +16,8 @@ from typing import Any, Final
 
 from theval_datasets.errors import BuildError
 
+from .options import Output, Workers
+
 _log = logging.getLogger(__name__)
 
 _METRICS: Final = (
@@ -102,15 +104,15 @@ class DemoReport:
         return "\n".join(lines)
 
 
-def demo(folder: Path, *, workers: int | None = None) -> DemoReport:
-    """Make samples, curate, extract, build and verify three datasets, and load them afresh.
+def demo(output: Output = "demo-out", *, workers: Workers = None) -> DemoReport:
+    """Make samples, and curate, extract, build, verify and load three datasets of them.
 
-    `theval/theval` of sample clips; `theval/thqa-mt` and `theval/gen3dhf` of made-up generators with
-    simulated ratings.
+    No network is needed. ``theval/theval`` holds sample clips; ``theval/thqa-mt`` and
+    ``theval/gen3dhf`` hold made-up generators with simulated ratings.
 
     Args:
-        folder: For everything; an earlier demo's files in it are replaced.
-        workers: Processes; the number of cores if not given.
+        output: Folder for everything; files of an earlier demo in it are replaced.
+        workers: Number of processes. Default: the number of cores.
 
     Raises:
         MissingExtraError: Without the extra ``[demo]``.
@@ -120,6 +122,7 @@ def demo(folder: Path, *, workers: int | None = None) -> DemoReport:
     from theval_datasets.demo.generated import make_faces, make_rated
     from theval_datasets.extraction.engines.local import default_workers
 
+    folder = Path(output)
     workers = workers or default_workers()
     clock = _Clock()
     make_sample(folder / "videos", workers=workers)

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import Folder
 
 if TYPE_CHECKING:
     from theval_datasets.builders.release.diff import DiffReport
 
 
-def diff(first: Path, second: Path, *, tolerance: float = 1e-9) -> DiffReport:
-    """Compare two built versions.
+def diff(
+    first: Folder,
+    second: Folder,
+    *,
+    tolerance: Annotated[float, typer.Option(min=0, metavar="FRACTION")] = 1e-9,
+) -> DiffReport:
+    """Show what changed between two built versions of a dataset.
 
     Args:
-        first: Folder of the earlier one.
-        second: Folder of the later one.
-        tolerance: Relative difference up to which numbers count as the same.
+        first: Folder of the earlier version.
+        second: Folder of the later version.
+        tolerance: Relative difference up to which two numbers are equal.
 
     Raises:
         InputError: A folder is no built dataset, or the two are different datasets.
     """
     from theval_datasets.builders.release.diff import diff as run
 
-    return run(first, second, tolerance=tolerance)
+    return run(Path(first), Path(second), tolerance=tolerance)

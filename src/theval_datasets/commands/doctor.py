@@ -106,7 +106,7 @@ class DoctorReport:
 
 
 def doctor() -> DoctorReport:
-    """Look at the installation; loads and changes nothing."""
+    """Show what is installed, what is not, and what each missing part would give."""
     return DoctorReport(
         (
             Check("system", "theval-datasets", __version__),

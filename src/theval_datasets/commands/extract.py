@@ -7,19 +7,23 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import typer
 
 from theval_datasets import catalog
 from theval_datasets.errors import InputError
-from theval_datasets.extraction.cache import default_location
-from theval_datasets.extraction.engines import Engine
-from theval_datasets.extraction.engines.local import LocalEngine, default_workers
-from theval_datasets.extraction.extractor import Extractor
-from theval_datasets.extraction.jobs import ClipJob, ClipReport
-from theval_datasets.extraction.outcomes import UNAVAILABLE, Outcome
-from theval_datasets.extraction.store import FeatureStore
-from theval_datasets.manifest.rows import Manifest, ManifestRow, read_manifest
 from theval_datasets.utils.optional import available
+
+from .options import CacheLocation, Workers
+from .options import Manifest as ManifestArgument
+
+if TYPE_CHECKING:
+    from theval_datasets.extraction.engines import Engine
+    from theval_datasets.extraction.extractor import Extractor
+    from theval_datasets.extraction.jobs import ClipJob, ClipReport
+    from theval_datasets.extraction.outcomes import Outcome
+    from theval_datasets.manifest.rows import Manifest, ManifestRow
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +65,8 @@ class ExtractReport:
     @property
     def exit_code(self) -> int:
         """1 if some clip failed for a reason that lies in the clip or the run."""
+        from theval_datasets.extraction.outcomes import UNAVAILABLE
+
         failed = (r.outcome for r in self.remarks if r.outcome.status == "failed")
         return int(any(outcome.reason not in UNAVAILABLE for outcome in failed))
 
@@ -121,29 +127,35 @@ class ExtractReport:
 
 
 def extract(
-    manifest: Path,
+    manifest: ManifestArgument,
     *,
-    features: Sequence[str] = (),
-    cache: str | None = None,
-    engine: str = "local",
-    address: str | None = None,
-    workers: int | None = None,
+    features: Annotated[str | Sequence[str], typer.Option(metavar="NAME,...")] = (),
+    cache: CacheLocation = None,
+    engine: Literal["local", "ray"] = "local",
+    address: Annotated[str | None, typer.Option(metavar="HOST:PORT")] = None,
+    workers: Workers = None,
 ) -> ExtractReport:
-    """Compute the features of a manifest's clips that are not in the cache yet.
+    """Compute the features of a manifest's clips, each once.
 
     Args:
-        manifest: The file, or its folder.
-        features: Names of extractors; empty for all that need no extra that is absent.
-        cache: Path or URL; by default `THEVAL_CACHE`, else the user's cache folder.
-        engine: `local` or `ray`.
-        address: Of the Ray cluster; None starts one here.
-        workers: Processes; by default the number of cores.
+        manifest: Manifest of the clips, or its folder.
+        features: Names of extractors, separated by commas. Default: every extractor whose extra and
+            weights are installed.
+        cache: Path or URL of the feature cache. Default: $THEVAL_CACHE, else the user's cache folder.
+        engine: Engine that runs the extraction: processes of this machine, or a Ray cluster.
+        address: Address of the Ray cluster. Default: a cluster started on this machine.
+        workers: Number of processes. Default: the number of cores.
 
     Raises:
         InputError: If the manifest or a name is wrong.
     """
-    rows = read_manifest(manifest)
-    location = cache or default_location()
+    from theval_datasets.extraction.cache import default_location
+    from theval_datasets.extraction.engines.local import default_workers
+    from theval_datasets.extraction.store import FeatureStore
+    from theval_datasets.manifest.rows import read_manifest
+
+    rows = read_manifest(Path(manifest))
+    location = str(cache or default_location())
     cores = default_workers()
     workers = workers or cores
     extractors = chosen_extractors(features)
@@ -160,16 +172,18 @@ def extract(
     return report
 
 
-def chosen_extractors(names: Sequence[str]) -> tuple[Extractor, ...]:
+def chosen_extractors(names: str | Sequence[str]) -> tuple[Extractor, ...]:
     """Extractors by name, with their default parameters.
 
     Args:
-        names: Empty for all whose extra is installed and whose weights are here; the weights of
+        names: A list, or one text with commas. Empty for all whose extra is installed and whose weights are here; the weights of
             named ones are fetched if they can be.
 
     Raises:
         UnknownNameError: If there is none of that name.
     """
+    if isinstance(names, str):
+        names = [name for part in names.split(",") if (name := part.strip())]
     if names:
         chosen = tuple(catalog.load("extractor", name)() for name in dict.fromkeys(names))
         for extractor in chosen:
@@ -188,6 +202,8 @@ def chosen_extractors(names: Sequence[str]) -> tuple[Extractor, ...]:
 
 
 def _engine(name: str, address: str | None, workers: int) -> Engine:
+    from theval_datasets.extraction.engines.local import LocalEngine
+
     if name == "local":
         if address:
             raise InputError("--address is for --engine ray; the local engine has none")
@@ -200,6 +216,8 @@ def _engine(name: str, address: str | None, workers: int) -> Engine:
 
 
 def _jobs(manifest: Manifest) -> Iterator[ClipJob]:
+    from theval_datasets.extraction.jobs import ClipJob
+
     for row in manifest.rows:
         file = manifest.file(row)
         if file is not None and row.sha256 is not None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
 
 from theval_datasets.errors import MediaError
 from theval_datasets.utils.files import atomic_write, write_text
+
+from .options import Folder, StrPath
 
 if TYPE_CHECKING:
     from theval_datasets.curation.funnel.funnel import Funnel
@@ -74,19 +79,20 @@ class FunnelReport:
 
 
 def funnel(
-    folder: Path,
+    folder: Folder,
     *,
-    output: Path | None = None,
-    recipe: str | None = None,
+    output: Annotated[StrPath | None, typer.Option("-o", "--output", metavar="DIR")] = None,
+    recipe: Annotated[StrPath | None, typer.Option(metavar="NAME|FILE", parser=str)] = None,
     anonymise: bool = False,
 ) -> FunnelReport:
-    """Show how many clips fell at which filter, with distributions and borderline frames.
+    """Show how many clips each filter rejected, with distributions and borderline frames.
 
     Args:
-        folder: A curated run's.
-        output: Folder for the page and the plot; by default `folder`.
-        recipe: Name or file, for its thresholds, where the rows' own cannot be found.
-        anonymise: Whether faces are blurred in sample frames.
+        folder: Output folder of ``curate``.
+        output: Folder for the page and the plot. Default: the output folder of ``curate``.
+        recipe: Name or YAML file of the recipe whose thresholds are drawn, where the manifest does
+            not tell.
+        anonymise: Blurred faces in sample frames.
 
     Raises:
         InputError: There is no manifest, or it lists nothing.
@@ -95,7 +101,7 @@ def funnel(
     from theval_datasets.curation.funnel.funnel import filter_about, funnel_of
     from theval_datasets.curation.recipes.recipe import load_recipe
 
-    found = funnel_of(folder, load_recipe(recipe) if recipe else None)
+    found = funnel_of(Path(folder), load_recipe(os.fspath(recipe)) if recipe else None)
     total = max((step.came for step in found.steps), default=1) or 1
     shown = [
         {"title": f"{d.filter}: {d.name}", "kept": d.kept, "fallen": d.fallen, "limits": d.limits}
@@ -131,7 +137,7 @@ def funnel(
             "borders": _groups(found.borders, anonymise),
         }
     )
-    place = output or found.folder
+    place = Path(output or found.folder)
     write_text(place / PAGE, page)
     with atomic_write(place / PLOT) as stream:
         stream.write(draw_steps([(s.name, s.came, s.fell) for s in found.steps], found.kept))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from theval_datasets.errors import InputError
-from theval_datasets.manifest.rows import read_manifest
+
+from .options import CacheLocation, Manifest, StrPath, Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +55,19 @@ class IndexReport:
 
 
 def index(
-    manifest: Path, output: Path, *, cache: str | None = None, workers: int | None = None
+    manifest: Manifest,
+    output: Annotated[StrPath, typer.Option("-o", "--output", metavar="FILE")],
+    *,
+    cache: CacheLocation = None,
+    workers: Workers = None,
 ) -> IndexReport:
-    """Write the reference index of a manifest's clips.
+    """Write an index of a set's clips and people, with which curate keeps another set apart.
 
     Args:
-        manifest: The file, or its folder.
-        output: The index (JSONL).
-        cache: Path or URL of the feature cache.
-        workers: Processes; the number of cores if not given.
+        manifest: Manifest of the set, or its folder.
+        output: File for the index (JSON lines).
+        cache: Path or URL of the feature cache. Default: the cache that ``extract`` fills.
+        workers: Number of processes. Default: the number of cores.
 
     Raises:
         InputError: The manifest lists no clip.
@@ -80,8 +87,10 @@ def index(
     from theval_datasets.extraction.store import FeatureStore
     from theval_datasets.features.arcface import Arcface
     from theval_datasets.features.fingerprints import Fingerprints
+    from theval_datasets.manifest.rows import read_manifest
 
-    rows = read_manifest(manifest)
+    output = Path(output)
+    rows = read_manifest(Path(manifest))
     jobs = [
         ClipJob(row.clip_id, str(file.resolve()), row.sha256)
         for row in rows.rows
@@ -91,7 +100,7 @@ def index(
     if not jobs:
         raise InputError(f"{manifest} lists no clip: there is nothing to index")
     Arcface().fetch_weights()
-    store = FeatureStore((Fingerprints(), Arcface()), cache or default_location())
+    store = FeatureStore((Fingerprints(), Arcface()), str(cache or default_location()))
     store.compute(jobs, LocalEngine(workers or default_workers()), "index")
     pack = note = ""
     try:

@@ -6,14 +6,18 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
 
 from theval_datasets.errors import InputError
-from theval_datasets.extraction.outcomes import Outcome
-from theval_datasets.media.frames import Frames
+
+from .options import CacheLocation, StrPath
 
 if TYPE_CHECKING:
     from theval_datasets.extraction.extractor import Extractor
+    from theval_datasets.extraction.outcomes import Outcome
+    from theval_datasets.media.frames import Frames
 
 _log = logging.getLogger(__name__)
 
@@ -67,21 +71,21 @@ class InspectReport:
 
 
 def inspect(
-    clip: Path,
+    clip: Annotated[StrPath, typer.Argument(metavar="CLIP")],
     *,
-    output: Path | None = None,
-    cache: str | None = None,
-    frames: int = 8,
+    output: Annotated[StrPath | None, typer.Option("-o", "--output", metavar="PNG")] = None,
+    cache: CacheLocation = None,
+    frames: Annotated[int, typer.Option(min=1, metavar="N")] = 8,
     anonymise: bool = False,
 ) -> InspectReport:
-    """Measure a clip and draw its contact sheet.
+    """Draw a contact sheet of a clip: faces, tracks, meshes, pose and curves.
 
     Args:
-        clip: A video or a still.
-        output: The PNG; by default `CLIP's name-sheet.png` in the current folder.
-        cache: Path or URL of a feature cache to use; by default the one of `extract`.
-        frames: How many sampled frames to show, at most.
-        anonymise: Whether faces are blurred in the frames.
+        clip: Video or still picture.
+        output: File for the sheet. Default: the clip's name with -sheet.png, in the current folder.
+        cache: Path or URL of the feature cache. Default: the cache that ``extract`` fills.
+        frames: Largest number of frames to show.
+        anonymise: Blurred faces in the frames.
 
     Raises:
         InputError: There is no such file, or nothing of it can be shown.
@@ -96,11 +100,12 @@ def inspect(
 
     from ._sheet import draw
 
+    clip = Path(clip)
     if not clip.is_file():
         raise InputError(f"There is no file {clip}")
     if not 1 <= frames <= _MOST:
         raise InputError(f"expected 1 to {_MOST} frames to show, got {frames}")
-    location = cache or default_location()
+    location = str(cache or default_location())
     extractors = _extractors()
     digest = sha256_file(clip)
     runner = Runner(Plan(extractors, location))
@@ -116,7 +121,7 @@ def inspect(
             shown = _blurred(shown)
     except MediaError as error:
         raise InputError(f"nothing of {clip.name} can be shown ({error.reason}): {error}") from None
-    sheet = output or Path(f"{clip.stem}-sheet.png")
+    sheet = Path(output) if output else Path(f"{clip.stem}-sheet.png")
     backend = next(e.weights_id() for e in extractors if e.name == "faces").partition("-")[0]
     named = clip.name if backend == "scrfd" else f"{clip.name}  ·  no identities ({backend})"
     draw(sheet, named, shown, index.times, values, report.outcomes)

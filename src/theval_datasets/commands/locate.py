@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from theval_datasets.errors import InputError, MediaError
+
+from .options import StrPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,18 @@ class LocateReport:
         return "\n".join(lines)
 
 
-def locate(short: Path, long: Sequence[Path], *, threshold: float | None = None) -> LocateReport:
-    """Find short recordings in long ones.
+def locate(
+    short: Annotated[StrPath, typer.Argument(metavar="SHORT")],
+    long: Annotated[Sequence[StrPath], typer.Argument(metavar="LONG")],
+    *,
+    threshold: Annotated[float | None, typer.Option(metavar="SCORE")] = None,
+) -> LocateReport:
+    """Find where short recordings occur in long ones.
 
     Args:
-        short: A recording, or a folder of them.
-        long: Recordings, or folders of them; each is heard once.
-        threshold: Score from which a match counts, 0 to 1.
+        short: Short recording, or a folder of them.
+        long: Long recordings, or folders of them; each is decoded once.
+        threshold: Lowest score of a match, between 0 and 1.
 
     Raises:
         InputError: A place does not exist, or holds no recording.
@@ -97,8 +106,8 @@ def locate(short: Path, long: Sequence[Path], *, threshold: float | None = None)
     limit = THRESHOLD if threshold is None else threshold
     if not 0 < limit < 1:
         raise InputError(f"expected a threshold between 0 and 1, got {limit}")
-    wanted = list(_recordings(short))
-    places = [file for place in long for file in _recordings(place)]
+    wanted = list(_recordings(Path(short)))
+    places = [file for place in long for file in _recordings(Path(place))]
     if not wanted or not places:
         raise InputError("expected at least one short and one long recording")
     best: dict[Path, Location] = {}

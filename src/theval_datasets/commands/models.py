@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from theval_datasets.errors import UnknownNameError, WeightsMissingError
 from theval_datasets.extraction.weights import Weights, fetch, find, folders, registry
@@ -67,12 +69,17 @@ class ModelsReport:
 
 
 def list_models() -> ModelsReport:
-    """Say of all known weights whether they are here."""
+    """List model weights: where each lies, and what the missing ones would give."""
     return ModelsReport(tuple((weights, find(weights)) for weights in registry().values()), {})
 
 
-def fetch_models(names: Sequence[str]) -> ModelsReport:
-    """Fetch weights by name, all that are not here if no name is given.
+def fetch_models(
+    names: Annotated[Sequence[str], typer.Argument(metavar="NAME")] = (),
+) -> ModelsReport:
+    """Fetch model weights from their publishers, and check them.
+
+    Args:
+        names: Names of weights. Default: all that are missing.
 
     Raises:
         UnknownNameError: One of the names is not known; nothing is fetched then.

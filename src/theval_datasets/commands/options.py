@@ -1,69 +1,72 @@
-"""Options that several commands share, each defined once."""
+"""Types that parameters of several commands share.
+
+A command is a function: its signature declares the options, its docstring explains them, and
+`signatures` makes the command line out of both. `Annotated` holds only what the command line shows
+differently: other names, a metavariable, a range.
+"""
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any
+import os
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Default: the cores.")]
-CachePlace = Annotated[str | None, typer.Option(help="Path or URL of the feature cache.")]
-
-
-def fetching(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command all options of fetching; it gets them as the one argument `fetch`.
-
-    They come before its last parameter, which is ``--json``.
-    """
-    options = inspect.signature(_fetch, eval_str=True).parameters
-
-    @functools.wraps(command)
-    def called(**given: Any) -> None:
-        fetch = _fetch(**{name: given.pop(name) for name in options})
-        command(**given, fetch=fetch)
-
-    own = inspect.signature(command, eval_str=True)
-    *before, last = (p for p in own.parameters.values() if p.name != "fetch")
-    taken = [p.replace(kind=p.KEYWORD_ONLY) for p in (*before, *options.values(), last)]
-    called.__signature__ = own.replace(parameters=taken)  # type: ignore[attr-defined]
-    called.__annotations__ = {p.name: p.annotation for p in taken} | {"return": None}
-    return called
-
-
-def _fetch(
-    *,
-    retry: Annotated[bool, typer.Option(help="Try again what could not be fetched.")] = False,
-    max_height: Annotated[int, typer.Option(min=16, help="Of what is fetched, pixels.")] = 1080,
-    per_hour: Annotated[int | None, typer.Option(min=1, help="Videos fetched an hour.")] = None,
-    sleep: Annotated[float, typer.Option(min=0, help="Seconds between two videos.")] = 0.0,
-    sleep_requests: Annotated[
-        float, typer.Option(min=0, help="Seconds between two look-ups.")
-    ] = 0.0,
-    retries: Annotated[int, typer.Option(min=0, help="Of a broken or refused request.")] = 5,
-    rate_limit: Annotated[int | None, typer.Option(min=1, help="Bytes a second.")] = None,
-    max_bytes: Annotated[int, typer.Option(min=1, help="Of one video.")] = 16 << 30,
-    cookies: Annotated[Path | None, typer.Option(help="File of cookies.")] = None,
-    cookies_from_browser: Annotated[
-        str | None, typer.Option(metavar="NAME[:PROFILE]", help="As firefox.")
-    ] = None,
-    player_client: Annotated[
-        str | None, typer.Option(help="Which YouTube clients to be, with commas.")
-    ] = None,
-    js_runtime: Annotated[
-        str | None,
-        typer.Option(metavar="NAME[:PATH]", help="For YouTube. Default: deno, or node from 22 on."),
-    ] = None,
-    allow_private_addresses: Annotated[
-        bool, typer.Option("--allow-private-addresses", help="Fetch from the local network too.")
-    ] = False,
-) -> Any:
-    """What these options ask for, as `FetchOptions`."""
-    given = locals()
+if TYPE_CHECKING:
     from theval_datasets.curation.sources.fetching.options import FetchOptions
 
-    return FetchOptions(**given)
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Marks a parameter whose value is a dataclass: each of its fields is an option.
+
+    Attributes:
+        module: Module of the dataclass, imported when the command line is made.
+        name: Name of the dataclass in it.
+        hidden: Fields that are not for the command line.
+        names: Field to its options, where they are not ``--field``.
+        metavars: Field to the metavariable that help shows.
+    """
+
+    module: str
+    name: str
+    hidden: frozenset[str] = frozenset()
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    metavars: dict[str, str] = field(default_factory=dict)
+
+    def load(self) -> type[Any]:
+        """The dataclass."""
+        loaded: type[Any] = getattr(import_module(self.module), self.name)
+        return loaded
+
+
+StrPath = str | os.PathLike[str]
+Folder = Annotated[StrPath, typer.Argument(metavar="DIR")]
+Manifest = Annotated[StrPath, typer.Argument(metavar="MANIFEST")]
+Output = Annotated[StrPath, typer.Option("-o", "--output", metavar="DIR")]
+Workers = Annotated[int | None, typer.Option(min=1, metavar="N")]
+CacheLocation = Annotated[StrPath | None, typer.Option(metavar="DIR", parser=str)]
+Fetch = Annotated[
+    "FetchOptions | None",
+    Fields(
+        "theval_datasets.curation.sources.fetching.options",
+        "FetchOptions",
+        hidden=frozenset({"min_seconds", "min_free"}),
+        names={"retry": ("--retry/--no-retry",)},
+        metavars={
+            "cookies": "FILE",
+            "cookies_from_browser": "NAME[:PROFILE]",
+            "js_runtime": "NAME[:PATH]",
+            "max_bytes": "BYTES",
+            "max_height": "PIXELS",
+            "per_hour": "N",
+            "player_client": "NAME,...",
+            "rate_limit": "BYTES",
+            "retries": "N",
+            "sleep": "SECONDS",
+            "sleep_requests": "SECONDS",
+        },
+    ),
+]

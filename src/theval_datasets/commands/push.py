@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from theval_datasets.errors import PublishError
-from theval_datasets.hub.publish import PushPlan, as_plain, plan_push, push_release
 
+from .options import Folder
 from .verify import verify
+
+if TYPE_CHECKING:
+    from theval_datasets.hub.publish import PushPlan
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,8 @@ class PushReport:
 
     def to_plain(self) -> dict[str, Any]:
         """For ``--json``."""
+        from theval_datasets.hub.publish import as_plain
+
         return {**as_plain(self.plan), "dry_run": self.commit is None, "commit": self.commit}
 
     def to_text(self) -> str:
@@ -76,27 +83,30 @@ def forgetting(repo_id: str, tag: str) -> list[str]:
 
 
 def push(
-    folder: Path,
-    repo_id: str,
+    folder: Folder,
+    repo_id: Annotated[str, typer.Argument(metavar="OWNER/NAME")],
     *,
-    private: bool | None = None,
+    private: Annotated[bool | None, typer.Option("--private/--public")] = None,
     allow_public_faces: bool = False,
     dry_run: bool = False,
 ) -> PushReport:
-    """Check a built dataset and push it.
+    """Check a built dataset and publish it: one commit, then the tag vX.Y.Z.
 
     Args:
-        folder: Of the dataset, such as ``out/theval/thqa-mt``.
-        repo_id: ``OWNER/NAME`` at the Hub; made if it does not exist.
-        private: Whether a new repository is private; by default if people are shown.
-        allow_public_faces: Whether everybody may have media and face embeddings of people.
-        dry_run: Only say what would be done; the Hub is asked, but nothing is changed there.
+        folder: Folder of a built dataset, such as ``out/theval/thqa-mt``.
+        repo_id: Name of the repository at the Hub, which is created if it does not exist.
+        private: Visibility of a new repository. Default: private if the dataset shows people.
+        allow_public_faces: Permission to publish media and face embeddings of people to everybody.
+        dry_run: Report of what would be sent; the Hub is read, but not changed.
 
     Raises:
         InputError: If the folder is no built dataset or `repo_id` is no name.
         PublishError: If the dataset is not what it says it is, its version does not grow, its tag
             exists, it would show people to everybody, or the Hub refuses.
     """
+    from theval_datasets.hub.publish import plan_push, push_release
+
+    folder = Path(folder)
     checked = verify(folder)
     faults = [f"{check.name}: {check.detail}" for check in checked.checks if not check.ok]
     if faults:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from theval_datasets.errors import BuildError, InputError
 from theval_datasets.manifest.info import INFO_NAME, TOMBSTONES_NAME, read_info, read_tombstones
-from theval_datasets.manifest.rows import MANIFEST_NAME, Manifest, read_manifest
+
+from .options import CacheLocation, Fetch, Output, StrPath, Workers
 
 if TYPE_CHECKING:
     from theval_datasets.curation.rebuild.rebuilt import Rebuilt
-    from theval_datasets.curation.sources.fetching.options import FetchOptions
+    from theval_datasets.manifest.rows import Manifest
 
 _log = logging.getLogger(__name__)
 
@@ -77,24 +81,24 @@ class RebuildReport:
 
 
 def rebuild(
-    manifest: str,
-    output: Path,
+    manifest: Annotated[StrPath, typer.Argument(metavar="MANIFEST|OWNER/NAME[@REV]")],
+    output: Output,
     *,
-    root: Path | None = None,
-    workers: int | None = None,
-    cache: str | None = None,
-    fetch: FetchOptions | None = None,
+    root: Annotated[StrPath | None, typer.Option(metavar="DIR")] = None,
+    workers: Workers = None,
+    cache: CacheLocation = None,
+    fetch: Fetch = None,
 ) -> RebuildReport:
-    """Make the clips of a manifest again.
+    """Make the clips of a manifest again, and compare them with the originals.
 
     Args:
-        manifest: The file, its folder (a built dataset's too), or ``OWNER/NAME`` or
-            ``OWNER/NAME@REVISION`` at the Hub.
-        output: Another folder.
-        root: What local sources are relative to; by default the manifest's folder.
-        workers: Clips cut at once; the number of cores if not given.
-        cache: Path or URL of the feature cache, for comparing.
-        fetch: How to fetch addresses.
+        manifest: Manifest, its folder (also that of a built dataset), or the name of a dataset at
+            the Hub.
+        output: Folder for the clips, other than the manifest's.
+        root: Folder that local sources are relative to. Default: the manifest's folder.
+        workers: Number of clips cut at once. Default: the number of cores.
+        cache: Path or URL of the feature cache, for the comparison.
+        fetch: Options of fetching.
 
     Raises:
         InputError: There is no such manifest, or it lists no clip.
@@ -105,10 +109,15 @@ def rebuild(
     from theval_datasets.curation.sources.fetching.options import FetchOptions
     from theval_datasets.extraction.cache import default_location
     from theval_datasets.extraction.engines.local import default_workers
+    from theval_datasets.manifest.rows import MANIFEST_NAME
 
-    of, rows, down = _listed(manifest)
+    output = Path(output)
+    of, rows, down = _listed(os.fspath(manifest))
     options = RebuildOptions(
-        cache or default_location(), root, workers or default_workers(), fetch or FetchOptions()
+        str(cache or default_location()),
+        None if root is None else Path(root),
+        workers or default_workers(),
+        fetch or FetchOptions(),
     )
     results = make(rows, output, options, down)
     if not results:
@@ -119,6 +128,7 @@ def rebuild(
 def _listed(name: str) -> tuple[str, Manifest, frozenset[str]]:
     """What is meant, its manifest, and the clips that were taken down."""
     from theval_datasets.hub.download import download, is_name
+    from theval_datasets.manifest.rows import MANIFEST_NAME, read_manifest
 
     place = Path(name)
     if place.exists() or not is_name(name):

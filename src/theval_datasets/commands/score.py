@@ -6,7 +6,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import typer
 
 from theval_datasets import catalog
 from theval_datasets.errors import InputError
@@ -20,14 +22,15 @@ from theval_datasets.evaluation.theval import (
     read_reference,
 )
 from theval_datasets.evaluation.theval import score as score_against
-from theval_datasets.extraction.cache import default_location
-from theval_datasets.extraction.engines.local import LocalEngine, default_workers
-from theval_datasets.extraction.extractor import Extractor
-from theval_datasets.extraction.jobs import ClipJob, ClipReport
-from theval_datasets.extraction.outcomes import UNAVAILABLE
-from theval_datasets.extraction.store import FeatureStore
 from theval_datasets.utils.files import sha256_file
 from theval_datasets.utils.optional import available
+
+from .options import CacheLocation, StrPath, Workers
+
+if TYPE_CHECKING:
+    from theval_datasets.extraction.extractor import Extractor
+    from theval_datasets.extraction.jobs import ClipJob, ClipReport
+    from theval_datasets.extraction.store import FeatureStore
 
 _log = logging.getLogger(__name__)
 
@@ -181,33 +184,38 @@ class ScoreReport:
 
 
 def score(
-    videos: Sequence[Path],
+    videos: Annotated[Sequence[StrPath], typer.Argument(metavar="VIDEO")],
     *,
-    definition: str = "paper",
-    reference: Path | None = None,
-    cache: str | None = None,
-    workers: int | None = None,
+    definition: Literal["paper", "release"] = "paper",
+    reference: Annotated[StrPath | None, typer.Option(metavar="CSV")] = None,
+    cache: CacheLocation = None,
+    workers: Workers = None,
 ) -> ScoreReport:
-    """The eight metrics of videos, their means, and the final score against a reference.
+    """Measure THEval's eight metrics of videos, and score them against real ones.
 
     Args:
-        videos: Files, or folders of videos.
-        definition: `paper` or `release`; their values are never compared with each other.
-        reference: A CSV of one row of mean raw values of real videos in the same definition; by
-            default the published row, which is in `release`.
-        cache: Path or URL of the feature cache.
-        workers: Processes; by default the number of cores.
+        videos: Videos, or folders of them.
+        definition: Definition of the metrics: the paper's, or that of the published code. Values of
+            the two cannot be compared.
+        reference: CSV with one row of mean raw values of real videos in the same definition.
+            Default: the published row, which is in ``release``.
+        cache: Path or URL of the feature cache. Default: the cache that ``extract`` fills.
+        workers: Number of processes. Default: the number of cores.
 
     Raises:
         InputError: If there is no such file or definition, or the reference is in another one.
     """
+    from theval_datasets.extraction.cache import default_location
+
     if definition not in DEFINITIONS:
         raise InputError(f"expected the definition paper or release, got {definition!r}")
-    paths = list(_files(videos))
-    given = read_reference(reference, definition=definition) if reference else None
+    paths = _files([Path(video) for video in videos])
+    given = read_reference(Path(reference), definition=definition) if reference else None
     compared = given or (published_reference() if definition == "release" else None)
     extractors, lacking = _available(definition)
-    clips = _measure(paths, definition, extractors, lacking, cache or default_location(), workers)
+    clips = _measure(
+        paths, definition, extractors, lacking, str(cache or default_location()), workers
+    )
     mean = {name: _mean([clip.metrics[name] for clip in clips]) for name in METRICS}
     found = score_against({name: mean[name][0] for name in METRICS}, compared) if compared else None
     final = found.final if found else None
@@ -280,6 +288,10 @@ def _measure(
     location: str,
     workers: int | None,
 ) -> tuple[ClipScore, ...]:
+    from theval_datasets.extraction.engines.local import LocalEngine, default_workers
+    from theval_datasets.extraction.jobs import ClipJob
+    from theval_datasets.extraction.store import FeatureStore
+
     cores = default_workers()
     workers = workers or cores
     store = FeatureStore(tuple(extractors.values()), location)
@@ -300,6 +312,8 @@ def _clip_score(
     lacking: Mapping[str, str],
     store: FeatureStore,
 ) -> ClipScore:
+    from theval_datasets.extraction.outcomes import UNAVAILABLE
+
     metrics: dict[str, float | None] = {}
     missing: dict[str, str] = {}
     values = {

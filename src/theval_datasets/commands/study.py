@@ -6,10 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
 
 from theval_datasets.errors import InputError
 from theval_datasets.utils.records import from_plain, to_plain
+
+from .options import StrPath
 
 if TYPE_CHECKING:
     from theval_datasets.curation.study.parameters import StudyParameters
@@ -133,32 +137,35 @@ class PairwiseReport:
 
 
 def study(
-    ratings: Path,
+    ratings: Annotated[StrPath, typer.Argument(metavar="RATINGS")],
     *,
-    preset: str = "bt500",
-    model: str | None = None,
-    manifest: Path | None = None,
-    taxonomy: Path | None = None,
-    out: Path | None = None,
-    ignore: Sequence[str] = (),
-    score_range: tuple[float, float] | None = None,
-    degenerate: str | None = None,
+    output: Annotated[StrPath | None, typer.Option("-o", "--output", metavar="DIR")] = None,
+    preset: Annotated[str, typer.Option(metavar="NAME")] = "bt500",
+    model: Annotated[str | None, typer.Option(metavar="NAME")] = None,
+    manifest: Annotated[StrPath | None, typer.Option(metavar="MANIFEST")] = None,
+    taxonomy: Annotated[StrPath | None, typer.Option(metavar="FILE")] = None,
+    ignore: Annotated[Sequence[str], typer.Option(metavar="COLUMN")] = (),
+    score_range: Annotated[
+        tuple[float, float] | None, typer.Option("--scale", metavar="LOW HIGH")
+    ] = None,
+    degenerate: Literal["error", "reject", "keep"] | None = None,
     plots: bool = True,
 ) -> StudyReport | PairwiseReport:
-    """Turn a table of ratings, or of pairwise votes, into opinion scores.
+    """Turn ratings or pairwise votes into opinion scores, reports, distortion labels and plots.
 
     Args:
-        ratings: CSV, TSV, Parquet or JSON lines; a table with the columns left, right and winner is
-            a pairwise study.
-        preset: Name of the parameters.
-        model: One of sureal's models, for the preset `sureal`.
-        manifest: A manifest that holds every clip; None leaves the clips unchecked.
-        taxonomy: Names of the distortions that were voted on; None for THQA-MT's.
-        out: Folder for tables, plots and the page; None writes nothing.
-        ignore: Columns to leave out.
-        score_range: Smallest and largest rating; None takes the preset's, if it has one.
-        degenerate: See `StudyParameters`; None takes the preset's.
-        plots: Whether to draw.
+        ratings: Table of ratings (CSV, TSV, Parquet or JSON lines). A table with the columns left,
+            right and winner is a pairwise study.
+        output: Folder for tables, plots and the page. Default: nothing is written.
+        preset: Name of the published study whose parameters are used.
+        model: Name of one of sureal's models, for the preset ``sureal``.
+        manifest: Manifest that lists every clip; ratings of other clips are an error.
+            Default: clips are not checked.
+        taxonomy: File with the names of the distortions that were voted on. Default: THQA-MT's.
+        ignore: Column to leave out; may be repeated.
+        score_range: Lowest and highest rating. Default: the preset's.
+        degenerate: Treatment of subjects whose ratings do not vary. Default: the preset's.
+        plots: Plots and page beside the tables.
 
     Raises:
         InputError: If the table, or the choice of parameters, does not fit.
@@ -168,16 +175,18 @@ def study(
     from theval_datasets.curation.study.tables import TableOptions, from_frame, read_frame
     from theval_datasets.curation.study.taxonomy import load_taxonomy
 
+    ratings = Path(ratings)
+    out = None if output is None else Path(output)
     parameters = _parameters(preset, model, degenerate)
     frame = read_frame(ratings)
     if _is_pairwise(frame.columns):
         return _pairwise(frame.drop([c for c in ignore if c in frame.columns]), ratings.name, out)
-    types = load_taxonomy(taxonomy)
+    types = load_taxonomy(None if taxonomy is None else Path(taxonomy))
     table = from_frame(
         frame,
         TableOptions(
             score_range=score_range or parameters.rating_range,
-            clips=_clips(manifest),
+            clips=_clips(None if manifest is None else Path(manifest)),
             taxonomy=types,
             ignore=tuple(ignore),
         ),

@@ -7,19 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import typer
 
 from theval_datasets.errors import InputError
 from theval_datasets.manifest.info import TOMBSTONES_NAME, Tombstone, read_tombstones
-from theval_datasets.manifest.rows import (
-    MANIFEST_NAME,
-    REJECTED_NAME,
-    read_manifest,
-    read_rows,
-    write_manifest,
-)
 from theval_datasets.utils.files import canonical_json, inside, write_text
 from theval_datasets.utils.records import to_plain
+
+from .options import StrPath
 
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -70,38 +67,51 @@ class TakedownReport:
         return "\n".join(lines)
 
 
-def takedown(clip_ids: Sequence[str], folder: Path, *, date: str | None = None) -> TakedownReport:
-    """Write tombstones beside a manifest, and remove the clips' rows and files.
+def takedown(
+    clip_ids: Annotated[Sequence[str], typer.Argument(metavar="CLIP_ID")],
+    manifest: Annotated[StrPath, typer.Option("--manifest", metavar="MANIFEST")] = ".",
+    *,
+    date: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD")] = None,
+) -> TakedownReport:
+    """Take clips down: write tombstones, and remove their rows and files.
 
     Args:
-        clip_ids: Which.
-        folder: The manifest's.
-        date: YYYY-MM-DD; today if not given.
+        clip_ids: Ids of the clips.
+        manifest: Manifest that lists the clips, or its folder.
+        date: Date of the takedown. Default: today.
 
     Raises:
         InputError: There is no manifest, no id was given, or the date is none.
     """
+    from theval_datasets.manifest.rows import (
+        MANIFEST_NAME,
+        REJECTED_NAME,
+        read_manifest,
+        read_rows,
+        write_manifest,
+    )
+
     if not clip_ids:
         raise InputError("Name at least one clip to take down.")
-    manifest = read_manifest(folder)
+    listing = read_manifest(Path(manifest))
     when = date or datetime.now(UTC).date().isoformat()
     if not _DATE.fullmatch(when):
         raise InputError(f"expected a date YYYY-MM-DD, got {when!r}")
-    path = manifest.folder / TOMBSTONES_NAME
+    path = listing.folder / TOMBSTONES_NAME
     stones = {stone.clip_id: stone for stone in read_tombstones(path)}
     wanted = list(dict.fromkeys(clip_ids))
     taken = [name for name in wanted if name not in stones]
     stones |= {name: Tombstone(name, when) for name in taken}
     lines = [canonical_json(to_plain(stones[name])) for name in sorted(stones)]
     write_text(path, "".join(f"{line}\n" for line in lines))
-    gone = [row for row in manifest.rows if row.clip_id in wanted]
+    gone = [row for row in listing.rows if row.clip_id in wanted]
     listed = {row.clip_id for row in gone}
     if gone:
         write_manifest(
-            manifest.folder / MANIFEST_NAME,
-            [row for row in manifest.rows if row.clip_id not in wanted],
+            listing.folder / MANIFEST_NAME,
+            [row for row in listing.rows if row.clip_id not in wanted],
         )
-    rejected = manifest.folder / REJECTED_NAME
+    rejected = listing.folder / REJECTED_NAME
     if rejected.is_file():
         rows = list(read_rows(rejected))
         listed |= {row.clip_id for row in rows if row.clip_id in wanted}
@@ -114,7 +124,7 @@ def takedown(clip_ids: Sequence[str], folder: Path, *, date: str | None = None) 
     ]
     names += [f".candidates/{name}.mp4" for name in wanted if name in listed]
     for name in names:
-        if name is not None and (file := inside(manifest.folder, name)).is_file():
+        if name is not None and (file := inside(listing.folder, name)).is_file():
             file.unlink()
             removed.append(name)
     return TakedownReport(

@@ -46,7 +46,7 @@ def table(tmp_path):
 
 def test_everything_is_written_and_says_the_same(table, tmp_path):
     out = tmp_path / "out"
-    report = study(table, preset="bt500", out=out)
+    report = study(table, preset="bt500", output=out)
     plain = json.loads((out / "study.json").read_text())
     assert plain == json.loads(json.dumps(report.to_plain()))
     assert list(plain)[:4] == ["preset", "model", "parameters", "clips"]
@@ -86,7 +86,7 @@ def test_everything_is_written_and_says_the_same(table, tmp_path):
 
 
 def test_the_page_escapes_what_others_wrote(table, tmp_path):
-    study(table, out=tmp_path / "out")
+    study(table, output=tmp_path / "out")
     page = (tmp_path / "out" / "study.html").read_text()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
@@ -100,7 +100,7 @@ def test_equal_tables_leave_equal_bytes(table, tmp_path):
         shuffled
     )
     for path, out in ((table, "a"), (shuffled, "b")):
-        study(path, out=tmp_path / out)
+        study(path, output=tmp_path / out)
     names = sorted(
         p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if p.is_file()
     )
@@ -183,7 +183,7 @@ def test_a_table_of_pairs_is_a_pairwise_study(tmp_path):
         "subject,left,right,winner,clip_id\n"
         "u,a,b,left,x\nv,b,a,right,x\nw,a,b,right,x\nu,b,c,b,y\nv,c,b,left,y\nw,a,c,tie,y\n"
     )
-    report = study(path, out=tmp_path / "out")
+    report = study(path, output=tmp_path / "out")
     plain = report.to_plain()
     assert [row["model"] for row in plain["models"]] == ["a", "c", "b"]
     assert plain["agreement"]["n_units"] == 2

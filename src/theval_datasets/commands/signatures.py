@@ -1,0 +1,185 @@
+"""The command line of a function: options from its signature, help from its docstring."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+import os
+import re
+import sys
+import textwrap
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
+
+import typer
+from typer.models import ParameterInfo
+
+from .options import Fields
+
+_SECTION: Final = re.compile(r"^(Args|Attributes|Returns|Raises|Examples?|Yields):\n", re.MULTILINE)
+_ENTRY: Final = re.compile(r"^(\w+): ", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Documentation:
+    """A docstring in Google style, taken apart.
+
+    Attributes:
+        text: What stands before the first section.
+        entries: Name of a parameter or attribute to what the docstring says of it.
+    """
+
+    text: str
+    entries: Mapping[str, str]
+
+    @classmethod
+    def of(cls, documented: Callable[..., Any]) -> Documentation:
+        """Read the docstring of a function or dataclass."""
+        text, *sections = _SECTION.split(inspect.getdoc(documented) or "")
+        entries: dict[str, str] = {}
+        for title, section in zip(sections[::2], sections[1::2], strict=True):
+            if title in ("Args", "Attributes"):
+                body = textwrap.dedent(section.partition("\n\n")[0])
+                _, *parts = _ENTRY.split(body)
+                entries |= {
+                    name: _plain(value) for name, value in zip(parts[::2], parts[1::2], strict=True)
+                }
+        return cls(text.strip().replace("``", "`"), entries)
+
+
+def command_line(
+    function: Callable[..., Any], show: Callable[[Any, bool], None]
+) -> Callable[..., None]:
+    """What `typer` makes a command of: parameters it understands, with help, and ``--json``.
+
+    Args:
+        function: Returns a report. A parameter ``str | os.PathLike[str]`` becomes a path, a sequence
+            an option that may be repeated, ``str | Sequence[str]`` one text with commas, and
+            one that is marked with `Fields` an option for each field.
+        show: Called with the report, and whether ``--json`` was given.
+
+    Raises:
+        TypeError: The docstring does not explain a parameter.
+    """
+    known = Documentation.of(function)
+    parameters = [*_parameters(function, known.entries), _JSON]
+    grouped = {p.name: mark for p, _, mark in _declared(function) if isinstance(mark, Fields)}
+
+    @functools.wraps(function)
+    def command(*, as_json: bool, **given: Any) -> None:
+        for name, marker in grouped.items():
+            kind = marker.load()
+            given[name] = kind(**{key: given.pop(key) for key in _options_of(kind, marker)})
+        show(function(**given), as_json)
+
+    signature = inspect.Signature(parameters)
+    command.__signature__ = signature  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    command.__doc__ = known.text
+    del command.__wrapped__
+    return command
+
+
+_JSON: Final = inspect.Parameter(
+    "as_json",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=False,
+    annotation=Annotated[
+        bool, typer.Option("--json", help="Machine-readable result on standard output.")
+    ],
+)
+
+
+def _declared(
+    function: Callable[..., Any],
+) -> Iterator[tuple[inspect.Parameter, Any, Fields | ParameterInfo | None]]:
+    """Each parameter with its evaluated type, and what `Annotated` adds for the command line."""
+    for parameter in inspect.signature(function).parameters.values():
+        kind = parameter.annotation
+        if isinstance(kind, str):
+            kind = eval(kind, vars(sys.modules[function.__module__]))  # noqa: S307  # our own code
+        marks: Sequence[Any] = ()
+        if get_origin(kind) is Annotated:
+            kind, *marks = get_args(kind)
+        mark = next((m for m in marks if isinstance(m, (Fields, ParameterInfo))), None)
+        yield parameter, kind, mark
+
+
+def _parameters(
+    function: Callable[..., Any], documented: Mapping[str, str]
+) -> Iterator[inspect.Parameter]:
+    for parameter, kind, mark in _declared(function):
+        name = parameter.name
+        if isinstance(mark, Fields):
+            yield from _field_parameters(mark)
+            continue
+        if name not in documented:
+            raise TypeError(f"the docstring of {function.__name__} does not explain {name}")
+        positional = parameter.kind is not parameter.KEYWORD_ONLY
+        option = mark or (typer.Argument() if positional else typer.Option())
+        yield _parameter(name, kind, option, parameter.default, documented[name])
+
+
+def _field_parameters(marker: Fields) -> Iterator[inspect.Parameter]:
+    kind = marker.load()
+    documented = Documentation.of(kind).entries
+    hints = get_type_hints(kind)
+    defaults = {one.name: one.default for one in fields(kind)}
+    for name in _options_of(kind, marker):
+        names = marker.names.get(name, ())
+        option = typer.Option(*names, metavar=marker.metavars.get(name))
+        yield _parameter(name, hints[name], option, defaults[name], documented[name])
+
+
+def _options_of(kind: type[Any], marker: Fields) -> list[str]:
+    return [one.name for one in fields(kind) if one.name not in marker.hidden]
+
+
+def _parameter(
+    name: str, annotation: Any, option: ParameterInfo, default: Any, text: str
+) -> inspect.Parameter:
+    """One parameter in the form that `typer` reads."""
+    given = copy.copy(option)
+    given.help = text
+    optional = default is not inspect.Parameter.empty and default is not MISSING
+    if annotation is bool and default is False and given.default is ...:
+        given.param_decls = (f"--{name.replace('_', '-')}",)  # without --no-NAME
+    plain = str if given.parser else _readable(annotation)
+    if get_origin(annotation) is Sequence and given.parser:
+        plain = list[str]
+    if default == () and optional:
+        default = "" if plain is str else []
+        given.show_default = False
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default if optional else inspect.Parameter.empty,
+        annotation=Annotated[plain, given],
+    )
+
+
+def _readable(annotation: Any) -> Any:
+    """A type that `typer` reads instead of one that only Python's callers need."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        members = [one for one in arguments if one is not type(None)]
+        if str in members and os.PathLike[str] in members:
+            plain: Any = Path
+        elif str in members:
+            plain = str
+        else:
+            (only,) = members
+            plain = _readable(only)
+        return plain | None if type(None) in arguments else plain
+    if origin is Sequence:
+        return list[_readable(arguments[0])]  # type: ignore[misc]
+    return annotation
+
+
+def _plain(text: str) -> str:
+    """Text of a docstring in one line."""
+    return " ".join(text.replace("``", "`").split())
