@@ -135,7 +135,7 @@ def _encode(
     begin = float(index.times[frames[0]])
     step = begin - float(index.times[frames[0] - 1]) if frames[0] else index.length
     early = min(begin, _EARLY * step) if frames[0] else 0.0
-    lead, sounds = media.lead_and_sound(source)
+    lead, track = media.lead_and_sound(source)
     seek = lead + begin - early
     length = _length(index, frames)
     options: dict[str, Any] = dict(media.safe_input_options())
@@ -154,9 +154,10 @@ def _encode(
     picture = picture.filter("scale", "trunc(iw/2)*2", "trunc(ih/2)*2", flags="bicubic+bitexact")
     streams = [picture]
     sound: dict[str, Any] = {}
-    if sounds:
+    if track is not None:
         heard = (
-            given.audio.filter("atrim", start=f"{offset:.6f}", end=f"{offset + length:.6f}")
+            given[str(track)]
+            .filter("atrim", start=f"{offset:.6f}", end=f"{offset + length:.6f}")
             .filter("asetpts", f"PTS-{offset:.6f}/TB")
             .filter("aresample", **{"async": 1, "first_pts": 0})
         )

@@ -237,7 +237,7 @@ def test_limits(media):
     with pytest.raises(errors.TooLargeError, match="limit"):
         probe(media("still"), Limits(pixels=100))
     with pytest.raises(errors.TooLargeError):
-        read_audio(media("plain"), Limits(audio_seconds=1.0))
+        read_audio(media("plain"), Limits(seconds=1.0))
 
 
 @pytest.mark.parametrize("suffix", [".m3u8", ".mp4", ".ffconcat"])

@@ -13,10 +13,10 @@ are not opened, only the `file` protocol is, and sizes are limited.
 """
 
 from ._audio import read_audio
-from ._index import FrameIndex, SlotPicker, frame_index
 from ._open import LIMITS, Limits, decoder_version, ffmpeg_binary, safe_input_options
 from ._probe import lead_and_sound, probe
 from ._seek import read_frames, sample_frames
+from ._timeline import FrameIndex, SlotPicker, Timeline, frame_index, timeline
 from ._video import Video, open_video
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "FrameIndex",
     "Limits",
     "SlotPicker",
+    "Timeline",
     "Video",
     "decoder_version",
     "ffmpeg_binary",
@@ -35,4 +36,5 @@ __all__ = [
     "read_frames",
     "safe_input_options",
     "sample_frames",
+    "timeline",
 ]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 
@@ -11,8 +15,10 @@ from theval_datasets.errors import (
     DigitalSilenceError,
     NoAudioError,
     TooLargeError,
+    ZeroFramesError,
 )
 
+from ._decode import Remarks, decoded
 from ._open import (
     LIMITS,
     Limits,
@@ -25,17 +31,27 @@ from ._open import (
     still_format,
     video_streams,
 )
-from .frames import SAMPLE_RATE, Audio
+from ._timeline import Timeline, timeline
+from .frames import SAMPLE_RATE, Audio, FloatArray
+
+_MARGIN: Final = 60.0
+"""Seconds by which sound may go on after the picture, and by which gaps may lengthen it."""
+_ANTIPHASE: Final = -0.5
+"""Correlation of two channels up to which their sum would lose what is on both."""
+_LISTENED: Final = 10.0
+"""Seconds of sound (of at most twelve times as many) over which channels are compared."""
 
 
 def read_audio(
     path: Path, limits: Limits = LIMITS, *, rate: int = SAMPLE_RATE, aligned: bool = True
 ) -> Audio:
-    """The first audio stream as mono on the video's timeline.
+    """The default audio stream as mono on the video's timeline.
 
-    ffmpeg decodes, mixes down and resamples; gaps inside the stream become silence. What sounds
-    before the first video frame is cut off; a late start is kept as `Audio.start`. For a file
-    without video, second 0 is the first sample.
+    ffmpeg decodes, mixes down and resamples; gaps inside the stream become silence, of a minute
+    altogether at most. What sounds before the first video frame is cut off, and what sounds more
+    than a minute after the last; a late start is kept as `Audio.start`. Of two channels in opposite
+    phase, whose sum would be silence, the louder one is taken. For a file without video, second 0 is
+    the first sample.
 
     Args:
         path: The file.
@@ -49,61 +65,117 @@ def read_audio(
         BrokenMediaError: The audio does not decode.
         TooLargeError: It is longer than the limit.
     """
-    import ffmpeg
-
-    start = _audio_start(path, limits)
-    start = start if aligned else 0.0
-    job = (
-        ffmpeg.input(f"file:{path.resolve()}", vn=None, sn=None, dn=None, **safe_input_options())
-        .output(
-            "pipe:1",
-            map="0:a:0",
-            format="f32le",
-            acodec="pcm_f32le",
-            af="aresample=async=1",
-            ac=1,
-            ar=rate,
-            t=limits.audio_seconds,
-            loglevel="error",
-        )
-        .global_args("-nostdin", "-threads", "1")
-    )
-    process = job.run_async(cmd=ffmpeg_binary(), pipe_stdout=True, pipe_stderr=True)
-    data, messages = process.communicate()
-    samples = np.frombuffer(data[: len(data) // 4 * 4], dtype="<f4")
-    if not len(samples):
-        lines = messages.decode(errors="replace").strip().splitlines()
-        raise BrokenMediaError(
-            f"{path.name}: the audio does not decode ({lines[-1:] or 'no data'})"
-        )
-    if len(samples) >= int(limits.audio_seconds * rate):
-        raise TooLargeError(f"{path.name}: more than {limits.audio_seconds:.0f} s of audio")
+    check_file(path, limits)
+    if still_format(path):
+        raise NoAudioError(f"{path.name} is a still image")
+    track = _track(path, limits)
+    start = track.start if aligned else 0.0
+    longest = min(limits.seconds, track.longest)
+    samples = _decode(path, track, rate, longest)
+    if len(samples) >= int(limits.seconds * rate):
+        raise TooLargeError(f"{path.name}: more than {limits.seconds:.0f} s of audio")
     samples = samples[max(0, round(-start * rate)) :]
     if not samples.any():
         raise DigitalSilenceError(f"{path.name}: every audio sample is zero")
     return Audio(samples, max(0.0, start), rate)
 
 
-def _audio_start(path: Path, limits: Limits) -> float:
-    """Seconds from the first video frame to the first audio sample that decodes."""
-    import av
+@dataclass(frozen=True, slots=True)
+class _Track:
+    """An audio stream.
 
-    check_file(path, limits)
-    if still_format(path):
-        raise NoAudioError(f"{path.name} is a still image")
+    Attributes:
+        index: Of the stream.
+        start: Seconds from the first video frame to the first audio sample that decodes.
+        longest: Seconds after which nothing of it is read.
+        channel: The only channel that is used; None for a mix of all.
+    """
+
+    index: int
+    start: float
+    longest: float
+    channel: int | None
+
+
+def _track(path: Path, limits: Limits) -> _Track:
     with open_container(path) as container:
         sound = audio_stream(container)
         if sound is None:
             raise NoAudioError(f"{path.name} has no audio stream")
-        video = next(iter(video_streams(container)), None)
-        try:
-            first = next(container.decode(sound), None)
-        except av.FFmpegError as error:
-            raise BrokenMediaError(
-                f"{path.name}: the audio does not decode ({error.strerror})"
-            ) from None
+        remarks = Remarks()
+        frames = decoded(container, sound, remarks)
+        first = next(frames, None)
         if first is None:
+            if remarks.text():
+                raise BrokenMediaError(f"{path.name}: the audio does not decode ({remarks.text()})")
             raise NoAudioError(f"{path.name}: its audio stream is empty")
-        if video is None or video.start_time is None or first.pts is None:
-            return 0.0
-        return seconds(first.pts, first.time_base) - seconds(video.start_time, video.time_base)
+        channel = _lone_channel(first, frames)
+        own = seconds(first.pts, first.time_base)
+        index = sound.index
+        has_video = bool(video_streams(container))
+    line = _video_timeline(path, limits) if has_video else None
+    if line is None:
+        only = timeline(path, limits) if not has_video else None
+        longest = (only.audio_seconds if only else limits.seconds) + _MARGIN
+        return _Track(index, 0.0, longest, channel)
+    start = own - line.origin
+    longest = min(line.video_end - start, line.audio_seconds) + _MARGIN
+    return _Track(index, start, longest, channel)
+
+
+def _video_timeline(path: Path, limits: Limits) -> Timeline | None:
+    """The timeline of a file with video; None where no frame of it decodes."""
+    try:
+        return timeline(path, limits)
+    except ZeroFramesError:
+        return None
+
+
+def _lone_channel(first: Any, following: Iterator[Any]) -> int | None:
+    """The louder of two channels in opposite phase; None where they can be mixed."""
+    if first.layout.nb_channels != 2:
+        return None
+    products = np.zeros(3)
+    heard = passed = 0.0
+    for frame in itertools.chain((first,), following):
+        if frame.layout.nb_channels != 2 or passed >= 12 * _LISTENED or heard >= _LISTENED:
+            break
+        data = frame.to_ndarray().astype(np.float64)
+        left, right = data if frame.format.is_planar else (data[0, ::2], data[0, 1::2])
+        power = np.array([left @ left, right @ right, left @ right])
+        products += power
+        passed += frame.samples / frame.sample_rate
+        heard += frame.samples / frame.sample_rate if power[0] + power[1] > 0 else 0.0
+    louder = int(products[1] > products[0])
+    loudness = float(np.sqrt(products[0] * products[1]))
+    return louder if loudness > 0 and products[2] / loudness <= _ANTIPHASE else None
+
+
+def _decode(path: Path, track: _Track, rate: int, longest: float) -> FloatArray:
+    import ffmpeg
+
+    chosen = "" if track.channel is None else f"pan=mono|c0=c{track.channel},"
+    job = (
+        ffmpeg.input(f"file:{path.resolve()}", vn=None, sn=None, dn=None, **safe_input_options())
+        .output(
+            "pipe:1",
+            map=f"0:{track.index}",
+            format="f32le",
+            acodec="pcm_f32le",
+            af=f"{chosen}aresample=async=1",
+            ac=1,
+            ar=rate,
+            t=longest,
+            loglevel="error",
+        )
+        .global_args("-nostdin", "-threads", "1")
+    )
+    process = job.run_async(cmd=ffmpeg_binary(), pipe_stdout=True, pipe_stderr=True)
+    data, messages = process.communicate()
+    samples: FloatArray = np.frombuffer(data[: len(data) // 4 * 4], dtype="<f4")
+    if not len(samples):
+        lines = messages.decode(errors="replace").strip().splitlines()
+        raise BrokenMediaError(
+            f"{path.name}: the audio does not decode ({lines[-1:] or 'no data'})"
+        )
+    return samples

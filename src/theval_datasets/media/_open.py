@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,9 @@ _FORMATS: Final = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,gif,asf,ogg,ivf,m4v,h264,"
     "hevc,av1,mxf,nut,wav,w64,mp3,flac,aac,aiff,caf,amr,apng"
 )
-_STILL_MAGIC: Final = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"BM": "bmp"}
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
+_STILL_MAGIC: Final = {_PNG: "png", b"\xff\xd8\xff": "jpeg", b"BM": "bmp"}
+_HEAD_CHUNKS: Final = 64
 _TRUNCATED_AFTER: Final = 0.5  # seconds that a stream may end before its header says so
 
 
@@ -40,12 +42,16 @@ class Limits:
     Attributes:
         n_bytes: Size of a file.
         pixels: Width × height of a picture.
-        audio_seconds: Length of an audio track held in memory.
+        seconds: Length of a video, and of an audio track.
+        decoded_pixels: Pixels of all frames together, for files of up to 20 kB.
+        pixels_per_byte: The same for larger files, for each byte of the file.
     """
 
     n_bytes: int = 64 << 30
     pixels: int = 1 << 26
-    audio_seconds: float = 12 * 3600.0
+    seconds: float = 12 * 3600.0
+    decoded_pixels: int = 10_000_000_000
+    pixels_per_byte: int = 500_000
 
 
 LIMITS: Final = Limits()
@@ -94,8 +100,12 @@ def open_container(path: Path) -> Iterator[Any]:
         raise NotMediaError(
             f"{path.name} is not audio or video that can be read: {reason}"
         ) from None
-    with container:
-        yield container
+    try:
+        with container:
+            yield container
+    except (av.FFmpegError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BrokenMediaError(f"{path.name} cannot be decoded: {reason}") from None
 
 
 def video_streams(container: Any) -> list[Any]:
@@ -106,18 +116,25 @@ def video_streams(container: Any) -> list[Any]:
 
 
 def video_stream(container: Any, path: Path) -> Any:
+    from av.stream import Disposition
+
     streams = video_streams(container)
     if not streams:
         raise NoVideoError(f"{path.name} has no video stream")
-    stream = streams[0]
+    marked = (s for s in streams if s.disposition & Disposition.default)
+    stream = next(marked, streams[0])
     if stream.codec_context is None:
         raise BrokenMediaError(f"{path.name}: no decoder for its video")
     return stream
 
 
 def audio_stream(container: Any) -> Any:
-    usable = (s for s in container.streams.audio if s.codec_context is not None)
-    return next(usable, None)
+    """The audio stream that a player plays: the one marked as default, else the first."""
+    from av.stream import Disposition
+
+    usable = [s for s in container.streams.audio if s.codec_context is not None]
+    marked = (s for s in usable if s.disposition & Disposition.default)
+    return next(marked, next(iter(usable), None))
 
 
 def seconds(ticks: int | None, time_base: Any) -> float:
@@ -135,15 +152,52 @@ def check_file(path: Path, limits: Limits) -> None:
 
 
 def still_format(path: Path) -> str | None:
+    """The kind of a still image by its first bytes; None for anything else, an animated PNG too."""
     with path.open("rb") as stream:
         head = stream.read(12)
+        if head[:8] == _PNG and _is_animated_png(stream):
+            return None
     if head[:4] == b"RIFF" and head[8:] == b"WEBP":
         return "webp"
     return next((kind for magic, kind in _STILL_MAGIC.items() if head.startswith(magic)), None)
 
 
+def _is_animated_png(stream: IO[bytes]) -> bool:
+    """Whether a PNG has the chunk `acTL` before its picture."""
+    stream.seek(8)
+    for _ in range(_HEAD_CHUNKS):
+        head = stream.read(8)
+        if len(head) < 8 or head[4:] in (b"IDAT", b"IEND"):
+            return False
+        if head[4:] == b"acTL":
+            return True
+        stream.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
+    return False
+
+
 def too_many_pixels(path: Path, width: int, height: int, limits: Limits) -> str:
     return f"{path.name} is {width}×{height}; the limit is {limits.pixels} pixels a picture"
+
+
+def pixel_budget(path: Path, limits: Limits) -> int:
+    """Pixels that all frames of a file may have together, in proportion to its bytes."""
+    return max(limits.decoded_pixels, limits.pixels_per_byte * path.stat().st_size)
+
+
+def check_length(path: Path, n_frames: int, stream: Any, limits: Limits) -> None:
+    """Refuse a file whose frames together are out of all proportion to its bytes.
+
+    Raises:
+        TooLargeError: They are.
+    """
+    context = stream.codec_context
+    total = n_frames * context.width * context.height
+    allowed = pixel_budget(path, limits)
+    if total > allowed:
+        raise TooLargeError(
+            f"{path.name}: {n_frames} frames of {context.width}×{context.height} are {total} "
+            f"pixels; the limit for a file of its size is {allowed}"
+        )
 
 
 def shortfall(stream: Any, end: float) -> str | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from ._index import frame_index, scan
+from theval_datasets.errors import ZeroFramesError
+
 from ._open import (
     LIMITS,
     Limits,
@@ -16,12 +18,13 @@ from ._open import (
     still_format,
     video_stream,
 )
+from ._timeline import timeline
 from ._video import Movie, Still, open_video
 from .facts import MediaFacts
 
 
 def probe(path: Path, limits: Limits = LIMITS) -> MediaFacts:
-    """Measure a file: reads every packet, decodes one frame.
+    """Measure a file on its timeline.
 
     Raises:
         MediaError: Of the kind that says what is wrong.
@@ -45,45 +48,55 @@ def probe(path: Path, limits: Limits = LIMITS) -> MediaFacts:
                 audio_duration=None,
                 n_bytes=path.stat().st_size,
             )
-        turns = video.turns if isinstance(video, Movie) else 0
+        if not isinstance(video, Movie):
+            raise TypeError(f"expected a movie or a still, got {type(video).__name__}")
+        form, orientation, interlaced = video.form, video.orientation, video.interlaced
+    line = timeline(path, limits)
+    if line.index is None:
+        raise ZeroFramesError(f"{path.name} has no frame")
+    times = line.index.times
+    steps = np.diff(times)
     with open_container(path) as container:
         stream = video_stream(container, path)
         sound = audio_stream(container)
-        found = scan(container, stream)
-        times = found.index.times
-        steps = np.diff(times)
         return MediaFacts(
-            duration=float(times[-1]) + found.index.length,
+            duration=line.video_end,
             fps=float((len(times) - 1) / times[-1]) if len(times) > 1 else None,
             width=width,
             height=height,
             n_frames=len(times),
-            rotation=turns * 90,
+            rotation=orientation.degrees,
             variable_rate=bool(len(steps) and np.ptp(steps) > 0.1 * np.median(steps)),
             video_codec=stream.codec_context.name,
             audio_codec=sound.codec_context.name if sound else None,
             audio_rate=sound.codec_context.sample_rate if sound else None,
             audio_channels=sound.codec_context.channels if sound else None,
-            audio_start=found.audio_start,
-            audio_duration=found.audio_duration,
+            audio_start=line.audio_start,
+            audio_duration=line.audio_length,
             n_bytes=path.stat().st_size,
-            truncated=found.truncated,
+            truncated=line.remarks.text(),
+            mirrored=orientation.mirrored,
+            pixel_aspect=_ratio(form.aspect),
+            interlaced=interlaced,
+            transfer=form.transfer,
         )
 
 
-def lead_and_sound(path: Path) -> tuple[float, bool]:
-    """Seconds from the container's own start to the first video frame, and whether there is audio.
+def _ratio(aspect: Fraction) -> str | None:
+    return None if aspect == 1 else f"{aspect.numerator}:{aspect.denominator}"
+
+
+def lead_and_sound(path: Path) -> tuple[float, int | None]:
+    """Seconds from the container's start to the first video frame, and the audio stream's index.
 
     Raises:
         MediaError: Of the kind that says what is wrong.
     """
-    import av
-
     check_file(path, LIMITS)
     if still_format(path):
-        return 0.0, False
+        return 0.0, None
+    line = timeline(path)
     with open_container(path) as container:
-        stream = video_stream(container, path)
-        begin = (container.start_time or 0) / av.time_base
-        shown = frame_index(path).ticks[0] * float(stream.time_base)
-        return max(0.0, shown - begin), audio_stream(container) is not None
+        video_stream(container, path)
+        sound = audio_stream(container)
+        return max(0.0, line.origin - line.begin), None if sound is None else sound.index

@@ -1,11 +1,11 @@
-"""Single frames, far apart or not, through whichever decoder is the better one for it."""
+"""Single frames, far apart or not."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,23 +13,31 @@ import numpy.typing as npt
 from theval_datasets.errors import BrokenMediaError
 from theval_datasets.utils.optional import available
 
-from ._index import FrameIndex, frame_index
+from ._decode import Remarks, decoded
+from ._display import Presenter, aspect_of, displayed_size, form_of, is_interlaced, orientation_of
 from ._open import Pixels, open_container, still_format, video_stream
+from ._timeline import FrameIndex, SlotPicker, frame_index
 from ._video import BATCH_FRAMES, open_video
 from .frames import Frames
 
 _log = logging.getLogger(__name__)
 
+_STEPS_BACK: Final = (1, 2, 5)
+"""Keyframes that are tried, counted back from the wanted frame."""
 _DECORD_SEEKS_RIGHT: Final = {"h264", "mpeg4", "vp8", "vp9"}
 
 
-def read_frames(path: Path, indices: Sequence[int], index: FrameIndex | None = None) -> Frames:
+def read_frames(
+    path: Path, indices: Sequence[int], index: FrameIndex | None = None, *, made_here: bool = False
+) -> Frames:
     """Decode single frames, far apart or not.
 
     Args:
         path: The file.
         indices: Which of `frame_index(path)`, growing.
         index: That index, if it is at hand.
+        made_here: Whether this software itself encoded the file. Only then decord reads it, whose
+            old demuxers take some files for playlists and follow them.
 
     Returns:
         All of them in one batch; hold the number small.
@@ -42,22 +50,41 @@ def read_frames(path: Path, indices: Sequence[int], index: FrameIndex | None = N
     if still_format(path):
         with open_video(path) as video:
             return next(video.frames())
-    pixels = _read_with_decord(path, wanted, index)
+    pixels = _read_with_decord(path, wanted, index) if made_here else None
     if pixels is None:
         pixels = _read_with_av(path, wanted, index)
     return Frames(pixels, index.times[wanted], wanted)
 
 
-def sample_frames(path: Path, fps: float) -> Iterator[Frames]:
+def sample_frames(path: Path, fps: float, *, made_here: bool = False) -> Iterator[Frames]:
     """Decode `fps` frames a second, the same ones that a sequential pass would pick.
+
+    Args:
+        path: The file.
+        fps: Frames a second.
+        made_here: As for `read_frames`.
 
     Raises:
         MediaError: Of the kind that says what is wrong.
     """
     index = frame_index(path)
+    if not index.seekable:
+        yield from _sample_in_sequence(path, fps)
+        return
     picked = index.pick(fps)
     for start in range(0, len(picked), BATCH_FRAMES):
-        yield read_frames(path, picked[start : start + BATCH_FRAMES].tolist(), index)
+        some = picked[start : start + BATCH_FRAMES].tolist()
+        yield read_frames(path, some, index, made_here=made_here)
+
+
+def _sample_in_sequence(path: Path, fps: float) -> Iterator[Frames]:
+    picker = SlotPicker(fps)
+    with open_video(path) as video:
+        for batch in video.frames():
+            chosen = np.flatnonzero(picker.take(batch.times))
+            if len(chosen):
+                pixels = [batch.pixels[i] for i in chosen]
+                yield Frames(pixels, batch.times[chosen], batch.indices[chosen])
 
 
 def _read_with_decord(
@@ -86,29 +113,119 @@ def _read_with_decord(
 
 
 def _read_with_av(path: Path, wanted: npt.NDArray[np.int64], index: FrameIndex) -> list[Pixels]:
-    """Frames through PyAV: seeks to the keyframe before each, unless decoding on is nearer."""
-    from av.video.reformatter import VideoReformatter
+    """Frames through PyAV: from the keyframe before each, unless decoding on is nearer.
 
-    reformatter = VideoReformatter()
+    Where a seek does not lead there, from further back, at last from the beginning.
+    """
     found: dict[int, Pixels] = {}
-    with open_container(path) as container:
-        stream = video_stream(container, path)
-        stream.codec_context.thread_type = "AUTO"
+    if index.seekable:
         for run in _runs(wanted, index):
-            targets = {int(index.ticks[i]): int(i) for i in run}
-            start = run[0] - int(np.argmax(index.keyframes[run[0] :: -1]))
-            container.seek(int(index.ticks[start]), stream=stream, backward=True, any_frame=False)
-            for frame in container.decode(stream):
-                if frame.pts in targets:
-                    upright = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-                    turned = np.rot90(upright, int(frame.rotation) % 360 // 90)
-                    found[targets.pop(frame.pts)] = np.ascontiguousarray(turned)
-                if not targets:
-                    break
+            found |= _read_run(path, run, index)
+    lost = [int(i) for i in wanted if int(i) not in found]
+    if lost:
+        found |= _read_from(path, lost, index, None)
     lost = [int(i) for i in wanted if int(i) not in found]
     if lost:
         raise BrokenMediaError(f"{path.name}: frames {lost[:5]} do not decode")
     return [found[int(i)] for i in wanted]
+
+
+def _read_run(path: Path, run: list[int], index: FrameIndex) -> dict[int, Pixels]:
+    """Frames that follow one keyframe, by seeking to it, or to one further back."""
+    keys = np.flatnonzero(index.keyframes[: run[0] + 1])
+    for back in _STEPS_BACK:
+        if back > len(keys):
+            break
+        found = _read_from(path, run, index, int(keys[-back]))
+        if len(found) == len(run):
+            return found
+    return {}
+
+
+def _read_from(
+    path: Path,
+    wanted: list[int],
+    index: FrameIndex,
+    start: int | None,
+    *,
+    push_all: bool = False,
+) -> dict[int, Pixels]:
+    """Decode on from a keyframe, or from the beginning, and keep what is wanted.
+
+    Args:
+        path: The file.
+        wanted: Growing indices.
+        index: Of the file.
+        start: Index of the keyframe; None for the beginning.
+        push_all: Whether every frame is shown, as deinterlacing wants it: it looks at the frames
+            before and after.
+
+    Returns:
+        What was found; nothing if the seek led past its target, or into interlaced frames.
+    """
+    targets = {int(index.ticks[i]): i for i in wanted}
+    last = int(index.ticks[wanted[-1]])
+    found: dict[int, Pixels] = {}
+    presenter: Presenter | None = None
+
+    def keep(pictures: Iterator[tuple[int, Pixels]]) -> None:
+        found.update((targets[tick], one) for tick, one in pictures if tick in targets)
+
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        stream.codec_context.thread_type = "AUTO"
+        frames = decoded(container, stream, Remarks())
+        if start is not None:
+            if not _sought(container, stream, int(index.ticks[start])):
+                return {}
+            frames = _from_keyframe(frames, int(index.ticks[start]))
+        for frame in frames:
+            if is_interlaced(frame) and not push_all:
+                break
+            if presenter is None:
+                presenter = _presenter(stream, frame, path, index)
+            if push_all or frame.pts in targets:
+                keep(presenter.push(frame))
+            if len(found) == len(targets) or (frame.pts > last and not push_all):
+                return found
+        else:
+            if presenter is not None:
+                keep(presenter.flush())
+            return found
+    if start is not None:
+        return {}
+    return _read_from(path, wanted, index, None, push_all=True)
+
+
+def _sought(container: Any, stream: Any, tick: int) -> bool:
+    """Whether a seek was carried out; where it led is seen from the frames."""
+    import av
+
+    try:
+        container.seek(tick, stream=stream, backward=True)
+    except (av.FFmpegError, OverflowError):
+        return False
+    return True
+
+
+def _from_keyframe(frames: Iterator[Any], tick: int) -> Iterator[Any]:
+    """Frames from a certain keyframe on; none if decoding begins after it."""
+    for frame in frames:
+        if frame.pts > tick:
+            return
+        if frame.pts == tick:
+            yield frame
+            break
+    yield from frames
+
+
+def _presenter(stream: Any, frame: Any, path: Path, index: FrameIndex) -> Presenter:
+    """A presenter whose pictures have the size of the file's first frame."""
+    if frame.pts == int(index.ticks[0]):
+        orientation, _ = orientation_of(frame)
+        return Presenter(stream, displayed_size(form_of(frame, aspect_of(stream)), orientation))
+    with open_video(path) as video:
+        return Presenter(stream, video.size)
 
 
 def _runs(wanted: npt.NDArray[np.int64], index: FrameIndex) -> list[list[int]]:

@@ -1,8 +1,10 @@
-"""Every frame of a video, in order, upright, in batches."""
+"""Every frame of a video, in order, as displayed, in batches."""
 
 from __future__ import annotations
 
 import itertools
+import struct
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,12 +15,24 @@ import numpy as np
 
 from theval_datasets.errors import NotMediaError, TooLargeError, ZeroFramesError
 
+from ._decode import Remarks, decoded
+from ._display import (
+    Orientation,
+    Presenter,
+    aspect_of,
+    displayed_size,
+    form_of,
+    is_interlaced,
+    orientation_of,
+    over_black,
+)
 from ._open import (
     LIMITS,
     Limits,
     Pixels,
     check_file,
     open_container,
+    pixel_budget,
     seconds,
     shortfall,
     still_format,
@@ -58,16 +72,19 @@ class Video:
     """An open video.
 
     Attributes:
-        size: Width and height in pixels, upright.
-        problem: What went wrong while decoding; None so far.
+        size: Width and height in pixels, as displayed.
         end: Seconds: the last decoded frame's time plus its length; 0 before decoding.
         header: What the container promises.
     """
 
     size: tuple[int, int]
     header: Header = Header(0.0, 1)
-    problem: str | None = None
     end: float = 0.0
+
+    @property
+    def problem(self) -> str | None:
+        """What went wrong while decoding; None so far."""
+        return None
 
     def frames(self, *, pixels: bool = True, stored: bool = False) -> Iterator[Frames]:
         """Every frame in order, once, in batches of at most 16 frames and 64 MB.
@@ -94,8 +111,15 @@ class Still(Video):
             with Image.open(path) as image:
                 if image.width * image.height > limits.pixels:
                     raise TooLargeError(too_many_pixels(path, image.width, image.height, limits))
-                upright = ImageOps.exif_transpose(image).convert("RGB")
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+                if getattr(image, "is_animated", False):
+                    raise NotMediaError(
+                        f"{path.name} is an animated {kind} image, which is not supported; convert "
+                        "it to a GIF, an animated PNG or a video"
+                    )
+                upright = _opaque(ImageOps.exif_transpose(image))
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise TooLargeError(f"{path.name}: {error}") from None
+        except (UnidentifiedImageError, OSError, SyntaxError, ValueError, struct.error) as error:
             raise NotMediaError(f"{path.name} begins like a {kind} image, but: {error}") from None
         self._pixels = np.asarray(upright, dtype=np.uint8)
         self.size = upright.size
@@ -106,99 +130,161 @@ class Still(Video):
         yield Frames(picture if pixels else [], *at, picture if stored else [])
 
 
+def _opaque(image: Any) -> Any:
+    """RGB; transparent parts over black."""
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    straight = image.convert("RGBA")
+    return Image.fromarray(over_black(np.asarray(straight, dtype=np.uint8)))
+
+
 class Movie(Video):
-    """A video file through PyAV."""
+    """A video file through PyAV, from its first frame that decodes."""
 
     def __init__(self, path: Path, container: Any, threads: int, limits: Limits) -> None:
         self._path = path
         self._container = container
+        self._limits = limits
         self._stream = video_stream(container, path)
         context = self._stream.codec_context
-        if context.width * context.height > limits.pixels:
-            raise TooLargeError(too_many_pixels(path, context.width, context.height, limits))
+        self._check_size(context.width, context.height)
         context.thread_type = "AUTO"
         if threads:
             context.thread_count = threads
-        self._decoded = self._decode()
+        self._remarks = Remarks()
+        self._decoded = decoded(container, self._stream, self._remarks)
         self._first = next(self._decoded, None)
         if self._first is None:
-            raise ZeroFramesError(f"{path.name}: no frame decodes ({self.problem or 'no data'})")
-        self.turns = int(self._first.rotation) % 360 // 90
-        width, height = self._first.width, self._first.height
-        self.size = (height, width) if self.turns % 2 else (width, height)
+            raise ZeroFramesError(
+                f"{path.name}: no frame decodes ({self._remarks.text() or 'no data'})"
+            )
+        self._check_size(self._first.width, self._first.height)
+        self.form = form_of(self._first, aspect_of(self._stream))
+        self.orientation, self._remarks.turned = orientation_of(self._first)
+        self.interlaced = is_interlaced(self._first)
+        self.size = displayed_size(self.form, self.orientation)
         rate = float(self._stream.average_rate or self._stream.guessed_rate or 0)
         promised = seconds(self._stream.duration, self._stream.time_base)
         self.header = Header(rate, self._stream.frames or int(promised * rate + 0.5))
 
-    def _decode(self) -> Iterator[Any]:
-        """Frames in order; what does not decode is counted in `problem`."""
-        import av
-
-        bad = 0
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except av.FFmpegError as error:
-                self.problem = f"truncated: reading stops: {error.strerror}"
-                return
-            try:
-                decoded = packet.decode()
-            except av.FFmpegError as error:
-                bad += 1
-                self.problem = f"{bad} packets do not decode: {error.strerror}"
-                continue
-            yield from (frame for frame in decoded if frame.pts is not None)
+    @property
+    def problem(self) -> str | None:
+        """What went wrong while decoding; None so far."""
+        return self._remarks.text()
 
     def frames(self, *, pixels: bool = True, stored: bool = False) -> Iterator[Frames]:
-        from av.video.reformatter import Colorspace, VideoReformatter
-
+        """Every frame in order, once; see `Video.frames`."""
         first, self._first = self._first, None
         if first is None:
             raise RuntimeError("the frames of an open video can be read once")
-        origin = seconds(first.pts, first.time_base)
-        width, height = first.width, first.height
+        width, height = self.size
         per_batch = max(1, min(BATCH_FRAMES, BATCH_BYTES // (width * height * 3)))
-        # One reformatter for all frames keeps its tables; with threads=1 it costs half the CPU.
-        shown, as_read = VideoReformatter(), VideoReformatter()
-
-        def converted(reformatter: Any, frame: Any, space: Any = None) -> Pixels:
-            form = {"width": width, "height": height, "src_colorspace": space}
-            made = reformatter.reformat(
-                frame, format="rgb24", dst_colorspace=space, threads=1, **form
-            )
-            pixels: Pixels = made.to_ndarray()
-            return pixels
-
-        differs = self.turns != 0 or first.colorspace not in _BT601
+        presenter = Presenter(self._stream, self.size) if pixels else None
+        read = _AsStored(first.width, first.height) if stored else None
         batch = _Batch()
+        waiting: deque[tuple[Any, float, bool]] = deque()
+        ready: deque[Pixels] = deque()
         count = 0
+        for frame, time, resized in self._timed(first):
+            waiting.append((frame if stored else None, time, resized))
+            if presenter is not None:
+                ready.extend(picture for _, picture in presenter.push(frame))
+            while waiting and (presenter is None or ready):
+                shown = ready.popleft() if presenter is not None else None
+                self._add(batch, waiting.popleft(), shown, read)
+                count += 1
+                if len(batch.times) == per_batch:
+                    yield batch.frames(count)
+                    batch = _Batch()
+        if presenter is not None:
+            ready.extend(picture for _, picture in presenter.flush())
+        while waiting and (presenter is None or ready):
+            shown = ready.popleft() if presenter is not None else None
+            self._add(batch, waiting.popleft(), shown, read)
+            count += 1
+        if batch.times:
+            yield batch.frames(count)
+        if self._remarks.stopped is None and not self._remarks.undecoded:
+            self._remarks.short = shortfall(self._stream, self.end)
+
+    def _add(
+        self,
+        batch: _Batch,
+        entry: tuple[Any, float, bool],
+        shown: Pixels | None,
+        read: _AsStored | None,
+    ) -> None:
+        frame, time, resized = entry
+        if shown is not None:
+            batch.pixels.append(shown)
+        if read is not None:
+            same = shown is not None and self._shown_as_stored(frame)
+            batch.stored.append(shown if same and shown is not None else read.picture(frame))
+        batch.times.append(time)
+        batch.breaks.append(resized)
+
+    def _timed(self, first: Any) -> Iterator[tuple[Any, float, bool]]:
+        """Frames with their seconds since the first, and whether the picture's size changes."""
+        origin = seconds(first.pts, first.time_base)
         last = -1.0
+        size = (first.width, first.height)
+        total = 0
+        allowed = pixel_budget(self._path, self._limits)
         for frame in itertools.chain((first,), self._decoded):
             time = seconds(frame.pts, frame.time_base) - origin
             if time <= last:
-                self.problem = f"timestamps do not grow at {time:.3f} s"
+                self._remarks.backwards = self._remarks.backwards or time
                 continue
             length = seconds(frame.duration, frame.time_base) or max(0.0, time - max(last, 0.0))
             last, self.end = time, time + length
-            if pixels:
-                upright = converted(shown, frame)
-                batch.pixels.append(np.ascontiguousarray(np.rot90(upright, self.turns)))
-            if stored:
-                same = pixels and not differs
-                batch.stored.append(
-                    batch.pixels[-1] if same else converted(as_read, frame, Colorspace.ITU601)
+            resized = (frame.width, frame.height) != size
+            if resized:
+                size = (frame.width, frame.height)
+                self._check_size(*size)
+                self._remarks.resized = self._remarks.resized or time
+            total += frame.width * frame.height
+            if total > allowed or time > self._limits.seconds:
+                raise TooLargeError(
+                    f"{self._path.name}: it goes on at {time:.1f} s; the limits are "
+                    f"{self._limits.seconds:.0f} s and {allowed} pixels in all for its size"
                 )
-            batch.times.append(time)
-            count += 1
-            if len(batch.times) == per_batch:
-                yield batch.frames(count)
-                batch = _Batch()
-        if batch.times:
-            yield batch.frames(count)
-        self.problem = self.problem or shortfall(self._stream, self.end)
+            yield frame, time, resized
+
+    def _shown_as_stored(self, frame: Any) -> bool:
+        """Whether a frame is shown just as OpenCV reads it."""
+        upright = self.orientation == Orientation()
+        plain = self.form.ordinary and not self.interlaced and not frame.interlaced_frame
+        same_size = (frame.width, frame.height) == self.size
+        return upright and plain and same_size and frame.colorspace in _BT601
+
+    def _check_size(self, width: int, height: int) -> None:
+        if width * height > self._limits.pixels:
+            raise TooLargeError(too_many_pixels(self._path, width, height, self._limits))
+
+
+class _AsStored:
+    """Frames as OpenCV's VideoCapture reads them: neither scaled nor turned, by BT.601."""
+
+    def __init__(self, width: int, height: int) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self._size = (width, height)
+        self._reformatter = VideoReformatter()
+
+    def picture(self, frame: Any) -> Pixels:
+        """RGB, (height, width, 3)."""
+        from av.video.reformatter import Colorspace
+
+        width, height = self._size
+        space = Colorspace.ITU601
+        made = self._reformatter.reformat(
+            frame, width=width, height=height, format="rgb24", threads=1,
+            src_colorspace=space, dst_colorspace=space,
+        )  # fmt: skip
+        pixels: Pixels = made.to_ndarray()  # type: ignore[assignment]  # rgb24 is uint8
+        return pixels
 
 
 @dataclass(slots=True)
@@ -208,8 +294,11 @@ class _Batch:
     pixels: list[Pixels] = field(default_factory=list)
     stored: list[Pixels] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    breaks: list[bool] = field(default_factory=list)
 
     def frames(self, count: int) -> Frames:
         """The batch that ends with the `count`-th frame of the clip."""
         indices = np.arange(count - len(self.times), count, dtype=np.int64)
-        return Frames(self.pixels, np.array(self.times), indices, self.stored)
+        return Frames(
+            self.pixels, np.array(self.times), indices, self.stored, np.array(self.breaks)
+        )

@@ -12,9 +12,9 @@ class MediaFacts:
     Attributes:
         duration: Seconds of video: last frame's time plus its length.
         fps: Frames a second, (n - 1) / (last time - first time); None for a single frame.
-        width: Pixels, after rotation.
-        height: Pixels, after rotation.
-        n_frames: Frames that the container holds and does not discard.
+        width: Square pixels, as displayed.
+        height: Pixels, as displayed.
+        n_frames: Frames from the first that decodes on, without those the container discards.
         rotation: Degrees counter-clockwise by which the frames are turned upright: 0, 90, 180, 270.
         variable_rate: Whether frame intervals differ by more than a tenth of their median.
         video_codec: FFmpeg's name.
@@ -24,7 +24,12 @@ class MediaFacts:
         audio_start: Seconds from the first video frame to the first audio sample; may be negative.
         audio_duration: Seconds, as the stream declares it; None if unknown.
         n_bytes: Size of the file.
-        truncated: What was wrong, for a file that ends early; None when whole.
+        truncated: What went wrong while reading the file, or what it lacks; None when whole.
+        mirrored: Whether left and right are exchanged before it is turned upright.
+        pixel_aspect: Width of a stored pixel over its height, as ``64:45``; None where it is 1.
+            `width` and `height` are in square pixels.
+        interlaced: Whether its first frame holds two fields; frames are deinterlaced.
+        transfer: `PQ` or `HLG`, which are mapped to SDR; None for SDR.
     """
 
     duration: float
@@ -42,3 +47,7 @@ class MediaFacts:
     audio_duration: float | None
     n_bytes: int
     truncated: str | None = None
+    mirrored: bool = False
+    pixel_aspect: str | None = None
+    interlaced: bool = False
+    transfer: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -46,12 +46,14 @@ class Frames:
         indices: int64, (n,): index of each among the clip's decoded frames.
         stored: The same frames as OpenCV's VideoCapture reads them, for those who have to agree
             with it: neither scaled nor rotated, converted by BT.601 whatever the file says.
+        breaks: bool, (n,): whether the stored picture's size changes at a frame; empty if unknown.
     """
 
     pixels: Sequence[npt.NDArray[np.uint8]]
     times: npt.NDArray[np.float64]
     indices: npt.NDArray[np.int64]
     stored: Sequence[npt.NDArray[np.uint8]] = ()
+    breaks: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     def __len__(self) -> int:
         return len(self.times)

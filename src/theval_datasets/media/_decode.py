@@ -1,0 +1,145 @@
+"""Decoding one video stream, whatever its packets do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+_TIMED_BY_OUTPUT: Final = ("avi", "asf")
+"""Containers that number frames in the order of decoding."""
+
+
+@dataclass(slots=True)
+class Remarks:
+    """What went wrong while a file was read, the first thing of each kind.
+
+    Attributes:
+        stopped: Why reading stopped before the end.
+        undecoded: Packets that did not decode.
+        undecoded_reason: Of the last of these, the decoder's words.
+        backwards: Seconds at which timestamps jump back; frames after it are not used.
+        resized: Seconds at which the picture's size changes.
+        untimed: Frames without a timestamp, which are not used.
+        guessed: Whether no frame has a timestamp, so that they are spaced by the stated rate.
+        short: What the header promises beyond what is there.
+        turned: Degrees of a rotation that is not a multiple of 90, which is not applied.
+    """
+
+    stopped: str | None = None
+    undecoded: int = 0
+    undecoded_reason: str = ""
+    backwards: float | None = None
+    resized: float | None = None
+    untimed: int = 0
+    guessed: bool = False
+    short: str | None = None
+    turned: float | None = None
+
+    def text(self) -> str | None:
+        """The remarks in one line; None if there is none."""
+        parts = []
+        if self.stopped is not None:
+            parts.append(f"truncated: reading stops: {self.stopped}")
+        if self.undecoded:
+            parts.append(f"{self.undecoded} packets do not decode: {self.undecoded_reason}")
+        if self.backwards is not None:
+            parts.append(
+                f"timestamps do not grow at {self.backwards:.3f} s: what follows is not used"
+            )
+        if self.resized is not None:
+            parts.append(f"the picture's size changes at {self.resized:.3f} s")
+        if self.untimed:
+            parts.append(f"{self.untimed} frames have no timestamp")
+        if self.guessed:
+            parts.append("no frame has a timestamp: they are spaced by the stated frame rate")
+        if self.turned is not None:
+            parts.append(f"a rotation by {self.turned:g} degrees is not applied")
+        if self.short is not None:
+            parts.append(self.short)
+        return "; ".join(parts) or None
+
+
+def packets(container: Any, streams: list[Any], remarks: Remarks) -> Iterator[Any]:
+    """Packets of some streams until the end, or until reading fails, which is remarked on."""
+    import av
+
+    source = container.demux(*streams)
+    while True:
+        try:
+            packet = next(source)
+        except StopIteration:
+            return
+        except (av.FFmpegError, OverflowError) as error:
+            remarks.stopped = str(getattr(error, "strerror", None) or error)
+            return
+        yield packet
+
+
+def decoded(container: Any, stream: Any, remarks: Remarks) -> Iterator[Any]:
+    """Frames in order of presentation, each with a time stamp; what does not decode is remarked on.
+
+    Some containers give no time stamp to some frames, or (AVI, ASF) one in the order of decoding.
+    Such a frame gets the time stamp of the packet that came out of the decoder with it, or one frame
+    after the last.
+    """
+    import av
+
+    by_output = container.format.name.split(",")[0] in _TIMED_BY_OUTPUT
+    clock = _Clock(stream, by_output)
+    for packet in packets(container, [stream], remarks):
+        try:
+            frames = packet.decode()
+        except (av.FFmpegError, OverflowError) as error:
+            remarks.undecoded += 1
+            remarks.undecoded_reason = str(getattr(error, "strerror", None) or error)
+            continue
+        for frame in frames:
+            if clock.set(frame):
+                yield frame
+            else:
+                remarks.untimed += 1
+    if clock.all_guessed:
+        remarks.guessed = True
+
+
+class _Clock:
+    """Time stamps for frames that lack them.
+
+    Args:
+        stream: Whose frames.
+        by_output: Whether the stamps that count are those of decoding.
+    """
+
+    def __init__(self, stream: Any, by_output: bool) -> None:
+        self._by_output = by_output
+        rate = getattr(stream, "average_rate", None)
+        base = stream.time_base
+        self._step = round(1 / (rate * base)) if rate and base else 0
+        self._last: int | None = None
+        self._stamped = 0
+        self._guessed = 0
+
+    @property
+    def all_guessed(self) -> bool:
+        """Whether no frame had a time stamp."""
+        return self._guessed > 0 and not self._stamped
+
+    def set(self, frame: Any) -> bool:
+        """Give a frame its stamp, as `frame.pts`; False if none can be told."""
+        stamp = frame.dts if self._by_output and frame.dts is not None else frame.pts
+        if stamp is None:
+            stamp = frame.dts
+        behind = stamp is None or (
+            self._by_output and self._last is not None and stamp <= self._last
+        )
+        if behind:
+            step = self._step or frame.duration or 0
+            if not step:
+                return False
+            stamp = 0 if self._last is None else self._last + step
+            self._guessed += 1
+        else:
+            self._stamped += 1
+        self._last = frame.pts = stamp
+        return True

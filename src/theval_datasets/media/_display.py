@@ -1,0 +1,301 @@
+"""Stored frames turned into what a player shows.
+
+Upright and unflipped by the display matrix, square pixels, progressive, SDR of BT.709, transparent
+parts over black. Ordinary frames (square, progressive, SDR, opaque) only go through swscale;
+everything else through libavfilter, whose filters the bundled ffmpeg has as well, so that cutting
+and reading show the same.
+"""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, Final
+
+import numpy as np
+
+from ._open import Pixels
+
+_HDR: Final = {16: "PQ", 18: "HLG"}
+"""FFmpeg's numbers of the transfer characteristics of HDR."""
+_ALPHA: Final = ("yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16", "pal8")
+DEINTERLACE: Final = ("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
+TO_SDR: Final = (
+    "scale",
+    "out_transfer=bt709:out_primaries=bt709:out_color_matrix=bt709:out_range=limited"
+    ":flags=bicubic+accurate_rnd+bitexact",
+)
+
+
+_TURNS: Final = {
+    (False, False, False): (False, 0),
+    (True, False, True): (False, 90),
+    (False, True, True): (False, 180),
+    (True, True, False): (False, 270),
+    (False, True, False): (True, 0),
+    (True, False, False): (True, 90),
+    (False, False, True): (True, 180),
+    (True, True, True): (True, 270),
+}
+"""Transposed, flipped in x, flipped in y: whether mirrored, and degrees counter-clockwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """One of the eight ways in which a stored picture can lie.
+
+    Attributes:
+        transposed: Whether rows become columns (before the flips).
+        flip_x: Whether left and right are exchanged.
+        flip_y: Whether top and bottom are exchanged.
+    """
+
+    transposed: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    @property
+    def degrees(self) -> int:
+        """Degrees counter-clockwise by which it is turned, after the flip if it is `mirrored`."""
+        return _TURNS[self.transposed, self.flip_x, self.flip_y][1]
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether left and right are exchanged before it is turned."""
+        return _TURNS[self.transposed, self.flip_x, self.flip_y][0]
+
+    def apply(self, picture: Pixels) -> Pixels:
+        """The picture as it is shown, (height, width, 3)."""
+        if self.transposed:
+            picture = picture.swapaxes(0, 1)
+        if self.flip_x:
+            picture = picture[:, ::-1]
+        if self.flip_y:
+            picture = picture[::-1]
+        return np.ascontiguousarray(picture)
+
+    def filters(self) -> list[tuple[str, str]]:
+        """The same as filters of FFmpeg."""
+        found = [("transpose", "cclock_flip")] if self.transposed else []
+        found += [("hflip", "")] if self.flip_x else []
+        return found + ([("vflip", "")] if self.flip_y else [])
+
+
+def orientation_of(frame: Any) -> tuple[Orientation, float | None]:
+    """How a frame's display matrix turns it.
+
+    Returns:
+        The orientation, and degrees of a rotation that is not a multiple of 90, which is left out.
+    """
+    matrix = _display_matrix(frame)
+    if matrix is None:
+        return Orientation(), None
+    a, b, c, d = (value / 65536 for value in (matrix[0], matrix[1], matrix[3], matrix[4]))
+    straight, turned = max(abs(a), abs(d)), max(abs(b), abs(c))
+    if min(straight, turned) > 0.02 * max(straight, turned):
+        return Orientation(), float(np.degrees(np.arctan2(b, a)))
+    if straight >= turned:
+        return Orientation(False, a < 0, d < 0), None
+    return Orientation(True, c < 0, b < 0), None
+
+
+def _display_matrix(frame: Any) -> tuple[int, ...] | None:
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return None
+    raw = bytes(data)
+    return struct.unpack("=9i", raw[:36]) if len(raw) >= 36 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a frame is stored as, as far as showing it depends on that.
+
+    Attributes:
+        width: Pixels, stored.
+        height: Pixels, stored.
+        aspect: Width of a pixel over its height.
+        pixel_format: FFmpeg's name.
+        transfer: `PQ` or `HLG` for HDR; None for SDR.
+        colours: FFmpeg's numbers of matrix, range and primaries.
+    """
+
+    width: int
+    height: int
+    aspect: Fraction
+    pixel_format: str
+    transfer: str | None
+    colours: tuple[int, int, int]
+
+    @property
+    def square_width(self) -> int:
+        """Width in square pixels at the same height; even unless pixels are square already."""
+        if self.aspect == 1:
+            return self.width
+        return max(2, 2 * round(float(self.width * self.aspect) / 2))
+
+    @property
+    def alpha(self) -> bool:
+        """Whether parts of the picture may be transparent."""
+        return self.pixel_format.startswith(_ALPHA)
+
+    @property
+    def ordinary(self) -> bool:
+        """Whether swscale alone shows it as it is."""
+        return self.aspect == 1 and self.transfer is None and not self.alpha
+
+
+def form_of(frame: Any, aspect: Fraction) -> Form:
+    """What a decoded frame is stored as.
+
+    Args:
+        frame: Decoded.
+        aspect: Of its pixels, as the container and the stream say.
+    """
+    colours = (int(frame.colorspace), int(frame.color_range), int(frame.color_primaries))
+    transfer = _HDR.get(int(frame.color_trc))
+    return Form(frame.width, frame.height, aspect, frame.format.name, transfer, colours)
+
+
+def aspect_of(stream: Any) -> Fraction:
+    """Width of a stream's pixels over their height; 1 where none, or an absurd one, is given."""
+    found = stream.sample_aspect_ratio
+    if not found or not Fraction(1, 20) <= found <= 20:
+        return Fraction(1)
+    return Fraction(found.numerator, found.denominator)
+
+
+def is_interlaced(frame: Any) -> bool:
+    """Whether a frame holds two fields."""
+    return bool(frame.interlaced_frame)
+
+
+class Presenter:
+    """Turns decoded frames, pushed in order, into pictures as displayed.
+
+    Args:
+        stream: Their stream.
+        size: Width and height that pictures have; those of the first frame if not given.
+    """
+
+    def __init__(self, stream: Any, size: tuple[int, int] | None = None) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self._stream = stream
+        self._aspect = aspect_of(stream)
+        self._size = size
+        self._reformatter = VideoReformatter()
+        self._deinterlaces = False
+        self._form: Form | None = None
+        self._orientation = Orientation()
+        self._graph: Any = None
+
+    @property
+    def deinterlaces(self) -> bool:
+        """Whether frames wait for their successor."""
+        return self._deinterlaces
+
+    def push(self, frame: Any) -> Iterator[tuple[int, Pixels]]:
+        """Take a frame; yield time stamp and picture of those that are ready."""
+        form = form_of(frame, self._aspect)
+        interlaced = is_interlaced(frame)
+        if form != self._form or (interlaced and not self._deinterlaces):
+            yield from self.flush()
+            self._form = form
+            self._orientation = orientation_of(frame)[0]
+            self._deinterlaces = self._deinterlaces or interlaced
+            plain = form.ordinary and not self._deinterlaces
+            self._graph = None if plain else self._build(frame, form)
+        if self._graph is None:
+            yield frame.pts, self._shown(frame)
+            return
+        self._graph.push(frame)
+        yield from self._pull()
+
+    def flush(self) -> Iterator[tuple[int, Pixels]]:
+        """Yield what still waits for a successor."""
+        if self._graph is not None:
+            self._graph.push(None)
+            yield from self._pull()
+            self._graph = None
+            self._form = None
+
+    def _shown(self, frame: Any) -> Pixels:
+        """An ordinary frame; one reformatter keeps its tables, and threads=1 costs half the CPU."""
+        width, height = self._stored_size()
+        made = self._reformatter.reformat(
+            frame, width=width, height=height, format="rgb24", threads=1
+        )
+        pixels: Pixels = made.to_ndarray()  # type: ignore[assignment]  # rgb24 is uint8
+        return self._orientation.apply(pixels)
+
+    def _stored_size(self) -> tuple[int, int]:
+        """Width and height, in square pixels, of a picture before it is turned."""
+        form = self._form
+        if self._size is None and form is not None:
+            width, height = form.square_width, form.height
+            self._size = (height, width) if self._orientation.transposed else (width, height)
+        width, height = self._size or (0, 0)
+        return (height, width) if self._orientation.transposed else (width, height)
+
+    def _build(self, frame: Any, form: Form) -> Any:
+        import av.filter
+
+        graph = av.filter.Graph()
+        width, height = self._stored_size()
+        nodes = [
+            graph.add_buffer(
+                width=frame.width,
+                height=frame.height,
+                format=frame.format,
+                time_base=frame.time_base,
+            )
+        ]
+        if self._deinterlaces:
+            nodes.append(graph.add(*DEINTERLACE))
+        if form.transfer is not None:
+            nodes.append(graph.add(*TO_SDR))
+        if (width, height) != (form.width, form.height):
+            nodes.append(graph.add("scale", f"{width}:{height}:flags=bicubic"))
+        nodes.append(graph.add("format", "rgba" if form.alpha else "rgb24"))
+        nodes.append(graph.add("buffersink"))
+        for one, following in itertools.pairwise(nodes):
+            one.link_to(following)
+        graph.configure()
+        return graph
+
+    def _pull(self) -> Iterator[tuple[int, Pixels]]:
+        import av
+
+        while True:
+            try:
+                frame = self._graph.pull()
+            except (av.BlockingIOError, av.EOFError):
+                return
+            pixels = frame.to_ndarray()
+            if pixels.shape[2] == 4:
+                pixels = over_black(pixels)
+            tick = round(frame.pts * frame.time_base / self._stream.time_base)
+            yield tick, self._orientation.apply(pixels)
+
+
+def over_black(rgba: Pixels) -> Pixels:
+    """Straight RGBA, (height, width, 4), blended over black: (height, width, 3)."""
+    alpha = rgba[..., 3:].astype(np.uint16)
+    blended: Pixels = ((rgba[..., :3] * alpha + 127) // 255).astype(np.uint8)
+    return blended
+
+
+def displayed_size(form: Form, orientation: Orientation) -> tuple[int, int]:
+    """Width and height in pixels of a picture as it is shown."""
+    width, height = form.square_width, form.height
+    return (height, width) if orientation.transposed else (width, height)
+
+
+def same_picture(first: Form, second: Form) -> bool:
+    """Whether two frames have equal size and pixel aspect."""
+    same = replace(first, pixel_format="", transfer=None, colours=(0, 0, 0))
+    return same == replace(second, pixel_format="", transfer=None, colours=(0, 0, 0))

@@ -1,0 +1,267 @@
+"""One clock for everything in a file.
+
+Second 0 is the first video frame that decodes. The frame index, the sound, the facts and the cuts
+all count from there. A file's timeline is measured once and kept while its size and time agree.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.errors import MediaError, ZeroFramesError
+
+from ._decode import Remarks, decoded, packets
+from ._open import (
+    LIMITS,
+    Limits,
+    Times,
+    audio_stream,
+    check_file,
+    check_length,
+    open_container,
+    shortfall,
+    still_format,
+    video_stream,
+    video_streams,
+)
+
+_TIMED_PACKETS: Final = ("mov", "matroska")
+"""Containers in which every packet has the time at which its frame is shown."""
+_KEPT: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FrameIndex:
+    """The frames of a file that decode, in order of presentation.
+
+    Attributes:
+        times: Seconds since the first frame, (n,).
+        ticks: The same as the stream's own time stamps, (n,).
+        keyframes: Whether decoding can begin there, (n,).
+        length: Seconds that the last frame lasts.
+        seekable: Whether a seek lands where it is told to.
+    """
+
+    times: Times
+    ticks: npt.NDArray[np.int64]
+    keyframes: npt.NDArray[np.bool_]
+    length: float
+    seekable: bool = True
+
+    def pick(self, fps: float) -> npt.NDArray[np.int64]:
+        """Indices of `fps` frames a second: the first frame of each 1/fps interval that has one."""
+        return np.flatnonzero(SlotPicker(fps).take(self.times))
+
+    def at(self, seconds: Sequence[float]) -> npt.NDArray[np.int64]:
+        """Indices of the frames on screen at some times (the nearest ends outside)."""
+        found = np.searchsorted(self.times, np.asarray(seconds) + 1e-6, side="right") - 1
+        return np.clip(found, 0, len(self.times) - 1).astype(np.int64)
+
+
+class SlotPicker:
+    """Chooses `fps` frames a second out of a stream: the first of each interval of 1/fps seconds."""
+
+    def __init__(self, fps: float) -> None:
+        self._fps = fps
+        self._slot = -1
+
+    def take(self, times: Times) -> npt.NDArray[np.bool_]:
+        """Which of the next frames are chosen."""
+        slots = np.floor(times * self._fps + 1e-6).astype(np.int64)
+        before = np.maximum.accumulate(np.concatenate(([self._slot], slots)))[:-1]
+        if len(slots):
+            self._slot = max(self._slot, int(slots.max()))
+        chosen: npt.NDArray[np.bool_] = slots > before
+        return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A file on its own clock.
+
+    Attributes:
+        index: Its frames; None without video.
+        origin: Seconds on the container's clock of the first frame that decodes (of the first
+            audio packet without video).
+        begin: Seconds on the container's clock that the container itself calls its start.
+        audio_start: Seconds from the origin to the first audio packet; None without audio.
+        audio_end: Seconds from the origin to the end of the last audio packet.
+        audio_seconds: Length of all audio packets together, gaps left out.
+        remarks: What went wrong while reading it.
+    """
+
+    index: FrameIndex | None
+    origin: float
+    begin: float
+    audio_start: float | None
+    audio_end: float | None
+    audio_seconds: float
+    remarks: Remarks
+
+    @property
+    def audio_length(self) -> float | None:
+        """Seconds from the first audio packet to the end of the last; None without audio."""
+        if self.audio_start is None or self.audio_end is None:
+            return None
+        return self.audio_end - self.audio_start
+
+    @property
+    def video_end(self) -> float:
+        """Seconds from the origin to the end of the last frame; 0 without video."""
+        return 0.0 if self.index is None else float(self.index.times[-1]) + self.index.length
+
+
+_timelines: OrderedDict[tuple[str, int, int, int], Timeline | MediaError] = OrderedDict()
+_lock = Lock()
+
+
+def timeline(path: Path, limits: Limits = LIMITS) -> Timeline:
+    """The timeline of an audio or video file.
+
+    Every packet is read, and the first frames are decoded; where packets do not say when their
+    frames are shown (anything but MP4, QuickTime and Matroska), all frames are.
+
+    Raises:
+        MediaError: Of the kind that says what is wrong.
+    """
+    check_file(path, limits)
+    status = path.stat()
+    key = (str(path.resolve()), status.st_ino, status.st_size, status.st_mtime_ns)
+    with _lock:
+        known = _timelines.get(key)
+    if known is None:
+        try:
+            known = _measure(path, limits)
+        except MediaError as error:
+            known = error
+        with _lock:
+            _timelines[key] = known
+            while len(_timelines) > _KEPT:
+                _timelines.popitem(last=False)
+    if isinstance(known, MediaError):
+        raise known
+    return known
+
+
+def frame_index(path: Path) -> FrameIndex:
+    """The frames of a file that decode.
+
+    Raises:
+        MediaError: Of the kind that says what is wrong.
+    """
+    check_file(path, LIMITS)
+    if still_format(path):
+        return FrameIndex(np.zeros(1), np.zeros(1, np.int64), np.ones(1, np.bool_), 0.0)
+    index = timeline(path).index
+    if index is None:
+        with open_container(path) as container:
+            video_stream(container, path)  # says that there is none
+        raise ZeroFramesError(f"{path.name} has no frame")
+    return index
+
+
+@dataclass(slots=True)
+class _Packets:
+    """What the packets of one stream say."""
+
+    stamps: list[int]
+    lengths: list[int]
+    keyframes: list[bool]
+    all_timed: bool = True
+
+    def add(self, packet: Any) -> None:
+        stamp = packet.pts
+        if stamp is None:
+            self.all_timed = False
+            stamp = packet.dts
+        if stamp is None or packet.is_discard or packet.size == 0:
+            return
+        self.stamps.append(stamp)
+        self.lengths.append(packet.duration or 0)
+        self.keyframes.append(packet.is_keyframe)
+
+
+def _measure(path: Path, limits: Limits) -> Timeline:
+    import av
+
+    remarks = Remarks()
+    with open_container(path) as container:
+        video = video_stream(container, path) if video_streams(container) else None
+        sound = audio_stream(container)
+        begin = (container.start_time or 0) / av.time_base
+        seen, heard = _Packets([], [], []), _Packets([], [], [])
+        for packet in packets(container, [one for one in (video, sound) if one], remarks):
+            of_video = video is not None and packet.stream_index == video.index
+            (seen if of_video else heard).add(packet)
+        timed = container.format.name.split(",")[0] in _TIMED_PACKETS and seen.all_timed
+        index = None
+        origin = 0.0
+        if video is not None:
+            index = _index(path, video, seen, timed, limits, remarks)
+            origin = float(index.ticks[0] * video.time_base)
+            remarks.short = shortfall(video, float(index.times[-1]) + index.length)
+        start = end = None
+        total = 0.0
+        if sound is not None and heard.stamps:
+            base = float(sound.time_base)
+            if video is None:
+                origin = heard.stamps[0] * base
+            start = heard.stamps[0] * base - origin
+            end = (heard.stamps[-1] + heard.lengths[-1]) * base - origin
+            total = sum(heard.lengths) * base
+    return Timeline(index, origin, begin, start, end, total, remarks)
+
+
+def _index(
+    path: Path, stream: Any, seen: _Packets, timed: bool, limits: Limits, remarks: Remarks
+) -> FrameIndex:
+    if not seen.stamps:
+        raise ZeroFramesError(f"{path.name}: the video stream has no packet")
+    check_length(path, len(seen.stamps), stream, limits)
+    stamps, first_of = np.unique(np.array(seen.stamps, dtype=np.int64), return_index=True)
+    keys = np.array(seen.keyframes)[first_of]
+    lengths = np.array(seen.lengths, dtype=np.int64)[first_of]
+    problems = Remarks()
+    ticks, last_length = _decoded_ticks(path, problems, limit=1 if timed else None)
+    if timed:
+        kept = stamps >= ticks[0]
+        ticks, keyframes, last_length = stamps[kept], keys[kept], int(lengths[kept][-1])
+    else:
+        remarks.undecoded = problems.undecoded
+        remarks.undecoded_reason = problems.undecoded_reason
+        remarks.guessed = problems.guessed
+        keyframes = np.isin(ticks, stamps[keys])
+    if not last_length and len(ticks) > 1:
+        last_length = int(np.median(np.diff(ticks)))
+    base = float(stream.time_base)
+    times = (ticks - ticks[0]) * base
+    return FrameIndex(times, ticks, keyframes, last_length * base, timed)
+
+
+def _decoded_ticks(
+    path: Path, remarks: Remarks, limit: int | None
+) -> tuple[npt.NDArray[np.int64], int]:
+    """Time stamps of frames that decode and come in order, and the length of the last."""
+    ticks: list[int] = []
+    length = 0
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        stream.codec_context.thread_type = "AUTO"
+        for frame in decoded(container, stream, remarks):
+            if ticks and frame.pts <= ticks[-1]:
+                continue
+            ticks.append(frame.pts)
+            length = frame.duration or 0
+            if limit is not None and len(ticks) >= limit:
+                break
+    if not ticks:
+        raise ZeroFramesError(f"{path.name}: no frame decodes ({remarks.text() or 'no data'})")
+    return np.array(ticks, dtype=np.int64), length
