@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.outcomes import Values
+from theval_datasets.extraction.weights import Weights
 from theval_datasets.media.frames import FrameRequest, Frames
 
 from .faces import Faces
@@ -44,6 +45,10 @@ class FaceScan(Extractor):
     def frames(self) -> FrameRequest:
         """A few a second."""
         return FrameRequest(fps=self.fps, colour="bgr")
+
+    def weights(self) -> Sequence[Weights]:
+        """As `faces`."""
+        return Faces().weights()
 
     def has_weights(self) -> bool:
         """As `faces`."""

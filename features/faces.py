@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
 
@@ -10,16 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets.errors import AbsentError, MissingExtraError
-from theval_datasets.extraction import weights as models
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.outcomes import Values
+from theval_datasets.extraction.weights import Weights, fetch_if_missing, known, warn_once
 from theval_datasets.media import SlotPicker
 from theval_datasets.media.frames import FrameRequest, Frames
 from theval_datasets.utils.optional import available
 
 from .formulas.seams import HEIGHT, SeamWatcher
 from .people.detector import Detector, MediaPipeDetector, Scrfd
-from .people.pack import DEFAULT, Recogniser, find_pack, need_pack, obtain_pack
+from .people.pack import DEFAULT, Recogniser, find_pack, need_pack, weights_of
 from .people.people import KINDS, Tracklet, people_of
 from .people.tracks import Linker, ShotWatcher
 
@@ -78,16 +78,21 @@ class Faces(Extractor):
         """Five a second, whole."""
         return FrameRequest(fps=FPS, colour="bgr")
 
+    def weights(self) -> Sequence[Weights]:
+        """A pack by name, or any; and MediaPipe's detector, which its package carries."""
+        any_pack = (known("insightface-pack"),) if self.pack is None else ()
+        return (weights_of(self.pack), *any_pack, known("mediapipe"))
+
     def has_weights(self) -> bool:
         """Whether a pack is there: a default run does not fall back."""
         return self.backend == "mediapipe" or find_pack(self.pack) is not None
 
     def fetch_weights(self) -> None:
-        """Fetch the default pack where none is there; says so if it will be the fallback."""
-        if self.backend != "mediapipe" and available("insightface"):
-            obtain_pack(self.pack)
+        """Fetch the default pack if there is none; warns if MediaPipe's detector takes its place."""
+        if self.backend != "mediapipe" and available("insightface") and not self.has_weights():
+            fetch_if_missing(weights_of(self.pack))
         if self.backend == "auto" and not self.uses_insightface():
-            models.warn_once(self.fallback())
+            warn_once(self.fallback())
 
     def fallback(self) -> str:
         """What it is to be without a pack, and how to get one."""

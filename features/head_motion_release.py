@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -10,15 +10,22 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets.errors import AbsentError
-from theval_datasets.extraction import weights as models
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.outcomes import Values
+from theval_datasets.extraction.weights import (
+    Weights,
+    content_hash,
+    fetch_if_missing,
+    find,
+    known,
+    need,
+)
 from theval_datasets.media.frames import FrameRequest, Frames
 
 from .networks import facexformer as _facexformer
 from .networks import retinaface as _retinaface
 from .people.detector import Scrfd
-from .people.pack import need_pack
+from .people.pack import need_pack, weights_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -53,29 +60,34 @@ class HeadMotionRelease(Extractor):
         """Every frame."""
         return FrameRequest()
 
+    def weights(self) -> Sequence[Weights]:
+        """FaceXFormer, and the detector."""
+        detector = known(_retinaface.WEIGHTS) if self.box == "retinaface" else weights_of()
+        return (known(_facexformer.WEIGHTS), detector)
+
     def has_weights(self) -> bool:
-        """Whether FaceXFormer is here."""
-        return _facexformer.find() is not None
+        """Whether FaceXFormer is here; the detector can be fetched."""
+        return find(known(_facexformer.WEIGHTS)) is not None
 
     def fetch_weights(self) -> None:
         """Fetch the detector's weights, if that makes it complete."""
         if self.has_weights() and self.box == "retinaface":
-            models.try_to_fetch(_retinaface.WEIGHTS)
+            fetch_if_missing(known(_retinaface.WEIGHTS))
 
     def weights_id(self) -> str:
         """Hashes of FaceXFormer and of the detector."""
         network = _facexformer.identity()
         if self.box == "scrfd":
-            return f"{network}+scrfd-{models.content_hash(need_pack().detector)}"
-        state = models.locate(_retinaface.WEIGHTS)
-        return f"{network}+retinaface-{models.content_hash(state)}"
+            return f"{network}+scrfd-{content_hash(need_pack().detector)}"
+        state = need(known(_retinaface.WEIGHTS))
+        return f"{network}+retinaface-{content_hash(state)}"
 
     def setup(self) -> Any:
         """Load both."""
         network = _facexformer.FaceXFormer()
         if self.box == "scrfd":
             return network, _surest_of_scrfd(Scrfd(need_pack().detector))
-        finder = _retinaface.RetinaFace(models.locate(_retinaface.WEIGHTS))
+        finder = _retinaface.RetinaFace(need(known(_retinaface.WEIGHTS)))
         return network, _surest_of_retinaface(finder)
 
     def open(self, clip: ClipInputs, model: Any) -> _Posing:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.extraction import weights as models
 from theval_datasets.extraction.extractor import ClipInputs, Column
 from theval_datasets.extraction.mesh import LIPS
 from theval_datasets.extraction.outcomes import Values
+from theval_datasets.extraction.weights import Weights, content_hash, find, known
 from theval_datasets.media.frames import Frames
 
 from .landmarks import Landmarks, load_face_mesh, points_of
@@ -57,21 +57,20 @@ class IqaRelease(Quality):
         Column("n_mouths", "int32", (), "Mouths that were scored.", nullable=True),
     )
 
-    def fetch_weights(self) -> None:
-        """Fetch the networks' weights from the Hub, and the detector's from its publisher."""
-        super().fetch_weights()
-        models.try_to_fetch(_retinaface.WEIGHTS)
+    def weights(self) -> Sequence[Weights]:
+        """The networks' states, the face detector, and the mesh."""
+        return (*super().weights(), known(_retinaface.WEIGHTS), *Landmarks().weights())
 
     def weights_id(self) -> str:
         """Hashes of the networks' and the detector's weights; `none` for those not here."""
-        detector = _retinaface.find_state()
-        known = models.content_hash(detector) if detector else "none"
-        return f"{super().weights_id()}+retinaface-{known}+{Landmarks().weights_id()}"
+        detector = find(known(_retinaface.WEIGHTS))
+        digest = content_hash(detector) if detector else "none"
+        return f"{super().weights_id()}+retinaface-{digest}+{Landmarks().weights_id()}"
 
     def setup(self) -> Any:
         """Load the networks whose weights are here, the detector, and the mesh."""
         scorers = self.scorers()
-        detector = _retinaface.find_state()
+        detector = find(known(_retinaface.WEIGHTS))
         finder = None
         if detector is None:
             scorers.pop("face_quality", None)

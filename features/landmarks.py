@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ from theval_datasets.errors import AbsentError
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.mesh import N_POINTS, Mesh, Points, quantise
 from theval_datasets.extraction.outcomes import Values
+from theval_datasets.extraction.weights import Weights, known
 from theval_datasets.media.frames import FrameRequest, Frames
 
 _POINT_BYTES = 17  # one landmark in MediaPipe's message: a header of 2, then 3 tagged floats
@@ -48,6 +49,10 @@ class Landmarks(Extractor):
     def frames(self) -> FrameRequest:
         """Every frame, as it is."""
         return FrameRequest()
+
+    def weights(self) -> Sequence[Weights]:
+        """Face Mesh."""
+        return (known("mediapipe"),)
 
     def weights_id(self) -> str:
         """The models lie in MediaPipe's package."""

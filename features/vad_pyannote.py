@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.outcomes import Values
+from theval_datasets.extraction.weights import Weights, fetch_if_missing, from_repository, need
 from theval_datasets.media.frames import SAMPLE_RATE
 from theval_datasets.utils.optional import require
 
@@ -55,22 +56,24 @@ class VadPyannote(Extractor):
         given = super().parameters()
         return {name: given[name] for name in given if name not in ("folder", "token")}
 
-    def has_weights(self) -> bool:
-        """Whether the model is here."""
-        return _pyannote.find(self.model, self.folder) is not None
+    def weights(self) -> Sequence[Weights]:
+        """The segmentation model."""
+        return (from_repository("pyannote-segmentation", self.model, self.folder),)
 
     def fetch_weights(self) -> None:
         """Fetch the model from the Hub."""
-        _pyannote.fetch_weights(self.model, self.folder, self.token)
+        for weights in self.weights():
+            fetch_if_missing(weights, self.token)
 
     def weights_id(self) -> str:
         """Hash of the checkpoint."""
         require("pyannote.audio", extra="diarization")
-        return _pyannote.identity(_pyannote.need(self.model, self.folder))
+        return _pyannote.identity(*map(need, self.weights()))
 
     def setup(self) -> Any:
         """Load the model."""
-        model = _pyannote.load(_pyannote.need(self.model, self.folder))
+        (checkpoint,) = map(need, self.weights())
+        model = _pyannote.load(checkpoint)
         inference = require("pyannote.audio", extra="diarization").Inference
         return inference(model, pre_aggregation_hook=_likeliest)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.outcomes import Values
+from theval_datasets.extraction.weights import Weights, known
 from theval_datasets.media.frames import SAMPLE_RATE
 from theval_datasets.utils.optional import require
 
@@ -34,6 +35,10 @@ class VadSilero(Extractor):
     def needs_audio(self) -> bool:
         """The whole track."""
         return True
+
+    def weights(self) -> Sequence[Weights]:
+        """Silero VAD v5 in torch."""
+        return (known("silero-vad-torch"),)
 
     def weights_id(self) -> str:
         """The model lies in silero-vad's package."""

@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets.errors import WeightsMissingError
-from theval_datasets.extraction import weights as models
+from theval_datasets.extraction.weights import content_hash, known, need
 from theval_datasets.utils.optional import require
 
 from .device import chosen_device
 
-_FOLDER: Final = "facexformer"
+WEIGHTS: Final = "facexformer"
 _CHECKPOINTS: Final = ("ckpts/model.pt", "model.pt")
 _SIDE: Final = 224
 _MARGIN: Final = 0.5  # of the box, in all, on both sides together
@@ -36,36 +36,22 @@ _LABELS: Final = {
 Pixels = npt.NDArray[np.uint8]
 
 
-def find() -> tuple[Path, Path] | None:
-    """The checkout and the checkpoint; None if either is not here."""
-    for folder in models.folders():
-        checkout = folder / _FOLDER
-        files = [checkout / name for name in _CHECKPOINTS if (checkout / name).is_file()]
-        if files and (checkout / "network" / "__init__.py").is_file():
-            return checkout, files[0]
-    return None
-
-
-def need() -> tuple[Path, Path]:
-    """Like `find`.
+def locate() -> tuple[Path, Path]:
+    """The checkout and the checkpoint.
 
     Raises:
         WeightsMissingError: Either is not here.
     """
-    found = find()
-    if found is None:
-        raise WeightsMissingError(
-            f"FaceXFormer is not here. Clone its repository to {models.folders()[0] / _FOLDER} and "
-            f"put its checkpoint there as {_CHECKPOINTS[0]}"
-        )
-    return found
+    checkout = need(known(WEIGHTS))
+    files = (checkout / name for name in _CHECKPOINTS)
+    return checkout, next(file for file in files if file.is_file())
 
 
 def identity() -> str:
     """Hash of the checkpoint and of the code that runs it."""
-    checkout, checkpoint = need()
+    checkout, checkpoint = locate()
     code = sorted((checkout / "network").rglob("*.py"))
-    return f"facexformer-{models.content_hash(checkpoint, *code)}"
+    return f"facexformer-{content_hash(checkpoint, *code)}"
 
 
 class FaceXFormer:
@@ -73,7 +59,7 @@ class FaceXFormer:
 
     def __init__(self) -> None:
         torch = require("torch", extra="iqa")
-        checkout, checkpoint = need()
+        checkout, checkpoint = locate()
         self._torch = torch
         self._device = chosen_device("iqa")
         net = _package(checkout).FaceXFormer()

@@ -9,7 +9,6 @@ chaofengc/IQA-PyTorch-Weights). pyiqa and its weights are for non-commercial use
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,18 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets.errors import WeightsMissingError
-from theval_datasets.extraction import weights as models
+from theval_datasets.extraction.weights import content_hash, find, known, need
 from theval_datasets.utils.optional import require
 
 from .device import chosen_device
 
-_log = logging.getLogger(__name__)
-
 Name = Literal["topiq_iaa", "topiq_nr-face", "musiq-spaq", "musiq"]
 Pixels = npt.NDArray[np.uint8]
-
-REPOSITORY: Final = "chaofengc/IQA-PyTorch-Weights"
-_FOLDER: Final = "pyiqa"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +34,12 @@ class Network:
     """A network as pyiqa publishes it.
 
     Attributes:
-        file: Of its state; the last eight digits begin the SHA-256.
         architecture: Module and class.
         options: How the class is made.
         side: Pixels of the square that a picture is scaled to before; None for none.
         shorter: Pixels that the shorter side is scaled to before; None for none.
     """
 
-    file: str
     architecture: tuple[str, str]
     options: Mapping[str, Any] = field(default_factory=dict)
     side: int | None = None
@@ -58,7 +50,6 @@ _TOPIQ: Final = ("pyiqa.archs.topiq_arch", "CFANet")
 _MUSIQ: Final = ("pyiqa.archs.musiq_arch", "MUSIQ")
 NETWORKS: Final[Mapping[Name, Network]] = {
     "topiq_iaa": Network(
-        "cfanet_iaa_ava_swin-393b41b4.pth",
         _TOPIQ,
         {
             "semantic_model_name": "swin_base_patch4_window12_384",
@@ -70,45 +61,13 @@ NETWORKS: Final[Mapping[Name, Network]] = {
         side=384,
     ),
     "topiq_nr-face": Network(
-        "topiq_nr_cgfiqa_res50-0a8b8e4f.pth",
         _TOPIQ,
         {"semantic_model_name": "resnet50", "use_ref": False, "test_img_size": 512},
         shorter=512,
     ),
-    "musiq-spaq": Network("musiq_spaq_ckpt-358bb6af.pth", _MUSIQ),
-    "musiq": Network("musiq_koniq_ckpt-e95806b9.pth", _MUSIQ),
+    "musiq-spaq": Network(_MUSIQ),
+    "musiq": Network(_MUSIQ),
 }
-
-
-def find_state(name: Name) -> Path | None:
-    """The file of a network's state on this machine; None if it is not here."""
-    file = NETWORKS[name].file
-    for folder in models.folders():
-        path = folder / _FOLDER / file
-        if path.is_file():
-            return path
-    from huggingface_hub import try_to_load_from_cache
-
-    cached = try_to_load_from_cache(REPOSITORY, file)
-    return Path(cached) if isinstance(cached, str) else None
-
-
-def obtain_state(name: Name) -> None:
-    """Fetch a network's state from the Hub unless it is here; says so where it cannot."""
-    if find_state(name) is not None:
-        return
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-
-    file = NETWORKS[name].file
-    try:
-        path = Path(hf_hub_download(REPOSITORY, file))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
-        _log.warning("%s cannot be fetched: %s", file, str(error).partition("\n")[0])
-        return
-    if not models.content_hash_begins(path, Path(file).stem[-8:]):
-        path.unlink()
-        _log.warning("%s gave other bytes for %s than were published", REPOSITORY, file)
 
 
 def states(names: Sequence[Name]) -> dict[Name, Path]:
@@ -120,22 +79,15 @@ def states(names: Sequence[Name]) -> dict[Name, Path]:
     """
     require("torch", extra="iqa")
     require("pyiqa", extra="iqa")
-    found = {name: path for name in names if (path := find_state(name)) is not None}
-    if not found:
-        files = ", ".join(NETWORKS[name].file for name in names)
-        raise WeightsMissingError(
-            f"None of {files} is here. Put them into {models.folders()[0] / _FOLDER}, or name the "
-            f"extractor in --features to fetch them from the Hub ({REPOSITORY}, non-commercial)"
-        )
-    return found
+    here = {name: path for name in names if (path := find(known(name))) is not None}
+    return here or {names[0]: need(known(names[0]))}
 
 
 def identity(names: Sequence[Name]) -> str:
     """Hashes of the states, for the cache key; `none` for one that is not here."""
-    found = states(names)
+    here = states(names)
     return "+".join(
-        f"{name}-{models.content_hash(found[name])}" if name in found else f"{name}-none"
-        for name in names
+        f"{name}-{content_hash(here[name])}" if name in here else f"{name}-none" for name in names
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from theval_datasets.errors import InputError
 from theval_datasets.extraction.extractor import Extractor
+from theval_datasets.extraction.weights import Weights, find, known
 from theval_datasets.media.frames import FrameRequest
 
 from . import pyiqa as _pyiqa
@@ -45,14 +46,13 @@ class Quality(Extractor):
         """Whole frames."""
         return FrameRequest(fps=self.fps)
 
+    def weights(self) -> Sequence[Weights]:
+        """The networks' states."""
+        return [known(name) for name in self.networks.values()]
+
     def has_weights(self) -> bool:
         """Whether the weights of any of the networks are here."""
-        return any(_pyiqa.find_state(name) for name in self.networks.values())
-
-    def fetch_weights(self) -> None:
-        """Fetch the networks' weights from the Hub."""
-        for name in self.networks.values():
-            _pyiqa.obtain_state(name)
+        return any(find(known(name)) for name in self.networks.values())
 
     def weights_id(self) -> str:
         """Hashes of the networks' weights; `none` for those that are not here."""

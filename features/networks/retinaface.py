@@ -11,7 +11,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.extraction import weights as models
 from theval_datasets.utils.optional import require
 
 from .device import chosen_device
@@ -92,8 +91,3 @@ def aligned_face(frame: Pixels, faces: Floats) -> Pixels | None:
     border = _BORDER[::-1]
     crop: Pixels = cv2.warpAffine(frame, matrix, (_SIDE, _SIDE), borderValue=border)
     return crop
-
-
-def find_state() -> Path | None:
-    """Where its weights lie; None if they are not here."""
-    return models.find(models.registry()[WEIGHTS])

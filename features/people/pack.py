@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets.errors import WeightsMissingError
-from theval_datasets.extraction import weights as models
+from theval_datasets.extraction.weights import Weights, content_hash, find, folders, known, need
 from theval_datasets.utils.optional import require
 
 _log = logging.getLogger(__name__)
@@ -54,8 +54,21 @@ class Pack:
 
     def identity(self) -> str:
         """What values depend on: the hashes of both files."""
-        recogniser = models.content_hash(self.recogniser) if self.recogniser else "none"
-        return f"scrfd-{models.content_hash(self.detector)}+arcface-{recogniser}"
+        recogniser = content_hash(self.recogniser) if self.recogniser else "none"
+        return f"scrfd-{content_hash(self.detector)}+arcface-{recogniser}"
+
+
+def weights_of(name: str | None = None) -> Weights:
+    """The weights of a pack by its folder's name; None for buffalo_l."""
+    if name in (None, DEFAULT):
+        return known(DEFAULT)
+    other = known("insightface-pack")
+    return replace(
+        other,
+        name=name,
+        path=f"{_FOLDER}/{name}",
+        instructions=f"put its ONNX files into FOLDER, or run `theval-data models fetch {DEFAULT}`",
+    )
 
 
 def find_pack(name: str | None = None) -> Pack | None:
@@ -67,7 +80,7 @@ def find_pack(name: str | None = None) -> Pack | None:
     Returns:
         None if there is none with a detector.
     """
-    for root in (folder / _FOLDER for folder in models.folders()):
+    for root in (folder / _FOLDER for folder in folders()):
         others = sorted(p.name for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
         wanted = [name] if name else [DEFAULT, *(other for other in others if other != DEFAULT)]
         for folder in (root / each for each in wanted):
@@ -75,12 +88,6 @@ def find_pack(name: str | None = None) -> Pack | None:
             if pack is not None:
                 return pack
     return None
-
-
-def obtain_pack(name: str | None = None) -> None:
-    """Fetch buffalo_l from its publisher if no pack is here; says so where it cannot."""
-    if find_pack(name) is None and name in (None, DEFAULT):
-        models.try_to_fetch(DEFAULT)
 
 
 def need_pack(name: str | None = None) -> Pack:
@@ -91,12 +98,11 @@ def need_pack(name: str | None = None) -> Pack:
     """
     pack = find_pack(name)
     if pack is None:
-        if name in (None, DEFAULT):
-            models.locate(DEFAULT)
-        looked = " or ".join(str(folder / _FOLDER / str(name)) for folder in models.folders())
+        weights = weights_of(name)
+        need(weights)
         raise WeightsMissingError(
-            f"There is no InsightFace pack with a detector in {looked}; put one there, or get "
-            f"the default one with `theval-data models fetch {DEFAULT}`"
+            f"expected an InsightFace pack with a detector in {find(weights)}, and none of its ONNX "
+            f"files is one. Get the default pack with `theval-data models fetch {DEFAULT}`"
         )
     return pack
 

@@ -8,10 +8,12 @@ import pytest
 from typer.testing import CliRunner
 from web import content, status
 
+from theval_datasets import catalog
 from theval_datasets.cli import app
 from theval_datasets.commands.models import fetch_models, list_models
 from theval_datasets.errors import UnknownNameError, UnsafePathError, WeightsMissingError
 from theval_datasets.extraction import weights as models
+from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.extraction.weights import Weights
 
 
@@ -23,8 +25,15 @@ def _own_cache(tmp_path, monkeypatch):
 def weights(server, body: bytes, *, archive=False, sha256=None, path="/net.onnx") -> Weights:
     server.answers.setdefault(path, content(body))
     digest = sha256 or hashlib.sha256(body).hexdigest()
-    file = "packs/net" if archive else "net.onnx"
-    return Weights("net", file, "tests", server.url + path, digest, len(body), "MIT", archive)
+    kind, where, files = ("zip", "packs/net", ("*.onnx",)) if archive else ("url", "net.onnx", ())
+    return Weights(
+        "net", kind, server.url + path, "tests", "MIT", where, files,
+        sha256=digest, n_bytes=len(body),
+    )  # fmt: skip
+
+
+def hub(name="net", files=("net.bin",), **more) -> Weights:
+    return Weights(name, "hub", f"owner/{name}", "tests", "MIT", f"nets/{name}", files, **more)
 
 
 def packed(members: dict[str, bytes], link: str | None = None) -> bytes:
@@ -42,11 +51,31 @@ def packed(members: dict[str, bytes], link: str | None = None) -> bytes:
 def test_the_registry_is_complete():
     known = models.registry()
     assert known
+    assert {entry.kind for entry in known.values()} == {"url", "zip", "hub", "folder", "package"}
     for entry in known.values():
-        assert len(entry.sha256) == 64
-        assert entry.url.startswith("https://")
-        assert entry.n_bytes > 0
         assert entry.license
+        assert entry.used_by
+        assert entry.remedy
+        assert (entry.kind == "package") == (entry.url == "")
+        assert entry.url.startswith("https://") or entry.kind == "package"
+        if entry.kind in ("url", "zip"):
+            assert len(entry.sha256) in (8, 64)
+            assert entry.n_bytes > 0
+        if entry.kind != "url":
+            assert entry.files or entry.kind == "package"
+
+
+def test_every_weight_of_every_extractor_is_listed():
+    users = list_models().extractors
+    assert set(users) <= set(models.registry())
+    unused = set(models.registry()) - set(users)
+    assert unused == {"alexnet", "vgg16", "squeezenet"}  # of LPIPS, which is no extractor
+    for name in catalog.names("extractor"):
+        extractor = catalog.load("extractor", name)()
+        own = {entry.name for entry in extractor.weights()}
+        needed = {w.name for n in extractor.needs() for w in n.weights()}
+        loads_a_model = type(extractor).setup is not Extractor.setup
+        assert own or needed or not loads_a_model, name
 
 
 def test_a_download_is_checked_and_then_found(web):
@@ -86,7 +115,7 @@ def test_a_failure_says_what_to_do(web):
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.org/a", "/etc/passwd"])
 def test_only_http_addresses_are_opened(url):
-    entry = Weights("net", "net.onnx", "tests", url, "0" * 64, 10, "MIT")
+    entry = Weights("net", "url", url, "tests", "MIT", "net.onnx", sha256="0" * 64, n_bytes=10)
     with pytest.raises(UnsafePathError, match="http"):
         models.fetch(entry)
 
@@ -109,38 +138,116 @@ def test_the_folder_of_ones_own_comes_first(tmp_path, monkeypatch):
     own = tmp_path / "own"
     monkeypatch.setenv("THEVAL_MODELS", str(own))
     entry = models.registry()["buffalo_l"]
-    (own / entry.file).mkdir(parents=True)
+    (own / entry.path).mkdir(parents=True)
     assert models.find(entry) is None  # an empty folder holds no weights
-    (own / entry.file / "det.onnx").write_bytes(b"x")
-    assert models.locate("buffalo_l") == own / entry.file
+    (own / entry.path / "det.onnx").write_bytes(b"x")
+    assert models.need(entry) == own / entry.path
 
 
-def test_what_is_missing_is_said_with_the_way_to_get_it():
+def test_what_is_missing_is_said_with_the_way_to_get_it(tmp_path):
     with pytest.raises(WeightsMissingError, match="theval-data models fetch buffalo_l"):
-        models.locate("buffalo_l")
-    with pytest.raises(WeightsMissingError, match="theval-data models fetch"):
-        models.locate_or_fetch("buffalo_l")  # offline, so nothing is fetched
+        models.need(models.known("buffalo_l"))
     with pytest.raises(UnknownNameError, match="did you mean buffalo_l"):
-        models.locate("bufalo_l")
+        models.known("bufalo_l")
+    with pytest.raises(WeightsMissingError, match=r"accept its terms .* HF_TOKEN.* fetch pyannote"):
+        models.need(models.known("pyannote-segmentation"))
+    with pytest.raises(WeightsMissingError, match=r"facexformer.*model\.pt.* clone its repository"):
+        models.need(models.known("facexformer"))
+    other = models.from_repository("whisper", "me/whisper-mine", str(tmp_path / "first"))
+    with pytest.raises(WeightsMissingError, match=r"first or .*whisper/whisper-mine.*--features"):
+        models.need(other)
+    with pytest.raises(WeightsMissingError, match=r"cannot be downloaded .*: clone"):
+        models.fetch(models.known("facexformer"))
+
+
+def test_a_repository_counts_when_all_of_its_files_are_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("THEVAL_MODELS", str(tmp_path))
+    entry = hub(files=("config.json", "a.bin|b.bin"))
+    folder = tmp_path / "nets/net"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    assert models.find(entry) is None
+    (folder / "b.bin").write_bytes(b"x")
+    assert models.find(entry) == folder
+    assert models.find(hub(files=("b.bin",))) == folder / "b.bin"  # one file stands for itself
+    named = tmp_path / "first"
+    named.mkdir()
+    (named / "b.bin").write_bytes(b"y")
+    assert models.find(hub(files=("b.bin",), folder=str(named))) == named / "b.bin"
+
+
+def test_any_folder_of_a_kind_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("THEVAL_MODELS", str(tmp_path))
+    entry = models.known("insightface-pack")
+    for name in ("a-empty", "b", "c"):
+        (tmp_path / "insightface/models" / name).mkdir(parents=True)
+    assert models.find(entry) is None
+    for name in ("c", "b"):
+        (tmp_path / "insightface/models" / name / "det.onnx").write_bytes(b"x")
+    assert models.find(entry) == tmp_path / "insightface/models/b"
+
+
+def test_torchs_own_cache_is_searched(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    file = tmp_path / "torch/hub/checkpoints/alexnet-owt-7be5be79.pth"
+    assert models.find(models.known("alexnet")) is None
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"x")
+    assert models.find(models.known("alexnet")) == file
+
+
+@pytest.mark.parametrize("digits", [8, 64])
+def test_files_of_the_hub_are_checked(tmp_path, monkeypatch, digits):
+    digest = hashlib.sha256(b"weights").hexdigest()[:digits]
+    file = tmp_path / "net.bin"
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, **__: str(file))
+    file.write_bytes(b"weights")
+    assert models.fetch(hub(sha256=digest)) == file
+    file.write_bytes(b"others")
+    with pytest.raises(WeightsMissingError, match="Nothing was kept"):
+        models.fetch(hub(sha256=digest))
+    assert not file.exists()
+
+
+def test_a_gated_repository_names_its_terms(monkeypatch):
+    from huggingface_hub.errors import GatedRepoError
+
+    def refuse(*_, **__):
+        raise GatedRepoError.__new__(GatedRepoError)  # its constructor wants a whole response
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
+    with pytest.raises(WeightsMissingError, match=r"accept its terms at .*owner/net .*HF_TOKEN"):
+        models.fetch(hub(gated=True))
+
+
+def test_a_run_goes_on_without_what_cannot_be_fetched(caplog, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for entry in (models.known("retinaface"), hub()):
+        assert models.fetch_if_missing(entry) is None
+    assert models.fetch_if_missing(models.known("facexformer")) is None
+    assert [r.message.split()[2] for r in caplog.records] == ["retinaface", "net"]
 
 
 def test_first_use_fetches_when_online(web, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     entry = weights(web, b"weights")
-    monkeypatch.setattr(models, "registry", lambda: {"net": entry})
-    assert models.locate_or_fetch("net").read_bytes() == b"weights"
-    models.locate_or_fetch("net")
+    assert models.fetch_if_missing(entry).read_bytes() == b"weights"
+    models.fetch_if_missing(entry)
     assert len(web.log) == 1
 
 
 def test_the_commands(web, monkeypatch):
     good = weights(web, b"weights")
-    bad = Weights("bad", "bad.onnx", "tests", web.url + "/none", "0" * 64, 7, "MIT")
+    bad = Weights(
+        "bad", "url", web.url + "/none", "tests", "MIT", "bad.onnx", sha256="0" * 64, n_bytes=7
+    )
+    by_hand = Weights("own", "folder", "https://example.org", "tests", "MIT", "own", ("a",))
     monkeypatch.setattr(
-        "theval_datasets.commands.models.registry", lambda: {"net": good, "bad": bad}
+        "theval_datasets.commands.models.registry",
+        lambda: {"net": good, "bad": bad, "own": by_hand},
     )
     before = list_models()
-    assert [path for _, path in before.places] == [None, None]
+    assert [path for _, path in before.places] == [None, None, None]
     assert before.exit_code == 0
     fetched = fetch_models([])
     assert fetched.exit_code == 1
@@ -155,4 +262,7 @@ def test_the_command_line():
     shown = CliRunner().invoke(app, ["models", "list", "--json"])
     assert shown.exit_code == 0
     plain = json.loads(shown.stdout)
-    assert "buffalo_l" in {entry["name"] for entry in plain["weights"]}
+    entries = {entry["name"]: entry for entry in plain["weights"]}
+    assert {"buffalo_l", "musiq", "facexformer", "whisper", "mediapipe"} <= entries.keys()
+    assert entries["musiq"]["extractors"] == ["iqa_release"]
+    assert len(entries["musiq"]["searched"]) >= 1

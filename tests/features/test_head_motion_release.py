@@ -46,7 +46,7 @@ def test_the_formula_has_n_and_bridges_gaps():
 
 def test_without_a_checkout_it_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setenv("THEVAL_MODELS", str(tmp_path))
-    with pytest.raises(WeightsMissingError, match=r"Clone its repository .* ckpts/model\.pt"):
+    with pytest.raises(WeightsMissingError, match=r"clone its repository .* ckpts/model\.pt"):
         HeadMotionRelease().weights_id()
     assert not HeadMotionRelease().has_weights()
 

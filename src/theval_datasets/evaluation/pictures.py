@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.errors import InputError, WeightsMissingError
-from theval_datasets.extraction import weights as models
+from theval_datasets.errors import InputError
+from theval_datasets.extraction.weights import known, need
 from theval_datasets.utils.optional import require
 
 Floats = npt.NDArray[np.float64]
@@ -20,9 +19,9 @@ Pixels = npt.NDArray[np.uint8]
 Measure = Callable[[Pixels, Pixels], float]
 
 _BACKBONES: Final = {
-    "alex": "alexnet-owt-7be5be79.pth",
-    "vgg": "vgg16-397923af.pth",
-    "squeeze": "squeezenet1_1-b8a52dc0.pth",
+    "alex": "alexnet",
+    "vgg": "vgg16",
+    "squeeze": "squeezenet",
 }
 _WINDOW_SIGMA: Final = 1.5
 _K1: Final = 0.01
@@ -82,8 +81,8 @@ def ssim(generated: Pixels, real: Pixels) -> float:
 def lpips(network: Literal["alex", "vgg", "squeeze"] = "alex") -> Measure:
     """A function that gives the perceptual distance (LPIPS, version 0.1) of two pictures.
 
-    The backbone's weights are torchvision's, looked for in ``torchvision/FILE`` below
-    `THEVAL_MODELS` and in torch's own cache; the rest lies in the package.
+    The backbone's weights are torchvision's (``theval-data models list``); the rest lies in the
+    package.
 
     Args:
         network: The backbone.
@@ -94,7 +93,7 @@ def lpips(network: Literal["alex", "vgg", "squeeze"] = "alex") -> Measure:
     """
     package = require("lpips", extra="lpips")
     torch = require("torch", extra="lpips")
-    state = torch.load(_backbone(torch, network), map_location="cpu", weights_only=True)
+    state = torch.load(need(known(_BACKBONES[network])), map_location="cpu", weights_only=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it makes its backbones by old options of torchvision
         net = package.LPIPS(net=network, pnet_rand=True, verbose=False).eval()
@@ -112,19 +111,6 @@ def lpips(network: Literal["alex", "vgg", "squeeze"] = "alex") -> Measure:
             return float(net(*pair))
 
     return distance
-
-
-def _backbone(torch: Any, network: str) -> Path:
-    file = _BACKBONES[network]
-    places = [folder / "torchvision" for folder in models.folders()]
-    places.append(Path(torch.hub.get_dir()) / "checkpoints")
-    for place in places:
-        if (place / file).is_file():
-            return place / file
-    raise WeightsMissingError(
-        f"{file} is not here (looked in {', '.join(map(str, places))}). Get it from "
-        f"https://download.pytorch.org/models/{file}"
-    )
 
 
 def _same_shape(a: Pixels, b: Pixels) -> None:

@@ -15,6 +15,7 @@ from theval_datasets.media.frames import SAMPLE_RATE, Audio, FrameRequest, Frame
 from theval_datasets.utils.records import to_plain
 
 from .outcomes import Values
+from .weights import Weights, fetch_if_missing, find
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,18 +155,28 @@ class Extractor:
         """
         return ""
 
+    def weights(self) -> Sequence[Weights]:
+        """The weights that it can use, apart from those of what it needs; none by default."""
+        return ()
+
     def has_weights(self) -> bool:
         """Whether its weights, and those of what it needs, are on this machine.
 
-        A run of all extractors leaves it out if they are not.
+        A run of all extractors leaves it out if they are not. Weights that a package carries do
+        not count: without the package the extractor lacks an extra.
         """
-        return all(needed.has_weights() for needed in self.needs())
+        own = (weights for weights in self.weights() if weights.kind != "package")
+        return all(find(weights) is not None for weights in own) and all(
+            needed.has_weights() for needed in self.needs()
+        )
 
     def fetch_weights(self) -> None:
         """Download missing weights; called for extractors that a run names.
 
         A failed download is logged; `weights_id` raises for it later.
         """
+        for weights in self.weights():
+            fetch_if_missing(weights)
         for needed in self.needs():
             needed.fetch_weights()
 

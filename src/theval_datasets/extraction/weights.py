@@ -1,7 +1,8 @@
-"""Model weights that no package carries: what there is, where it lies, how to get it.
+"""Model weights: which there are, where they lie on this machine, and how to get them.
 
-Looked for in `THEVAL_MODELS` first, then in the user's cache. Downloads come from the publisher,
-only over http(s), are checked against the known SHA-256 and put in place whole.
+Weights are looked for in `THEVAL_MODELS`, then in the user's cache, then where their publisher's
+library keeps its downloads (the Hub's cache, torch's). Downloads come from the publisher, only over
+http(s), are checked against the known SHA-256 and put in place whole.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.resources
+import importlib.util
 import logging
 import os
 import shutil
 import tempfile
 import urllib.parse
 import urllib.request
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Literal
 
 import yaml
 
@@ -29,137 +32,196 @@ from theval_datasets.utils.records import from_plain
 
 _log = logging.getLogger(__name__)
 
+Kind = Literal["url", "zip", "hub", "folder", "package"]
+
 _BLOCK: Final = 1 << 20
 _TIMEOUT: Final = 60.0
 _UNPACKED: Final = (".onnx",)
+_HEX_DIGITS: Final = 64
+_HUB: Final = "https://huggingface.co"
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A set of weights.
+    """A set of weights that somebody else publishes.
 
     Attributes:
-        name: Short name.
-        file: Where it lies below `THEVAL_MODELS` or the cache: a file, or the folder of an archive.
-        used_by: What needs it, for people.
-        url: The publisher's address.
-        sha256: Of what the address gives.
-        n_bytes: Size of what the address gives.
+        name: Short name, as `theval-data models` has it.
+        kind: `url`: one file; `zip`: an archive whose ONNX files are unpacked into a folder; `hub`:
+            files of a repository at the Hugging Face Hub; `folder`: what the user puts there;
+            `package`: carried by a Python package.
+        source: Address of the file or archive, id of the repository, address of a page with the
+            way to get it, or name of the package's module.
+        used_by: Their purpose, for people.
         license: The publisher's terms.
-        archive: Whether it is a zip whose ONNX files are unpacked into the folder.
+        path: Where they lie below `THEVAL_MODELS` or the user's cache: a file (`url`), else a
+            folder; its last part may be ``*``, any name. "" for a package.
+        files: Of a folder, the files without which it does not count, as glob patterns; ``a|b`` is
+            either. A repository's single file stands for its folder.
+        further: Patterns of files that are fetched from a repository besides.
+        sha256: Hex SHA-256 of the download, or the digits that it begins with; "" if unknown.
+        n_bytes: Size of the download, exact where the whole SHA-256 is known; None if unknown.
+        gated: Whether the repository's terms must be accepted and a token is needed.
+        instructions: How to get what is not fetched, for people.
+        folder: Where to look before all other places; None for nowhere in particular.
     """
 
     name: str
-    file: str
+    kind: Kind
+    source: str
     used_by: str
-    url: str
-    sha256: str
-    n_bytes: int
     license: str
-    archive: bool = False
+    path: str = ""
+    files: tuple[str, ...] = ()
+    further: tuple[str, ...] = ()
+    sha256: str = ""
+    n_bytes: int | None = None
+    gated: bool = False
+    instructions: str = ""
+    folder: str | None = field(default=None, compare=False)
+
+    @property
+    def url(self) -> str:
+        """The publisher's address; "" for a package."""
+        if self.kind == "package":
+            return ""
+        return f"{_HUB}/{self.source}" if self.kind == "hub" else self.source
+
+    @property
+    def can_be_fetched(self) -> bool:
+        """Whether `fetch` knows how to download them."""
+        return self.kind in ("url", "zip", "hub")
+
+    @property
+    def remedy(self) -> str:
+        """How to get them, in a clause that begins with a verb."""
+        if not self.can_be_fetched:
+            places = " or ".join(str(folder / self.path) for folder in folders())
+            return self.instructions.replace("FOLDER", places)
+        terms = f"accept its terms at {self.url}, set HF_TOKEN, and " if self.gated else ""
+        if registry().get(self.name) == self:
+            return f"{terms}run `theval-data models fetch {self.name}`"
+        return f"{terms}name the extractor in --features to fetch them from {self.url}"
 
 
 @functools.cache
 def registry() -> dict[str, Weights]:
-    """All known weights by name."""
+    """All known weights by name: every one that an extractor or a measure can use by default."""
     text = (importlib.resources.files(__package__ or "") / "weights.yaml").read_text("utf-8")
     plain = yaml.safe_load(text)
     entries = [from_plain(Weights, item, f"weights.yaml[{i}]") for i, item in enumerate(plain)]
     return {entry.name: entry for entry in entries}
 
 
+def known(name: str) -> Weights:
+    """Weights of the registry.
+
+    Raises:
+        UnknownNameError: There are none of this name.
+    """
+    if name not in registry():
+        raise UnknownNameError("weights", name, registry())
+    return registry()[name]
+
+
+def from_repository(name: str, repository: str, folder: str | None = None) -> Weights:
+    """Like `known`, but from another repository of the Hub that holds the same kind of model.
+
+    Args:
+        name: Of the weights in the registry.
+        repository: Id at the Hub, such as ``Systran/faster-whisper-base``.
+        folder: Where to look before all other places.
+    """
+    entry = replace(known(name), folder=folder)
+    if repository == entry.source:
+        return entry
+    path = f"{entry.path.rpartition('/')[0]}/{repository.rpartition('/')[2]}"
+    return replace(
+        entry, name=repository, source=repository, path=path, sha256="", n_bytes=None,
+        license="see its page",
+    )  # fmt: skip
+
+
 def folders() -> list[Path]:
     """Where weights are looked for, in this order; downloads go to the last."""
     chosen = os.environ.get("THEVAL_MODELS")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return [*([Path(chosen)] if chosen else []), cache / "theval-datasets" / "models"]
+    return [*([Path(chosen)] if chosen else []), _user_cache() / "theval-datasets" / "models"]
+
+
+def places(weights: Weights) -> list[Path]:
+    """Every place where weights are looked for on this machine, in order; none for a package."""
+    if weights.kind == "package":
+        return []
+    candidates = [Path(weights.folder)] if weights.folder else []
+    candidates += [root / weights.path for root in folders()]
+    if weights.kind == "url":
+        torch_home = os.environ.get("TORCH_HOME") or _user_cache() / "torch"
+        candidates.append(Path(torch_home) / "hub" / "checkpoints" / Path(weights.path).name)
+    if weights.kind == "hub":
+        cached = _in_hub_cache(weights)
+        candidates += [cached] if cached else []
+    return candidates
 
 
 def find(weights: Weights) -> Path | None:
-    """Where the weights lie; None if they are not here. A folder without files does not count."""
-    for folder in folders():
-        path = folder / weights.file
-        if path.is_file() or (path.is_dir() and any(path.iterdir())):
-            return path
+    """Where the weights lie; None if they are not on this machine, or not all of them.
+
+    Returns:
+        The file, or the folder of several; of a package, its folder.
+    """
+    if weights.kind == "package":
+        spec = importlib.util.find_spec(weights.source)
+        return Path(spec.origin).parent if spec and spec.origin else None
+    for place in places(weights):
+        for path in _expanded(place):
+            if weights.kind == "url" and path.is_file():
+                return path
+            if weights.kind != "url" and _is_complete(path, weights.files):
+                return path / weights.files[0] if _is_single(weights) else path
     return None
 
 
-def content_hash(*files: Path) -> str:
-    """Hex SHA-256 of files' bytes, one after another as given, for cache keys.
-
-    Each file is read once as long as its size and time stay what they are.
-    """
-    found = hashlib.sha256()
-    for file in files:
-        status = file.stat()
-        found.update(_hash_of(str(file.resolve()), status.st_size, status.st_mtime_ns).encode())
-    return found.hexdigest()
-
-
-def content_hash_begins(file: Path, digits: str) -> bool:
-    """Whether a file's SHA-256 begins with these hex digits, which its publisher put in its name."""
-    return sha256_file(file).startswith(digits)
-
-
-@functools.cache
-def _hash_of(path: str, size: int, modified: int) -> str:  # noqa: ARG001  # part of the key
-    return sha256_file(Path(path))
-
-
-def locate(name: str) -> Path:
-    """Where weights lie, without fetching anything.
+def need(weights: Weights) -> Path:
+    """Like `find`.
 
     Raises:
-        UnknownNameError: There are no such weights.
         WeightsMissingError: They are not here; says where they were looked for and how to get them.
     """
-    weights = _known(name)
     path = find(weights)
     if path is None:
-        looked = " or ".join(str(folder / weights.file) for folder in folders())
+        looked = " or ".join(map(str, places(weights))) or f"the package {weights.source}"
+        files = ", ".join(weights.files).replace("|", " or ")
+        within = f" with {files}" if files else ""
+        by_hand = "; or put them there" if weights.can_be_fetched else ""
         raise WeightsMissingError(
-            f"The weights {name} are not here (looked for {looked}). Get them with "
-            f"`theval-data models fetch {name}` ({weights.license}), or put them there."
+            f"The weights {weights.name} are not on this machine (looked for {looked}{within}). "
+            f"To get them (licence: {weights.license}), {weights.remedy}{by_hand}."
         )
     return path
 
 
-def locate_or_fetch(name: str) -> Path:
-    """Where weights lie, fetched on first use; offline (`HF_HUB_OFFLINE=1`) nothing is fetched.
-
-    Raises:
-        WeightsMissingError: They are not here and cannot be had.
-    """
-    weights = _known(name)
-    found = find(weights)
-    if found is not None or os.environ.get("HF_HUB_OFFLINE", "0") not in ("0", ""):
-        return found or locate(name)
-    return fetch(weights)
-
-
-def try_to_fetch(name: str) -> None:
-    """Like `locate_or_fetch`, for a run that goes on without: logs why they cannot be had."""
-    try:
-        locate_or_fetch(name)
-    except WeightsMissingError as error:
-        warn_once(str(error))
-
-
-@functools.cache
-def warn_once(text: str) -> None:
-    """Log a warning, once a process: several extractors may lack the same."""
-    _log.warning("%s", text)
-
-
-def fetch(weights: Weights) -> Path:
+def fetch(weights: Weights, token: str | None = None) -> Path:
     """Download weights from their publisher, check them, and put them in place whole.
 
+    Args:
+        weights: Of a kind that can be fetched.
+        token: Of the Hub; None for `HF_TOKEN` or the one that was logged in with. Never logged.
+
+    Returns:
+        Where they lie, as `find` gives it.
+
     Raises:
-        WeightsMissingError: They cannot be had, or what came is not what was published.
+        WeightsMissingError: They could not be downloaded, or are not what was published.
     """
-    target = folders()[-1] / weights.file
+    if not weights.can_be_fetched:
+        raise WeightsMissingError(
+            f"The weights {weights.name} cannot be downloaded automatically: {weights.remedy}."
+        )
+    if weights.kind == "hub":
+        return _fetch_from_hub(weights, token)
+    target = folders()[-1] / weights.path
     target.parent.mkdir(parents=True, exist_ok=True)
-    if not weights.archive:
+    if weights.kind == "url":
         with atomic_write(target) as stream:
             _download(weights, stream)
         return target
@@ -175,37 +237,151 @@ def fetch(weights: Weights) -> Path:
     return target
 
 
+def fetch_if_missing(weights: Weights, token: str | None = None) -> Path | None:
+    """Fetch weights that are not here, for a run that can go on without: a failure is only logged.
+
+    Offline (`HF_HUB_OFFLINE=1`) nothing is fetched.
+
+    Args:
+        weights: What to fetch.
+        token: Of the Hub; None for `HF_TOKEN`.
+
+    Returns:
+        Where they lie; None if they are not here now.
+    """
+    try:
+        path = find(weights)
+        if path is None and weights.can_be_fetched:
+            path = need(weights) if _is_offline() else fetch(weights, token)
+    except WeightsMissingError as error:
+        warn_once(str(error))
+        return None
+    return path
+
+
+@functools.cache
+def warn_once(text: str) -> None:
+    """Log a warning, once a process: several extractors may lack the same."""
+    _log.warning("%s", text)
+
+
+def content_hash(*files: Path) -> str:
+    """Hex SHA-256 of files' SHA-256, one after another as given, for cache keys.
+
+    Each file is read once as long as its size and time stay what they are.
+    """
+    digest = hashlib.sha256()
+    for file in files:
+        status = file.stat()
+        digest.update(_hash_of(str(file.resolve()), status.st_size, status.st_mtime_ns).encode())
+    return digest.hexdigest()
+
+
+@functools.cache
+def _hash_of(path: str, size: int, modified: int) -> str:  # noqa: ARG001  # part of the key
+    return sha256_file(Path(path))
+
+
+def _user_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def _is_offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "0") not in ("0", "")
+
+
+def _expanded(place: Path) -> Iterator[Path]:
+    """The place itself, or the folders that its last part ``*`` stands for, sorted."""
+    if place.name != "*":
+        yield place
+    elif place.parent.is_dir():
+        yield from sorted(path for path in place.parent.iterdir() if path.is_dir())
+
+
+def _is_complete(folder: Path, files: tuple[str, ...]) -> bool:
+    """Whether a folder has a file for every pattern."""
+    return folder.is_dir() and all(
+        any(path.is_file() for either in pattern.split("|") for path in folder.glob(either))
+        for pattern in files
+    )
+
+
+def _is_single(weights: Weights) -> bool:
+    return weights.kind == "hub" and len(weights.files) == 1
+
+
+def _in_hub_cache(weights: Weights) -> Path | None:
+    """The folder of a repository in the Hub's own cache; None if its first file is not there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(weights.source, weights.files[0])
+    return Path(cached).parent if isinstance(cached, str) else None
+
+
+def _fetch_from_hub(weights: Weights, token: str | None) -> Path:
+    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+    )
+
+    try:
+        if _is_single(weights):
+            path = Path(hf_hub_download(weights.source, weights.files[0], token=token))
+        else:
+            wanted = [*weights.files, *weights.further]
+            path = Path(snapshot_download(weights.source, allow_patterns=wanted, token=token))
+    except GatedRepoError:
+        raise WeightsMissingError(
+            f"{weights.source} is gated: accept its terms at {weights.url} with the account of "
+            f"your token, and set HF_TOKEN."
+        ) from None
+    except (HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise WeightsMissingError(
+            f"The weights {weights.name} could not be downloaded from {weights.url}: {reason}. "
+            f"To get them, {weights.remedy}."
+        ) from None
+    if weights.sha256 and not sha256_file(path).startswith(weights.sha256):
+        path.unlink()
+        raise WeightsMissingError(
+            f"{weights.url} gave other bytes for {path.name} than were published: expected a "
+            f"SHA-256 that begins with {weights.sha256}. Nothing was kept."
+        )
+    return path
+
+
 def _download(weights: Weights, stream: IO[bytes]) -> None:
     if urllib.parse.urlsplit(weights.url).scheme not in ("http", "https"):
         raise UnsafePathError(f"expected an http(s) address for {weights.name}: {weights.url!r}")
-    found = hashlib.sha256()
+    exact = len(weights.sha256) == _HEX_DIGITS
+    expected = weights.n_bytes or 0
+    limit = expected if exact else 2 * expected
+    digest = hashlib.sha256()
     size = 0
     try:
         with (
             urllib.request.urlopen(weights.url, timeout=_TIMEOUT) as answer,  # noqa: S310  # checked
-            progress(weights.n_bytes, weights.name, unit="B") as bar,
+            progress(expected, weights.name, unit="B") as bar,
         ):
             while block := answer.read(_BLOCK):
                 size += len(block)
-                if size > weights.n_bytes:
+                if size > limit:
                     break
-                found.update(block)
+                digest.update(block)
                 stream.write(block)
                 bar.update(len(block))
     except OSError as error:
         reason = getattr(error, "reason", None) or error
         raise WeightsMissingError(
-            f"The weights {weights.name} cannot be fetched from {weights.url}: {reason}. "
-            f"Put them at {folders()[0] / weights.file} by hand, or try again."
+            f"The weights {weights.name} could not be downloaded from {weights.url}: {reason}. "
+            f"Put them at {folders()[0] / weights.path} by hand, or try again."
         ) from None
-    if size != weights.n_bytes or found.hexdigest() != weights.sha256:
+    whole = size == expected if exact else size <= limit
+    if not (whole and digest.hexdigest().startswith(weights.sha256)):
         raise WeightsMissingError(
-            f"{weights.url} gave other bytes than were published: expected {weights.n_bytes} with "
-            f"SHA-256 {weights.sha256}, got {size} with {found.hexdigest()}. Nothing was kept."
+            f"{weights.url} gave other bytes than were published: expected {expected} with "
+            f"SHA-256 {weights.sha256}, got {size} with {digest.hexdigest()}. Nothing was kept."
         )
-
-
-def _known(name: str) -> Weights:
-    if name not in registry():
-        raise UnknownNameError("weights", name, registry())
-    return registry()[name]
