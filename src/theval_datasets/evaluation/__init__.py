@@ -1,4 +1,4 @@
-"""How well a metric agrees with people: correlation, folds, saliency, leaderboards.
+"""Evaluation of quality metrics: correlation with opinion scores, folds, saliency, leaderboards.
 
 Everything public can be imported from here; each name loads its module when it is first used, so
 that ``import theval_datasets.evaluation`` costs nothing.

@@ -1,4 +1,4 @@
-"""How well predicted scores agree with opinion scores: SRCC, PLCC, KRCC, RMSE.
+"""Agreement of predicted scores with opinion scores: SRCC, PLCC, KRCC, RMSE.
 
 Every function takes two sequences of equal length and returns None where the value is undefined
 (fewer than two pairs, or one side without variance). Ties get average ranks.
@@ -15,22 +15,22 @@ import numpy.typing as npt
 from theval_datasets.errors import InputError
 
 Floats = npt.NDArray[np.float64]
-FittedBefore = Literal["none", "linear", "logistic4", "logistic5"]
+MapName = Literal["none", "linear", "logistic4", "logistic5"]
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """The usual four, and PLCC and RMSE after a fitted map; None where undefined.
+    """SRCC, PLCC, KRCC and RMSE, and PLCC and RMSE after a fitted map; None where undefined.
 
     Attributes:
-        srcc: Spearman's.
-        plcc: Pearson's.
-        krcc: Kendall's tau-b.
-        rmse: Root mean squared error of the predictions as they are.
-        plcc_mapped: Pearson's after the map.
-        rmse_mapped: After the map.
-        mapping: Which one.
-        n: How many pairs.
+        srcc: Spearman's rank correlation, −1 to 1.
+        plcc: Pearson's linear correlation, −1 to 1.
+        krcc: Kendall's tau-b, −1 to 1.
+        rmse: Root mean squared error of the predictions without a map.
+        plcc_mapped: Pearson's linear correlation after the map.
+        rmse_mapped: Root mean squared error after the map.
+        mapping: Name of the map.
+        n: Number of pairs.
     """
 
     srcc: float | None
@@ -39,19 +39,24 @@ class Agreement:
     rmse: float | None
     plcc_mapped: float | None
     rmse_mapped: float | None
-    mapping: FittedBefore
+    mapping: MapName
     n: int
 
 
 def agreement(
-    predicted: npt.ArrayLike, opinion: npt.ArrayLike, *, mapping: FittedBefore = "logistic4"
+    predicted: npt.ArrayLike, opinion: npt.ArrayLike, *, mapping: MapName = "logistic4"
 ) -> Agreement:
-    """All four at once, as image and video quality papers report them.
+    """SRCC, PLCC, KRCC and RMSE at once, as image and video quality papers report them.
 
     Args:
-        predicted: A metric's values.
-        opinion: Mean opinion scores, in the same order.
-        mapping: What is fitted before `plcc_mapped` and `rmse_mapped`.
+        predicted: (n,): values of a metric, finite.
+        opinion: (n,): mean opinion scores, in the same order.
+        mapping: Map that is fitted before `plcc_mapped` and `rmse_mapped`.
+
+    Example:
+        >>> scores = agreement([0.1, 0.4, 0.5, 0.9], [1.0, 3.0, 2.0, 5.0], mapping="linear")
+        >>> round(scores.srcc, 3), scores.n
+        (0.8, 4)
     """
     return Agreement(
         srcc=srcc(predicted, opinion),
@@ -66,12 +71,20 @@ def agreement(
 
 
 def srcc(predicted: npt.ArrayLike, opinion: npt.ArrayLike) -> float | None:
-    """Spearman's rank correlation: Pearson's of the average ranks.
+    """Spearman's rank correlation: Pearson's correlation of the average ranks.
 
     Reference: C. Spearman, "The Proof and Measurement of Association between Two Things", 1904.
 
-    >>> srcc([1, 2, 3], [10, 20, 15])
-    0.5
+    Args:
+        predicted: (n,): values of a metric, finite.
+        opinion: (n,): mean opinion scores, in the same order.
+
+    Returns:
+        −1 to 1; None if undefined.
+
+    Example:
+        >>> srcc([1, 2, 3], [10, 20, 15])
+        0.5
     """
     from scipy.stats import rankdata
 
@@ -80,14 +93,23 @@ def srcc(predicted: npt.ArrayLike, opinion: npt.ArrayLike) -> float | None:
 
 
 def plcc(
-    predicted: npt.ArrayLike, opinion: npt.ArrayLike, *, mapping: FittedBefore = "none"
+    predicted: npt.ArrayLike, opinion: npt.ArrayLike, *, mapping: MapName = "none"
 ) -> float | None:
-    """Pearson's linear correlation, if wanted after a fitted map.
+    """Pearson's linear correlation, optionally after a fitted map.
 
     Args:
-        predicted: A metric's values.
-        opinion: Mean opinion scores.
-        mapping: See `theval_datasets.evaluation.logistic`.
+        predicted: (n,): values of a metric, finite.
+        opinion: (n,): mean opinion scores, in the same order.
+        mapping: Name of the map; see `theval_datasets.evaluation.logistic`.
+
+    Returns:
+        −1 to 1; None if undefined.
+
+    Example:
+        >>> plcc([1, 2, 3], [2, 4, 6])
+        1.0
+        >>> plcc([1, 2, 3], [4, 4, 4]) is None  # one side does not vary
+        True
     """
     x, y = pair(predicted, opinion)
     mapped = _mapped(x, y, mapping)
@@ -100,6 +122,18 @@ def krcc(
     """Kendall's rank correlation, tau-b or tau-c (Stuart's, for tables that are not square).
 
     Reference: M. G. Kendall, "The treatment of ties in ranking problems", Biometrika 1945.
+
+    Args:
+        predicted: (n,): values of a metric, finite.
+        opinion: (n,): mean opinion scores, in the same order.
+        variant: Tau-b or tau-c.
+
+    Returns:
+        −1 to 1; None if undefined.
+
+    Example:
+        >>> round(krcc([1, 2, 3, 4], [10, 30, 20, 40]), 3)
+        0.667
     """
     from scipy.stats import kendalltau
 
@@ -110,9 +144,23 @@ def krcc(
 
 
 def rmse(
-    predicted: npt.ArrayLike, opinion: npt.ArrayLike, *, mapping: FittedBefore = "none"
+    predicted: npt.ArrayLike, opinion: npt.ArrayLike, *, mapping: MapName = "none"
 ) -> float | None:
-    """Root of the mean squared error, if wanted after a fitted map; None without pairs."""
+    """Root mean squared error, optionally after a fitted map.
+
+    Args:
+        predicted: (n,): values of a metric, finite, on the scale of the opinion scores unless a map is
+            fitted.
+        opinion: (n,): mean opinion scores, in the same order.
+        mapping: Name of the map; see `theval_datasets.evaluation.logistic`.
+
+    Returns:
+        At least 0, on the scale of the opinion scores; None without pairs.
+
+    Example:
+        >>> round(rmse([1.0, 2.0], [1.0, 4.0]), 3)
+        1.414
+    """
     x, y = pair(predicted, opinion)
     mapped = _mapped(x, y, mapping)
     if mapped is None or not len(y):
@@ -125,6 +173,10 @@ def pair(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[Floats, Floats]:
 
     Raises:
         InputError: If they are not.
+
+    Example:
+        >>> pair([1, 2], [3, 4])[1].tolist()
+        [3.0, 4.0]
     """
     x, y = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if x.ndim != 1 or x.shape != y.shape:
@@ -134,7 +186,7 @@ def pair(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[Floats, Floats]:
     return x, y
 
 
-def _mapped(x: Floats, y: Floats, mapping: FittedBefore) -> Floats | None:
+def _mapped(x: Floats, y: Floats, mapping: MapName) -> Floats | None:
     if mapping == "none":
         return x
     from .logistic import fit_map

@@ -1,4 +1,4 @@
-"""Cross-validation folds that share no content, whatever content means.
+"""Cross-validation folds that share no content.
 
 Content may be several columns at once (the portrait *and* the voice): rows that share a value in
 any of them belong together, and so do rows that are joined through others. Folds do not depend on
@@ -19,10 +19,10 @@ Codes = npt.NDArray[np.int64]
 
 
 def content_groups(content: Mapping[str, Sequence[object]], ids: Sequence[str]) -> Codes:
-    """Which rows belong together: the connected components over shared values.
+    """Groups of rows that share content: the connected components over shared values.
 
     Args:
-        content: One sequence a column, one value a row; None shares nothing with anybody.
+        content: Column to its values, one a row; None shares nothing.
         ids: Unique name of each row, for rows without any content.
 
     Returns:
@@ -30,6 +30,13 @@ def content_groups(content: Mapping[str, Sequence[object]], ids: Sequence[str]) 
 
     Raises:
         InputError: If lengths disagree or ids repeat.
+
+    Example:
+        >>> content = {"portrait": ["a", "a", "b"], "voice": ["x", "y", "y"]}
+        >>> content_groups(content, ["clip-1", "clip-2", "clip-3"]).tolist()
+        [0, 0, 0]
+        >>> content_groups({"portrait": ["a", "a", None]}, ["clip-1", "clip-2", "clip-3"]).tolist()
+        [0, 0, 1]
     """
     n = len(ids)
     if len(set(ids)) != n:
@@ -73,21 +80,27 @@ def grouped_folds(
     """k folds of about equal size without shared content.
 
     Groups are dealt out from the largest to the smallest, ties in an order drawn from the seed,
-    each to the fold where it keeps the sizes and the distribution of opinion scores evenest.
+    each to the fold that keeps sizes and distribution of opinion scores most even.
 
     Args:
         content: See `content_groups`; an empty mapping gives plain folds.
         ids: Unique name of each row.
-        k: How many folds.
+        k: Number of folds, at least 2.
         mos: Opinion scores to stratify on, by quantiles; None to balance sizes alone.
-        bins: How many quantiles.
-        seed: Of the order.
+        bins: Number of quantiles.
+        seed: Seed of the order.
 
     Returns:
         int64 (rows,): the fold of each row, 0 … k-1.
 
     Raises:
         InputError: If there are fewer groups than folds.
+
+    Example:
+        >>> portraits = ["a", "a", "b", "b", "c", "c"]
+        >>> folds = grouped_folds({"portrait": portraits}, [f"clip-{i}" for i in range(6)], k=3)
+        >>> len({(portrait, int(fold)) for portrait, fold in zip(portraits, folds)})
+        3
     """
     groups = content_groups(content, ids)
     n_groups = int(groups.max(initial=-1)) + 1
@@ -124,9 +137,21 @@ def grouped_folds(
 
 
 def plain_folds(ids: Sequence[str], k: int = 5, *, seed: int = 0) -> Codes:
-    """k folds of equal size that look at no content: what a plain shuffle gives.
+    """k folds of equal size that ignore content, as a plain shuffle gives them.
 
-    For comparison only; scores across such folds are too good wherever content repeats.
+    For comparison only: scores across such folds are too optimistic wherever content repeats.
+
+    Args:
+        ids: Unique name of each row.
+        k: Number of folds, at least 2.
+        seed: Seed of the order.
+
+    Returns:
+        int64 (rows,): the fold of each row, 0 … k-1.
+
+    Example:
+        >>> sorted(plain_folds([f"clip-{i}" for i in range(6)], k=3).tolist())
+        [0, 0, 1, 1, 2, 2]
     """
     return grouped_folds({}, ids, k, seed=seed)
 

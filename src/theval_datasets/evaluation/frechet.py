@@ -23,14 +23,18 @@ def frechet_distance(real: npt.ArrayLike, generated: npt.ArrayLike) -> float:
     """Squared Fréchet distance between the normal distributions fitted to two sets of features.
 
     Args:
-        real: (n, dimensions), n ≥ 2.
-        generated: (m, dimensions), m ≥ 2.
+        real: (n, dimensions): features of real videos, n ≥ 2.
+        generated: (m, dimensions): features of generated videos, m ≥ 2.
 
     Returns:
         At least 0, in squared units of the features.
 
     Raises:
         InputError: If the shapes do not fit, or values are not finite.
+
+    Example:
+        >>> frechet_distance([[0.0], [2.0]], [[3.0], [5.0]])
+        9.0
     """
     a, b = _features(real, "real"), _features(generated, "generated")
     if a.shape[1] != b.shape[1]:
@@ -43,10 +47,23 @@ def frechet_distance(real: npt.ArrayLike, generated: npt.ArrayLike) -> float:
 def frechet_of_moments(
     mean1: npt.ArrayLike, cov1: npt.ArrayLike, mean2: npt.ArrayLike, cov2: npt.ArrayLike
 ) -> float:
-    """The same from means (d,) and covariances (d, d), without a general matrix root.
+    """Squared Fréchet distance of two normal distributions, without a general matrix root.
 
     The trace of ``(S1 S2)^½`` is the sum of the roots of the eigenvalues of ``S1^½ S2 S1^½``, which
     is symmetric: singular covariances need no special care.
+
+    Args:
+        mean1: (d,): mean of the first distribution.
+        cov1: (d, d): its covariance.
+        mean2: (d,): mean of the second distribution.
+        cov2: (d, d): its covariance.
+
+    Returns:
+        At least 0, in squared units of the features.
+
+    Example:
+        >>> frechet_of_moments([0.0], [[1.0]], [3.0], [[4.0]])
+        10.0
     """
     m1, m2 = np.atleast_1d(np.asarray(mean1, float)), np.atleast_1d(np.asarray(mean2, float))
     s1, s2 = np.atleast_2d(np.asarray(cov1, float)), np.atleast_2d(np.asarray(cov2, float))
@@ -69,12 +86,20 @@ def paired_frechet_distance(
     """P-FD: the distance between (real, partner) and (generated, partner), frame by frame.
 
     Args:
-        real: (frames, dimensions): the motion that was recorded.
-        generated: (frames, dimensions): the motion that answers the same partner.
+        real: (frames, dimensions): recorded motion.
+        generated: (frames, dimensions): generated motion in answer to the same partner.
         partner: (frames, any): the other person's motion at the same frames.
+
+    Returns:
+        At least 0, in squared units of the features.
 
     Raises:
         InputError: If the numbers of frames differ.
+
+    Example:
+        >>> partner = [[0.0], [1.0], [0.0]]
+        >>> paired_frechet_distance([[0.0], [1.0], [2.0]], [[1.0], [2.0], [3.0]], partner)
+        1.0
     """
     a, b, c = _features(real, "real"), _features(generated, "generated"), _features(partner, "p")
     if not len(a) == len(b) == len(c):
@@ -86,11 +111,11 @@ def paired_frechet_distance(
 
 @dataclass(frozen=True)
 class MotionScores:
-    """How far generated motion is from recorded motion; lower is better.
+    """Distances of generated from recorded motion, at least 0; lower is better.
 
     Attributes:
-        fd: Fréchet distance.
-        p_fd: With the partner's motion; None without it.
+        fd: Squared Fréchet distance.
+        p_fd: Squared Fréchet distance joined with the partner's motion; None without a partner.
         mse: Mean squared error.
     """
 
@@ -110,12 +135,17 @@ def motion_scores(
 
     Args:
         real: For each clip, arrays (frames, dimensions) by part.
-        generated: The same clips, the same frames.
+        generated: Generated motion of the same clips and frames.
         partner: The other person's motion in the same clips.
-        parts: What to score.
+        parts: Names of the parts to score.
 
     Raises:
         InputError: If clips, frames or parts do not fit.
+
+    Example:
+        >>> real, generated = [{"jaw": [0.0, 1.0, 2.0]}], [{"jaw": [0.5, 1.5, 2.5]}]
+        >>> motion_scores(real, generated, parts=["jaw"])["jaw"].mse
+        0.25
     """
     if len(real) != len(generated) or (partner is not None and len(partner) != len(real)):
         raise InputError("expected the same clips on every side")

@@ -1,4 +1,4 @@
-"""What the parts of a split share that they should not."""
+"""Values that the parts of a split share although they should not."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Leak:
     """Values of one column that two parts of a split share.
 
     Attributes:
-        column: The column.
-        first: One part.
-        second: The other.
-        values: The shared values; sorted.
-        rows_first: Rows of the first part that carry one of them.
-        rows_second: Rows of the second.
-        n_first: All rows of the first part.
-        n_second: All rows of the second.
+        column: Name of the column.
+        first: Name of one part.
+        second: Name of the other part.
+        values: Shared values, sorted.
+        rows_first: Number of rows of the first part with a shared value.
+        rows_second: Number of rows of the second part with a shared value.
+        n_first: Number of rows of the first part.
+        n_second: Number of rows of the second part.
     """
 
     column: str
@@ -37,7 +37,12 @@ class Leak:
     n_second: int
 
     def to_text(self) -> str:
-        """One line for people."""
+        """One line for people.
+
+        Example:
+            >>> Leak("voice", "test", "train", ("x",), 1, 2, 10, 90).to_text()
+            'test and train share 1 value of voice (x): 1 of 10 and 2 of 90 rows'
+        """
         count = len(self.values)
         shown = ", ".join(self.values[:_SHOWN]) + (", …" if count > _SHOWN else "")
         values = "1 value" if count == 1 else f"{count} values"
@@ -61,6 +66,11 @@ def leak_report(split: Sequence[object], content: Mapping[str, Sequence[object]]
 
     Raises:
         InputError: If lengths disagree.
+
+    Example:
+        >>> (leak,) = leak_report(["train", "train", "test"], {"portrait": ["a", "b", "a"]})
+        >>> print(leak.to_text())
+        test and train share 1 value of portrait (a): 1 of 1 and 1 of 2 rows
     """
     parts = sorted({str(part) for part in split if part is not None})
     sizes = {part: sum(str(one) == part for one in split if one is not None) for part in parts}

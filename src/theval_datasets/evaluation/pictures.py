@@ -30,14 +30,24 @@ _PEAK: Final = 255.0
 
 
 def psnr(generated: Pixels, real: Pixels) -> float:
-    """Peak signal-to-noise ratio of two pictures of one size in dB; infinite for equal ones.
+    """Peak signal-to-noise ratio of two pictures of one size.
 
     Args:
         generated: uint8, any shape.
-        real: The same shape.
+        real: uint8 of the same shape.
+
+    Returns:
+        dB, at least 0; infinite for equal pictures.
 
     Raises:
-        InputError: Their shapes differ.
+        InputError: The shapes differ.
+
+    Example:
+        >>> dark = np.zeros((16, 16), np.uint8)
+        >>> round(psnr(dark, dark + 16), 2)
+        24.05
+        >>> psnr(dark, dark)
+        inf
     """
     _same_shape(generated, real)
     error = float(np.mean((generated.astype(np.float64) - real.astype(np.float64)) ** 2))
@@ -52,10 +62,15 @@ def ssim(generated: Pixels, real: Pixels) -> float:
 
     Args:
         generated: uint8, (height, width) or (height, width, channels), at least 11 × 11.
-        real: The same shape.
+        real: uint8 of the same shape.
 
     Raises:
-        InputError: Their shapes differ, or they are too small.
+        InputError: The shapes differ, or the pictures are too small.
+
+    Example:
+        >>> ramp = np.tile(np.arange(16, dtype=np.uint8), (16, 1))
+        >>> ssim(ramp, ramp)
+        1.0
     """
     from scipy.ndimage import gaussian_filter
 
@@ -85,11 +100,15 @@ def lpips(network: Literal["alex", "vgg", "squeeze"] = "alex") -> Measure:
     package.
 
     Args:
-        network: The backbone.
+        network: Name of the backbone.
+
+    Returns:
+        Function of two pictures, uint8 (height, width, 3) of one size, that gives a distance of at
+        least 0.
 
     Raises:
         MissingExtraError: lpips is not installed (extra [lpips]).
-        WeightsMissingError: The backbone's weights are not here.
+        WeightsMissingError: The backbone's weights are not installed.
     """
     package = require("lpips", extra="lpips")
     torch = require("torch", extra="lpips")

@@ -10,7 +10,7 @@ from theval_datasets.errors import InputError
 from .resampling import Interval, bootstrap, permutation_p
 
 REFERENCE = "GT"
-"""How the row of real videos is usually called."""
+"""Usual name of the row of real videos."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class PreferenceCorrelation:
     """Spearman's correlation of a metric with how often people prefer a model.
 
     Attributes:
-        interval: The correlation, and its bootstrap interval over the models.
-        p_value: Two-sided, by permutation; None if undefined.
-        models: Those that both sides know; sorted.
+        interval: Correlation, −1 to 1, and its bootstrap interval over the models.
+        p_value: Two-sided p value by permutation, 0 to 1; None if undefined.
+        models: Models with a value and a preference, sorted.
     """
 
     interval: Interval
@@ -38,21 +38,28 @@ def preference_correlation(
 ) -> dict[str, PreferenceCorrelation]:
     """Correlate a metric with win rates (or Bradley–Terry strengths), with and without real videos.
 
-    Real videos win nearly always and score best by construction, so that the row of the reference
-    flatters every metric: both figures are given.
+    Real videos win nearly always and score best by construction, so that their row flatters every
+    metric: both figures are given.
 
     Args:
-        values: A metric, or the final score, by model; None is left out.
-        preference: Win rate by model.
-        reference: The name of the reference's row.
-        n_resamples: Of the bootstrap, and permutations of the test.
-        seed: Of both.
+        values: Model to a metric or the final score; None is left out.
+        preference: Model to win rate, 0 to 1, or strength.
+        reference: Name of the row of real videos.
+        n_resamples: Number of bootstrap resamples, and of permutations of the test.
+        seed: Seed of both.
 
     Returns:
         `without` the reference, and `with` it if both sides have it.
 
     Raises:
         InputError: If fewer than three models are common to both.
+
+    Example:
+        >>> values = {"A": 0.9, "B": 0.7, "C": 0.5, "D": 0.2}
+        >>> preference = {"A": 0.8, "B": 0.6, "C": 0.4, "D": 0.1}
+        >>> correlation = preference_correlation(values, preference, n_resamples=100)
+        >>> round(correlation["without"].interval.value, 3)
+        1.0
     """
     common = sorted(
         name for name, value in values.items() if value is not None and name in preference
@@ -61,7 +68,7 @@ def preference_correlation(
     if len(models) < 3:
         raise InputError(
             f"expected at least three models with a value and a preference, got {len(models)}: "
-            f"{', '.join(models) or 'none'}; are they called the same on both sides?"
+            f"{', '.join(models) or 'none'}; do both sides use the same names?"
         )
     out = {"without": _correlate(values, preference, models, n_resamples, seed)}
     if reference in common:

@@ -1,6 +1,6 @@
-"""Distances between a generated clip and its real partner: the baselines of THEval's Table 2.
+"""Distances between a generated clip and its real counterpart: the baselines of THEval's Table 2.
 
-Frames and landmarks are paired by their time stamps, since partners may differ in rate and length.
+Frames and landmarks are paired by their timestamps, since the two may differ in rate and length.
 FID and FVD are the Fréchet distance of feature arrays (`frechet`); LSE-C and LSE-D come from
 SyncNet, whose table is read here.
 """
@@ -31,11 +31,11 @@ _TOLERANCE: Final = 0.5  # of the real clip's frame interval, within which two f
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Which frames belong together.
+    """Frames of two clips that are shown at the same time.
 
     Attributes:
-        generated: Indices into the generated clip's times.
-        real: For each the index into the real clip's times.
+        generated: int64 (pairs,): indices into the generated clip's frames.
+        real: int64 (pairs,): indices into the real clip's frames.
     """
 
     generated: npt.NDArray[np.int64]
@@ -52,8 +52,13 @@ def pair_by_time(generated: Floats, real: Floats) -> Pairing:
     one clip has beyond the end of the other does not count.
 
     Args:
-        generated: Seconds, growing, (n,).
-        real: Seconds, growing, (m,).
+        generated: float64 (n,): timestamps in seconds, ascending.
+        real: float64 (m,): timestamps in seconds, ascending.
+
+    Example:
+        >>> pairs = pair_by_time(np.array([0.0, 0.1, 0.2]), np.array([0.0, 0.21]))
+        >>> pairs.generated.tolist(), pairs.real.tolist()
+        ([0, 2], [0, 1])
     """
     if not len(generated) or not len(real):
         return Pairing(np.zeros(0, np.int64), np.zeros(0, np.int64))
@@ -75,8 +80,8 @@ def video_distances(
     """Means of picture distances over the frames that two clips have at the same time.
 
     Args:
-        generated: A video.
-        real: Its partner; the generated frames are scaled to its size where they differ.
+        generated: Generated video.
+        real: Real counterpart; generated frames are scaled to its size where they differ.
         measures: Name to function; PSNR and SSIM if none is given. Pairs of equal pictures, whose
             PSNR is infinite, are left out of its mean.
 
@@ -84,14 +89,16 @@ def video_distances(
         A value for each name (None where no pair has a finite one), and `pairs`, their number.
 
     Raises:
-        MediaError: One of them cannot be read.
-        AbsentError: They have no frame at the same time.
+        MediaError: One of the two cannot be read.
+        AbsentError: No two frames are shown at the same time.
     """
     measures = {"psnr": psnr, "ssim": ssim} if measures is None else measures
     indices = [media.frame_index(path) for path in (generated, real)]
     pairing = pair_by_time(indices[0].times, indices[1].times)
     if not len(pairing):
-        raise AbsentError("no-pairs", f"{generated.name} and {real.name} share no moment")
+        raise AbsentError(
+            "no-pairs", f"{generated.name} and {real.name} have no frames at the same time"
+        )
     ours = _frames_at(generated, pairing.generated)
     theirs = _frames_at(real, pairing.real)
     sums = dict.fromkeys(measures, 0.0)
@@ -112,14 +119,17 @@ def video_distances(
 def landmark_distances(generated: Values, real: Values) -> tuple[float, float]:
     """LMD-F and LMD-M: mean distance of face points and of mouth points, frame by frame.
 
-    Equations 38 and 39 of THEval. Only frames at the same time in which both have a face count. So
-    that size and place of the face do not, each face is moved to its centroid and measured in
-    its own inter-ocular distance before (LMD-F, by all 468 points), and each mouth to its own
-    centroid (LMD-M, by the 40 lip points).
+    Equations 38 and 39 of THEval, over the frames at the same time in which both have a face.
+    Size and position of the face do not count: each face is first moved to its centroid and
+    divided by its own inter-ocular distance (LMD-F, over all 468 points), and each mouth is moved to
+    its own centroid (LMD-M, over the 40 lip points).
 
     Args:
-        generated: Values of the extractor `landmarks`.
-        real: The same of the partner.
+        generated: Values of the extractor `landmarks` of the generated clip.
+        real: Values of the same extractor of the real clip.
+
+    Returns:
+        LMD-F and LMD-M, each in inter-ocular distances, at least 0.
 
     Raises:
         AbsentError: No frame at the same time has both faces.
@@ -127,7 +137,7 @@ def landmark_distances(generated: Values, real: Values) -> tuple[float, float]:
     faces = [_normalised(values) for values in (generated, real)]
     pairing = pair_by_time(generated["time"][generated["face"]], real["time"][real["face"]])
     if not len(pairing):
-        raise AbsentError("no-pairs", "the clips have no moment at which both show a face")
+        raise AbsentError("no-pairs", "there is no time at which both clips show a face")
     ours, theirs = faces[0][pairing.generated], faces[1][pairing.real]
     mouths = [points[:, LIPS] for points in (ours, theirs)]
     mouths = [mouth - mouth.mean(axis=1, keepdims=True) for mouth in mouths]
@@ -148,8 +158,22 @@ def _normalised(values: Values) -> Floats:
 def read_lse(path: Path) -> dict[str, tuple[float, float]]:
     """LSE-C and LSE-D from a CSV with the columns ``clip_id, lse_c, lse_d``.
 
+    Args:
+        path: The CSV, as UTF-8.
+
+    Returns:
+        Clip to LSE-C (confidence) and LSE-D (distance).
+
     Raises:
-        InputError: A column is missing, a value is no number, or a clip comes twice.
+        InputError: A column is missing, a value is not a number, or a clip is listed twice.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "lse.csv"
+        ...     _ = path.write_text("clip_id,lse_c,lse_d\\na,6.5,7.25\\n")
+        ...     print(read_lse(path))
+        {'a': (6.5, 7.25)}
     """
     found: dict[str, tuple[float, float]] = {}
     try:
@@ -166,7 +190,9 @@ def read_lse(path: Path) -> dict[str, tuple[float, float]]:
                         f"got {row['lse_c']!r} and {row['lse_d']!r}"
                     )
                 if clip in found:
-                    raise InputError(f"{path.name}, line {reader.line_num}: {clip!r} comes twice")
+                    raise InputError(
+                        f"{path.name}, line {reader.line_num}: {clip!r} is listed twice"
+                    )
                 found[clip] = (values[0], values[1])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read: {error}") from None

@@ -28,12 +28,12 @@ class Interval:
     """A statistic and its bootstrap interval.
 
     Attributes:
-        value: Of the sample itself; None if undefined.
-        low: Lower end; None if no resample is defined.
-        high: Upper end.
-        level: Share of the resamples inside.
-        n_resamples: How many were drawn.
-        n_undefined: How many of them had no value (a side without variance) and were left out.
+        value: Value of the sample itself; None if undefined.
+        low: Lower bound; None if no resample is defined.
+        high: Upper bound; None if no resample is defined.
+        level: Confidence level, 0 to 1.
+        n_resamples: Number of resamples drawn.
+        n_undefined: Number of resamples without a value (a side without variance), left out.
     """
 
     value: float | None
@@ -56,13 +56,18 @@ def bootstrap(
     """Percentile interval of a statistic of pairs (B. Efron, 1979).
 
     Args:
-        x: Finite values.
-        y: Finite values, in the same order.
+        x: (n,): finite values.
+        y: (n,): finite values, in the same order.
         statistic: `srcc`, `plcc`, `krcc` (tau-b) or `rmse`, which are vectorised, or a function of
             the two resampled arrays.
-        n_resamples: How often to resample the pairs with replacement.
-        level: Share of the resamples that the interval holds.
-        seed: Of the resampling.
+        n_resamples: Number of resamples of the pairs, drawn with replacement.
+        level: Confidence level, 0 to 1.
+        seed: Seed of the resampling.
+
+    Example:
+        >>> interval = bootstrap([1, 2, 3, 4, 5], [1, 2, 3, 5, 4], n_resamples=200)
+        >>> round(interval.value, 3), interval.low < interval.value <= interval.high
+        (0.9, True)
     """
     first, second = pair(x, y)
     if not 0 < level < 1 or n_resamples < 1:
@@ -89,20 +94,24 @@ def permutation_p(
     n_permutations: int = 10_000,
     seed: int = 0,
 ) -> float | None:
-    """Two-sided p of "no association": how often shuffled pairs are as extreme.
+    """Two-sided p value of "no association", by permutation.
 
     ``(1 + #{|t*| >= |t|}) / (1 + permutations)`` (B. Phipson and G. K. Smyth, 2010), with a relative
     tolerance of 1e-12 for ties.
 
     Args:
-        x: Finite values.
-        y: Finite values.
+        x: (n,): finite values.
+        y: (n,): finite values, in the same order.
         statistic: `srcc`, `plcc`, `krcc` or a function; larger in size means more association.
-        n_permutations: How often to shuffle.
-        seed: Of the shuffling.
+        n_permutations: Number of shuffles.
+        seed: Seed of the shuffling.
 
     Returns:
-        None if the statistic is undefined.
+        p value, 0 to 1; None if the statistic is undefined.
+
+    Example:
+        >>> permutation_p(list(range(10)), list(range(10)), n_permutations=999)
+        0.001
     """
     first, second = pair(x, y)
     if statistic == "rmse":
@@ -162,8 +171,8 @@ def _resampled(
         count = min(rows, n_resamples - done)
         chosen = rng.integers(0, n, (count, n))
         if callable(statistic):
-            found = [single(x[row], y[row]) for row in chosen]
-            parts.append(np.array([np.nan if value is None else value for value in found]))
+            single_values = [single(x[row], y[row]) for row in chosen]
+            parts.append(np.array([np.nan if v is None else v for v in single_values]))
         else:
             flat = (chosen + np.arange(count)[:, None] * n).ravel()
             weights = np.bincount(flat, minlength=count * n).reshape(count, n).astype(np.float64)

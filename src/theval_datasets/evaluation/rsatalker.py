@@ -14,12 +14,17 @@ CRITERIA: Mapping[str, tuple[str, ...]] = {
 }
 """The sub-criteria of each group."""
 WEIGHTS: Mapping[str, float] = {"realism": 0.25, "fluency": 0.25, "social_relationship": 0.5}
-"""Of each group in the total."""
+"""Weight of each group in the total."""
 
 
 @dataclass(frozen=True)
 class UserStudyScore:
-    """Means of the groups and the total, 0–100."""
+    """Scores of RSATalker's user study.
+
+    Attributes:
+        groups: Mean of each group's sub-criteria, 0–100.
+        total: Weighted mean of the groups, 0–100.
+    """
 
     groups: Mapping[str, float]
     total: float
@@ -33,6 +38,11 @@ def user_study_score(criteria: Mapping[str, float]) -> UserStudyScore:
 
     Raises:
         InputError: If one is missing or out of range.
+
+    Example:
+        >>> criteria = {name: 80.0 for names in CRITERIA.values() for name in names}
+        >>> user_study_score(criteria | {"lip_sync": 50.0}).total
+        77.5
     """
     groups = {}
     for group, names in CRITERIA.items():

@@ -44,10 +44,10 @@ class Reference:
     """Mean raw values of real videos.
 
     Attributes:
-        name: Of the row.
-        definition: `paper` or `release`: which values it may normalise.
-        values: By metric.
-        source: Where it is from.
+        name: Name of the row.
+        definition: `paper` or `release`: the definition of the values that it may normalise.
+        values: Mean raw value by metric, in the metric's unit.
+        source: Publication or file that the values come from.
     """
 
     name: str
@@ -69,10 +69,11 @@ class Score:
     """A model's scores against a reference.
 
     Attributes:
-        normalised: By metric; None where the raw value or the reference is.
-        dimensions: Mean over each dimension's metrics; None unless all of them are there.
-        final: Mean of the eight; None unless all of them are there.
-        partial: The mean over those that are there, when `final` is None.
+        normalised: Normalised value by metric, at most 1; None where the raw value or the reference
+            is undefined.
+        dimensions: Mean over each dimension's metrics; None unless all of them are defined.
+        final: Mean of the eight metrics; None unless all of them are defined.
+        partial: Mean over the metrics that are defined, when `final` is None.
     """
 
     normalised: Mapping[str, float | None]
@@ -86,11 +87,11 @@ class Entry:
     """One model of a leaderboard.
 
     Attributes:
-        model: Its name.
+        model: Name of the model.
         kind: Audio-driven or Video-driven; None if unstated.
-        normalised: By metric.
-        final: Final score; None unless all eight metrics are there.
-        rank: From 1, the highest final score first; equal scores share the smaller rank. None
+        normalised: Normalised value by metric, at most 1.
+        final: Final score, at most 1; None unless all eight metrics are defined.
+        rank: Rank from 1, the highest final score first; equal scores share the smaller rank. None
             without a final score.
     """
 
@@ -104,8 +105,18 @@ class Entry:
 def normalised_score(value: float | None, reference: float | None) -> float | None:
     """``1 - |value - reference| / |reference|``: 1 is like real videos; it may be negative.
 
+    Args:
+        value: Mean raw value of a model.
+        reference: Mean raw value of real videos.
+
     Returns:
-        None if one of the two is None, or the reference is 0.
+        At most 1; None if one of the two is None, or the reference is 0.
+
+    Example:
+        >>> normalised_score(0.75, 1.0)
+        0.75
+        >>> normalised_score(None, 1.0) is None
+        True
     """
     if value is None or reference is None or reference == 0:
         return None
@@ -116,11 +127,17 @@ def score(values: Mapping[str, float | None], reference: Reference | Mapping[str
     """Normalise a model's mean raw values and average them.
 
     Args:
-        values: By metric; absent or None is undefined.
-        reference: Of real videos, in the same definition.
+        values: Mean raw value by metric; absent or None is undefined.
+        reference: Values of real videos, in the same definition.
 
     Raises:
-        UnknownNameError: For a metric that is none of the eight.
+        UnknownNameError: A metric is none of the eight.
+
+    Example:
+        >>> reference = published_reference()
+        >>> scores = score({"lip_sync": reference.values["lip_sync"]}, reference)
+        >>> scores.normalised["lip_sync"], scores.final, scores.partial
+        (1.0, None, Partial(n=1, value=1.0))
     """
     row = reference.values if isinstance(reference, Reference) else reference
     for name in values:
@@ -131,10 +148,20 @@ def score(values: Mapping[str, float | None], reference: Reference | Mapping[str
 
 
 def combine(normalised: Mapping[str, float | None]) -> Score:
-    """Dimensions and final score of normalised values."""
+    """Dimensions and final score of normalised values.
+
+    Args:
+        normalised: Normalised value by metric, at most 1; absent or None is undefined.
+
+    Example:
+        >>> combine(dict.fromkeys(METRICS, 0.5)).final
+        0.5
+        >>> combine({"lip_sync": 0.5}).partial
+        Partial(n=1, value=0.5)
+    """
     given = {name: normalised.get(name) for name in METRICS}
     final = _mean([given[name] for name in METRICS])
-    there = [value for value in given.values() if value is not None]
+    defined = [value for value in given.values() if value is not None]
     return Score(
         normalised=given,
         dimensions={
@@ -144,7 +171,7 @@ def combine(normalised: Mapping[str, float | None]) -> Score:
         final=final,
         partial=None
         if final is not None
-        else Partial(len(there), sum(there) / len(there) if there else None),
+        else Partial(len(defined), sum(defined) / len(defined) if defined else None),
     )
 
 
@@ -156,8 +183,13 @@ def leaderboard(
     """Models by final score, the best first; those without one come last, by name.
 
     Args:
-        models: Normalised values by metric, by model.
-        kinds: Audio-driven or Video-driven, by model.
+        models: Model to its normalised value by metric.
+        kinds: Model to Audio-driven or Video-driven.
+
+    Example:
+        >>> rows = leaderboard({"A": dict.fromkeys(METRICS, 0.5), "B": dict.fromkeys(METRICS, 0.75)})
+        >>> [(row.rank, row.model, row.final) for row in rows]
+        [(1, 'B', 0.75), (2, 'A', 0.5)]
     """
     finals = {name: combine(values).final for name, values in models.items()}
     entries = [
@@ -174,7 +206,16 @@ def leaderboard(
 
 
 def rank_of(final: float | None, others: list[float]) -> int | None:
-    """From 1: one more than the number of scores that are higher; None without a final score."""
+    """Rank from 1: one more than the number of higher scores; None without a final score.
+
+    Args:
+        final: Final score of a model.
+        others: Final scores to compare with.
+
+    Example:
+        >>> rank_of(0.7, [0.9, 0.7, 0.5])
+        2
+    """
     return None if final is None else 1 + sum(other > final for other in others)
 
 
@@ -183,6 +224,11 @@ def published_leaderboard() -> tuple[Entry, ...]:
     """Table 1 of the paper: 17 models, normalised to four digits, with final scores of our own.
 
     The finals are the means of the printed metrics; `published_finals` has the printed ones.
+
+    Example:
+        >>> first = published_leaderboard()[0]
+        >>> first.rank, len(published_leaderboard())
+        (1, 17)
     """
     rows = _table()
     models = {row["model"]: {name: float(row[name]) for name in METRICS} for row in rows}
@@ -190,12 +236,22 @@ def published_leaderboard() -> tuple[Entry, ...]:
 
 
 def published_finals() -> dict[str, float]:
-    """The final scores as the paper prints them, by model."""
+    """The final scores as the paper prints them, by model.
+
+    Example:
+        >>> len(published_finals())
+        17
+    """
     return {row["model"]: float(row["final_score"]) for row in _table()}
 
 
 def published_reference() -> Reference:
-    """The row of real videos that the authors publish, in the units of their code (`release`)."""
+    """The row of real videos that the authors publish, in the units of their code (`release`).
+
+    Example:
+        >>> published_reference().definition
+        'release'
+    """
     name, plain = "release", yaml.safe_load(_read("theval_references.yaml"))["release"]
     return Reference(name, plain["definition"], plain["values"], plain["source"])
 
@@ -206,11 +262,20 @@ def read_reference(path: Path, *, definition: str) -> Reference:
     A column `definition` in it, if there is one, must say the same as the argument.
 
     Args:
-        path: The file.
-        definition: Of the metrics it was measured by.
+        path: CSV with a header and one row.
+        definition: Definition of the metrics that the values were measured by.
 
     Raises:
         InputError: If a column or the row is missing, or a value is no number.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "real.csv"
+        ...     _ = path.write_text(",".join(METRICS) + "\\n" + ",".join("1" * 8) + "\\n")
+        ...     reference = read_reference(path, definition="paper")
+        >>> reference.values["lip_sync"]
+        1.0
     """
     if not path.is_file():
         raise InputError(f"there is no reference file {path}")
@@ -239,8 +304,8 @@ def read_reference(path: Path, *, definition: str) -> Reference:
 
 
 def _mean(values: list[float | None]) -> float | None:
-    there = [value for value in values if value is not None]
-    return sum(there) / len(there) if len(there) == len(values) else None
+    defined = [value for value in values if value is not None]
+    return sum(defined) / len(defined) if len(defined) == len(values) else None
 
 
 def _table() -> list[dict[str, Any]]:
