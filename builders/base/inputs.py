@@ -11,8 +11,9 @@ from typing import Any, Final, TypeVar
 from theval_datasets import catalog
 from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.extraction.cache import Cache
-from theval_datasets.manifest.info import EMBEDDERS, TOMBSTONES_NAME, Tombstone, read_tombstones
+from theval_datasets.manifest.info import EMBEDDERS
 from theval_datasets.manifest.rows import Manifest, ManifestRow, read_manifest
+from theval_datasets.manifest.tombstones import TOMBSTONES_NAME, Tombstone, read_tombstones
 from theval_datasets.utils.files import digest, sha256_file
 
 T = TypeVar("T")

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+import msgspec
 import pyarrow as pa
 
 from theval_datasets.errors import InputError
@@ -95,7 +96,7 @@ class ScoredBuilder(Builder):
                     f"Two clips of the manifest are called {name}, one of them {row.clip_id}: rows "
                     "are matched by that name, so leave one of them out"
                 )
-            found[name] = replace(row, clip_id=name)
+            found[name] = msgspec.structs.replace(row, clip_id=name)
         return found
 
     def extractors(self, config_name: str) -> Sequence[str]:
@@ -128,7 +129,7 @@ class ScoredBuilder(Builder):
         for row in self.rows:
             clip = self.clips.get(row.clip_id)
             if clip is not None:
-                yield replace(clip, path=None, stamp=None, split=row.split)
+                yield msgspec.structs.replace(clip, path=None, stamp=None, split=row.split)
 
     def tables(self, config_name: str) -> Mapping[str, Iterator[pa.Table]]:
         """The tables of a config, by split."""

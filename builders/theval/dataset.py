@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
 import pyarrow as pa
+from msgspec.structs import replace
 
 from theval_datasets.evaluation.theval import METRICS
 from theval_datasets.manifest.rows import ManifestRow

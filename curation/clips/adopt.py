@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace
 
 from theval_datasets import media
 from theval_datasets.errors import InputError, MediaError, MissingMediaError

@@ -7,11 +7,10 @@ the clip's id.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +20,8 @@ from theval_datasets.extraction.weights import content_hash
 from theval_datasets.features.faces import Faces
 from theval_datasets.features.fingerprints import from_hex, to_hex
 from theval_datasets.features.people.pack import need_recogniser
-from theval_datasets.utils.files import atomic_write, canonical_json
-from theval_datasets.utils.records import from_plain
+from theval_datasets.utils.jsonl import read_records, write_records
+from theval_datasets.utils.records import Int64, Record
 
 from .matching import Prints
 
@@ -47,15 +46,14 @@ class Reference:
     pack: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(Record, frozen=True):
     clip_id: str
     frames: str
     audio: str
     people: str
-    dim: int
+    dim: Int64
     pack: str
-    format: int
+    format: Int64
 
 
 def recogniser() -> str:
@@ -73,21 +71,20 @@ def write_index(path: Path, references: Iterable[Reference]) -> int:
     Returns:
         How many clips it holds.
     """
-    count = 0
-    with atomic_write(path) as stream:
-        for one in sorted(references, key=lambda r: r.clip_id):
-            line = {
-                "format": FORMAT,
-                "clip_id": one.clip_id,
-                "frames": to_hex(one.prints.frames),
-                "audio": to_hex(one.prints.audio),
-                "people": base64.b64encode(one.people.astype("<f4").tobytes()).decode(),
-                "dim": int(one.people.shape[1]) if one.people.size else 0,
-                "pack": one.pack,
-            }
-            stream.write(canonical_json(line).encode() + b"\n")
-            count += 1
-    return count
+    lines = [
+        _Line(
+            clip_id=one.clip_id,
+            frames=to_hex(one.prints.frames),
+            audio=to_hex(one.prints.audio),
+            people=base64.b64encode(one.people.astype("<f4").tobytes()).decode(),
+            dim=int(one.people.shape[1]) if one.people.size else 0,
+            pack=one.pack,
+            format=FORMAT,
+        )
+        for one in sorted(references, key=lambda r: r.clip_id)
+    ]
+    write_records(path, lines)
+    return len(lines)
 
 
 def read_index(path: Path) -> list[Reference]:
@@ -102,20 +99,10 @@ def read_index(path: Path) -> list[Reference]:
         )
     if path.stat().st_size > _LARGEST:
         raise InputError(f"{path} has {path.stat().st_size} bytes: that is no index.")
-    found = []
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        for number, text in enumerate(stream, start=1):
-            if text.strip():
-                found.append(_reference(text, f"{path.name}:{number}"))
-    return found
+    return [_reference(line, where) for where, line in read_records(path, _Line)]
 
 
-def _reference(text: str, where: str) -> Reference:
-    try:
-        plain: Any = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: not a JSON object: {error}") from None
-    line = from_plain(_Line, plain, where)
+def _reference(line: _Line, where: str) -> Reference:
     if line.format != FORMAT:
         raise InputError(
             f"{where}: expected format {FORMAT}, got {line.format}; make the index again"

@@ -9,17 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from theval_datasets.errors import MediaError
 from theval_datasets.manifest.rows import FileStamp
 from theval_datasets.media.facts import MediaFacts
-from theval_datasets.utils.files import atomic_write, canonical_json, sha256_file
-from theval_datasets.utils.journal import read_journal
+from theval_datasets.utils.files import sha256_file
+from theval_datasets.utils.jsonl import line_of, read_journal, write_records
 from theval_datasets.utils.progress import progress
-from theval_datasets.utils.records import to_plain
+from theval_datasets.utils.records import Record
 
 from ..clips.adopt import stamp, tools
 from ..clips.cut import SUFFIX, Encoding, Piece, cut
@@ -31,8 +30,7 @@ FOLDER: Final = ".candidates"
 _INDEX: Final = "index.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Record, frozen=True):
     """A line of the index."""
 
     clip_id: str
@@ -63,9 +61,9 @@ def cut_all(
         else:
             todo.append((name, material, span))
     folder.mkdir(parents=True, exist_ok=True)
-    _write_index(folder, (known[name] for name in sorted(known)))
+    write_records(folder / _INDEX, (known[name] for name in sorted(known)))
     with (
-        (folder / _INDEX).open("a", encoding="utf-8") as index,
+        (folder / _INDEX).open("ab") as index,
         ThreadPoolExecutor(max(1, workers)) as pool,
         progress(len(todo), "cut") as bar,
     ):
@@ -79,7 +77,7 @@ def cut_all(
                 where = (span.start, span.end)
                 lost.append(Lost(name, material, "cut", error.reason, str(error), where))
                 continue
-            index.write(canonical_json(to_plain(entry)) + "\n")
+            index.write(line_of(entry))
             index.flush()
             path = folder / f"{name}{SUFFIX}"
             found.append(Candidate(name, material, span, path, entry.sha256, entry.media))
@@ -121,12 +119,6 @@ def _known(folder: Path) -> dict[str, _Entry]:
     return {entry.clip_id: entry for entry in read_journal(folder / _INDEX, _Entry)}
 
 
-def _write_index(folder: Path, entries: Iterable[_Entry]) -> None:
-    lines = [canonical_json(to_plain(entry)) + "\n" for entry in entries]
-    with atomic_write(folder / _INDEX) as stream:
-        stream.write("".join(lines).encode())
-
-
 def forget_others(candidates: Iterable[Candidate], output: Path) -> None:
     """Remove the cuts of earlier runs that are no candidates of this one.
 
@@ -143,4 +135,4 @@ def forget_others(candidates: Iterable[Candidate], output: Path) -> None:
         if path.is_file() and path not in files:
             path.unlink()
     known = _known(folder)
-    _write_index(folder, (known[name] for name in sorted(names & known.keys())))
+    write_records(folder / _INDEX, (known[name] for name in sorted(names & known.keys())))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from theval_datasets.manifest.rows import Judgement, ManifestRow, Source
 

@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from theval_datasets.extraction.engines.local import LocalEngine
 from theval_datasets.extraction.jobs import jobs_of
 from theval_datasets.extraction.store import FeatureStore
 from theval_datasets.features.fingerprints import Fingerprints
-from theval_datasets.manifest.info import TOMBSTONES_NAME, read_tombstones
 from theval_datasets.manifest.rows import MANIFEST_NAME, REJECTED_NAME, ManifestRow, write_manifest
-from theval_datasets.utils.journal import read_journal
+from theval_datasets.manifest.tombstones import TOMBSTONES_NAME, read_tombstones
+from theval_datasets.utils.jsonl import read_journal
 from theval_datasets.utils.progress import progress
 
 from ..clips.adopt import Job, adopt, gone_row, still_good
@@ -115,7 +117,10 @@ def items_of(sources: Iterable[Source], language: str | None) -> list[SourceFile
     if language is None:
         return items
     return [
-        replace(item, origin=replace(item.origin, language=item.origin.language or language))
+        replace(
+            item,
+            origin=msgspec.structs.replace(item.origin, language=item.origin.language or language),
+        )
         for item in items
     ]
 
@@ -146,7 +151,7 @@ def _with_prints(
         feature = store.find("fingerprints", str(row.sha256))
         if feature is not None and feature.outcome.status == "ok":
             seen, heard = prints_in_hex(feature.values)
-            found[row.clip_id] = replace(row, phash=seen, audio_print=heard)
+            found[row.clip_id] = msgspec.structs.replace(row, phash=seen, audio_print=heard)
     return [found.get(row.clip_id, row) for row in rows]
 
 

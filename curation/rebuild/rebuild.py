@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from theval_datasets import media
 from theval_datasets.errors import InputError
@@ -24,7 +26,7 @@ from theval_datasets.manifest.rows import (
     write_manifest,
 )
 from theval_datasets.utils.files import safe_name
-from theval_datasets.utils.journal import read_journal
+from theval_datasets.utils.jsonl import line_of, read_journal
 from theval_datasets.utils.progress import progress
 
 from ..clips.adopt import AUDIO, FRAMES
@@ -89,7 +91,7 @@ def rebuild(
     root = options.root or manifest.folder
     total = sum(map(len, groups.values()))
     with (
-        (output / REPORT_NAME).open("a", encoding="utf-8") as journal,
+        (output / REPORT_NAME).open("ab") as journal,
         ThreadPoolExecutor(max(1, options.workers)) as pool,
         progress(total, "rebuild") as bar,
     ):
@@ -98,7 +100,7 @@ def rebuild(
             jobs = [pool.submit(remake, row, source, output) for row in rows]
             for row, job in zip(rows, jobs, strict=True):
                 made = compared(job.result(), row, manifest, store)
-                journal.write(made.line())
+                journal.write(line_of(made))
                 journal.flush()
                 results.append(made)
                 bar.update()

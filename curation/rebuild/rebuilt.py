@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from theval_datasets.manifest.rows import FileStamp, ManifestRow
-from theval_datasets.utils.files import atomic_write, canonical_json, digest, safe_name
-from theval_datasets.utils.records import to_plain
+from theval_datasets.utils.files import digest, safe_name
+from theval_datasets.utils.jsonl import write_records
+from theval_datasets.utils.records import Record, to_plain
 
 from ..clips.adopt import CLIPS, stamp
 
@@ -18,8 +18,7 @@ REPORT_NAME: Final = "rebuild.jsonl"
 Status = Literal["identical", "equivalent", "changed", "gone", "taken-down"]
 
 
-@dataclass(frozen=True, slots=True)
-class Rebuilt:
+class Rebuilt(Record, frozen=True):
     """What became of a row.
 
     Attributes:
@@ -49,10 +48,6 @@ class Rebuilt:
         """Whether the clip is there as it should be (or should not be, and is not)."""
         return self.status in ("identical", "equivalent", "taken-down")
 
-    def line(self) -> str:
-        """The same as a line of JSON."""
-        return canonical_json(to_plain(self)) + "\n"
-
     def file(self, output: Path) -> Path | None:
         """The clip that was made; None if it is not there as it was made."""
         name = safe_name(self.clip_id)
@@ -68,6 +63,4 @@ def row_digest(row: ManifestRow) -> str:
 
 def write_report(output: Path, results: Iterable[Rebuilt]) -> None:
     """Write the report, whole."""
-    with atomic_write(output / REPORT_NAME) as stream:
-        for one in results:
-            stream.write(one.line().encode())
+    write_records(output / REPORT_NAME, results)

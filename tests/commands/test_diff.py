@@ -88,7 +88,7 @@ def test_null_against_a_value(corpus, tmp_path):
 
 def test_splits_and_configs(corpus, tmp_path):
     one = build(corpus, tmp_path / "1")
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     moved = [replace(r, split="test") if r.clip_id == "mute" else r for r in corpus.rows]
     corpus.rows = moved[:-1]

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hub_client import Client, client_of
 from hub_server import READER, Hub, serving_hub
 from hub_store import Blob
+from msgspec.structs import replace
 
 from theval_datasets.commands.rebuild import rebuild
 from theval_datasets.curation.clips.adopt import tools
 from theval_datasets.curation.clips.cut import Encoding, Piece, cut
-from theval_datasets.manifest.info import Info, Tombstone, write_info
+from theval_datasets.manifest.info import Info, write_info
 from theval_datasets.manifest.rows import ManifestRow, Source, read_manifest, write_manifest
+from theval_datasets.manifest.tombstones import Tombstone
 from theval_datasets.utils.files import sha256_file
 
 QUICK = Encoding(preset="ultrafast")

@@ -57,6 +57,10 @@ BAD = {
     "absolute id": ({"clip_id": "/etc"}, "relative name"),
     "id that climbs": ({"clip_id": "a/../../b"}, "relative name"),
     "bad literal": ({"source": {"kind": "ftp", "location": "x"}}, "'local', 'url'"),
+    "huge number": ({"start": 10**400}, "expected a finite number, got a huge number"),
+    "huge size": ({"stamp": {"size": 10**400, "mtime_ns": 1}}, "stamp.size: expected a whole"),
+    "deep value": ({"tracks": [{"a": [[[1]]]}]}, r"tracks\[0\].a: expected"),
+    "surrogate": ({"clip_id": "\ud800"}, "clip_id: expected Unicode text"),
     "deep": ("[" * 100_000, "not a JSON object"),
 }
 

@@ -15,11 +15,12 @@ import time
 import urllib.parse
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
+
+from msgspec.structs import replace
 
 from theval_datasets.errors import InputError, MediaError, UnsafePathError
 from theval_datasets.manifest.rows import FileStamp, Source

@@ -6,22 +6,20 @@ gone is not asked for again unless the user wants it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from theval_datasets.manifest.rows import FileStamp, Source
-from theval_datasets.utils.files import canonical_json
-from theval_datasets.utils.journal import read_journal
-from theval_datasets.utils.records import to_plain
+from theval_datasets.utils.jsonl import append_record, read_journal
+from theval_datasets.utils.records import Record, Scalar
 
 LEDGER_NAME: Final = "sources.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Record, frozen=True):
     """One attempt at a source.
 
     Attributes:
@@ -39,8 +37,8 @@ class Entry:
     origin: Source
     file: str | None = None
     stamp: FileStamp | None = None
-    chapters: tuple[Mapping[str, Any], ...] = ()
-    facts: Mapping[str, str | int | float | None] = field(default_factory=dict)
+    chapters: tuple[Mapping[str, Scalar], ...] = ()
+    facts: Mapping[str, Scalar] = msgspec.field(default_factory=dict)
     reason: str | None = None
     detail: str = ""
 
@@ -75,13 +73,4 @@ class Ledger:
     def add(self, entry: Entry) -> None:
         """Append an entry; it is on the disk when this returns."""
         self._entries[entry.origin.location] = entry
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a+b") as stream:
-            # a line that a killed run left unfinished must not swallow this one
-            if stream.seek(0, os.SEEK_END):
-                stream.seek(-1, os.SEEK_END)
-                if stream.read(1) != b"\n":
-                    stream.write(b"\n")
-            stream.write(canonical_json(to_plain(entry)).encode() + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+        append_record(self._path, entry)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from theval_datasets.errors import BuildError, InputError
-from theval_datasets.manifest.info import INFO_NAME, TOMBSTONES_NAME, read_info, read_tombstones
+from theval_datasets.manifest.info import INFO_NAME, read_info
+from theval_datasets.manifest.tombstones import TOMBSTONES_NAME, read_tombstones
 
 from .options import CacheLocation, Fetch, Output, StrPath, Workers
 

@@ -12,9 +12,13 @@ from typing import Annotated, Any, Final
 import typer
 
 from theval_datasets.errors import InputError
-from theval_datasets.manifest.info import TOMBSTONES_NAME, Tombstone, read_tombstones
-from theval_datasets.utils.files import canonical_json, inside, write_text
-from theval_datasets.utils.records import to_plain
+from theval_datasets.manifest.tombstones import (
+    TOMBSTONES_NAME,
+    Tombstone,
+    read_tombstones,
+    write_tombstones,
+)
+from theval_datasets.utils.files import inside
 
 from .options import StrPath
 
@@ -102,8 +106,7 @@ def takedown(
     wanted = list(dict.fromkeys(clip_ids))
     taken = [name for name in wanted if name not in stones]
     stones |= {name: Tombstone(name, when) for name in taken}
-    lines = [canonical_json(to_plain(stones[name])) for name in sorted(stones)]
-    write_text(path, "".join(f"{line}\n" for line in lines))
+    write_tombstones(path, stones.values())
     gone = [row for row in listing.rows if row.clip_id in wanted]
     listed = {row.clip_id for row in gone}
     if gone:

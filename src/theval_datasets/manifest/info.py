@@ -17,6 +17,8 @@ from theval_datasets.errors import InputError
 from theval_datasets.utils.files import write_text
 from theval_datasets.utils.records import from_plain, to_plain
 
+from .tombstones import Tombstone
+
 INFO_NAME: Final = "info.json"
 CARD_NAME: Final = "README.md"
 FORMAT_VERSION: Final = 1
@@ -26,12 +28,10 @@ Migration = Callable[[dict[str, Any]], dict[str, Any]]
 MIGRATIONS: Final[dict[int, Migration]] = {}
 """Format version to the function that turns its plain `info.json` into the next version's."""
 
-TOMBSTONES_NAME: Final = "tombstones.jsonl"
 EMBEDDERS: Final = frozenset({"arcface"})
 """Extractors whose columns tell people apart."""
 
 _MEDIA: Final = ("Audio(", "Image(", "Video(", "Mesh(", "Pdf(", "Nifti(")
-_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _SEMVER: Final = re.compile(r"(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})")
 
 
@@ -121,20 +121,6 @@ class FileInfo:
 
     sha256: str
     n_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tombstone:
-    """A clip that was taken down: nothing of it is left but its id and the date, YYYY-MM-DD."""
-
-    clip_id: str
-    date: str
-
-    def __post_init__(self) -> None:
-        if not self.clip_id or not _DATE.fullmatch(self.date):
-            raise InputError(
-                f"expected a clip_id and a date YYYY-MM-DD, got {self.clip_id!r}, {self.date!r}"
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,27 +244,3 @@ def migrate(plain: Any, where: str) -> dict[str, Any]:
         if found["format_version"] != at + 1:
             raise RuntimeError(f"the migration from format {at} does not lead to {at + 1}")
     return found
-
-
-def read_tombstones(path: Path) -> tuple[Tombstone, ...]:
-    """Tombstones out of a JSONL file, in order of `clip_id`; none if there is no file.
-
-    Raises:
-        InputError: With file and line, for what is not a tombstone or an id that occurs twice.
-    """
-    if not path.is_file():
-        return ()
-    found: dict[str, Tombstone] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        where = f"{path.name}:{number}"
-        if not line.strip():
-            continue
-        try:
-            plain = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{where}: not a JSON object: {error}") from None
-        stone = from_plain(Tombstone, plain, where)
-        if stone.clip_id in found:
-            raise InputError(f"{where}: clip_id {stone.clip_id!r} occurs twice")
-        found[stone.clip_id] = stone
-    return tuple(found[name] for name in sorted(found))

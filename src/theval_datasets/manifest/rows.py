@@ -6,23 +6,26 @@ seconds. A manifest is untrusted input: every row is checked, and no path leaves
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
+
+import msgspec
 
 from theval_datasets.errors import ManifestError
 from theval_datasets.media.facts import MediaFacts
 from theval_datasets.utils.files import atomic_write, canonical_json, inside
-from theval_datasets.utils.records import from_plain, to_plain
+from theval_datasets.utils.jsonl import read_records
+from theval_datasets.utils.records import Int64, Record, Scalar, from_json, to_plain
 
 MANIFEST_NAME: Final = "manifest.jsonl"
 REJECTED_NAME: Final = "rejected.jsonl"
+_ALWAYS: Final = frozenset({"clip_id", "path", "source", "sha256"})
+"""Keys that every row has, even if their value is null."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Record, frozen=True):
     """Where a clip comes from.
 
     Attributes:
@@ -50,16 +53,14 @@ class Source:
     sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FileStamp:
+class FileStamp(Record, frozen=True):
     """Size and time of the clip's file: while they agree, its hash is not computed again."""
 
-    size: int
-    mtime_ns: int
+    size: Int64
+    mtime_ns: Int64
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Record, frozen=True):
     """What one filter said of a clip.
 
     Attributes:
@@ -72,11 +73,10 @@ class Judgement:
     filter: str
     verdict: Literal["keep", "reject", "undecided"]
     reason: str | None = None
-    measured: Mapping[str, float | int | str | bool | None] = field(default_factory=dict)
+    measured: Mapping[str, Scalar] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestRow:
+class ManifestRow(Record, frozen=True):
     """One clip.
 
     Attributes:
@@ -110,7 +110,7 @@ class ManifestRow:
     sha256: str | None
     start: float = 0.0
     end: float | None = None
-    crop: tuple[int, int, int, int] | None = None
+    crop: tuple[Int64, Int64, Int64, Int64] | None = None
     phash: str | None = None
     audio_print: str | None = None
     media: MediaFacts | None = None
@@ -118,12 +118,12 @@ class ManifestRow:
     reference_time: float | None = None
     audio: str | None = None
     audio_original: str | None = None
-    tracks: tuple[Mapping[str, Any], ...] = ()
+    tracks: tuple[Mapping[str, Scalar | list[Scalar]], ...] = ()
     difficulty: str | None = None
     split: str | None = None
     judgements: tuple[Judgement, ...] = ()
     reason: str | None = None
-    tools: Mapping[str, str | int] = field(default_factory=dict)
+    tools: Mapping[str, str | Int64] = msgspec.field(default_factory=dict)
     recipe: str | None = None
     stamp: FileStamp | None = None
 
@@ -139,12 +139,8 @@ class ManifestRow:
         """The row as one line; absent values are left out."""
         plain = to_plain(self)
         return canonical_json(
-            {k: v for k, v in plain.items() if v not in (None, [], {})} | _kept(plain)
+            {k: v for k, v in plain.items() if k in _ALWAYS or v not in (None, [], {})}
         )
-
-
-def _kept(plain: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: plain[name] for name in ("clip_id", "path", "source", "sha256")}
 
 
 def _is_hash(text: str) -> bool:
@@ -189,35 +185,27 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def read_rows(file: Path) -> Iterator[ManifestRow]:
-    """Rows of a JSONL file, checked one by one; blank lines are passed over."""
-    seen: dict[str, int] = {}
-    with file.open(encoding="utf-8", errors="strict") as stream:
-        try:
-            for number, line in enumerate(stream, start=1):
-                if not line.strip():
-                    continue
-                row = parse_row(line, f"{file.name}:{number}")
-                if row.clip_id in seen:
-                    raise ManifestError(
-                        f"{file.name}:{number}: clip_id {row.clip_id!r} was on line {seen[row.clip_id]} already"
-                    )
-                seen[row.clip_id] = number
-                yield row
-        except UnicodeDecodeError as error:
-            raise ManifestError(f"{file.name} is not UTF-8 text: {error}") from None
+    """Rows of a JSON-lines file, checked one by one; blank lines are skipped.
+
+    Raises:
+        ManifestError: With file and line, for a line that is not a row or an id that occurs twice.
+    """
+    places: dict[str, str] = {}
+    for where, row in read_records(file, ManifestRow, error=ManifestError):
+        earlier = places.setdefault(row.clip_id, where)
+        if earlier is not where:
+            line = earlier.rpartition(":")[2]
+            raise ManifestError(f"{where}: clip_id {row.clip_id!r} is on line {line} already")
+        yield row
 
 
-def parse_row(line: str, where: str) -> ManifestRow:
+def parse_row(line: str | bytes, where: str) -> ManifestRow:
     """One line as a row.
 
     Raises:
         ManifestError: If it is not one.
     """
-    try:
-        plain = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ManifestError(f"{where}: not a JSON object: {error}") from None
-    return from_plain(ManifestRow, plain, where, error=ManifestError)
+    return from_json(ManifestRow, line, where, error=ManifestError)
 
 
 def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:

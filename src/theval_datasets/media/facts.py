@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from theval_datasets.utils.records import Int64, Record
 
 
-@dataclass(frozen=True, slots=True)
-class MediaFacts:
+class MediaFacts(Record, frozen=True):
     """What was measured of a file, not what its header promises.
 
     Attributes:
@@ -34,18 +33,18 @@ class MediaFacts:
 
     duration: float
     fps: float | None
-    width: int
-    height: int
-    n_frames: int
-    rotation: int
+    width: Int64
+    height: Int64
+    n_frames: Int64
+    rotation: Int64
     variable_rate: bool
     video_codec: str
     audio_codec: str | None
-    audio_rate: int | None
-    audio_channels: int | None
+    audio_rate: Int64 | None
+    audio_channels: Int64 | None
     audio_start: float | None
     audio_duration: float | None
-    n_bytes: int
+    n_bytes: Int64
     truncated: str | None = None
     mirrored: bool = False
     pixel_aspect: str | None = None

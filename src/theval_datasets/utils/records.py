@@ -1,7 +1,8 @@
-"""Typed records from untrusted JSON or YAML: dataclasses in, clear errors out.
+"""Typed records from untrusted JSON or YAML, with errors that say where, what was expected and received.
 
-One mechanism for manifests, recipes and `info.json`: unknown keys suggest the nearest, wrong types
-say where, what was expected and what came.
+`msgspec` reads and checks them. Rows of large JSON-lines files are `Record`s, which it reads in some
+microseconds; parameters are frozen dataclasses, in which unknown keys are looked for here. Only a
+value that does not fit is examined a second time, to find the part that is wrong.
 """
 
 from __future__ import annotations
@@ -9,19 +10,46 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import json
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar, Union
+from typing import Annotated, Any, Final, Literal, NoReturn, TypeVar, Union
+
+import msgspec
 
 from theval_datasets.errors import InputError
 
 T = TypeVar("T")
 
+_LARGEST: Final = 2**63 - 1
+_DEEPEST: Final = 32
+_SCALARS: Final = frozenset({str, float, int, bool, type(None)})
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
+_REFUSED: Final = (msgspec.MsgspecError, ValueError, InputError, RecursionError)
+"""Exceptions of `msgspec`, and of a record's own checks."""
+
+Int64 = Annotated[int, msgspec.Meta(ge=-_LARGEST - 1, le=_LARGEST)]
+"""A whole number that every later step can hold: 64 bits, signed."""
+Scalar = float | Int64 | str | bool | None
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """A line of a JSON-lines file: immutable, and read without a detour through dictionaries.
+
+    Change a copy with `msgspec.structs.replace`. Records hold no reference to themselves, so the
+    garbage collector need not visit them.
+    """
+
 
 def to_plain(record: Any) -> Any:
-    """A dataclass (nested ones too) as dicts, lists and scalars that JSON knows."""
+    """A record or dataclass (nested ones too) as the dicts, lists and scalars of JSON."""
+    if type(record) in _SCALARS:
+        return record
+    if isinstance(record, msgspec.Struct):
+        return {name: to_plain(getattr(record, name)) for name in record.__struct_fields__}
     if dataclasses.is_dataclass(record) and not isinstance(record, type):
         return {f.name: to_plain(getattr(record, f.name)) for f in dataclasses.fields(record)}
     if isinstance(record, Mapping):
@@ -32,139 +60,205 @@ def to_plain(record: Any) -> Any:
 
 
 def from_plain(kind: type[T], value: Any, where: str, *, error: type[InputError] = InputError) -> T:
-    """Build a dataclass from plain data, checking every type.
+    """Build a record or dataclass from plain data, checking every type.
 
     Args:
-        kind: The dataclass.
-        value: What was read.
-        where: Names the place for messages, such as ``manifest.jsonl:12``.
+        kind: The class.
+        value: Plain data, as read from JSON or YAML.
+        where: Names the place in messages, such as ``manifest.jsonl:12``.
         error: The exception to raise.
 
     Raises:
-        InputError: (or `error`) at the first thing that does not fit.
+        InputError: (or `error`) at the first part that does not fit.
     """
     try:
-        return typing.cast(T, _convert(kind, value, where))
+        if not issubclass(kind, msgspec.Struct):
+            _check(kind, value, where)
+        return msgspec.convert(value, kind)
     except _MisfitError as misfit:
         raise error(str(misfit)) from None
+    except _REFUSED as refused:
+        _explain(kind, value, where, refused, error)
+
+
+def from_json(
+    kind: type[T], text: str | bytes, where: str, *, error: type[InputError] = InputError
+) -> T:
+    """Build a record or dataclass from JSON text; as `from_plain`.
+
+    Raises:
+        InputError: (or `error`) for text that is not JSON, or a part that does not fit.
+    """
+    direct = issubclass(kind, msgspec.Struct)
+    refused: Exception
+    try:
+        value = _decoder(typing.cast(Any, kind) if direct else Any).decode(text)
+    except _REFUSED as caught:
+        refused = caught
+    else:
+        return value if direct else from_plain(kind, value, where, error=error)
+    try:  # Python's own reader accepts more, such as NaN: what it reads can be explained
+        value = json.loads(text if isinstance(text, str) else text.decode())
+    except RecursionError:
+        raise error(f"{where}: not a JSON object: it is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise error(f"{where}: not a JSON object: it is not UTF-8 text") from None
+    except ValueError as malformed:
+        raise error(f"{where}: not a JSON object: {malformed}") from None
+    _explain(kind, value, where, refused, error)
 
 
 class _MisfitError(Exception):
     pass
 
 
+@functools.lru_cache(maxsize=64)
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def _explain(
+    kind: Any, value: Any, where: str, refused: BaseException, error: type[InputError]
+) -> NoReturn:
+    """Raise an error that names the part of `value` that does not fit."""
+    try:
+        _check(kind, value, where)
+    except _MisfitError as misfit:
+        raise error(str(misfit)) from None
+    raise error(f"{where}: {refused}") from None
+
+
 @functools.lru_cache(maxsize=256)
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+def _fields(kind: type) -> dict[str, tuple[Any, bool]] | None:
+    """Name to type and whether it must be given, for a record or dataclass; None for other types."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return {one.name: (one.type, one.required) for one in msgspec.structs.fields(kind)}
+    if not dataclasses.is_dataclass(kind):
+        return None
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return {
+        one.name: (
+            hints[one.name],
+            one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING,
+        )
+        for one in dataclasses.fields(kind)
+        if one.init
+    }
 
 
-def _convert(kind: Any, value: Any, where: str) -> Any:
-    origin = typing.get_origin(kind)
+def _check(kind: Any, value: Any, where: str) -> None:
+    """Raise for the first part of a value that does not fit a type."""
     if kind is Any:
-        return value
-    if origin in (Union, types.UnionType):
-        return _convert_union(kind, value, where)
-    if origin is Literal:
-        options = typing.get_args(kind)
-        if value not in options:
-            raise _MisfitError(
-                f"{where}: expected one of {', '.join(map(repr, options))}, got {value!r}"
-            )
-        return value
-    if dataclasses.is_dataclass(kind):
-        return _convert_dataclass(typing.cast(type, kind), value, where)
-    if origin in (tuple, list):
-        return _convert_sequence(kind, value, where)
-    if origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
+        _check_free(value, where, _DEEPEST)
+        return
+    if typing.get_origin(kind) in (Union, types.UnionType):
+        options = [one for one in typing.get_args(kind) if one is not type(None)]
+        if len(options) == 1 and value is not None:
+            _check(options[0], value, where)
+            return
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    fields = _fields(kind) if origin is None else None
+    if fields is not None:
+        _check_fields(kind, fields, value, where)
+    elif isinstance(origin, type) and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise _misfit(where, "a mapping", value)
-        inner = typing.get_args(kind)[1]
-        return {str(key): _convert(inner, item, f"{where}.{key}") for key, item in value.items()}
-    return _convert_scalar(kind, value, where)
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise _misfit(where, "text as every key", key)
+            _check(arguments[1], item, f"{where}.{key}")
+    elif origin in (tuple, list):
+        _check_items(origin, arguments, value, where)
+    else:
+        _check_leaf(kind, value, where)
 
 
-def _convert_union(kind: Any, value: Any, where: str) -> Any:
-    options = typing.get_args(kind)
-    if value is None and type(None) in options:
-        return None
-    rest = sorted(
-        (option for option in options if option is not type(None)),
-        key=lambda option: option is not type(value),
-    )
-    misfit: _MisfitError | None = None
-    for option in rest:
-        try:
-            return _convert(option, value, where)
-        except _MisfitError as caught:
-            misfit = misfit or caught
-    raise misfit or _misfit(where, "nothing", value)
-
-
-def _convert_dataclass(kind: type, value: Any, where: str) -> Any:
+def _check_fields(
+    kind: type, fields: Mapping[str, tuple[Any, bool]], value: Any, where: str
+) -> None:
     if not isinstance(value, Mapping):
         raise _misfit(where, "a mapping", value)
-    fields = {f.name: f for f in dataclasses.fields(kind) if f.init}
-    hints = _hints(kind)
     for key in value:
         if key not in fields:
             close = difflib.get_close_matches(str(key), fields, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(fields)}."
             raise _MisfitError(f"{where}: unknown key {str(key)!r}; {hint}")
-    required = [
-        name
-        for name, f in fields.items()
-        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    ]
-    lacking = [name for name in required if name not in value]
-    if lacking:
-        raise _MisfitError(f"{where}: missing {', '.join(lacking)}")
-    arguments = {
-        key: _convert(
-            hints[key], item, f"{where}: {key}" if ": " not in where else f"{where}.{key}"
-        )
-        for key, item in value.items()
-    }
+    missing = [name for name, (_, required) in fields.items() if required and name not in value]
+    if missing:
+        raise _MisfitError(f"{where}: missing {', '.join(missing)}")
+    inner = f"{where}." if ": " in where else f"{where}: "
+    for key, item in value.items():
+        _check(fields[key][0], item, f"{inner}{key}")
     try:
-        return kind(**arguments)
-    except (ValueError, InputError) as refused:
+        msgspec.convert(value, kind)
+    except _REFUSED as refused:
         raise _MisfitError(f"{where}: {refused}") from None
 
 
-def _convert_sequence(kind: Any, value: Any, where: str) -> Any:
+def _check_items(origin: type, arguments: tuple[Any, ...], value: Any, where: str) -> None:
     if not isinstance(value, (list, tuple)):
         raise _misfit(where, "a list", value)
-    arguments = typing.get_args(kind)
-    maker = typing.get_origin(kind)
-    if maker is tuple and not (len(arguments) == 2 and arguments[1] is Ellipsis):
+    if origin is tuple and arguments[-1] is not Ellipsis:
         if len(value) != len(arguments):
             raise _misfit(where, f"{len(arguments)} values", value)
-        return tuple(
-            _convert(inner, item, f"{where}[{i}]")
-            for i, (inner, item) in enumerate(zip(arguments, value, strict=True))
-        )
-    converted = [_convert(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value)]
-    return tuple(converted) if maker is tuple else converted
+        kinds = arguments
+    else:
+        kinds = (arguments[0],) * len(value)
+    for i, (inner, item) in enumerate(zip(kinds, value, strict=True)):
+        _check(inner, item, f"{where}[{i}]")
 
 
-def _convert_scalar(kind: Any, value: Any, where: str) -> Any:
-    if kind is float:
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
+def _check_free(value: Any, where: str, depth: int) -> None:
+    """Values of any kind may be what JSON can hold: not too deep, numbers finite and of 64 bits."""
+    if isinstance(value, (Mapping, list, tuple)):
+        if depth == 0:
+            raise _MisfitError(f"{where}: expected at most {_DEEPEST} levels of lists and mappings")
+        for item in value.values() if isinstance(value, Mapping) else value:
+            _check_free(item, where, depth - 1)
+    else:
+        _check_scalar(value, where)
+
+
+def _check_leaf(kind: Any, value: Any, where: str) -> None:
+    try:
+        msgspec.convert(value, kind)
+    except _REFUSED:
+        raise _misfit(where, _words(kind), value) from None
+    _check_scalar(value, where)
+
+
+def _check_scalar(value: Any, where: str) -> None:
+    """Numbers are finite and of 64 bits, text can be written as UTF-8."""
+    if isinstance(value, str) and _SURROGATE.search(value):
+        raise _misfit(where, "Unicode text without lone surrogates", value)
+    if isinstance(value, float) and not math.isfinite(value):
         raise _misfit(where, "a finite number", value)
-    if kind is int:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        raise _misfit(where, "a whole number", value)
-    if kind in (bool, str):
-        if isinstance(value, kind):
-            return value
-        raise _misfit(where, {bool: "true or false", str: "text"}[kind], value)
-    if kind is type(None) and value is None:
-        return None
-    raise _misfit(where, getattr(kind, "__name__", str(kind)), value)
+    if isinstance(value, int) and not -_LARGEST - 1 <= value <= _LARGEST:
+        raise _misfit(where, "a whole number of 64 bits", value)
+
+
+def _words(kind: Any) -> str:
+    """A type in words."""
+    origin = typing.get_origin(kind)
+    if origin is Annotated:
+        return _words(typing.get_args(kind)[0])
+    if origin is Literal:
+        return f"one of {', '.join(map(repr, typing.get_args(kind)))}"
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_words(one) for one in typing.get_args(kind)))
+    if origin in (list, tuple):
+        return "a list"
+    known = {
+        float: "a finite number",
+        int: "a whole number",
+        bool: "true or false",
+        str: "text",
+        type(None): "null",
+    }
+    return known.get(kind, str(getattr(kind, "__name__", kind)))
 
 
 def _misfit(where: str, expected: str, value: Any) -> _MisfitError:
-    shown = repr(value)
+    shown = repr(value) if not isinstance(value, int) or abs(value) < 2**128 else "a huge number"
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
     return _MisfitError(f"{where}: expected {expected}, got {shown}")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from theval_datasets import catalog
 from theval_datasets.curation.duplicates.matching import Prints

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from media_factory import ffmpeg
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from theval_datasets.cli import app
@@ -20,7 +20,6 @@ from theval_datasets.curation.clips.cut import Encoding, Piece, cut
 from theval_datasets.curation.rebuild import remake as remaking
 from theval_datasets.curation.sources.fetching.options import FetchOptions
 from theval_datasets.errors import InputError
-from theval_datasets.manifest.info import read_tombstones
 from theval_datasets.manifest.rows import (
     ManifestRow,
     Source,
@@ -28,6 +27,7 @@ from theval_datasets.manifest.rows import (
     read_rows,
     write_manifest,
 )
+from theval_datasets.manifest.tombstones import read_tombstones
 from theval_datasets.utils.files import sha256_file
 
 QUICK = Encoding(preset="ultrafast")
