@@ -1,6 +1,7 @@
 # make demo   the whole way on a small sample it makes itself (a minute or two after installing)
 # make test   every test: the fast ones first, then the slow ones and those on real clips
-# make check  format, lint, types, architecture
+# make check  format, lint, types, imports, unused code, architecture
+# make format format the code, and repair what the linter can
 # make bench  measured figures against their targets
 #
 # Each makes the virtual environment it needs. PYTHON is 3.11 or 3.12: make demo PYTHON=python3.12
@@ -10,7 +11,7 @@ VENV ?= .venv
 VENV_DEMO ?= .venv-demo
 PIP = -m pip --disable-pip-version-check
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check format bench clean
 
 demo: $(VENV_DEMO)/done
 	$(VENV_DEMO)/bin/theval-data demo -o demo-out
@@ -24,7 +25,12 @@ check: $(VENV)/done
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/python -m mypy
 	$(VENV)/bin/python scripts/check_imports.py
+	$(VENV)/bin/python scripts/check_unused.py
 	$(VENV)/bin/python -m pytest -q tests/test_architecture.py
+
+format: $(VENV)/done
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
 
 bench: $(VENV)/done
 	$(VENV)/bin/python -m benchmarks

@@ -7,11 +7,11 @@
     │   ├── UnknownNameError     no such extractor, recipe, dataset, …: suggests close ones
     │   ├── ManifestError        a manifest row is malformed or contradicts itself
     │   ├── RatingsError         a ratings or votes table is malformed
-    │   └── UnsafePathError      a path or address leaves what it was confined to
+    │   └── UnsafePathError      a path or address outside the place it is confined to
     ├── MissingExtraError        an optional dependency is not installed
-    ├── WeightsMissingError      model weights are not here and cannot be had (failed: weights-missing)
-    ├── MediaError               something about a clip's media; `reason` is its slug
-    │   ├── EmptyMediaError      the media is fine, the thing is not in it (outcome `empty`)
+    ├── WeightsMissingError      model weights are not installed (failed: weights-missing)
+    ├── MediaError               a clip's media is empty or broken; `reason` is the slug
+    │   ├── EmptyMediaError      the media is fine, but lacks the thing (outcome `empty`)
     │   │   ├── NoVideoError         no-video
     │   │   ├── NoAudioError         no-audio
     │   │   └── DigitalSilenceError  digital-silence
@@ -19,11 +19,10 @@
     │       ├── MissingMediaError    missing
     │       ├── NotMediaError        not-media
     │       ├── ZeroFramesError      zero-frames
-    │       ├── TruncatedMediaError  truncated
     │       └── TooLargeError        too-large
     ├── AbsentError              an extractor found nothing to measure (outcome `empty`)
     ├── CacheError               a cache entry is damaged or of another format
-    ├── BuildError               a step of making a dataset went wrong
+    ├── BuildError               a step of making a dataset failed
     └── PublishError             a release cannot be pushed as it is
 """
 
@@ -38,16 +37,20 @@ class ThevalError(Exception):
 
 
 class InputError(ThevalError):
-    """What the user gave is wrong: says what was expected, what came and what to do."""
+    """The user's input is wrong; the message says what was expected, what was received, what to do."""
 
 
 class UnknownNameError(InputError):
     """A name that is not in a catalogue.
 
     Args:
-        kind: What was looked up, for the message ("extractor", "recipe", …).
-        name: The name that was given.
-        known: The names there are.
+        kind: Kind of thing, for the message ("extractor", "recipe", …).
+        name: Name that was given.
+        known: Names that exist.
+
+    Example:
+        >>> print(UnknownNameError("filter", "speach", ["speech", "motion"]))
+        There is no filter named 'speach'; did you mean speech?
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
@@ -67,7 +70,7 @@ class RatingsError(InputError):
 
 
 class UnsafePathError(InputError):
-    """A path or an address leads out of what it was confined to."""
+    """A path or an address lies outside the place it is confined to."""
 
 
 class MissingExtraError(ThevalError):
@@ -75,21 +78,21 @@ class MissingExtraError(ThevalError):
 
 
 class WeightsMissingError(ThevalError):
-    """Model weights are neither in `THEVAL_MODELS` nor to be fetched."""
+    """Model weights are neither installed nor could they be downloaded."""
 
 
 class MediaError(ThevalError):
-    """Something about a clip's media.
+    """A clip's media is empty or broken.
 
     Attributes:
-        reason: The slug that goes into outcomes and reports.
+        reason: Slug for outcomes and reports.
     """
 
     reason = "media"
 
 
 class EmptyMediaError(MediaError):
-    """The media is fine, but what was asked for is not in it."""
+    """The media is fine, but does not contain what was asked for."""
 
 
 class NoVideoError(EmptyMediaError):
@@ -134,12 +137,6 @@ class ZeroFramesError(BrokenMediaError):
     reason = "zero-frames"
 
 
-class TruncatedMediaError(BrokenMediaError):
-    """The file ends before its container says it does."""
-
-    reason = "truncated"
-
-
 class TooLargeError(BrokenMediaError):
     """The file, or a picture in it, is larger than the limits allow."""
 
@@ -147,10 +144,11 @@ class TooLargeError(BrokenMediaError):
 
 
 class AbsentError(ThevalError):
-    """An extractor looked and found nothing to measure.
+    """An extractor found nothing to measure.
 
     Args:
-        reason: The slug for the outcome: ``no-face``, ``no-speech``, ``constant``, …
+        reason: Slug for the outcome: ``no-face``, ``no-speech``, ``constant``, …
+        detail: Explanation for people.
     """
 
     def __init__(self, reason: str, detail: str | None = None) -> None:
@@ -164,7 +162,7 @@ class CacheError(ThevalError):
 
 
 class BuildError(ThevalError):
-    """A step of making a dataset went wrong; what was given is not to blame, or cannot be told."""
+    """A step of making a dataset failed although its input seemed right."""
 
 
 class PublishError(ThevalError):
@@ -172,6 +170,15 @@ class PublishError(ThevalError):
 
 
 def some_of(faults: Sequence[str], shown: int = 5) -> str:
-    """The first of many faults in one sentence, and how many more there are."""
+    """The first of many faults in one sentence, and the number of the others.
+
+    Args:
+        faults: Descriptions of faults.
+        shown: Number of faults that are shown.
+
+    Example:
+        >>> some_of(["a is empty", "b is empty", "c is empty"], shown=2)
+        'a is empty; b is empty; and 1 more'
+    """
     more = f"; and {len(faults) - shown} more" if len(faults) > shown else ""
     return "; ".join(faults[:shown]) + more

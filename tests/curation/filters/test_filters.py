@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from msgspec.structs import replace
+from filter_clips import clip
 
 from theval_datasets import catalog
 from theval_datasets.curation.duplicates.matching import Prints
 from theval_datasets.curation.duplicates.reference_index import Reference
-from theval_datasets.curation.filters.base import Clip, Features, Filter, UndecidedError
+from theval_datasets.curation.filters.base import Features, Filter, UndecidedError
 from theval_datasets.extraction.outcomes import Feature, Outcome
-from theval_datasets.manifest.rows import Source
-from theval_datasets.media.facts import MediaFacts
-
-MEDIA = MediaFacts(
-    duration=8.0, fps=25.0, width=1920, height=1080, n_frames=200, rotation=0, variable_rate=False,
-    video_codec="h264", audio_codec="aac", audio_rate=48000, audio_channels=1, audio_start=0.0,
-    audio_duration=8.0, n_bytes=1,
-)  # fmt: skip
-SOURCE = Source(kind="local", location="a.mp4")
-
-
-def clip(name="a", language=None, **media):
-    return Clip(name, replace(MEDIA, **media), replace(SOURCE, language=language))
 
 
 def ok(missing=None, **values):
