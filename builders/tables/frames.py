@@ -155,8 +155,6 @@ def frame_values(row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
     """A row of the config, without `missing`."""
     face = clip.value("landmarks", "face")
     time = clip.value("landmarks", "time")
-    speech = clip.value("theval_signals", "speech")
-    silence = clip.value("theval_signals", "silence")
     return {
         "clip_id": row.clip_id,
         "sha256": row.sha256,
@@ -170,10 +168,7 @@ def frame_values(row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
             for name in ("pitch", "yaw", "roll")
         },
         "openness": _on_faces(face, clip.value("theval_signals", "openness")),
-        "loudness": _loudness(clip),
-        "speech_probability": _probability(time, clip),
-        "speech": None if speech is None else pa.array(speech == 1, mask=speech < 0),
-        "silence": _silence(silence, speech),
+        **sound_values(clip, time),
     }
 
 
@@ -216,10 +211,40 @@ def _on_faces(face: Array | None, values: Array | None) -> pa.Array | None:
     return None if face is None or values is None else scattered(face, values)
 
 
-def _loudness(clip: ClipFeatures) -> pa.Array | None:
-    heard = clip.value("loudness", "heard")
-    rms = clip.value("loudness", "rms")
-    return None if heard is None or rms is None else scattered(heard, rms)
+def sound_values(
+    clip: ClipFeatures, time: Array | None, frame: Array | None = None
+) -> dict[str, pa.Array | None]:
+    """Loudness, speech probability and speech at some frames of a clip; null outside the sound.
+
+    Args:
+        clip: Its features.
+        time: Seconds of the frames, (n,); None if unknown.
+        frame: Their indices in the clip, (n,); None for all of its frames.
+    """
+    heard, rms = clip.value("loudness", "heard"), clip.value("loudness", "rms")
+    speech, silence = (
+        clip.value("theval_signals", "speech"),
+        clip.value("theval_signals", "silence"),
+    )
+    outside = None if speech is None else speech < 0
+    whole = {
+        "loudness": None if heard is None or rms is None else scattered(heard, rms),
+        "speech": None if speech is None else pa.array(speech == 1, mask=outside),
+        "silence": None if silence is None else pa.array(silence == 1, mask=outside),
+    }
+    return {
+        "loudness": _at(whole["loudness"], frame),
+        "speech_probability": _probability(time, clip),
+        "speech": _at(whole["speech"], frame),
+        "silence": _at(whole["silence"], frame),
+    }
+
+
+def _at(values: pa.Array | None, frame: Array | None) -> pa.Array | None:
+    """Entries at some frames; null beyond the last."""
+    if values is None or frame is None:
+        return values
+    return values.take(pa.array(frame, pa.int64(), mask=frame >= len(values)))
 
 
 def _probability(time: Array | None, clip: ClipFeatures) -> pa.Array | None:
@@ -232,10 +257,3 @@ def _probability(time: Array | None, clip: ClipFeatures) -> pa.Array | None:
     chunk = np.floor((time - float(start)) * SAMPLE_RATE / _CHUNK).astype(np.int64)
     inside = (time >= float(start)) & (time < float(end)) & (chunk < len(probability))
     return scattered(inside, probability[chunk[inside]])
-
-
-def _silence(silence: Array | None, speech: Array | None) -> pa.Array | None:
-    if silence is None:
-        return None
-    outside = None if speech is None else speech < 0
-    return pa.array(silence == 1, mask=outside)
