@@ -12,12 +12,12 @@ from theval_datasets.extraction.extractor import ClipInputs, Column
 from theval_datasets.extraction.outcomes import Values
 
 from .faces import Faces
-from .people.embedded import OfEmbeddings
+from .people.embedding_extractor import EmbeddingExtractor
 from .people.identity import person_embeddings
 
 
 @dataclass(frozen=True)
-class Arcface(OfEmbeddings):
+class Arcface(EmbeddingExtractor):
     """The mean direction of each person's embeddings; the clip's is that of the main person.
 
     Each embedding is of a face aligned by its five points, once a second and at every begin of a

@@ -66,12 +66,12 @@ class FaceScan(Extractor):
         """The detector alone."""
         return Faces().setup()[0]
 
-    def open(self, clip: ClipInputs, model: Any) -> _Looking:
+    def open(self, clip: ClipInputs, model: Any) -> _FaceScanner:
         """Begin with nothing."""
-        return _Looking(clip, model)
+        return _FaceScanner(clip, model)
 
 
-class _Looking:
+class _FaceScanner:
     def __init__(self, clip: ClipInputs, detector: Detector) -> None:
         self._clip = clip
         self._detector = detector
@@ -82,10 +82,10 @@ class _Looking:
 
     def update(self, batch: Frames) -> None:
         for frame, time in zip(batch.pixels, batch.times.tolist(), strict=True):
-            found = self._detector.find(frame)
-            self._samples += [len(self._times)] * len(found)
-            self._boxes += list(found.boxes)
-            self._scores += found.scores.tolist()
+            faces = self._detector.find(frame)
+            self._samples += [len(self._times)] * len(faces)
+            self._boxes += list(faces.boxes)
+            self._scores += faces.scores.tolist()
             self._times.append(time)
 
     def finish(self) -> tuple[Values, Mapping[str, str]]:

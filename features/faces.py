@@ -17,11 +17,11 @@ from theval_datasets.media import SlotPicker
 from theval_datasets.media.frames import FrameRequest, Frames
 from theval_datasets.utils.optional import available
 
-from .formulas.seams import HEIGHT, SeamWatcher
+from .formulas.seams import HEIGHT, SeamDetector
 from .people.detector import Detector, MediaPipeDetector, Scrfd
+from .people.grouping import KINDS, Tracklet, group_tracks
 from .people.pack import DEFAULT, Recogniser, find_pack, need_pack, weights_of
-from .people.people import KINDS, Tracklet, people_of
-from .people.tracks import Linker, ShotWatcher
+from .people.tracks import ShotDetector, TrackLinker
 
 FPS: Final = 5.0
 EMBEDDED_FPS: Final = 1.0
@@ -134,13 +134,13 @@ class Faces(Extractor):
         pack = need_pack(self.pack)
         return Scrfd(pack.detector), Recogniser(pack.recogniser) if pack.recogniser else None
 
-    def open(self, clip: ClipInputs, model: Any) -> _Watching:
+    def open(self, clip: ClipInputs, model: Any) -> _FaceTracker:
         """Begin with no tracks."""
         detector, recogniser = model
-        return _Watching(clip, detector, recogniser, self.same)
+        return _FaceTracker(clip, detector, recogniser, self.same)
 
 
-class _Watching:
+class _FaceTracker:
     def __init__(
         self, clip: ClipInputs, detector: Detector, recogniser: Recogniser | None, same: float
     ) -> None:
@@ -148,9 +148,9 @@ class _Watching:
         self._detector = detector
         self._recogniser = recogniser
         self._same = same
-        self._shots = ShotWatcher()
-        self._seams = SeamWatcher()
-        self._linker = Linker()
+        self._shots = ShotDetector()
+        self._seams = SeamDetector()
+        self._linker = TrackLinker()
         self._slots = SlotPicker(EMBEDDED_FPS)
         self._shot = 0
         self._times: list[float] = []
@@ -164,21 +164,21 @@ class _Watching:
     def update(self, batch: Frames) -> None:
         due = self._slots.take(batch.times)
         for i, frame in enumerate(batch.pixels):
-            self._look(frame, float(batch.times[i]), int(batch.indices[i]), bool(due[i]))
+            self._add_frame(frame, float(batch.times[i]), int(batch.indices[i]), bool(due[i]))
 
-    def _look(self, frame: npt.NDArray[np.uint8], time: float, index: int, due: bool) -> None:
+    def _add_frame(self, frame: npt.NDArray[np.uint8], time: float, index: int, due: bool) -> None:
         import cv2
 
         small = _small(frame)
-        cut = self._shots.cut(small)
+        cut = self._shots.is_cut(small)
         self._shot += cut
-        self._seams.look(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY))
+        self._seams.update(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY))
         found = self._detector.find(frame)
         sample = len(self._times)
         self._times.append(time)
         self._frames.append(index)
         self._shot_of.append(self._shot)
-        for i, link in enumerate(self._linker.step(time, frame, found, cut=cut)):
+        for i, link in enumerate(self._linker.link(time, frame, found, cut=cut)):
             tracklet = self._tracklets.setdefault(link.tracklet, Tracklet(self._shot))
             number = len(self._scores)
             self._scores.append(float(found.scores[i]))
@@ -199,7 +199,7 @@ class _Watching:
         if not self._tracklets:
             raise AbsentError("no-face", f"no face in any of {len(self._times)} sampled frames")
         tracklets, n_samples = list(self._tracklets.values()), len(self._times)
-        people = people_of(tracklets, n_samples, self._same, self._seams.seams(self._clip.size))
+        people = group_tracks(tracklets, n_samples, self._same, self._seams.seams(self._clip.size))
         if not people.n_subjects:
             raise AbsentError("no-face", "faces were found for a moment only")
         count = len(self._scores)

@@ -53,12 +53,12 @@ class Fingerprints(Extractor):
         """The whole track."""
         return True
 
-    def open(self, clip: ClipInputs, model: Any) -> _Taking:
+    def open(self, clip: ClipInputs, model: Any) -> _FrameHasher:
         """Begin with nothing."""
-        return _Taking(clip)
+        return _FrameHasher(clip)
 
 
-class _Taking:
+class _FrameHasher:
     def __init__(self, clip: ClipInputs) -> None:
         self._clip = clip
         self._times: list[float] = []

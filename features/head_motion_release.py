@@ -34,7 +34,7 @@ Floats = npt.NDArray[np.float64]
 class HeadMotionRelease(Extractor):
     """sqrt(mean std(angles) · mean var(Δ angles) + mean var(centre)), all with N.
 
-    The angles are FaceXFormer's in degrees; the centre is that of the detector's surest box, in
+    The angles are FaceXFormer's in degrees; the centre is that of the detector's most confident box, in
     pixels. Frames without a face are dropped, and Δ bridges them. Needs FaceXFormer's checkout and
     checkpoint, without which it is `weights-missing`.
 
@@ -86,19 +86,19 @@ class HeadMotionRelease(Extractor):
         """Load both."""
         network = _facexformer.FaceXFormer()
         if self.box == "scrfd":
-            return network, _surest_of_scrfd(Scrfd(need_pack().detector))
+            return network, _best_box_of_scrfd(Scrfd(need_pack().detector))
         finder = _retinaface.RetinaFace(need(known(_retinaface.WEIGHTS)))
-        return network, _surest_of_retinaface(finder)
+        return network, _best_box_of_retinaface(finder)
 
-    def open(self, clip: ClipInputs, model: Any) -> _Posing:
+    def open(self, clip: ClipInputs, model: Any) -> _PoseAccumulator:
         """Begin."""
-        return _Posing(*model)
+        return _PoseAccumulator(*model)
 
 
-class _Posing:
-    def __init__(self, network: Any, surest: Any) -> None:
+class _PoseAccumulator:
+    def __init__(self, network: Any, best_box: Any) -> None:
         self._network = network
-        self._surest = surest
+        self._best_box = best_box
         self._times: list[float] = []
         self._angles: list[Floats] = []
         self._centres: list[Floats] = []
@@ -107,7 +107,7 @@ class _Posing:
     def update(self, batch: Frames) -> None:
         for frame, time in zip(batch.pixels, batch.times.tolist(), strict=True):
             self._frames += 1
-            box = self._surest(frame)
+            box = self._best_box(frame)
             if box is not None:
                 self._times.append(time)
                 self._angles.append(self._network.angles(frame, box))
@@ -143,20 +143,20 @@ def head_motion(angles: Floats, centres: Floats) -> float:
     return float(np.sqrt(spread * speed + drift))
 
 
-def _surest_of_retinaface(finder: Any) -> Any:
-    def surest(frame: npt.NDArray[np.uint8]) -> Floats | None:
-        found = finder.find(frame)
-        return found[0, :4] if len(found) else None
+def _best_box_of_retinaface(finder: Any) -> Any:
+    def best_box(frame: npt.NDArray[np.uint8]) -> Floats | None:
+        faces = finder.find(frame)
+        return faces[0, :4] if len(faces) else None
 
-    return surest
+    return best_box
 
 
-def _surest_of_scrfd(detector: Scrfd) -> Any:
-    def surest(frame: npt.NDArray[np.uint8]) -> Floats | None:
-        found = detector.find(np.ascontiguousarray(frame[..., ::-1]))
-        if not len(found):
+def _best_box_of_scrfd(detector: Scrfd) -> Any:
+    def best_box(frame: npt.NDArray[np.uint8]) -> Floats | None:
+        faces = detector.find(np.ascontiguousarray(frame[..., ::-1]))
+        if not len(faces):
             return None
-        box: Floats = found.boxes[int(np.argmax(found.scores))].astype(np.float64)
+        box: Floats = faces.boxes[int(np.argmax(faces.scores))].astype(np.float64)
         return box
 
-    return surest
+    return best_box

@@ -48,8 +48,8 @@ class HeadPose(Extractor):
 
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
         """Fit the axes in every frame with a face."""
-        found = clip.feature(Landmarks())
-        points = pixels(found["mesh"], int(found["width"]), int(found["height"]))
+        mesh = clip.feature(Landmarks())
+        points = pixels(mesh["mesh"], int(mesh["width"]), int(mesh["height"]))
         pitch, yaw, roll = euler_angles(points)
         return {
             "pitch": pitch.astype(np.float32),

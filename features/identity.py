@@ -13,18 +13,18 @@ from theval_datasets.extraction.outcomes import Values
 
 from .faces import Faces
 from .people import identity as _identity
-from .people.embedded import OfEmbeddings
+from .people.embedding_extractor import EmbeddingExtractor
 
 
 @dataclass(frozen=True)
-class Identity(OfEmbeddings):
+class Identity(EmbeddingExtractor):
     """How alike the people of a clip stay, measured against a frame of the clip itself.
 
     The reference is, of the sampled frames (one a second) that show the most people, the one
     nearest to the middle; it does not count itself. The clip alone decides: the reference picture
     that curation chooses depends on its recipe, and is not in the key of a feature. Against a
-    portrait, or that picture, `_identity.against_portrait` measures the same. Source: THQA-MT,
-    eq. 4; see `_identity` for the matching.
+    portrait, or that picture, `people.identity.against_portrait` measures the same. Source: THQA-MT,
+    eq. 4; see `people.identity` for the matching.
     """
 
     name: ClassVar[str] = "identity"
@@ -38,10 +38,10 @@ class Identity(OfEmbeddings):
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
         """Compare every sampled frame with the reference."""
         sightings = _identity.sightings_of(clip.feature(Faces()))
-        found, time = _identity.against_itself(sightings)
+        score, time = _identity.against_itself(sightings)
         return {
-            "identity_consistency": np.array(found.consistency),
-            "identity_coverage": np.array(found.coverage),
-            "subjects": np.array(found.subjects, np.int32),
+            "identity_consistency": np.array(score.consistency),
+            "identity_coverage": np.array(score.coverage),
+            "subjects": np.array(score.subjects, np.int32),
             "reference_time": np.array(time),
         }, {}

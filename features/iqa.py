@@ -17,7 +17,7 @@ from theval_datasets.media.frames import Frames
 
 from .landmarks import Landmarks
 from .networks.pyiqa import Name, Scorer
-from .networks.quality import Line, Quality
+from .networks.quality import QualityExtractor, ScoringQueue
 
 METRICS: Final[Mapping[str, Name]] = {
     "global_aesthetics": "topiq_iaa",
@@ -31,7 +31,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Iqa(Quality):
+class Iqa(QualityExtractor):
     """TOPIQ-IAA of frames, TOPIQ-CGFIQA of faces, MUSIQ-SPAQ of mouths; each the mean over frames.
 
     The face is the square 1.3 times the box of the mesh; the mouth is the box of the 40 lip points
@@ -66,22 +66,22 @@ class Iqa(Quality):
         """Load the networks whose weights are here."""
         return self.scorers()
 
-    def open(self, clip: ClipInputs, model: Any) -> _Scoring:
+    def open(self, clip: ClipInputs, model: Any) -> _CropScorer:
         """Look up the mesh, if there is one."""
         try:
             mesh: Values | None = clip.feature(Landmarks())
         except AbsentError:
             mesh = None
-        return _Scoring(model, mesh)
+        return _CropScorer(model, mesh)
 
 
-class _Scoring:
+class _CropScorer:
     """Collects crops and scores them in batches of a size of its own."""
 
     def __init__(self, scorers: Mapping[str, Scorer], mesh: Values | None) -> None:
         self._mesh = mesh
         self._row = None if mesh is None else np.cumsum(mesh["face"]) - 1
-        self._lines = {metric: Line(scorer) for metric, scorer in scorers.items()}
+        self._lines = {metric: ScoringQueue(scorer) for metric, scorer in scorers.items()}
         self._times: list[float] = []
         self._faces: list[bool] = []
 
@@ -105,10 +105,10 @@ class _Scoring:
         if index >= len(mesh["face"]) or not mesh["face"][index]:
             return None
         row = int(self._row[index])
-        found: Points = pixels(
-            mesh["mesh"][row : row + 1], int(mesh["width"]), int(mesh["height"])
-        )[0]
-        return found
+        face: Points = pixels(mesh["mesh"][row : row + 1], int(mesh["width"]), int(mesh["height"]))[
+            0
+        ]
+        return face
 
     def finish(self) -> tuple[Values, Mapping[str, str]]:
         values: Values = {"time": np.array(self._times), "face": np.array(self._faces, bool)}

@@ -18,7 +18,7 @@ from theval_datasets.media.frames import Frames
 from .landmarks import Landmarks, load_face_mesh, points_of
 from .networks import retinaface as _retinaface
 from .networks.pyiqa import Name, Scorer
-from .networks.quality import Line, Quality
+from .networks.quality import QualityExtractor, ScoringQueue
 
 METRICS: Final[Mapping[str, Name]] = {
     "global_aesthetics": "topiq_iaa",
@@ -33,7 +33,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class IqaRelease(Quality):
+class IqaRelease(QualityExtractor):
     """TOPIQ-IAA of frames, TOPIQ face of the aligned centre face, MUSIQ (KonIQ) of mouths.
 
     The face is found and aligned by facexlib's RetinaFace; frames without one are left out, where
@@ -78,17 +78,19 @@ class IqaRelease(Quality):
             finder = _retinaface.RetinaFace(detector)
         return scorers, finder, load_face_mesh(max_faces=_MOST_FACES, refine=False, static=True)
 
-    def open(self, clip: ClipInputs, model: Any) -> _Scoring:
+    def open(self, clip: ClipInputs, model: Any) -> _ReleaseScorer:
         """Begin."""
-        return _Scoring(*model)
+        return _ReleaseScorer(*model)
 
 
-class _Scoring:
+class _ReleaseScorer:
     def __init__(self, scorers: Mapping[str, Scorer], finder: Any, mesh: Any) -> None:
         self._finder = finder
         self._mesh = mesh
         self._lines = {
-            metric: _Padded(scorer, _TOGETHER) if metric == "mouth_quality" else Line(scorer)
+            metric: _PaddedQueue(scorer, _TOGETHER)
+            if metric == "mouth_quality"
+            else ScoringQueue(scorer)
             for metric, scorer in scorers.items()
         }
         self._frames = 0
@@ -125,7 +127,7 @@ class _Scoring:
         return values, missing
 
 
-class _Padded(Line):
+class _PaddedQueue(ScoringQueue):
     """Pictures that go through together at the size of the largest, zeros to the right and below."""
 
     def _together(self, pictures: list[Pixels]) -> list[Pixels]:

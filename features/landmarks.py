@@ -62,13 +62,13 @@ class Landmarks(Extractor):
         """Load the mesh models."""
         return load_face_mesh(max_faces=1, refine=True, static=False)
 
-    def open(self, clip: ClipInputs, model: Any) -> _Tracking:
+    def open(self, clip: ClipInputs, model: Any) -> _MeshTracker:
         """Reset the tracker and begin."""
         model.reset()
-        return _Tracking(clip, model)
+        return _MeshTracker(clip, model)
 
 
-class _Tracking:
+class _MeshTracker:
     def __init__(self, clip: ClipInputs, model: Any) -> None:
         self._clip = clip
         self._model = model
@@ -79,10 +79,10 @@ class _Tracking:
     def update(self, batch: Frames) -> None:
         self._times.extend(batch.times.tolist())
         for frame in batch.pixels:
-            found = self._model.process(frame).multi_face_landmarks
-            self._faces.append(bool(found))
-            if found:
-                self._meshes.append(quantise(points_of(found[0])))
+            faces = self._model.process(frame).multi_face_landmarks
+            self._faces.append(bool(faces))
+            if faces:
+                self._meshes.append(quantise(points_of(faces[0])))
 
     def finish(self) -> tuple[Values, Mapping[str, str]]:
         if not self._meshes:

@@ -41,12 +41,12 @@ class Loudness(Extractor):
         """The whole track."""
         return True
 
-    def open(self, clip: ClipInputs, model: Any) -> _Timing:
+    def open(self, clip: ClipInputs, model: Any) -> _TimeCollector:
         """Begin collecting times."""
-        return _Timing(clip)
+        return _TimeCollector(clip)
 
 
-class _Timing:
+class _TimeCollector:
     def __init__(self, clip: ClipInputs) -> None:
         self._clip = clip
         self._times: list[float] = []

@@ -18,8 +18,8 @@ from theval_datasets.media.frames import FrameRequest, Frames
 
 from .faces import Faces
 from .landmarks import Landmarks, load_face_mesh
-from .people.crops import Course, TrackMesh, courses_of
-from .people.people import KINDS
+from .people.crops import TrackMesh, TrackPath, track_paths
+from .people.grouping import KINDS
 from .people.tracks import boxes_at, overlap
 
 _BRIEF = KINDS.index("brief")
@@ -86,25 +86,25 @@ class PersonLandmarks(Extractor):
     def open(self, clip: ClipInputs, model: Any) -> Accumulator:
         """Take the whole-frame pass if it will do, else begin to follow every track."""
         faces = clip.feature(Faces())
-        courses = courses_of(faces, most=self.most, brief=_BRIEF)
+        paths = track_paths(faces, most=self.most, brief=_BRIEF)
         try:
             whole = clip.feature(Landmarks())
         except AbsentError:
-            return _Following(courses, model, faces)
-        if len(courses) == 1 and _follows(courses[0], whole) >= self.covered:
-            return _WholeFrame(courses[0], whole)
-        return _Following(courses, model, faces)
+            return _TrackFollower(paths, model, faces)
+        if len(paths) == 1 and _coverage(paths[0], whole) >= self.covered:
+            return _WholeFrame(paths[0], whole)
+        return _TrackFollower(paths, model, faces)
 
 
-def _follows(course: Course, whole: Values) -> float:
+def _coverage(path: TrackPath, whole: Values) -> float:
     """Share of the track's frames in which the whole-frame mesh lies on its face."""
-    inside = (whole["time"] >= course.start) & (whole["time"] <= course.end)
+    inside = (whole["time"] >= path.start) & (whole["time"] <= path.end)
     if not inside.any():
         return 0.0
     kept = inside[whole["face"]]
     points = pixels(whole["mesh"][kept], int(whole["width"]), int(whole["height"]))[:, :468, :2]
     meshes = np.concatenate((points.min(axis=1), points.max(axis=1)), axis=1).astype(np.float32)
-    boxes = boxes_at(course.times, course.boxes, whole["time"][inside & whole["face"]])
+    boxes = boxes_at(path.times, path.boxes, whole["time"][inside & whole["face"]])
     hits = sum(
         float(overlap(box[np.newaxis], mesh[np.newaxis])[0, 0]) >= 0.3
         for box, mesh in zip(boxes, meshes, strict=True)
@@ -117,8 +117,8 @@ class _WholeFrame:
 
     done = True
 
-    def __init__(self, course: Course, whole: Values) -> None:
-        self._course = course
+    def __init__(self, path: TrackPath, whole: Values) -> None:
+        self._path = path
         self._whole = whole
 
     def update(self, batch: Frames) -> None:
@@ -128,8 +128,8 @@ class _WholeFrame:
         whole = self._whole
         frame = np.flatnonzero(whole["face"]).astype(np.int64)
         return {
-            "track": np.full(len(frame), self._course.number, np.int32),
-            "person": np.full(len(frame), self._course.person, np.int32),
+            "track": np.full(len(frame), self._path.number, np.int32),
+            "person": np.full(len(frame), self._path.person, np.int32),
             "frame": frame,
             "time": whole["time"][whole["face"]],
             "mesh": whole["mesh"],
@@ -139,11 +139,11 @@ class _WholeFrame:
         }, {}
 
 
-class _Following:
+class _TrackFollower:
     """Every track in windows of its own; a mesh model is lent to a track while it lasts."""
 
-    def __init__(self, courses: Sequence[Course], pool: list[Any], faces: Values) -> None:
-        self._waiting = sorted(courses, key=lambda c: (c.start, c.number))
+    def __init__(self, paths: Sequence[TrackPath], pool: list[Any], faces: Values) -> None:
+        self._waiting = sorted(paths, key=lambda c: (c.start, c.number))
         self._running: list[TrackMesh] = []
         self._ended: list[TrackMesh] = []
         self._pool = pool
@@ -154,29 +154,29 @@ class _Following:
         for frame, time, index in zip(batch.pixels, batch.times, batch.indices, strict=True):
             self._begin_and_end(float(time))
             for track in self._running:
-                track.look(frame, float(time), int(index))
+                track.update(frame, float(time), int(index))
 
     def _begin_and_end(self, time: float) -> None:
-        for track in [t for t in self._running if t.course.end < time]:
+        for track in [t for t in self._running if t.path.end < time]:
             self._running.remove(track)
             self._ended.append(track)
             self._free.append(track.mesher)
         while self._waiting and self._waiting[0].start <= time:
-            course = self._waiting.pop(0)
+            path = self._waiting.pop(0)
             if not self._free:
                 self._pool.append(load_face_mesh(max_faces=1, refine=True, static=False))
                 self._free.append(self._pool[-1])
-            self._running.append(TrackMesh(course, self._free.pop(), self._size))
+            self._running.append(TrackMesh(path, self._free.pop(), self._size))
 
     def finish(self) -> tuple[Values, Mapping[str, str]]:
-        tracks = sorted(self._ended + self._running, key=lambda t: t.course.number)
+        tracks = sorted(self._ended + self._running, key=lambda t: t.path.number)
         tracks = [track for track in tracks if track.frames]
         if not tracks:
             raise AbsentError("no-mesh", "faces were found, but the mesh fits none of them")
         lengths = [len(track.frames) for track in tracks]
         return {
-            "track": np.repeat(np.array([t.course.number for t in tracks], np.int32), lengths),
-            "person": np.repeat(np.array([t.course.person for t in tracks], np.int32), lengths),
+            "track": np.repeat(np.array([t.path.number for t in tracks], np.int32), lengths),
+            "person": np.repeat(np.array([t.path.person for t in tracks], np.int32), lengths),
             "frame": np.concatenate([np.array(t.frames, np.int64) for t in tracks]),
             "time": np.concatenate([np.array(t.times) for t in tracks]),
             "mesh": np.concatenate([np.stack(t.meshes) for t in tracks]),

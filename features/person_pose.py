@@ -35,7 +35,7 @@ class PersonPose(Extractor):
 
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
         """Fit the head's axes to every mesh."""
-        found = clip.feature(PersonLandmarks())
-        points = pixels(found["mesh"], int(found["width"]), int(found["height"]))
+        meshes = clip.feature(PersonLandmarks())
+        points = pixels(meshes["mesh"], int(meshes["width"]), int(meshes["height"]))
         angles = zip(("pitch", "yaw", "roll"), euler_angles(points), strict=True)
         return {name: values.astype(np.float32) for name, values in angles}, {}

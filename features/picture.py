@@ -13,7 +13,7 @@ from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.outcomes import Values
 from theval_datasets.media.frames import FrameRequest, Frames
 
-from .formulas.seams import HEIGHT, Seam, SeamWatcher
+from .formulas.seams import HEIGHT, Seam, SeamDetector
 
 FPS: Final = 2.0
 _BORDER: Final = 0.05  # share of the side in which an edge is no seam
@@ -54,12 +54,12 @@ class Picture(Extractor):
         """Two a second, grey."""
         return FrameRequest(fps=FPS, height=HEIGHT, colour="gray")
 
-    def open(self, clip: ClipInputs, model: Any) -> _Looking:
+    def open(self, clip: ClipInputs, model: Any) -> _PictureAccumulator:
         """Begin with nothing."""
-        return _Looking()
+        return _PictureAccumulator()
 
 
-class _Looking:
+class _PictureAccumulator:
     def __init__(self) -> None:
         self._times: list[float] = []
         self._sharpness: list[float] = []
@@ -67,7 +67,7 @@ class _Looking:
         self._contrast: list[float] = []
         self._motion: list[float] = []
         self._last: npt.NDArray[np.float64] | None = None
-        self._seams = SeamWatcher()
+        self._seams = SeamDetector()
         self._columns: npt.NDArray[np.float64] | None = None
         self._rows: npt.NDArray[np.float64] | None = None
         self._text: npt.NDArray[np.int64] | None = None
@@ -75,9 +75,9 @@ class _Looking:
     def update(self, batch: Frames) -> None:
         for frame, time in zip(batch.pixels, batch.times.tolist(), strict=True):
             self._times.append(time)
-            self._look(frame)
+            self._measure(frame)
 
-    def _look(self, frame: Grey) -> None:
+    def _measure(self, frame: Grey) -> None:
         import cv2
 
         self._sharpness.append(float(cv2.Laplacian(frame, cv2.CV_64F).var()))
@@ -90,7 +90,7 @@ class _Looking:
         levels = frame.astype(np.float64)
         self._columns = _most(self._columns, np.percentile(levels, 98, axis=0))
         self._rows = _most(self._rows, np.percentile(levels, 98, axis=1))
-        self._seams.look(frame)
+        self._seams.update(frame)
         text = text_mask(frame).astype(np.int64)
         self._text = text if self._text is None else self._text + text
 

@@ -56,12 +56,12 @@ class Shots(Extractor):
         """The detector's version."""
         return f"scenedetect-{importlib.metadata.version('scenedetect')}"
 
-    def open(self, clip: ClipInputs, model: Any) -> _Watching:
+    def open(self, clip: ClipInputs, model: Any) -> _ShotAccumulator:
         """Begin with a fresh detector."""
-        return _Watching(clip, self)
+        return _ShotAccumulator(clip, self)
 
 
-class _Watching:
+class _ShotAccumulator:
     def __init__(self, clip: ClipInputs, rule: Shots) -> None:
         from scenedetect.detectors import AdaptiveDetector
 
@@ -79,8 +79,8 @@ class _Watching:
 
         for frame, time in zip(batch.pixels, batch.times.tolist(), strict=True):
             number = FrameTimecode(len(self._times), fps=_NOMINAL)
-            found = self._detector.process_frame(number, frame)
-            self._cuts += [int(cut.frame_num) for cut in found]
+            cuts = self._detector.process_frame(number, frame)
+            self._cuts += [int(cut.frame_num) for cut in cuts]
             self._times.append(time)
             blue, green, red = frame.reshape(-1, 3).mean(axis=0, dtype=np.float64).tolist()
             self._luma.append(0.299 * red + 0.587 * green + 0.114 * blue)

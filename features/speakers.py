@@ -112,17 +112,17 @@ class Speakers(Extractor):
         """Listen to the whole track."""
         audio = clip.audio()
         with _pyannote.quiet():
-            found = model(_pyannote.file_of(audio))
+            diarization = model(_pyannote.file_of(audio))
         length = len(audio.samples) / SAMPLE_RATE
         numbers: dict[str, int] = {}
         turns: list[tuple[float, float]] = []
         speakers: list[int] = []
-        for segment, _, label in found.itertracks(yield_label=True):
+        for segment, _, label in diarization.itertracks(yield_label=True):
             turns.append((segment.start, min(segment.end, length)))
             speakers.append(numbers.setdefault(label, len(numbers)))
         if not turns:
             raise AbsentError("no-speech", "no speaker was heard")
-        overlaps = np.array([(s.start, min(s.end, length)) for s in found.get_overlap()])
+        overlaps = np.array([(s.start, min(s.end, length)) for s in diarization.get_overlap()])
         overlaps = overlaps.reshape(-1, 2)
         return {
             "turns": np.array(turns, dtype=np.float64) + audio.start,

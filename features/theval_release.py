@@ -79,9 +79,9 @@ class ThevalRelease(Extractor):
 
         return _Models(mesh(True), mesh(True), mesh(True), mesh(False), Vad().setup())
 
-    def open(self, clip: ClipInputs, model: _Models) -> _Passes:
+    def open(self, clip: ClipInputs, model: _Models) -> _MeshPasses:
         """Reset the trackers and find the silent frames."""
-        return _Passes(self, clip, model)
+        return _MeshPasses(self, clip, model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +93,13 @@ class _Models:
     vad: Any
 
 
-class _Passes:
+class _MeshPasses:
     def __init__(self, extractor: ThevalRelease, clip: ClipInputs, models: _Models) -> None:
         self._clip = clip
         self._models = models
         for tracker in (models.small, models.full, models.silent, models.swapped):
             tracker.reset()
-        self._unheard = ""
+        self._no_audio = ""
         heard = self._listen()
         self._sync_speech = heard if extractor.sync_speech is None else extractor.sync_speech
         silent_speech = heard if extractor.silent_speech is None else extractor.silent_speech
@@ -113,7 +113,7 @@ class _Passes:
         try:
             samples = self._clip.audio(aligned=False).samples
         except NoAudioError as error:
-            self._unheard = error.reason
+            self._no_audio = error.reason
             return ()
         except DigitalSilenceError:
             return ()  # the VAD of the published code hears no speech in it
@@ -128,20 +128,20 @@ class _Passes:
             batch.indices.tolist(), batch.stored, batch.pixels, strict=True
         ):
             grid = cv2.resize(stored, (_release.GRID, _release.GRID))
-            face = _seen(self._models.small, grid)
+            face = _first_face(self._models.small, grid)
             if face is not None:
                 self._lips.append(_release.lip_distances(face))
-            face = _seen(self._models.full, stored)
+            face = _first_face(self._models.full, stored)
             if face is not None:
                 height, width = stored.shape[:2]
                 brows = _release.brow_distances(face, width, height)
                 if brows is not None:
                     self._brows.append(brows)
             if index < len(self._silent) and self._silent[index]:
-                face = _seen(self._models.silent, grid)
+                face = _first_face(self._models.silent, grid)
                 if face is not None:
                     self._openings.append(_release.lip_opening(face))
-            face = _seen(self._models.swapped, np.ascontiguousarray(shown[:, :, ::-1]))
+            face = _first_face(self._models.swapped, np.ascontiguousarray(shown[:, :, ::-1]))
             self._openness.append(np.nan if face is None else _release.mouth_openness(face))
 
     def finish(self) -> tuple[Values, Mapping[str, str]]:
@@ -163,15 +163,15 @@ class _Passes:
         return values, missing
 
     def _silent_lip_stability(self) -> float:
-        if self._unheard:
-            raise AbsentError(self._unheard)
+        if self._no_audio:
+            raise AbsentError(self._no_audio)
         if not self._silent.any():
             raise AbsentError("no-silence")
         return _release.silent_lip_stability(self._openings)
 
     def _lip_sync(self) -> float:
-        if self._unheard:
-            raise AbsentError(self._unheard)
+        if self._no_audio:
+            raise AbsentError(self._no_audio)
         rate, promised = self._clip.header.rate, self._clip.header.n_frames
         n = max(promised, len(self._openness))
         openness = np.full(n, np.nan)
@@ -183,6 +183,6 @@ class _Passes:
         return _release.lip_sync(openness, _release.frame_loudness(audio, rate, n), speech)
 
 
-def _seen(tracker: Any, frame: Any) -> Points | None:
-    found = tracker.process(frame).multi_face_landmarks
-    return points_of(found[0]) if found else None
+def _first_face(tracker: Any, frame: Any) -> Points | None:
+    faces = tracker.process(frame).multi_face_landmarks
+    return points_of(faces[0]) if faces else None

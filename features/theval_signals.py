@@ -24,7 +24,7 @@ from .vad import Vad
 class ThevalSignals(Extractor):
     """Lip dynamics, head motion, eyebrow dynamics, silent lip stability and lip sync.
 
-    Pure functions of cached features (`_signals`), so that a changed metric decodes nothing. Each
+    Pure functions of cached features (`formulas.signals`), so that a changed metric decodes nothing. Each
     metric that is undefined for a clip is left out, with its reason. Source: THEval, appendix B,
     eq. 12 to 34; where the paper is silent, DATASETS.md states what `paper` means here.
     """
@@ -82,12 +82,12 @@ class ThevalSignals(Extractor):
 
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
         """Compute each metric, or its reason."""
-        found = clip.feature(Landmarks())
-        mesh = found["mesh"]
-        face = found["face"]
-        points = pixels(mesh, int(found["width"]), int(found["height"]))
+        landmarks = clip.feature(Landmarks())
+        mesh = landmarks["mesh"]
+        face = landmarks["face"]
+        points = pixels(mesh, int(landmarks["width"]), int(landmarks["height"]))
         openness = _signals.mouth_openness(points)
-        speech, silence, unheard = _speech_of(clip, found["time"])
+        speech, silence, unheard = _speech_of(clip, landmarks["time"])
 
         def head_motion() -> float:
             pose = clip.feature(HeadPose())

@@ -83,16 +83,16 @@ def speech_probability(session: Any, samples: FloatArray) -> npt.NDArray[np.floa
     padded = np.pad(samples, (_CONTEXT, -len(samples) % CHUNK))
     rate = np.array(SAMPLE_RATE, dtype=np.int64)
     state = np.zeros((2, 1, 128), dtype=np.float32)
-    found: list[float] = []
+    probabilities: list[float] = []
     for at in range(0, len(padded) - _CONTEXT, CHUNK):
         window = padded[np.newaxis, at : at + _CONTEXT + CHUNK]
         out, state = session.run(None, {"input": window, "state": state, "sr": rate})
-        found.append(out.item())
-    return np.array(found, dtype=np.float32)
+        probabilities.append(out.item())
+    return np.array(probabilities, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentRule:
+class VadThresholds:
     """How probabilities become segments: the defaults are those Silero publishes.
 
     Attributes:
@@ -111,7 +111,7 @@ class SegmentRule:
 
 
 def speech_segments(
-    probability: npt.NDArray[np.float32], n_samples: int, rule: SegmentRule | None = None
+    probability: npt.NDArray[np.float32], n_samples: int, rule: VadThresholds | None = None
 ) -> npt.NDArray[np.float64]:
     """Speech segments in samples, (n, 2), from one probability for each 512 samples.
 
@@ -120,9 +120,9 @@ def speech_segments(
         n_samples: Length of the audio; the last segment ends there at the latest.
         rule: Thresholds.
     """
-    rule = rule or SegmentRule()
+    rule = rule or VadThresholds()
     min_silence = rule.min_silence * SAMPLE_RATE
-    found: list[list[float]] = []
+    spans: list[list[float]] = []
     begin: int | None = None
     quiet: int | None = None
     for i, p in enumerate(probability.tolist()):
@@ -133,16 +133,16 @@ def speech_segments(
         elif begin is not None and p < rule.negative_threshold:
             quiet = at if quiet is None else quiet
             if at - quiet >= min_silence:
-                found.append([begin, quiet])
+                spans.append([begin, quiet])
                 begin = quiet = None
     if begin is not None:
-        found.append([begin, n_samples])
-    found = [s for s in found if s[1] - s[0] > rule.min_speech * SAMPLE_RATE]
-    return _padded(found, rule.pad * SAMPLE_RATE, n_samples)
+        spans.append([begin, n_samples])
+    spans = [s for s in spans if s[1] - s[0] > rule.min_speech * SAMPLE_RATE]
+    return _padded(spans, rule.pad * SAMPLE_RATE, n_samples)
 
 
-def _padded(found: list[list[float]], pad: float, n_samples: int) -> npt.NDArray[np.float64]:
-    segments = np.array(found, dtype=np.float64).reshape(-1, 2)
+def _padded(spans: list[list[float]], pad: float, n_samples: int) -> npt.NDArray[np.float64]:
+    segments = np.array(spans, dtype=np.float64).reshape(-1, 2)
     if not len(segments):
         return segments
     gaps = segments[1:, 0] - segments[:-1, 1]

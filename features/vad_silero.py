@@ -64,8 +64,8 @@ class VadSilero(Extractor):
             probability = [float(model(chunk, SAMPLE_RATE)) for chunk in chunks]
         model.reset_states()
         stamps = silero.get_speech_timestamps(torch.from_numpy(audio.samples.copy()), model)
-        found = np.array([(s["start"], s["end"]) for s in stamps], dtype=np.float64)
-        segments = found.reshape(-1, 2) / SAMPLE_RATE
+        spans = np.array([(s["start"], s["end"]) for s in stamps], dtype=np.float64)
+        segments = spans.reshape(-1, 2) / SAMPLE_RATE
         length = len(audio.samples) / SAMPLE_RATE
         return {
             "probability": np.array(probability, np.float32),

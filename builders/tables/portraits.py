@@ -20,7 +20,7 @@ from theval_datasets.errors import AbsentError, InputError, MissingExtraError, W
 from ..base.fields import HEIGHT, INT, MISSING, STRING, WIDTH, Field
 
 if TYPE_CHECKING:
-    from theval_datasets.features.people.identity import Identity
+    from theval_datasets.features.people.identity import IdentityScore
 
     from ..base.columns import ClipFeatures
 
@@ -146,7 +146,7 @@ class Reference:
             return dict.fromkeys(_IDENTITY)
         return dict(zip(_IDENTITY, (found.consistency, found.coverage, "portrait"), strict=True))
 
-    def _against(self, portrait_id: str, clip: ClipFeatures) -> Identity:
+    def _against(self, portrait_id: str, clip: ClipFeatures) -> IdentityScore:
         from theval_datasets.features.people.identity import against_portrait, sightings_of
 
         if self.unavailable is not None:

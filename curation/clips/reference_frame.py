@@ -12,7 +12,7 @@ import numpy.typing as npt
 from theval_datasets import media
 from theval_datasets.extraction.mesh import inter_ocular, pixels
 from theval_datasets.extraction.outcomes import Values
-from theval_datasets.features.people.persons import people
+from theval_datasets.features.people.summary import people
 from theval_datasets.utils.files import atomic_write
 
 _QUALITY: Final = 95

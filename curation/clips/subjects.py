@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets.extraction.outcomes import Values
-from theval_datasets.features.people.persons import people
+from theval_datasets.features.people.summary import people
 
 from .difficulty import DifficultyRule, busyness, grade
 

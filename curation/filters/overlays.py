@@ -10,7 +10,7 @@ import numpy as np
 
 from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.features.faces import Faces
-from theval_datasets.features.people.people import KINDS
+from theval_datasets.features.people.grouping import KINDS
 from theval_datasets.features.picture import Picture
 
 from .base import Clip, Features, Filter, Verdict, keep, reject

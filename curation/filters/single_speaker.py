@@ -10,7 +10,7 @@ import numpy as np
 
 from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.features.faces import Faces
-from theval_datasets.features.people.persons import people
+from theval_datasets.features.people.summary import people
 
 from .base import Clip, Features, Filter, UndecidedError, Verdict, keep, reject
 

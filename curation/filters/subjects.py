@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.features.faces import Faces
-from theval_datasets.features.people.persons import together
+from theval_datasets.features.people.summary import together
 
 from .base import Clip, Features, Filter, Verdict, check_range, keep, reject
 

@@ -1,6 +1,6 @@
 """THEval's signal metrics as the authors' published code computes them, quirk by quirk.
 
-These formulas differ from the paper's (`_signals`): other standard deviations, other normalisation,
+These formulas differ from the paper's (`signals`): other standard deviations, other normalisation,
 other frames. Values of the two definitions are never comparable. Every quirk that moves a value is
 named where it is made.
 """

@@ -30,13 +30,13 @@ class Seam:
     place: float
 
 
-class SeamWatcher:
+class SeamDetector:
     """Finds what is a seam in every picture of a clip, while they come."""
 
     def __init__(self) -> None:
         self._least: list[Floats] = []
 
-    def look(self, grey: npt.NDArray[np.uint8]) -> None:
+    def update(self, grey: npt.NDArray[np.uint8]) -> None:
         """Take the next picture, (height, width); all have one size, at most 360 lines."""
         shares = [_jumps(grey), _jumps(grey.T)]
         if self._least:
@@ -49,13 +49,13 @@ class SeamWatcher:
         Args:
             size: Width and height that places are given in.
         """
-        found: list[Seam] = []
+        seams: list[Seam] = []
         for axis, shares in enumerate(self._least):
             places = np.flatnonzero(shares >= _SHARE)
             first = np.diff(places, prepend=-_APART - 1) > _APART
             step = size[axis] / (len(shares) + 1)
-            found += [Seam(axis, place * step) for place in places[first].tolist()]
-        return tuple(found)
+            seams += [Seam(axis, place * step) for place in places[first].tolist()]
+        return tuple(seams)
 
 
 def _jumps(grey: npt.NDArray[np.uint8]) -> Floats:

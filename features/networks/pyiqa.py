@@ -30,7 +30,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class NetworkSpec:
     """A network as pyiqa publishes it.
 
     Attributes:
@@ -48,8 +48,8 @@ class Network:
 
 _TOPIQ: Final = ("pyiqa.archs.topiq_arch", "CFANet")
 _MUSIQ: Final = ("pyiqa.archs.musiq_arch", "MUSIQ")
-NETWORKS: Final[Mapping[Name, Network]] = {
-    "topiq_iaa": Network(
+NETWORKS: Final[Mapping[Name, NetworkSpec]] = {
+    "topiq_iaa": NetworkSpec(
         _TOPIQ,
         {
             "semantic_model_name": "swin_base_patch4_window12_384",
@@ -60,13 +60,13 @@ NETWORKS: Final[Mapping[Name, Network]] = {
         },
         side=384,
     ),
-    "topiq_nr-face": Network(
+    "topiq_nr-face": NetworkSpec(
         _TOPIQ,
         {"semantic_model_name": "resnet50", "use_ref": False, "test_img_size": 512},
         shorter=512,
     ),
-    "musiq-spaq": Network(_MUSIQ),
-    "musiq": Network(_MUSIQ),
+    "musiq-spaq": NetworkSpec(_MUSIQ),
+    "musiq": NetworkSpec(_MUSIQ),
 }
 
 

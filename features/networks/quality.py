@@ -23,7 +23,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Quality(Extractor):
+class QualityExtractor(Extractor):
     """Base of `iqa` and `iqa_release`.
 
     Attributes:
@@ -68,7 +68,7 @@ class Quality(Extractor):
         }
 
 
-class Line:
+class ScoringQueue:
     """Pictures on their way through one network.
 
     Args:

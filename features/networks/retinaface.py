@@ -62,8 +62,8 @@ class RetinaFace:
         """
         bgr = np.ascontiguousarray(frame[..., ::-1]).astype(np.float32)
         with self._torch.inference_mode():
-            found = self._net.detect_faces(bgr, CONFIDENCE)
-        return np.asarray(found, dtype=np.float64).reshape(-1, 15)
+            faces = self._net.detect_faces(bgr, CONFIDENCE)
+        return np.asarray(faces, dtype=np.float64).reshape(-1, 15)
 
 
 def aligned_face(frame: Pixels, faces: Floats) -> Pixels | None:

@@ -28,7 +28,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class CropWindow:
     """A square of the picture for a span of time.
 
     Attributes:
@@ -56,7 +56,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class TrackPath:
     """Where one track's face is over time.
 
     Attributes:
@@ -76,15 +76,15 @@ class Course:
     boxes: npt.NDArray[np.float32]
     start: float
     end: float
-    windows: tuple[Window, ...]
+    windows: tuple[CropWindow, ...]
 
-    def window_at(self, time: float) -> Window:
+    def window_at(self, time: float) -> CropWindow:
         """The window in use at a time."""
         return [w for w in self.windows if w.start <= time or w is self.windows[0]][-1]
 
 
-def courses_of(faces: Values, *, most: int, brief: int) -> list[Course]:
-    """The courses of a clip's tracks, the most important people first.
+def track_paths(faces: Values, *, most: int, brief: int) -> list[TrackPath]:
+    """The paths of a clip's tracks, the most important people first.
 
     Args:
         faces: Values of the extractor `faces`.
@@ -92,7 +92,7 @@ def courses_of(faces: Values, *, most: int, brief: int) -> list[Course]:
         brief: Kind of track that is left out.
     """
     sampled = faces["time"]
-    found: list[Course] = []
+    kept: list[TrackPath] = []
     for number in np.argsort(faces["track_person"], kind="stable").tolist():
         if int(faces["track_kind"][number]) == brief:
             continue
@@ -102,7 +102,7 @@ def courses_of(faces: Values, *, most: int, brief: int) -> list[Course]:
         before = 0.0 if first == 0 else (sampled[first] - sampled[first - 1]) / 2
         after = np.inf if last + 1 == len(sampled) else (sampled[last + 1] - sampled[last]) / 2
         times, boxes = sampled[faces["sample"][own]], faces["box"][own]
-        course = Course(
+        path = TrackPath(
             number,
             int(faces["track_person"][number]),
             times,
@@ -111,14 +111,14 @@ def courses_of(faces: Values, *, most: int, brief: int) -> list[Course]:
             float(times[-1] + after),
             _windows(times, boxes),
         )
-        beside = [c for c in found if c.start < course.end and course.start < c.end]
+        beside = [c for c in kept if c.start < path.end and path.start < c.end]
         if len(beside) < most:
-            found.append(course)
-    return found
+            kept.append(path)
+    return kept
 
 
-def _windows(times: Floats, boxes: npt.NDArray[np.float32]) -> tuple[Window, ...]:
-    windows: list[Window] = []
+def _windows(times: Floats, boxes: npt.NDArray[np.float32]) -> tuple[CropWindow, ...]:
+    windows: list[CropWindow] = []
     begin = 0
     for i in range(1, len(boxes) + 1):
         if i < len(boxes) and _spread(boxes[begin : i + 1]) <= _SPREAD:
@@ -135,35 +135,35 @@ def _spread(boxes: npt.NDArray[np.float32]) -> float:
     return float(whole.max() / (boxes[:, 2:] - boxes[:, :2]).max())
 
 
-def _around(start: float, boxes: npt.NDArray[np.float32]) -> Window:
+def _around(start: float, boxes: npt.NDArray[np.float32]) -> CropWindow:
     low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
     margin = 2 * _MARGIN * float((boxes[:, 2:] - boxes[:, :2]).max())
     side = max(2, round(float((high - low).max()) + margin))
     left, top = np.rint((low + high) / 2 - side / 2).astype(int).tolist()
-    return Window(start, left, top, side)
+    return CropWindow(start, left, top, side)
 
 
 class TrackMesh:
     """Follows the mesh of one track.
 
     Args:
-        course: Of the track.
+        path: Of the track.
         mesher: A Face Mesh of its own, as long as the track lasts.
         size: Width and height of the frames.
     """
 
-    def __init__(self, course: Course, mesher: Any, size: tuple[int, int]) -> None:
-        self.course = course
+    def __init__(self, path: TrackPath, mesher: Any, size: tuple[int, int]) -> None:
+        self.path = path
         self.mesher = mesher
         self.frames: list[int] = []
         self.times: list[float] = []
         self.meshes: list[Mesh] = []
         self._size = np.array((size[0], size[1], size[0]), dtype=np.float64)
-        self._window: Window | None = None
+        self._window: CropWindow | None = None
 
-    def look(self, frame: Pixels, time: float, index: int) -> None:
+    def update(self, frame: Pixels, time: float, index: int) -> None:
         """Take the next frame in which the track may be."""
-        window = self.course.window_at(time)
+        window = self.path.window_at(time)
         if window is not self._window:
             self.mesher.reset()
             self._window = window
@@ -171,16 +171,16 @@ class TrackMesh:
         if not faces:
             return
         points = points_of(faces[0]) * window.side + (window.left, window.top, 0.0)
-        if not self._is_it(points, time):
+        if not self._lies_on_track(points, time):
             self.mesher.reset()
             return
         self.frames.append(index)
         self.times.append(time)
         self.meshes.append(quantise(points / self._size))
 
-    def _is_it(self, points: Points, time: float) -> bool:
+    def _lies_on_track(self, points: Points, time: float) -> bool:
         """Whether the mesh lies on the track's face and not on a neighbour's."""
-        box = boxes_at(self.course.times, self.course.boxes, np.array((time,)))
+        box = boxes_at(self.path.times, self.path.boxes, np.array((time,)))
         low, high = points[:468, :2].min(axis=0), points[:468, :2].max(axis=0)
         mesh = np.concatenate((low, high)).astype(np.float32)[np.newaxis]
         return bool(overlap(box, mesh)[0, 0] >= _SAME_FACE)

@@ -20,7 +20,7 @@ _INPUT: Final = (640, 640)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Detections:
     """The faces of one picture.
 
     Attributes:
@@ -41,7 +41,7 @@ class Found:
 class Detector(Protocol):
     """Finds faces."""
 
-    def find(self, frame: Pixels) -> Found:
+    def find(self, frame: Pixels) -> Detections:
         """The faces of a picture in blue, green, red; (height, width, 3)."""
         ...
 
@@ -60,7 +60,7 @@ class Scrfd:
         self._model = load_model(file)
         self._model.prepare(-1, det_thresh=CONFIDENCE, input_size=_INPUT)
 
-    def find(self, frame: Pixels) -> Found:
+    def find(self, frame: Pixels) -> Detections:
         """Detect, and once more with a border if the face may fill the frame."""
         found = self._look(frame)
         if len(found):
@@ -71,11 +71,11 @@ class Scrfd:
         padded = cv2.copyMakeBorder(frame, border, border, border, border, cv2.BORDER_CONSTANT)
         again = self._look(padded)
         shift = np.float32(border)
-        return Found(again.boxes - shift, again.points - shift, again.scores)
+        return Detections(again.boxes - shift, again.points - shift, again.scores)
 
-    def _look(self, frame: Pixels) -> Found:
+    def _look(self, frame: Pixels) -> Detections:
         boxes, points = self._model.detect(np.ascontiguousarray(frame))
-        return Found(
+        return Detections(
             boxes[:, :4].astype(np.float32),
             points.astype(np.float32).reshape(-1, 5, 2),
             boxes[:, 4].astype(np.float32),
@@ -100,7 +100,7 @@ class MediaPipeDetector:
         """The package and the version that carry the model."""
         return f"mediapipe-{importlib.metadata.version('mediapipe')}"
 
-    def find(self, frame: Pixels) -> Found:
+    def find(self, frame: Pixels) -> Detections:
         """Detect with MediaPipe's full-range model."""
         height, width = frame.shape[:2]
         rgb = np.ascontiguousarray(frame[..., ::-1])
@@ -113,7 +113,7 @@ class MediaPipeDetector:
             keys = [(p.x, p.y) for p in face.location_data.relative_keypoints]
             points.append([keys[0], keys[1], keys[2], keys[3], keys[3]])
             scores.append(face.score[0])
-        return Found(
+        return Detections(
             np.array(boxes, dtype=np.float32).reshape(-1, 4) * np.tile(size, 2),
             np.array(points, dtype=np.float32).reshape(-1, 5, 2) * size,
             np.array(scores, dtype=np.float32),

@@ -1,4 +1,4 @@
-"""How well people keep their identity: equation 4 of THQA-MT, over what `faces` found.
+"""How well people keep their identity: equation 4 of THQA-MT, over the tracks of `faces`.
 
 The mean, over N subjects of a reference and L frames sampled once a second, of the cosine between
 the subject's face in the reference and in the frame. Which face of the clip is which subject is
@@ -18,8 +18,8 @@ from theval_datasets.errors import AbsentError
 from theval_datasets.extraction.outcomes import Values
 from theval_datasets.media import SlotPicker
 
+from .grouping import KINDS
 from .pack import mean_embedding, similarity
-from .people import KINDS
 
 Embeddings = npt.NDArray[np.float32]
 SAMPLED_FPS = 1.0
@@ -27,7 +27,7 @@ _BRIEF = KINDS.index("brief")
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class IdentityScore:
     """The result.
 
     Attributes:
@@ -112,7 +112,7 @@ def reference_frame(sightings: Sightings) -> int:
     return int(best[np.argmin(np.abs(sightings.times[best] - middle))])
 
 
-def against_portrait(portrait: Embeddings, sightings: Sightings) -> Identity:
+def against_portrait(portrait: Embeddings, sightings: Sightings) -> IdentityScore:
     """Consistency with a reference picture.
 
     Args:
@@ -122,7 +122,7 @@ def against_portrait(portrait: Embeddings, sightings: Sightings) -> Identity:
     return _measure(portrait, sightings, np.arange(len(sightings.times)))
 
 
-def against_itself(sightings: Sightings) -> tuple[Identity, float]:
+def against_itself(sightings: Sightings) -> tuple[IdentityScore, float]:
     """Consistency with the clip's own reference frame, which is left out of the mean.
 
     Returns:
@@ -141,7 +141,7 @@ def against_itself(sightings: Sightings) -> tuple[Identity, float]:
 
 def _measure(
     reference: Embeddings, sightings: Sightings, frames: npt.NDArray[np.int64]
-) -> Identity:
+) -> IdentityScore:
     if not len(reference) or reference.shape[1] != sightings.embedding.shape[1]:
         raise AbsentError("no-reference-face", "the reference has no embedding of this pack")
     from scipy.optimize import linear_sum_assignment
@@ -151,15 +151,19 @@ def _measure(
     means = [mean_embedding(list(sightings.embedding[sightings.person == p])) for p in people]
     alike = similarity(reference, np.stack(means))
     subjects, partners = linear_sum_assignment(-alike)
-    found: list[float] = []
+    similarities: list[float] = []
     paired = [-1] * len(reference)
     for subject, partner in zip(subjects, partners, strict=True):
         paired[subject] = int(people[partner])
         own = counted & (sightings.person == people[partner])
-        found += similarity(reference[[subject]], sightings.embedding[own])[0].tolist()
-    if not found:
+        similarities += similarity(reference[[subject]], sightings.embedding[own])[0].tolist()
+    if not similarities:
         raise AbsentError("no-face", "no sampled frame shows a subject of the reference")
     pairs = len(reference) * len(frames)
-    return Identity(
-        float(np.mean(found)), len(found) / pairs, len(reference), len(frames), tuple(paired)
+    return IdentityScore(
+        float(np.mean(similarities)),
+        len(similarities) / pairs,
+        len(reference),
+        len(frames),
+        tuple(paired),
     )

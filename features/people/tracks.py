@@ -2,7 +2,7 @@
 
 A run of detections (a tracklet) goes on while a face overlaps the place where it was last seen, up
 to a second ago. A change of shot ends every tracklet. Which tracklets show the same person is
-decided afterwards, by identity (`_people`).
+decided afterwards, by identity (`grouping`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from .detector import Found, Pixels
+from .detector import Detections, Pixels
 
 Boxes = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -30,7 +30,7 @@ _CUT: Final = 40.0  # grey levels that a thumbnail changes by at a cut, whatever
 _CUT_WITH_COLOURS: Final = (20.0, 0.2)  # … or with this share of the colours changed
 
 
-class ShotWatcher:
+class ShotDetector:
     """Notices changes of shot between sampled frames.
 
     A cut is a large change of the picture in place, or a smaller one along with other colours. A
@@ -40,7 +40,7 @@ class ShotWatcher:
     def __init__(self) -> None:
         self._last: tuple[Floats, Floats] | None = None
 
-    def cut(self, frame: Pixels) -> bool:
+    def is_cut(self, frame: Pixels) -> bool:
         """Whether a frame belongs to another shot than the one before; False for the first."""
         import cv2
 
@@ -83,14 +83,14 @@ class Link:
     change: float
 
 
-class Linker:
+class TrackLinker:
     """Links the faces of one frame to those before."""
 
     def __init__(self) -> None:
         self._open: list[_Open] = []
         self._count = 0
 
-    def step(self, time: float, frame: Pixels, found: Found, *, cut: bool) -> list[Link]:
+    def link(self, time: float, frame: Pixels, found: Detections, *, cut: bool) -> list[Link]:
         """Link the faces of the next frame.
 
         Args:

@@ -13,8 +13,8 @@ from theval_datasets.errors import AbsentError, WeightsMissingError
 from theval_datasets.extraction.cache import spec_of
 from theval_datasets.features.faces import Faces
 from theval_datasets.features.people import tracks as _tracks
+from theval_datasets.features.people.grouping import KINDS
 from theval_datasets.features.people.pack import find_pack
-from theval_datasets.features.people.people import KINDS
 
 LEFT, RIGHT = (20, 50, 60), (220, 50, 60)
 

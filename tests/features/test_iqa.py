@@ -11,10 +11,10 @@ from theval_datasets.errors import InputError, MissingExtraError, WeightsMissing
 from theval_datasets.extraction.mesh import LIPS, quantise
 from theval_datasets.extraction.weights import find, known
 from theval_datasets.features.iqa import METRICS, Iqa, face_crop, mouth_crop
-from theval_datasets.features.iqa_release import IqaRelease, _Padded
+from theval_datasets.features.iqa_release import IqaRelease, _PaddedQueue
 from theval_datasets.features.networks import pyiqa as _pyiqa
 from theval_datasets.features.networks import retinaface as _retinaface
-from theval_datasets.features.networks.quality import Line
+from theval_datasets.features.networks.quality import ScoringQueue
 from theval_datasets.media.frames import Frames
 from theval_datasets.utils.optional import available
 
@@ -81,7 +81,7 @@ def test_crops_are_those_of_the_definition():
 
 def test_batches_do_not_depend_on_how_frames_come():
     scorer = Mean()
-    line = Line(scorer, 4)
+    line = ScoringQueue(scorer, 4)
     for i in range(10):
         line.add(np.full((3, 3, 3), i, np.uint8))
     assert line.done().tolist() == list(range(10))
@@ -90,7 +90,7 @@ def test_batches_do_not_depend_on_how_frames_come():
 
 def test_the_releases_mouths_are_padded_to_the_largest_of_their_batch():
     scorer = Mean()
-    line = _Padded(scorer, 2)
+    line = _PaddedQueue(scorer, 2)
     for side in (2, 4, 3):
         line.add(np.full((side, side, 3), 16, np.uint8))
     assert line.done().tolist() == [4.0, 16.0, 16.0]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theval_datasets.features.formulas.seams import Seam, SeamWatcher
+from theval_datasets.features.formulas.seams import Seam, SeamDetector
 from theval_datasets.features.people.panels import in_panels, motion_likeness
 
 FACE = np.array([(-1.0, -1), (1, -1), (0, 0), (-0.7, 1), (0.7, 1)])
@@ -32,10 +32,10 @@ def textured(seed: int, level: int = 120):
 
 
 def seams_of(pictures, **size):
-    watcher = SeamWatcher()
+    detector = SeamDetector()
     for picture in pictures:
-        watcher.look(picture)
-    return watcher.seams(**size)
+        detector.update(picture)
+    return detector.seams(**size)
 
 
 def test_seams_are_straight_and_stay():

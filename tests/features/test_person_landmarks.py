@@ -12,7 +12,7 @@ from theval_datasets.features.faces import Faces
 from theval_datasets.features.formulas.signals import mouth_openness
 from theval_datasets.features.landmarks import Landmarks
 from theval_datasets.features.people import crops as _crops
-from theval_datasets.features.people.people import KINDS
+from theval_datasets.features.people.grouping import KINDS
 from theval_datasets.features.person_landmarks import PersonLandmarks
 from theval_datasets.features.person_pose import PersonPose
 
@@ -20,46 +20,46 @@ LEFT, RIGHT = (20, 50, 60), (220, 50, 60)
 BRIEF = KINDS.index("brief")
 
 
-def courses(scene, most=8):
-    return _crops.courses_of(watch(Faces(), scene), most=most, brief=BRIEF)
+def paths(scene, most=8):
+    return _crops.track_paths(watch(Faces(), scene), most=most, brief=BRIEF)
 
 
 def test_a_face_in_its_place_has_one_window_around_it():
-    (course,) = courses(Scene([{0: LEFT}] * 10))
-    (window,) = course.windows
+    (path,) = paths(Scene([{0: LEFT}] * 10))
+    (window,) = path.windows
     assert (window.left, window.top, window.side) == (-1, 29, 102)
-    assert course.start == 0.0
-    assert course.end == np.inf
+    assert path.start == 0.0
+    assert path.end == np.inf
 
 
 def test_a_face_that_moves_far_has_several_windows():
-    (course,) = courses(Scene([{0: (10 * i, 50, 60)} for i in range(25)]))
-    assert len(course.windows) > 2
-    for time, box in zip(course.times, course.boxes, strict=True):
-        window = course.window_at(float(time))
+    (path,) = paths(Scene([{0: (10 * i, 50, 60)} for i in range(25)]))
+    assert len(path.windows) > 2
+    for time, box in zip(path.times, path.boxes, strict=True):
+        window = path.window_at(float(time))
         assert window.left <= box[0]
         assert window.left + window.side >= box[2]
 
 
 def test_a_track_is_looked_for_half_an_interval_around_its_sightings():
     scene = Scene([{0: LEFT}] * 5 + [{0: LEFT, 1: RIGHT}] * 5 + [{0: LEFT}] * 5, moving=(0, 1))
-    course = courses(scene)[1]
-    assert (course.start, course.end) == (pytest.approx(0.9), pytest.approx(1.9))
+    path = paths(scene)[1]
+    assert (path.start, path.end) == (pytest.approx(0.9), pytest.approx(1.9))
 
 
 def test_at_most_so_many_are_followed_at_once():
     scene = Scene([{0: LEFT, 1: (180, 40, 90), 2: (100, 100, 40)}] * 6, moving=(0, 1, 2))
-    assert [c.person for c in courses(scene)] == [0, 1, 2]
-    assert [c.person for c in courses(scene, most=2)] == [0, 1]
+    assert [c.person for c in paths(scene)] == [0, 1, 2]
+    assert [c.person for c in paths(scene, most=2)] == [0, 1]
 
 
 def test_a_window_beyond_the_frame_is_black_there():
     frame = np.full((20, 30, 3), 7, np.uint8)
-    part = _crops.Window(0.0, -5, -5, 12).cut(frame)
+    part = _crops.CropWindow(0.0, -5, -5, 12).cut(frame)
     assert part.shape == (12, 12, 3)
     assert (part[:5] == 0).all()
     assert (part[5:, 5:] == 7).all()
-    assert (_crops.Window(0.0, 100, 100, 8).cut(frame) == 0).all()
+    assert (_crops.CropWindow(0.0, 100, 100, 8).cut(frame) == 0).all()
 
 
 @pytest.mark.slow

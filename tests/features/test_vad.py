@@ -8,13 +8,13 @@ import extractor_contract as contract
 import numpy as np
 import pytest
 
-from theval_datasets.features.vad import CHUNK, SegmentRule, Vad, speech_segments
+from theval_datasets.features.vad import CHUNK, Vad, VadThresholds, speech_segments
 from theval_datasets.media import read_audio
 
 
 def segments(probabilities, **rule):
     p = np.array(probabilities, dtype=np.float32)
-    return (speech_segments(p, len(p) * CHUNK, SegmentRule(pad=0.0, **rule)) / CHUNK).tolist()
+    return (speech_segments(p, len(p) * CHUNK, VadThresholds(pad=0.0, **rule)) / CHUNK).tolist()
 
 
 def test_the_rule_by_hand():
@@ -36,7 +36,7 @@ def test_the_rule_by_hand():
 
 def test_padding_never_overlaps_or_leaves_the_audio():
     p = np.array([0.9] * 10 + [0.1] * 5 + [0.9] * 10, dtype=np.float32)
-    wide = speech_segments(p, len(p) * CHUNK, SegmentRule(pad=1.0))
+    wide = speech_segments(p, len(p) * CHUNK, VadThresholds(pad=1.0))
     assert wide[0, 0] == 0
     assert wide[-1, 1] == len(p) * CHUNK
     assert wide[0, 1] <= wide[1, 0]

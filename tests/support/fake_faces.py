@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from theval_datasets.features.people.detector import Found
+from theval_datasets.features.people.detector import Detections
 from theval_datasets.media.frames import Frames
 
 SIZE = (320, 180)
@@ -51,7 +51,7 @@ class Eyes:
         boxes = boxes.reshape(-1, 4)
         sides = boxes[:, 2:] - boxes[:, :2]
         points = boxes[:, None, :2] + _OFFSETS[None] * sides[:, None]
-        return Found(boxes, points, np.full(len(boxes), self.score, np.float32))
+        return Detections(boxes, points, np.full(len(boxes), self.score, np.float32))
 
 
 class Memory:

@@ -23,7 +23,7 @@ from theval_datasets.curation.recipes.recipe import load_recipe, parse_recipe
 from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.extraction.mesh import N_POINTS
 from theval_datasets.features.audio_levels import integrated_loudness
-from theval_datasets.features.people.detector import Found
+from theval_datasets.features.people.detector import Detections
 from theval_datasets.manifest.rows import read_manifest, read_rows
 
 # difficulty
@@ -102,7 +102,7 @@ def test_a_face_that_the_picture_cuts_is_found(monkeypatch):
         def find(self, picture):
             inside = picture.shape == (200, 300, 3)
             boxes = np.array([(60, 40, 120, 110)], np.float32)[: int(inside)]
-            return Found(boxes, np.zeros((len(boxes), 5, 2)), np.ones(len(boxes)))
+            return Detections(boxes, np.zeros((len(boxes), 5, 2)), np.ones(len(boxes)))
 
     monkeypatch.setattr(anonymise, "_detector", lambda faces: Eyes())
     assert anonymise.face_boxes(np.zeros((100, 200, 3), np.uint8)).tolist() == [[10, -10, 70, 60]]

@@ -13,7 +13,7 @@ from .pack import need_recogniser
 
 
 @dataclass(frozen=True)
-class OfEmbeddings(Extractor):
+class EmbeddingExtractor(Extractor):
     """Base of such extractors."""
 
     extra: ClassVar[str | None] = "faces"

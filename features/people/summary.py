@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from theval_datasets.extraction.outcomes import Values
 
-from .people import KINDS
+from .grouping import KINDS
 
 _PERSON = KINDS.index("person")
 
@@ -48,14 +48,14 @@ def people(faces: Values) -> list[Person]:
     kinds = faces["track_kind"][faces["track"]]
     owner = faces["track_person"][faces["track"]]
     size = np.array([float(faces["width"]), float(faces["height"])] * 2)
-    found = []
+    persons = []
     for number in range(int(owner.max()) + 1):
         own = np.flatnonzero((owner == number) & (kinds == _PERSON))
         if not len(own):
             continue
         samples, first = np.unique(faces["sample"][own].astype(np.int64), return_index=True)
-        found.append(Person(number, samples, faces["box"][own][first].astype(np.float64) / size))
-    return found
+        persons.append(Person(number, samples, faces["box"][own][first].astype(np.float64) / size))
+    return persons
 
 
 def together(faces: Values, count: int) -> float:

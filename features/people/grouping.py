@@ -3,7 +3,7 @@
 A track is one person within one shot: tracklets of a shot that are never there at once and look
 alike are one. Tracks of several shots that look alike are one person. A face that is not a person's
 own is flagged: a picture that stays still beside a face that moves, a second picture of somebody who
-is already there, a face that another panel's face drives (`_panels`), and what a detector saw for a
+is already there, a face that another panel's face drives (`panels`), and what a detector saw for a
 moment.
 """
 
@@ -87,7 +87,7 @@ class People:
     n_subjects: int
 
 
-def people_of(
+def group_tracks(
     tracklets: Sequence[Tracklet], n_samples: int, same: float, seams: tuple[Seam, ...] = ()
 ) -> People:
     """Join tracklets to tracks and people, and flag what is not a person.
