@@ -21,11 +21,12 @@ class Arcface(EmbeddingExtractor):
     """The mean direction of each person's embeddings; the clip's is that of the main person.
 
     Each embedding is of a face aligned by its five points, once a second and at every begin of a
-    track (see `faces`), and has length 1, as the means have. The dimension is the pack's. Source:
-    Deng et al., ArcFace (2019).
+    track (see `faces`), and has length 1, as the means have. Pictures of people are no people. The
+    dimension is the pack's. Source: Deng et al., ArcFace (2019).
     """
 
     name: ClassVar[str] = "arcface"
+    version: ClassVar[int] = 2
     writes: ClassVar[tuple[Column, ...]] = (
         Column("embedding", "float32", ("dim",), "Of the person who takes up most of the clip."),
         Column("person", "int32", ("person",), "Numbers of the people, as in `faces`."),

@@ -28,10 +28,16 @@ class Identity(EmbeddingExtractor):
     """
 
     name: ClassVar[str] = "identity"
+    version: ClassVar[int] = 2
     writes: ClassVar[tuple[Column, ...]] = (
         Column("identity_consistency", "float64", (), "Mean cosine with the reference, -1 to 1."),
         Column("identity_coverage", "float64", (), "Share of subject-frame pairs with a face."),
-        Column("subjects", "int32", (), "People in the reference frame."),
+        Column(
+            "subjects",
+            "int32",
+            (),
+            "People in the reference frame; pictures of people not counted.",
+        ),
         Column("reference_time", "float64", (), "Seconds of the reference frame."),
     )
 

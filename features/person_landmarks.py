@@ -1,11 +1,11 @@
-"""Face landmarks of everybody: the mesh of every track."""
+"""Face landmarks of everybody: the mesh of every person's track."""
 
 from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -19,16 +19,17 @@ from theval_datasets.media.frames import FrameRequest, Frames
 from .faces import Faces
 from .landmarks import Landmarks, load_face_mesh
 from .people.crops import TrackMesh, TrackPath, track_paths
-from .people.grouping import KINDS
+from .people.grouping import KINDS, Kind
 from .people.tracks import boxes_at, overlap
 
-_BRIEF = KINDS.index("brief")
+_PICTURES: Final[tuple[Kind, ...]] = ("person", "still", "duplicate")
 
 
 @dataclass(frozen=True)
 class PersonLandmarks(Extractor):
-    """The mesh of every track of `faces`, one row a track and frame.
+    """The mesh of every person's track of `faces`, one row a track and frame.
 
+    Pictures of people (tracks of the kinds `still` and `duplicate`) are followed only on demand.
     Where one face alone is in the clip and the whole-frame pass of `landmarks` followed it, its
     values are taken as they are. Else the mesh tracks each face in a padded window around it, which
     also finds faces that are small in the frame. A mesh that does not lie on its track's face is
@@ -37,18 +38,22 @@ class PersonLandmarks(Extractor):
     Attributes:
         most: Tracks followed at once; the people who take up least of the clip are left out.
         covered: Share of a lone track's frames that `landmarks` must have found it in.
+        pictures: Whether pictures of people are followed too.
     """
 
     most: int = 8
     covered: float = 0.9
+    pictures: bool = False
 
     name: ClassVar[str] = "person_landmarks"
+    version: ClassVar[int] = 2
     extra: ClassVar[str | None] = "faces"
     imports: ClassVar[tuple[str, ...]] = ("insightface",)
     second_pass: ClassVar[bool] = True
     writes: ClassVar[tuple[Column, ...]] = (
         Column("track", "int32", ("row",), "Number of the track, as in `faces`; growing."),
         Column("person", "int32", ("row",), "Number of its person."),
+        Column("kind", "int8", ("row",), "0 person, 1 still, 2 duplicate, as in `faces`."),
         Column("frame", "int64", ("row",), "Index of the frame; growing within a track."),
         Column("time", "float64", ("row",), "Seconds of the frame."),
         Column(
@@ -86,12 +91,14 @@ class PersonLandmarks(Extractor):
     def open(self, clip: ClipInputs, model: Any) -> Accumulator:
         """Take the whole-frame pass if it will do, else begin to follow every track."""
         faces = clip.feature(Faces())
-        paths = track_paths(faces, most=self.most, brief=_BRIEF)
+        kinds: tuple[Kind, ...] = _PICTURES if self.pictures else ("person",)
+        paths = track_paths(faces, most=self.most, kinds=kinds)
+        is_alone = int((faces["track_kind"] != KINDS.index("brief")).sum()) == 1
         try:
             whole = clip.feature(Landmarks())
         except AbsentError:
             return _TrackFollower(paths, model, faces)
-        if len(paths) == 1 and _coverage(paths[0], whole) >= self.covered:
+        if is_alone and len(paths) == 1 and _coverage(paths[0], whole) >= self.covered:
             return _WholeFrame(paths[0], whole)
         return _TrackFollower(paths, model, faces)
 
@@ -130,6 +137,7 @@ class _WholeFrame:
         return {
             "track": np.full(len(frame), self._path.number, np.int32),
             "person": np.full(len(frame), self._path.person, np.int32),
+            "kind": np.full(len(frame), KINDS.index(self._path.kind), np.int8),
             "frame": frame,
             "time": whole["time"][whole["face"]],
             "mesh": whole["mesh"],
@@ -177,6 +185,9 @@ class _TrackFollower:
         return {
             "track": np.repeat(np.array([t.path.number for t in tracks], np.int32), lengths),
             "person": np.repeat(np.array([t.path.person for t in tracks], np.int32), lengths),
+            "kind": np.repeat(
+                np.array([KINDS.index(t.path.kind) for t in tracks], np.int8), lengths
+            ),
             "frame": np.concatenate([np.array(t.frames, np.int64) for t in tracks]),
             "time": np.concatenate([np.array(t.times) for t in tracks]),
             "mesh": np.concatenate([np.stack(t.meshes) for t in tracks]),

@@ -11,13 +11,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from theval_datasets.extraction.mesh import SCALE
+from theval_datasets.extraction.mesh import SCALE, pixels
 from theval_datasets.extraction.outcomes import Array, Values
+from theval_datasets.features.people.grouping import KINDS
 from theval_datasets.manifest.rows import ManifestRow
 
 from ..base.clips import media_values
 from ..base.columns import ClipFeatures
-from ..base.fields import INT, Field, list_of, with_columns
+from ..base.fields import INT, STRING, Field, list_of, with_columns
 from .frames import LANDMARK_FIELDS, frame_values, landmarks_config, sound_values
 
 TRACK_FIELDS: Final[tuple[Field, ...]] = with_columns(
@@ -28,6 +29,8 @@ TRACK_FIELDS: Final[tuple[Field, ...]] = with_columns(
           origin="tracks", required=True),
     Field("frame", list_of("int32"), "Index of each frame in the clip.", "", 0,
           origin="landmarks"),
+    Field("kind", STRING, "What the track shows: `person`, or a picture of one (`still`, "
+          "`duplicate`); null for a pass over whole frames.", origin="person_landmarks"),
 )  # fmt: skip
 TRACKS_CONFIG: Final = landmarks_config(
     "One row a clip and track with one entry a frame: mesh, pose, lips, speech.", "clip_id", "track"
@@ -44,7 +47,8 @@ def track_rows(row: ManifestRow, clip: ClipFeatures) -> Iterator[dict[str, Any]]
     if people is None:
         time = clip.value("landmarks", "time")
         frame = None if time is None else np.arange(len(time), dtype=np.int32)
-        yield {**frame_values(row, clip), "track": 0, "person": 0, "frame": frame}
+        clip.note("person_landmarks", clip.outcome("person_landmarks").reason or "not-written")
+        yield {**frame_values(row, clip), "track": 0, "person": 0, "frame": frame, "kind": None}
         return
     pose = clip.values("person_pose")
     if pose is None:
@@ -65,11 +69,11 @@ def track_rows(row: ManifestRow, clip: ClipFeatures) -> Iterator[dict[str, Any]]
             "track": track,
             "person": int(people["person"][at[0]]),
             "frame": people["frame"][at].astype(np.int32),
+            "kind": KINDS[int(people["kind"][at[0]])],
         }
 
 
 def _openness(people: Values, at: Array) -> Array:
-    from theval_datasets.extraction.mesh import pixels
     from theval_datasets.features.formulas.signals import mouth_openness
 
     points = pixels(people["mesh"][at], int(people["width"]), int(people["height"]))

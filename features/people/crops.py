@@ -7,6 +7,7 @@ begins and the tracker starts afresh.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from theval_datasets.extraction.mesh import Mesh, Points, quantise
 from theval_datasets.extraction.outcomes import Values
 
 from ..landmarks import points_of
+from .grouping import KINDS, Kind
 from .tracks import boxes_at, overlap
 
 _MARGIN: Final = 0.35  # of the face's side, around all its places
@@ -62,6 +64,7 @@ class TrackPath:
     Attributes:
         number: Of the track.
         person: Number of its person.
+        kind: Whether it is a person or a picture of one.
         times: Seconds of its sightings, (n,).
         boxes: At those, (n, 4).
         start: Seconds from which it is looked for: half a sampling interval before its first
@@ -72,6 +75,7 @@ class TrackPath:
 
     number: int
     person: int
+    kind: Kind
     times: Floats
     boxes: npt.NDArray[np.float32]
     start: float
@@ -83,18 +87,19 @@ class TrackPath:
         return [w for w in self.windows if w.start <= time or w is self.windows[0]][-1]
 
 
-def track_paths(faces: Values, *, most: int, brief: int) -> list[TrackPath]:
-    """The paths of a clip's tracks, the most important people first.
+def track_paths(faces: Values, *, most: int, kinds: Collection[Kind]) -> list[TrackPath]:
+    """The paths of a clip's tracks, the people who take up most of it first.
 
     Args:
         faces: Values of the extractor `faces`.
-        most: How many to follow at once.
-        brief: Kind of track that is left out.
+        most: Maximum number of tracks at once; the last in order are left out.
+        kinds: Of the tracks that are wanted.
     """
     sampled = faces["time"]
     kept: list[TrackPath] = []
     for number in np.argsort(faces["track_person"], kind="stable").tolist():
-        if int(faces["track_kind"][number]) == brief:
+        kind = KINDS[int(faces["track_kind"][number])]
+        if kind not in kinds:
             continue
         own = np.flatnonzero(faces["track"] == number)
         own = own[np.argsort(faces["sample"][own], kind="stable")]
@@ -105,6 +110,7 @@ def track_paths(faces: Values, *, most: int, brief: int) -> list[TrackPath]:
         path = TrackPath(
             number,
             int(faces["track_person"][number]),
+            kind,
             times,
             boxes,
             float(times[0] - before),

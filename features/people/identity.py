@@ -1,10 +1,12 @@
-"""How well people keep their identity: equation 4 of THQA-MT, over the tracks of `faces`.
+"""How well people keep their identity: equation 4 of THQA-MT, over the people of `faces`.
 
 The mean, over N subjects of a reference and L frames sampled once a second, of the cosine between
 the subject's face in the reference and in the frame. Which face of the clip is which subject is
 decided once for the clip: people and subjects are paired one to one so that the sum of the
 similarities of their mean embeddings is largest. Pairs of subject and frame without that face are
-left out of the mean; the coverage is the share of pairs that are left in.
+left out of the mean; the coverage is the share of pairs that are left in. Only tracks of the kind
+`person` count: pictures of people (inset portraits, stills, second panels) are neither subjects nor
+partners.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from .pack import mean_embedding, similarity
 
 Embeddings = npt.NDArray[np.float32]
 SAMPLED_FPS = 1.0
-_BRIEF = KINDS.index("brief")
+_PERSON = KINDS.index("person")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +65,21 @@ class Sightings:
 
 
 def sightings_of(faces: Values) -> Sightings:
-    """What the values of `faces` hold for this; tracks seen for a moment only are left out.
+    """The embeddings of the people in the frames that are sampled once a second.
+
+    Args:
+        faces: Values of the extractor `faces`.
 
     Raises:
-        AbsentError: No face has an embedding.
+        AbsentError: No person's face in these frames has an embedding.
     """
     due = np.flatnonzero(SlotPicker(SAMPLED_FPS).take(faces["time"]))
     number = {int(sample): i for i, sample in enumerate(due)}
     track = faces["track"][faces["embedded"]]
     sample = faces["sample"][faces["embedded"]]
-    kept = np.isin(sample, due) & (faces["track_kind"][track] != _BRIEF)
+    kept = np.isin(sample, due) & (faces["track_kind"][track] == _PERSON)
     if not kept.any():
-        raise AbsentError("no-face", "no face in the sampled frames has an embedding")
+        raise AbsentError("no-face", "no person's face in the sampled frames has an embedding")
     return Sightings(
         faces["time"][due],
         np.array([number[int(s)] for s in sample[kept]], dtype=np.int64),
@@ -86,15 +91,22 @@ def sightings_of(faces: Values) -> Sightings:
 def person_embeddings(
     faces: Values,
 ) -> tuple[npt.NDArray[np.int32], Embeddings, npt.NDArray[np.int32]]:
-    """Numbers of the people, the mean embedding of each, and how many went into it.
+    """The mean embedding of each person.
+
+    Args:
+        faces: Values of the extractor `faces`.
+
+    Returns:
+        Numbers of the people, (n,), growing; the mean embedding of each, of length 1, (n, dim); and
+        how many embeddings went into it, (n,).
 
     Raises:
-        AbsentError: No face has an embedding.
+        AbsentError: No person's face has an embedding.
     """
     track = faces["track"][faces["embedded"]]
-    kept = faces["track_kind"][track] != _BRIEF
+    kept = faces["track_kind"][track] == _PERSON
     if not kept.any():
-        raise AbsentError("no-face", "no face has an embedding")
+        raise AbsentError("no-face", "no person's face has an embedding")
     person = faces["track_person"][track[kept]]
     people, counts = np.unique(person, return_counts=True)
     means = [mean_embedding(list(faces["embedding"][kept][person == p])) for p in people]

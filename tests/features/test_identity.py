@@ -15,6 +15,7 @@ from theval_datasets.features.arcface import Arcface
 from theval_datasets.features.faces import Faces
 from theval_datasets.features.identity import Identity
 from theval_datasets.features.people import identity as _identity
+from theval_datasets.features.people.grouping import KINDS
 from theval_datasets.features.people.pack import similarity_transform
 
 LEFT, RIGHT = (20, 50, 60), (220, 50, 60)
@@ -94,6 +95,29 @@ def test_from_faces_to_people():
     # Frames at 0, 1, 2, 3 s; both people in the first two, of which one is the reference.
     assert float(kept["identity_coverage"]) == 4 / 6
     assert float(kept["reference_time"]) == 1.0
+
+
+@pytest.mark.parametrize("kind", ["still", "duplicate"])
+def test_a_picture_of_the_subject_is_neither_subject_nor_partner(kind):
+    """An inset portrait is the most similar face there is, and would be matched first."""
+    moving = (0,) if kind == "still" else (0, 1)
+    scene = Scene([{0: LEFT, 1: RIGHT}] * 16, moving=moving)
+    alias = {1: 0} if kind == "duplicate" else {}
+    faces = watch(Faces(), scene, alias=alias)
+    picture = int(np.flatnonzero(faces["track_kind"] == KINDS.index(kind))[0])
+    portrait = faces["embedding"][faces["track"][faces["embedded"]] == picture][:1]
+    # The talking face drifts away from the portrait; the picture of it does not.
+    moved = faces["track"][faces["embedded"]] != picture
+    faces["embedding"][moved] = axis(3, dim=8)
+    score = _identity.against_portrait(portrait, _identity.sightings_of(faces))
+    drift = float(_identity.similarity(portrait, axis(3, dim=8))[0, 0])
+    assert score.consistency == pytest.approx(drift)
+    assert score.people == (int(faces["track_person"][1 - picture]),)
+    own, _ = Identity().compute(Clip({"faces": faces}), None)
+    assert int(own["subjects"]) == 1
+    assert float(own["identity_coverage"]) == 1.0
+    people, _ = Arcface().compute(Clip({"faces": faces}), None)
+    assert people["person"].tolist() == [int(faces["track_person"][1 - picture])]
 
 
 def test_without_weights_nothing_stands_in(monkeypatch, tmp_path):

@@ -17,11 +17,17 @@ from theval_datasets.features.person_landmarks import PersonLandmarks
 from theval_datasets.features.person_pose import PersonPose
 
 LEFT, RIGHT = (20, 50, 60), (220, 50, 60)
-BRIEF = KINDS.index("brief")
 
 
-def paths(scene, most=8):
-    return _crops.track_paths(watch(Faces(), scene), most=most, brief=BRIEF)
+def paths(scene, most=8, kinds=("person",), alias=None):
+    return _crops.track_paths(watch(Faces(), scene, alias=alias), most=most, kinds=kinds)
+
+
+def test_people_are_followed_and_pictures_of_them_only_on_demand():
+    scene = Scene([{0: LEFT, 1: RIGHT, 2: (120, 10, 40)}] * 20, moving=(0, 2))
+    everybody = {"alias": {2: 0}, "kinds": KINDS}
+    assert [path.kind for path in paths(scene, **everybody)] == ["person", "still", "duplicate"]
+    assert [(p.person, p.kind) for p in paths(scene, alias={2: 0})] == [(0, "person")]
 
 
 def test_a_face_in_its_place_has_one_window_around_it():
@@ -67,6 +73,7 @@ def test_a_lone_face_is_not_followed_twice(talking, other, faceless, tmp_path, m
     found = contract.check(PersonLandmarks(), talking, other, faceless, tmp_path, monkeypatch)
     (whole,) = contract.run(Landmarks(), [talking], tmp_path / "a")
     assert bool(found.values["whole_frame"])
+    assert set(found.values["kind"].tolist()) == {KINDS.index("person")}
     assert np.array_equal(found.values["mesh"], whole.values["mesh"])
     contract.check(PersonPose(), talking, other, faceless, tmp_path / "pose", monkeypatch)
 

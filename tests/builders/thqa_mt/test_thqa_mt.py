@@ -382,6 +382,7 @@ def test_landmarks_hold_one_row_a_track(tmp_path):
     people = {
         "track": track,
         "person": (track // 2).astype(np.int32),
+        "kind": (track // 2).astype(np.int8),
         "frame": frame,
         "time": frame / 25,
         "mesh": rng.integers(0, 16384, (19, 478, 3)).astype(np.int16),
@@ -399,6 +400,8 @@ def test_landmarks_hold_one_row_a_track(tmp_path):
     assert [(r["clip_id"], r["track"], r["person"]) for r in rows] == [
         ("p0__SadTalker", 0, 0), ("p0__SadTalker", 2, 1), ("p1__SadTalker", 0, 0),
     ]  # fmt: skip
+    assert [r["kind"] for r in rows] == ["person", "still", None]
+    assert rows[2]["missing"] == ["person_landmarks:not-extracted"]
     second = rows[1]
     assert second["frame"] == list(range(3, 10))
     assert np.array_equal(np.array(second["mesh"]), people["mesh"][12:].ravel())
