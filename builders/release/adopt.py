@@ -56,14 +56,14 @@ def clips_of_release(
 
 
 def _adopted(place: Path, scratch: Path, cache: str) -> str:
-    from theval_datasets.curation.pipeline.run import run
+    from theval_datasets.curation.pipeline.curate import CurateOptions, curate
     from theval_datasets.curation.recipes.recipe import load_recipe
     from theval_datasets.curation.sources.choose import source_of
     from theval_datasets.extraction.engines.local import default_workers
 
     source = source_of(str(place), scratch)
     recipe = load_recipe("as-is")
-    made = run([source], recipe, scratch, cache=cache, workers=default_workers())
+    made = curate([source], recipe, scratch, CurateOptions(cache, default_workers()))
     said = f"The clips are the {len(made.kept)} videos of the release's {place.name}"
     if made.rejected:
         reasons = Counter(str(row.reason) for row in made.rejected)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from theval_datasets.errors import UnsafePathError
 from theval_datasets.manifest.rows import Judgement, ManifestRow
+from theval_datasets.utils.files import inside
 
-from ..pipeline.candidate_files import FOLDER
+from ..clips.cut import SUFFIX
+from ..pipeline.candidate_store import FOLDER
 from ..recipes.recipe import Recipe
 
 _BORDERLINE: Final = 4
@@ -132,8 +136,12 @@ def borders(
 
 
 def _file(row: ManifestRow, folder: Path) -> Path | None:
-    places = [folder / FOLDER / f"{row.clip_id}.mp4"]
-    if row.path is not None:
-        places.insert(0, folder / row.path)
-    base = folder.resolve()
-    return next((p for p in places if p.is_file() and p.resolve().is_relative_to(base)), None)
+    """The file of a clip, or else of the candidate that it was; None if neither is there."""
+    for place, name in ((folder, row.path), (folder / FOLDER, f"{row.clip_id}{SUFFIX}")):
+        if name is None:
+            continue
+        with contextlib.suppress(UnsafePathError):
+            file = inside(place, name)
+            if file.is_file():
+                return file
+    return None

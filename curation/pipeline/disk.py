@@ -6,9 +6,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from ..clips.adopt import AUDIO, CLIPS, FRAMES
+from ..clips.files import AUDIO, CLIPS, FRAMES
 from ..sources.fetching.fetch import FETCHED
-from .candidate_files import FOLDER
+from .candidate_store import FOLDER
 
 WHY: Final = {
     CLIPS: "the clips that are kept",

@@ -2,153 +2,209 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from msgspec.structs import replace
+from msgspec.structs import replace as replace_record
 
-from theval_datasets.extraction.outcomes import Feature, Values
-from theval_datasets.extraction.store import values_of
-from theval_datasets.manifest.rows import ManifestRow
-from theval_datasets.utils.files import digest
+from theval_datasets.extraction.extractor import Extractor
+from theval_datasets.extraction.outcomes import Values
+from theval_datasets.extraction.store import FeatureStore, values_of
+from theval_datasets.manifest.rows import Judgement, ManifestRow
+from theval_datasets.utils.files import digest, inside, remove_inside, sha256_file
 from theval_datasets.utils.records import to_plain
 
-from ..clips.adopt import AUDIO, CLIPS, FRAMES, place, stamp, tools
 from ..clips.anonymise import anonymised
 from ..clips.audio_tracks import merge_files, speaker_files, write_mono, write_original
 from ..clips.difficulty import DifficultyRule
+from ..clips.files import AUDIO, CLIPS, FRAMES, place, stamp, tools
 from ..clips.reference_frame import choose, middle, write_frame
 from ..clips.subjects import difficulty_of, people_facts
 from ..duplicates.matching import prints_in_hex
 from ..recipes.recipe import Recipe
-from .candidates import Candidate, keep_source
-from .judge import Judged
+from ..sources.fetching.fetch import FETCHED
+from .earlier import files_hold
+from .segments import Candidate, Segment, hashed, whole_file
 
 _RULE: Final = DifficultyRule()
 
 
 @dataclass(frozen=True, slots=True)
-class Finishing:
-    """What kept clips are finished by.
+class Finisher:
+    """Finishes kept clips: a task for worker processes.
 
     Attributes:
         recipe: The run's.
         output: The manifest's folder.
+        extractors: What candidates were measured for; none for a recipe that takes files as they are.
+        cache: Path or URL of the feature cache.
         anonymise: Whether faces are blurred in reference frames.
     """
 
     recipe: Recipe
     output: Path
-    anonymise: bool
+    extractors: tuple[Extractor, ...] = ()
+    cache: str | None = None
+    anonymise: bool = False
 
-    def tools(self, one: Candidate) -> dict[str, str | int]:
-        """What the bytes of a clip and its row depend on."""
-        found = tools()
-        if one.span is not None:
-            found = found | self.recipe.encoding.facts()
+    def __call__(self, kept: tuple[Candidate, tuple[Judgement, ...]]) -> ManifestRow:
+        """Put a candidate, its sound and its reference frame in place, and make its row."""
+        candidate, judgements = kept
+        features = _store(self.extractors, self.cache).clip(candidate.sha256)
+        return self._finish(candidate, judgements, values_of(features))
+
+    def as_is(self, segment: Segment) -> ManifestRow:
+        """The same for a source file that is not judged: a task of its own.
+
+        Raises:
+            MediaError: It cannot be a clip.
+        """
+        return self._finish(whole_file(hashed(segment)), (), {})
+
+    def tools(self, segment: Segment) -> dict[str, str | int]:
+        """Versions that the bytes of a clip and its row depend on."""
+        versions = tools()
+        if not segment.whole:
+            versions = versions | self.recipe.encoding.facts()
         if self.recipe.people:
-            found = found | {"difficulty_rule": digest(to_plain(_RULE))[:16]}
-        return found | ({"anonymised": 1} if self.anonymise else {})
+            versions = versions | {"difficulty_rule": digest(to_plain(_RULE))[:16]}
+        return versions | ({"anonymised": 1} if self.anonymise else {})
 
-    def holds(self, old: ManifestRow, one: Candidate, judged: Judged) -> bool:
-        """Whether the row of an earlier run still says all there is to say."""
-        same = old.reason is None and old.sha256 == one.sha256 and old.path is not None
-        if not same or old.recipe != self.recipe.identity or old.tools != self.tools(one):
+    def holds(
+        self, row: ManifestRow, candidate: Candidate, judgements: Sequence[Judgement]
+    ) -> bool:
+        """Whether the row of an earlier run says of a candidate what would be said now."""
+        same = row.reason is None and row.sha256 == candidate.sha256
+        if not same or row.recipe != self.recipe.identity:
             return False
-        if to_plain(old.judgements) != to_plain(judged.judgements):
+        if row.tools != self.tools(candidate.segment):
             return False
-        files = (old.path, old.audio, old.audio_original, old.reference_frame)
-        there = all((self.output / name).is_file() for name in files if name is not None)
-        return there and old.stamp == stamp(self.output / str(old.path))
+        judged = to_plain(row.judgements) == to_plain(judgements)
+        return judged and files_hold(row, self.output)
+
+    def _finish(
+        self, candidate: Candidate, judgements: tuple[Judgement, ...], values: Mapping[str, Values]
+    ) -> ManifestRow:
+        name = candidate.clip_id
+        files = {
+            "path": f"{CLIPS}/{name}{candidate.path.suffix.lower()}",
+            "frame": f"{FRAMES}/{name}.jpg",
+            "mono": f"{AUDIO}/{name}.wav",
+            "original": f"{AUDIO}/{name}.flac",
+            "merged": f"{AUDIO}/{name}.merged.wav",
+        }
+        try:
+            return self._row(candidate, judgements, values, files)
+        except BaseException:
+            for file in files.values():  # of a clip that is not kept nothing is
+                remove_inside(self.output, file)
+            raise
+
+    def _row(
+        self,
+        candidate: Candidate,
+        judgements: tuple[Judgement, ...],
+        values: Mapping[str, Values],
+        files: Mapping[str, str],
+    ) -> ManifestRow:
+        recipe, segment = self.recipe, candidate.segment
+        origin = segment.source.origin
+        clip = inside(self.output, files["path"])
+        place(candidate.path, clip)
+        facts = people_facts(values) if recipe.people else ()
+        best = recipe.reference_frame == "best"
+        path = candidate.path
+        seconds, picture = choose(path, values) if best else middle(path)
+        shown = anonymised(picture, _boxes(values, seconds)) if self.anonymise else picture
+        write_frame(inside(self.output, files["frame"]), shown)
+        location = origin.location
+        if not location:
+            location = files["path"] if segment.whole else _keep_source(segment, self.output)
+        phash, audio_print = prints_in_hex(values.get("fingerprints"))
+        audio, original = self._sound(candidate, files) if recipe.audio_track else (None, None)
+        return ManifestRow(
+            clip_id=candidate.clip_id,
+            path=files["path"],
+            source=replace_record(
+                origin, location=location, language=_language(origin.language, values)
+            ),
+            sha256=candidate.sha256,
+            start=segment.start,
+            end=segment.end,
+            phash=phash,
+            audio_print=audio_print,
+            media=candidate.media,
+            reference_frame=files["frame"],
+            reference_time=round(seconds, 6) if self.extractors else seconds,
+            audio=audio,
+            audio_original=original,
+            tracks=facts,
+            difficulty=difficulty_of(facts, picture, _RULE),
+            judgements=judgements,
+            tools=self.tools(segment),
+            recipe=recipe.identity,
+            stamp=stamp(clip),
+        )
+
+    def _sound(
+        self, candidate: Candidate, files: Mapping[str, str]
+    ) -> tuple[str | None, str | None]:
+        """The 16 kHz track and, for measured clips, the original sound.
+
+        The latter are the tracks of single speakers, merged, where a whole file has some beside it.
+        """
+        segment = candidate.segment
+        source = segment.source.path
+        mono, original, merged = (
+            inside(self.output, files[kind]) for kind in ("mono", "original", "merged")
+        )
+        speakers = speaker_files(source) if self.extractors and segment.whole else []
+        if speakers:
+            merge_files(speakers, merged)
+            write_mono(merged, mono)
+            return files["mono"], files["merged"]
+        if not write_mono(candidate.path, mono):
+            return None, None
+        if not self.extractors:
+            return files["mono"], None
+        end = segment.end if segment.end is not None else candidate.media.duration
+        write_original(source, segment.start, end, original)
+        return files["mono"], files["original"]
 
 
-def finish(
-    one: Candidate, judged: Judged, features: Mapping[str, Feature], how: Finishing
-) -> ManifestRow:
-    """Put a clip, its sound and its reference frame in place, and make its row.
-
-    Args:
-        one: The clip.
-        judged: What filters said.
-        features: What was measured of it.
-        how: Recipe and folder.
-    """
-    output, recipe = how.output, how.recipe
-    material = one.material
-    relative = f"{CLIPS}/{one.clip_id}{one.path.suffix.lower()}"
-    place(one.path, output / relative)
-    values = values_of(features)
-    facts = people_facts(values) if recipe.people else ()
-    best = recipe.reference_frame == "best"
-    seconds, picture = choose(one.path, values) if best else middle(one.path)
-    shown = picture
-    if how.anonymise:
-        shown = anonymised(picture, _boxes(values, seconds))
-    frame = f"{FRAMES}/{one.clip_id}.jpg"
-    write_frame(output / frame, shown)
-    location = material.found.origin.location
-    if not location:
-        location = relative if one.span is None else keep_source(material, output)
-    phash, audio_print = prints_in_hex(values.get("fingerprints"))
-    audio, original = _sound(one, how) if recipe.audio_track else (None, None)
-    return ManifestRow(
-        clip_id=one.clip_id,
-        path=relative,
-        source=replace(
-            material.found.origin,
-            location=location,
-            sha256=material.sha256,
-            language=_language(material.found.origin.language, values),
-        ),
-        sha256=one.sha256,
-        start=one.span.start if one.span else 0.0,
-        end=one.span.end if one.span else None,
-        phash=phash,
-        audio_print=audio_print,
-        media=one.media,
-        reference_frame=frame,
-        reference_time=round(seconds, 6),
-        audio=audio,
-        audio_original=original,
-        tracks=facts,
-        difficulty=difficulty_of(facts, picture, _RULE),
-        judgements=judged.judgements,
-        tools=how.tools(one),
-        recipe=recipe.identity,
-        stamp=stamp(output / relative),
-    )
+@functools.lru_cache(maxsize=2)
+def _store(extractors: tuple[Extractor, ...], cache: str | None) -> FeatureStore:
+    return FeatureStore(extractors, cache)
 
 
-def _sound(one: Candidate, how: Finishing) -> tuple[str | None, str | None]:
-    """The 16 kHz track and the original; merged ones where speakers' own tracks are given."""
-    source = one.material.found.path
-    mono, original = f"{AUDIO}/{one.clip_id}.wav", f"{AUDIO}/{one.clip_id}.flac"
-    speakers = speaker_files(source) if one.span is None else []
-    if speakers:
-        merged = f"{AUDIO}/{one.clip_id}.merged.wav"
-        merge_files(speakers, how.output / merged)
-        write_mono(how.output / merged, how.output / mono)
-        return mono, merged
-    if not write_mono(one.path, how.output / mono):
-        return None, None
-    start, end = (one.span.start, one.span.end) if one.span else (0.0, one.media.duration)
-    write_original(source, start, end, how.output / original)
-    return mono, original
+def _keep_source(segment: Segment, output: Path) -> str:
+    """Put a source without a root beside the manifest, for `rebuild`; its place there."""
+    path = segment.source.path
+    relative = f"{FETCHED}/{segment.source_id}{path.suffix.lower()}"
+    target = inside(output, relative)
+    if not target.exists() or sha256_file(target) != segment.source_sha256:
+        place(path, target)
+    return relative
 
 
 def _language(declared: str | None, values: Mapping[str, Values]) -> str | None:
-    """What is spoken, as declared, or else as heard."""
+    """The language as declared, or else as measured."""
     if declared is not None or "spoken_language" not in values:
         return declared
     return str(values["spoken_language"]["language"])
 
 
 def _boxes(values: Mapping[str, Values], seconds: float) -> npt.NDArray[np.float32] | None:
-    """Faces in the reference frame as measured there; None where nothing was."""
+    """Faces in the reference frame as measured there; None where nothing was.
+
+    Returns:
+        Left, top, right, bottom in pixels; (n, 4).
+    """
     faces = values.get("faces")
     if faces is None:
         return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from theval_datasets.extraction.extractor import Extractor
@@ -13,33 +13,22 @@ from theval_datasets.manifest.rows import Judgement
 from ..filters.base import Clip, Features, Filter, SetFilter, UndecidedError, Verdict, undecided
 from ..recipes.recipe import Recipe
 
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What all filters said of a clip.
-
-    Attributes:
-        judgements: In the recipe's order; those of the set only for clips that came so far.
-        reason: Of the first that let it fall; None for a kept clip.
-    """
-
-    judgements: tuple[Judgement, ...]
-    reason: str | None
+_log = logging.getLogger(__name__)
 
 
 def needed(recipe: Recipe) -> tuple[Extractor, ...]:
     """The extractors whose values the recipe's filters read, each once."""
-    found: dict[Extractor, None] = {}
+    wanted: dict[Extractor, None] = {}
     for _, judge in recipe.judges():
-        found.update(dict.fromkeys(judge.needs()))
-    return tuple(found)
+        wanted.update(dict.fromkeys(judge.needs()))
+    return tuple(wanted)
 
 
 def judge_clips(
     clips: Sequence[tuple[Clip, Mapping[str, Feature]]],
     recipe: Recipe,
     references: Sequence[Any] = (),
-) -> list[Judged]:
+) -> list[tuple[Judgement, ...]]:
     """Judge a set.
 
     Args:
@@ -48,39 +37,43 @@ def judge_clips(
         references: Clips of other sets, for the leakage filter.
 
     Returns:
-        One a clip, in their order.
+        The judgements of each clip, in the order of the clips and of the recipe; those of filters of
+        whole sets only for clips that no other filter rejected.
     """
-    readers = [(clip, Features(found)) for clip, found in clips]
-    said: list[list[Judgement]] = [[] for _ in clips]
+    readers = [(clip, Features(features)) for clip, features in clips]
+    judgements: list[list[Judgement]] = [[] for _ in clips]
     judges = recipe.judges()
     for name, judge in judges:
         if isinstance(judge, Filter):
-            for i, (clip, features) in enumerate(readers):
-                said[i].append(_judgement(name, _ask(judge, clip, features)))
+            for own, (clip, features) in zip(judgements, readers, strict=True):
+                own.append(_judgement(name, _verdict(judge, clip, features)))
     for name, judge in judges:
         if isinstance(judge, SetFilter):
             left = sorted(
-                (i for i in range(len(clips)) if _falls(said[i], recipe) is None),
+                (i for i in range(len(clips)) if rejection(judgements[i], recipe) is None),
                 key=lambda i: clips[i][0].clip_id,
             )
             verdicts = judge.judge([readers[i] for i in left], references)
             for i, verdict in zip(left, verdicts, strict=True):
-                said[i].append(_judgement(name, verdict))
-    return [Judged(tuple(one), _falls(one, recipe)) for one in said]
+                judgements[i].append(_judgement(name, verdict))
+    return [tuple(own) for own in judgements]
 
 
-def _ask(judge: Filter, clip: Clip, features: Features) -> Verdict:
+def rejection(judgements: Sequence[Judgement], recipe: Recipe) -> str | None:
+    """The reason of the first judgement that rejects a clip; None if it is kept."""
+    fatal = ("reject", "undecided") if recipe.on_undecided == "reject" else ("reject",)
+    return next((one.reason for one in judgements if one.verdict in fatal), None)
+
+
+def _verdict(judge: Filter, clip: Clip, features: Features) -> Verdict:
     try:
         return judge.judge(clip, features)
     except UndecidedError as absent:
         return undecided(absent.what)
+    except Exception:  # noqa: BLE001  # a clip never ends a run
+        _log.exception("%s: the filter %s failed", clip.clip_id, type(judge).__name__)
+        return undecided("error")
 
 
 def _judgement(name: str, verdict: Verdict) -> Judgement:
     return Judgement(name, verdict.verdict, verdict.reason, verdict.measured)
-
-
-def _falls(said: Sequence[Judgement], recipe: Recipe) -> str | None:
-    """The reason of the first judgement that lets a clip fall."""
-    fatal = ("reject", "undecided") if recipe.on_undecided == "reject" else ("reject",)
-    return next((one.reason for one in said if one.verdict in fatal), None)

@@ -17,7 +17,7 @@ from ..duplicates.reference_index import Reference, recogniser
 from ..filters.identity_balance import IdentityBalance
 from ..filters.language import Language
 from ..recipes.recipe import Recipe
-from .candidates import Material
+from ..sources.base import SourceFile
 
 _RECORDINGS = (
     "To compare recordings only, use a recipe of your own with `leakage: {people: false}`."
@@ -83,7 +83,7 @@ def shortcomings(
     return said
 
 
-def listeners(recipe: Recipe, materials: Sequence[Material]) -> tuple[Sequence[Extractor], str]:
+def listeners(recipe: Recipe, sources: Sequence[SourceFile]) -> tuple[Sequence[Extractor], str]:
     """What has to listen to sources that do not say which language is spoken, where that matters.
 
     Returns:
@@ -92,17 +92,17 @@ def listeners(recipe: Recipe, materials: Sequence[Material]) -> tuple[Sequence[E
     Raises:
         InputError: No source says it and nothing here can hear it, so that all would be rejected.
     """
-    silent = sum(one.found.origin.language is None for one in materials)
+    silent = sum(one.origin.language is None for one in sources)
     asked = next((judge for _, judge in recipe.judges() if isinstance(judge, Language)), None)
     if asked is None or not silent:
         return (), ""
-    some = f"{silent} of {len(materials)} sources do not say what is spoken in them"
+    some = f"{silent} of {len(sources)} sources do not say what is spoken in them"
     listener = SpokenLanguage()
     listener.fetch_weights()
     try:
         listener.weights_id()
     except (MissingExtraError, WeightsMissingError) as error:
-        if recipe.on_undecided == "keep" or silent < len(materials):
+        if recipe.on_undecided == "keep" or silent < len(sources):
             fate = f"the filter language is undecided on them, and they are {_fate(recipe)}"
             return (), f"{some}: {fate}. --language names it."
         raise InputError(

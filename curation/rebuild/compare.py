@@ -16,7 +16,7 @@ from theval_datasets.features.fingerprints import bit_distance, from_hex
 from theval_datasets.manifest.rows import Manifest, ManifestRow
 from theval_datasets.utils.files import sha256_file
 
-from ..clips.adopt import stamp, tools
+from ..clips.files import stamp, tools
 from ..duplicates.matching import Prints, prints_of
 from .rebuilt import Rebuilt, row_digest
 from .remake import Lost

@@ -29,8 +29,8 @@ from theval_datasets.utils.files import safe_name
 from theval_datasets.utils.jsonl import line_of, read_journal
 from theval_datasets.utils.progress import progress
 
-from ..clips.adopt import AUDIO, FRAMES
-from ..pipeline.run import taken_down
+from ..clips.files import AUDIO, FRAMES
+from ..pipeline.earlier import taken_down
 from ..sources.fetching.options import FetchOptions
 from .compare import compared
 from .rebuilt import REPORT_NAME, Rebuilt, row_digest, write_report

@@ -11,7 +11,7 @@ from theval_datasets.utils.files import digest, safe_name
 from theval_datasets.utils.jsonl import write_records
 from theval_datasets.utils.records import Record, to_plain
 
-from ..clips.adopt import CLIPS, stamp
+from ..clips.files import CLIPS, stamp
 
 REPORT_NAME: Final = "rebuild.jsonl"
 

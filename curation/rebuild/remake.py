@@ -12,10 +12,10 @@ from theval_datasets.manifest.rows import ManifestRow
 from theval_datasets.utils.files import inside, safe_name
 from theval_datasets.utils.records import from_plain
 
-from ..clips.adopt import AUDIO, CLIPS, FRAMES, place
 from ..clips.anonymise import anonymised
 from ..clips.audio_tracks import write_mono, write_original
 from ..clips.cut import SUFFIX, Encoding, Piece, cut
+from ..clips.files import AUDIO, CLIPS, FRAMES, place
 from ..clips.reference_frame import write_frame
 from ..sources.base import SourceFile
 from ..sources.choose import source_of

@@ -14,8 +14,8 @@ from hub_store import Blob
 from msgspec.structs import replace
 
 from theval_datasets.commands.rebuild import rebuild
-from theval_datasets.curation.clips.adopt import tools
 from theval_datasets.curation.clips.cut import Encoding, Piece, cut
+from theval_datasets.curation.clips.files import tools
 from theval_datasets.manifest.info import Info, write_info
 from theval_datasets.manifest.rows import ManifestRow, Source, read_manifest, write_manifest
 from theval_datasets.manifest.tombstones import Tombstone

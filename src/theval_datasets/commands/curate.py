@@ -160,9 +160,9 @@ def curate(
             there is no media at all.
     """
     from theval_datasets.curation.duplicates.reference_index import read_index
+    from theval_datasets.curation.pipeline.curate import CurateOptions
+    from theval_datasets.curation.pipeline.curate import curate as run
     from theval_datasets.curation.pipeline.disk import disk_use
-    from theval_datasets.curation.pipeline.pipeline import Options, run_recipe
-    from theval_datasets.curation.pipeline.run import run
     from theval_datasets.curation.recipes.recipe import load_recipe
     from theval_datasets.curation.sources.choose import source_of
     from theval_datasets.curation.sources.fetching.options import FetchOptions
@@ -188,11 +188,8 @@ def curate(
         )
     workers = workers or default_workers()
     where = str(cache or default_location())
-    if chosen.plain and not anonymise:
-        result = run(places, chosen, output, cache=where, workers=workers, language=language)
-    else:
-        options = Options(where, workers, held, anonymise, language)
-        result = run_recipe(places, chosen, output, options)
+    options = CurateOptions(where, workers, held, anonymise, language)
+    result = run(places, chosen, output, options)
     if not result.kept and not result.rejected:
         raise InputError(f"There is no media file in {', '.join(named)}.")
     return CurateReport(
@@ -208,8 +205,11 @@ def curate(
 
 
 def _is_failure(row: ManifestRow) -> bool:
+    """Whether a row is there because something failed, rather than because of what is in the media."""
+    from theval_datasets.curation.tasks import BROKEN_RUN
+
     lost = any(j.filter == "source" for j in row.judgements) and row.reason != "too-short"
-    return lost or row.reason == "unreadable"
+    return lost or (row.reason or "").rpartition(":")[2] in BROKEN_RUN
 
 
 def _at(row: ManifestRow) -> str | None:

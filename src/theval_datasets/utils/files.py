@@ -36,6 +36,48 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+@contextmanager
+def temporary_beside(target: Path) -> Iterator[Path]:
+    """An empty file of a name that nobody else has, in the folder of `target` and with its suffix.
+
+    For programs that write to a path. Rename it to `target` once it is complete; what is still there
+    when the block ends is removed. The name does not grow with that of `target`.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".part-", suffix=target.suffix[:16])
+    os.fchmod(handle, 0o666 & ~_umask())
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def remove_inside(root: Path, relative: str) -> bool:
+    """Remove the file `relative` below `root`; a link is removed itself, never what it points to.
+
+    Args:
+        root: The folder to stay in.
+        relative: An untrusted path, with ``/`` between its parts.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        UnsafePathError: For a path that leads out of the root, also through a linked folder.
+    """
+    name = Path(relative).name
+    parent = inside(root, str(Path(relative).parent))
+    if not name or "\0" in name or ".." in Path(relative).parts:
+        raise UnsafePathError(f"expected a file below {root}, got {relative!r}")
+    target = parent / name
+    if not target.is_symlink() and not target.is_file():
+        return False
+    target.unlink()
+    return True
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically."""
     with atomic_write(path) as stream:

@@ -11,7 +11,7 @@ import pytest
 from theval_datasets.commands.curate import curate
 from theval_datasets.curation.duplicates.matching import Prints
 from theval_datasets.curation.duplicates.reference_index import Reference, recogniser, write_index
-from theval_datasets.curation.pipeline import pipeline
+from theval_datasets.curation.pipeline import curate as curating
 from theval_datasets.errors import InputError
 from theval_datasets.manifest.rows import read_manifest, read_rows
 
@@ -52,9 +52,9 @@ def go(folder, **options):
 
 def test_missing_models_are_named_first_and_at_the_end(folder, caplog, monkeypatch):
     order = []
-    real = pipeline.whole_files
+    real = curating.clip_ids
     monkeypatch.setattr(
-        pipeline, "whole_files", lambda found: order.append(len(caplog.records)) or real(found)
+        curating, "clip_ids", lambda names: order.append(len(caplog.records)) or real(names)
     )
     report = go(folder)
     pack, unable, extra = report.notes

@@ -15,8 +15,8 @@ from theval_datasets.cli import app
 from theval_datasets.commands.curate import curate
 from theval_datasets.commands.rebuild import rebuild
 from theval_datasets.commands.takedown import takedown
-from theval_datasets.curation.clips.adopt import stamp, tools
 from theval_datasets.curation.clips.cut import Encoding, Piece, cut
+from theval_datasets.curation.clips.files import stamp, tools
 from theval_datasets.curation.rebuild import remake as remaking
 from theval_datasets.curation.sources.fetching.options import FetchOptions
 from theval_datasets.errors import InputError

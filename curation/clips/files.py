@@ -1,0 +1,50 @@
+"""The files of a clip: where they lie below a manifest, and what their bytes depend on."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from pathlib import Path
+from typing import Final
+
+from theval_datasets import media
+from theval_datasets.errors import InputError
+from theval_datasets.manifest.rows import FileStamp
+from theval_datasets.utils.files import sha256_file, temporary_beside
+
+CLIPS: Final = "clips"
+AUDIO: Final = "audio"
+FRAMES: Final = "frames"
+
+
+def stamp(path: Path) -> FileStamp:
+    """Size and modification time of a file."""
+    status = path.stat()
+    return FileStamp(status.st_size, status.st_mtime_ns)
+
+
+@functools.cache
+def tools() -> dict[str, str | int]:
+    """Versions that the bytes of clips and their rows depend on besides the recipe.
+
+    Raises:
+        InputError: `THEVAL_FFMPEG` names no program.
+    """
+    named = media.ffmpeg_binary()
+    binary = shutil.which(named)
+    if binary is None:
+        raise InputError(f"There is no program {named}; unset THEVAL_FFMPEG or correct it.")
+    return {"decoder": media.decoder_version(), "ffmpeg_sha256": sha256_file(Path(binary))}
+
+
+def place(source: Path, target: Path) -> None:
+    """Put a file at `target`, whole or not at all: a hard link where that works, else a copy."""
+    with temporary_beside(target) as part:
+        part.unlink()
+        try:
+            part.hardlink_to(source.resolve())
+        except OSError:
+            shutil.copy2(source, part)
+        if target.exists() and target.samefile(part):
+            return  # renaming one link of a file over another leaves both
+        part.replace(target)

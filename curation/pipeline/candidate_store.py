@@ -1,0 +1,155 @@
+"""The folder `.candidates/`: a file for every span, with an index of what each was cut from.
+
+A run that was killed, or one with other thresholds, cuts nothing twice, and the funnel shows frames of
+rejected clips. A kept clip is one file with two names; what is no longer a candidate is removed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from theval_datasets.manifest.rows import FileStamp
+from theval_datasets.media.facts import MediaFacts
+from theval_datasets.utils.files import inside, sha256_file
+from theval_datasets.utils.jsonl import line_of, read_journal, write_records
+from theval_datasets.utils.records import Record
+
+from ..clips.cut import SUFFIX, Encoding, Piece, cut
+from ..clips.files import stamp, tools
+from ..tasks import Failure, Tasks
+from .segments import Candidate, Rejection, Segment
+
+FOLDER: Final = ".candidates"
+_INDEX: Final = "index.jsonl"
+
+
+class _Entry(Record, frozen=True):
+    """A line of the index: a file, and all that its bytes depend on."""
+
+    clip_id: str
+    source_sha256: str
+    start: float
+    end: float
+    encoding: Encoding
+    tools: dict[str, str | int]
+    sha256: str
+    stamp: FileStamp
+    media: MediaFacts
+
+
+@dataclass(frozen=True, slots=True)
+class _Cutting:
+    """The task that cuts a segment into the folder."""
+
+    folder: Path
+    encoding: Encoding
+
+    def __call__(self, segment: Segment) -> _Entry:
+        source, end = segment.source.path, segment.end
+        if end is None:
+            raise ValueError(f"{segment.clip_id} is no span of its source")
+        target = candidate_file(self.folder, segment.clip_id)
+        facts = cut(source, Piece(segment.start, end), target, self.encoding)
+        # the source's own time, so that the same run gives the same manifest
+        when = source.stat().st_mtime_ns
+        os.utime(target, ns=(when, when))
+        return _Entry(
+            segment.clip_id,
+            segment.source_sha256,
+            segment.start,
+            end,
+            self.encoding,
+            tools(),
+            sha256_file(target),
+            stamp(target),
+            facts,
+        )
+
+
+class CandidateStore:
+    """The candidates of a run.
+
+    Args:
+        output: The manifest's folder.
+    """
+
+    def __init__(self, output: Path) -> None:
+        self._folder = output / FOLDER
+        self._index = self._folder / _INDEX
+        # of lines about the same name the last one counts
+        self._known = {one.clip_id: one for one in read_journal(self._index, _Entry)}
+
+    def cut(
+        self, segments: Sequence[Segment], encoding: Encoding, tasks: Tasks
+    ) -> Iterator[Candidate | Rejection]:
+        """The candidates of spans, each cut unless it is there; and what could not be cut.
+
+        Args:
+            segments: Spans of hashed sources.
+            encoding: How clips are encoded.
+            tasks: Where they are cut.
+        """
+        missing = [one for one in segments if not self._holds(one, encoding)]
+        new = {one.clip_id for one in missing}
+        yield from (self._candidate(one) for one in segments if one.clip_id not in new)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._write_index()
+        with self._index.open("ab") as index:
+            for segment, made in tasks.run(_Cutting(self._folder, encoding), missing, "cut"):
+                if isinstance(made, Failure):
+                    yield Rejection(segment, "cut", made)
+                    continue
+                index.write(line_of(made))
+                index.flush()
+                self._known[segment.clip_id] = made
+                yield self._candidate(segment)
+
+    def keep_only(self, candidates: Iterable[Candidate]) -> None:
+        """Remove the files of earlier runs that are no candidates of this one."""
+        if not self._folder.is_dir():
+            return
+        names = {one.clip_id for one in candidates if not one.segment.whole}
+        files = {candidate_file(self._folder, name) for name in names} | {self._index}
+        for path in self._folder.rglob("*"):
+            if path not in files and (path.is_symlink() or path.is_file()):
+                path.unlink()
+        self._known = {name: self._known[name] for name in names & self._known.keys()}
+        self._write_index()
+
+    def _candidate(self, segment: Segment) -> Candidate:
+        entry = self._known[segment.clip_id]
+        path = candidate_file(self._folder, segment.clip_id)
+        return Candidate(segment, path, entry.sha256, entry.media)
+
+    def _holds(self, segment: Segment, encoding: Encoding) -> bool:
+        """Whether the file of an earlier run is what would be cut now."""
+        entry = self._known.get(segment.clip_id)
+        if entry is None or (entry.encoding, entry.tools) != (encoding, tools()):
+            return False
+        cut_from = (entry.source_sha256, entry.start, entry.end)
+        if cut_from != (segment.source_sha256, segment.start, segment.end):
+            return False
+        try:
+            return stamp(candidate_file(self._folder, segment.clip_id)) == entry.stamp
+        except OSError:
+            return False
+
+    def _write_index(self) -> None:
+        write_records(self._index, (self._known[name] for name in sorted(self._known)))
+
+
+def candidate_file(folder: Path, clip_id: str) -> Path:
+    """The file of a candidate.
+
+    Args:
+        folder: `.candidates`.
+        clip_id: Its name.
+
+    Raises:
+        UnsafePathError: The name leads out of the folder.
+    """
+    return inside(folder, f"{clip_id}{SUFFIX}")

@@ -1,0 +1,371 @@
+"""Curating: sources in, clips and their manifest out.
+
+Fetch, segment, cut, measure, judge, finish. A recipe that takes files as they are goes from the first to
+the last. Every step finds by content what earlier runs did (the feature cache, the candidates' index,
+finished rows), so a run may be killed at any time and run again, and other thresholds measure nothing
+again. An item that fails, in whatever way, becomes a row with the reason.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from msgspec.structs import replace as replace_record
+
+from theval_datasets import catalog
+from theval_datasets.extraction.engines.local import LocalEngine
+from theval_datasets.extraction.extractor import Extractor
+from theval_datasets.extraction.jobs import jobs_of
+from theval_datasets.extraction.store import FeatureStore
+from theval_datasets.extraction.weights import warn_once
+from theval_datasets.features.faces import Faces
+from theval_datasets.features.fingerprints import Fingerprints
+from theval_datasets.features.person_landmarks import PersonLandmarks
+from theval_datasets.features.person_pose import PersonPose
+from theval_datasets.manifest.rows import (
+    MANIFEST_NAME,
+    REJECTED_NAME,
+    Judgement,
+    ManifestRow,
+    write_manifest,
+)
+from theval_datasets.utils.locks import locked
+from theval_datasets.utils.optional import available
+
+from ..clips.files import stamp, tools
+from ..clips.naming import clip_ids
+from ..duplicates.matching import prints_in_hex
+from ..filters.base import Clip
+from ..recipes.recipe import Recipe, write_recipe
+from ..sources.base import Source, SourceFailure, SourceFile
+from ..tasks import BROKEN_RUN, Failure, Tasks
+from .candidate_store import CandidateStore
+from .earlier import JOURNAL, earlier_rows, source_holds, sweep, taken_down
+from .finish import Finisher
+from .judge import judge_clips, needed, rejection
+from .preflight import fetch_weights, listeners, shortcomings
+from .rows import failed_source, rejected_candidate, rejected_segment
+from .segments import Candidate, Rejection, Segment, hashed, scan, whole_file
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CurateOptions:
+    """How a run goes about it, beyond its recipe.
+
+    Attributes:
+        cache: Path or URL of the feature cache.
+        workers: Files worked on at once, each in a process of its own; 0 works in this process,
+            without its protection against crashes.
+        references: Clips of other sets, for the leakage filter.
+        anonymise: Whether faces are blurred in reference frames.
+        language: Language of sources that do not declare one, ISO 639-1.
+    """
+
+    cache: str
+    workers: int = 1
+    references: Sequence[Any] = ()
+    anonymise: bool = False
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CurateResult:
+    """The rows of a run.
+
+    Attributes:
+        kept: Rows of the manifest.
+        rejected: Rows with the reason why there is no clip.
+        reused: How many rows were taken over from an earlier run.
+        dropped: Rows of an earlier run whose sources were not given again.
+        skipped: Files that are no media, by suffix.
+        notes: What was not as the recipe wants it, in sentences.
+    """
+
+    kept: tuple[ManifestRow, ...] = ()
+    rejected: tuple[ManifestRow, ...] = ()
+    reused: int = 0
+    dropped: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def curate(
+    sources: Sequence[Source], recipe: Recipe, output: Path, options: CurateOptions
+) -> CurateResult:
+    """Curate sources into a folder.
+
+    Args:
+        sources: Every item of theirs becomes a row, or several.
+        recipe: What to keep.
+        output: The folder of the manifest and all files; locked while the run lasts.
+        options: Cache, workers, references.
+
+    Raises:
+        InputError: Another process writes to the folder, or something the recipe needs is missing.
+    """
+    with locked(output, "curate"), Tasks(options.workers) as tasks:
+        return _Run(recipe, output, options, tasks).curate(sources)
+
+
+class _Run:
+    """One run: its rows so far, and what all steps share."""
+
+    def __init__(self, recipe: Recipe, output: Path, options: CurateOptions, tasks: Tasks) -> None:
+        self._recipe = recipe
+        self._output = output
+        self._options = options
+        self._tasks = tasks
+        self._as_is = recipe.plain and not options.anonymise
+        self._kept: list[ManifestRow] = []
+        self._rejected: list[ManifestRow] = []
+        self._reused = 0
+        self._earlier: dict[str, ManifestRow] = {}
+        self._down: frozenset[str] = frozenset()
+        self._notes: list[str] = []
+
+    def curate(self, sources: Sequence[Source]) -> CurateResult:
+        tools()  # a program that is missing ends the run before anything is fetched
+        wanted = () if self._as_is else self._prepared()
+        items = _items(sources, self._options.language)
+        skipped = _skipped(sources)
+        if not items:
+            return CurateResult(skipped=skipped, notes=tuple(self._notes))
+        self._down = taken_down(self._output)
+        self._earlier = earlier_rows(self._output)
+        segments = self._segments(items)
+        candidates: list[Candidate] = []
+        if self._as_is:
+            self._take_as_is(segments)
+        else:
+            write_recipe(self._recipe, self._output)
+            candidates = self._judged(segments, wanted)
+        self._write()
+        if not self._as_is:
+            sweep(self._earlier.values(), self._kept, self._output)
+            CandidateStore(self._output).keep_only(candidates)
+        now = {row.clip_id for row in (*self._kept, *self._rejected)}
+        return CurateResult(
+            tuple(self._kept),
+            tuple(self._rejected),
+            self._reused,
+            len(self._earlier.keys() - now),
+            skipped,
+            tuple(self._notes),
+        )
+
+    def _prepared(self) -> tuple[Extractor, ...]:
+        """What candidates are measured for, with its weights fetched and what is missing told."""
+        wanted = _extractors(self._recipe)
+        fetch_weights(wanted)
+        self._note(*shortcomings(self._recipe, wanted, self._options.references))
+        return wanted
+
+    def _note(self, *notes: str) -> None:
+        for note in filter(None, notes):
+            warn_once(note)
+            self._notes.append(note)
+
+    def _segments(self, items: Sequence[SourceFile | SourceFailure]) -> list[Segment]:
+        """The files of all sources; what could not be provided becomes a row."""
+        names = clip_ids([(item.name, item.group) for item in items])
+        segments: list[Segment] = []
+        for name, item in zip(names, items, strict=True):
+            if isinstance(item, SourceFile):
+                segments.append(Segment(name, item))
+            elif name not in self._down:
+                self._rejected.append(failed_source(name, item, self._recipe))
+        return segments
+
+    def _take_as_is(self, segments: Sequence[Segment]) -> None:
+        """Finish every file as it is, unless an earlier run did."""
+        finisher = Finisher(self._recipe, self._output)
+        missing: list[Segment] = []
+        for segment in segments:
+            if segment.clip_id in self._down:
+                continue
+            row = self._earlier.get(segment.clip_id)
+            versions = finisher.tools(segment)
+            if row and source_holds(row, segment, self._recipe, versions, self._output):
+                (self._kept if row.reason is None else self._rejected).append(row)
+                self._reused += 1
+            else:
+                missing.append(segment)
+        with self._journal() as note:
+            for segment, made in self._tasks.run(finisher.as_is, missing, "curate", "file"):
+                if isinstance(made, Failure):
+                    lasting = made.reason not in BROKEN_RUN and segment.source.path.is_file()
+                    seen = stamp(segment.source.path) if lasting else None
+                    row = rejected_segment(segment, "media", made, self._recipe, seen)
+                    self._rejected.append(note(row))
+                else:
+                    self._kept.append(note(made))
+        self._kept = self._with_fingerprints(self._kept)
+
+    def _judged(
+        self, segments: Sequence[Segment], wanted: tuple[Extractor, ...]
+    ) -> list[Candidate]:
+        """Candidates, measured, judged and finished."""
+        segments = self._without_failures(self._tasks.run(hashed, segments, "hash", "file"))
+        segments.sort(key=lambda one: one.clip_id)
+        further, note = listeners(self._recipe, [one.source for one in segments])
+        self._note(note)
+        wanted = tuple(dict.fromkeys((*wanted, *further)))
+        candidates = sorted(self._candidates(segments), key=lambda one: one.clip_id)
+        store = FeatureStore(wanted, self._options.cache)
+        jobs = jobs_of((c.clip_id, c.path, c.sha256) for c in candidates)
+        store.compute(jobs, LocalEngine(self._options.workers), "measure")
+        clips = [(_clip(one), store.clip(one.sha256)) for one in candidates]
+        judgements = judge_clips(clips, self._recipe, self._options.references)
+        kept: list[tuple[Candidate, tuple[Judgement, ...]]] = []
+        for candidate, own in zip(candidates, judgements, strict=True):
+            reason = rejection(own, self._recipe)
+            if reason is None:
+                kept.append((candidate, own))
+            else:
+                self._rejected.append(rejected_candidate(candidate, own, reason, self._recipe))
+        self._finish(kept, wanted)
+        return candidates
+
+    def _candidates(self, segments: Sequence[Segment]) -> Iterator[Candidate]:
+        """Whole files, or the spans of them that are found and cut; all others become rows."""
+        if self._recipe.cut == "whole":
+            segments = [one for one in segments if one.clip_id not in self._down]
+            yield from self._without_failures(
+                self._tasks.run(whole_file, segments, "probe", "file")
+            )
+            return
+        recipe, options = self._recipe, self._options
+        spans: list[Segment] = []
+        for part in scan(segments, recipe, options.cache, options.workers):
+            if isinstance(part, Rejection):
+                self._reject(part)
+            elif part.clip_id not in self._down:
+                spans.append(part)
+        for made in CandidateStore(self._output).cut(spans, recipe.encoding, self._tasks):
+            if isinstance(made, Rejection):
+                self._reject(made)
+            else:
+                yield made
+
+    def _without_failures(self, results: Iterable[tuple[Segment, T | Failure]]) -> list[T]:
+        """What the results of tasks are; failures become rows."""
+        good: list[T] = []
+        for segment, result in results:
+            if isinstance(result, Failure):
+                self._reject(Rejection(segment, "media", result))
+            else:
+                good.append(result)
+        return good
+
+    def _reject(self, one: Rejection) -> None:
+        if one.segment.clip_id not in self._down:
+            row = rejected_segment(one.segment, one.stage, one.failure, self._recipe)
+            self._rejected.append(row)
+
+    def _finish(
+        self,
+        judged: Sequence[tuple[Candidate, tuple[Judgement, ...]]],
+        extractors: tuple[Extractor, ...],
+    ) -> None:
+        """Rows of the kept clips, with all their files, unless an earlier run made them."""
+        options = self._options
+        finisher = Finisher(
+            self._recipe, self._output, extractors, options.cache, options.anonymise
+        )
+        missing: list[tuple[Candidate, tuple[Judgement, ...]]] = []
+        for candidate, own in judged:
+            row = self._earlier.get(candidate.clip_id)
+            if row is not None and finisher.holds(row, candidate, own):
+                self._kept.append(row)
+                self._reused += 1
+            else:
+                missing.append((candidate, own))
+        with self._journal() as note:
+            for (candidate, _), made in self._tasks.run(finisher, missing, "finish"):
+                if isinstance(made, Failure):
+                    self._reject(Rejection(candidate.segment, "finish", made))
+                else:
+                    self._kept.append(note(made))
+
+    def _with_fingerprints(self, rows: Sequence[ManifestRow]) -> list[ManifestRow]:
+        """Fingerprints in the rows of what was fetched: sites encode again, and `rebuild` can tell.
+
+        Local files have none, so that taking a folder as it is decodes nothing.
+        """
+        missing = [row for row in rows if row.source.kind == "url" and row.phash is None]
+        if not missing:
+            return list(rows)
+        store = FeatureStore((Fingerprints(),), self._options.cache)
+        jobs = jobs_of(
+            (row.clip_id, self._output / str(row.path), str(row.sha256)) for row in missing
+        )
+        store.compute(jobs, LocalEngine(self._options.workers), "fingerprints")
+        made: dict[str, ManifestRow] = {}
+        for row in missing:
+            feature = store.find("fingerprints", str(row.sha256))
+            if feature is not None and feature.outcome.status == "ok":
+                phash, audio = prints_in_hex(feature.values)
+                made[row.clip_id] = replace_record(row, phash=phash, audio_print=audio)
+        return [made.get(row.clip_id, row) for row in rows]
+
+    @contextmanager
+    def _journal(self) -> Iterator[Callable[[ManifestRow], ManifestRow]]:
+        """A function that keeps a row for a later run, should this one be killed."""
+        with (self._output / JOURNAL).open("a", encoding="utf-8") as stream:
+
+            def note(row: ManifestRow) -> ManifestRow:
+                stream.write(row.to_json() + "\n")
+                stream.flush()
+                return row
+
+            yield note
+
+    def _write(self) -> None:
+        """Manifest and rejected rows, each whole."""
+        for rows in (self._kept, self._rejected):
+            rows.sort(key=lambda row: row.clip_id)
+        write_manifest(self._output / MANIFEST_NAME, self._kept)
+        write_manifest(self._output / REJECTED_NAME, self._rejected)
+        (self._output / JOURNAL).unlink(missing_ok=True)
+
+
+def _items(sources: Iterable[Source], language: str | None) -> list[SourceFile | SourceFailure]:
+    """The items of all sources; those that declare no language are given one."""
+    items = [item for source in sources for item in source.items()]
+    if language is None:
+        return items
+    return [
+        replace(item, origin=replace_record(item.origin, language=item.origin.language or language))
+        for item in items
+    ]
+
+
+def _skipped(sources: Iterable[Source]) -> dict[str, int]:
+    """How many files all sources skipped, by suffix or kind."""
+    skipped: Counter[str] = Counter()
+    for source in sources:
+        skipped.update(source.skipped())
+    return dict(sorted(skipped.items()))
+
+
+def _extractors(recipe: Recipe) -> tuple[Extractor, ...]:
+    """What candidates are measured for, each once."""
+    wanted: dict[Extractor, None] = dict.fromkeys((*needed(recipe), Fingerprints()))
+    if recipe.people or recipe.reference_frame == "best":
+        wanted.update(dict.fromkeys((Faces(), PersonLandmarks(), PersonPose())))
+    for name in recipe.measure:
+        extractor = catalog.load("extractor", name)()
+        if all(map(available, extractor.imports)) and extractor.has_weights():
+            wanted[extractor] = None
+    return tuple(wanted)
+
+
+def _clip(candidate: Candidate) -> Clip:
+    return Clip(candidate.clip_id, candidate.media, candidate.segment.source.origin)

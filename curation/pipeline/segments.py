@@ -1,0 +1,160 @@
+"""From source files to candidates: which parts of them are to be judged, and why others are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from msgspec.structs import replace as replace_record
+
+from theval_datasets import media
+from theval_datasets.errors import MissingMediaError
+from theval_datasets.extraction.engines.local import LocalEngine
+from theval_datasets.extraction.jobs import jobs_of
+from theval_datasets.extraction.store import FeatureStore
+from theval_datasets.features.face_scan import FaceScan
+from theval_datasets.features.shots import Shots
+from theval_datasets.features.vad import Vad
+from theval_datasets.media.facts import MediaFacts
+from theval_datasets.utils.files import sha256_file
+
+from ..recipes.recipe import Recipe
+from ..segmentation.spans import find_spans
+from ..sources.base import SourceFile
+from ..tasks import Failure
+
+_MIN_SECONDS: Final = 0.01  # stretches of a source that are shorter get no row of their own
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A source file, or a span of one, that may become a clip.
+
+    Attributes:
+        source_id: Name of the file among those of the run.
+        source: The file; its origin holds the file's hash once it is known.
+        start: Seconds since the source's first frame.
+        end: Seconds; None for the whole file.
+    """
+
+    source_id: str
+    source: SourceFile
+    start: float = 0.0
+    end: float | None = None
+
+    @property
+    def clip_id(self) -> str:
+        """The name of its clip: the source's, with begin and end in milliseconds for a span."""
+        if self.end is None:
+            return self.source_id
+        return f"{self.source_id}-{round(self.start * 1000)}-{round(self.end * 1000)}"
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is the file as it is, neither cut nor encoded again."""
+        return self.end is None
+
+    @property
+    def source_sha256(self) -> str:
+        """Hash of the source file.
+
+        Raises:
+            ValueError: It has not been computed.
+        """
+        if self.source.origin.sha256 is None:
+            raise ValueError(f"the source of {self.clip_id} has not been hashed")
+        return self.source.origin.sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A segment with its file: what is measured and judged.
+
+    Attributes:
+        segment: Name and source.
+        path: The file of the clip.
+        sha256: Of that file.
+        media: Measured facts of it.
+    """
+
+    segment: Segment
+    path: Path
+    sha256: str
+    media: MediaFacts
+
+    @property
+    def clip_id(self) -> str:
+        """The clip's name."""
+        return self.segment.clip_id
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A segment that does not become a candidate.
+
+    Attributes:
+        segment: Name and source.
+        stage: `media`, `segment` or `cut`.
+        failure: The reason.
+    """
+
+    segment: Segment
+    stage: str
+    failure: Failure
+
+
+def hashed(segment: Segment) -> Segment:
+    """The same with the hash of its source file as it is now."""
+    source = segment.source
+    if not source.path.is_file():
+        raise MissingMediaError(f"There is no file {source.path.name}")
+    origin = replace_record(source.origin, sha256=sha256_file(source.path))
+    return replace(segment, source=replace(source, origin=origin))
+
+
+def whole_file(segment: Segment) -> Candidate:
+    """The candidate of a source file as it is.
+
+    Raises:
+        MediaError: It is not a video or a picture.
+    """
+    path = segment.source.path
+    return Candidate(segment, path, segment.source_sha256, media.probe(path))
+
+
+def scan(
+    segments: Sequence[Segment], recipe: Recipe, cache: str, workers: int
+) -> Iterator[Segment | Rejection]:
+    """The spans of source files that may become clips, and why other stretches may not.
+
+    Args:
+        segments: Whole files, hashed.
+        recipe: What to look for.
+        cache: Path or URL of the feature cache.
+        workers: Files measured at once.
+    """
+    wanted = (Shots(), FaceScan(recipe.segment.fps), Vad())
+    store = FeatureStore(wanted, cache)
+    jobs = jobs_of((one.clip_id, one.source.path, one.source_sha256) for one in segments)
+    store.compute(jobs, LocalEngine(workers), "scan")
+    for segment in segments:
+        shots, faces, vad = (store.find(one, segment.source_sha256) for one in wanted)
+        measured = (shots, faces, vad)
+        bad = next((f for f in measured if f is None or f.outcome.status == "failed"), None)
+        if shots is None or faces is None or vad is None or bad or shots.outcome.status != "ok":
+            why = bad or shots
+            reason = (why.outcome.reason if why else None) or "not-measured"
+            detail = (why.outcome.detail if why else None) or ""
+            yield Rejection(segment, "media", Failure(reason, detail))
+            continue
+        spans, refused = find_spans(shots.values, faces, vad, recipe.segment)
+        yield from (replace(segment, start=span.start, end=span.end) for span in spans)
+        told = [one for one in refused if one.end - one.start > _MIN_SECONDS]
+        for one in told:
+            part = replace(segment, start=one.start, end=one.end)
+            yield Rejection(part, "segment", Failure(one.reason, ""))
+        if not (spans or told):
+            reason = "still" if len(shots.values["time"]) == 1 else "short-shot"
+            yield Rejection(segment, "segment", Failure(reason, ""))

@@ -1,0 +1,143 @@
+"""Work on untrusted files, item by item, in worker processes: whatever an item does, the run goes on.
+
+Every exception of an item becomes a `Failure` with a reason. Only what has nothing to do with the item
+ends the run: wrong options, a missing program, a full disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from theval_datasets.errors import (
+    InputError,
+    MediaError,
+    MissingExtraError,
+    UnsafePathError,
+    WeightsMissingError,
+)
+from theval_datasets.utils.progress import progress
+from theval_datasets.utils.workers import WorkerLost, WorkerPool
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+UNREADABLE: Final = "unreadable"
+"""Reason of a file that the system does not let this process read."""
+BROKEN_RUN: Final = frozenset({UNREADABLE, "error", "out-of-memory", "worker-lost"})
+"""Reasons that do not lie in the media: another run may end otherwise, and this one ends with code 1."""
+_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an item has no result.
+
+    Attributes:
+        reason: Slug.
+        detail: The same in words.
+        trace: Of an exception that nobody expected.
+        fatal: Whether the cause lies outside the item, so that the run has to end.
+    """
+
+    reason: str
+    detail: str
+    trace: str = ""
+    fatal: bool = False
+
+
+class Tasks:
+    """Worker processes for the tasks of a run; use it as a context manager.
+
+    Args:
+        workers: Items worked on at once; 0 works in this process, without its protection against
+            crashes.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._pool: WorkerPool[tuple[Callable[[Any], Any], Any], Any] = WorkerPool(
+            workers, _attempting
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pool.close(at_once=error is not None)
+
+    def run(
+        self, task: Callable[[T], R], items: Sequence[T], label: str, unit: str = "clip"
+    ) -> Iterator[tuple[T, R | Failure]]:
+        """Work on all items.
+
+        Args:
+            task: Picklable, and so are its results.
+            items: Picklable ones.
+            label: Of the progress bar.
+            unit: What the bar counts.
+
+        Yields:
+            Each item with its result or failure, as they end.
+
+        Raises:
+            InputError: The cause of a failure lies outside its item.
+        """
+        with progress(len(items), label, unit) as bar:
+            for (_, item), result in self._pool.map([(task, item) for item in items]):
+                bar.update()
+                if isinstance(result, WorkerLost):
+                    yield item, Failure("worker-lost", str(result))
+                    continue
+                if isinstance(result, Failure):
+                    if result.fatal:
+                        raise InputError(result.detail)
+                    if result.trace:
+                        _log.error("%s failed:\n%s", label, result.trace)
+                yield item, result
+
+
+def _attempting() -> Callable[[tuple[Callable[[Any], Any], Any]], Any]:
+    return _attempt
+
+
+def _attempt(job: tuple[Callable[[Any], Any], Any]) -> Any:
+    task, item = job
+    try:
+        return task(item)
+    except Exception as error:  # noqa: BLE001  # an item never ends a run
+        return failure_of(error)
+
+
+def failure_of(error: Exception) -> Failure:
+    """The failure that an exception stands for."""
+    detail = str(error) or type(error).__name__
+    match error:
+        case UnsafePathError():
+            return Failure("unsafe", detail)
+        case MediaError():
+            return Failure(error.reason, detail)
+        case MemoryError():
+            return Failure("out-of-memory", "there was not enough memory for it")
+        case OSError() if error.errno in _DISK:
+            path = error.filename2 or error.filename
+            place = f" at {path}" if path else ""
+            return Failure("disk", f"nothing can be written{place}: {error.strerror}", fatal=True)
+        case OSError():
+            return Failure(UNREADABLE, error.strerror or detail)
+        case InputError() | MissingExtraError() | WeightsMissingError():
+            return Failure("input", detail, fatal=True)
+        case _:
+            trace = "".join(traceback.format_exception(error))
+            return Failure("error", f"{type(error).__name__}: {detail}", trace)

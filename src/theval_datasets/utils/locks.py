@@ -1,0 +1,75 @@
+"""One writer a folder: output folders are locked while a command writes to them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import filelock
+
+from theval_datasets.errors import InputError
+
+from .files import write_text
+
+LOCK_NAME: Final = ".lock"
+_HOLDER_NAME: Final = ".lock.json"
+
+
+@contextmanager
+def locked(folder: Path, command: str) -> Iterator[None]:
+    """Hold the lock of an output folder, which is made if need be.
+
+    The system gives up the lock of a process that dies, so that no lock outlives its holder.
+
+    Args:
+        folder: Where the command writes.
+        command: Its name, for those who find the folder locked.
+
+    Raises:
+        InputError: Another process holds it, with its name, number and start; or the folder cannot be
+            written to.
+    """
+    ours = not folder.exists()
+    lock = filelock.FileLock(folder / LOCK_NAME, timeout=0)
+    holder = folder / _HOLDER_NAME
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+        about = {
+            "command": command,
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        write_text(holder, json.dumps(about) + "\n")
+    except filelock.Timeout:
+        raise InputError(
+            f"{folder} is being written to by {_holder(holder)}. Wait until it has ended, or name "
+            "another folder with -o."
+        ) from None
+    except OSError as error:
+        lock.release()
+        raise InputError(f"{folder} cannot be written to: {error.strerror or error}") from None
+    try:
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+        if ours and {path.name for path in folder.iterdir()} <= {LOCK_NAME}:
+            (folder / LOCK_NAME).unlink(missing_ok=True)
+            folder.rmdir()
+
+
+def _holder(path: Path) -> str:
+    """The process that holds a lock, as far as it is known."""
+    try:
+        about: Any = json.loads(path.read_bytes())
+        return f"{about['command']} (process {about['pid']} on {about['host']}, since {about['since']})"
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return "another process"
