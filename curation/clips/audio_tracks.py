@@ -69,15 +69,17 @@ def write_original(source: Path, start: float, end: float, target: Path) -> bool
     """
     import ffmpeg
 
-    lead, track = media.lead_and_sound(source)
-    if track is None:
+    facts = media.cutting_facts(source)
+    if facts.audio is None:
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.stem[:80]}.part.flac")
-    offset = lead + start
+    offset = facts.lead + start
     job = (
-        ffmpeg.input(f"file:{source.resolve()}", vn=None, **media.safe_input_options())[str(track)]
-        .filter("atrim", start=f"{offset:.6f}", end=f"{lead + end:.6f}")
+        ffmpeg.input(f"file:{source.resolve()}", vn=None, **media.safe_input_options())[
+            str(facts.audio)
+        ]
+        .filter("atrim", start=f"{offset:.6f}", end=f"{facts.lead + end:.6f}")
         .filter("asetpts", f"PTS-{offset:.6f}/TB")
         .filter("aresample", **{"async": 1, "first_pts": 0})
         .output(

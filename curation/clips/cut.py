@@ -8,6 +8,7 @@ but numbers and words that were checked against a list.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -20,6 +21,18 @@ from theval_datasets.media.facts import MediaFacts
 
 SUFFIX: Final = ".mp4"
 _MIN_FREE: Final = 1 << 30
+_BEFORE: Final = 20.0
+"""Seconds before a piece at which decoding begins in files that seeks do not serve."""
+_COLOURS: Final[Mapping[bool, Mapping[str, str]]] = {
+    False: {},
+    True: {
+        "colorspace": "bt709",
+        "color_primaries": "bt709",
+        "color_trc": "bt709",
+        "color_range": "tv",
+    },
+}
+"""Tags of the clip, by whether its pictures were converted to BT.709."""
 _EARLY: Final = 0.5  # of a frame's length by which seeking stays before the first frame
 
 
@@ -88,27 +101,65 @@ def cut(source: Path, piece: Piece, target: Path, encoding: Encoding) -> MediaFa
         BrokenMediaError: It does not decode there, or other frames came than were wanted.
         InputError: The crop does not lie in the picture, or the disk is nearly full.
     """
-    index = media.frame_index(source)
-    first, last = _frames_of(index, piece)
-    facts = media.probe(source) if piece.crop else None
-    if facts is not None:
-        _check_crop(piece, facts)
+    facts = media.cutting_facts(source)
+    frames = _frames_of(facts.index, piece)
+    if piece.crop:
+        _check_crop(piece, facts.size)
     target.parent.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(target.parent).free < _MIN_FREE:
         raise InputError(f"less than {_MIN_FREE >> 20} MB are free for {target.parent}: make room")
     part = target.with_name(f".{target.stem[:80]}.part{SUFFIX}")
     try:
-        _encode(source, piece, index, (first, last), part, encoding)
-        made = media.probe(part)
-        if made.n_frames != last - first:
+        for seek in _seeks(facts, frames):
+            _encode(source, piece, facts, frames, seek, part, encoding)
+            made = media.probe(part)
+            if made.n_frames == frames[1] - frames[0]:
+                break
+        else:
             raise BrokenMediaError(
-                f"{source.name} at {piece.start:.3f} s: expected {last - first} frames, "
+                f"{source.name} at {piece.start:.3f} s: expected {frames[1] - frames[0]} frames, "
                 f"got {made.n_frames}"
             )
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Seek:
+    """Where decoding begins.
+
+    Attributes:
+        to: Seconds from the container's start; None for its beginning.
+        skip: Seconds after that at which the piece begins, half a frame early; None if it begins
+            with the first frame that comes.
+        sound: Seconds after that at which the piece begins in the sound.
+    """
+
+    to: float | None
+    skip: float | None
+    sound: float
+
+
+def _seeks(facts: media.CuttingFacts, frames: tuple[int, int]) -> list[_Seek]:
+    """Ways to reach a piece, the quick one first.
+
+    Where seeks lead where they are told to, decoding begins just before the first frame. Elsewhere
+    it begins well before, and if frames are lacking then, at the file's beginning.
+    """
+    index = facts.index
+    begin = float(index.times[frames[0]])
+    if not frames[0]:
+        return [_Seek(None, None, facts.lead)]
+    early = min(begin, _EARLY * (begin - float(index.times[frames[0] - 1])))
+    place = facts.lead + begin
+    if index.seekable:
+        return [_Seek(place - early, None, early)]
+    whole = _Seek(None, place - early, place)
+    if begin < 2 * _BEFORE:
+        return [whole]
+    return [_Seek(place - _BEFORE, _BEFORE - early, _BEFORE), whole]
 
 
 def _frames_of(index: media.FrameIndex, piece: Piece) -> tuple[int, int]:
@@ -125,40 +176,45 @@ def _frames_of(index: media.FrameIndex, piece: Piece) -> tuple[int, int]:
 def _encode(
     source: Path,
     piece: Piece,
-    index: media.FrameIndex,
+    facts: media.CuttingFacts,
     frames: tuple[int, int],
+    seek: _Seek,
     part: Path,
     encoding: Encoding,
 ) -> None:
     import ffmpeg
 
-    begin = float(index.times[frames[0]])
-    step = begin - float(index.times[frames[0] - 1]) if frames[0] else index.length
-    early = min(begin, _EARLY * step) if frames[0] else 0.0
-    lead, track = media.lead_and_sound(source)
-    seek = lead + begin - early
-    length = _length(index, frames)
-    options: dict[str, Any] = dict(media.safe_input_options())
-    if frames[0]:
-        options["ss"] = f"{seek:.6f}"
-        offset = early
-    else:
-        offset = lead
+    length = _length(facts.index, frames)
+    # Colour tags that change on the way must not rebuild the filters, which count frames.
+    options: dict[str, Any] = {**media.safe_input_options(), "reinit_filter": 0}
+    if seek.to is not None:
+        options["ss"] = f"{seek.to:.6f}"
+    if facts.filters is not None:
+        options["display_rotation"] = 0  # they turn the picture, after deinterlacing
     given = ffmpeg.input(f"file:{source.resolve()}", **options)
-    picture = given.video.filter("trim", end_frame=frames[1] - frames[0]).filter(
-        "setpts", "PTS-STARTPTS"
-    )
+    picture = given[str(facts.video)] if facts.video is not None else given.video
+    if seek.skip is not None:
+        late = _EARLY * _step_before(facts.index, frames[1])
+        end = seek.sound + length - late
+        picture = picture.filter("trim", start=f"{seek.skip:.6f}", end=f"{end:.6f}")
+    else:
+        picture = picture.filter("trim", end_frame=frames[1] - frames[0])
+    picture = picture.filter("setpts", "PTS-STARTPTS")
+    for one in facts.filters or ():
+        name, _, given_options = one.partition("=")
+        plain, named = _filter_options(given_options)
+        picture = picture.filter(name, *plain, **named)
     if piece.crop:
         left, top, width, height = piece.crop
         picture = picture.filter("crop", width, height, left, top)
     picture = picture.filter("scale", "trunc(iw/2)*2", "trunc(ih/2)*2", flags="bicubic+bitexact")
     streams = [picture]
     sound: dict[str, Any] = {}
-    if track is not None:
+    if facts.audio is not None:
         heard = (
-            given[str(track)]
-            .filter("atrim", start=f"{offset:.6f}", end=f"{offset + length:.6f}")
-            .filter("asetpts", f"PTS-{offset:.6f}/TB")
+            given[str(facts.audio)]
+            .filter("atrim", start=f"{seek.sound:.6f}", end=f"{seek.sound + length:.6f}")
+            .filter("asetpts", f"PTS-{seek.sound:.6f}/TB")
             .filter("aresample", **{"async": 1, "first_pts": 0})
         )
         streams.append(heard)
@@ -182,7 +238,7 @@ def _encode(
         fflags="+bitexact",
         movflags="+faststart",
         loglevel="error",
-        **{"flags:v": "+bitexact", **sound},
+        **{"flags:v": "+bitexact", **_COLOURS[facts.filters is not None], **sound},
     ).global_args("-nostdin", "-y", "-filter_threads", "1")
     try:
         job.run(cmd=media.ffmpeg_binary(), capture_stdout=True, capture_stderr=True)
@@ -198,10 +254,21 @@ def _length(index: media.FrameIndex, frames: tuple[int, int]) -> float:
     return float(edges[frames[1]] - edges[frames[0]])
 
 
-def _check_crop(piece: Piece, facts: MediaFacts) -> None:
+def _step_before(index: media.FrameIndex, frame: int) -> float:
+    """Seconds from the frame before `frame` to it, or to the end of the file."""
+    edges = np.append(index.times, index.times[-1] + index.length)
+    return float(edges[frame] - edges[frame - 1])
+
+
+def _filter_options(text: str) -> tuple[list[str], dict[str, str]]:
+    """Positional and named options of a filter as ffmpeg-python takes them."""
+    parts = [part for part in text.split(":") if part]
+    named = dict(part.split("=", 1) for part in parts if "=" in part)
+    return [part for part in parts if "=" not in part], named
+
+
+def _check_crop(piece: Piece, size: tuple[int, int]) -> None:
     left, top, width, height = piece.crop or (0, 0, 2, 2)
     fits = left >= 0 and top >= 0 and width >= 2 and height >= 2
-    if not fits or left + width > facts.width or top + height > facts.height:
-        raise InputError(
-            f"the crop {piece.crop} does not lie in a picture of {facts.width}x{facts.height}"
-        )
+    if not fits or left + width > size[0] or top + height > size[1]:
+        raise InputError(f"the crop {piece.crop} does not lie in a picture of {size[0]}x{size[1]}")

@@ -14,22 +14,23 @@ are not opened, only the `file` protocol is, and sizes are limited.
 
 from ._audio import read_audio
 from ._open import LIMITS, Limits, decoder_version, ffmpeg_binary, safe_input_options
-from ._probe import lead_and_sound, probe
+from ._probe import CuttingFacts, cutting_facts, probe
 from ._seek import read_frames, sample_frames
 from ._timeline import FrameIndex, SlotPicker, Timeline, frame_index, timeline
 from ._video import Video, open_video
 
 __all__ = [
     "LIMITS",
+    "CuttingFacts",
     "FrameIndex",
     "Limits",
     "SlotPicker",
     "Timeline",
     "Video",
+    "cutting_facts",
     "decoder_version",
     "ffmpeg_binary",
     "frame_index",
-    "lead_and_sound",
     "open_video",
     "probe",
     "read_audio",

@@ -15,7 +15,6 @@ from theval_datasets.errors import (
     DigitalSilenceError,
     NoAudioError,
     TooLargeError,
-    ZeroFramesError,
 )
 
 from ._decode import Remarks, decoded
@@ -29,9 +28,8 @@ from ._open import (
     safe_input_options,
     seconds,
     still_format,
-    video_streams,
 )
-from ._timeline import Timeline, timeline
+from ._timeline import timeline
 from .frames import SAMPLE_RATE, Audio, FloatArray
 
 _MARGIN: Final = 60.0
@@ -88,12 +86,14 @@ class _Track:
         index: Of the stream.
         start: Seconds from the first video frame to the first audio sample that decodes.
         longest: Seconds after which nothing of it is read.
+        lead: Seconds from the container's start to its first sample.
         channel: The only channel that is used; None for a mix of all.
     """
 
     index: int
     start: float
     longest: float
+    lead: float
     channel: int | None
 
 
@@ -112,23 +112,13 @@ def _track(path: Path, limits: Limits) -> _Track:
         channel = _lone_channel(first, frames)
         own = seconds(first.pts, first.time_base)
         index = sound.index
-        has_video = bool(video_streams(container))
-    line = _video_timeline(path, limits) if has_video else None
-    if line is None:
-        only = timeline(path, limits) if not has_video else None
-        longest = (only.audio_seconds if only else limits.seconds) + _MARGIN
-        return _Track(index, 0.0, longest, channel)
+    line = timeline(path, limits)
+    longest = line.audio_seconds + _MARGIN
+    if line.index is None:
+        return _Track(index, 0.0, longest, own - line.begin, channel)
     start = own - line.origin
-    longest = min(line.video_end - start, line.audio_seconds) + _MARGIN
-    return _Track(index, start, longest, channel)
-
-
-def _video_timeline(path: Path, limits: Limits) -> Timeline | None:
-    """The timeline of a file with video; None where no frame of it decodes."""
-    try:
-        return timeline(path, limits)
-    except ZeroFramesError:
-        return None
+    longest = min(longest, line.video_end - start + _MARGIN)
+    return _Track(index, start, longest, own - line.begin, channel)
 
 
 def _lone_channel(first: Any, following: Iterator[Any]) -> int | None:
@@ -155,6 +145,8 @@ def _decode(path: Path, track: _Track, rate: int, longest: float) -> FloatArray:
     import ffmpeg
 
     chosen = "" if track.channel is None else f"pan=mono|c0=c{track.channel},"
+    # A gap is filled as a whole, whatever its length: what lies beyond the end is dropped before.
+    bounded = f"atrim=end={track.lead + longest:.6f},"
     job = (
         ffmpeg.input(f"file:{path.resolve()}", vn=None, sn=None, dn=None, **safe_input_options())
         .output(
@@ -162,7 +154,7 @@ def _decode(path: Path, track: _Track, rate: int, longest: float) -> FloatArray:
             map=f"0:{track.index}",
             format="f32le",
             acodec="pcm_f32le",
-            af=f"{chosen}aresample=async=1",
+            af=f"{bounded}{chosen}aresample=async=1",
             ac=1,
             ar=rate,
             t=longest,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
@@ -192,6 +192,7 @@ class Presenter:
         self._form: Form | None = None
         self._orientation = Orientation()
         self._graph: Any = None
+        self._turned = False
 
     @property
     def deinterlaces(self) -> bool:
@@ -241,6 +242,11 @@ class Presenter:
         width, height = self._size or (0, 0)
         return (height, width) if self._orientation.transposed else (width, height)
 
+    @property
+    def _shown_size(self) -> str:
+        width, height = self._size or (0, 0)
+        return f"{width}:{height}"
+
     def _build(self, frame: Any, form: Form) -> Any:
         import av.filter
 
@@ -257,9 +263,11 @@ class Presenter:
         if self._deinterlaces:
             nodes.append(graph.add(*DEINTERLACE))
         if form.transfer is not None:
-            nodes.append(graph.add(*TO_SDR))
-        if (width, height) != (form.width, form.height):
-            nodes.append(graph.add("scale", f"{width}:{height}:flags=bicubic"))
+            nodes += [graph.add(*TO_SDR), graph.add("format", "yuv420p")]
+        self._turned = (width, height) != (form.width, form.height)
+        if self._turned:
+            nodes += [graph.add(name, value or None) for name, value in self._orientation.filters()]
+            nodes.append(graph.add("scale", f"{self._shown_size}:flags=bicubic"))
         nodes.append(graph.add("format", "rgba" if form.alpha else "rgb24"))
         nodes.append(graph.add("buffersink"))
         for one, following in itertools.pairwise(nodes):
@@ -279,7 +287,7 @@ class Presenter:
             if pixels.shape[2] == 4:
                 pixels = over_black(pixels)
             tick = round(frame.pts * frame.time_base / self._stream.time_base)
-            yield tick, self._orientation.apply(pixels)
+            yield tick, pixels if self._turned else self._orientation.apply(pixels)
 
 
 def over_black(rgba: Pixels) -> Pixels:
@@ -295,7 +303,21 @@ def displayed_size(form: Form, orientation: Orientation) -> tuple[int, int]:
     return (height, width) if orientation.transposed else (width, height)
 
 
-def same_picture(first: Form, second: Form) -> bool:
-    """Whether two frames have equal size and pixel aspect."""
-    same = replace(first, pixel_format="", transfer=None, colours=(0, 0, 0))
-    return same == replace(second, pixel_format="", transfer=None, colours=(0, 0, 0))
+def cutting_filters(form: Form, orientation: Orientation, interlaced: bool) -> list[str] | None:
+    """Filters by which ffmpeg shows frames as `Presenter` does, for frames that it does not turn.
+
+    Returns:
+        In their order, the last one giving square pixels of BT.709; None for ordinary frames, which
+        ffmpeg only has to turn by the display matrix, as it does by itself.
+    """
+    if form.ordinary and not interlaced:
+        return None
+    found = ["=".join(DEINTERLACE)] if interlaced else []
+    if form.alpha:
+        found += ["format=gbrap", "premultiply=inplace=1"]
+    if form.transfer is not None:
+        found += ["=".join(TO_SDR), "format=yuv420p"]
+    found += [f"{name}={value}" if value else name for name, value in orientation.filters()]
+    width, height = displayed_size(form, orientation)
+    square = f"scale={width}:{height}:out_color_matrix=bt709:out_range=limited"
+    return [*found, f"{square}:flags=bicubic+accurate_rnd+bitexact", "format=yuv420p", "setsar=1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,16 +10,16 @@ import numpy as np
 
 from theval_datasets.errors import ZeroFramesError
 
+from ._display import cutting_filters
 from ._open import (
     LIMITS,
     Limits,
     audio_stream,
-    check_file,
     open_container,
     still_format,
     video_stream,
 )
-from ._timeline import timeline
+from ._timeline import FrameIndex, frame_index, timeline
 from ._video import Movie, Still, open_video
 from .facts import MediaFacts
 
@@ -86,17 +87,48 @@ def _ratio(aspect: Fraction) -> str | None:
     return None if aspect == 1 else f"{aspect.numerator}:{aspect.denominator}"
 
 
-def lead_and_sound(path: Path) -> tuple[float, int | None]:
-    """Seconds from the container's start to the first video frame, and the audio stream's index.
+@dataclass(frozen=True, slots=True)
+class CuttingFacts:
+    """What has to be known of a file to cut it.
+
+    Attributes:
+        index: Its frames.
+        lead: Seconds from the container's start to the first frame.
+        video: Index of the video stream; None for a still image.
+        audio: Index of the audio stream; None without sound.
+        filters: For ffmpeg, to show pictures as displayed; None where it turns them by itself.
+        size: Width and height in pixels as displayed.
+    """
+
+    index: FrameIndex
+    lead: float
+    video: int | None
+    audio: int | None
+    filters: tuple[str, ...] | None
+    size: tuple[int, int]
+
+
+def cutting_facts(path: Path) -> CuttingFacts:
+    """What has to be known of a file to cut it.
 
     Raises:
         MediaError: Of the kind that says what is wrong.
     """
-    check_file(path, LIMITS)
-    if still_format(path):
-        return 0.0, None
+    index = frame_index(path)
+    with open_video(path) as video:
+        size = video.size
+        if not isinstance(video, Movie):
+            return CuttingFacts(index, 0.0, None, None, None, size)
+        filters = cutting_filters(video.form, video.orientation, video.interlaced)
     line = timeline(path)
     with open_container(path) as container:
-        video_stream(container, path)
+        stream = video_stream(container, path)
         sound = audio_stream(container)
-        return max(0.0, line.origin - line.begin), None if sound is None else sound.index
+        return CuttingFacts(
+            index,
+            max(0.0, line.origin - line.begin),
+            stream.index,
+            None if sound is None else sound.index,
+            None if filters is None else tuple(filters),
+            size,
+        )

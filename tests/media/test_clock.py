@@ -1,0 +1,101 @@
+"""Picture and sound count from one second 0: the first frame that decodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media_factory import ffmpeg
+
+from theval_datasets.curation.clips.cut import Encoding, Piece, cut
+from theval_datasets.media import frame_index, open_video, probe, read_audio, timeline
+from theval_datasets.media.frames import SAMPLE_RATE
+
+_FLASH = "drawbox=color=white:t=fill:enable='gte(t,2.999)*lt(t,3.199)'"
+_PICTURE = f"testsrc2=size=160x120:rate=25:duration=6,{_FLASH}"
+_SOUND = "aevalsrc='0.002*(random(0)-0.5)+0.5*gte(t,3)*lt(t,3.2)*sin(2*PI*1000*t)':s=48000:d=6"
+KINDS = {
+    "ts-h264": (["-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "30"], "aac", ".ts"),
+    "ts-open": (
+        ["-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-g", "30", "-x264-params", "open-gop=1"],
+        "aac",
+        ".ts",
+    ),
+    "ts-mpeg2": (["-c:v", "mpeg2video", "-bf", "2", "-g", "15", "-b:v", "1M"], "mp2", ".ts"),
+    "ts-hevc": (
+        ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:keyint=30"],
+        "aac",
+        ".ts",
+    ),
+    "ps-mpeg2": (["-c:v", "mpeg2video", "-bf", "2", "-g", "15", "-b:v", "1M"], "mp2", ".mpg"),
+}  # fmt: skip
+PACKET = {".ts": 188, ".mpg": 2048}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def joined(request, tmp_path_factory) -> Path:
+    """A stream that somebody joined in the middle of a group of pictures: its first 15 % are gone."""
+    picture, sound, suffix = KINDS[request.param]
+    folder = tmp_path_factory.mktemp(request.param)
+    whole = folder / f"whole{suffix}"
+    ffmpeg("-f", "lavfi", "-i", _PICTURE, "-f", "lavfi", "-i", _SOUND, *picture,
+           "-pix_fmt", "yuv420p", "-c:a", sound, "-b:a", "96k", whole)  # fmt: skip
+    data = whole.read_bytes()
+    size = PACKET[suffix]
+    path = folder / f"joined{suffix}"
+    path.write_bytes(data[int(len(data) * 0.15) // size * size :])
+    return path
+
+
+def flash(path: Path) -> float:
+    with open_video(path) as video:
+        for batch in video.frames():
+            for frame, time in zip(batch.pixels, batch.times.tolist(), strict=True):
+                if frame.mean() > 240:
+                    return time
+    raise AssertionError("no flash")
+
+
+def beep(path: Path) -> float:
+    audio = read_audio(path)
+    loud = np.flatnonzero(np.abs(audio.samples) > 0.2)
+    return audio.start + loud[0] / SAMPLE_RATE
+
+
+def test_flash_and_beep_coincide(joined):
+    assert beep(joined) == pytest.approx(flash(joined), abs=0.02)
+
+
+def test_facts_count_the_frames_that_decode(joined):
+    with open_video(joined) as video:
+        times = np.concatenate([batch.times for batch in video.frames(pixels=False)])
+    facts = probe(joined)
+    assert facts.n_frames == len(times) == len(frame_index(joined).times)
+    assert frame_index(joined).times == pytest.approx(times, abs=1e-6)
+    line = timeline(joined)
+    assert facts.audio_start == line.audio_start
+    assert line.origin > line.begin  # the sound of this stream begins before its picture
+
+
+@pytest.mark.parametrize(("begin", "end"), [(0, 90), (10, 80), (26, 100)])
+def test_cutting_keeps_them_together(joined, tmp_path, begin, end):
+    index = frame_index(joined)
+    piece = Piece(float(index.times[begin]), float(index.times[end]))
+    target = tmp_path / "clip.mp4"
+    facts = cut(joined, piece, target, Encoding(preset="ultrafast"))
+    assert facts.n_frames == end - begin
+    assert flash(target) == pytest.approx(flash(joined) - piece.start, abs=0.001)
+    assert beep(target) == pytest.approx(flash(target), abs=0.02)
+
+
+def test_an_open_group_of_pictures_counts_what_is_shown(tmp_path):
+    """The B frames before the first I frame of a cut stream do not decode."""
+    whole = tmp_path / "whole.mp4"
+    ffmpeg("-f", "lavfi", "-i", _PICTURE, "-c:v", "libx264", "-preset", "veryfast", "-bf", "2",
+           "-g", "25", "-x264-params", "open-gop=1:scenecut=0", "-pix_fmt", "yuv420p", whole)  # fmt: skip
+    path = tmp_path / "cut.mkv"
+    ffmpeg("-ss", "1.5", "-i", whole, "-c", "copy", "-copyts", path)
+    with open_video(path) as video:
+        count = sum(len(batch) for batch in video.frames(pixels=False))
+    assert probe(path).n_frames == count == len(frame_index(path).times)

@@ -1,0 +1,187 @@
+"""Pictures are what a player shows: compared with what the bundled ffmpeg itself makes of a file."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media_factory import ffmpeg
+from PIL import Image
+
+from theval_datasets import errors
+from theval_datasets.curation.clips.cut import Encoding, Piece, cut
+from theval_datasets.media import ffmpeg_binary, frame_index, open_video, probe, read_frames
+from theval_datasets.media._display import Orientation, over_black
+
+_SCENE = "testsrc2=size={size}:rate=25:duration=2"
+_X264 = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "10", "-pix_fmt", "yuv420p", "-g", "12"]
+_PQ = "zscale=tin=bt709:min=bt709:pin=bt709:rin=limited:t={0}:m=2020_ncl:p=2020:npl=200,format=yuv420p10le"
+_SQUARE = "scale=trunc(iw*sar/2+0.5)*2:ih:flags=bicubic,setsar=1"
+_SDR = (
+    "scale=out_transfer=bt709:out_primaries=bt709:out_color_matrix=bt709:out_range=limited"
+    ":flags=bicubic+accurate_rnd+bitexact,format=yuv420p"
+)
+_WEAVE = "bwdif=mode=send_frame:parity=auto:deint=interlaced"
+
+
+def _scene(path: Path, *options: str, size: str = "176x144", filters: str = "") -> None:
+    ffmpeg("-f", "lavfi", "-i", _SCENE.format(size=size) + filters, *options, path)
+
+
+def _matrix(path: Path, *options: str) -> None:
+    """The scene with a display matrix."""
+    plain = path.with_name("plain.mp4")
+    _scene(plain, *_X264)
+    ffmpeg(*options, "-i", plain, "-c", "copy", path)
+
+
+def _hdr(path: Path, transfer: str, name: str) -> None:
+    tags = f"log-level=none:colorprim=bt2020:transfer={name}:colormatrix=bt2020nc"
+    _scene(path, "-c:v", "libx265", "-x265-params", tags, "-color_primaries", "bt2020",
+           "-color_trc", name, "-colorspace", "bt2020nc", filters="," + _PQ.format(transfer))  # fmt: skip
+
+
+# Name to: how the file is made, its suffix, ffmpeg's filters that show it, size as displayed.
+KINDS = {
+    "square": (lambda p: _scene(p, *_X264), ".mp4", "", (176, 144)),
+    "pal": (lambda p: _scene(p, *_X264, size="720x576", filters=",setsar=64/45"), ".mp4", _SQUARE, (1024, 576)),
+    "ntsc-narrow": (lambda p: _scene(p, *_X264, size="352x240", filters=",setsar=10/11"), ".mp4", _SQUARE, (320, 240)),
+    "anamorphic-turned": (
+        lambda p: (_scene(p.with_name("a.mp4"), *_X264, filters=",setsar=12/11"),
+                   ffmpeg("-display_rotation", "90", "-i", p.with_name("a.mp4"), "-c", "copy", p)),
+        ".mp4", "scale=iw:trunc(ih/sar/2+0.5)*2:flags=bicubic,setsar=1", (144, 192)),
+    "turned-90": (lambda p: _matrix(p, "-display_rotation", "90"), ".mp4", "", (144, 176)),
+    "turned-180": (lambda p: _matrix(p, "-display_rotation", "180"), ".mp4", "", (176, 144)),
+    "turned-270": (lambda p: _matrix(p, "-display_rotation", "270"), ".mp4", "", (144, 176)),
+    "mirrored": (lambda p: _matrix(p, "-display_rotation", "0", "-display_hflip"), ".mp4", "", (176, 144)),
+    "upside-down-mirror": (lambda p: _matrix(p, "-display_rotation", "0", "-display_vflip"), ".mp4", "", (176, 144)),
+    "mirrored-turned": (lambda p: _matrix(p, "-display_rotation", "90", "-display_hflip"), ".mp4", "", (144, 176)),
+    "turned-mirrored": (lambda p: _matrix(p, "-display_rotation", "270", "-display_hflip"), ".mp4", "", (144, 176)),
+    "interlaced-h264": (
+        lambda p: _scene(p, *_X264, "-flags", "+ilme+ildct", "-x264-params", "tff=1",
+                         filters=",fps=50,tinterlace=interleave_top,fieldorder=tff"),
+        ".mp4", _WEAVE, (176, 144)),
+    "interlaced-mpeg2": (
+        lambda p: _scene(p, "-c:v", "mpeg2video", "-flags", "+ilme+ildct", "-b:v", "4M",
+                         filters=",fps=50,tinterlace=interleave_top,fieldorder=tff"),
+        ".ts", _WEAVE, (176, 144)),
+    "hdr-pq": (lambda p: _hdr(p, "smpte2084", "smpte2084"), ".mp4", _SDR, (176, 144)),
+    "hdr-hlg": (lambda p: _hdr(p, "arib-std-b67", "arib-std-b67"), ".mp4", _SDR, (176, 144)),
+    "full-range": (
+        lambda p: _scene(p, *_X264[:-4], "-pix_fmt", "yuvj420p", "-color_range", "pc"), ".mp4", "", (176, 144)),
+    "bt709": (
+        lambda p: _scene(p, *_X264, "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709",
+                         filters=",scale=out_color_matrix=bt709"),
+        ".mp4", "", (176, 144)),
+    "alpha": (
+        lambda p: _scene(p, "-c:v", "qtrle", filters=",format=argb,geq=r='r(X,Y)':g='g(X,Y)':b='b(X,Y)':a='X'"),
+        ".mov", "format=gbrap,premultiply=inplace=1", (176, 144)),
+    "apng": (lambda p: _scene(p, "-plays", "0", "-f", "apng"), ".png", "", (176, 144)),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request, tmp_path_factory):
+    make, suffix, filters, size = KINDS[request.param]
+    path = tmp_path_factory.mktemp(request.param) / f"{request.param}{suffix}"
+    make(path)
+    return request.param, path, filters, size
+
+
+def ffmpegs_own(path: Path, filters: str, size: tuple[int, int]) -> np.ndarray:
+    """All frames as the bundled ffmpeg shows them, (n, height, width, 3)."""
+    chain = f"{filters},format=rgb24" if filters else "format=rgb24"
+    command = [ffmpeg_binary(), "-v", "error", "-i", str(path), "-vf", chain,
+               "-fps_mode", "passthrough", "-f", "rawvideo", "-"]  # fmt: skip
+    data = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+    return np.frombuffer(data, np.uint8).reshape(-1, size[1], size[0], 3)
+
+
+def frames_of(path: Path) -> list[np.ndarray]:
+    with open_video(path) as video:
+        return list(itertools.chain.from_iterable(batch.pixels for batch in video.frames()))
+
+
+def test_frames_are_those_that_ffmpeg_shows(kind):
+    _, path, filters, size = kind
+    shown = ffmpegs_own(path, filters, size)
+    frames = frames_of(path)
+    assert len(frames) == len(shown) == probe(path).n_frames > 40
+    assert {frame.shape for frame in frames} == {(size[1], size[0], 3)}
+    for ours, theirs in zip(frames, shown, strict=True):
+        assert np.abs(ours.astype(int) - theirs).mean() < 1
+
+
+def test_single_frames_are_shown_alike(kind):
+    _, path, _, _ = kind
+    frames = frames_of(path)
+    index = frame_index(path)
+    for wanted in ([0], [len(frames) - 1], [13, 14, 40]):
+        found = read_frames(path, wanted, index).pixels
+        assert all((frames[i] == one).all() for i, one in zip(wanted, found, strict=True))
+
+
+def test_facts_say_what_was_done(kind):
+    name, path, _, size = kind
+    facts = probe(path)
+    assert (facts.width, facts.height) == size
+    aspects = {"pal": "64:45", "ntsc-narrow": "10:11", "anamorphic-turned": "12:11"}
+    assert facts.pixel_aspect == aspects.get(name)
+    assert facts.interlaced == name.startswith("interlaced")
+    assert facts.transfer == {"hdr-pq": "PQ", "hdr-hlg": "HLG"}.get(name)
+    turns = {"turned-90": 90, "turned-180": 180, "turned-270": 270, "anamorphic-turned": 90}
+    if name in turns or "mirror" not in name:
+        assert (facts.mirrored, facts.rotation) == (False, turns.get(name, 0))
+    else:
+        assert facts.mirrored
+
+
+def test_a_cut_clip_is_ordinary_and_shows_the_same(kind, tmp_path):
+    name, path, _, size = kind
+    index = frame_index(path)
+    target = tmp_path / "clip.mp4"
+    piece = Piece(float(index.times[10]), float(index.times[35]))
+    facts = cut(path, piece, target, Encoding(crf=5, preset="ultrafast"))
+    assert facts.n_frames == 25
+    assert (facts.width, facts.height) == size
+    assert (facts.rotation, facts.mirrored, facts.interlaced) == (0, False, False)
+    assert (facts.pixel_aspect, facts.transfer) == (None, None)
+    source = frames_of(path)[10:35]
+    for ours, theirs in zip(frames_of(target), source, strict=True):
+        assert np.abs(ours.astype(int) - theirs).mean() < 5, name
+
+
+def test_all_eight_orientations_agree_with_their_facts():
+    picture = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    for flags in itertools.product([False, True], repeat=3):
+        orientation = Orientation(*flags)
+        flipped = picture[:, ::-1] if orientation.mirrored else picture
+        expected = np.rot90(flipped, orientation.degrees // 90)
+        assert (orientation.apply(picture) == expected).all()
+
+
+def test_transparent_parts_are_black():
+    rgba = np.array([[[200, 100, 50, 0], [200, 100, 50, 255], [200, 100, 50, 128]]], np.uint8)
+    assert over_black(rgba).tolist() == [[[0, 0, 0], [200, 100, 50], [100, 50, 25]]]
+
+
+def test_a_still_with_transparency_is_over_black(tmp_path):
+    image = Image.new("RGBA", (8, 8), (255, 255, 255, 0))
+    image.putpixel((3, 4), (10, 20, 30, 255))
+    image.save(tmp_path / "a.png")
+    (frame,) = frames_of(tmp_path / "a.png")
+    assert frame[4, 3].tolist() == [10, 20, 30]
+    assert frame.sum() == 60
+
+
+def test_an_animated_webp_is_refused_with_its_reason(tmp_path):
+    frames = [Image.new("RGB", (16, 16), (i * 40, 0, 0)) for i in range(4)]
+    path = tmp_path / "a.webp"
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    with pytest.raises(errors.NotMediaError, match="animated webp"):
+        probe(path)
+    frames[0].save(tmp_path / "still.webp")
+    assert probe(tmp_path / "still.webp").n_frames == 1
