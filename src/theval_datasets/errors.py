@@ -22,6 +22,7 @@
     │       └── TooLargeError        too-large
     ├── AbsentError              an extractor found nothing to measure (outcome `empty`)
     ├── CacheError               a cache entry is damaged or of another format
+    ├── StorageError             a file cannot be written: disk full, read-only, no permission
     ├── BuildError               a step of making a dataset failed
     └── PublishError             a release cannot be pushed as it is
 """
@@ -75,6 +76,13 @@ class UnsafePathError(InputError):
 
 class MissingExtraError(ThevalError):
     """An optional dependency is not installed; the message names the extra that brings it."""
+
+
+class StorageError(ThevalError):
+    """A file cannot be written: its disk is full, read-only or not to be written to.
+
+    It ends the run, since every further item would fail too; no item is blamed for it.
+    """
 
 
 class WeightsMissingError(ThevalError):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import random
 import stat
 import zipfile
 from pathlib import Path
@@ -31,6 +33,64 @@ def test_no_member_of_an_archive_leads_out(tmp_path, name):
     with pytest.raises(UnsafePathError, match="leads out"):
         files_of(path, (".png",))
     assert not (tmp_path / "there").exists()
+
+
+CONTRADICTIONS = {
+    "a file that is a folder too": (
+        {"a.png": b"1", "a.png/b.png": b"2"},
+        "is a file, and a folder",
+    ),
+    "the same path twice": ({"a/b.png": b"1", "a/./b.png": b"2"}, "twice"),
+    "a name too long": ({"x" * 296 + ".png": b"1"}, "a name of 300"),
+    "a path too long": ({"x/" * 600 + "a.png": b"1"}, "a path of 1205 bytes"),
+}
+
+
+@pytest.mark.parametrize("kind", CONTRADICTIONS)
+def test_members_that_no_folder_can_hold(tmp_path, kind):
+    members, message = CONTRADICTIONS[kind]
+    path = zipped(tmp_path / "x.zip", {"fine.png": b"1"} | members)
+    with pytest.raises(UnsafePathError, match=message):
+        extract(path, tmp_path / "there", SUFFIXES)
+    assert not (tmp_path / "there").exists()
+
+
+def test_the_longest_name_that_can_be_held(tmp_path):
+    name = "x" * 251 + ".png"
+    (made,) = extract(zipped(tmp_path / "x.zip", {name: b"1"}), tmp_path / "there", SUFFIXES)
+    assert made.name == name
+
+
+def test_a_folder_stands_where_a_file_is_to_be(tmp_path):
+    (tmp_path / "there" / "b.png").mkdir(parents=True)
+    path = zipped(tmp_path / "x.zip", {"a.png": b"1", "b.png": b"2"})
+    with pytest.raises(InputError, match=r"is a folder, but x\.zip holds a file of that name"):
+        extract(path, tmp_path / "there", SUFFIXES)
+    assert not (tmp_path / "there" / "a.png").exists()
+
+
+def test_members_that_share_their_bytes_are_a_bomb_too(tmp_path, monkeypatch):
+    members = {f"{i}.png": bytes(900_000) for i in range(40)}
+    with pytest.raises(InputError, match=r"unpacks to 36000000 bytes; at most"):
+        extract(zipped(tmp_path / "x.zip", members), tmp_path / "there", SUFFIXES)
+
+
+def test_damage_of_any_kind_is_a_sentence(tmp_path):
+    path = zipped(tmp_path / "x.zip", {"ä/b.png": bytes(range(256)) * 9, "c.png": b"c" * 99})
+    whole = path.read_bytes()
+    directory = whole.index(b"PK\x01\x02")
+    chance = random.Random(7)
+    refused = 0
+    for _ in range(400):
+        damaged = bytearray(whole)
+        for _ in range(chance.choice([1, 2, 4])):
+            damaged[chance.randrange(directory, len(whole))] = chance.choice([0, 255, 47, 46])
+        path.write_bytes(damaged)
+        with contextlib.suppress(InputError):
+            extract(path, tmp_path / "there", SUFFIXES)
+            continue
+        refused += 1
+    assert 100 < refused < 400
 
 
 def test_links_bombs_and_doubles_are_refused(tmp_path, monkeypatch):
@@ -95,7 +155,7 @@ def test_a_disk_without_room(tmp_path, monkeypatch):
     monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: SimpleNamespace(free=4))
     with pytest.raises(InputError, match=r"5 bytes, but .* room for 4: choose"):
         extract(path, tmp_path / "there", SUFFIXES)
-    assert not list((tmp_path / "there").iterdir())
+    assert not (tmp_path / "there").exists()
 
 
 def test_a_damaged_member(tmp_path):

@@ -1,4 +1,4 @@
-"""What is done to fetched streams on this disk: find out the container, join picture and sound."""
+"""Fetched streams on this disk: the container that they are, picture and sound joined."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 
 from theval_datasets import media
 from theval_datasets.errors import BrokenMediaError
+from theval_datasets.utils.files import atomic_path, storage_error
 
 _MAGIC: Final = (
     (4, b"ftyp", ".mp4"),
@@ -41,30 +42,32 @@ def join_streams(files: list[Path], stem: Path) -> Path:
 
     Raises:
         BrokenMediaError: FFmpeg cannot join them.
+        StorageError: There is no room for the result.
     """
     import ffmpeg
 
-    said = ""
+    complaint = ""
     for suffix in (".mp4", ".mkv"):
-        part = stem.with_name(f".{stem.name}.part{suffix}")
+        target = stem.with_name(stem.name + suffix)
         inputs = [
             ffmpeg.input(f"file:{path.resolve()}", **media.safe_input_options()) for path in files
         ]
-        job = ffmpeg.output(
-            *inputs,
-            f"file:{part.resolve()}",
-            codec="copy",
-            map_metadata=-1,
-            fflags="+bitexact",
-            loglevel="error",
-        ).global_args("-nostdin", "-y")
         try:
-            job.run(cmd=media.ffmpeg_binary(), capture_stdout=True, capture_stderr=True)
+            with atomic_path(target) as part:
+                ffmpeg.output(
+                    *inputs,
+                    f"file:{part.resolve()}",
+                    codec="copy",
+                    map_metadata=-1,
+                    fflags="+bitexact",
+                    loglevel="error",
+                ).global_args("-nostdin", "-y").run(
+                    cmd=media.ffmpeg_binary(), capture_stdout=True, capture_stderr=True
+                )
         except ffmpeg.Error as error:
-            said = error.stderr.decode(errors="replace").strip()
-            part.unlink(missing_ok=True)
+            complaint = error.stderr.decode(errors="replace").strip()
+            if fault := storage_error(complaint, target):
+                raise fault from None
             continue
-        target = stem.with_name(stem.name + suffix)
-        part.replace(target)
         return target
-    raise BrokenMediaError(f"picture and sound of {stem.name} cannot be joined: {said[-300:]}")
+    raise BrokenMediaError(f"picture and sound of {stem.name} cannot be joined: {complaint[-300:]}")

@@ -1,14 +1,17 @@
-"""Files of a release in folders and zip archives, read by name; nothing leaves its place.
+"""Files of a release in folders and zip archives, read by name and unpacked safely.
 
-An archive is untrusted: names that lead out, links, encrypted or too large members and archives
-that unpack to far more than they hold are refused before a byte of them is read. What systems leave
-beside files (hidden ones, `__MACOSX`) is passed over.
+An archive is untrusted. Names that lead out of it, that are too long or that contradict each other,
+links, encrypted or too large members, and archives that unpack to far more than they hold are refused
+before anything is written. Hidden files and `__MACOSX` folders are skipped.
 """
 
 from __future__ import annotations
 
+import contextlib
+import lzma
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
@@ -22,11 +25,27 @@ from theval_datasets.errors import InputError, UnsafePathError
 from .files import atomic_write, inside
 from .progress import progress
 
+_UNREADABLE: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    IndexError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+)
+"""What `zipfile` raises for archives that are damaged or of a kind that it does not know."""
 LARGEST_MEMBER: Final = 256 << 20
 LARGEST_TOTAL: Final = 64 << 30
 MOST_MEMBERS: Final = 200_000
 MOST_RATIO: Final = 200
-_SMALL: Final = 1 << 20  # members below this may be packed as well as they like
+_SMALL: Final = 1 << 20
+"""Bytes up to which `MOST_RATIO` does not apply."""
+_LONGEST_NAME: Final = 255
+_LONGEST_PATH: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +53,8 @@ class ReleaseFile:
     """A file of a release.
 
     Attributes:
-        name: Its path inside its folder or archive, with ``/``.
-        path: Its file, or the archive that it is in.
+        name: Path inside its folder or archive, with ``/``.
+        path: The file itself, or the archive that it is in.
         packed: Whether it is in an archive.
     """
 
@@ -45,40 +64,49 @@ class ReleaseFile:
 
     @property
     def stem(self) -> str:
-        """Its name without folders and suffix."""
+        """The name without folders and suffix."""
         return PurePosixPath(self.name).stem
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """A stream of its bytes.
+        """A stream of the file's bytes.
 
         Raises:
             InputError: If it cannot be read, or is damaged.
         """
-        try:
-            if self.packed:
-                with zipfile.ZipFile(self.path) as archive, archive.open(self.name) as stream:
-                    yield stream
-            else:
-                with self.path.open("rb") as stream:
-                    yield stream
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise InputError(f"{self.name} in {self.path.name} cannot be read: {error}") from None
+        with contextlib.ExitStack() as stack:
+            try:
+                stream: IO[bytes]
+                if self.packed:
+                    archive = stack.enter_context(zipfile.ZipFile(self.path))
+                    stream = stack.enter_context(archive.open(self.name))
+                else:
+                    stream = stack.enter_context(self.path.open("rb"))
+            except _UNREADABLE as error:
+                raise self._damaged(error) from None
+            try:
+                yield stream
+            except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+                raise self._damaged(error) from None
 
     def read(self, limit: int = LARGEST_MEMBER) -> bytes:
-        """Its bytes.
+        """The file's bytes.
 
         Raises:
-            InputError: If there are more than `limit`, whatever the archive announces.
+            InputError: If there are more than `limit`, whatever the archive announces, or it cannot be
+                read.
         """
         try:
             with self.open() as stream:
-                found = stream.read(limit + 1)
+                data = stream.read(limit + 1)
         except OSError as error:
-            raise InputError(f"{self.name} in {self.path.name} cannot be read: {error}") from None
-        if len(found) > limit:
+            raise self._damaged(error) from None
+        if len(data) > limit:
             raise InputError(f"{self.name} in {self.path.name} has more than {limit} bytes")
-        return found
+        return data
+
+    def _damaged(self, error: BaseException) -> InputError:
+        return InputError(f"{self.name} in {self.path.name} cannot be read: {error}")
 
 
 def files_of(place: Path, suffixes: Collection[str]) -> list[ReleaseFile]:
@@ -89,39 +117,43 @@ def files_of(place: Path, suffixes: Collection[str]) -> list[ReleaseFile]:
     """
     if place.is_dir():
         root = place.resolve()
-        found = [
+        files = [
             ReleaseFile(path.relative_to(place).as_posix(), path, False)
             for path in place.rglob("*")
             if path.is_file() and path.resolve().is_relative_to(root)
         ]
     else:
-        found = [ReleaseFile(member.filename, place, True) for member in _members(place)]
-    return sorted((one for one in found if _is_wanted(one, suffixes)), key=lambda one: one.name)
+        files = [ReleaseFile(member.filename, place, True) for member in _members(place)]
+    return sorted((one for one in files if _is_wanted(one, suffixes)), key=lambda one: one.name)
 
 
 def extract(archive: Path, folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """Unpack files with certain suffixes of a zip; what is there already is not written again.
+    """Unpack files with certain suffixes of a zip; files that are there already are not written again.
 
-    Every file is written whole or not at all. Returns their paths below `folder`, by name.
+    Every file is written whole or not at all. Returns their paths below `folder`, sorted by name.
 
     Raises:
         InputError, UnsafePathError: Before anything is written, if a member is not to be trusted
-            or the disk has no room.
+            or the disk has no room; later, if a member is damaged.
+        StorageError: If the folder cannot be written.
     """
     members = {one.filename: one for one in _members(archive)}
     files = files_of(archive, suffixes)
     paths = {file.name: inside(folder, file.name) for file in files}
-    lacking = [file for file in files if not _is_there(paths[file.name], members[file.name])]
-    folder.mkdir(parents=True, exist_ok=True)
-    needed = sum(members[file.name].file_size for file in lacking)
-    free = shutil.disk_usage(folder).free
+    for path in paths.values():
+        if path.is_dir():
+            raise InputError(f"{path} is a folder, but {archive.name} holds a file of that name")
+    missing = [file for file in files if not _is_there(paths[file.name], members[file.name])]
+    needed = sum(members[file.name].file_size for file in missing)
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
+    free = shutil.disk_usage(existing).free
     if needed > free:
         raise InputError(
             f"{archive.name} unpacks to {needed} bytes, but {folder} has room for {free}: "
             "choose a place on another disk"
         )
-    with progress(len(lacking), f"unpack {archive.name}", unit="file") as bar:
-        for file in lacking:
+    with progress(len(missing), f"unpack {archive.name}", unit="file") as bar:
+        for file in missing:
             with file.open() as stream, atomic_write(paths[file.name]) as out:
                 shutil.copyfileobj(stream, out)
             bar.update()
@@ -129,7 +161,7 @@ def extract(archive: Path, folder: Path, suffixes: Collection[str]) -> list[Path
 
 
 def locate(folder: Path, *names: str) -> Path | None:
-    """The first of some folders or zips (``image`` also means ``image.zip``) that is there."""
+    """The first folder or zip that exists, by name; ``image`` also stands for ``image.zip``."""
     for name in names:
         for path in (folder / name, folder / f"{name}.zip"):
             if path.exists():
@@ -139,44 +171,52 @@ def locate(folder: Path, *names: str) -> Path | None:
 
 def _is_wanted(file: ReleaseFile, suffixes: Collection[str]) -> bool:
     path = PurePosixPath(file.name)
-    litter = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    return path.suffix.lower() in suffixes and not litter
+    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    return path.suffix.lower() in suffixes and not hidden
 
 
 def _is_there(path: Path, member: zipfile.ZipInfo) -> bool:
     if not path.is_file() or path.stat().st_size != member.file_size:
         return False
-    found = 0
+    checksum = 0
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):
-            found = zlib.crc32(block, found)
-    return found == member.CRC
+            checksum = zlib.crc32(block, checksum)
+    return checksum == member.CRC
 
 
 def _members(path: Path) -> list[zipfile.ZipInfo]:
+    """Members of an archive that are files, once nothing speaks against any of them."""
     try:
         with zipfile.ZipFile(path) as archive:
-            found = archive.infolist()
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(f"{path.name} is not a zip archive: {error}") from None
-    if len(found) > MOST_MEMBERS:
-        raise InputError(f"{path.name} has {len(found)} members; at most {MOST_MEMBERS} are read")
-    files = [member for member in found if not member.is_dir()]
+            members = archive.infolist()
+            files = [member for member in members if not member.is_dir()]
+    except _UNREADABLE as error:
+        raise InputError(f"{path.name} is not a zip archive that can be read: {error}") from None
+    if len(members) > MOST_MEMBERS:
+        raise InputError(f"{path.name} has {len(members)} members; at most {MOST_MEMBERS} are read")
     for fault in _faults(files):
         raise UnsafePathError(f"{path.name}: {fault}; nothing of it was unpacked")
     total = sum(member.file_size for member in files)
-    if total > LARGEST_TOTAL:
-        raise InputError(f"{path.name} unpacks to {total} bytes; at most {LARGEST_TOTAL} are read")
+    largest = min(LARGEST_TOTAL, max(_SMALL, MOST_RATIO * path.stat().st_size))
+    if total > largest:
+        raise InputError(f"{path.name} unpacks to {total} bytes; at most {largest} are read")
     return files
 
 
 def _faults(files: list[zipfile.ZipInfo]) -> Iterator[str]:
-    seen = set()
+    paths: set[PurePosixPath] = set()
     for member in files:
         name = member.filename
         path = PurePosixPath(name)
         if "\\" in name or "\0" in name or path.is_absolute() or ".." in path.parts or ":" in name:
             yield f"the member {name!r} leads out of the archive"
+        longest = max((len(part.encode()) for part in path.parts), default=0)
+        if not longest or longest > _LONGEST_NAME or len(name.encode()) > _LONGEST_PATH:
+            yield (
+                f"the member {name[:60]!r}… has a path of {len(name.encode())} bytes and a name of "
+                f"{longest}; at most {_LONGEST_PATH} and {_LONGEST_NAME} are possible"
+            )
         if stat.S_ISLNK(member.external_attr >> 16):
             yield f"the member {name!r} is a link"
         if member.flag_bits & 1:
@@ -185,6 +225,10 @@ def _faults(files: list[zipfile.ZipInfo]) -> Iterator[str]:
             yield f"the member {name!r} has {member.file_size} bytes"
         if member.file_size > max(_SMALL, MOST_RATIO * member.compress_size):
             yield f"the member {name!r} unpacks to {member.file_size} bytes from {member.compress_size}"
-        if name in seen:
+        if path in paths:
             yield f"the member {name!r} is there twice"
-        seen.add(name)
+        paths.add(path)
+    for path in paths:
+        for above in path.parents:
+            if above in paths:
+                yield f"the member {above.as_posix()!r} is a file, and a folder in {path.as_posix()!r}"

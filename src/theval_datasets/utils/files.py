@@ -2,38 +2,119 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
-from theval_datasets.errors import UnsafePathError
+from theval_datasets.errors import StorageError, UnsafePathError
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_STORAGE: Final = _FULL | {errno.EROFS, errno.EIO}
+"""Errors of a file system, whoever was writing."""
+_IN_WORDS: Final = re.compile(
+    rf"\[Errno ({'|'.join(str(number) for number in sorted(_STORAGE))})\]"
+    "|No space left on device|Disk quota exceeded|Read-only file system|File too large"
+)
+_LONGEST_NAME: Final = 255
+"""Bytes of a file's name that common file systems hold."""
+
+
+def storage_error(error: BaseException | str, place: Path) -> StorageError | None:
+    """What to raise for an error that the disk is to blame for; None for any other error.
+
+    Args:
+        error: An exception, looked at with its causes, or a program's own words.
+        place: The file or folder that was being written.
+    """
+    if isinstance(error, str):
+        return _full(place, error) if _IN_WORDS.search(error) else None
+    seen: list[BaseException] = []
+    rest: list[BaseException | None] = [error]
+    while rest:
+        one = rest.pop()
+        if one is None or any(one is other for other in seen):
+            continue
+        seen.append(one)
+        if isinstance(one, StorageError):
+            return one
+        number = one.errno if isinstance(one, OSError) else None
+        if number in _STORAGE or (number is None and _IN_WORDS.search(str(one))):
+            return _full(place, one.strerror if isinstance(one, OSError) else str(one))
+        wrapped = getattr(one, "exc_info", None)
+        rest += [wrapped[1] if wrapped else None, one.__cause__, one.__context__]
+    return None
+
+
+def _full(place: Path, reason: str | None) -> StorageError:
+    folder = next((one for one in (place, *place.parents) if one.is_dir()), Path())
+    free = shutil.disk_usage(folder).free
+    return StorageError(
+        f"{place} cannot be written: {' '.join(str(reason).split())[:200]} ({free:,} bytes are free in "
+        f"{folder}). Make room there or name another place, then run the same command again to go on."
+    )
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A path of its own beside `path` for a new file, renamed into place when the block ends well.
+
+    A reader sees the old file or the whole new one, never a part; a crash leaves the old one. Two
+    writers never share the temporary file, and its name is short whatever the target's is. It has the
+    suffix of `path`, for programs that go by it.
+
+    Raises:
+        StorageError: If the place is full, read-only or may not be written.
+    """
+    suffix = path.suffix if len(path.suffix) <= 8 else ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=suffix)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        with part.open("r+b") as stream:
+            os.fsync(stream.fileno())
+        part.chmod(0o666 & ~_umask())
+        try:
+            part.replace(path)
+        except OSError as error:
+            raise _unwritable(path, error) from None
+    except OSError as error:
+        if fault := storage_error(error, path):
+            raise fault from None
+        raise
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, error: OSError) -> StorageError:
+    return storage_error(error, path) or StorageError(
+        f"{path} cannot be written: {error.strerror or error}. Name another place, or change its rights."
+    )
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside `path` and rename it into place when the block ends well.
+    """A stream of bytes that becomes the file `path` when the block ends well; see `atomic_path`.
 
-    A reader sees the old file or the whole new one, never a part; a crash leaves the old one.
+    Raises:
+        StorageError: If the place is full, read-only or may not be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.", suffix=".part")
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.chmod(0o666 & ~_umask())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with atomic_path(path) as part, part.open("wb") as stream:
+        yield stream
 
 
 @contextmanager
@@ -116,12 +197,21 @@ def inside(root: Path, relative: str) -> Path:
         relative: An untrusted path, with ``/`` between its parts.
 
     Raises:
-        UnsafePathError: For an absolute path, ``..``, a NUL, or a link that leads out.
+        UnsafePathError: For an absolute path, ``..``, a NUL, a name that no file system holds, or a
+            link that leads out or round.
     """
     if "\0" in relative or not relative or Path(relative).is_absolute():
         raise UnsafePathError(f"expected a path below {root}, got {relative!r}")
-    base = root.resolve()
-    target = (base / relative).resolve()
+    try:
+        longest = max(len(part.encode()) for part in relative.split("/"))
+        base = root.resolve()
+        target = (base / relative).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UnsafePathError(f"{relative!r} below {root} is not a path: {error}") from None
+    if longest > _LONGEST_NAME:
+        raise UnsafePathError(
+            f"{relative[:60]!r}… has a name of {longest} bytes; at most {_LONGEST_NAME} are possible"
+        )
     if not target.is_relative_to(base) or ".." in Path(relative).parts:
         raise UnsafePathError(f"{relative!r} leads out of {root}; only paths below it are opened")
     return base / relative
