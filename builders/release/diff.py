@@ -11,6 +11,7 @@ from theval_datasets.errors import InputError
 from theval_datasets.manifest.info import ConfigInfo, Info, read_info
 from theval_datasets.utils.files import inside
 from theval_datasets.utils.records import to_plain
+from theval_datasets.utils.report import Report
 
 from .compare import ColumnChange, RowIndex, compare_rows
 
@@ -64,7 +65,7 @@ class ConfigDiff:
 
 
 @dataclass(frozen=True)
-class DiffReport:
+class DiffReport(Report):
     """What changed between two versions.
 
     Attributes:
@@ -83,8 +84,6 @@ class DiffReport:
     configs: Mapping[str, ConfigDiff]
     extractors: tuple[str, ...]
 
-    exit_code = 0
-
     @property
     def same(self) -> bool:
         """Whether the tables are the same."""
@@ -98,6 +97,14 @@ class DiffReport:
         """For ``--json``."""
         plain: dict[str, Any] = to_plain(self)
         return {"same": self.same, **plain}
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a column whose values changed."""
+        return [
+            {"config": name, "column": column, "rows": change.rows, "largest": change.largest}
+            for name, config in self.configs.items()
+            for column, change in config.values.items()
+        ]
 
     def to_text(self) -> str:
         """For people."""

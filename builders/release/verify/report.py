@@ -5,12 +5,14 @@ Everything is read from the folder alone and loaded afresh, the way a stranger w
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from theval_datasets.errors import InputError, some_of
+from theval_datasets.utils.report import Report
 
 from .built import Built, Faults, open_built
 from .expect import check_expect
@@ -29,7 +31,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class VerifyReport:
+class VerifyReport(Report):
     """The checks of a built dataset.
 
     Attributes:
@@ -56,11 +58,14 @@ class VerifyReport:
             "dataset": self.dataset,
             "version": self.version,
             "ok": not self.exit_code,
-            "checks": [
-                {"name": check.name, "ok": check.ok, "detail": check.detail}
-                for check in self.checks
-            ],
+            "checks": self.table(),
         }
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a check."""
+        return [
+            {"name": check.name, "ok": check.ok, "detail": check.detail} for check in self.checks
+        ]
 
     def to_text(self) -> str:
         """For people."""
@@ -69,6 +74,9 @@ class VerifyReport:
             f"  {'ok   ' if check.ok else 'FAULT'} {check.name:<9} {check.detail}"
             for check in self.checks
         ]
+        if not self.exit_code:
+            place = shlex.quote(str(self.folder))
+            lines.append(f"next: theval-data push {place} OWNER/NAME --dry-run")
         return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ import typer
 
 from theval_datasets import catalog
 from theval_datasets.utils.archives import locate
+from theval_datasets.utils.report import Report
 
 from .options import CacheLocation, Output, StrPath
 
@@ -24,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class BuildReport:
+class BuildReport(Report):
     """What was built.
 
     Attributes:
@@ -34,8 +35,6 @@ class BuildReport:
 
     release: Release
     videos: Path | None = None
-
-    exit_code = 0
 
     def to_plain(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -56,6 +55,14 @@ class BuildReport:
             "not_extracted": dict(self.release.not_extracted),
             "notes": list(info.notes),
         }
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a config and split."""
+        return [
+            {"config": name, "split": split, "rows": one.rows, "bytes": one.n_bytes}
+            for name, config in self.release.info.configs.items()
+            for split, one in config.splits.items()
+        ]
 
     def to_text(self) -> str:
         """For people."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from theval_datasets.errors import InputError
+from theval_datasets.utils.report import Report
 
 from .options import CacheLocation, Fetch, Output, StrPath, Workers
 
@@ -22,7 +24,7 @@ _SHOWN: Final = 50  # clips that were not kept, one by one
 
 
 @dataclass(frozen=True, slots=True)
-class CurateReport:
+class CurateReport(Report):
     """What a curated run came to.
 
     Attributes:
@@ -66,11 +68,15 @@ class CurateReport:
             "skipped": self.skipped,
             "notes": list(self.notes),
             "disk_bytes": dict(self.disk),
-            "not_kept": [
-                {"clip_id": row.clip_id, "reason": row.reason, "detail": _detail(row)}
-                for row in self.rejected
-            ],
+            "not_kept": self.table(),
         }
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a source or clip that was not kept."""
+        return [
+            {"clip_id": row.clip_id, "reason": row.reason, "detail": _detail(row)}
+            for row in self.rejected
+        ]
 
     def to_text(self) -> str:
         """A few lines for people."""
@@ -107,6 +113,8 @@ class CurateReport:
             )
         lines += [f"  note: {note}" for note in self.notes]
         lines += _disk_lines(self.disk)
+        if self.kept:
+            lines.append(f"next: theval-data extract {shlex.quote(str(self.manifest.parent))}")
         return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from theval_datasets.errors import BuildError
+from theval_datasets.utils.report import Report
 
 from .options import Output, Workers
 
@@ -42,7 +43,7 @@ _DATASETS: Final = ("theval/theval", "theval/thqa-mt", "theval/gen3dhf")
 
 
 @dataclass(frozen=True, slots=True)
-class DemoReport:
+class DemoReport(Report):
     """What the demo made.
 
     Attributes:
@@ -58,8 +59,6 @@ class DemoReport:
     clips: dict[str, int]
     seconds: dict[str, float]
 
-    exit_code = 0
-
     def to_plain(self) -> dict[str, Any]:
         """The rows, and where they were loaded from."""
         return {
@@ -69,6 +68,10 @@ class DemoReport:
             "clips": self.clips,
             "seconds": self.seconds,
         }
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a clip of ``theval/theval``."""
+        return list(self.rows)
 
     def to_text(self) -> str:
         """A table, and the lines to type."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from theval_datasets import __version__
 from theval_datasets.utils.optional import available
+from theval_datasets.utils.report import Report
 
 VARIABLES: Final[Mapping[str, str]] = {
     "THEVAL_CACHE": "where features are kept if --cache is not given",
@@ -74,7 +75,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class DoctorReport:
+class DoctorReport(Report):
     """What is here and what is not."""
 
     checks: tuple[Check, ...]
@@ -91,6 +92,13 @@ class DoctorReport:
             entry = {"found": check.found, "advice": check.advice or None}
             plain.setdefault(check.topic, {})[check.name] = entry
         return plain
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a check."""
+        return [
+            {"topic": check.topic, "name": check.name, "found": check.found, "advice": check.advice}
+            for check in self.checks
+        ]
 
     def to_text(self) -> str:
         """A few lines for people."""

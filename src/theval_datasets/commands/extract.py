@@ -14,6 +14,7 @@ import typer
 from theval_datasets import catalog
 from theval_datasets.errors import InputError
 from theval_datasets.utils.optional import available
+from theval_datasets.utils.report import Report
 
 from .options import CacheLocation, Workers
 from .options import Manifest as ManifestArgument
@@ -41,7 +42,7 @@ class NotOk:
 
 
 @dataclass(slots=True)
-class ExtractReport:
+class ExtractReport(Report):
     """How every extractor ended on every clip.
 
     Attributes:
@@ -103,6 +104,17 @@ class ExtractReport:
             ],
         }
 
+    def table(self) -> list[dict[str, Any]]:
+        """One row an extractor: clips by outcome, and how many were computed now."""
+        return [
+            {
+                "extractor": name,
+                **{status: counts[status] for status in _STATUSES},
+                "computed": self.computed[name],
+            }
+            for name, counts in self.counts.items()
+        ]
+
     def to_text(self) -> str:
         """A table of outcomes, then what was not ok."""
         width = max(map(len, self.counts), default=9)
@@ -123,6 +135,7 @@ class ExtractReport:
         if self.skipped:
             lines.append(f"{self.skipped} rows have no clip and were passed over")
         lines += ["", f"{self.clips} clips, features in {self.cache}"]
+        lines.append("next: theval-data build NAME --manifest MANIFEST -o DIR")
         return "\n".join(lines)
 
 

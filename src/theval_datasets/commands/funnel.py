@@ -14,6 +14,7 @@ import typer
 
 from theval_datasets.errors import MediaError
 from theval_datasets.utils.files import atomic_write, write_text
+from theval_datasets.utils.report import Report
 
 from .options import Folder, StrPath
 
@@ -27,7 +28,7 @@ _WIDE: Final = 400  # pixels of a sample frame
 
 
 @dataclass(frozen=True, slots=True)
-class FunnelReport:
+class FunnelReport(Report):
     """What was read and drawn.
 
     Attributes:
@@ -65,6 +66,11 @@ class FunnelReport:
             "page": str(self.page),
             "plot": str(self.plot),
         }
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a filter."""
+        rows: list[dict[str, Any]] = self.to_plain()["steps"]
+        return [{**row, "reasons": ", ".join(row["reasons"])} for row in rows]
 
     def to_text(self) -> str:
         """A table of steps."""

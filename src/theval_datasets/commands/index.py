@@ -9,12 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from theval_datasets.errors import InputError
+from theval_datasets.utils.report import Report
 
 from .options import CacheLocation, Manifest, StrPath, Workers
 
 
 @dataclass(frozen=True, slots=True)
-class IndexReport:
+class IndexReport(Report):
     """What was indexed.
 
     Attributes:
@@ -45,6 +46,10 @@ class IndexReport:
             "missing": self.missing,
             "note": self.note,
         }
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a clip that is not in the index."""
+        return [{"clip_id": name, "reason": reason} for name, reason in self.missing.items()]
 
     def to_text(self) -> str:
         """Counts, and what is missing."""

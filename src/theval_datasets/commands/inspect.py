@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from theval_datasets.errors import InputError
+from theval_datasets.utils.report import Report
 
 from .options import CacheLocation, StrPath
 
@@ -25,7 +26,7 @@ _MOST: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
-class InspectReport:
+class InspectReport(Report):
     """What was drawn.
 
     Attributes:
@@ -59,6 +60,10 @@ class InspectReport:
                 for name, o in self.outcomes.items()
             },
         }
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a fact."""
+        return [{"fact": name, "value": value} for name, value in self.facts.items()]
 
     def to_text(self) -> str:
         """The facts, what is undefined and why, and where the sheet lies."""

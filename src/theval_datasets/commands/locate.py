@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from theval_datasets.errors import InputError, MediaError
+from theval_datasets.utils.report import Report
 
 from .options import StrPath
 
@@ -36,7 +37,7 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
-class LocateReport:
+class LocateReport(Report):
     """Where everything lies.
 
     Attributes:
@@ -63,6 +64,11 @@ class LocateReport:
             ],
             "unreadable": self.unreadable,
         }
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a short recording."""
+        rows: list[dict[str, Any]] = self.to_plain()["found"]
+        return rows
 
     def to_text(self) -> str:
         """One line a recording."""

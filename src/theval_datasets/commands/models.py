@@ -12,10 +12,11 @@ import typer
 from theval_datasets import catalog
 from theval_datasets.errors import UnknownNameError, WeightsMissingError
 from theval_datasets.extraction.weights import Weights, fetch, find, folders, places, registry
+from theval_datasets.utils.report import Report
 
 
 @dataclass(frozen=True, slots=True)
-class ModelsReport:
+class ModelsReport(Report):
     """Weights, where each lies, and those that could not be fetched.
 
     Attributes:
@@ -56,6 +57,11 @@ class ModelsReport:
                 for weights, path in self.places
             ],
         }
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a set of weights."""
+        columns = ("name", "path", "used_by", "license", "n_bytes", "remedy")
+        return [{name: row[name] for name in columns} for row in self.to_plain()["weights"]]
 
     def to_text(self) -> str:
         """A few lines a set of weights."""

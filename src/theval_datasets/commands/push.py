@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from theval_datasets.errors import PublishError
+from theval_datasets.utils.report import Report
 
 from .options import Folder
 from .verify import verify
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PushReport:
+class PushReport(Report):
     """What was pushed, or would be.
 
     Attributes:
@@ -29,13 +30,20 @@ class PushReport:
     plan: PushPlan
     commit: str | None = None
 
-    exit_code = 0
-
     def to_plain(self) -> dict[str, Any]:
         """For ``--json``."""
         from theval_datasets.hub.publish import as_plain
 
         return {**as_plain(self.plan), "dry_run": self.commit is None, "commit": self.commit}
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a file that is sent or deleted."""
+        sent = [
+            {"file": name, "action": "send", "bytes": one.n_bytes}
+            for name, one in self.plan.add.items()
+        ]
+        gone = [{"file": name, "action": "delete", "bytes": None} for name in self.plan.delete]
+        return [*sent, *gone]
 
     def to_text(self) -> str:
         """For people."""

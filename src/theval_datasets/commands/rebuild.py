@@ -14,6 +14,7 @@ import typer
 from theval_datasets.errors import BuildError, InputError
 from theval_datasets.manifest.info import INFO_NAME, read_info
 from theval_datasets.manifest.tombstones import TOMBSTONES_NAME, read_tombstones
+from theval_datasets.utils.report import Report
 
 from .options import CacheLocation, Fetch, Output, StrPath, Workers
 
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class RebuildReport:
+class RebuildReport(Report):
     """How near the clips came to what is listed.
 
     Attributes:
@@ -54,19 +55,13 @@ class RebuildReport:
             "of": self.of,
             "manifest": str(self.manifest),
             "counts": self.counts,
-            "not_as_listed": [
-                {
-                    "clip_id": one.clip_id,
-                    "status": one.status,
-                    "reason": one.reason,
-                    "detail": one.detail,
-                    "frames": one.frames,
-                    "audio": one.audio,
-                }
-                for one in self.results
-                if one.status != "identical"
-            ],
+            "not_as_listed": [row for row in self.table() if row["status"] != "identical"],
         }
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a clip."""
+        names = ("clip_id", "status", "reason", "detail", "frames", "audio")
+        return [{name: getattr(one, name) for name in names} for one in self.results]
 
     def to_text(self) -> str:
         """Counts, and what is not identical."""

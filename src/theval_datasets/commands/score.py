@@ -24,6 +24,7 @@ from theval_datasets.evaluation.theval import (
 from theval_datasets.evaluation.theval import score as score_against
 from theval_datasets.utils.files import sha256_file
 from theval_datasets.utils.optional import available
+from theval_datasets.utils.report import Report
 
 from .options import CacheLocation, StrPath, Workers
 
@@ -80,7 +81,7 @@ class ClipScore:
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreReport:
+class ScoreReport(Report):
     """Scores of a set of videos by one model.
 
     Attributes:
@@ -125,6 +126,10 @@ class ScoreReport:
             "partial": {"n": partial.n, "value": partial.value} if partial else None,
             "reason": self.reason,
         }
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a video: its metrics."""
+        return [{"path": clip.path, **clip.metrics} for clip in self.clips]
 
     def to_text(self) -> str:
         """A table of the videos, then what they add up to."""

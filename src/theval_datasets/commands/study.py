@@ -12,6 +12,7 @@ import typer
 
 from theval_datasets.errors import InputError
 from theval_datasets.utils.records import from_plain, to_plain
+from theval_datasets.utils.report import Report
 
 from .options import StrPath
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class StudyReport:
+class StudyReport(Report):
     """A study, for people and for machines.
 
     Attributes:
@@ -35,7 +36,6 @@ class StudyReport:
     preset: str
     model: str | None
     files: tuple[Path, ...] = ()
-    exit_code: int = 0
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON: preset, parameters, clips, subjects, and what else there is."""
@@ -60,6 +60,11 @@ class StudyReport:
                 "clips": study.label_rows(),
             }
         return plain
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a clip and dimension."""
+        rows: list[dict[str, Any]] = self.study.clip_rows()
+        return rows
 
     def to_text(self) -> str:
         """A readable summary."""
@@ -96,16 +101,26 @@ class StudyReport:
 
 
 @dataclass(frozen=True, eq=False)
-class PairwiseReport:
+class PairwiseReport(Report):
     """A pairwise study."""
 
     plain: dict[str, Any]
     files: tuple[Path, ...] = ()
-    exit_code: int = 0
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON."""
         return self.plain
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a model."""
+        return [
+            {
+                "model": row["model"],
+                "win_rate": row["win_rate"],
+                **{name: (row["strength"] or {}).get(name) for name in ("value", "low", "high")},
+            }
+            for row in self.plain["models"]
+        ]
 
     def to_text(self) -> str:
         """A readable summary, the strongest model first."""

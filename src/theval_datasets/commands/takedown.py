@@ -19,6 +19,7 @@ from theval_datasets.manifest.tombstones import (
     write_tombstones,
 )
 from theval_datasets.utils.files import inside
+from theval_datasets.utils.report import Report
 
 from .options import StrPath
 
@@ -26,7 +27,7 @@ _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 @dataclass(frozen=True, slots=True)
-class TakedownReport:
+class TakedownReport(Report):
     """What was taken down.
 
     Attributes:
@@ -57,6 +58,13 @@ class TakedownReport:
             "unlisted": list(self.unlisted),
             "removed": list(self.removed),
         }
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a clip."""
+        return [
+            {"clip_id": name, "new": name in self.taken, "listed": name not in self.unlisted}
+            for name in sorted({*self.taken, *self.known})
+        ]
 
     def to_text(self) -> str:
         """A few lines."""
