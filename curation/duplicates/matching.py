@@ -80,7 +80,7 @@ def same_recording(
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """What on a shelf comes nearest to a clip.
+    """The clip of an index that is nearest to another.
 
     Attributes:
         twin: Number of the clip that is the same recording; None if there is none.
@@ -100,12 +100,12 @@ class Nearest:
         return {"picture": self.picture, "frames": self.frames, "audio": self.audio}
 
 
-class Shelf:
+class FingerprintIndex:
     """Clips among which the ones with a similar picture are found without comparing all in full.
 
     Where two clips agree over a stretch to within a share of bits, some frame of one agrees with some
     frame of the other at least as well; so whoever has no such frame is passed over, and nobody is
-    lost. A clip costs one product of matrices against all frames on the shelf.
+    lost. A clip costs one product of matrices against all frames in the index.
     """
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ class Shelf:
         return len(self._begins)
 
     def add(self, prints: Prints) -> None:
-        """Put a clip on the shelf; it needs at least one frame."""
+        """Add a clip to the index; it needs at least one frame."""
         end = self._count + len(prints.frames)
         if end > len(self._rows):
             grown = np.zeros((max(end, 2 * len(self._rows)), 64), np.float32)
@@ -133,7 +133,7 @@ class Shelf:
         """The clips with a frame within `limit` of one of these, the nearest first.
 
         Returns:
-            Their numbers in order of adding, and the smallest distance of all; 1 for an empty shelf.
+            Their numbers in order of adding, and the smallest distance of all; 1 for an empty index.
         """
         if not self._begins or not len(prints.frames):
             return [], 1.0

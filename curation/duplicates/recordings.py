@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..filters.base import Features, SetFilter
-from .matching import AUDIO_ALIKE, FRAMES_ALIKE, MUTE_ALIKE, Nearest, Prints, Shelf, prints_of
+from .matching import (
+    AUDIO_ALIKE,
+    FRAMES_ALIKE,
+    MUTE_ALIKE,
+    FingerprintIndex,
+    Nearest,
+    Prints,
+    prints_of,
+)
 
 
 @dataclass(frozen=True)
@@ -19,19 +27,24 @@ class RecordingFilter(SetFilter):
     alone, more strictly: two takes of one person in one place look nearly the same.
 
     Attributes:
-        frames: Share of differing bits of the perceptual hashes up to which pictures agree.
-        audio: Share of differing bits of the audio fingerprints up to which sounds agree.
-        mute: As `frames`, where either clip has no sound.
+        max_frames: Share of differing bits of the perceptual hashes up to which pictures agree.
+        max_audio: Share of differing bits of the audio fingerprints up to which sounds agree.
+        max_mute: As `max_frames`, where either clip has no sound.
     """
 
-    frames: float = FRAMES_ALIKE
-    audio: float = AUDIO_ALIKE
-    mute: float = MUTE_ALIKE
+    max_frames: float = FRAMES_ALIKE
+    max_audio: float = AUDIO_ALIKE
+    max_mute: float = MUTE_ALIKE
 
     shown: ClassVar[Mapping[str, str]] = {
-        "picture": "frames",
-        "frames": "frames",
-        "audio": "audio",
+        "picture": "max_frames",
+        "frames": "max_frames",
+        "audio": "max_audio",
+    }
+    renamed: ClassVar[Mapping[str, str]] = {
+        "frames": "max_frames",
+        "audio": "max_audio",
+        "mute": "max_mute",
     }
 
     def prints(self, features: Features) -> Prints:
@@ -42,6 +55,6 @@ class RecordingFilter(SetFilter):
         """
         return prints_of(features.values("fingerprints"))
 
-    def nearest(self, shelf: Shelf, prints: Prints) -> Nearest:
+    def nearest(self, index: FingerprintIndex, prints: Prints) -> Nearest:
         """What comes nearest to a clip, by these thresholds."""
-        return shelf.nearest(prints, self.frames, self.audio, self.mute)
+        return index.nearest(prints, self.max_frames, self.max_audio, self.max_mute)

@@ -111,6 +111,8 @@ class Filter:
 
     shown: ClassVar[Mapping[str, str]] = {}
     """Measured value to the field (or fields, with commas) that is its threshold, for the funnel."""
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Former name of a field to its name: accepted in recipes, and what recipe hashes are made of."""
 
     def needs(self) -> Sequence[Extractor]:
         """Extractors, with their parameters, whose values it reads."""
@@ -130,6 +132,7 @@ class SetFilter:
     """Base of filters that need the whole set; they run last, in order of `clip_id`."""
 
     shown: ClassVar[Mapping[str, str]] = {}
+    renamed: ClassVar[Mapping[str, str]] = {}
 
     def needs(self) -> Sequence[Extractor]:
         """Extractors whose values it reads."""

@@ -19,19 +19,23 @@ class Brightness(Filter):
     """Keeps clips within a range of brightness.
 
     Attributes:
-        least: Median of mean luma, 0 to 1.
-        most: Median of mean luma, 0 to 1.
-        min_contrast: Median standard deviation of luma, 0 to 0.5.
+        min_brightness: Minimum of the median of mean luma, 0 to 1.
+        max_brightness: Maximum of the same.
+        min_contrast: Minimum of the median standard deviation of luma, 0 to 0.5.
     """
 
-    least: float = 0.12
-    most: float = 0.92
+    min_brightness: float = 0.12
+    max_brightness: float = 0.92
     min_contrast: float = 0.05
 
-    shown: ClassVar[Mapping[str, str]] = {"brightness": "least,most", "contrast": "min_contrast"}
+    shown: ClassVar[Mapping[str, str]] = {
+        "brightness": "min_brightness,max_brightness",
+        "contrast": "min_contrast",
+    }
+    renamed: ClassVar[Mapping[str, str]] = {"least": "min_brightness", "most": "max_brightness"}
 
     def __post_init__(self) -> None:
-        check_range("the range of brightness", self.least, self.most)
+        check_range("the range of brightness", self.min_brightness, self.max_brightness)
 
     def needs(self) -> Sequence[Extractor]:
         """The picture's numbers."""
@@ -43,8 +47,8 @@ class Brightness(Filter):
         brightness = float(np.median(picture["brightness"]))
         contrast = float(np.median(picture["contrast"]))
         measured = {"brightness": brightness, "contrast": contrast}
-        if brightness < self.least:
+        if brightness < self.min_brightness:
             return reject("dark", **measured)
-        if brightness > self.most:
+        if brightness > self.max_brightness:
             return reject("overexposed", **measured)
         return keep(**measured) if contrast >= self.min_contrast else reject("flat", **measured)

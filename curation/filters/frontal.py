@@ -23,20 +23,22 @@ class Frontal(Filter):
         max_yaw: Degrees to either side.
         max_pitch: Degrees up or down, from the level at which the face is parallel to the picture.
         max_roll: Degrees of tilt to either side.
-        share: Share of a person's frames within all three limits, of the person with the smallest.
+        min_frontal: Minimum share of frames within all three limits, of the person with the
+            smallest share.
     """
 
     max_yaw: float = 30.0
     max_pitch: float = 30.0
     max_roll: float = 25.0
-    share: float = 0.8
+    min_frontal: float = 0.8
 
     shown: ClassVar[Mapping[str, str]] = {
-        "frontal": "share",
+        "frontal": "min_frontal",
         "yaw": "max_yaw",
         "pitch": "max_pitch",
         "roll": "max_roll",
     }
+    renamed: ClassVar[Mapping[str, str]] = {"share": "min_frontal"}
 
     def needs(self) -> Sequence[Extractor]:
         """Pose, and whose it is."""
@@ -60,4 +62,6 @@ class Frontal(Filter):
             "pitch": float(np.median(np.abs(pose["pitch"]))),
             "roll": float(np.median(np.abs(pose["roll"]))),
         }
-        return keep(**measured) if frontal >= self.share else reject("not-frontal", **measured)
+        return (
+            keep(**measured) if frontal >= self.min_frontal else reject("not-frontal", **measured)
+        )

@@ -34,14 +34,15 @@ class IdentityBalance(SetFilter):
     set is smaller than the quota, since nobody can have more clips by then.
 
     Attributes:
-        most: Clips a person.
-        same: Cosine of embeddings from which two faces are one person.
+        max_clips: Maximum number of clips of one person.
+        min_cosine: Cosine of embeddings from which two faces are one person.
     """
 
-    most: int = 200
-    same: float = 0.4
+    max_clips: int = 200
+    min_cosine: float = 0.4
 
-    shown: ClassVar[Mapping[str, str]] = {"clips": "most"}
+    shown: ClassVar[Mapping[str, str]] = {"clips": "max_clips"}
+    renamed: ClassVar[Mapping[str, str]] = {"most": "max_clips", "same": "min_cosine"}
 
     def needs(self) -> Sequence[Extractor]:
         """Embeddings."""
@@ -63,7 +64,7 @@ class IdentityBalance(SetFilter):
             try:
                 embeddings = features.values("arcface")["person_embedding"]
             except UndecidedError as absent:
-                few = kept < self.most
+                few = kept < self.max_clips
                 kept += few
                 verdicts.append(keep() if few else undecided(absent.what))
                 continue
@@ -71,12 +72,12 @@ class IdentityBalance(SetFilter):
             for embedding in embeddings:
                 alike = similarity(np.stack(known), embedding[None])[:, 0] if known else []
                 best = int(np.argmax(alike)) if len(alike) else -1
-                if best < 0 or alike[best] < self.same:
+                if best < 0 or alike[best] < self.min_cosine:
                     known.append(embedding)
                     counts.append(0)
                     best = len(known) - 1
                 who.append(best)
-            full = [counts[i] for i in who if counts[i] >= self.most]
+            full = [counts[i] for i in who if counts[i] >= self.max_clips]
             measured: Measured = {"identity": str(who[0]), "clips": max(counts[i] for i in who)}
             if full:
                 verdicts.append(reject("identity-quota", **measured))

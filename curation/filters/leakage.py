@@ -14,7 +14,7 @@ from theval_datasets.features.arcface import Arcface
 from theval_datasets.features.fingerprints import Fingerprints
 from theval_datasets.features.people.pack import similarity
 
-from ..duplicates.matching import Shelf
+from ..duplicates.matching import FingerprintIndex
 from ..duplicates.recordings import RecordingFilter
 from .base import Clip, Features, UndecidedError, Verdict, keep, reject, undecided
 
@@ -25,13 +25,14 @@ class Leakage(RecordingFilter):
 
     Attributes:
         people: Whether the same people are leakage too.
-        same: Cosine of embeddings from which two faces are one person.
+        min_cosine: Cosine of embeddings from which two faces are one person.
     """
 
     people: bool = True
-    same: float = 0.4
+    min_cosine: float = 0.4
 
-    shown: ClassVar[Mapping[str, str]] = {"cosine": "same", **RecordingFilter.shown}
+    shown: ClassVar[Mapping[str, str]] = {"cosine": "min_cosine", **RecordingFilter.shown}
+    renamed: ClassVar[Mapping[str, str]] = {"same": "min_cosine", **RecordingFilter.renamed}
 
     def needs(self) -> Sequence[Extractor]:
         """Fingerprints and embeddings."""
@@ -41,17 +42,21 @@ class Leakage(RecordingFilter):
         self, clips: Sequence[tuple[Clip, Features]], references: Sequence[Any] = ()
     ) -> list[Verdict]:
         """Compare each clip with the references that have a similar picture, and all people."""
-        shelf = Shelf()
-        shelved = [one for one in references if len(one.prints.frames)]
-        for one in shelved:
-            shelf.add(one.prints)
+        index = FingerprintIndex()
+        indexed = [one for one in references if len(one.prints.frames)]
+        for one in indexed:
+            index.add(one.prints)
         known = _Known.of(references) if self.people else None
-        return [self._judge(features, shelf, shelved, known) for _, features in clips]
+        return [self._judge(features, index, indexed, known) for _, features in clips]
 
     def _judge(
-        self, features: Features, shelf: Shelf, shelved: Sequence[Any], known: _Known | None
+        self,
+        features: Features,
+        index: FingerprintIndex,
+        indexed: Sequence[Any],
+        known: _Known | None,
     ) -> Verdict:
-        if not shelved and known is None:
+        if not indexed and known is None:
             return keep()
         try:
             prints = self.prints(features)
@@ -59,9 +64,9 @@ class Leakage(RecordingFilter):
             embeddings = None if nobody else features.values("arcface")["person_embedding"]
         except UndecidedError as absent:
             return undecided(absent.what)
-        found = self.nearest(shelf, prints)
+        found = self.nearest(index, prints)
         if found.twin is not None:
-            return reject("leaked-clip", of=shelved[found.twin].clip_id, **found.measured)
+            return reject("leaked-clip", of=indexed[found.twin].clip_id, **found.measured)
         if known is None or embeddings is None:
             return keep(picture=found.picture, cosine=None)
         if known.people.shape[1] != embeddings.shape[1]:
@@ -69,7 +74,7 @@ class Leakage(RecordingFilter):
         alike = similarity(embeddings, known.people).max(axis=0)
         best = int(np.argmax(alike))
         measured = {"picture": found.picture, "cosine": float(alike[best])}
-        if alike[best] >= self.same:
+        if alike[best] >= self.min_cosine:
             return reject("leaked-person", of=known.clip_ids[best], **measured)
         return keep(**measured)
 

@@ -19,14 +19,15 @@ class Motion(Filter):
     """Keeps clips that are not a static picture.
 
     Attributes:
-        least: Grey levels of mean change from one half second to the next.
-        share: Share of the half seconds that have to change by that much.
+        min_motion: Grey levels of mean change from one half second to the next, from which it moves.
+        min_moving: Minimum share of the half seconds that move.
     """
 
-    least: float = 0.25
-    share: float = 0.5
+    min_motion: float = 0.25
+    min_moving: float = 0.5
 
-    shown: ClassVar[Mapping[str, str]] = {"moving": "share", "motion": "least"}
+    shown: ClassVar[Mapping[str, str]] = {"moving": "min_moving", "motion": "min_motion"}
+    renamed: ClassVar[Mapping[str, str]] = {"least": "min_motion", "share": "min_moving"}
 
     def needs(self) -> Sequence[Extractor]:
         """The picture's numbers."""
@@ -37,6 +38,6 @@ class Motion(Filter):
         motion = features.values("picture")["motion"]
         if not len(motion):
             return undecided("single-frame")
-        moving = float((motion >= self.least).mean())
+        moving = float((motion >= self.min_motion).mean())
         measured = {"moving": moving, "motion": float(np.median(motion))}
-        return keep(**measured) if moving >= self.share else reject("static", **measured)
+        return keep(**measured) if moving >= self.min_moving else reject("static", **measured)

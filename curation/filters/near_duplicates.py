@@ -9,7 +9,7 @@ from typing import Any
 from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.features.fingerprints import Fingerprints
 
-from ..duplicates.matching import Shelf
+from ..duplicates.matching import FingerprintIndex
 from ..duplicates.recordings import RecordingFilter
 from .base import Clip, Features, UndecidedError, Verdict, keep, reject, undecided
 
@@ -26,7 +26,7 @@ class NearDuplicates(RecordingFilter):
         self, clips: Sequence[tuple[Clip, Features]], references: Sequence[Any] = ()
     ) -> list[Verdict]:
         """Compare each clip with those kept before it that have a similar picture."""
-        shelf = Shelf()
+        index = FingerprintIndex()
         kept: list[str] = []
         verdicts: list[Verdict] = []
         for clip, features in clips:
@@ -35,10 +35,10 @@ class NearDuplicates(RecordingFilter):
             except UndecidedError as absent:
                 verdicts.append(undecided(absent.what))
                 continue
-            found = self.nearest(shelf, prints)
+            found = self.nearest(index, prints)
             if found.twin is None:
                 kept.append(clip.clip_id)
-                shelf.add(prints)
+                index.add(prints)
                 verdicts.append(keep(**found.measured))
             else:
                 verdicts.append(reject("duplicate", of=kept[found.twin], **found.measured))

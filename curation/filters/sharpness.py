@@ -19,12 +19,13 @@ class Sharpness(Filter):
     """Keeps clips that are not blurred.
 
     Attributes:
-        least: Median variance of the Laplacian of the 360-line picture, grey levels².
+        min_sharpness: Minimum of the median variance of the Laplacian of the 360-line picture, grey levels².
     """
 
-    least: float = 20.0
+    min_sharpness: float = 20.0
 
-    shown: ClassVar[Mapping[str, str]] = {"sharpness": "least"}
+    shown: ClassVar[Mapping[str, str]] = {"sharpness": "min_sharpness"}
+    renamed: ClassVar[Mapping[str, str]] = {"least": "min_sharpness"}
 
     def needs(self) -> Sequence[Extractor]:
         """The picture's numbers."""
@@ -33,4 +34,8 @@ class Sharpness(Filter):
     def judge(self, clip: Clip, features: Features) -> Verdict:
         """By the median over the clip."""
         value = float(np.median(features.values("picture")["sharpness"]))
-        return keep(sharpness=value) if value >= self.least else reject("blurred", sharpness=value)
+        return (
+            keep(sharpness=value)
+            if value >= self.min_sharpness
+            else reject("blurred", sharpness=value)
+        )

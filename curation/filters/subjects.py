@@ -18,19 +18,27 @@ class Subjects(Filter):
     """Keeps clips with a number of people, all of whom are visible.
 
     Attributes:
-        least: People.
-        most: People; None for no limit.
-        visible: Share of the sampled frames in which all of them have to be seen.
+        min_people: Minimum number of people.
+        max_people: Maximum number of people; None for no limit.
+        min_visible: Minimum share of the sampled frames in which all of them are visible.
     """
 
-    least: int = 1
-    most: int | None = None
-    visible: float = 0.8
+    min_people: int = 1
+    max_people: int | None = None
+    min_visible: float = 0.8
 
-    shown: ClassVar[Mapping[str, str]] = {"subjects": "least,most", "all_visible": "visible"}
+    shown: ClassVar[Mapping[str, str]] = {
+        "subjects": "min_people,max_people",
+        "all_visible": "min_visible",
+    }
+    renamed: ClassVar[Mapping[str, str]] = {
+        "least": "min_people",
+        "most": "max_people",
+        "visible": "min_visible",
+    }
 
     def __post_init__(self) -> None:
-        check_range("the range of people", self.least, self.most)
+        check_range("the range of people", self.min_people, self.max_people)
 
     def needs(self) -> Sequence[Extractor]:
         """Tracks and people."""
@@ -44,10 +52,12 @@ class Subjects(Filter):
         count = int(faces["n_subjects"])
         visible = together(faces, count)
         measured = {"subjects": count, "all_visible": visible}
-        if count < self.least:
+        if count < self.min_people:
             return reject("too-few-people", **measured)
-        if self.most is not None and count > self.most:
+        if self.max_people is not None and count > self.max_people:
             return reject("too-many-people", **measured)
         return (
-            keep(**measured) if visible >= self.visible else reject("not-all-visible", **measured)
+            keep(**measured)
+            if visible >= self.min_visible
+            else reject("not-all-visible", **measured)
         )

@@ -53,7 +53,9 @@ def shortcomings(
     unable: dict[str, list[str]] = {}
     for name, judge in recipe.judges():
         after = (
-            f" (after the first {judge.most} clips)" if isinstance(judge, IdentityBalance) else ""
+            f" (after the first {judge.max_clips} clips)"
+            if isinstance(judge, IdentityBalance)
+            else ""
         )
         for why in _absent(judge.needs()):
             unable.setdefault(why, []).append(f"{name}{after}")

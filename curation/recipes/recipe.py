@@ -18,6 +18,7 @@ import yaml
 
 from theval_datasets import catalog
 from theval_datasets.errors import InputError, UnknownNameError
+from theval_datasets.extraction.weights import warn_once
 from theval_datasets.utils.files import digest, write_text
 from theval_datasets.utils.records import from_plain, to_plain
 
@@ -28,6 +29,7 @@ from ..segmentation.spans import SegmentRule
 _PACKAGE: Final = "theval_datasets.curation.recipes"
 _LARGEST: Final = 1 << 20
 _DEEPEST: Final = 8
+_FORMER_NAMES_UNTIL: Final = "0.3"
 RECIPE_NAME: Final = "recipe.yaml"
 """What a run judged by, beside its manifest, with nothing left to a base."""
 _MERGED: Final = ("segment", "encoding", "filters")
@@ -81,7 +83,7 @@ class Recipe:
     def identity(self) -> str:
         """Name and hash of all that decides about clips."""
         decides = {key: value for key, value in to_plain(self).items() if key != "about"}
-        judges = [[name, to_plain(judge)] for name, judge in self.judges()]
+        judges = [[name, _hashed(judge)] for name, judge in self.judges()]
         if self.cut == "whole":
             del decides["segment"], decides["encoding"]
         return f"{self.name}:{digest(decides | {'filters': judges})[:16]}"
@@ -100,6 +102,41 @@ def _judge(name: str, given: Mapping[str, Any]) -> Filter | SetFilter:
     kind = catalog.load("filter", name)
     judge: Filter | SetFilter = from_plain(kind, given, f"filters.{name}")
     return judge
+
+
+def _hashed(judge: Filter | SetFilter) -> dict[str, Any]:
+    """A filter's thresholds under the names that recipe hashes are made of.
+
+    A field that was renamed keeps its former name here, so that manifests keep their recipe's hash.
+    """
+    former = {new: old for old, new in judge.renamed.items()}
+    return {former.get(name, name): value for name, value in to_plain(judge).items()}
+
+
+def _with_new_names(filters: Any, where: str) -> Any:
+    """The filters of a recipe with every former name of a field replaced.
+
+    Raises:
+        InputError: A field is given under both names.
+    """
+    if not isinstance(filters, dict):
+        return filters
+    renewed: dict[Any, Any] = {}
+    for name, given in filters.items():
+        renewed[name] = given
+        if not isinstance(given, dict) or name not in catalog.names("filter"):
+            continue
+        renamed = catalog.load("filter", name).renamed
+        for old in sorted(renamed.keys() & given.keys()):
+            new = renamed[old]
+            if new in given:
+                raise InputError(f"{where}: filters.{name}: {old} is the former name of {new}")
+            warn_once(
+                f"{where}: filters.{name}: {old} is called {new} now; the former name is accepted "
+                f"until version {_FORMER_NAMES_UNTIL}"
+            )
+        renewed[name] = {renamed.get(key, key): value for key, value in given.items()}
+    return renewed
 
 
 def recipe_folders() -> Iterator[Path]:
@@ -185,7 +222,11 @@ def _plain(text: str, where: str, folder: Path | None, depth: int) -> Any:
         plain = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
         raise InputError(f"{where} is not YAML: {error}") from None
-    if not isinstance(plain, dict) or "base" not in plain:
+    if not isinstance(plain, dict):
+        return plain
+    if "filters" in plain:
+        plain["filters"] = _with_new_names(plain["filters"], where)
+    if "base" not in plain:
         return plain
     base = plain.pop("base")
     if not isinstance(base, str) or depth >= _DEEPEST:

@@ -97,18 +97,18 @@ CASES = [
     ("single_speaker", {}, clip(), {"faces": faces([(ALL, FACE)], shots=2)}, "several-shots"),
     ("single_speaker", {}, clip(), ONE | {"speakers": ok(turns=[(0, 4.0), (4.0, 6.0)], speaker=[0, 1])}, "several-voices"),
     ("single_speaker", {"max_voices": 0.4}, clip(), ONE | {"speakers": ok(turns=[(0, 4.0), (4.0, 6.0)], speaker=[0, 1])}, None),
-    ("subjects", {"least": 2}, clip(), {"faces": faces([(ALL, FACE), (ALL, FACE)])}, None),
-    ("subjects", {"least": 2}, clip(), ONE, "too-few-people"),
-    ("subjects", {"most": 1}, clip(), {"faces": faces([(ALL, FACE), (ALL, FACE)])}, "too-many-people"),
-    ("subjects", {"visible": 0.8}, clip(), {"faces": faces([(ALL, FACE), (range(8), FACE)])}, None),
-    ("subjects", {"visible": 0.8}, clip(), {"faces": faces([(ALL, FACE), (range(7), FACE)])}, "not-all-visible"),
+    ("subjects", {"min_people": 2}, clip(), {"faces": faces([(ALL, FACE), (ALL, FACE)])}, None),
+    ("subjects", {"min_people": 2}, clip(), ONE, "too-few-people"),
+    ("subjects", {"max_people": 1}, clip(), {"faces": faces([(ALL, FACE), (ALL, FACE)])}, "too-many-people"),
+    ("subjects", {"min_visible": 0.8}, clip(), {"faces": faces([(ALL, FACE), (range(8), FACE)])}, None),
+    ("subjects", {"min_visible": 0.8}, clip(), {"faces": faces([(ALL, FACE), (range(7), FACE)])}, "not-all-visible"),
     ("subjects", {}, clip(), {"faces": empty("no-face")}, "no-face"),
     ("frontal", {"max_yaw": 30}, clip(), pose(29), None),
     ("frontal", {"max_yaw": 30}, clip(), pose(-31), "not-frontal"),
     ("frontal", {"max_pitch": 20}, clip(), pose(0, pitch=21), "not-frontal"),
     ("frontal", {"max_roll": 20}, clip(), pose(0, roll=-21), "not-frontal"),
-    ("frontal", {"share": 0.7}, clip(), pose([0] * 7 + [90] * 3), None),
-    ("frontal", {"share": 0.8}, clip(), pose([0] * 7 + [90] * 3), "not-frontal"),
+    ("frontal", {"min_frontal": 0.7}, clip(), pose([0] * 7 + [90] * 3), None),
+    ("frontal", {"min_frontal": 0.8}, clip(), pose([0] * 7 + [90] * 3), "not-frontal"),
     ("frontal", {}, clip(), pose([0] * 5 + [90] * 5, persons=2), "not-frontal"),
     ("frontal", {}, clip(), {"person_pose": empty("no-face")}, "no-face"),
     ("face_size", {"min_height": 0.3}, clip(), ONE, None),
@@ -121,12 +121,12 @@ CASES = [
     ("face_presence", {"min_ratio": 0.9}, clip(), {"faces": faces([(range(9), FACE)])}, None),
     ("face_presence", {"min_ratio": 0.91}, clip(), {"faces": faces([(range(9), FACE)])}, "face-absent"),
     ("face_presence", {}, clip(), {"faces": empty("no-face")}, "no-face"),
-    ("sharpness", {"least": 50}, clip(), {"picture": picture()}, None),
-    ("sharpness", {"least": 51}, clip(), {"picture": picture()}, "blurred"),
+    ("sharpness", {"min_sharpness": 50}, clip(), {"picture": picture()}, None),
+    ("sharpness", {"min_sharpness": 51}, clip(), {"picture": picture()}, "blurred"),
     ("sharpness", {}, clip(), {"picture": Feature(Outcome("failed", "truncated"))}, "?picture:truncated"),
-    ("brightness", {"least": 0.5}, clip(), {"picture": picture()}, None),
-    ("brightness", {"least": 0.51}, clip(), {"picture": picture()}, "dark"),
-    ("brightness", {"most": 0.49}, clip(), {"picture": picture()}, "overexposed"),
+    ("brightness", {"min_brightness": 0.5}, clip(), {"picture": picture()}, None),
+    ("brightness", {"min_brightness": 0.51}, clip(), {"picture": picture()}, "dark"),
+    ("brightness", {"max_brightness": 0.49}, clip(), {"picture": picture()}, "overexposed"),
     ("brightness", {"min_contrast": 0.21}, clip(), {"picture": picture()}, "flat"),
     ("speech", {"min_ratio": 0.8}, clip(), {"speech_stats": speech()}, None),
     ("speech", {"min_ratio": 0.81}, clip(), {"speech_stats": speech()}, "little-speech"),
@@ -152,8 +152,8 @@ CASES = [
     ("overlays", {"panels": True}, clip(), {"picture": picture(seams=1)} | ONE, None),
     ("overlays", {}, clip(), {"picture": picture(), "faces": faces([(ALL, FACE)] * 2, kinds=[0, 2])}, "panels"),
     ("overlays", {}, clip(), {"picture": picture(text_share=0.03)} | ONE, "text"),
-    ("motion", {"least": 2.0}, clip(), {"picture": picture()}, None),
-    ("motion", {"least": 2.1}, clip(), {"picture": picture()}, "static"),
+    ("motion", {"min_motion": 2.0}, clip(), {"picture": picture()}, None),
+    ("motion", {"min_motion": 2.1}, clip(), {"picture": picture()}, "static"),
     ("motion", {}, clip(), {"picture": picture(motion=[])}, "?single-frame"),
     ("language", {"languages": ("zh", "en")}, clip(language="zh-Hans"), {}, None),
     ("language", {"languages": ("zh", "en")}, clip(language="de"), {}, "other-language"),
@@ -198,8 +198,8 @@ def test_what_the_funnel_shows_is_measured_and_a_field():
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    [("duration", {"min_seconds": 5.0, "max_seconds": 4.0}), ("subjects", {"least": 2, "most": 1}),
-     ("brightness", {"least": 0.9, "most": 0.1})],
+    [("duration", {"min_seconds": 5.0, "max_seconds": 4.0}), ("subjects", {"min_people": 2, "max_people": 1}),
+     ("brightness", {"min_brightness": 0.9, "max_brightness": 0.1})],
 )  # fmt: skip
 def test_ranges_that_hold_nothing_are_refused(name, parameters):
     with pytest.raises(ValueError, match="to hold something"):
@@ -264,7 +264,7 @@ def people(*embeddings):
 
 
 def test_identity_balance_counts_everybody():
-    judge = catalog.load("filter", "identity_balance")(most=1)
+    judge = catalog.load("filter", "identity_balance")(max_clips=1)
     a, b, like_a = (1, 0, 0), (0, 1, 0), (0.9, 0.1, 0.1)
     sets = [people(a), people(b), people(like_a), people(b, (0, 0, 1)), {}]
     clips = [(clip(str(i)), Features(f)) for i, f in enumerate(sets)]

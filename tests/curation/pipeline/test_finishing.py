@@ -397,8 +397,8 @@ def test_a_users_own_recipe_overrides(tmp_path, monkeypatch):
     ("text", "complaint"),
     [
         ("filters: {sharpnes: {}}", "did you mean sharpness"),
-        ("filters: {sharpness: {leas: 1}}", "did you mean 'least'"),
-        ("filters: {sharpness: {least: high}}", "a finite number"),
+        ("filters: {sharpness: {min_sharpnes: 1}}", "did you mean 'min_sharpness'"),
+        ("filters: {sharpness: {min_sharpness: high}}", "a finite number"),
         ("filters: {duration: {min_seconds: 9, max_seconds: 1}}", "to hold something"),
         ("segment: {aim_second: 1}", "did you mean 'aim_seconds'"),
         ("encoding: {preset: '-f null'}", "expected one of"),

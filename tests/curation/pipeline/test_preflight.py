@@ -22,7 +22,7 @@ on_undecided: reject
 measure: [speakers]
 filters:
   duration: {min_seconds: 1}
-  identity_balance: {most: 1}
+  identity_balance: {max_clips: 1}
   leakage: {}
 """
 

@@ -1,5 +1,8 @@
+import dataclasses
+
 import pytest
 
+from theval_datasets import catalog
 from theval_datasets.curation.recipes.recipe import load_recipe, parse_recipe, recipe_names
 from theval_datasets.errors import InputError, UnknownNameError
 
@@ -55,3 +58,79 @@ def test_a_missing_or_huge_file_is_refused(tmp_path):
     huge.write_bytes(b"#" * (1 << 21))
     with pytest.raises(InputError, match="no recipe"):
         load_recipe(str(huge))
+
+
+FORMER = """
+name: r
+about: One.
+filters:
+  brightness: {least: 0.1, most: 0.9}
+  sharpness: {least: 8}
+  motion: {least: 0.3, share: 0.6}
+  subjects: {least: 1, most: 2, visible: 0.7}
+  frontal: {share: 0.6}
+  identity_balance: {most: 5, same: 0.5}
+  leakage: {same: 0.5, frames: 0.1, audio: 0.2, mute: 0.04}
+  near_duplicates: {frames: 0.1}
+"""
+TODAY = """
+name: r
+about: One.
+filters:
+  brightness: {min_brightness: 0.1, max_brightness: 0.9}
+  sharpness: {min_sharpness: 8}
+  motion: {min_motion: 0.3, min_moving: 0.6}
+  subjects: {min_people: 1, max_people: 2, min_visible: 0.7}
+  frontal: {min_frontal: 0.6}
+  identity_balance: {max_clips: 5, min_cosine: 0.5}
+  leakage: {min_cosine: 0.5, max_frames: 0.1, max_audio: 0.2, max_mute: 0.04}
+  near_duplicates: {max_frames: 0.1}
+"""
+
+
+def test_former_names_of_thresholds_are_accepted_with_a_warning(caplog):
+    recipe = parse_recipe(FORMER, "r.yaml")
+    assert recipe.filters == parse_recipe(TODAY, "today.yaml").filters
+    assert "r.yaml: filters.brightness: least is called min_brightness now" in caplog.text
+    assert "until version" in caplog.text
+    assert len(caplog.records) == 16
+    caplog.clear()
+    assert parse_recipe(TODAY, "r.yaml") == recipe
+    assert not caplog.records
+
+
+def test_former_names_are_replaced_before_a_base_is_merged():
+    loose = parse_recipe(
+        "base: theval\nname: l\nabout: L.\nfilters: {brightness: {least: 0.01}}\n", "l.yaml"
+    )
+    assert loose.filters["brightness"] == {"min_brightness": 0.01, "max_brightness": 0.92}
+
+
+def test_a_threshold_under_both_names_is_refused():
+    text = "name: r\nabout: R.\nfilters: {sharpness: {least: 1, min_sharpness: 2}}\n"
+    with pytest.raises(InputError, match="least is the former name of min_sharpness"):
+        parse_recipe(text, "r.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "identity"),
+    [
+        ("as-is", "as-is:1a5a2b0e621f193f"),
+        ("theval", "theval:e0ab382b36f8da11"),
+        ("thqa-mt", "thqa-mt:e96555e2cb9a993e"),
+    ],
+)
+def test_recipes_keep_their_hash_so_that_earlier_rows_are_reused(name, identity):
+    assert load_recipe(name).identity == identity
+
+
+def test_every_former_name_leads_to_a_field():
+    renamed = 0
+    for name in catalog.names("filter"):
+        judge = catalog.load("filter", name)
+        fields = {one.name for one in dataclasses.fields(judge)}
+        assert set(judge.renamed.values()) <= fields
+        assert not set(judge.renamed) & fields
+        assert not {"least", "most"} & fields
+        renamed += len(judge.renamed)
+    assert renamed >= 15
