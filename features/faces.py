@@ -15,7 +15,7 @@ from theval_datasets.extraction.outcomes import Values
 from theval_datasets.extraction.weights import Weights, fetch_if_missing, known, warn_once
 from theval_datasets.media import SlotPicker
 from theval_datasets.media.frames import FrameRequest, Frames
-from theval_datasets.utils.optional import available
+from theval_datasets.utils.optional import available, install_command
 
 from .formulas.seams import HEIGHT, SeamDetector
 from .people.detector import Detector, MediaPipeDetector, Scrfd
@@ -96,7 +96,7 @@ class Faces(Extractor):
 
     def fallback(self) -> str:
         """What it is to be without a pack, and how to get one."""
-        lacking = "" if available("insightface") else "pip install 'theval-datasets[faces]', then "
+        lacking = "" if available("insightface") else f"{install_command('faces')}, then "
         return (
             "There is no InsightFace pack here: faces are found with MediaPipe's detector instead, "
             "which misses small ones, and people cannot be told apart. "
@@ -121,7 +121,7 @@ class Faces(Extractor):
             if not available("insightface"):
                 raise MissingExtraError(
                     "insightface is not installed. It comes with the extra [faces]: "
-                    "pip install 'theval-datasets[faces]'"
+                    f"{install_command('faces')}"
                 )
             need_pack(self.pack)
             return True

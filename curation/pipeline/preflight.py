@@ -11,7 +11,7 @@ from theval_datasets.extraction.store import with_needs
 from theval_datasets.features.arcface import Arcface
 from theval_datasets.features.faces import Faces
 from theval_datasets.features.spoken_language import SpokenLanguage
-from theval_datasets.utils.optional import available
+from theval_datasets.utils.optional import available, install_command
 
 from ..duplicates.reference_index import Reference, recogniser
 from ..filters.identity_balance import IdentityBalance
@@ -78,7 +78,7 @@ def shortcomings(
         extractor = catalog.load("extractor", name)()
         extra = extractor.extra
         if not all(map(available, extractor.imports)):
-            how = f"pip install 'theval-datasets[{extra}]'"
+            how = install_command(str(extra))
             said.append(f"{name} will not be measured: it comes with the extra [{extra}]: {how}.")
         elif not extractor.has_weights():
             said.append(f"{name} will not be measured: see `theval-data models list`.")

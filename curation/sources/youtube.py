@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from theval_datasets.errors import InputError
-from theval_datasets.utils.optional import available, require
+from theval_datasets.utils.optional import available, install_command, require
 
 from .base import SourceFailure, SourceFile
 from .fetching.options import FetchOptions, runtimes_here
@@ -56,11 +56,12 @@ def _say_what_is_missing(options: FetchOptions) -> None:
         old = "".join(f" ({name} {version} is too old)" for name, (version, _) in found.items())
         _log.warning(
             "no JavaScript runtime was found%s: YouTube hides formats without one. "
-            "pip install 'theval-datasets[youtube]' brings deno; node from 22 on does too",
+            "%s brings deno; node from version 22 will do too",
             old,
+            install_command("youtube"),
         )
     elif not available("yt_dlp_ejs"):
         _log.warning(
-            "yt-dlp-ejs is not installed: YouTube hides formats without it. "
-            "pip install 'theval-datasets[youtube]' brings it"
+            "yt-dlp-ejs is not installed: YouTube hides formats without it. %s brings it",
+            install_command("youtube"),
         )

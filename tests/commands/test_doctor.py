@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 from theval_datasets.cli import app
 from theval_datasets.commands import doctor as command
 from theval_datasets.commands.doctor import EXTRAS, doctor
+from theval_datasets.utils.optional import install_command
 
 
 def found(report, name):
@@ -25,7 +26,7 @@ def test_a_missing_extra_says_what_it_gives_and_how_to_get_it(monkeypatch):
     monkeypatch.setattr(command, "available", lambda name: name != "skimage")
     check = found(doctor(), "demo")
     assert check.found is None
-    assert "pip install 'theval-datasets[demo]'" in check.advice
+    assert install_command("demo") in check.advice
     assert "lacks skimage" in check.advice
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from theval_datasets import __version__
-from theval_datasets.utils.optional import available
+from theval_datasets.utils.optional import available, install_command
 from theval_datasets.utils.report import Report
 
 VARIABLES: Final[Mapping[str, str]] = {
@@ -164,7 +164,7 @@ def _extras() -> list[Check]:
     checks = []
     for extra, (modules, gives) in EXTRAS.items():
         missing = [name for name in modules if not available(name)]
-        install = f"pip install 'theval-datasets[{extra}]'"
+        install = install_command(extra)
         if missing:
             advice = f"{gives}: {install}" + (
                 f" (lacks {', '.join(missing)})" if len(missing) < len(modules) else ""

@@ -23,7 +23,7 @@ from theval_datasets.evaluation.theval import (
 )
 from theval_datasets.evaluation.theval import score as score_against
 from theval_datasets.utils.files import sha256_file
-from theval_datasets.utils.optional import available
+from theval_datasets.utils.optional import available, install_command
 from theval_datasets.utils.report import Report
 
 from .options import CacheLocation, StrPath, Workers
@@ -180,9 +180,7 @@ class ScoreReport(Report):
         }
         lines = []
         if lacking:
-            lines.append(
-                f"extra-missing: pip install 'theval-datasets[{','.join(sorted(lacking))}]'"
-            )
+            lines.append(f"extra-missing: {install_command(*lacking)}")
         if "weights-missing" in reasons:
             lines.append("weights-missing: theval-data models list says where they come from")
         return lines

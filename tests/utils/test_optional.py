@@ -1,0 +1,82 @@
+"""Messages about missing extras name a command that works for this installation."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from email.message import Message
+from types import SimpleNamespace
+
+import pytest
+
+from theval_datasets.errors import MissingExtraError
+from theval_datasets.utils.optional import available, install_command, require
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """`installed(direct_url, *project_urls)` pretends that the package came from there."""
+
+    def pretend(direct_url, *urls: str) -> None:
+        metadata = Message()
+        for url in urls:
+            metadata["Project-URL"] = url
+        text = None if direct_url is None else json.dumps(direct_url)
+        distribution = SimpleNamespace(metadata=metadata, read_text=lambda name: text)
+        monkeypatch.setattr(importlib.metadata, "distribution", lambda name: distribution)
+
+    return pretend
+
+
+@pytest.mark.parametrize("editable", [True, False])
+def test_a_checkout(installed, tmp_path, editable):
+    folder = tmp_path / "my checkout"
+    folder.mkdir()
+    (folder / "pyproject.toml").touch()
+    installed({"url": folder.as_uri(), "dir_info": {"editable": editable}})
+    flag = "-e " if editable else ""
+    assert install_command("faces", "demo") == f"pip install {flag}'{folder}[demo,faces]'"
+    (folder / "constraints.txt").touch()
+    assert install_command("faces").startswith(f"pip install -c '{folder}/constraints.txt' ")
+
+
+def test_a_checkout_that_is_gone(installed, tmp_path):
+    installed({"url": (tmp_path / "gone").as_uri(), "dir_info": {}})
+    assert install_command("faces") == "pip install '.[faces]' (in a checkout of theval-datasets)"
+
+
+def test_a_repository(installed):
+    vcs = {"vcs": "git", "commit_id": "0" * 40}
+    installed({"url": "https://example.org/a.git", "vcs_info": vcs})
+    assert install_command("iqa") == (
+        "pip install 'theval-datasets[iqa] @ git+https://example.org/a.git'"
+    )
+    installed({"url": "https://example.org/a", "vcs_info": vcs | {"requested_revision": "v1"}})
+    assert "git+https://example.org/a@v1" in install_command("iqa")
+
+
+def test_a_wheel_file(installed):
+    installed({"url": "file:///tmp/x.whl", "archive_info": {}})
+    assert install_command("iqa") == "pip install 'theval-datasets[iqa] @ file:///tmp/x.whl'"
+
+
+def test_an_index_names_the_repository_of_the_metadata(installed):
+    installed(None, "Documentation, https://example.org/docs", "Repository, https://example.org/r")
+    assert "git+https://example.org/r" in install_command("iqa")
+    installed(None)
+    assert "in a checkout" in install_command("iqa")
+
+
+def test_without_an_installation(monkeypatch):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", missing)
+    assert "in a checkout" in install_command("iqa")
+
+
+def test_a_missing_module_names_its_extra(installed):
+    installed(None)
+    with pytest.raises(MissingExtraError, match=r"nowhere.mod.*\[faces\].*pip install"):
+        require("nowhere.mod", extra="faces")
+    assert not available("nowhere.mod")
