@@ -10,7 +10,7 @@ import numpy as np
 
 from theval_datasets.errors import AbsentError
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
-from theval_datasets.extraction.mesh import pixels
+from theval_datasets.extraction.mesh import face_width, pixels
 from theval_datasets.extraction.outcomes import Array, Values
 
 from .formulas import signals as _signals
@@ -24,12 +24,15 @@ from .vad import Vad
 class ThevalSignals(Extractor):
     """Lip dynamics, head motion, eyebrow dynamics, silent lip stability and lip sync.
 
+    Head motion has two columns: the literal definition, whose drift is in pixels, and one whose drift
+    is in widths of the face.
     Pure functions of cached features (`formulas.signals`), so that a changed metric decodes nothing. Each
     metric that is undefined for a clip is left out, with its reason. Source: THEval, appendix B,
     eq. 12 to 34; where the paper is silent, DATASETS.md states what `paper` means here.
     """
 
     name: ClassVar[str] = "theval_signals"
+    version: ClassVar[int] = 2
     writes: ClassVar[tuple[Column, ...]] = (
         Column(
             "lip_dynamics",
@@ -43,6 +46,13 @@ class ThevalSignals(Extractor):
             "float64",
             (),
             "Spread and speed of the head's angles (degrees) and drift of its centre (pixels).",
+            nullable=True,
+        ),
+        Column(
+            "head_motion_scale_invariant",
+            "float64",
+            (),
+            "The same with the drift in widths of the face: frame size does not matter.",
             nullable=True,
         ),
         Column(
@@ -89,10 +99,11 @@ class ThevalSignals(Extractor):
         openness = _signals.mouth_openness(points)
         speech, silence, unheard = _speech_of(clip, landmarks["time"])
 
-        def head_motion() -> float:
+        def head_motion(unit: float) -> float:
             pose = clip.feature(HeadPose())
             angles = np.stack([pose[name] for name in ("pitch", "yaw", "roll")], axis=1)
-            return _signals.head_motion(points, angles.astype(np.float64), np.flatnonzero(face))
+            frames = np.flatnonzero(face)
+            return _signals.head_motion(points, angles.astype(np.float64), frames, unit)
 
         def silent_lip_stability() -> float:
             if unheard:
@@ -112,7 +123,8 @@ class ThevalSignals(Extractor):
 
         metrics: dict[str, Callable[[], float]] = {
             "lip_dynamics": lambda: _signals.lip_dynamics(mesh),
-            "head_motion": head_motion,
+            "head_motion": lambda: head_motion(1.0),
+            "head_motion_scale_invariant": lambda: head_motion(face_width(points)),
             "eyebrow_dynamics": lambda: _signals.eyebrow_dynamics(points),
             "silent_lip_stability": silent_lip_stability,
             "lip_sync": lip_sync,

@@ -65,6 +65,21 @@ def checked_split(name: str) -> str:
     return name
 
 
+def frame_size_notes(rows: Iterable[ManifestRow]) -> tuple[str, ...]:
+    """A warning where clips differ in frame size: `head_motion` grows with it."""
+    sizes = {
+        (r.media.width * r.media.height, r.media.width, r.media.height) for r in rows if r.media
+    }
+    if len(sizes) < 2:
+        return ()
+    (_, *least), (_, *most) = min(sizes), max(sizes)
+    return (
+        f"The clips have {len(sizes)} frame sizes, {least[0]}×{least[1]} to {most[0]}×{most[1]}: "
+        "`head_motion` and `head_motion_release` measure the head's centre in pixels and grow with "
+        "the frame. Compare clips of one size by them, or use `head_motion_scale_invariant`.",
+    )
+
+
 def content_of(source: Source) -> str:
     """What clips of one source share: the id at the site, else the address or path."""
     return source.site or source.location

@@ -128,7 +128,8 @@ METRICS: Final[dict[str, tuple[str, str, str]]] = {
         "theval_signals",
     ),
     "head_motion": (
-        "Variation of the head's angles and of its place in the picture",
+        "Variation of the head's angles in degrees and of its centre in pixels, so larger in larger "
+        "frames",
         "mixed",
         "theval_signals",
     ),
@@ -158,7 +159,7 @@ RELEASE_ORIGINS: Final[dict[str, str]] = {
 
 
 def metric_fields() -> tuple[Field, ...]:
-    """The eight metrics, in the `paper` definition by their names and in `release` by suffix."""
+    """The eight metrics: `paper` by their names, `release` by suffix; head motion free of scale."""
     paper = [
         Field(name, DOUBLE, f"{what} (definition `paper`).", unit, 0, None, origin, key=name)
         for name, (what, unit, origin) in METRICS.items()
@@ -176,7 +177,17 @@ def metric_fields() -> tuple[Field, ...]:
         )
         for name, (what, unit, _) in METRICS.items()
     ]
-    return (*paper, *release)
+    scale_invariant = Field(
+        "head_motion_scale_invariant",
+        DOUBLE,
+        "As `head_motion`, with the centre in widths of the face: comparable between frame sizes.",
+        "mixed",
+        0,
+        None,
+        "theval_signals",
+        key="head_motion_scale_invariant",
+    )
+    return (*paper, scale_invariant, *release)
 
 
 COMMON: Final[tuple[Field, ...]] = (

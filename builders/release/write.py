@@ -35,6 +35,7 @@ from theval_datasets.utils.progress import progress
 
 from ..base import columns as _columns
 from ..base.builder import Builder
+from ..base.clips import frame_size_notes
 from ..base.inputs import Inputs
 from .adopt import clips_of_release
 from .counts import basic_counts
@@ -147,6 +148,8 @@ def _write(
     rows = list(first.manifest_rows())
     if rows:
         write_manifest(part / MANIFEST_NAME, rows)
+    measured = {column.name for info in configs.values() for column in info.columns}
+    sizes = frame_size_notes(rows) if "head_motion" in measured else ()
     extractors = _columns.merged([one.reader(one.config.name) for one in made])
     draft = Info(
         dataset=dataset.repository(),
@@ -157,7 +160,7 @@ def _write(
         card_sha256="",
         extractors=extractors,
         counts=dict(sorted((basic_counts(part, configs) | first.counts()).items())),
-        notes=(*first.inputs.remarks(), *first.notes()),
+        notes=(*first.inputs.remarks(), *first.notes(), *sizes),
         study=first.study(),
         tombstones=first.inputs.tombstones,
     )

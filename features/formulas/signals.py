@@ -53,22 +53,34 @@ def lip_dynamics(mesh: Mesh) -> float:
     return float(distances.std(axis=0, ddof=1).mean())
 
 
-def head_motion(points: Points, angles: Floats, frames: npt.NDArray[np.int64]) -> float:
+def head_motion(
+    points: Points, angles: Floats, frames: npt.NDArray[np.int64], unit: float = 1.0
+) -> float:
     """sqrt(mean std(angles) · mean var(Δ angles) + mean var(centre)).
 
     Equations 14 to 26 with N - 1. Δ is taken only between consecutive frames that both have a face.
+    The sum adds degrees to the unit of length, which the paper leaves at pixels: the same motion in
+    a frame of twice the size is larger. With the width of the face as the unit the size of frame
+    and face do not matter.
 
     Args:
         points: Mesh in pixels, (n, 478, 3).
         angles: Pitch, yaw and roll in degrees, (n, 3).
-        frames: Index of each of the n frames in the clip.
+        frames: Index of each of the n frames in the clip, (n,), growing.
+        unit: Pixels that the centre is measured in.
+
+    Returns:
+        At least 0.
+
+    Raises:
+        AbsentError: There are fewer than two frames, or than two pairs of consecutive ones.
     """
     _need_two(len(points))
     steps = np.diff(angles, axis=0)[np.diff(frames) == 1]
     _need_two(len(steps))
     spread = angles.std(axis=0, ddof=1).mean()
     speed = steps.var(axis=0, ddof=1).mean()
-    drift = face_centre(points).var(axis=0, ddof=1).mean()
+    drift = (face_centre(points) / unit).var(axis=0, ddof=1).mean()
     return float(np.sqrt(spread * speed + drift))
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 
 import pytest
+from media_factory import ffmpeg
 
 from theval_datasets import cli
 from theval_datasets.commands.score import DEFINITIONS, ClipScore, ScoreReport, score
@@ -94,6 +95,37 @@ def test_what_this_machine_lacks_comes_with_its_remedy():
     assert "theval-data models list" in shown["weights-missing"]
     assert "pip install" not in shown["no-face"]
     assert "models list" not in shown["no-face"]
+
+
+@pytest.mark.parametrize(("definition", "remedy"), [("paper", "invariant"), ("release", "--def")])
+def test_frame_sizes_that_differ_are_a_warning(definition, remedy):
+    def report(*sizes):
+        clips = tuple(
+            ClipScore(f"{i}.mp4", dict.fromkeys(METRICS, 1.0), {}, False, size, 0.5)
+            for i, size in enumerate(sizes)
+        )
+        mean = dict.fromkeys(METRICS, (1.0, len(sizes)))
+        return ScoreReport(definition, clips, mean, None, None, None, None)
+
+    assert report((512, 512), (512, 512), None).warnings() == ()
+    (warning,) = report((512, 512), (256, 256), (1080, 1920)).warnings()
+    assert "3 frame sizes, 256x256 to 1080x1920" in warning
+    assert remedy in warning
+    shown = report((512, 512), (256, 256))
+    assert "warning: the videos have 2 frame sizes" in shown.to_text()
+    assert shown.to_plain()["warnings"] == list(shown.warnings())
+    assert shown.to_plain()["clips"][0]["head_motion_scale_invariant"] == 0.5
+
+
+def test_a_clip_of_half_the_size_has_the_same_scale_invariant_head_motion(sample, tmp_path):
+    shaky, half = sample["shaky-head-en"], tmp_path / "half.mp4"
+    scale = ("-vf", "scale=iw/2:-2", "-crf", "12", "-c:a", "copy")
+    ffmpeg("-i", shaky, *scale, half)
+    report = score([shaky, half], cache=str(tmp_path / "cache"), workers=1)
+    assert len(report.warnings()) == 1
+    whole, small = report.clips
+    assert small.metrics["head_motion"] < 0.8 * whole.metrics["head_motion"]
+    assert small.scale_invariant == pytest.approx(whole.scale_invariant, rel=0.15)
 
 
 def test_release_is_measured_against_the_published_row(talking, tmp_path):

@@ -77,6 +77,22 @@ def test_head_motion_term_by_term():
     expected = (spread * speed + drift) ** 0.5
     assert len(steps) == 9
     assert _signals.head_motion(points(), angles, frames) == pytest.approx(expected, rel=1e-12)
+    expected = (spread * speed + drift / 7**2) ** 0.5
+    assert _signals.head_motion(points(), angles, frames, 7.0) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("factor", [0.5, 3])
+def test_the_scale_invariant_head_motion_is_the_same_in_frames_of_any_size(factor):
+    clip = Clip()
+    here, _ = ThevalSignals().compute(clip, None)
+    landmarks = clip.found[Landmarks]
+    scaled = {k: np.array(float(landmarks[k]) * factor) for k in ("width", "height")}
+    clip.found[Landmarks] = landmarks | scaled
+    there, _ = ThevalSignals().compute(clip, None)
+    name = "head_motion_scale_invariant"
+    assert there[name] == pytest.approx(float(here[name]), rel=1e-12)
+    # The literal one is not.
+    assert abs(there["head_motion"] / here["head_motion"] - 1) > 0.02
 
 
 def test_eyebrow_dynamics_frame_by_frame():
@@ -229,7 +245,10 @@ def test_everything_there_is_everything_defined():
             {Vad: "digital-silence", Loudness: "digital-silence"},
             dict.fromkeys(METRICS[3:], "digital-silence"),
         ),
-        ({HeadPose: "weights-missing"}, {"head_motion": "weights-missing"}),
+        (
+            {HeadPose: "weights-missing"},
+            dict.fromkeys(("head_motion", "head_motion_scale_invariant"), "weights-missing"),
+        ),
         (
             {Vad: {"segments": np.zeros((0, 2)), "start": np.array(0.0), "end": np.array(2.0)}},
             {"lip_sync": "no-speech"},

@@ -85,6 +85,7 @@ def values(seed: int = 0, n_frames: int = 20) -> dict[str, dict[str, np.ndarray]
         "theval_signals": {
             "lip_dynamics": np.array(1.5 + seed),
             "head_motion": np.array(12.25),
+            "head_motion_scale_invariant": np.array(1.75),
             "eyebrow_dynamics": np.array(0.006),
             "silent_lip_stability": np.array(0.02),
             "lip_sync": np.array(0.25),
@@ -134,7 +135,10 @@ class Corpus:
         """A clip with a face, but without audio."""
         clip = row(name)
         found = values(seed)
-        kept = ("lip_dynamics", "head_motion", "eyebrow_dynamics", "openness", "speech", "silence")
+        kept = (
+            "lip_dynamics", "head_motion", "head_motion_scale_invariant", "eyebrow_dynamics",
+            "openness", "speech", "silence",
+        )  # fmt: skip
         signals = {key: found["theval_signals"][key] for key in kept}
         signals |= {key: np.full(20, -1, np.int8) for key in ("speech", "silence")}
         missing = {"silent_lip_stability": "no-audio", "lip_sync": "no-audio"}

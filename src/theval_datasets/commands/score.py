@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 
 from theval_datasets import catalog
-from theval_datasets.errors import InputError
+from theval_datasets.errors import InputError, MediaError
 from theval_datasets.evaluation.theval import (
     METRICS,
     Reference,
@@ -47,6 +47,8 @@ DEFINITIONS: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 """For each definition the extractor that gives each metric, in the column of the metric's name."""
+SCALE_INVARIANT: Final = "head_motion_scale_invariant"
+"""Head motion that frame size does not matter to; of the definition `paper` only."""
 _HEADS: Final = {
     "global_aesthetics": "aesthetics",
     "mouth_quality": "mouth",
@@ -72,12 +74,16 @@ class ClipScore:
         metrics: By name; None where undefined.
         missing: Why, by name.
         failed: Whether the video could not be used at all.
+        size: Width and height of its frames in pixels; None if it could not be read.
+        scale_invariant: Head motion with the centre in widths of the face; None where undefined.
     """
 
     path: str
     metrics: Mapping[str, float | None]
     missing: Mapping[str, str]
     failed: bool = False
+    size: tuple[int, int] | None = None
+    scale_invariant: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,13 @@ class ScoreReport(Report):
         return {
             "definition": self.definition,
             "clips": [
-                {"path": c.path, "metrics": dict(c.metrics), "missing": dict(c.missing)}
+                {
+                    "path": c.path,
+                    "metrics": dict(c.metrics),
+                    "missing": dict(c.missing),
+                    "size": c.size and list(c.size),
+                    SCALE_INVARIANT: c.scale_invariant,
+                }
                 for c in self.clips
             ],
             "mean": {name: {"value": value, "n": n} for name, (value, n) in self.mean.items()},
@@ -125,11 +137,25 @@ class ScoreReport(Report):
             "rank": self.rank,
             "partial": {"n": partial.n, "value": partial.value} if partial else None,
             "reason": self.reason,
+            "warnings": list(self.warnings()),
         }
 
     def table(self) -> list[dict[str, Any]]:
         """One row a video: its metrics."""
         return [{"path": clip.path, **clip.metrics} for clip in self.clips]
+
+    def warnings(self) -> tuple[str, ...]:
+        """What makes values of these videos hard to compare."""
+        sizes = sorted({c.size for c in self.clips if c.size}, key=lambda s: (s[0] * s[1], s))
+        if len(sizes) < 2:
+            return ()
+        (w, h), (most_w, most_h) = sizes[0], sizes[-1]
+        instead = f"compare {SCALE_INVARIANT} instead" if self.definition == "paper" else ""
+        return (
+            f"the videos have {len(sizes)} frame sizes, {w}x{h} to {most_w}x{most_h}: head_motion "
+            "measures the head's centre in pixels and grows with the frame; "
+            + (instead or "scale the videos to one size first, or score with --definition paper"),
+        )
 
     def to_text(self) -> str:
         """A table of the videos, then what they add up to."""
@@ -156,6 +182,15 @@ class ScoreReport(Report):
                 lines.append(f"  rank {self.rank} among it and the {others} published models")
         if self.reason:
             lines += ["", self.reason]
+        if self.warnings():
+            lines += ["", *(f"warning: {warning}" for warning in self.warnings())]
+            values = [c.scale_invariant for c in self.clips]
+            if any(value is not None for value in values):
+                lines.append(f"{SCALE_INVARIANT}:")
+                lines += [
+                    f"  {Path(c.path).name:<{width}} {_shown(c.scale_invariant)}"
+                    for c in self.clips
+                ]
         undefined = {
             f"{name}: {reason}": [c.path for c in self.clips if c.missing.get(name) == reason]
             for c in self.clips
@@ -335,7 +370,26 @@ def _clip_score(
     failed = any(
         o.status == "failed" and o.reason not in UNAVAILABLE for o in report.outcomes.values()
     )
-    return ClipScore(str(path), metrics, missing, failed)
+    signals = values.get("theval_signals")
+    relative = signals.values.get(SCALE_INVARIANT) if signals else None
+    return ClipScore(
+        str(path),
+        metrics,
+        missing,
+        failed,
+        _size(path),
+        None if relative is None else float(relative),
+    )
+
+
+def _size(path: Path) -> tuple[int, int] | None:
+    from theval_datasets import media
+
+    try:
+        facts = media.probe(path)
+    except MediaError:
+        return None
+    return facts.width, facts.height
 
 
 def _mean(values: Sequence[float | None]) -> tuple[float | None, int]:

@@ -59,6 +59,12 @@ def inter_ocular(points: Points) -> npt.NDArray[np.float64]:
     return distance
 
 
+def face_width(points: Points) -> float:
+    """Median width of the bounding box of the 468 face points over frames, (n, 478, 3)."""
+    x = points[:, :468, 0]
+    return float(np.median(x.max(axis=1) - x.min(axis=1)))
+
+
 def face_centre(points: Points) -> npt.NDArray[np.float64]:
     """Centre of the bounding box of the 468 face points, x and y; (n, 2)."""
     face = points[:, :468, :2]
