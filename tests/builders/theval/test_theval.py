@@ -26,6 +26,7 @@ FEATURES = {
     "face_ratio": "float64", "yaw_mean": "float64", "yaw_std": "float64", "pitch_mean": "float64",
     "pitch_std": "float64", "roll_mean": "float64", "roll_std": "float64",
     "arcface": "list<float>", **dict.fromkeys(METRICS, "float64"),
+    "head_motion_scale_invariant": "float64",
     **{f"{name}_release": "float64" for name in METRICS}, "channel": "string",
     "missing": "list<string>",
 }  # fmt: skip
