@@ -120,6 +120,13 @@ class CandidateStore:
         self._known = {name: self._known[name] for name in names & self._known.keys()}
         self._write_index()
 
+    def forget(self, clip_ids: Iterable[str]) -> None:
+        """Remove lines of the index; the files are removed by whoever calls this."""
+        names = set(clip_ids) & self._known.keys()
+        if names:
+            self._known = {name: one for name, one in self._known.items() if name not in names}
+            self._write_index()
+
     def _candidate(self, segment: Segment) -> Candidate:
         entry = self._known[segment.clip_id]
         path = candidate_file(self._folder, segment.clip_id)

@@ -12,13 +12,6 @@ from typing import Annotated, Any, Final
 import typer
 
 from theval_datasets.errors import InputError
-from theval_datasets.manifest.tombstones import (
-    TOMBSTONES_NAME,
-    Tombstone,
-    read_tombstones,
-    write_tombstones,
-)
-from theval_datasets.utils.files import inside
 from theval_datasets.utils.report import Report
 
 from .options import StrPath
@@ -36,6 +29,8 @@ class TakedownReport(Report):
         known: Ids that had one already.
         unlisted: Ids that no manifest here lists; they have a tombstone all the same.
         removed: Files that were removed.
+        unsafe: Files that rows list outside of the manifest's folder; they are not touched.
+        sources: Files in the folder that the clips were cut from; they are still there.
     """
 
     tombstones: Path
@@ -43,6 +38,8 @@ class TakedownReport(Report):
     known: tuple[str, ...]
     unlisted: tuple[str, ...]
     removed: tuple[str, ...]
+    unsafe: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -57,6 +54,8 @@ class TakedownReport(Report):
             "known": list(self.known),
             "unlisted": list(self.unlisted),
             "removed": list(self.removed),
+            "unsafe": list(self.unsafe),
+            "sources": list(self.sources),
         }
 
     def table(self) -> list[dict[str, Any]]:
@@ -72,6 +71,8 @@ class TakedownReport(Report):
         lines += [f"  had a tombstone already: {name}" for name in self.known]
         lines += [f"  listed in no manifest here: {name}" for name in self.unlisted]
         lines += [f"  removed {name}" for name in self.removed]
+        lines += [f"  not touched, outside of the folder: {name}" for name in self.unsafe]
+        lines += [f"  still there, the recording it was cut from: {name}" for name in self.sources]
         lines.append(
             "curate, rebuild and build leave them out; build a new version and push it to publish "
             "that. Older versions at the Hub still hold them: push says how to remove those"
@@ -95,53 +96,20 @@ def takedown(
     Raises:
         InputError: There is no manifest, no id was given, or the date is none.
     """
-    from theval_datasets.manifest.rows import (
-        MANIFEST_NAME,
-        REJECTED_NAME,
-        read_manifest,
-        read_rows,
-        write_manifest,
-    )
+    from theval_datasets.curation.takedown import take_down
 
-    if not clip_ids:
+    if not clip_ids or not all(clip_ids):
         raise InputError("Name at least one clip to take down.")
-    listing = read_manifest(Path(manifest))
     when = date or datetime.now(UTC).date().isoformat()
     if not _DATE.fullmatch(when):
         raise InputError(f"expected a date YYYY-MM-DD, got {when!r}")
-    path = listing.folder / TOMBSTONES_NAME
-    stones = {stone.clip_id: stone for stone in read_tombstones(path)}
-    wanted = list(dict.fromkeys(clip_ids))
-    taken = [name for name in wanted if name not in stones]
-    stones |= {name: Tombstone(name, when) for name in taken}
-    write_tombstones(path, stones.values())
-    gone = [row for row in listing.rows if row.clip_id in wanted]
-    listed = {row.clip_id for row in gone}
-    if gone:
-        write_manifest(
-            listing.folder / MANIFEST_NAME,
-            [row for row in listing.rows if row.clip_id not in wanted],
-        )
-    rejected = listing.folder / REJECTED_NAME
-    if rejected.is_file():
-        rows = list(read_rows(rejected))
-        listed |= {row.clip_id for row in rows if row.clip_id in wanted}
-        write_manifest(rejected, [row for row in rows if row.clip_id not in wanted])
-    removed = []
-    names = [
-        name
-        for row in gone
-        for name in (row.path, row.audio, row.audio_original, row.reference_frame)
-    ]
-    names += [f".candidates/{name}.mp4" for name in wanted if name in listed]
-    for name in names:
-        if name is not None and (file := inside(listing.folder, name)).is_file():
-            file.unlink()
-            removed.append(name)
+    done = take_down(clip_ids, Path(manifest), when)
     return TakedownReport(
-        path,
-        tuple(taken),
-        tuple(name for name in wanted if name not in taken),
-        tuple(name for name in wanted if name not in listed),
-        tuple(removed),
+        tombstones=done.tombstones,
+        taken=done.taken,
+        known=done.known,
+        unlisted=done.unlisted,
+        removed=done.removed,
+        unsafe=done.unsafe,
+        sources=done.sources,
     )
