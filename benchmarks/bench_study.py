@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks._rows import Row, at_least, at_most
-from theval_datasets.curation.study.mos import opinions
+from theval_datasets.curation.study.mos import opinion_scores
 from theval_datasets.curation.study.parameters import preset
 from theval_datasets.curation.study.ratings import Ratings
 from theval_datasets.curation.study.study import run_study
@@ -76,12 +76,12 @@ def _against_sureal(subjects: int, clips: int) -> list[Row]:
         return Ratings.from_matrix(matrix)
 
     def ours(ratings: Ratings) -> object:
-        return opinions(ratings.panel(), parameters)
+        return opinion_scores(ratings.panel(), parameters)
 
     fast = _best_of_fresh(fresh, ours, 15)
     slow = _best(theirs, 3)
     fast = min(fast, _best_of_fresh(fresh, ours, 15))
-    exact = _best_of_fresh(fresh, lambda ratings: opinions(ratings.panel(), reference), 3)
+    exact = _best_of_fresh(fresh, lambda ratings: opinion_scores(ratings.panel(), reference), 3)
     clip, subject = np.indices(matrix.shape).reshape(2, -1)
     frame = pl.DataFrame(
         {
@@ -90,8 +90,8 @@ def _against_sureal(subjects: int, clips: int) -> list[Row]:
             "score": matrix.ravel(),
         }
     )
-    from_text = _best(lambda: opinions(from_frame(frame).panel(), parameters), 5)
-    found = opinions(fresh().panel(), reference)
+    from_text = _best(lambda: opinion_scores(from_frame(frame).panel(), parameters), 5)
+    found = opinion_scores(fresh().panel(), reference)
     wanted = theirs()
     difference = float(np.abs(found.mos - np.array(wanted["quality_scores"])).max())  # type: ignore[index]
     size = f"BT.500, {subjects} x {clips:,}"
@@ -123,7 +123,7 @@ def _ten_million() -> list[Row]:
         start = time.perf_counter()
         ratings = read_ratings(path)
         loaded = time.perf_counter()
-        found = opinions(ratings.panel(), preset("thqa-mt"))
+        found = opinion_scores(ratings.panel(), preset("thqa-mt"))
         scored = time.perf_counter()
         run_study(ratings, preset("bt500"))
         reported = time.perf_counter()

@@ -9,7 +9,7 @@ import datasets
 
 from theval_datasets.manifest.info import Info
 
-from .facts import Facts
+from .facts import ReleaseFacts
 from .papers import Paper
 
 CROISSANT_NAME: Final = "croissant.json"
@@ -57,7 +57,13 @@ _TYPES: Final = {"string": "sc:Text", "bool": "sc:Boolean"}
 
 
 def croissant(
-    info: Info, facts: Facts, *, title: str, summary: str, license_id: str, papers: Sequence[Paper]
+    info: Info,
+    facts: ReleaseFacts,
+    *,
+    title: str,
+    summary: str,
+    license_id: str,
+    papers: Sequence[Paper],
 ) -> dict[str, Any]:
     """The metadata of a release.
 

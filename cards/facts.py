@@ -45,7 +45,7 @@ class ConfigFacts:
 
 
 @dataclass(frozen=True)
-class Facts:
+class ReleaseFacts:
     """What the files hold.
 
     Attributes:
@@ -57,7 +57,7 @@ class Facts:
     values: Mapping[str, Mapping[str | None, int]] = field(default_factory=dict)
 
 
-def read_facts(folder: Path, info: Info) -> Facts:
+def read_facts(folder: Path, info: Info) -> ReleaseFacts:
     """Read the Parquet files that `info` lists.
 
     Raises:
@@ -74,7 +74,7 @@ def read_facts(folder: Path, info: Info) -> Facts:
                     table = pq.read_table(folder / name, columns=[column])
                     counted.update(table[column].to_pylist())
             values[column] = dict(sorted(counted.items(), key=_by_count))
-    return Facts(configs, values)
+    return ReleaseFacts(configs, values)
 
 
 def _by_count(item: tuple[Any, int]) -> tuple[int, str]:

@@ -17,7 +17,7 @@ from theval_datasets.manifest.info import Info, shown_of_people
 
 from ._escape import code, markdown, plain_line
 from .croissant import croissant
-from .facts import ConfigFacts, Facts
+from .facts import ConfigFacts, ReleaseFacts
 from .papers import PAPERS
 
 _SIZES: Final = (
@@ -63,7 +63,7 @@ class CardText:
     readers: Mapping[str, str] = field(default_factory=dict)
 
 
-def croissant_json(info: Info, facts: Facts, text: CardText) -> str:
+def croissant_json(info: Info, facts: ReleaseFacts, text: CardText) -> str:
     """The Croissant metadata of a release, as the text of its file.
 
     Args:
@@ -83,7 +83,7 @@ def croissant_json(info: Info, facts: Facts, text: CardText) -> str:
 
 
 def render_card(
-    info: Info, facts: Facts, text: CardText, pictures: Mapping[str, str] | None = None
+    info: Info, facts: ReleaseFacts, text: CardText, pictures: Mapping[str, str] | None = None
 ) -> str:
     """The card of a release as Markdown with YAML front matter.
 
@@ -120,7 +120,7 @@ def render_card(
     return f"---\n{front_matter(info, facts, text)}---\n\n{body}"
 
 
-def front_matter(info: Info, facts: Facts, text: CardText) -> str:
+def front_matter(info: Info, facts: ReleaseFacts, text: CardText) -> str:
     """The YAML block: configs with files and version, their features and sizes, tags."""
     card = DatasetCardData(
         pretty_name=text.title,
@@ -170,12 +170,12 @@ def _dataset_info(name: str, config: ConfigFacts, info: Info) -> datasets.Datase
     )
 
 
-def _languages(facts: Facts) -> list[str]:
+def _languages(facts: ReleaseFacts) -> list[str]:
     found = [v for v in facts.values.get("language", {}) if v is not None]
     return sorted(v for v in found if _LANGUAGE.fullmatch(v))
 
 
-def _license(facts: Facts) -> str:
+def _license(facts: ReleaseFacts) -> str:
     found = {v if v is None else v.lower() for v in facts.values.get("license", {None: 1})}
     if found <= {None}:
         return "unknown"

@@ -127,7 +127,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
             raise UnknownNameError(f"config of {self.repository()}", table, self.FIELDS)
         self._decoder = decoder
         self._readers: dict[str, FeatureReader] = {}
-        self._join: _join.Joined | None = None
+        self._join: _join.JoinedColumns | None = None
         if "hash" not in further:
             further["hash"] = self._fingerprint(table)
         super().__init__(
@@ -232,12 +232,12 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
             )
         return self._readers[config_name]
 
-    def _joined(self, config_name: str) -> _join.Joined | None:
+    def _joined(self, config_name: str) -> _join.JoinedColumns | None:
         path = self.inputs.path("features")
         if path is None or config_name != JOINED_CONFIG:
             return None
         if self._join is None:
-            self._join = _join.Joined(path, self.FIELDS[config_name])
+            self._join = _join.JoinedColumns(path, self.FIELDS[config_name])
         return self._join
 
     def _fingerprint(self, config_name: str) -> str:

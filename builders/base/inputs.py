@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -96,12 +96,18 @@ class Inputs:
             said.append(_ANONYMOUS)
         return tuple(said)
 
-    def shared(self, make: Callable[[Inputs], T]) -> T:
-        """What is made of these inputs: once, for all tables of a build."""
-        if make not in self._shared:
-            self._shared[make] = make(self)
-        found: T = self._shared[make]
-        return found
+    def shared(self, make: Callable[[Inputs], T], key: Hashable = None) -> T:
+        """What is made of these inputs: once, for all tables of a build.
+
+        Args:
+            make: Makes it.
+            key: What tells it apart; `make` itself if not given.
+        """
+        key = make if key is None else key
+        if key not in self._shared:
+            self._shared[key] = make(self)
+        made: T = self._shared[key]
+        return made
 
     def path(self, kind: str) -> Path | None:
         """The file or folder that was given for a kind of input; None if it was not."""

@@ -20,7 +20,7 @@ _MEANING: Final = "Joined from a table that was computed elsewhere."
 _LARGEST: Final = 4 << 30  # bytes of such a file as Arrow
 
 
-class Joined:
+class JoinedColumns:
     """A Parquet file of further columns.
 
     Args:

@@ -11,7 +11,7 @@ from ..tables.csv_files import read_csv
 
 
 @dataclass(frozen=True)
-class Described:
+class Annotations:
     """What was written of a video.
 
     Attributes:
@@ -23,7 +23,7 @@ class Described:
     categories: tuple[str, ...]
 
 
-def read_descriptions(path: Path) -> dict[str, Described]:
+def read_descriptions(path: Path) -> dict[str, Annotations]:
     """Descriptions and categories by video: CSV with `clip_id, description` and perhaps `categories`.
 
     A video may have several rows, one an annotator: it has every category that somebody named or
@@ -55,7 +55,7 @@ def read_descriptions(path: Path) -> dict[str, Described]:
     for name, many in found.items():
         kept = many - {table.nothing} if len(many) > 1 else many
         ordered = tuple(one for one in CATEGORIES if one in kept)
-        described[name] = Described(" ".join(texts[name]) or None, ordered)
+        described[name] = Annotations(" ".join(texts[name]) or None, ordered)
     return described
 
 

@@ -18,9 +18,9 @@ from ..base.fields import Field
 from ..base.scored import ScoredBuilder, ScoredRow
 from ..tables.media import MEDIA_CONFIG, MEDIA_FIELDS
 from ..tables.meshes import MESH_CONFIG, MESH_FIELDS, find_meshes, mesh_rows
-from ..tables.ratings import RATING_FIELDS, RATING_KEY, rating_rows, simulated
+from ..tables.ratings import RATING_FIELDS, RATING_KEY, rating_rows
 from . import release_json as hub
-from .annotations import Described, read_descriptions, read_generators
+from .annotations import Annotations, read_descriptions, read_generators
 from .columns import FEATURE_FIELDS, SEEDS
 from .instruct import INSTRUCT, INSTRUCT_CONFIGS, INSTRUCT_FIELDS, conversation
 from .labels import DIMENSIONS
@@ -30,12 +30,12 @@ from .pictures import (
     SALIENCY_CONFIG,
     SALIENCY_FIELDS,
     STILLS,
-    Pictures,
+    SaliencyPictures,
     find_pictures,
     saliency_row,
 )
-from .scores import Scores
-from .views import Turn
+from .scores import VideoScores
+from .views import HeadTurn
 
 _NUMBER: Final = re.compile(r"seed(\d+)")
 _SPLITS: Final = {"train": "train", "eval": "test", None: "train"}
@@ -76,7 +76,7 @@ class Gen3dhf(ScoredBuilder):
     TASKS: ClassVar[tuple[str, ...]] = ("video-classification", "visual-question-answering")
     TAGS: ClassVar[tuple[str, ...]] = ("3d-human-face", "video-quality-assessment", "generated")
     PRIVACY: ClassVar[str] = "The faces are generated."
-    TURN: ClassVar[Turn] = Turn()
+    TURN: ClassVar[HeadTurn] = HeadTurn()
     """How the heads turn in the videos that stills are cut from."""
     LIMITS: ClassVar[tuple[str, ...]] = (
         "The seed is taken as the video's number modulo 200: the set has 200 seeds and 10 "
@@ -160,7 +160,7 @@ class Gen3dhf(ScoredBuilder):
 
     def notes(self) -> tuple[str, ...]:
         """What is lacking or matches nothing, and what the official parts share."""
-        found = [*super().notes(), *simulated(self._scores.ratings), *self._lacking()]
+        found = [*super().notes(), *self._scores.simulated(), *self._lacking()]
         seeds = [row.values["seed"] for row in self.rows]
         for name in ("official", "grouped"):
             split = [row.values[f"{name}_split"] for row in self.rows]
@@ -199,11 +199,11 @@ class Gen3dhf(ScoredBuilder):
         return super().table_rows(config_name, rows)
 
     @property
-    def _scores(self) -> Scores:
-        return self.inputs.shared(Scores)
+    def _scores(self) -> VideoScores:
+        return self.inputs.shared(VideoScores)
 
     @cached_property
-    def _pictures(self) -> Pictures:
+    def _pictures(self) -> SaliencyPictures:
         return find_pictures(self.inputs.path("marks"), self.inputs.release)
 
     @cached_property
@@ -220,14 +220,14 @@ class Gen3dhf(ScoredBuilder):
         return sorted(self._meshes.keys() & {row.clip_id for row in self.rows})
 
     @cached_property
-    def _described(self) -> dict[str, Described]:
+    def _described(self) -> dict[str, Annotations]:
         path = self.inputs.path("descriptions")
         if path is not None:
             return read_descriptions(path)
         labels = self._file(hub.LABELS_NAME)
         if labels is None:
             return {}
-        return {name: Described(None, one) for name, one in hub.read_labels(labels).items()}
+        return {name: Annotations(None, one) for name, one in hub.read_labels(labels).items()}
 
     @cached_property
     def _generators(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ import datasets
 from ..base.builder import TableConfig
 from ..base.fields import CLIP_ID, DOUBLE, STRING, Field, list_of
 from ..base.scored import ScoredRow
-from .labels import Label, answer
+from .labels import PublishedLabel, answer
 
 INSTRUCT: Final = {"instruct_text": False, "instruct_numeric": True}
 """Config to whether its answers give the score."""
@@ -45,7 +45,7 @@ INSTRUCT_CONFIGS: Final = tuple(
 
 
 def conversation(
-    row: ScoredRow, dimension: str, label: Label | None, *, numeric: bool
+    row: ScoredRow, dimension: str, label: PublishedLabel | None, *, numeric: bool
 ) -> dict[str, Any]:
     """A question and its answer: the release's own where there is one.
 

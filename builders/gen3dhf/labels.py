@@ -29,7 +29,7 @@ _LEVELS: Final = {"bad", "poor", "fair", "good", "excellent", _NONE}
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class PublishedLabel:
     """What the release says of one video in one dimension.
 
     Attributes:
@@ -45,7 +45,7 @@ class Label:
     question: str
 
 
-Labels = Mapping[str, Mapping[str, Label]]
+PublishedLabels = Mapping[str, Mapping[str, PublishedLabel]]
 """Video (without suffix) to dimension to label."""
 
 
@@ -57,7 +57,7 @@ def find_labels(folder: Path) -> Path | None:
     return None
 
 
-def read_labels(folder: Path) -> Labels:
+def read_labels(folder: Path) -> PublishedLabels:
     """Read and compare all files.
 
     Args:
@@ -66,7 +66,7 @@ def read_labels(folder: Path) -> Labels:
     Raises:
         InputError: With what is missing, doubled, malformed or contradictory.
     """
-    found: dict[str, dict[str, Label]] = {}
+    found: dict[str, dict[str, PublishedLabel]] = {}
     faults: list[str] = []
     for dimension in DIMENSIONS:
         for part in PARTS:
@@ -76,7 +76,7 @@ def read_labels(folder: Path) -> Labels:
                 if score is None or dimension in known:
                     faults.append(f"{where}: {video} has no score, or occurs twice")
                     continue
-                known[dimension] = Label(part, score, level, question)
+                known[dimension] = PublishedLabel(part, score, level, question)
     if (folder / "text").is_dir():
         _compare_text(folder / "text", found, faults)
     for video, known in found.items():
@@ -97,7 +97,7 @@ def answer(dimension: str, level: str | None, score: float | None = None) -> str
 
 
 def _compare_text(
-    folder: Path, found: Mapping[str, Mapping[str, Label]], faults: list[str]
+    folder: Path, found: Mapping[str, Mapping[str, PublishedLabel]], faults: list[str]
 ) -> None:
     for dimension in DIMENSIONS:
         seen: set[str] = set()

@@ -16,7 +16,7 @@ from theval_datasets.utils.archives import ReleaseFile, files_of, locate
 
 from ..base.builder import TableConfig
 from ..base.fields import CLIP_ID, HEIGHT, MISSING, STRING, WIDTH, Field, list_of
-from .views import STILL_SIZE, Image, Turn, snapshots
+from .views import STILL_SIZE, HeadTurn, Image, snapshots
 
 STILLS: Final = ("image", "images")
 MAPS: Final = ("saliency_map", "saliency")
@@ -57,7 +57,7 @@ fixations = np.array(row["fixations"] or []).reshape(-1, 2)  # row, column
 
 
 @dataclass(frozen=True)
-class Pictures:
+class SaliencyPictures:
     """Where the pictures of a release or study lie, by the name of their video.
 
     Attributes:
@@ -76,7 +76,7 @@ class Pictures:
         return {*self.marked, *self.maps}
 
 
-def find_pictures(marks: Path | None, release: Path | None) -> Pictures:
+def find_pictures(marks: Path | None, release: Path | None) -> SaliencyPictures:
     """Look for pictures.
 
     Args:
@@ -89,14 +89,16 @@ def find_pictures(marks: Path | None, release: Path | None) -> Pictures:
     marked: dict[str, tuple[ReleaseFile, ...]] = {}
     for file in [] if marks is None else files_of(marks, _PICTURES):
         marked[file.stem] = (*marked.get(file.stem, ()), file)
-    return Pictures(
+    return SaliencyPictures(
         marked,
         _by_stem(release, *MAPS),
         _by_stem(release, *STILLS),
     )
 
 
-def saliency_row(name: str, pictures: Pictures, video: Path | None, turn: Turn) -> dict[str, Any]:
+def saliency_row(
+    name: str, pictures: SaliencyPictures, video: Path | None, turn: HeadTurn
+) -> dict[str, Any]:
     """A row of the config `saliency`: our map of the marks, else the published one.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,19 +13,16 @@ from theval_datasets.curation.study.levels import quality_levels
 from theval_datasets.errors import InputError
 
 from ..base.inputs import Inputs
-from ..tables.ratings import study_facts
+from ..tables.study import StudyTables
 from . import release_json as hub
-from .labels import DIMENSIONS, Label, find_labels, read_labels
+from .labels import DIMENSIONS, PublishedLabel, find_labels, read_labels
 
 if TYPE_CHECKING:
-    from theval_datasets.curation.study.mos import Opinions
     from theval_datasets.curation.study.ratings import Ratings
 
-_PRESET: Final = "gen3dhf"
 
-
-class Scores:
-    """What is known of how good videos are.
+class VideoScores:
+    """Scores and levels of videos in both dimensions.
 
     Args:
         inputs: With a release, scores or ratings.
@@ -34,16 +31,16 @@ class Scores:
     def __init__(self, inputs: Inputs) -> None:
         self._given = inputs.path("scores")
         self._places = [place for place in (self._given, inputs.release) if place is not None]
-        self._table = inputs.path("ratings")
+        self._study = StudyTables.of(inputs, "gen3dhf", DIMENSIONS)
 
     @cached_property
-    def labels(self) -> Mapping[str, Mapping[str, Label]]:
+    def labels(self) -> Mapping[str, Mapping[str, PublishedLabel]]:
         """Video to dimension to what the code repository's files say.
 
         Raises:
             InputError: If nothing that was given holds a score, or a file is malformed.
         """
-        if not self._places and self._table is None:
+        if not self._places and self.ratings is None:
             raise InputError(
                 "theval/gen3dhf needs --release DIR or OWNER/NAME (the dataset's repository, a "
                 "checkout of the code's, or both in one folder), --with scores=DIR, or --with "
@@ -55,24 +52,14 @@ class Scores:
                 return read_labels(found)
             if place == self._given and not (place / hub.MOS_NAME).is_file():
                 raise _no_scores(place)
-        if self._table is None and self._mos_file is None:
+        if self.ratings is None and self._mos_file is None:
             raise _no_scores(self._places[-1])
         return {}
 
-    @cached_property
+    @property
     def ratings(self) -> Ratings | None:
         """The table of ratings; None if none was given."""
-        if self._table is None:
-            return None
-        from theval_datasets.curation.study.tables import read_ratings
-
-        ratings = read_ratings(self._table)
-        if not set(ratings.dimensions) <= set(DIMENSIONS):
-            raise InputError(
-                f"{self._table}: expected the dimensions quality and authenticity, got "
-                f"{', '.join(ratings.dimensions)}"
-            )
-        return ratings
+        return self._study.ratings
 
     @cached_property
     def by_video(self) -> dict[str, dict[str, float]]:
@@ -84,7 +71,7 @@ class Scores:
         if self._mos_file is not None:
             for video, scores in hub.read_mos(self._mos_file).items():
                 found[video] = {**scores, **found.get(video, {})}
-        for dimension, opinion in self._opinions.items():
+        for dimension, opinion in self._study.opinions.items():
             for video, score in zip(opinion.clips, opinion.mos.tolist(), strict=True):
                 if np.isfinite(score):
                     found.setdefault(video, {})[dimension] = score
@@ -95,7 +82,7 @@ class Scores:
         """Dimension to video to level; none where all scores are the same."""
         return {dimension: self._levels(dimension) for dimension in DIMENSIONS}
 
-    def label(self, video: str, dimension: str) -> Label | None:
+    def label(self, video: str, dimension: str) -> PublishedLabel | None:
         """What the release says of a video."""
         return self.labels.get(video, {}).get(dimension)
 
@@ -116,7 +103,7 @@ class Scores:
                 f"{dimension}_level_official": None if label is None else label.level,
             }
             if std is None or ci95 is None:
-                missing.add(f"ratings:{'too-few' if self._opinions else 'not-given'}")
+                missing.add(f"ratings:{'too-few' if self._study.opinions else 'not-given'}")
             if score is None or level is None:
                 missing.add(f"scores:{'not-given' if score is None else 'constant'}")
             if label is None or label.level is None:
@@ -125,13 +112,15 @@ class Scores:
 
     def study(self) -> dict[str, Any]:
         """Parameters of the study; {} without ratings."""
-        if self.ratings is None:
-            return {}
-        return study_facts(_PRESET, self.ratings, self._opinions)
+        return self._study.facts()
+
+    def simulated(self) -> tuple[str, ...]:
+        """A sentence if no person gave the ratings."""
+        return self._study.notes()
 
     def notes(self) -> list[str]:
         """How levels and scores agree with the release's."""
-        found = [said for dimension in DIMENSIONS for said in self._level_notes(dimension)]
+        notes = [note for dimension in DIMENSIONS for note in self._level_notes(dimension)]
         if self.ratings is not None and self.labels:
             apart = [
                 abs(self.by_video[video][dimension] - label.score)
@@ -139,10 +128,10 @@ class Scores:
                 for dimension, label in known.items()
             ]
             largest = max(apart, default=0.0)
-            found.append(
+            notes.append(
                 f"The scores from the ratings differ from the release's by up to {largest:.6g}."
             )
-        return found
+        return notes
 
     @cached_property
     def _mos_file(self) -> Path | None:
@@ -150,21 +139,9 @@ class Scores:
         return next((path for path in paths if path.is_file()), None)
 
     @cached_property
-    def _opinions(self) -> dict[str, Opinions]:
-        if self.ratings is None:
-            return {}
-        from theval_datasets.curation.study.mos import opinions
-        from theval_datasets.curation.study.parameters import preset
-
-        return {
-            dimension: opinions(self.ratings.panel(dimension), preset(_PRESET))
-            for dimension in self.ratings.dimensions
-        }
-
-    @cached_property
     def _spreads(self) -> dict[tuple[str, str], tuple[float | None, float | None]]:
         found = {}
-        for dimension, opinion in self._opinions.items():
+        for dimension, opinion in self._study.opinions.items():
             spreads = zip(opinion.clips, opinion.std.tolist(), opinion.ci95.tolist(), strict=True)
             for video, *values in spreads:
                 std, ci95 = (value if np.isfinite(value) else None for value in values)

@@ -19,7 +19,7 @@ Image = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class HeadTurn:
     """How a head turns over its video: at constant speed from one angle to another.
 
     Attributes:
@@ -48,7 +48,7 @@ class Turn:
         return f"from {self.start:+g} to {self.end:+g} degrees at constant speed"
 
 
-def snapshots(video: Path, turn: Turn = Turn()) -> Image:
+def snapshots(video: Path, turn: HeadTurn = HeadTurn()) -> Image:
     """The frames at -45, 0 and +45 degrees side by side, each 512 pixels square.
 
     Args:

@@ -26,7 +26,7 @@ class ColumnChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RowLocation:
     """Where a row is."""
 
     split: str
@@ -44,7 +44,7 @@ class RowIndex:
     """
 
     def __init__(self, files: Mapping[str, Sequence[Path]], key: Sequence[str]) -> None:
-        self.rows: dict[tuple[Any, ...], Place] = {}
+        self.rows: dict[tuple[Any, ...], RowLocation] = {}
         self.groups: list[tuple[Path, int]] = []
         self._key = list(key)
         self._held: tuple[tuple[Path, int, tuple[str, ...]], pa.Table] | None = None
@@ -56,7 +56,7 @@ class RowIndex:
                     columns = file.read_row_group(group, columns=self._key).columns
                     keys = zip(*(column.to_pylist() for column in columns), strict=True)
                     for row, one in enumerate(keys):
-                        self.rows[one] = Place(split, path, group, row)
+                        self.rows[one] = RowLocation(split, path, group, row)
 
     def keys(self, table: pa.Table) -> list[tuple[Any, ...]]:
         """The keys of a row group's rows."""

@@ -14,9 +14,9 @@ from ..base.builder import TableConfig
 from ..base.fields import BOOL, DOUBLE, INT, STRING, Field
 from ..base.scored import NO_CLIP, ScoredBuilder, ScoredRow, scored_fields
 from ..tables.media import MEDIA_FIELDS, media_values
-from .dualtalk import Recording, find_recordings, speech_seconds
+from .dualtalk import DualtalkRecording, find_recordings, speech_seconds
 from .motion import MOTION_CONFIG, MOTION_FIELDS, motion_row
-from .tables import Relation, Span, read_relations, read_spans
+from .tables import LocatedSpan, RelationshipLabel, read_relations, read_spans
 
 _READER: Final = """\
 table = rows.to_pandas()
@@ -155,7 +155,7 @@ class Rsatalker(ScoredBuilder):
         return super().table_rows(config_name, rows)
 
     @cached_property
-    def _recordings(self) -> dict[str, Recording]:
+    def _recordings(self) -> dict[str, DualtalkRecording]:
         if self.inputs.release is None:
             raise InputError(
                 "theval/rsatalker needs --release DIR with train, test and ood of DualTalk"
@@ -163,18 +163,18 @@ class Rsatalker(ScoredBuilder):
         return dict(sorted(find_recordings(self.inputs.release).items()))
 
     @cached_property
-    def _spans(self) -> dict[str, Span]:
+    def _spans(self) -> dict[str, LocatedSpan]:
         path = self.inputs.path("spans")
         return {} if path is None else read_spans(path)
 
     @cached_property
-    def _relations(self) -> dict[str, Relation]:
+    def _relations(self) -> dict[str, RelationshipLabel]:
         path = self.inputs.path("relationships")
         return {} if path is None else read_relations(path)
 
-    def _scored(self, one: Recording) -> ScoredRow:
+    def _scored(self, one: DualtalkRecording) -> ScoredRow:
         relation = self._relations.get(one.conversation) or self._relations.get(
-            one.youtube_id or "", Relation(None, None, None)
+            one.youtube_id or "", RelationshipLabel(None, None, None)
         )
         span = self._spans.get(one.name) or self._spans.get(one.conversation)
         seconds = None if one.speech is None else speech_seconds(one.speech)

@@ -17,7 +17,7 @@ _NAME: Final = re.compile(r"(.+)_sub_video_(\d+)(?:_(\d+))?")
 
 
 @dataclass(frozen=True)
-class Recording:
+class DualtalkRecording:
     """One speaker of one conversation.
 
     Attributes:
@@ -43,13 +43,13 @@ class Recording:
         return match[1] if match else None
 
 
-def find_recordings(release: Path) -> dict[str, Recording]:
+def find_recordings(release: Path) -> dict[str, DualtalkRecording]:
     """The recordings of a release by name.
 
     Raises:
         InputError: With names that are in two splits, or if there are none.
     """
-    found: dict[str, Recording] = {}
+    found: dict[str, DualtalkRecording] = {}
     faults = []
     for split in SPLITS:
         folder = release / split
@@ -65,7 +65,9 @@ def find_recordings(release: Path) -> dict[str, Recording]:
                 faults.append(f"{file.stem} is there twice, in {old.split} and in {split}")
                 continue
             speech, motion = (file.path, motion) if is_speech else (speech, file.path)
-            found[file.stem] = Recording(file.stem, match[1], int(match[2]), split, speech, motion)
+            found[file.stem] = DualtalkRecording(
+                file.stem, match[1], int(match[2]), split, speech, motion
+            )
     if faults:
         raise InputError(some_of(faults))
     if not found:

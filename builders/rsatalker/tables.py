@@ -23,7 +23,7 @@ RELATIONSHIPS: Final[Mapping[str, tuple[bool, bool]]] = {
 
 
 @dataclass(frozen=True)
-class Span:
+class LocatedSpan:
     """Where a recording lies in its video.
 
     Attributes:
@@ -38,7 +38,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Relation:
+class RelationshipLabel:
     """How two speakers are related.
 
     Attributes:
@@ -52,7 +52,7 @@ class Relation:
     equal: bool | None
 
 
-def read_spans(path: Path) -> dict[str, Span]:
+def read_spans(path: Path) -> dict[str, LocatedSpan]:
     """Where recordings lie: what ``theval-data locate --json`` says, or a CSV.
 
     The CSV has `clip_id, start` and perhaps `end, match_score`; `clip_id` is a recording or its
@@ -63,7 +63,7 @@ def read_spans(path: Path) -> dict[str, Span]:
             begins.
     """
     is_json = path.suffix.lower() == ".json"
-    found: dict[str, Span] = {}
+    found: dict[str, LocatedSpan] = {}
     for where, name, span in _located(path) if is_json else _listed(path):
         if not name or name in found:
             raise InputError(f"{where}: {name!r} is empty or there twice")
@@ -73,7 +73,7 @@ def read_spans(path: Path) -> dict[str, Span]:
     return found
 
 
-def _located(path: Path) -> list[tuple[str, str, Span]]:
+def _located(path: Path) -> list[tuple[str, str, LocatedSpan]]:
     """Place, recording and span of each that `locate --json` found."""
     plain = read_json(path)
     try:
@@ -81,7 +81,7 @@ def _located(path: Path) -> list[tuple[str, str, Span]]:
             (
                 path.name,
                 PurePosixPath(one["short"]).stem,
-                Span(float(one["start"]), None, float(one["score"])),
+                LocatedSpan(float(one["start"]), None, float(one["score"])),
             )
             for one in plain["found"]
             if one["reason"] is None
@@ -90,23 +90,23 @@ def _located(path: Path) -> list[tuple[str, str, Span]]:
         raise InputError(f"{path.name} is not what `locate --json` writes: {error}") from None
 
 
-def _listed(path: Path) -> Iterator[tuple[str, str, Span]]:
+def _listed(path: Path) -> Iterator[tuple[str, str, LocatedSpan]]:
     """Place, recording and span of each row of a CSV."""
     for where, row in read_csv(path, ("clip_id", "start")):
         end, score = (
             number(row, name, where) if (row.get(name) or "").strip() else None
             for name in ("end", "match_score")
         )
-        yield where, row["clip_id"].strip(), Span(number(row, "start", where), end, score)
+        yield where, row["clip_id"].strip(), LocatedSpan(number(row, "start", where), end, score)
 
 
-def read_relations(path: Path) -> dict[str, Relation]:
+def read_relations(path: Path) -> dict[str, RelationshipLabel]:
     """Relations by `youtube_id` or conversation: CSV with `id, relationship` and perhaps `blood, equal`.
 
     Raises:
         InputError: With rows that are there twice, unreadable, or contradict what the name means.
     """
-    found: dict[str, Relation] = {}
+    found: dict[str, RelationshipLabel] = {}
     faults = []
     for where, row in read_csv(path, ("id", "relationship")):
         key = row["id"].strip()
@@ -121,7 +121,7 @@ def read_relations(path: Path) -> dict[str, Relation]:
             bits.append(bit)
         if not key or key in found:
             faults.append(f"{where}: {key!r} is empty or there twice")
-        found[key] = Relation(name, bits[0], bits[1])
+        found[key] = RelationshipLabel(name, bits[0], bits[1])
     if faults:
         raise InputError(some_of(faults))
     return found

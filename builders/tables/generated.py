@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +39,7 @@ KINDS: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Generated:
+class GeneratedClip:
     """What is known of a generated clip, or of an attempt that gave none.
 
     Attributes:
@@ -85,18 +85,20 @@ class NamingRules:
                     "each, and perhaps {any}"
                 )
 
-    def parse(self, name: str) -> Generated | None:
+    def parse(self, name: str) -> GeneratedClip | None:
         """What a name tells; None if no rule fits it."""
         for rule in self.rules:
             match = _pattern(rule).fullmatch(name)
             if match:
                 generator = match["generator"]
-                return Generated(generator, match["portrait_id"], kind_of(generator, self.kinds))
+                return GeneratedClip(
+                    generator, match["portrait_id"], kind_of(generator, self.kinds)
+                )
         return None
 
 
 @dataclass(frozen=True)
-class Listing:
+class GeneratedClips:
     """What was said of all clips.
 
     Attributes:
@@ -105,12 +107,26 @@ class Listing:
         rules: For the clips that the table does not list.
     """
 
-    clips: Mapping[str, Generated] = field(default_factory=dict)
-    attempts: tuple[tuple[str | None, Generated], ...] = ()
+    clips: Mapping[str, GeneratedClip] = field(default_factory=dict)
+    attempts: tuple[tuple[str | None, GeneratedClip], ...] = ()
     rules: NamingRules = field(default_factory=NamingRules)
 
-    def of(self, name: str) -> Generated | None:
-        """What is known of a clip."""
+    def renamed(self, name_of: Callable[[str], str]) -> GeneratedClips:
+        """The same table with other names of clips.
+
+        Raises:
+            InputError: If two names become one.
+        """
+        clips: dict[str, GeneratedClip] = {}
+        for name, clip in self.clips.items():
+            if name_of(name) in clips:
+                raise InputError(f"clips: two rows mean the clip {name_of(name)!r}")
+            clips[name_of(name)] = clip
+        attempts = [(None if n is None else name_of(n), clip) for n, clip in self.attempts]
+        return replace(self, clips=clips, attempts=tuple(attempts))
+
+    def of(self, name: str) -> GeneratedClip | None:
+        """How a clip was made; None if that is unknown."""
         return self.clips.get(name) or self.rules.parse(name)
 
     def generations(self, there: Iterable[str]) -> dict[str, tuple[int | None, int | None]]:
@@ -138,13 +154,7 @@ def kind_of(generator: str, told: Mapping[str, str] | None = None) -> str | None
     return (told or {}).get(generator) or KINDS.get(_plain(generator))
 
 
-def without_suffix(name: str) -> str:
-    """A clip's name without the suffix of a video file."""
-    stem, dot, suffix = name.rpartition(".")
-    return stem if dot and suffix.lower() in ("mp4", "mov", "mkv", "webm", "avi") else name
-
-
-def read_listing(path: Path | None) -> Listing:
+def read_listing(path: Path | None) -> GeneratedClips:
     """Read ``--with clips=FILE``.
 
     Args:
@@ -155,15 +165,15 @@ def read_listing(path: Path | None) -> Listing:
         InputError: With everything that does not fit.
     """
     if path is None:
-        return Listing()
+        return GeneratedClips()
     if path.suffix.lower() in (".yaml", ".yml"):
         try:
             plain: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise InputError(f"{path.name}: not YAML: {error}") from None
-        return Listing(rules=from_plain(NamingRules, plain, path.name))
-    clips: dict[str, Generated] = {}
-    attempts: list[tuple[str | None, Generated]] = []
+        return GeneratedClips(rules=from_plain(NamingRules, plain, path.name))
+    clips: dict[str, GeneratedClip] = {}
+    attempts: list[tuple[str | None, GeneratedClip]] = []
     faults: list[str] = []
     for where, row in read_csv(path, ("clip_id", "generator", "portrait_id")):
         name, one, fault = _entry(row)
@@ -178,11 +188,11 @@ def read_listing(path: Path | None) -> Listing:
     if faults:
         more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         raise InputError("; ".join(faults[:_SHOWN]) + more)
-    return Listing(clips, tuple(attempts))
+    return GeneratedClips(clips, tuple(attempts))
 
 
 def generator_rows(
-    listing: Listing,
+    listing: GeneratedClips,
     generations: Mapping[str, tuple[int | None, int | None]],
     clips: Sequence[Mapping[str, Any]],
 ) -> Iterator[dict[str, Any]]:
@@ -209,13 +219,13 @@ def generator_rows(
         }
 
 
-def _entry(row: Mapping[str, str]) -> tuple[str | None, Generated | None, str | None]:
+def _entry(row: Mapping[str, str]) -> tuple[str | None, GeneratedClip | None, str | None]:
     cells = {name: text.strip() or None for name, text in row.items()}
     told = cells.get("succeeded")
     succeeded = None if told is None else _YES.get(told.lower())
     if told is not None and succeeded is None:
         return None, None, f"expected 1 or 0 as succeeded, got {told!r}"
-    name = None if cells["clip_id"] is None else without_suffix(cells["clip_id"])
+    name = None if cells["clip_id"] is None else cells["clip_id"]
     generator, portrait = cells["generator"], cells["portrait_id"]
     if generator is None or portrait is None:
         return name, None, "generator or portrait_id is empty"
@@ -230,7 +240,7 @@ def _entry(row: Mapping[str, str]) -> tuple[str | None, Generated | None, str | 
         )
     return (
         name,
-        Generated(
+        GeneratedClip(
             generator,
             portrait,
             cells.get("generator_kind") or kind_of(generator),

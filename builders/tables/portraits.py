@@ -95,7 +95,7 @@ def read_portraits(folder: Path) -> dict[str, Portrait]:
     return found
 
 
-class Reference:
+class PortraitFaces:
     """Finds and embeds the people of portraits, each portrait once.
 
     Args:
@@ -176,7 +176,7 @@ class Reference:
 
 def portrait_rows(
     portraits: Mapping[str, Portrait],
-    reference: Reference,
+    reference: PortraitFaces,
     clips: Sequence[Mapping[str, Any]],
 ) -> Iterator[dict[str, Any]]:
     """Rows of the config `portraits`, by id.

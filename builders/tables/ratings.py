@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from theval_datasets.utils.records import to_plain
-
 from ..base.fields import CLIP_ID, DOUBLE, INT, STRING, Field
 
 if TYPE_CHECKING:
-    from theval_datasets.curation.study.mos import Opinions
     from theval_datasets.curation.study.ratings import Ratings
 
 RATING_FIELDS: Final[tuple[Field, ...]] = (
@@ -55,27 +52,3 @@ def rating_rows(ratings: Ratings, clips: Mapping[str, str]) -> Iterator[dict[str
             "repetition": repetition,
             "score": float(ratings.score[i]),
         }
-
-
-def study_facts(preset: str, ratings: Ratings, opinions: Mapping[str, Opinions]) -> dict[str, Any]:
-    """Parameters of a study for `info.json` and the card, and who was rejected."""
-    from theval_datasets.curation.study import parameters
-
-    gone = {
-        subject
-        for found in opinions.values()
-        for subject, rejected in zip(
-            ratings.subjects, found.screening.rejected.tolist(), strict=True
-        )
-        if rejected
-    }
-    plain: dict[str, Any] = to_plain(parameters.preset(preset))
-    return {**plain, "preset": preset, "rejected": ", ".join(sorted(gone)) or "nobody"}
-
-
-def simulated(*tables: Ratings | None) -> tuple[str, ...]:
-    """A sentence for the card if subjects are called ``simulated…``: nobody saw the clips then."""
-    names = [name for table in tables if table is not None for name in table.subjects]
-    if not any(name.lower().startswith("simulated") for name in names):
-        return ()
-    return ("The ratings are simulated by a program: no person gave them.",)

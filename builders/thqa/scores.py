@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from theval_datasets.errors import InputError
+from theval_datasets.manifest.joins import plain_name
 
 from ..tables.csv_files import number, read_csv
-from ..tables.generated import without_suffix
 
 NAME: Final = re.compile(r"(\d+)_voice_([a-z]{2})_(\d+)_(.+)")
 """THQA's names: ``{portrait}_voice_{language}_{voice}_{method}``."""
@@ -22,7 +22,7 @@ _SENTENCE: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class ClipOrigin:
     """What the name of a clip tells; None where it does not.
 
     Attributes:
@@ -71,24 +71,24 @@ class Content:
         return None
 
 
-def parse_name(name: str) -> Content:
+def parse_name(name: str) -> ClipOrigin:
     """What the name of a clip tells; a name of no known pattern tells nothing."""
     if match := _PROMPTED.fullmatch(name):
         prompt, model, language, voice, talker = match.groups()
-        return Content("prompted", prompt, model, None, voice, talker, language=language)
+        return ClipOrigin("prompted", prompt, model, None, voice, talker, language=language)
     if match := _SENTENCE.fullmatch(name):
         subject, sentence, distortion, level = match.groups()
         try:
             amount = float(level)
         except ValueError:
-            return Content("unknown")
-        return Content(
+            return ClipOrigin("unknown")
+        return ClipOrigin(
             "sentence", subject=subject, sentence=sentence, distortion=distortion, level=amount
         )
     if match := NAME.fullmatch(name):
         portrait, language, voice, method = match.groups()
-        return Content("thqa", None, None, portrait, voice, method, language=language)
-    return Content("unknown")
+        return ClipOrigin("thqa", None, None, portrait, voice, method, language=language)
+    return ClipOrigin("unknown")
 
 
 def read_scores(path: Path, column: str) -> Iterator[tuple[str, str, float, Mapping[str, str]]]:
@@ -103,7 +103,7 @@ def read_scores(path: Path, column: str) -> Iterator[tuple[str, str, float, Mapp
     """
     seen = set()
     for where, row in read_csv(path, (column, "Score")):
-        name = without_suffix(row[column].strip())
+        name = plain_name(row[column])
         if not name or name in seen:
             raise InputError(f"{where}: {row[column]!r} is empty or occurs twice")
         seen.add(name)

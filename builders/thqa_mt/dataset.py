@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 import pyarrow as pa
 
 from theval_datasets.errors import InputError
+from theval_datasets.manifest.joins import Join, join_clips
 from theval_datasets.manifest.rows import ManifestRow
 
 from ..base.builder import TableConfig
@@ -17,21 +18,21 @@ from ..base.columns import ClipFeatures
 from ..base.fields import Field
 from ..base.scored import ScoredBuilder, ScoredRow
 from ..tables.frames import check_frames
-from ..tables.generated import Listing, generator_rows, read_listing
+from ..tables.generated import GeneratedClips, generator_rows, read_listing
 from ..tables.media import MEDIA_CONFIG, MEDIA_FIELDS
 from ..tables.portraits import (
     PORTRAIT_FIELDS,
     PORTRAITS_READER,
     Portrait,
-    Reference,
+    PortraitFaces,
     portrait_rows,
     read_portraits,
 )
-from ..tables.ratings import RATING_KEY, simulated, study_facts
+from ..tables.ratings import RATING_KEY
+from ..tables.study import StudyTables
 from ..tables.track_frames import TRACK_EXTRACTORS, TRACK_FIELDS, TRACKS_CONFIG, track_rows
 from .columns import FEATURE_FIELDS, GENERATOR_FIELDS, MEASURED, MT_RATING_FIELDS
-from .rows import rated_rows, rating_rows
-from .study import PRESET, Study, unmatched
+from .rows import JoinedTables, join_tables, rated_rows, single_ratings
 
 _READER: Final = """\
 table = rows.to_pandas()
@@ -155,7 +156,7 @@ class ThqaMt(ScoredBuilder):
 
     def read(self) -> list[ScoredRow]:
         """One row a clip of the manifest, and one a rated clip that the table lists."""
-        return rated_rows(self.clips, self._listing, self._study)
+        return rated_rows(self.clips, self._joined_tables)
 
     def measured(self, row: ScoredRow, clip: ClipFeatures) -> Mapping[str, Any]:
         """Formants, and identity against the portrait where there is one."""
@@ -182,15 +183,11 @@ class ThqaMt(ScoredBuilder):
 
     def study(self) -> dict[str, Any]:
         """Parameters of the study, and who was rejected."""
-        ratings, opinions = self._study.ratings, self._study.opinions
-        if ratings is None or opinions is None:
-            return {}
-        plain = study_facts(PRESET, ratings, {ratings.dimensions[0]: opinions})
-        return {**plain, "taxonomy": self._study.taxonomy.name}
+        facts = self._study.facts()
+        return facts and {**facts, "taxonomy": self._study.taxonomy.name}
 
     def notes(self) -> tuple[str, ...]:
-        """What is missing or matches nothing."""
-        ids = {row.clip_id for row in self.rows}
+        """What was not given, and how the inputs match."""
         lacking = {
             "ratings": "opinion scores",
             "votes": "distortions",
@@ -198,31 +195,22 @@ class ThqaMt(ScoredBuilder):
         }
         if self._study.votes is not None:
             del lacking["votes"]
-        found = [
+        notes = [
             f"No {kind} were given: there are no {what}."
             for kind, what in lacking.items()
             if self.inputs.path(kind) is None
         ]
-        found += super().notes() + simulated(self._study.ratings, self._study.votes)
-        with_ratings = [row.clip_id for row in self.rows if row.values["mos"] is not None]
-        checks: list[tuple[str, Sequence[str]]] = [
-            ("clips follow no naming rule and are in no table: their generator is unknown",
-             [row.clip_id for row in self.rows if row.values["generator"] is None]),
-            ("clips of the table are not in the manifest",
-             sorted(set(self._listing.clips) - self.clips.keys()) if self.clips else []),
-            ("rated clips match no clip and were left out",
-             unmatched(self._study.clips, ids)),
-            ("clips have no opinion score",
-             sorted(ids - set(with_ratings)) if self._study.ratings is not None else []),
-            ("portraits have no picture",
-             sorted(self._portrait_ids - self._portraits.keys()) if self._portraits else []),
-            ("pictures of portraits have no clip",
-             sorted(self._portraits.keys() - self._portrait_ids)),
-        ]  # fmt: skip
-        for what, names in checks:
-            if names:
-                found.append(f"{len(names)} {what}, such as {', '.join(names[:_SHOWN])}.")
-        return tuple(found)
+        notes += super().notes() + self._study.notes()
+        notes += self._joined_tables.notes()
+        if self._portrait_join is not None:
+            notes.append(self._portrait_join.to_text())
+        unknown = [row.clip_id for row in self.rows if row.values["generator"] is None]
+        if unknown:
+            notes.append(
+                f"The generator of {len(unknown)} clips is unknown: they are in no table of clips "
+                f"and follow no naming rule, such as {', '.join(unknown[:_SHOWN])}."
+            )
+        return tuple(notes)
 
     def tables(self, config_name: str) -> Mapping[str, Iterator[pa.Table]]:
         """The tables of a config, by split; portraits and generators are in none."""
@@ -235,12 +223,12 @@ class ThqaMt(ScoredBuilder):
         if config_name == "landmarks":
             return self._track_rows(rows)
         if config_name == "ratings":
-            return rating_rows(self._study, [row.clip_id for row in rows])
+            return single_ratings(self._joined_tables, [row.clip_id for row in rows])
         values = [row.values for row in rows]
         if config_name == "portraits":
             return portrait_rows(self._portraits, self._reference, values)
         if config_name == "generators":
-            return generator_rows(self._listing, self._generations, values)
+            return generator_rows(self._joined_tables.listing, self._generations, values)
         return super().table_rows(config_name, rows)
 
     @classmethod
@@ -251,9 +239,9 @@ class ThqaMt(ScoredBuilder):
 
     def _check(self) -> None:
         faults = []
-        for look in (lambda: self._listing, lambda: self._portraits):
+        for step in (lambda: self._listing, lambda: self._pictures):
             try:
-                look()
+                step()
             except InputError as error:
                 faults.append(str(error))
         faults += self._study.faults()
@@ -265,22 +253,37 @@ class ThqaMt(ScoredBuilder):
             )
 
     @cached_property
-    def _listing(self) -> Listing:
+    def _listing(self) -> GeneratedClips:
         return read_listing(self.inputs.path("clips"))
 
-    @cached_property
-    def _study(self) -> Study:
-        paths = (self.inputs.path(kind) for kind in ("ratings", "votes", "taxonomy"))
-        return Study(*paths)
+    @property
+    def _study(self) -> StudyTables:
+        return StudyTables.of(self.inputs, "thqa-mt")
 
     @cached_property
-    def _portraits(self) -> dict[str, Portrait]:
+    def _joined_tables(self) -> JoinedTables:
+        return join_tables(self.clips, self._listing, self._study)
+
+    @cached_property
+    def _pictures(self) -> dict[str, Portrait]:
         folder = self.inputs.path("portraits")
         return {} if folder is None else read_portraits(folder)
 
     @cached_property
-    def _reference(self) -> Reference:
-        return Reference(self._portraits)
+    def _portrait_join(self) -> Join | None:
+        if self.inputs.path("portraits") is None:
+            return None
+        return join_clips("portraits", self._pictures, self._portrait_ids, "portrait")
+
+    @cached_property
+    def _portraits(self) -> dict[str, Portrait]:
+        """Pictures by `portrait_id`, those without a clip under their own names."""
+        matched = {} if self._portrait_join is None else self._portrait_join.matched
+        return {matched.get(name, name): picture for name, picture in self._pictures.items()}
+
+    @cached_property
+    def _reference(self) -> PortraitFaces:
+        return PortraitFaces(self._portraits)
 
     @cached_property
     def _portrait_ids(self) -> set[str]:
@@ -288,7 +291,11 @@ class ThqaMt(ScoredBuilder):
 
     @cached_property
     def _generations(self) -> dict[str, tuple[int | None, int | None]]:
-        return dict(sorted(self._listing.generations(row.clip_id for row in self.rows).items()))
+        return dict(
+            sorted(
+                self._joined_tables.listing.generations(row.clip_id for row in self.rows).items()
+            )
+        )
 
     def _track_rows(self, rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
         for row in rows:

@@ -1,29 +1,31 @@
-"""THQA-MT's rows: clips, what is known of their making, and what the study says of them."""
+"""THQA-MT's rows: clips, how they were made, and the results of the study."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from theval_datasets.evaluation.folds import content_groups, grouped_folds
+from theval_datasets.manifest.joins import NOT_GIVEN, NOT_MATCHED, Join, join_clips, plain_name
 from theval_datasets.manifest.rows import ManifestRow
 
 from ..base.clips import DEFAULT_SPLIT, checked_split, content_of
 from ..base.scored import ScoredRow
-from ..tables import ratings as _ratings
-from ..tables.generated import Generated, Listing, without_suffix
+from ..tables.generated import GeneratedClip, GeneratedClips
+from ..tables.ratings import rating_rows
+from ..tables.study import StudyTables
 from .columns import FOLDS
-from .study import Study, matched
 
 if TYPE_CHECKING:
-    from theval_datasets.curation.study.votes import Labels
+    from theval_datasets.curation.study.ratings import Ratings
+    from theval_datasets.curation.study.votes import DistortionLabels
 
 _RATED: Final = ("mos", "mos_std", "mos_ci95", "n_ratings")
 _VOTED: Final = ("distortions", "dimensions")
 _REASONS: Final = {
-    "generator": "clips:unknown-name",
     "generator_kind": "generator_kind:not-stated",
     "difficulty": "difficulty:not-stated",
     "fold": "folds:too-few-contents",
@@ -31,59 +33,132 @@ _REASONS: Final = {
 """Column to the entry of `missing` where it is null."""
 
 
-def rated_rows(clips: Mapping[str, ManifestRow], listing: Listing, study: Study) -> list[ScoredRow]:
-    """One row a clip of the manifest, and one a rated clip that the table lists.
+@dataclass(frozen=True)
+class JoinedTables:
+    """The tables of a build, matched to its clips.
 
-    Where there is neither manifest nor table, every rated clip is a row.
+    Attributes:
+        clip_ids: Ids of all rows; sorted.
+        listing: How the clips were made, by `clip_id`.
+        study: The tables of the study.
+        clips: How the table of clips matches the manifest; None without either.
+        ratings: How the ratings match; None without ratings.
+        votes: How the votes match; None without votes.
+    """
+
+    clip_ids: tuple[str, ...]
+    listing: GeneratedClips
+    study: StudyTables
+    clips: Join | None
+    ratings: Join | None
+    votes: Join | None
+
+    def notes(self) -> list[str]:
+        """A sentence on each join."""
+        joins = {join.label: join for join in (self.clips, self.ratings, self.votes) if join}
+        return [join.to_text() for join in joins.values()]
+
+
+def join_tables(
+    manifest: Mapping[str, ManifestRow], listing: GeneratedClips, study: StudyTables
+) -> JoinedTables:
+    """Match the tables of a build to its clips.
+
+    A row is every clip of the manifest, and every rated clip that the table of clips lists; where
+    there is neither manifest nor table, every rated clip.
 
     Args:
-        clips: The manifest's rows by `clip_id`.
-        listing: What is known of how clips were made.
+        manifest: The manifest's rows by `clip_id`.
+        listing: The table of clips, by the names in it.
         study: Ratings and votes.
+
+    Raises:
+        InputError: If nothing of a table matches, or its names are ambiguous.
     """
-    rated = {without_suffix(name) for name in study.clips}
-    listed = rated & set(listing.clips)
-    names = sorted({*clips, *listed} if clips or listing.clips else rated)
-    known = {name: listing.of(name) for name in names}
-    contents = {name: _content(name, known[name], clips.get(name)) for name in names}
-    studied = _studied(study, names)
-    folds = _folds(names, known, contents, studied)
+    clips = None
+    if manifest and listing.clips:
+        clips = join_clips("clips", listing.clips, manifest)
+    matched = {} if clips is None else clips.matched
+    listing = listing.renamed(lambda name: matched.get(name) or plain_name(name))
+    known = {*manifest, *listing.clips} or {plain_name(name) for name in study.clips}
+    ratings = _join("ratings", study.ratings, known)
+    votes = _join("votes", study.votes, known)
+    rated = {clip for join in (ratings, votes) if join for clip in join.matched.values()}
+    clip_ids = {*manifest, *rated}
+    return JoinedTables(
+        tuple(sorted(clip_ids)),
+        listing,
+        study,
+        clips,
+        _over(ratings, clip_ids),
+        _over(votes, clip_ids),
+    )
+
+
+def _join(label: str, table: Ratings | None, clip_ids: Collection[str]) -> Join | None:
+    return None if table is None else join_clips(label, table.clips, clip_ids)
+
+
+def _over(join: Join | None, clip_ids: set[str]) -> Join | None:
+    """The join over the clips that became rows."""
+    if join is None:
+        return None
+    return replace(join, without=tuple(sorted(clip_ids - set(join.matched.values()))))
+
+
+def rated_rows(manifest: Mapping[str, ManifestRow], tables: JoinedTables) -> list[ScoredRow]:
+    """One row a clip.
+
+    Args:
+        manifest: The manifest's rows by `clip_id`.
+        tables: The other inputs.
+    """
+    names = tables.clip_ids
+    known = {name: tables.listing.of(name) for name in names}
+    contents = {name: _content(name, known[name], manifest.get(name)) for name in names}
+    results = _results(tables)
+    folds = _folds(names, known, contents, results)
+    unknown = NOT_MATCHED if tables.listing.clips else "unknown-name"
     rows = []
-    for name, one in known.items():
-        clip, said = clips.get(name), studied.get(name, {})
+    for name, made in known.items():
+        clip, result = manifest.get(name), results.get(name, {})
         values = {
-            **{column: said.get(column) for column in (*_RATED, *_VOTED)},
-            "generator": None if one is None else one.generator,
-            "generator_kind": None if one is None else one.kind,
-            "portrait_id": None if one is None else one.portrait_id,
-            "difficulty": (one and one.difficulty) or (clip and clip.difficulty),
+            **{column: result.get(column) for column in (*_RATED, *_VOTED)},
+            "generator": None if made is None else made.generator,
+            "generator_kind": None if made is None else made.kind,
+            "portrait_id": None if made is None else made.portrait_id,
+            "difficulty": (made and made.difficulty) or (clip and clip.difficulty),
             "fold": folds[name],
         }
         missing = [entry for column, entry in _REASONS.items() if values[column] is None]
-        missing += _unstudied(study, said)
+        missing += [f"clips:{unknown}"] if made is None else []
+        missing += _reasons(tables, name, result)
         split = checked_split((clip and clip.split) or DEFAULT_SPLIT)
         rows.append(ScoredRow(name, split, contents[name], values, missing=tuple(sorted(missing))))
     return rows
 
 
-def rating_rows(study: Study, ids: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Rows of the config `ratings`, each with what its subject saw.
+def single_ratings(tables: JoinedTables, clip_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Rows of the config `ratings`, each with the distortions that its subject voted for.
 
     Args:
-        study: Ratings and votes.
-        ids: The `clip_id` whose ratings are wanted.
+        tables: The inputs.
+        clip_ids: The clips whose ratings are wanted.
     """
-    if study.ratings is None:
+    study = tables.study
+    if study.ratings is None or tables.ratings is None:
         return
-    votes = _votes_by_presentation(study, ids)
-    reason = "not-given" if study.votes is None else "not-voted"
-    for row in _ratings.rating_rows(study.ratings, matched(study.ratings.clips, ids)):
-        seen = votes.get((row["clip_id"], row["subject"], row["repetition"]))
-        missing = [] if seen is not None else [f"votes:{reason}"]
-        yield {**row, "distortions": seen, "missing": missing}
+    votes = _votes_by_presentation(tables)
+    wanted = set(clip_ids)
+    names = {name: clip for name, clip in tables.ratings.matched.items() if clip in wanted}
+    for row in rating_rows(study.ratings, names):
+        distortions = votes.get((row["clip_id"], row["subject"], row["repetition"]))
+        reason = NOT_GIVEN if study.votes is None else "not-voted"
+        missing = [] if distortions is not None else [f"votes:{reason}"]
+        yield {**row, "distortions": distortions, "missing": missing}
 
 
-def _content(name: str, one: Generated | None, clip: ManifestRow | None) -> str:
+def _content(name: str, one: GeneratedClip | None, clip: ManifestRow | None) -> str:
     if one is not None:
         return one.content_id or f"portrait-{one.portrait_id}"
     return name if clip is None else content_of(clip.source)
@@ -91,9 +166,9 @@ def _content(name: str, one: Generated | None, clip: ManifestRow | None) -> str:
 
 def _folds(
     names: Sequence[str],
-    known: Mapping[str, Generated | None],
+    known: Mapping[str, GeneratedClip | None],
     contents: Mapping[str, str],
-    studied: Mapping[str, Mapping[str, Any]],
+    results: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, int | None]:
     content: dict[str, Sequence[object]] = {
         "content": [contents[name] for name in names],
@@ -101,30 +176,32 @@ def _folds(
     }
     if not names or int(content_groups(content, names).max()) + 1 < FOLDS:
         return dict.fromkeys(names)
-    mos = [studied.get(name, {}).get("mos") for name in names]
+    mos = [results.get(name, {}).get("mos") for name in names]
     folds = grouped_folds(content, names, FOLDS, mos=mos).tolist()
     return dict(zip(names, folds, strict=True))
 
 
-def _studied(study: Study, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What the study says of each clip; nothing of a clip that was not shown."""
-    found: dict[str, dict[str, Any]] = {}
-    if (one := study.opinions) is not None:
-        places = {name: index for index, name in enumerate(one.clips)}
-        for name, clip in matched(one.clips, ids).items():
+def _results(tables: JoinedTables) -> dict[str, dict[str, Any]]:
+    """The study's columns by clip; a clip that nobody rated or voted on has none."""
+    results: dict[str, dict[str, Any]] = {}
+    if tables.ratings is not None:
+        (scores,) = tables.study.opinions.values()
+        places = {name: index for index, name in enumerate(scores.clips)}
+        for name, clip in tables.ratings.matched.items():
             index = places[name]
-            numbers = [float(column[index]) for column in (one.mos, one.std, one.ci95)]
+            numbers = [float(column[index]) for column in (scores.mos, scores.std, scores.ci95)]
             values = [value if np.isfinite(value) else None for value in numbers]
-            found[clip] = dict(zip(_RATED, (*values, int(one.n[index])), strict=True))
-    if (labels := study.labels) is not None:
+            results[clip] = dict(zip(_RATED, (*values, int(scores.n[index])), strict=True))
+    labels = tables.study.labels
+    if labels is not None and tables.votes is not None:
         places = {name: index for index, name in enumerate(labels.clips)}
-        for name, clip in matched(labels.clips, ids).items():
+        for name, clip in tables.votes.matched.items():
             if labels.n_voters[places[name]]:
-                found.setdefault(clip, {}).update(_labelled(labels, places[name]))
-    return found
+                results.setdefault(clip, {}).update(_labelled(labels, places[name]))
+    return results
 
 
-def _labelled(labels: Labels, index: int) -> dict[str, list[str] | None]:
+def _labelled(labels: DistortionLabels, index: int) -> dict[str, list[str] | None]:
     """Distortions of a clip, and the dimensions that suffer where the taxonomy says them."""
     from theval_datasets.curation.study.taxonomy import UNASSIGNED
 
@@ -133,29 +210,32 @@ def _labelled(labels: Labels, index: int) -> dict[str, list[str] | None]:
     return dict(zip(_VOTED, (list(labels.names(index)), known), strict=True))
 
 
-def _unstudied(study: Study, said: Mapping[str, Any]) -> list[str]:
-    """Entries of `missing` for the study's columns that a clip lacks."""
-    found = []
-    if any(said.get(column) is None for column in _RATED):
-        few = "too-few" if "mos" in said else "not-rated"
-        found.append(f"ratings:{'not-given' if study.ratings is None else few}")
-    if "distortions" not in said:
-        reason = "not-given" if study.votes is None else "nobody-voted"
-        found += [f"votes:{reason}", f"taxonomy:{reason}"]
-    elif said["dimensions"] is None:
-        found.append("taxonomy:no-dimensions")
-    return found
+def _reasons(tables: JoinedTables, clip_id: str, result: Mapping[str, Any]) -> list[str]:
+    """Entries of `missing` for the study's columns that are null."""
+    reasons = []
+    if any(result.get(column) is None for column in _RATED):
+        reasons.append(f"ratings:{_reason(tables.ratings, clip_id, 'too-few')}")
+    if "distortions" not in result:
+        reason = _reason(tables.votes, clip_id, "nobody-voted")
+        reasons += [f"votes:{reason}", f"taxonomy:{reason}"]
+    elif result["dimensions"] is None:
+        reasons.append("taxonomy:no-dimensions")
+    return reasons
 
 
-def _votes_by_presentation(
-    study: Study, ids: Sequence[str]
-) -> dict[tuple[str, str, int], list[str]]:
-    """Names of the distortions that a subject saw, by `clip_id`, subject and repetition."""
-    table = study.votes
-    if table is None or table.votes is None:
+def _reason(join: Join | None, clip_id: str, otherwise: str) -> str:
+    if join is None:
+        return NOT_GIVEN
+    return NOT_MATCHED if clip_id in join.without else otherwise
+
+
+def _votes_by_presentation(tables: JoinedTables) -> dict[tuple[str, str, int], list[str]]:
+    """Names of the distortions that a subject voted for, by `clip_id`, subject and repetition."""
+    table: Ratings | None = tables.study.votes
+    if table is None or table.votes is None or tables.votes is None:
         return {}
-    names = np.array([kind.name for kind in study.taxonomy.types], object)
-    clips = matched(table.clips, ids)
+    names = np.array([kind.name for kind in tables.study.taxonomy.types], object)
+    clips = tables.votes.matched
     rows = zip(table.clip.tolist(), table.subject.tolist(), table.repetition.tolist(), strict=True)
     return {
         (clips[name], table.subjects[subject], repetition): names[table.votes[i]].tolist()

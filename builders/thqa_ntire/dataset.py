@@ -14,7 +14,7 @@ from theval_datasets.evaluation.leaks import Leak, leak_report
 from ..base.builder import TableConfig
 from ..base.fields import DOUBLE, INT, STRING, Field
 from ..base.scored import ScoredBuilder, ScoredRow, scored_fields
-from ..thqa.scores import Content, parse_name, read_scores
+from ..thqa.scores import ClipOrigin, parse_name, read_scores
 
 _SPLITS: Final = {"train": "train", "val": "validation", "test": "test"}
 """Official name to the name that users of `datasets` expect."""
@@ -189,7 +189,7 @@ def clean_parts(
     ]
 
 
-def _content_columns(contents: Iterable[Content]) -> dict[str, list[object]]:
+def _content_columns(contents: Iterable[ClipOrigin]) -> dict[str, list[object]]:
     all_of = list(contents)
     return {
         "prompt": [one.prompt for one in all_of],
@@ -201,7 +201,7 @@ def _content_columns(contents: Iterable[Content]) -> dict[str, list[object]]:
 
 
 def _row(
-    name: str, content: Content, *, part: str, mos: float, clean: str | None, fold: int | None
+    name: str, content: ClipOrigin, *, part: str, mos: float, clean: str | None, fold: int | None
 ) -> ScoredRow:
     values: dict[str, Any] = {
         "mos": mos,

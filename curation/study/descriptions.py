@@ -30,7 +30,7 @@ CATEGORIES = (
 
 
 @dataclass(frozen=True)
-class Assignment:
+class CategoryAssignment:
     """What a description was understood to say.
 
     Attributes:
@@ -78,7 +78,7 @@ class KeywordTable:
         body = "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in phrases)
         return re.compile(rf"(?<!\w)({body})(?:s|es)?(?!\w)"), owner
 
-    def assign(self, text: str) -> Assignment:
+    def assign(self, text: str) -> CategoryAssignment:
         """The categories of a description, in any mixture of upper and lower case."""
         pattern, owner = self._pattern
         found: dict[str, list[str]] = {}
@@ -88,7 +88,7 @@ class KeywordTable:
         if self.nothing in found and len(found) > 1:
             del found[self.nothing]
         ordered = tuple(name for name in self.categories if name in found)
-        return Assignment(ordered, {name: tuple(found[name]) for name in ordered})
+        return CategoryAssignment(ordered, {name: tuple(found[name]) for name in ordered})
 
 
 def load_keywords(path: Path | None = None) -> KeywordTable:

@@ -17,7 +17,7 @@ from .subject_model import SubjectModel, fit_projection
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class FitStatistics:
     """How well the scores explain the ratings; all of them per rating, as sureal gives them."""
 
     loglikelihood: float
@@ -28,7 +28,7 @@ class Fit:
 
 
 @dataclass(frozen=True, eq=False)
-class Opinions:
+class OpinionScores:
     """The opinion scores of one dimension.
 
     Attributes:
@@ -56,11 +56,11 @@ class Opinions:
     degenerate: Flags
     bias: Floats | None
     model: SubjectModel | None
-    fit: Fit | None
+    fit: FitStatistics | None
     parameters: StudyParameters
 
 
-def opinions(panel: Panel, parameters: StudyParameters) -> Opinions:
+def opinion_scores(panel: Panel, parameters: StudyParameters) -> OpinionScores:
     """Opinion scores of a panel.
 
     Args:
@@ -101,7 +101,7 @@ def opinions(panel: Panel, parameters: StudyParameters) -> Opinions:
         std, sem, ci95 = std * factor, sem * factor, ci95 * factor
         if parameters.clip:
             mos = np.clip(mos, *parameters.range)
-    return Opinions(
+    return OpinionScores(
         clips=panel.clips,
         mos=_spread_over(panel, kept, mos, np.nan),
         std=_spread_over(panel, kept, std, np.nan),
@@ -156,7 +156,7 @@ def _quantile(kept: Panel, parameters: StudyParameters) -> Floats | float:
     return quantile
 
 
-def _fit(panel: Panel, kept: Panel, std: Floats, bias: Floats | None) -> Fit:
+def _fit(panel: Panel, kept: Panel, std: Floats, bias: Floats | None) -> FitStatistics:
     """Of a normal distribution around each clip's mean; clips without variance do not count.
 
     The squared residuals of a clip add up to (n - 1) std², so that no pass over the rows is needed.
@@ -170,9 +170,11 @@ def _fit(panel: Panel, kept: Panel, std: Floats, bias: Floats | None) -> Fit:
     return _criteria(-0.5 * float(terms.sum()) / len(kept), parameters, len(panel), None)
 
 
-def _criteria(loglikelihood: float, n_parameters: int, n: int, iterations: int | None) -> Fit:
+def _criteria(
+    loglikelihood: float, n_parameters: int, n: int, iterations: int | None
+) -> FitStatistics:
     dof = n_parameters / n
-    return Fit(
+    return FitStatistics(
         loglikelihood=loglikelihood,
         dof=dof,
         aic=2 * dof - 2 * loglikelihood,
@@ -183,13 +185,13 @@ def _criteria(loglikelihood: float, n_parameters: int, n: int, iterations: int |
 
 def _estimated(
     panel: Panel, raw: Panel, parameters: StudyParameters, degenerate: Flags, dropped: Flags
-) -> Opinions:
+) -> OpinionScores:
     if parameters.estimate == "projection":
         model = fit_projection(raw, errors_from=parameters.estimate_errors)
     else:
         model = fit_newton(raw, contents=parameters.estimate == "ambiguity")
     _, std, _, _ = _means(raw, parameters)
-    return Opinions(
+    return OpinionScores(
         clips=panel.clips,
         mos=_spread_over(panel, raw, model.quality, np.nan),
         std=_spread_over(panel, raw, std, np.nan),

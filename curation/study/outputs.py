@@ -14,11 +14,11 @@ from theval_datasets.utils.records import to_plain
 
 from .plots import draw_all
 from .reports import SessionReport, SubjectReport
-from .study import Study
+from .study import StudyResult
 
 
 def write_study(
-    study: Study,
+    study: StudyResult,
     plain: Mapping[str, Any],
     out: Path,
     *,
@@ -60,7 +60,7 @@ def write_study(
 
 
 def page_of(
-    study: Study,
+    study: StudyResult,
     plain: Mapping[str, Any],
     plots: Mapping[str, tuple[str, bytes]],
     *,
@@ -93,7 +93,7 @@ def page_of(
     }
 
 
-def facts(study: Study) -> list[tuple[str, str]]:
+def facts(study: StudyResult) -> list[tuple[str, str]]:
     """The study in a few numbers, for people."""
     found: list[tuple[str, str]] = [
         ("ratings", f"{len(study.ratings):,}"),

@@ -181,7 +181,7 @@ def position_bias(votes: PairwiseVotes) -> PositionBias:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class VoteAgreement:
     """How far several voters on the same pair agree.
 
     Attributes:
@@ -198,7 +198,7 @@ class Agreement:
     unit: str
 
 
-def agreement(votes: PairwiseVotes) -> Agreement:
+def agreement(votes: PairwiseVotes) -> VoteAgreement:
     """Krippendorff's alpha (nominal) over pairs of models, and raw agreement.
 
     Reference: K. Krippendorff, Content Analysis, 4th ed., 2018, chapter 12. A value is "the first
@@ -218,7 +218,7 @@ def agreement(votes: PairwiseVotes) -> Agreement:
     counts, total = counts[total >= 2], total[total >= 2]
     name = "pair" if votes.clip is None else "pair and clip"
     if not len(counts):
-        return Agreement(None, None, 0, name)
+        return VoteAgreement(None, None, 0, name)
     same = (counts * (counts - 1)).sum(axis=1)
     share = float(same.sum() / (total * (total - 1)).sum())
     n = total.sum()
@@ -226,4 +226,4 @@ def agreement(votes: PairwiseVotes) -> Agreement:
     margin = counts.sum(axis=0)
     expected = float((n**2 - (margin**2).sum()) / (n * (n - 1)))
     alpha = 1.0 - observed / expected if expected > 0 else None
-    return Agreement(alpha, share, len(counts), name)
+    return VoteAgreement(alpha, share, len(counts), name)

@@ -10,7 +10,7 @@ import numpy as np
 
 from .reports import agreement_matrix
 from .screening import BALANCE, OUTLIER_SHARE
-from .study import Study
+from .study import StudyResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,13 +21,13 @@ MOST_ROWS = 40
 """Generators or subjects that a plot can still name."""
 
 
-def draw_all(study: Study) -> dict[str, tuple[str, bytes]]:
+def draw_all(study: StudyResult) -> dict[str, tuple[str, bytes]]:
     """Every plot that the study's data allow.
 
     Returns:
         By file name without suffix: the title, and the PNG.
     """
-    plots: dict[str, tuple[str, Callable[[Study], Figure | None]]] = {
+    plots: dict[str, tuple[str, Callable[[StudyResult], Figure | None]]] = {
         "mos_distribution": ("Distribution of the opinion scores", mos_distribution),
         "generators": ("Opinion scores by generator", generator_boxes),
         "agreement": ("Agreement between subjects", subject_agreement),
@@ -44,7 +44,7 @@ def draw_all(study: Study) -> dict[str, tuple[str, bytes]]:
     return drawn
 
 
-def mos_distribution(study: Study) -> Figure:
+def mos_distribution(study: StudyResult) -> Figure:
     """A histogram for each dimension."""
     figure, axes = _figure(len(study.opinions), height=3.2)
     for axis, (dimension, found) in zip(axes, study.opinions.items(), strict=True):
@@ -65,7 +65,7 @@ def mos_distribution(study: Study) -> Figure:
     return figure
 
 
-def generator_boxes(study: Study) -> Figure | None:
+def generator_boxes(study: StudyResult) -> Figure | None:
     """Boxes by generator, the best median on top; None without generators."""
     if study.ratings.generator is None:
         return None
@@ -96,7 +96,7 @@ def generator_boxes(study: Study) -> Figure | None:
     return figure
 
 
-def subject_agreement(study: Study) -> Figure:
+def subject_agreement(study: StudyResult) -> Figure:
     """Correlations of every two subjects; the rejected are marked."""
     figure, axes = _figure(len(study.opinions), height=4.6, width=5.6)
     for axis, (dimension, found) in zip(axes, study.opinions.items(), strict=True):
@@ -116,7 +116,7 @@ def subject_agreement(study: Study) -> Figure:
     return figure
 
 
-def screening_plot(study: Study) -> Figure:
+def screening_plot(study: StudyResult) -> Figure:
     """What decided about each subject: BT.500's two shares, or the correlation."""
     figure, axes = _figure(len(study.opinions), height=3.6)
     for axis, (dimension, found) in zip(axes, study.opinions.items(), strict=True):
@@ -157,7 +157,7 @@ def screening_plot(study: Study) -> Figure:
     return figure
 
 
-def distortion_rates(study: Study) -> Figure | None:
+def distortion_rates(study: StudyResult) -> Figure | None:
     """Share of each generator's clips with each distortion; None without votes."""
     if study.labels is None:
         return None
@@ -166,7 +166,7 @@ def distortion_rates(study: Study) -> Figure | None:
     return _heat(study.labels.rates(), names, title)
 
 
-def distortion_dimensions(study: Study) -> Figure | None:
+def distortion_dimensions(study: StudyResult) -> Figure | None:
     """Share of each generator's clips with a distortion of each dimension; None without votes."""
     if study.labels is None:
         return None
@@ -212,7 +212,7 @@ def _colour_bar(figure: Figure, image: Any, axis: Axes, label: str) -> None:
     bar.ax.tick_params(labelsize=7)
 
 
-def mos_by_distortions(study: Study) -> Figure | None:
+def mos_by_distortions(study: StudyResult) -> Figure | None:
     """Boxes of the opinion score by the number of distortions; None without votes."""
     if study.labels is None:
         return None

@@ -16,6 +16,24 @@ import numpy.typing as npt
 from theval_datasets.errors import RatingsError
 
 from .panel import Codes, Flags, Floats, Panel, those_of
+from .scales import Scale
+
+
+@dataclass(frozen=True)
+class TableSummary:
+    """How a ratings table was understood.
+
+    Attributes:
+        form: Its format, such as ``CSV, UTF-8, semicolon``.
+        layout: Its layout, in words.
+        scale: The rating scale.
+        left_out: Columns that hold no ratings.
+    """
+
+    form: str
+    layout: str
+    scale: Scale
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +57,7 @@ class Ratings:
         reference: bool (clips,), or None.
         generator: Generator of each clip, or None.
         n_missing: Rows that were left out because they carry no score.
+        source: How the table was understood; None for ratings that were not read from one.
     """
 
     subjects: tuple[str, ...]
@@ -57,10 +76,23 @@ class Ratings:
     reference: Flags | None = None
     generator: tuple[str, ...] | None = None
     n_missing: int = 0
+    source: TableSummary | None = None
     _panels: dict[str, Panel] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.score)
+
+    def to_text(self) -> str:
+        """What was understood: format, layout, subjects, clips, scale and dimensions."""
+        parts = [f"{len(self.subjects)} subjects, {len(self.clips)} clips"]
+        if self.source is not None:
+            parts = [f"{self.source.form}; {self.source.layout}", *parts]
+            parts.append(f"scale {self.source.scale.to_text()}")
+        noun = "dimension" if len(self.dimensions) == 1 else "dimensions"
+        parts.append(f"{noun} {', '.join(self.dimensions)}")
+        if self.source is not None and self.source.left_out:
+            parts.append(f"columns left out: {', '.join(map(repr, self.source.left_out))}")
+        return "; ".join(parts)
 
     def panel(self, dimension: str | None = None) -> Panel:
         """The ratings of one dimension.

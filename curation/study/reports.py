@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .mos import Opinions
+from .mos import OpinionScores
 from .panel import Floats, Panel
 from .scaling import subject_bias
 from .screening import panel_correlation
@@ -85,7 +85,7 @@ def optional(value: float | np.floating[Any] | None) -> float | None:
     return None if value is None or not np.isfinite(value) else float(value)
 
 
-def subject_reports(panel: Panel, found: Opinions, dimension: str) -> list[SubjectReport]:
+def subject_reports(panel: Panel, found: OpinionScores, dimension: str) -> list[SubjectReport]:
     """One report for each subject that rated something."""
     count = panel.subject_counts
     mean = panel.subject_mean(panel.score)
@@ -123,7 +123,7 @@ def subject_reports(panel: Panel, found: Opinions, dimension: str) -> list[Subje
 
 
 def session_reports(
-    panel: Panel, sessions: tuple[str, ...], found: Opinions, dimension: str
+    panel: Panel, sessions: tuple[str, ...], found: OpinionScores, dimension: str
 ) -> list[SessionReport]:
     """One report for each session; none if the table has no sessions."""
     if sessions == ("",):
@@ -184,7 +184,7 @@ def _pearson(x: Floats, y: Floats) -> float | None:
     return plcc(x, y)
 
 
-def _reason(found: Opinions, index: int) -> str | None:
+def _reason(found: OpinionScores, index: int) -> str | None:
     if not found.screening.rejected[index]:
         return None
     if found.degenerate[index] and found.parameters.degenerate == "reject":

@@ -1,4 +1,4 @@
-"""A whole study: every dimension's opinion scores, the labels, and who agreed with whom."""
+"""A whole study: opinion scores of every dimension, distortion labels, reports on subjects."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 import numpy as np
 
 from .levels import quality_levels
-from .mos import Opinions, opinions
+from .mos import OpinionScores, opinion_scores
 from .panel import Flags
 from .parameters import StudyParameters
 from .ratings import Ratings
 from .reports import SessionReport, SubjectReport, optional, session_reports, subject_reports
 from .taxonomy import Taxonomy
-from .votes import Labels, label
+from .votes import DistortionLabels, distortion_labels
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
-    """What came out of a study.
+class StudyResult:
+    """The results of a study.
 
     Attributes:
-        ratings: What went in.
-        parameters: How.
-        opinions: By dimension.
+        ratings: The table of ratings.
+        parameters: The parameters of its analysis.
+        opinions: Opinion scores by dimension.
         subjects: One report a subject and dimension.
         sessions: One report a session and dimension; empty if the table has no sessions.
         labels: Distortions of the clips; None without votes.
@@ -33,10 +33,10 @@ class Study:
 
     ratings: Ratings
     parameters: StudyParameters
-    opinions: Mapping[str, Opinions]
+    opinions: Mapping[str, OpinionScores]
     subjects: tuple[SubjectReport, ...]
     sessions: tuple[SessionReport, ...]
-    labels: Labels | None
+    labels: DistortionLabels | None
 
     @property
     def rejected(self) -> tuple[str, ...]:
@@ -47,19 +47,19 @@ class Study:
         """One row a clip and dimension; undefined values are None, with the reason."""
         place = {clip: index for index, clip in enumerate(self.ratings.clips)}
         rows = []
-        for dimension, found in self.opinions.items():
-            levels = _levels(found)
-            for index, clip in enumerate(found.clips):
+        for dimension, scores in self.opinions.items():
+            levels = _levels(scores)
+            for index, clip in enumerate(scores.clips):
                 row: dict[str, Any] = {
                     "clip_id": clip,
                     "dimension": dimension,
-                    "mos": optional(found.mos[index]),
-                    "std": optional(found.std[index]),
-                    "ci95": optional(found.ci95[index]),
-                    "n": int(found.n[index]),
-                    "sem": optional(found.sem[index]),
+                    "mos": optional(scores.mos[index]),
+                    "std": optional(scores.std[index]),
+                    "ci95": optional(scores.ci95[index]),
+                    "n": int(scores.n[index]),
+                    "sem": optional(scores.sem[index]),
                     "level": levels[index],
-                    "reason": None if found.n[index] else "no-retained-rating",
+                    "reason": None if scores.n[index] else "no-retained-rating",
                 }
                 if self.ratings.generator is not None:
                     row["generator"] = self.ratings.generator[place[clip]]
@@ -89,58 +89,70 @@ class Study:
 
 
 def run_study(
-    ratings: Ratings, parameters: StudyParameters, taxonomy: Taxonomy | None = None
-) -> Study:
-    """Everything that a ratings table gives.
+    ratings: Ratings,
+    parameters: StudyParameters,
+    taxonomy: Taxonomy | None = None,
+    *,
+    votes: Ratings | None = None,
+) -> StudyResult:
+    """Analyse a table of ratings, and the distortion votes that belong to it.
 
     Args:
-        ratings: The table.
-        parameters: See there.
-        taxonomy: Of the table's votes; None if it holds none.
+        ratings: The table of ratings.
+        parameters: How to analyse it.
+        taxonomy: The types of the votes; None if there are no votes.
+        votes: The table with the distortion votes; None if they are in `ratings`.
 
     Raises:
         RatingsError: If the table does not allow what the parameters ask for.
     """
-    found = {
-        dimension: opinions(ratings.panel(dimension), parameters)
+    opinions = {
+        dimension: opinion_scores(ratings.panel(dimension), parameters)
         for dimension in ratings.dimensions
     }
     labels = None
-    if ratings.votes is not None and taxonomy is not None:
-        retained = None if parameters.vote_subjects == "all" else _retained(ratings, found)
-        labels = label(ratings, taxonomy, threshold=parameters.vote_threshold, retained=retained)
-    return Study(
+    votes = ratings if votes is None else votes
+    if votes.votes is not None and taxonomy is not None:
+        retained = None
+        if parameters.vote_subjects == "retained":
+            retained = _retained(ratings, opinions, votes)
+        labels = distortion_labels(
+            votes, taxonomy, threshold=parameters.vote_threshold, retained=retained
+        )
+    return StudyResult(
         ratings=ratings,
         parameters=parameters,
-        opinions=found,
+        opinions=opinions,
         subjects=tuple(
             report
-            for dimension, one in found.items()
-            for report in subject_reports(ratings.panel(dimension), one, dimension)
+            for dimension, scores in opinions.items()
+            for report in subject_reports(ratings.panel(dimension), scores, dimension)
         ),
         sessions=tuple(
             report
-            for dimension, one in found.items()
+            for dimension, scores in opinions.items()
             for report in session_reports(
-                ratings.panel(dimension), ratings.sessions, one, dimension
+                ratings.panel(dimension), ratings.sessions, scores, dimension
             )
         ),
         labels=labels,
     )
 
 
-def _retained(ratings: Ratings, found: Mapping[str, Opinions]) -> Flags:
-    """Subjects that were rejected in no dimension."""
-    retained = np.ones(len(ratings.subjects), bool)
-    for one in found.values():
-        retained &= ~one.screening.rejected
-    return retained
+def _retained(ratings: Ratings, opinions: Mapping[str, OpinionScores], votes: Ratings) -> Flags:
+    """The voters that were rejected in no dimension: bool (subjects of `votes`,)."""
+    rejected = {
+        ratings.subjects[index]
+        for scores in opinions.values()
+        for index in np.flatnonzero(scores.screening.rejected)
+    }
+    return np.array([subject not in rejected for subject in votes.subjects], bool)
 
 
-def _levels(found: Opinions) -> list[str | None]:
-    defined = np.isfinite(found.mos)
-    levels: list[str | None] = [None] * len(found.mos)
-    values = found.mos[defined]
+def _levels(scores: OpinionScores) -> list[str | None]:
+    defined = np.isfinite(scores.mos)
+    levels: list[str | None] = [None] * len(scores.mos)
+    values = scores.mos[defined]
     if len(values) and values.min() < values.max():
         for index, name in zip(np.flatnonzero(defined), quality_levels(values), strict=True):
             levels[int(index)] = name

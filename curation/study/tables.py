@@ -1,144 +1,151 @@
-"""Ratings tables from CSV, Parquet and JSON lines, long or wide, with errors that say where.
+"""Ratings tables, read and checked: from files and frames as people have them to `Ratings`.
 
-A long table has one row a presentation. Wide tables are reshaped: one row a clip and one column a
-subject, one row a subject and one column a clip, or one column for each known dimension. Empty
-scores are presentations that were not rated, and are left out and counted.
+Empty scores, and scores that are a declared missing code, are presentations that were not rated:
+they are left out and counted.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from importlib import resources
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import yaml
 
 from theval_datasets.errors import RatingsError
+from theval_datasets.utils.table_files import read_table
 
+from .ids import encode_names
+from .layouts import ROW, SHOWN, statistics, to_long
 from .panel import Codes, Flags, Floats
-from .ratings import Ratings, make
+from .ratings import Ratings, TableSummary, make
+from .scales import check_scale
 from .taxonomy import Taxonomy
 from .vote_columns import parse_votes
 
 if TYPE_CHECKING:
     import polars as pl
 
-SHOWN = 3
-"""How many offending values a message shows."""
+_DECIMAL_COMMA: Final = r"^\s*[-+]?\d+,\d+\s*$"
+_DECIMAL_POINT: Final = r"^\s*[-+]?\d+\.\d+\s*$"
 
 
 @dataclass(frozen=True)
 class TableOptions:
-    """What a table has to keep to.
+    """How to read a table.
 
     Attributes:
-        score_range: Smallest and largest score; None leaves them unchecked.
-        clips: The clips there are, from a manifest; None leaves them unchecked.
-        taxonomy: Needed to read distortion votes.
-        dimension: What a table without the column rates.
+        score_range: Ends of the rating scale; None for the one that the scores suggest.
+        missing_codes: Scores that stand for "not rated".
+        taxonomy: The types of distortion votes; None if the table should hold none.
+        dimension: The dimension of a table that names none.
         ignore: Columns to leave out.
     """
 
     score_range: tuple[float, float] | None = None
-    clips: Collection[str] | None = None
+    missing_codes: Sequence[float] = ()
     taxonomy: Taxonomy | None = None
     dimension: str = "quality"
     ignore: Sequence[str] = ()
-
-
-@lru_cache(maxsize=1)
-def column_names() -> dict[str, Any]:
-    """`columns.yaml`: the names under which columns are understood."""
-    text = resources.files(__package__ or "").joinpath("columns.yaml").read_text("utf-8")
-    plain: dict[str, Any] = yaml.safe_load(text)
-    return plain
 
 
 def read_ratings(path: Path, options: TableOptions | None = None) -> Ratings:
     """Read and check a ratings table.
 
     Args:
-        path: ``.csv``, ``.tsv``, ``.parquet``, ``.jsonl`` or ``.ndjson``.
-        options: What it has to keep to.
+        path: A file that ends in one of `theval_datasets.utils.table_files.SUFFIXES`.
+        options: How to read it.
 
     Raises:
-        RatingsError: At the first thing that does not fit, with the row where there is one.
+        RatingsError: At the first fault, with the row where there is one.
     """
-    return from_frame(read_frame(path), options, where=path.name)
+    table = read_table(path, error=RatingsError)
+    return from_frame(table.frame, options, where=path.name, rows=table.rows, form=table.form)
 
 
-def read_frame(path: Path) -> pl.DataFrame:
-    """Read a table as it is; the cells of CSV stay text."""
+def read_votes(path: Path, options: TableOptions) -> Ratings:
+    """Read and check a table of distortion votes, which needs no scores.
+
+    Args:
+        path: See `read_ratings`.
+        options: With the taxonomy that the votes are read by.
+
+    Raises:
+        RatingsError: If it is malformed, or holds no votes.
+    """
     import polars as pl
 
-    if not path.is_file():
-        raise RatingsError(f"there is no file {path}")
-    kind = path.suffix.lower()
-    try:
-        if kind in (".csv", ".tsv"):
-            return pl.read_csv(path, separator="\t" if kind == ".tsv" else ",", infer_schema=False)
-        if kind == ".parquet":
-            return pl.read_parquet(path)
-        if kind in (".jsonl", ".ndjson"):
-            return pl.read_ndjson(path, infer_schema_length=None)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise RatingsError(f"{path.name} cannot be read as {kind[1:]}: {error}") from None
-    raise RatingsError(
-        f"expected a table ending in .csv, .tsv, .parquet, .jsonl or .ndjson, got {path.name}"
-    )
+    table = read_table(path, error=RatingsError)
+    frame = table.frame
+    if "score" not in frame.columns:
+        frame = frame.with_columns(pl.lit("0").alias("score"))
+    votes = from_frame(frame, options, where=path.name, rows=table.rows, form=table.form)
+    if votes.votes is None:
+        raise RatingsError(
+            f"{path.name} holds no votes: expected a column 'distortions', or columns "
+            "'distortion_ID' with 0 and 1"
+        )
+    return votes
 
 
 def from_frame(
-    frame: pl.DataFrame, options: TableOptions | None = None, *, where: str = "the table"
+    frame: pl.DataFrame,
+    options: TableOptions | None = None,
+    *,
+    where: str = "the table",
+    rows: Sequence[int] | None = None,
+    form: str = "table",
 ) -> Ratings:
     """Check a polars table and make `Ratings` of it.
 
     Args:
         frame: The table; see `columns.yaml` for the names of columns.
-        options: What it has to keep to.
+        options: How to read it.
         where: What to call it in messages.
+        rows: Row of the file of each row; from 1 on if not given.
+        form: The format that it was read from, in words.
 
     Raises:
-        RatingsError: At the first thing that does not fit.
+        RatingsError: At the first fault.
     """
+    import polars as pl
+
     options = options or TableOptions()
-    frame = _renamed(frame, options, where)
-    frame = _long(frame, where)
+    frame = frame.drop([name for name in options.ignore if name in frame.columns])
+    numbers = range(1, frame.height + 1) if rows is None else rows
+    frame = frame.with_columns(pl.Series(ROW, numbers, dtype=pl.Int64))
+    table = to_long(frame, where)
+    frame = table.frame
     score, rated = _scores(frame, options, where)
     n_missing = int((~rated).sum())
     if n_missing:
-        import polars as pl
-
         frame = frame.filter(pl.Series(rated))
         score = score[rated]
     if not len(score):
         raise RatingsError(f"{where} holds no ratings")
-    subjects, subject = _codes(frame, "subject", where)
-    clips, clip = _codes(frame, "clip_id", where)
-    if options.clips is not None:
-        strangers = [name for name in clips if name not in set(options.clips)]
-        if strangers:
-            raise RatingsError(
-                f"{where}: {len(strangers)} clips are not in the manifest, the first: "
-                f"{', '.join(map(repr, strangers[:SHOWN]))}; rate what the manifest holds, or name "
-                "the manifest that holds them"
-            )
+    places = frame[ROW].to_numpy()
+    scale = check_scale(score, places, options.score_range, where)
+    layout = table.layout
+    if _are_addresses(frame["subject"]):
+        frame = frame.with_columns(_numbered(frame["subject"]))
+        layout += ", e-mail addresses replaced by numbers"
+    names = statistics()
+    subjects, subject = encode_names(frame["subject"], "subject", where, places, statistics=names)
+    clips, clip = encode_names(frame["clip_id"], "clip_id", where, places, statistics=names)
     zeros = np.zeros(len(score), np.int64)
     dimensions, dimension = (
-        _codes(frame, "dimension", where)
+        encode_names(frame["dimension"], "dimension", where, places)
         if "dimension" in frame.columns
         else ((options.dimension,), zeros)
     )
     sessions, session = (
-        _codes(frame, "session", where, empty="") if "session" in frame.columns else (("",), zeros)
+        encode_names(frame["session"], "session", where, places, empty="")
+        if "session" in frame.columns
+        else (("",), zeros)
     )
     votes, vote_names = parse_votes(frame, options.taxonomy, where)
-    return make(
+    ratings = make(
         names=(subjects, clips, dimensions, sessions),
         codes=(subject, clip, dimension, session),
         repetition=_repetitions(frame, where),
@@ -150,76 +157,24 @@ def from_frame(
         generator=_per_clip(frame, "generator", clip, clips, where),
         n_missing=n_missing,
     )
+    return replace(ratings, source=TableSummary(form, layout, scale, table.left_out))
 
 
-def _renamed(frame: pl.DataFrame, options: TableOptions, where: str) -> pl.DataFrame:
-    known = {alias: name for name, many in column_names()["aliases"].items() for alias in many}
-    frame = frame.drop([name for name in options.ignore if name in frame.columns])
-    names: dict[str, str] = {}
-    for column in frame.columns:
-        plain = column.strip().lower().replace(" ", "_").replace("-", "_")
-        target = known.get(plain)
-        if target is None:
-            continue
-        if target in names.values():
-            other = next(old for old, new in names.items() if new == target)
-            raise RatingsError(
-                f"{where}: the columns {other!r} and {column!r} both mean {target}; ignore one"
-            )
-        names[column] = target
-    return frame.rename(names)
-
-
-def _long(frame: pl.DataFrame, where: str) -> pl.DataFrame:
-    """Reshape what is wide, and refuse columns that nobody knows."""
-    names = column_names()
-    known = set(names["aliases"])
-    prefix = names["distortion_prefix"]
-    others = [c for c in frame.columns if c not in known and not c.startswith(prefix)]
-    has = {name: name in frame.columns for name in ("subject", "clip_id", "score")}
-    if all(has.values()):
-        if others:
-            raise _unknown(others, known, where)
-        return frame
-    ids = [c for c in frame.columns if c not in others]
-    if has["subject"] and has["clip_id"]:
-        dimensions = [c for c in others if c.strip().lower() in names["dimensions"]]
-        strangers = [c for c in others if c not in dimensions]
-        if dimensions and not strangers and "dimension" not in frame.columns:
-            return _melt(frame, ids, dimensions, "dimension")
-        if strangers:
-            raise _unknown(strangers, known, where)
-    elif has["subject"] != has["clip_id"] and not has["score"] and len(others) > 1:
-        near = [c for c in others if _close(c, known)]
-        if near:
-            raise _unknown(near, known, where)
-        return _melt(frame, ids, others, "clip_id" if has["subject"] else "subject")
-    lacking = [name for name, there in has.items() if not there]
-    raise RatingsError(
-        f"{where}: expected columns subject, clip_id and score, missing {', '.join(lacking)}; got "
-        f"{', '.join(map(repr, frame.columns[:12]))}"
-    )
-
-
-def _melt(frame: pl.DataFrame, ids: list[str], columns: list[str], name: str) -> pl.DataFrame:
+def _are_addresses(column: pl.Series) -> bool:
     import polars as pl
 
-    texts = frame.with_columns(pl.col(column).cast(pl.String) for column in columns)
-    return texts.unpivot(on=columns, index=ids, variable_name=name, value_name="score")
+    return bool(column.cast(pl.String).str.contains(r"^\s*[^@\s]+@[^@\s]+\.[^@\s]+\s*$").any())
 
 
-def _close(column: str, known: Collection[str]) -> list[str]:
-    aliases = {alias for many in column_names()["aliases"].values() for alias in many}
-    return difflib.get_close_matches(column.lower(), sorted(aliases | set(known)), n=1, cutoff=0.75)
+def _numbered(column: pl.Series) -> pl.Series:
+    """Subjects by number, in the order of their (cleaned) names: addresses are never published."""
+    import polars as pl
 
-
-def _unknown(columns: list[str], known: Collection[str], where: str) -> RatingsError:
-    close = _close(columns[0], known)
-    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}."
-    return RatingsError(
-        f"{where}: unknown column{'s' if len(columns) > 1 else ''} "
-        f"{', '.join(map(repr, columns[:SHOWN]))}; {hint} Columns can also be ignored by name."
-    )
+    texts = column.cast(pl.String).str.strip_chars().str.to_lowercase()
+    names = sorted(name for name in texts.unique().to_list() if name)
+    width = len(str(len(names)))
+    numbers = {name: f"subject {i:0{width}d}" for i, name in enumerate(names, start=1)}
+    return texts.replace_strict(numbers, default=None, return_dtype=pl.String).alias(column.name)
 
 
 def _scores(frame: pl.DataFrame, options: TableOptions, where: str) -> tuple[Floats, Flags]:
@@ -229,51 +184,39 @@ def _scores(frame: pl.DataFrame, options: TableOptions, where: str) -> tuple[Flo
     column = frame["score"]
     if column.dtype == pl.String:
         text = column.str.strip_chars()
-        numbers = text.cast(pl.Float64, strict=False)
         given = (text.is_not_null() & (text != "")).fill_null(value=False)
+        numbers = _with_decimal_points(text, frame[ROW], where).cast(pl.Float64, strict=False)
     elif column.dtype.is_numeric():
         numbers, given = column.cast(pl.Float64), column.is_not_null()
     else:
         raise RatingsError(f"{where}: expected numbers in the column score, got {column.dtype}")
-    values = numbers.fill_null(float("nan")).to_numpy()
-    rated = given.to_numpy()
+    values = numbers.fill_null(float("nan")).to_numpy().astype(np.float64)
+    rated = given.to_numpy() & ~np.isin(values, np.asarray(options.missing_codes, np.float64))
     bad = np.flatnonzero(rated & ~np.isfinite(values))
     if len(bad):
         raise RatingsError(
             f"{where}: {len(bad)} scores are not finite numbers, the first: "
-            f"{_shown(column, bad)}; leave a cell empty where nothing was rated"
+            f"{_shown(column, bad, frame)}; leave a cell empty where nothing was rated"
         )
-    if options.score_range is not None:
-        low, high = options.score_range
-        bad = np.flatnonzero(rated & ((values < low) | (values > high)))
-        if len(bad):
-            raise RatingsError(
-                f"{where}: {len(bad)} scores are outside of {low:g} … {high:g}, the first: "
-                f"{_shown(column, bad)}"
-            )
-    return values.astype(np.float64), rated
+    return values, rated
 
 
-def _shown(column: pl.Series, rows: Codes) -> str:
-    return ", ".join(f"{column[int(row)]!r} in row {int(row) + 1}" for row in rows[:SHOWN])
+def _with_decimal_points(text: pl.Series, rows: pl.Series, where: str) -> pl.Series:
+    comma, point = text.str.contains(_DECIMAL_COMMA), text.str.contains(_DECIMAL_POINT)
+    if not comma.any():
+        return text
+    if point.any():
+        first, second = int(comma.arg_max() or 0), int(point.arg_max() or 0)
+        raise RatingsError(
+            f"{where}: {text[first]!r} in row {rows[first]} has a decimal comma, {text[second]!r} "
+            f"in row {rows[second]} a decimal point; write all scores alike"
+        )
+    return text.str.replace(",", ".", literal=True)
 
 
-def _codes(
-    frame: pl.DataFrame, name: str, where: str, *, empty: str | None = None
-) -> tuple[tuple[str, ...], Codes]:
-    """Sorted names of a column and the index of each row among them."""
-    import polars as pl
-
-    column = frame[name].cast(pl.String)
-    blank = column.is_null() | (column == "")
-    if blank.any():
-        if empty is None:
-            row = int(blank.arg_max() or 0)
-            raise RatingsError(f"{where}: the column {name} is empty in row {row + 1}")
-        column = column.fill_null(empty)
-    names = column.unique().sort()
-    codes = column.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int64)
-    return tuple(names.to_list()), codes
+def _shown(column: pl.Series, places: Codes, frame: pl.DataFrame) -> str:
+    rows = frame[ROW]
+    return ", ".join(f"{column[int(i)]!r} in row {rows[int(i)]}" for i in places[:SHOWN])
 
 
 def _repetitions(frame: pl.DataFrame, where: str) -> Codes:
@@ -284,10 +227,9 @@ def _repetitions(frame: pl.DataFrame, where: str) -> Codes:
     column = frame["repetition"].cast(pl.Int64, strict=False)
     bad = (column.is_null() | (column < 0) | (column > 1_000_000)).to_numpy()
     if bad.any():
-        rows = np.flatnonzero(bad)
         raise RatingsError(
             f"{where}: expected a whole number of at least 0 in the column repetition, got "
-            f"{_shown(frame['repetition'], rows)}"
+            f"{_shown(frame['repetition'], np.flatnonzero(bad), frame)}"
         )
     return column.to_numpy().astype(np.int64)
 
@@ -298,7 +240,7 @@ def _per_clip(
     """A column that depends on the clip alone, one value a clip."""
     if name not in frame.columns:
         return None
-    names, codes = _codes(frame, name, where)
+    names, codes = encode_names(frame[name], name, where, frame[ROW].to_numpy())
     first = np.full(len(clips), -1, np.int64)
     first[clip] = codes
     other = np.flatnonzero(first[clip] != codes)

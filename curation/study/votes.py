@@ -15,7 +15,7 @@ from .taxonomy import Taxonomy
 
 
 @dataclass(frozen=True, eq=False)
-class Labels:
+class DistortionLabels:
     """The distortions of each clip.
 
     Attributes:
@@ -100,13 +100,13 @@ def majority(
     return votes.sum(axis=1) > threshold * votes.shape[1], share
 
 
-def label(
+def distortion_labels(
     ratings: Ratings,
     taxonomy: Taxonomy,
     *,
     threshold: float = 0.5,
     retained: Flags | None = None,
-) -> Labels:
+) -> DistortionLabels:
     """Each clip's distortions.
 
     A subject who saw a clip several times says what he said in more than half of them.
@@ -142,7 +142,7 @@ def label(
         said[:, index] = np.bincount(clip, weights=2 * yes > shown, minlength=n_clips)
     with np.errstate(invalid="ignore"):
         share = said / n_voters[:, None]
-    return Labels(
+    return DistortionLabels(
         clips=ratings.clips,
         taxonomy=taxonomy,
         present=said > threshold * n_voters[:, None],

@@ -20,7 +20,7 @@ Faults = Generator[str, None, str]
 
 
 @dataclass(frozen=True)
-class Built:
+class BuiltDataset:
     """A built dataset.
 
     Attributes:
@@ -54,7 +54,7 @@ class Built:
         ]
 
 
-def open_built(folder: Path, expect: str | None = None) -> Built:
+def open_built(folder: Path, expect: str | None = None) -> BuiltDataset:
     """A built dataset.
 
     Args:
@@ -72,7 +72,7 @@ def open_built(folder: Path, expect: str | None = None) -> Built:
         known = {} if builder is None else builder.EXPECTED
         if expect not in known:
             raise UnknownNameError(f"expectation of {info.dataset}", expect, known)
-    return Built(folder, info, builder, expect)
+    return BuiltDataset(folder, info, builder, expect)
 
 
 def types_differ(wanted: Mapping[str, str], found: Mapping[str, str]) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..counts import recount
-from .built import Built, Faults
+from .built import BuiltDataset, Faults
 
 
-def check_expect(built: Built) -> Faults:
+def check_expect(built: BuiltDataset) -> Faults:
     """Counts that differ from the expected ones; counted in the files wherever a column tells."""
     assert built.builder is not None
     assert built.expect is not None

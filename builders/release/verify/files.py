@@ -8,10 +8,10 @@ from theval_datasets.manifest.info import INFO_NAME
 from theval_datasets.utils.files import inside, sha256_file
 
 from ..counts import recount
-from .built import Built, Faults, types_differ
+from .built import BuiltDataset, Faults, types_differ
 
 
-def check_files(built: Built) -> Faults:
+def check_files(built: BuiltDataset) -> Faults:
     """Files that are lacking, changed, or not listed."""
     for name, said in built.info.files.items():
         path = inside(built.folder, name)
@@ -39,7 +39,7 @@ def _is_foreign(path: Path) -> bool:
     return path.parts[0] in (".git", ".cache", ".gitattributes", ".huggingface")
 
 
-def check_schema(built: Built) -> Faults:
+def check_schema(built: BuiltDataset) -> Faults:
     """Columns and types that are not those listed, or not those that this package declares."""
     import datasets
     import pyarrow.parquet as pq
@@ -60,7 +60,7 @@ def check_schema(built: Built) -> Faults:
     return f"{len(built.info.configs)} configs have the declared columns and types"
 
 
-def check_counts(built: Built) -> Faults:
+def check_counts(built: BuiltDataset) -> Faults:
     """Rows, bytes and counts that the files do not bear out."""
     import pyarrow.parquet as pq
 

@@ -11,13 +11,13 @@ from typing import Final
 from theval_datasets.manifest.info import CARD_NAME, INFO_NAME
 from theval_datasets.utils.files import sha256_file
 
-from .built import Built, Faults, types_differ
+from .built import BuiltDataset, Faults, types_differ
 
 _CROISSANT: Final = "croissant.json"
 _LOADED_WHOLE: Final = 64 << 20  # bytes of a config that is loaded and not only streamed
 
 
-def check_card(built: Built) -> Faults:
+def check_card(built: BuiltDataset) -> Faults:
     """What the card and the Croissant file say otherwise than `info.json`."""
     import datasets
     from huggingface_hub import DatasetCard
@@ -59,7 +59,7 @@ def check_card(built: Built) -> Faults:
     return f"{CARD_NAME} and what else describes them agree with the files"
 
 
-def check_load(built: Built) -> Faults:
+def check_load(built: BuiltDataset) -> Faults:
     """What `load_dataset` gives in a fresh cache: splits, columns, rows, and which is the default."""
     import datasets
 

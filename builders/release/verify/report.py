@@ -14,7 +14,7 @@ from typing import Any, Final
 from theval_datasets.errors import InputError, some_of
 from theval_datasets.utils.report import Report
 
-from .built import Built, Faults, open_built
+from .built import BuiltDataset, Faults, open_built
 from .expect import check_expect
 from .files import check_counts, check_files, check_schema
 from .loading import check_card, check_load
@@ -22,7 +22,7 @@ from .rows import check_ids, check_manifest, check_values
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class VerifyCheck:
     """One check: its name, whether it holds, and what was found."""
 
     name: str
@@ -44,7 +44,7 @@ class VerifyReport(Report):
     folder: Path
     dataset: str
     version: str
-    checks: tuple[Check, ...]
+    checks: tuple[VerifyCheck, ...]
 
     @property
     def exit_code(self) -> int:
@@ -101,7 +101,7 @@ def verify(folder: Path, *, expect: str | None = None) -> VerifyReport:
     return VerifyReport(folder, built.info.dataset, built.info.version, tuple(checks))
 
 
-def _run(name: str, check: Callable[[Built], Faults], built: Built) -> Check:
+def _run(name: str, check: Callable[[BuiltDataset], Faults], built: BuiltDataset) -> VerifyCheck:
     """Run one check; it yields faults, and may return a sentence for when there are none."""
     faults: list[str] = []
     iterator = check(built)
@@ -117,8 +117,8 @@ def _run(name: str, check: Callable[[Built], Faults], built: Built) -> Check:
             faults.append(f"{type(error).__name__}: {error}")
             break
     if not faults:
-        return Check(name, True, said)
-    return Check(name, False, some_of(faults))
+        return VerifyCheck(name, True, said)
+    return VerifyCheck(name, False, some_of(faults))
 
 
 def _damaged() -> tuple[type[Exception], ...]:
@@ -128,7 +128,7 @@ def _damaged() -> tuple[type[Exception], ...]:
     return (InputError, OSError, ValueError, KeyError, DatasetsError)
 
 
-_CHECKS: Final[Mapping[str, Callable[[Built], Faults]]] = {
+_CHECKS: Final[Mapping[str, Callable[[BuiltDataset], Faults]]] = {
     "files": check_files,
     "schema": check_schema,
     "counts": check_counts,

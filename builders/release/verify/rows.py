@@ -8,13 +8,13 @@ from typing import Any, Final
 from theval_datasets.errors import ManifestError
 from theval_datasets.manifest.rows import MANIFEST_NAME, read_rows
 
-from .built import Built, Faults
+from .built import BuiltDataset, Faults
 from .columns import faults_of
 
 _SHOWN: Final = 5
 
 
-def check_values(built: Built) -> Faults:
+def check_values(built: BuiltDataset) -> Faults:
     """Ranges, nulls and what the dataset's builder knows of its rows."""
     columns = 0
     for config, said in built.info.configs.items():
@@ -25,7 +25,7 @@ def check_values(built: Built) -> Faults:
     return f"{columns} columns are within their ranges; every null has its reason"
 
 
-def check_ids(built: Built) -> Faults:
+def check_ids(built: BuiltDataset) -> Faults:
     """Keys that are null or occur twice, clips that the default table lacks or that were taken down."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -68,7 +68,7 @@ def _doubles(config: str, keys: Any) -> Iterator[str]:
         yield f"{config}: {shown} occurs {'twice' if times == 2 else f'{times} times'}"
 
 
-def check_manifest(built: Built) -> Faults:
+def check_manifest(built: BuiltDataset) -> Faults:
     """Clips that the manifest lacks or knows otherwise, and what only its builder's machine means."""
     import pyarrow.parquet as pq
 

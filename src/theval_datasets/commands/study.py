@@ -18,7 +18,7 @@ from .options import StrPath
 
 if TYPE_CHECKING:
     from theval_datasets.curation.study.parameters import StudyParameters
-    from theval_datasets.curation.study.study import Study
+    from theval_datasets.curation.study.study import StudyResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class StudyReport(Report):
         files: What was written.
     """
 
-    study: Study
+    study: StudyResult
     preset: str
     model: str | None
     files: tuple[Path, ...] = ()
@@ -286,7 +286,7 @@ def _pairwise(frame: Any, where: str, out: Path | None) -> PairwiseReport:
     return PairwiseReport(plain, (out / "study.json",))
 
 
-def _fit(study: Study, dimension: str) -> dict[str, Any]:
+def _fit(study: StudyResult, dimension: str) -> dict[str, Any]:
     from theval_datasets.curation.study.reports import optional
 
     found = study.opinions[dimension]

@@ -17,7 +17,7 @@ from theval_datasets.builders.base.inputs import Inputs
 from theval_datasets.builders.gen3dhf import Gen3dhf
 from theval_datasets.builders.gen3dhf.annotations import read_descriptions
 from theval_datasets.builders.gen3dhf.release_json import read_mos
-from theval_datasets.builders.gen3dhf.views import Turn, snapshots
+from theval_datasets.builders.gen3dhf.views import HeadTurn, snapshots
 from theval_datasets.builders.release.write import write_release
 from theval_datasets.builders.tables.meshes import find_meshes, parse_obj
 from theval_datasets.commands.verify import verify
@@ -174,11 +174,11 @@ def shades(views: np.ndarray) -> list[float]:
 
 def test_a_turn_that_begins_elsewhere(tmp_path, make_turn):
     turn = make_turn(tmp_path / "turn.mp4")
-    assert shades(snapshots(turn, Turn(-45, 45))) == pytest.approx([0, 120, 240], abs=4)
-    assert shades(snapshots(turn, Turn(90, -90))) == pytest.approx([180, 120, 60], abs=4)
+    assert shades(snapshots(turn, HeadTurn(-45, 45))) == pytest.approx([0, 120, 240], abs=4)
+    assert shades(snapshots(turn, HeadTurn(90, -90))) == pytest.approx([180, 120, 60], abs=4)
     for start, end in ((-30, 90), (0, 0)):
         with pytest.raises(InputError, match="not in a turn"):
-            snapshots(turn, Turn(start, end))
+            snapshots(turn, HeadTurn(start, end))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from PIL import Image
 from theval_datasets.builders.base.inputs import Inputs
 from theval_datasets.builders.release.write import write_release
 from theval_datasets.builders.tables.generated import NamingRules, kind_of, read_listing
-from theval_datasets.builders.tables.portraits import Reference
+from theval_datasets.builders.tables.portraits import PortraitFaces
 from theval_datasets.builders.thqa_mt import ThqaMt
 from theval_datasets.commands.verify import verify
 from theval_datasets.errors import InputError
@@ -136,7 +136,7 @@ def whole(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _no_packs(monkeypatch):
-    monkeypatch.setattr(Reference, "unavailable", "weights-missing")
+    monkeypatch.setattr(PortraitFaces, "unavailable", "weights-missing")
 
 
 def test_everything_given(whole, tmp_path):
@@ -299,12 +299,12 @@ def test_what_matches_nothing_is_said(whole, tmp_path):
     made = build(tmp_path, corpus, **tables)
     notes = " ".join(made.info.notes)
     for said in (
-        "1 clips follow no naming rule and are in no table: their generator is unknown, such as unnamed",
-        "1 rated clips match no clip and were left out, such as stranger",
-        "1 clips of the table are not in the manifest, such as lost",
-        "1 clips have no opinion score, such as unnamed",
-        "1 portraits have no picture, such as p3",
-        "1 pictures of portraits have no clip, such as spare",
+        "The generator of 1 clips is unknown",
+        "ratings: 11 of 12 names match a clip, 11 of 12 clips are matched; "
+        "not matched: 'stranger'; clips without: 'unnamed'.",
+        "clips: 11 of 12 names match a clip, 11 of 12 clips are matched; not matched: 'lost'",
+        "portraits: 5 of 6 names match a portrait, 5 of 6 portraits are matched; "
+        "not matched: 'spare'; portraits without: 'p3'.",
     ):
         assert said in notes, said
     assert "stranger" not in {r["clip_id"] for r in load(made.folder, "ratings", tmp_path / "hf")}
@@ -416,9 +416,9 @@ def test_landmarks_hold_one_row_a_track(tmp_path):
 
 def test_identity_is_compared_with_the_portrait(tmp_path, monkeypatch):
     corpus = corpus_in(tmp_path / "in")
-    monkeypatch.setattr(Reference, "unavailable", None)
+    monkeypatch.setattr(PortraitFaces, "unavailable", None)
     unit = np.eye(4, dtype=np.float32)
-    monkeypatch.setattr(Reference, "_look", lambda self, name: (1, unit[:1]))
+    monkeypatch.setattr(PortraitFaces, "_look", lambda self, name: (1, unit[:1]))
     n = 3
     faces = {
         "n_subjects": np.array(1, np.int32), "time": np.arange(n, dtype=float),

@@ -7,7 +7,7 @@ import pytest
 
 from theval_datasets.builders.base.inputs import Inputs
 from theval_datasets.builders.release.write import write_release
-from theval_datasets.builders.thqa.scores import Content, parse_name
+from theval_datasets.builders.thqa.scores import ClipOrigin, parse_name
 from theval_datasets.builders.thqa_ntire import ThqaNtire
 from theval_datasets.builders.thqa_ntire.dataset import clean_parts
 from theval_datasets.commands.verify import verify
@@ -19,29 +19,29 @@ from theval_datasets.errors import InputError
     [
         (
             "14_sd21_common_voice_en_35729059_audio2head",
-            Content("prompted", "14", "sd21", None, "35729059", "audio2head", language="en"),
+            ClipOrigin("prompted", "14", "sd21", None, "35729059", "audio2head", language="en"),
         ),
         (
             "3_voice_en_34960039_wavlip",
-            Content("thqa", None, None, "3", "34960039", "wavlip", language="en"),
+            ClipOrigin("thqa", None, None, "3", "34960039", "wavlip", language="en"),
         ),
         (
             "002421669_SEN_do_they_make_class_biased_decisions_audio_lead_0.5",
-            Content("sentence", subject="002421669", sentence="do_they_make_class_biased_decisions",
+            ClipOrigin("sentence", subject="002421669", sentence="do_they_make_class_biased_decisions",
                     distortion="audio_lead", level=0.5),
         ),
         (
             "7_SEN_the_small_boy_put_the_worm_on_the_hook_stream_level_-2",
-            Content("sentence", subject="7", sentence="the_small_boy_put_the_worm_on_the_hook",
+            ClipOrigin("sentence", subject="7", sentence="the_small_boy_put_the_worm_on_the_hook",
                     distortion="stream_level", level=-2.0),
         ),
         (
             "7_SEN_the_pause_start_2",
-            Content("sentence", subject="7", sentence="the", distortion="pause_start", level=2.0),
+            ClipOrigin("sentence", subject="7", sentence="the", distortion="pause_start", level=2.0),
         ),
-        ("7_SEN_the_pause_start_2.3.4", Content("unknown")),
-        ("holiday", Content("unknown")),
-        ("", Content("unknown")),
+        ("7_SEN_the_pause_start_2.3.4", ClipOrigin("unknown")),
+        ("holiday", ClipOrigin("unknown")),
+        ("", ClipOrigin("unknown")),
     ],
 )  # fmt: skip
 def test_names(name, expected):

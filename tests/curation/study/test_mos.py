@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from theval_datasets.curation.study.mos import opinions
+from theval_datasets.curation.study.mos import opinion_scores
 from theval_datasets.curation.study.parameters import StudyParameters, preset, presets
 from theval_datasets.curation.study.ratings import Ratings
 from theval_datasets.curation.study.scaling import scaled, subject_bias, zscores
@@ -47,25 +47,29 @@ def test_the_seven_maps_equal_the_golden_file(shared_data: Path, study):
             parameters = StudyParameters(
                 scores="zscore", screen_on=scale, sd_ddof=int(ddof[-1]), **MAPS[key]
             )
-            found = opinions(panel, parameters)
+            found = opinion_scores(panel, parameters)
             assert np.flatnonzero(found.screening.rejected).tolist() == golden[name]["rejected"]
             np.testing.assert_allclose(found.mos, wanted, atol=1e-9, err_msg=f"{name} {key}")
 
 
 def test_means_deviations_and_intervals_are_the_textbook_ones():
     matrix = made()
-    found = opinions(Ratings.from_matrix(matrix).panel(), StudyParameters(screen=None, ci="t"))
+    found = opinion_scores(
+        Ratings.from_matrix(matrix).panel(), StudyParameters(screen=None, ci="t")
+    )
     np.testing.assert_allclose(found.mos, matrix.mean(1))
     np.testing.assert_allclose(found.std, matrix.std(1, ddof=1))
     np.testing.assert_allclose(found.ci95, stats.t.ppf(0.975, 8) * matrix.std(1, ddof=1) / 3)
-    normal = opinions(Ratings.from_matrix(matrix).panel(), StudyParameters(screen=None))
+    normal = opinion_scores(Ratings.from_matrix(matrix).panel(), StudyParameters(screen=None))
     np.testing.assert_allclose(normal.ci95, stats.norm.ppf(0.975) * matrix.std(1, ddof=1) / 3)
 
 
 def test_one_rating_has_a_mean_and_no_interval():
     matrix = made()
     matrix[0, 1:] = np.nan
-    found = opinions(Ratings.from_matrix(matrix).panel(), StudyParameters(screen=None, ci="t"))
+    found = opinion_scores(
+        Ratings.from_matrix(matrix).panel(), StudyParameters(screen=None, ci="t")
+    )
     assert found.mos[0] == matrix[0, 0]
     assert np.isnan(found.std[0])
     assert np.isnan(found.ci95[0])
@@ -77,7 +81,7 @@ def test_a_clip_whose_raters_all_went_is_undefined_not_gone():
     matrix[:, 0] = np.tile([1.0, 5.0], 30)
     matrix[0, 1:] = np.nan
     panel = Ratings.from_matrix(matrix).panel()
-    found = opinions(panel, preset("bt500"))
+    found = opinion_scores(panel, preset("bt500"))
     assert found.screening.rejected.tolist() == [True] + [False] * 11
     assert len(found.mos) == 60
     assert np.isnan(found.mos[0])
@@ -89,7 +93,7 @@ def test_p913_removes_the_bias_before_it_screens():
     matrix = made(clips=60)
     shifted = matrix + np.linspace(-1, 1, 9)
     panel = Ratings.from_matrix(shifted).panel()
-    found = opinions(panel, preset("p913"))
+    found = opinion_scores(panel, preset("p913"))
     np.testing.assert_allclose(found.bias, subject_bias(panel))
     again = panel.with_scores(panel.score - found.bias[panel.subject])
     np.testing.assert_allclose(subject_bias(again), 0, atol=1e-12)
@@ -114,21 +118,21 @@ def test_subjects_without_variance_are_an_error_a_rejection_or_kept():
     matrix[:, 2] = 3.0
     panel = Ratings.from_matrix(matrix).panel()
     with pytest.raises(RatingsError, match=r"'s0002' \(30 ratings, all the same\)"):
-        opinions(panel, preset("bt500"))
-    rejected = opinions(panel, StudyParameters(screen=None, degenerate="reject"))
+        opinion_scores(panel, preset("bt500"))
+    rejected = opinion_scores(panel, StudyParameters(screen=None, degenerate="reject"))
     np.testing.assert_allclose(rejected.mos, np.delete(matrix, 2, axis=1).mean(1))
     assert rejected.screening.rejected[2]
-    kept = opinions(panel, StudyParameters(screen=None, degenerate="keep"))
+    kept = opinion_scores(panel, StudyParameters(screen=None, degenerate="keep"))
     np.testing.assert_allclose(kept.mos, matrix.mean(1))
     with pytest.raises(RatingsError, match="no z-score"):
-        opinions(panel, StudyParameters(scores="zscore", degenerate="keep"))
+        opinion_scores(panel, StudyParameters(scores="zscore", degenerate="keep"))
 
 
 def test_a_single_rating_names_the_subject():
     matrix = made()
     matrix[1:, 4] = np.nan
     with pytest.raises(RatingsError, match=r"'s0004' \(one rating\)"):
-        opinions(Ratings.from_matrix(matrix).panel(), preset("bt500"))
+        opinion_scores(Ratings.from_matrix(matrix).panel(), preset("bt500"))
 
 
 @pytest.mark.parametrize(
@@ -162,7 +166,7 @@ def test_the_order_of_rows_changes_nothing_at_all(seed, name):
     parameters = preset(name)
     straight = Ratings.from_arrays(names[1], names[0], matrix.ravel()).panel()
     shuffled = Ratings.from_arrays(names[1][order], names[0][order], matrix.ravel()[order]).panel()
-    first, second = opinions(straight, parameters), opinions(shuffled, parameters)
+    first, second = opinion_scores(straight, parameters), opinion_scores(shuffled, parameters)
     for field in ("mos", "std", "ci95", "n"):
         assert np.array_equal(getattr(first, field), getattr(second, field), equal_nan=True)
     assert np.array_equal(first.screening.rejected, second.screening.rejected)
@@ -183,7 +187,7 @@ def test_shifting_or_scaling_a_subject_changes_no_z(seed, shift, factor, subject
 @given(SEEDS, st.sampled_from(["pm3", "minmax_z", "minmax_subject", "minmax_mos"]))
 def test_clipped_scores_stay_in_the_range(seed, rescale):
     parameters = StudyParameters(scores="zscore", rescale=rescale, range=(10, 20), clip=True)
-    mos = opinions(Ratings.from_matrix(made(seed)).panel(), parameters).mos
+    mos = opinion_scores(Ratings.from_matrix(made(seed)).panel(), parameters).mos
     assert mos.min() >= 10 - 1e-9
     assert mos.max() <= 20 + 1e-9
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from theval_datasets.curation.study.mos import opinions
+from theval_datasets.curation.study.mos import opinion_scores
 from theval_datasets.curation.study.parameters import preset, reference_model, reference_models
 from theval_datasets.curation.study.ratings import Ratings
 from theval_datasets.curation.study.tables import read_ratings
@@ -46,10 +46,10 @@ def test_equals_the_golden_outputs(shared_data: Path, study, model):
     wanted = golden["models"][model]
     if "error" in wanted:
         with pytest.raises(RatingsError, match="reference"):
-            opinions(panel, reference_model(model))
+            opinion_scores(panel, reference_model(model))
         return
     tolerance = 1e-4 if model in ITERATED else 1e-9
-    found = opinions(panel, reference_model(model))
+    found = opinion_scores(panel, reference_model(model))
     assert_equal(found.mos, wanted["quality_scores"], tolerance, "mos")
     if "quality_scores_std" in wanted:
         assert_equal(found.sem, wanted["quality_scores_std"], tolerance, "sem")
@@ -101,7 +101,7 @@ def test_equals_the_published_demonstration(shared_data: Path, study):
     golden = json.loads((shared_data / "golden" / f"golden_{study}.json").read_text())
     wanted = golden["demo_bt500_alternating_projection"]
     panel = read_ratings(shared_data / "golden" / f"ratings_{study}.csv").panel()
-    found = opinions(panel, reference_model("MLE_CO_AP2"))
+    found = opinion_scores(panel, reference_model("MLE_CO_AP2"))
     assert_equal(found.mos, wanted["mos_j"], 1e-6, "mos")
     assert_equal(found.bias, wanted["bias_i"], 1e-6, "bias")
     assert_equal(found.model.inconsistency, wanted["inconsistency_i"], 1e-6, "inconsistency")
@@ -130,7 +130,7 @@ def test_the_installed_program_agrees_on_partial_designs_and_ties(seed):
         dis_videos=videos,
     )
     wanted = subjective_model.SubjrejMosModel(readers.RawDatasetReader(dataset)).run_modeling()
-    found = opinions(Ratings.from_matrix(matrix).panel(), preset("sureal"))
+    found = opinion_scores(Ratings.from_matrix(matrix).panel(), preset("sureal"))
     assert_equal(found.mos, wanted["quality_scores"], 1e-12, "mos")
     assert_equal(found.screening.share, wanted["observer_rejected_1st_stats"], 1e-12, "share")
     assert found.screening.rejected.tolist() == wanted["observer_rejected"]

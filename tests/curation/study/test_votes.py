@@ -7,7 +7,7 @@ import pytest
 
 from theval_datasets.curation.study.ratings import Ratings
 from theval_datasets.curation.study.taxonomy import load_taxonomy
-from theval_datasets.curation.study.votes import label, majority
+from theval_datasets.curation.study.votes import distortion_labels, majority
 from theval_datasets.errors import InputError, RatingsError
 
 
@@ -28,19 +28,19 @@ def test_strict_majorities_equal_the_golden_ones(shared_data: Path):
     case = np.load(shared_data / "golden" / "vote_case.npz")
     taxonomy = load_taxonomy()
     ratings = table(case["votes"], taxonomy)
-    assert np.array_equal(label(ratings, taxonomy).present, case["labels_strict_all"])
+    assert np.array_equal(distortion_labels(ratings, taxonomy).present, case["labels_strict_all"])
     retained = np.arange(40) < 38
-    found = label(ratings, taxonomy, retained=retained)
+    found = distortion_labels(ratings, taxonomy, retained=retained)
     assert np.array_equal(found.present, case["labels_strict_first38"])
     assert not np.array_equal(case["labels_ge"], case["labels_strict_all"])  # ties are there
-    assert label(ratings, taxonomy).instances == int(case["labels_strict_all"].sum())
+    assert distortion_labels(ratings, taxonomy).instances == int(case["labels_strict_all"].sum())
 
 
 def test_exactly_half_is_not_a_majority():
     votes = np.zeros((2, 4, 12), bool)
     votes[0, :2, 10] = votes[1, :3, 10] = True
     taxonomy = load_taxonomy()
-    found = label(table(votes, taxonomy), taxonomy)
+    found = distortion_labels(table(votes, taxonomy), taxonomy)
     assert found.present[:, 10].tolist() == [False, True]
     assert found.share[:, 10].tolist() == [0.5, 0.75]
     assert majority(votes)[0][:, 10].tolist() == [False, True]
@@ -61,7 +61,7 @@ def test_repetitions_are_one_voice():
         votes=votes,
         vote_names=taxonomy.ids,
     )
-    found = label(ratings, taxonomy)
+    found = distortion_labels(ratings, taxonomy)
     assert found.n_voters.tolist() == [3]
     assert found.share[0, 0] == pytest.approx(1 / 3)
     assert not found.present.any()
@@ -76,7 +76,7 @@ def test_a_clip_without_retained_voters_has_no_rate():
         votes=np.ones((2, 12), bool),
         vote_names=taxonomy.ids,
     )
-    found = label(ratings, taxonomy, retained=np.array([True, False]))
+    found = distortion_labels(ratings, taxonomy, retained=np.array([True, False]))
     assert found.n_voters.tolist() == [1, 0]
     assert not found.present[1].any()
     assert np.isnan(found.share[1]).all()
@@ -91,13 +91,13 @@ def test_replacing_the_file_renames_everything(tmp_path):
     )
     taxonomy = load_taxonomy(path)
     votes = np.ones((1, 3, 2), bool)
-    found = label(table(votes, taxonomy), taxonomy)
+    found = distortion_labels(table(votes, taxonomy), taxonomy)
     assert found.names(0) == ("Jitter", "Blur")
     assert found.dimensions(0) == ("stability", "unassigned")
     assert found.rates() == {"all": {"jitter": 1.0, "blur": 1.0}}
     assert found.dimension_rates() == {"all": {"stability": 1.0, "unassigned": 1.0}}
     with pytest.raises(RatingsError, match="thqa-mt"):
-        label(table(votes, taxonomy), load_taxonomy())
+        distortion_labels(table(votes, taxonomy), load_taxonomy())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,329 @@
+"""Layouts of ratings tables: long, wide, and the exports of rating programs, made long.
+
+A long table has one row a presentation. Wide tables have one row a clip and one column a subject,
+one row a subject and one column a clip, or one column for each known dimension. Understood as they
+are: `ratings.csv` of AVrateNG, the results of webMUSHRA, and the answers of a Google form.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from theval_datasets.errors import RatingsError
+
+from .ids import clean_name, statistic_key
+
+if TYPE_CHECKING:
+    import polars as pl
+
+SHOWN: Final = 3
+"""How many offending values a message shows."""
+ROW: Final = "\0row"
+"""Column with the row of the file, from 1 for the first below the head."""
+_SERIES: Final = re.compile(r"(.*?)[\s_\-.#]*(?:\d+|(?<=[\s_\-.#])[A-Za-z])$", re.DOTALL)
+_IN_BRACKETS: Final = re.compile(r"(.*?)\s*\[([^\[\]]+)\]", re.DOTALL)
+_LABELLED: Final = re.compile(
+    r"\s*(-?\d+(?:[.,]\d+)?)\s*(?:[-–—:=.)]\s*\D.*|\(.*\))?\s*", re.DOTALL
+)
+_ACR: Final = {"excellent": "5", "good": "4", "fair": "3", "poor": "2", "bad": "1"}
+_REGISTERED: Final = "user_registered"  # a row by which a fork of AVrateNG reserves a user's number
+
+
+@dataclass(frozen=True, eq=False)
+class LongTable:
+    """A table with one row a presentation.
+
+    Attributes:
+        frame: With the columns `subject`, `clip_id`, `score` and others of `columns.yaml`.
+        layout: What it was made from, in words.
+        left_out: Columns of the original that hold no ratings.
+    """
+
+    frame: pl.DataFrame
+    layout: str
+    left_out: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=1)
+def column_names() -> dict[str, Any]:
+    """`columns.yaml`: the names under which columns are understood."""
+    text = resources.files(__package__ or "").joinpath("columns.yaml").read_text("utf-8")
+    plain: dict[str, Any] = yaml.safe_load(text)
+    return plain
+
+
+@lru_cache(maxsize=1)
+def statistics() -> frozenset[str]:
+    """Names of statistics, by their letters and digits alone."""
+    return frozenset(column_names()["statistics"])
+
+
+def to_long(frame: pl.DataFrame, where: str) -> LongTable:
+    """Make a table of any understood layout long.
+
+    Args:
+        frame: The table, with the column `ROW`.
+        where: What to call it in messages.
+
+    Raises:
+        RatingsError: For columns that are unknown, doubled, or statistics.
+    """
+    frame = frame.rename({column: clean_name(column) for column in frame.columns if column != ROW})
+    plain = {_plain(column): column for column in frame.columns}
+    for export in (_avrate, _webmushra, _google_form):
+        table = export(frame, plain, where)
+        if table is not None:
+            return table
+    return _wide_or_long(_renamed(frame, where), where)
+
+
+def _plain(column: str) -> str:
+    return re.sub(r"[\s\-]+", "_", column.strip().lower())
+
+
+def _avrate(frame: pl.DataFrame, plain: dict[str, str], where: str) -> LongTable | None:  # noqa: ARG001
+    """AVrateNG's `ratings.csv`; `video_ID` is only a place in a shuffled list, and left out."""
+    import polars as pl
+
+    clip = plain.get("video_name") or plain.get("stimuli_file")
+    if clip is None or not {"user_id", "rating_type", "rating"} <= set(plain):
+        return None
+    kept = frame.filter(pl.col(plain["rating_type"]) != _REGISTERED)
+    names = {text: _file_of(text) for text in kept[clip].drop_nulls().unique().to_list()}
+    long = kept.select(
+        pl.col(plain["user_id"]).alias("subject"),
+        pl.col(clip).replace_strict(names, default=None, return_dtype=pl.String).alias("clip_id"),
+        pl.col(plain["rating"]).alias("score"),
+        pl.col(plain["rating_type"]).alias("dimension"),
+        pl.col(ROW),
+    )
+    return LongTable(long, "ratings of AVrateNG")
+
+
+def _file_of(text: str) -> str:
+    """The file in AVrateNG's `video_name`, which may be a list of one as Python writes it."""
+    try:
+        plain = ast.literal_eval(text) if text.startswith("[") else text
+    except (ValueError, SyntaxError):
+        plain = text
+    if isinstance(plain, list):
+        return " | ".join(map(str, plain))
+    return str(plain)
+
+
+def _webmushra(frame: pl.DataFrame, plain: dict[str, str], where: str) -> LongTable | None:
+    """webMUSHRA's results of MUSHRA and Likert pages; a clip is a trial's stimulus."""
+    import polars as pl
+
+    if {"trial_id", "rating_stimulus", "rating_score"} <= set(plain):
+        stimulus, score = plain["rating_stimulus"], plain["rating_score"]
+    elif {"trial_id", "stimuli", "stimuli_rating"} <= set(plain):
+        stimulus, score = plain["stimuli"], plain["stimuli_rating"]
+    else:
+        return None
+    people = [plain[name] for name in ("session_uuid", "uuid", "email", "name") if name in plain]
+    people += [column for name, column in plain.items() if _target(name) == "subject"]
+    if not people:
+        raise RatingsError(
+            f"{where}: the results of webMUSHRA hold no column that tells participants apart "
+            "(session_uuid, or a field of the questionnaire such as email or participant)"
+        )
+    trial = plain["trial_id"]
+    long = frame.select(
+        pl.col(people[0]).alias("subject"),
+        pl.concat_str(pl.col(trial).cast(pl.String), pl.col(stimulus).cast(pl.String),
+                      separator="/").alias("clip_id"),
+        pl.col(score).alias("score"),
+        pl.col(trial).alias("content_id"),
+        (pl.col(stimulus) == "reference").alias("is_reference"),
+        pl.col(ROW),
+    )  # fmt: skip
+    used = {people[0], stimulus, score, trial, ROW}
+    return LongTable(
+        long,
+        f"results of webMUSHRA, clips are trial/stimulus, subjects by {people[0]!r}",
+        tuple(column for column in frame.columns if column not in used),
+    )
+
+
+def _google_form(frame: pl.DataFrame, plain: dict[str, str], where: str) -> LongTable | None:
+    """Answers of a Google form: a row a person, a column a question or a line of a grid."""
+    import polars as pl
+
+    columns = [column for column in frame.columns if column != ROW]
+    if not columns or columns[0].casefold() not in column_names()["form_times"]:
+        return None
+    if any(_target(name) in ("clip_id", "score") for name in plain):
+        return None
+    people = [c for c in columns[1:] if _target(_plain(c)) == "subject" or _is_person(c)]
+    grid = {c: match for c in columns[1:] if (match := _IN_BRACKETS.fullmatch(c))}
+    rated = list(grid) or [
+        c for c in columns[1:] if c not in people and statistic_key(c) not in statistics()
+    ]
+    texts = frame.with_columns(pl.col(column).cast(pl.String) for column in rated)
+    if people:
+        texts = texts.with_columns(pl.col(people[0]).alias("\0subject"))
+    else:
+        texts = texts.with_columns(pl.format("response {}", pl.col(ROW)).alias("\0subject"))
+    long = texts.unpivot(
+        on=rated, index=["\0subject", ROW], variable_name="\0question", value_name="score"
+    )
+    answers = {text: _answer(text) for text in long["score"].drop_nulls().unique().to_list()}
+    questions = {c: (grid[c][1], clean_name(grid[c][2])) if grid else ("", c) for c in rated}
+    long = long.select(
+        pl.col("\0subject").alias("subject"),
+        pl.col("\0question").replace_strict({c: q[1] for c, q in questions.items()},
+                                            return_dtype=pl.String).alias("clip_id"),
+        pl.col("score").replace_strict(answers, default=None, return_dtype=pl.String),
+        pl.col("\0question").replace_strict({c: q[0] for c, q in questions.items()},
+                                            return_dtype=pl.String).alias("dimension"),
+        pl.col(ROW),
+    )  # fmt: skip
+    if len({title for title, _ in questions.values()}) == 1:
+        long = long.drop("dimension")
+    who = f"subjects by {people[0]!r}" if people else "a subject is a response"
+    used = {*rated, *people[:1]}
+    left_out = tuple(column for column in columns[1:] if column not in used)
+    return LongTable(long, f"answers of a Google form, {who}", left_out)
+
+
+def _is_person(column: str) -> bool:
+    return column.casefold() in ("email address", "e-mail address", "email", "username")
+
+
+def _answer(text: str) -> str:
+    """The number of an answer such as ``5``, ``5 - Excellent`` or ``Excellent``; else the text."""
+    word = _ACR.get(text.strip().casefold())
+    match = _LABELLED.fullmatch(text)
+    return word or (match[1] if match else text)
+
+
+def _target(plain: str) -> str | None:
+    known = {alias: name for name, many in column_names()["aliases"].items() for alias in many}
+    return known.get(plain)
+
+
+def _renamed(frame: pl.DataFrame, where: str) -> pl.DataFrame:
+    names: dict[str, str] = {}
+    for column in frame.columns:
+        target = _target(_plain(column))
+        if target is None:
+            continue
+        if target in names.values():
+            other = next(old for old, new in names.items() if new == target)
+            raise RatingsError(
+                f"{where}: the columns {other!r} and {column!r} both mean {target}; ignore one"
+            )
+        names[column] = target
+    return frame.rename(names)
+
+
+def _wide_or_long(frame: pl.DataFrame, where: str) -> LongTable:
+    names = column_names()
+    known = set(names["aliases"])
+    prefix = names["distortion_prefix"]
+    others = [c for c in frame.columns if c not in known and not c.startswith(prefix) and c != ROW]
+    if "" in others:
+        frame, others = _named_corner(frame, others, where)
+    has = {name: name in frame.columns for name in ("subject", "clip_id", "score")}
+    if all(has.values()):
+        if others:
+            raise _unknown(others, known, where)
+        return LongTable(frame, "one row a rating")
+    ids = [c for c in frame.columns if c not in others]
+    if has["subject"] and has["clip_id"]:
+        dimensions = [c for c in others if c.lower() in names["dimensions"]]
+        strangers = [c for c in others if c not in dimensions]
+        if dimensions and not strangers and "dimension" not in frame.columns:
+            frame = _melt(frame, ids, dimensions, "dimension")
+            return LongTable(frame, "one row a subject and clip, one column a dimension")
+        if strangers:
+            raise _unknown(strangers, known, where)
+    elif has["subject"] != has["clip_id"] and not has["score"] and len(others) > 1:
+        target = "clip_id" if has["subject"] else "subject"
+        _check_headings(others, known, target, where)
+        layout = ("subject", "clip") if has["subject"] else ("clip", "subject")
+        frame = _melt(frame, ids, others, target)
+        return LongTable(frame, "one row a {}, one column a {}".format(*layout))
+    lacking = [name for name, there in has.items() if not there]
+    shown = [column for column in frame.columns if column != ROW]
+    raise RatingsError(
+        f"{where}: expected columns subject, clip_id and score, missing {', '.join(lacking)}; got "
+        f"{', '.join(map(repr, shown[:12]))}"
+    )
+
+
+def _named_corner(
+    frame: pl.DataFrame, others: list[str], where: str
+) -> tuple[pl.DataFrame, list[str]]:
+    """Name the first column of a matrix after what the other headings are."""
+    headings = [column for column in others if column]
+    meant = {_target(_plain(match[1])) for c in headings if (match := _SERIES.fullmatch(c))}
+    ids = {"subject", "clip_id"} & set(frame.columns)
+    if meant not in ({"subject"}, {"clip_id"}) or ids or frame.columns[0] != "":
+        raise RatingsError(
+            f"{where}: a column has no name; call it subject or clip_id, after what it holds"
+        )
+    other = "clip_id" if meant == {"subject"} else "subject"
+    return frame.rename({"": other}), headings
+
+
+def _check_headings(
+    columns: Sequence[str], known: Collection[str], target: str, where: str
+) -> None:
+    """Refuse headings of a wide table that are no names of subjects or clips.
+
+    A heading that resembles a known column is a typing error, unless it is one of a series such as
+    ``clip01, clip02``.
+    """
+    noun = "subject" if target == "subject" else "clip"
+    for column in columns:
+        if statistic_key(column) in statistics():
+            raise RatingsError(
+                f"{where}: the column {column!r} holds a statistic or a fact, not ratings of a "
+                f"{noun}; ignore it, or rename it if it is one"
+            )
+    if target == "clip_id" and {c.lower() for c in columns} <= set(column_names()["dimensions"]):
+        raise RatingsError(
+            f"{where}: the columns {', '.join(map(repr, columns[:SHOWN]))} are dimensions, and no "
+            "column names the clips; expected a column clip_id"
+        )
+    series = Counter(match[1].casefold() for c in columns if (match := _SERIES.fullmatch(c)))
+    near = []
+    for column in columns:
+        match = _SERIES.fullmatch(column)
+        if (match is None or series[match[1].casefold()] < 2) and _close(column, known):
+            near.append(column)
+    if near:
+        raise _unknown(near, known, where)
+
+
+def _melt(frame: pl.DataFrame, ids: list[str], columns: list[str], name: str) -> pl.DataFrame:
+    import polars as pl
+
+    texts = frame.with_columns(pl.col(column).cast(pl.String) for column in columns)
+    return texts.unpivot(on=columns, index=ids, variable_name=name, value_name="score")
+
+
+def _close(column: str, known: Collection[str]) -> list[str]:
+    aliases = {alias for many in column_names()["aliases"].values() for alias in many}
+    return difflib.get_close_matches(column.lower(), sorted(aliases | set(known)), n=1, cutoff=0.75)
+
+
+def _unknown(columns: list[str], known: Collection[str], where: str) -> RatingsError:
+    close = _close(columns[0], known)
+    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}."
+    return RatingsError(
+        f"{where}: unknown column{'s' if len(columns) > 1 else ''} "
+        f"{', '.join(map(repr, columns[:SHOWN]))}; {hint} Columns can also be ignored by name."
+    )

@@ -1,0 +1,146 @@
+"""The scale that subjects rated on: as declared, or as the scores themselves suggest.
+
+Tables mark what was not rated by an empty cell, or by a number that is no rating, such as -1 or 99.
+Averaged in, such a number is silently wrong. So scores that lie apart from the scale that all the
+others are on are refused, until somebody declares the scale or the missing code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from theval_datasets.errors import RatingsError
+
+from .panel import Flags, Floats
+
+STANDARD_SCALES: Final = (
+    (1.0, 5.0), (0.0, 5.0), (1.0, 7.0), (1.0, 9.0), (0.0, 10.0), (1.0, 10.0), (0.0, 100.0),
+    (1.0, 100.0), (-2.0, 2.0), (-3.0, 3.0),
+)  # fmt: skip
+"""Scales of ITU-R BT.500, ITU-T P.910 and common practice, the narrowest of those that fit first."""
+_CODES: Final = frozenset(
+    {
+        -1.0,
+        -2.0,
+        -7.0,
+        -8.0,
+        -9.0,
+        -77.0,
+        -88.0,
+        -99.0,
+        -999.0,
+        -9999.0,
+        77.0,
+        88.0,
+        99.0,
+        999.0,
+        9999.0,
+    }
+)
+"""Numbers that tables use for "not rated"."""
+_STRAY: Final = 0.05  # share of the scores up to which any number apart from the scale is a mistake
+_MOSTLY: Final = 0.5  # share of the scores up to which a usual missing code is one
+_APART: Final = 1.0  # distance from the end of the scale that a neighbouring grade does not exceed
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The ends of a rating scale.
+
+    Attributes:
+        low: The smallest rating possible.
+        high: The largest.
+        declared: Whether somebody declared it; otherwise the scores suggest it.
+    """
+
+    low: float
+    high: float
+    declared: bool
+
+    def to_text(self) -> str:
+        """Such as ``1 … 5 (apparent)``."""
+        return f"{self.low:g} … {self.high:g}" + ("" if self.declared else " (apparent)")
+
+
+def apparent_scale(scores: Floats) -> Scale:
+    """The narrowest standard scale that holds all scores, else from the smallest to the largest.
+
+    Args:
+        scores: float64 (n,), n at least 1, finite.
+    """
+    low, high = float(scores.min()), float(scores.max())
+    fitting = [ends for ends in STANDARD_SCALES if ends[0] <= low and high <= ends[1]]
+    low, high = min(fitting, key=lambda ends: ends[1] - ends[0], default=(low, high))
+    return Scale(low, high, declared=False)
+
+
+def off_scale(scores: Floats) -> tuple[Scale, Flags] | None:
+    """Scores that lie apart from the scale of all others.
+
+    These are usual missing codes in up to half of the scores, and any numbers in up to 5 % of
+    them, if they are more than one grade and a tenth of the scale beyond its end.
+
+    Args:
+        scores: float64 (n,), finite.
+
+    Returns:
+        The scale of the others, and bool (n,): the scores apart from it; None if there are none.
+    """
+    values, counts = np.unique(scores, return_counts=True)
+    stray = int(_STRAY * len(scores)) or 1
+    for scale in sorted(STANDARD_SCALES, key=lambda ends: ends[1] - ends[0]):
+        outside = (values < scale[0]) | (values > scale[1])
+        if not outside.any():
+            return None
+        distance = np.maximum(scale[0] - values, values - scale[1])
+        margin = max(_APART, (scale[1] - scale[0]) / 10)
+        below_zero = (values < 0) & (scale[0] >= 0)
+        apart = outside & ((distance > margin) | below_zero)
+        codes = outside & np.isin(values, list(_CODES)) & apart
+        if (apart == outside).all():
+            few = counts[outside].sum() <= stray and outside.sum() < len(values)
+            coded = (codes == outside).all() and counts[outside].sum() <= _MOSTLY * len(scores)
+            if few or coded:
+                return Scale(*scale, declared=False), np.isin(scores, values[outside])
+    return None
+
+
+def check_scale(
+    scores: Floats, rows: Sequence[int], declared: tuple[float, float] | None, where: str
+) -> Scale:
+    """The scale of some scores, once none is off it.
+
+    Args:
+        scores: float64 (n,), finite.
+        rows: Row of each score in its table, from 1.
+        declared: Ends of the scale; None to take the apparent one.
+        where: What to call the table in messages.
+
+    Raises:
+        RatingsError: For scores off the scale, with how to declare scale or missing code.
+    """
+    if declared is not None:
+        scale = Scale(*declared, declared=True)
+        outside = (scores < scale.low) | (scores > scale.high)
+        if not outside.any():
+            return scale
+        kind = "declared"
+    else:
+        off = off_scale(scores)
+        if off is None:
+            return apparent_scale(scores)
+        scale, outside = off
+        kind = "apparent"
+    shown = ", ".join(f"{scores[i]:g} in row {rows[i]}" for i in np.flatnonzero(outside)[:3])
+    first = f"{scores[np.flatnonzero(outside)[0]]:g}"
+    raise RatingsError(
+        f"{where}: {int(outside.sum())} of {len(scores)} scores are off the {kind} scale "
+        f"{scale.low:g} … {scale.high:g}, the first: {shown}. If such a number means 'not rated', "
+        f"declare it (study --missing-code {first}; `missing_codes: [{first}]` in the protocol of "
+        "a build) or empty those cells; if it is a rating, declare the scale (study --scale LOW "
+        "HIGH; `scale: [LOW, HIGH]` in the protocol)"
+    )

@@ -1,0 +1,243 @@
+"""Clips in tables, matched to clips in a dataset: one rule for every input.
+
+People name a clip by its file (``clips/a.mp4``, ``D:\\study\\a.MP4``), by its id (``batch1/a``), or
+by its bare name. All of these are compared by the same key: both slashes separate folders, the
+suffix of a media file is dropped, Unicode is composed (NFC), and each part becomes the safe name
+that `curate` gives to clips. Names with equal keys match; otherwise the longest common end of the
+path decides, down to the file's name alone, if that is unambiguous.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from theval_datasets.errors import InputError
+from theval_datasets.utils.files import safe_name
+
+NOT_GIVEN: Final = "not-given"
+NOT_MATCHED: Final = "not-matched"
+"""Reasons in `missing`: no such input, or an input that has nothing of the clip."""
+MEDIA_SUFFIXES: Final = frozenset(
+    [
+        "avi",
+        "flv",
+        "gif",
+        "jpeg",
+        "jpg",
+        "m4v",
+        "mkv",
+        "mov",
+        "mp4",
+        "mpeg",
+        "mpg",
+        "mts",
+        "ogv",
+        "png",
+        "ts",
+        "webm",
+        "webp",
+        "wmv",
+    ]
+)
+_SHOWN: Final = 3
+_EXACT, _SAME_KEY, _SAME_NAME = range(3)
+
+
+def plain_name(name: str) -> str:
+    """A clip's name as it can be an id: composed, with ``/`` between folders, without media suffix.
+
+    >>> plain_name("D:\\\\clips\\\\a.MP4")
+    'D:/clips/a'
+    """
+    text = unicodedata.normalize("NFC", name.strip()).replace("\\", "/")
+    stem, dot, suffix = text.rpartition(".")
+    return stem if dot and stem and suffix.lower() in MEDIA_SUFFIXES else text
+
+
+@dataclass(frozen=True)
+class Join:
+    """Names in an input, matched to clips.
+
+    Attributes:
+        label: The input, for messages: ``ratings``, ``votes``, …
+        matched: Name in the input to the id of its clip.
+        unmatched: Names in the input that mean no clip; sorted.
+        without: Ids of clips that the input has nothing of; sorted.
+        by_name: Matched names whose folders differ from those of the clip; sorted.
+        noun: What is matched: clips, or portraits.
+    """
+
+    label: str
+    matched: Mapping[str, str]
+    unmatched: tuple[str, ...]
+    without: tuple[str, ...]
+    by_name: tuple[str, ...] = ()
+    noun: str = "clip"
+
+    def to_text(self) -> str:
+        """One sentence for reports and cards: matched and unmatched on both sides."""
+        n_names, n_clips = len(self.matched) + len(self.unmatched), self._n_clips
+        text = (
+            f"{self.label}: {len(self.matched)} of {n_names} names match a {self.noun}, "
+            f"{n_clips - len(self.without)} of {n_clips} {self.noun}s are matched"
+        )
+        parts = (
+            ("not matched", self.unmatched),
+            (f"{self.noun}s without", self.without),
+            ("matched by file name alone, in other folders", self.by_name),
+        )
+        for what, names in parts:
+            if names:
+                text += f"; {what}: {_first(names)}"
+        return f"{text}."
+
+    @property
+    def _n_clips(self) -> int:
+        return len(set(self.matched.values())) + len(self.without)
+
+
+def join_clips(
+    label: str, names: Iterable[str], clip_ids: Iterable[str], noun: str = "clip"
+) -> Join:
+    """Match the clips that an input names to the clips of a dataset.
+
+    Args:
+        label: The input, for messages.
+        names: As the input has them.
+        clip_ids: The dataset's.
+        noun: What is matched.
+
+    Raises:
+        InputError: If no name matches, two names mean one clip, or a name could mean several.
+
+    >>> join_clips("ratings", ["clips/a.mp4", "x"], ["a", "b"]).matched
+    {'clips/a.mp4': 'a'}
+    """
+    index = ClipIndex(clip_ids)
+    ordered = sorted(set(names))
+    claims: dict[str, list[tuple[int, str]]] = {}
+    unmatched = []
+    for name in ordered:
+        match = index.lookup(name, label)
+        if match is None:
+            unmatched.append(name)
+        else:
+            claims.setdefault(match[0], []).append((match[1], name))
+    matched: dict[str, str] = {}
+    by_name = []
+    for clip_id, claimed in claims.items():
+        best = min(quality for quality, _ in claimed)
+        winners = [name for quality, name in claimed if quality == best]
+        if len(winners) > 1 and best == _SAME_NAME:
+            unmatched += [name for _, name in claimed]  # equal file names of several folders
+            continue
+        if len(winners) > 1:
+            raise InputError(
+                f"{label}: {winners[0]!r} and {winners[1]!r} both mean the {noun} {clip_id!r}; keep "
+                "one name for each"
+            )
+        others = [name for quality, name in claimed if quality != best]
+        if any(quality == _SAME_KEY for quality, name in claimed if name in others):
+            raise InputError(
+                f"{label}: {winners[0]!r} and {others[0]!r} both mean the {noun} {clip_id!r}; keep "
+                "one name for each"
+            )
+        unmatched += others
+        matched[winners[0]] = clip_id
+        if best == _SAME_NAME:
+            by_name.append(winners[0])
+    without = tuple(sorted(index.clip_ids - set(matched.values())))
+    join = Join(label, dict(sorted(matched.items())), tuple(sorted(unmatched)), without,
+                tuple(sorted(by_name)), noun)  # fmt: skip
+    if ordered and without and not matched:
+        raise InputError(
+            f"{label}: none of the {len(ordered)} names matches any of the {len(without)} {noun}s; "
+            f"got names such as {_first(join.unmatched)}, expected {noun}s such as "
+            f"{_first(without)}. Names are compared without folder and media suffix"
+        )
+    return join
+
+
+class ClipIndex:
+    """Looks up names of clips among ids.
+
+    Args:
+        clip_ids: The ids.
+    """
+
+    def __init__(self, clip_ids: Iterable[str]) -> None:
+        self.clip_ids = frozenset(clip_ids)
+        self._by_key: dict[tuple[str, ...], list[str]] = {}
+        self._by_name: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+        for clip_id in sorted(self.clip_ids):
+            key = _keys(clip_id)[0]
+            self._by_key.setdefault(key, []).append(clip_id)
+            self._by_name.setdefault(key[-1], []).append((key, clip_id))
+
+    def match(self, name: str, label: str = "names of clips") -> str | None:
+        """The id that a name means; None if there is none.
+
+        Raises:
+            InputError: If it could mean several.
+        """
+        match = self.lookup(name, label)
+        return None if match is None else match[0]
+
+    def lookup(self, name: str, label: str) -> tuple[str, int] | None:
+        """The id, and how well it matches: the smaller the number, the better."""
+        if name in self.clip_ids:
+            return name, _EXACT
+        for key in _keys(name):
+            same = self._by_key.get(key, ())
+            if same:
+                return self._only(name, list(same), label), _SAME_KEY
+            candidates = self._by_name.get(key[-1], ())
+            if candidates:
+                shared = [_common_end(key, other) for other, _ in candidates]
+                best = max(shared)
+                chosen = [
+                    (other, clip_id)
+                    for n, (other, clip_id) in zip(shared, candidates, strict=True)
+                    if n == best
+                ]
+                whole = best == min(len(key), *(len(other) for other, _ in chosen))
+                clip_id = self._only(name, [clip_id for _, clip_id in chosen], label)
+                return clip_id, _SAME_KEY if whole else _SAME_NAME
+        return None
+
+    @staticmethod
+    def _only(name: str, clip_ids: list[str], label: str) -> str:
+        if len(clip_ids) > 1:
+            raise InputError(
+                f"{label}: {name!r} could mean {clip_ids[0]!r} or {clip_ids[1]!r}; name the clips "
+                "by their ids"
+            )
+        return clip_ids[0]
+
+
+def _keys(name: str) -> tuple[tuple[str, ...], ...]:
+    """Parts of the safe path of a name, first of its composed, then of its decomposed spelling."""
+    plain = plain_name(name)
+    keys = []
+    for form in ("NFC", "NFD"):
+        parts = [part for part in unicodedata.normalize(form, plain).split("/") if part.strip(" .")]
+        keys.append(tuple(safe_name(part) for part in parts or [plain]))
+    return (keys[0],) if keys[0] == keys[1] else (keys[0], keys[1])
+
+
+def _common_end(first: tuple[str, ...], second: tuple[str, ...]) -> int:
+    n = 0
+    for a, b in zip(reversed(first), reversed(second), strict=False):
+        if a != b:
+            break
+        n += 1
+    return n
+
+
+def _first(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+    return ", ".join(map(repr, listed[:_SHOWN])) + more

@@ -1,0 +1,189 @@
+"""Tables as people save them, read into text cells: CSV of any usual dialect, Excel, Parquet, JSON.
+
+Delimiter (comma, semicolon, tab), encoding (UTF-8 and UTF-16 with or without byte-order mark, and
+Windows-1252 for what is neither) and rows that are blank are recognised. What cannot be told apart
+for certain is refused: columns of one name, columns without a name that hold values, rows that are
+longer than the head, workbooks of several sheets.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from theval_datasets.errors import InputError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+LARGEST: Final = 512 << 20  # bytes of a table as a file
+_DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab"}
+_SAMPLE: Final = 50  # records by which the delimiter is told
+_TEXT: Final = (".csv", ".tsv", ".txt")
+_JSON: Final = (".jsonl", ".ndjson")
+SUFFIXES: Final = (*_TEXT, ".xlsx", ".parquet", *_JSON)
+
+
+@dataclass(frozen=True, eq=False)
+class TableFile:
+    """A table as it was read.
+
+    Attributes:
+        frame: The table. Cells of text files and workbooks are text or null; blank rows are left
+            out.
+        rows: Row of the file, from 1 for the first below the head, of each row of `frame`.
+        form: Format, encoding and delimiter in words, such as ``CSV, UTF-8, semicolon``.
+    """
+
+    frame: pl.DataFrame
+    rows: tuple[int, ...]
+    form: str
+
+
+def read_table(path: Path, *, error: type[InputError] = InputError) -> TableFile:
+    """Read a table of any supported format.
+
+    Args:
+        path: A file that ends in one of `SUFFIXES`.
+        error: The class of the errors that are raised.
+
+    Raises:
+        InputError: If there is no such file, or it cannot be read as a table.
+    """
+    import polars as pl
+
+    if not path.is_file():
+        raise error(f"there is no file {path}")
+    if path.stat().st_size > LARGEST:
+        raise error(f"{path} has {path.stat().st_size} bytes; at most {LARGEST} are read")
+    suffix = path.suffix.lower()
+    try:
+        if suffix in _TEXT:
+            frame, form = _delimited(path, error)
+        elif suffix == ".xlsx":
+            frame, form = _workbook(path, error)
+        elif suffix == ".parquet":
+            frame, form = pl.read_parquet(path), "Parquet"
+        elif suffix in _JSON:
+            frame, form = pl.read_ndjson(path, infer_schema_length=None), "JSON lines"
+        else:
+            raise error(f"expected a table ending in {', '.join(SUFFIXES)}, got {path.name}")
+    except (pl.exceptions.PolarsError, OSError) as reason:
+        raise error(f"{path.name} cannot be read as {suffix[1:]}: {reason}") from None
+    return _without_blanks(frame, form, path.name, error)
+
+
+def _without_blanks(
+    frame: pl.DataFrame, form: str, name: str, error: type[InputError]
+) -> TableFile:
+    import polars as pl
+
+    texts = [c for c, kind in frame.schema.items() if kind == pl.String]
+    blank = pl.all_horizontal(
+        pl.col(c).str.strip_chars().is_in(["", None], nulls_equal=True) if c in texts
+        else pl.col(c).is_null() for c in frame.columns
+    ) if frame.width else pl.lit(value=True)  # fmt: skip
+    kept = frame.with_row_index("\0row", offset=1).filter(~blank)
+    rows = tuple(kept["\0row"].to_list())
+    kept = kept.drop("\0row")
+    unnamed = [c for c in kept.columns if not c.strip() or c.startswith(_UNNAMED)]
+    empty = [
+        c for c in unnamed if kept[c].cast(pl.String).fill_null("").str.strip_chars().eq("").all()
+    ]
+    kept = kept.drop(empty)
+    if len(unnamed) - len(empty) > 1:
+        raise error(
+            f"{name}: {len(unnamed) - len(empty)} columns with values have no name in the head"
+        )
+    return TableFile(kept.rename({c: "" for c in unnamed if c not in empty}), rows, form)
+
+
+_UNNAMED: Final = "__UNNAMED__"  # how the reader of workbooks calls columns without a name
+
+
+def _delimited(path: Path, error: type[InputError]) -> tuple[pl.DataFrame, str]:
+    import polars as pl
+
+    text, encoding = _decoded(path.read_bytes(), path.name, error)
+    delimiter = _delimiter(text, "\t" if path.suffix.lower() == ".tsv" else ",")
+    head = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+    _refuse_doubled(head, path.name, error)
+    names = [name if name.strip() else f"{_UNNAMED}{i}" for i, name in enumerate(head)]
+    frame = pl.read_csv(
+        text.encode(), separator=delimiter, has_header=False, skip_rows=0, new_columns=names,
+        infer_schema=False, truncate_ragged_lines=False, encoding="utf8",
+    )[1:]  # fmt: skip
+    return frame, f"CSV, {encoding}, {_DELIMITERS[delimiter]}"
+
+
+def _refuse_doubled(head: Sequence[str], name: str, error: type[InputError]) -> None:
+    doubled = [one for one, n in Counter(c.strip() for c in head if c.strip()).items() if n > 1]
+    if doubled:
+        raise error(f"{name}: {doubled[0]!r} is the name of several columns; rename them")
+
+
+def _decoded(data: bytes, name: str, error: type[InputError]) -> tuple[str, str]:
+    """The text of a file, and its encoding in words."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding, label = "utf-16", "UTF-16"
+    elif data[:200].count(b"\0") * 3 > len(data[:200]):
+        encoding = "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
+        label = "UTF-16"
+    else:
+        encoding, label = "utf-8-sig", "UTF-8"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        if label == "UTF-16":
+            raise error(f"{name} begins like UTF-16 text, but is none") from None
+        try:
+            text, label = data.decode("cp1252"), "Windows-1252"
+        except UnicodeDecodeError:
+            raise error(f"{name} is text neither in UTF-8, UTF-16 nor Windows-1252") from None
+    if "\0" in text:
+        raise error(f"{name} holds NUL characters: it is no text table")
+    return text, label
+
+
+def _delimiter(text: str, usual: str) -> str:
+    """The delimiter by which most of the first records are as wide as the head."""
+    best, score = usual, (0.0, 0)
+    for delimiter in sorted(_DELIMITERS, key=lambda one: one != usual):
+        try:
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+            widths = [len(row) for row, _ in zip(reader, range(_SAMPLE), strict=False) if any(row)]
+        except csv.Error:
+            continue
+        if widths and widths[0] > 1:
+            reached = (widths.count(widths[0]) / len(widths), widths[0])
+            if reached > score:
+                best, score = delimiter, reached
+    return best
+
+
+def _workbook(path: Path, error: type[InputError]) -> tuple[pl.DataFrame, str]:
+    import fastexcel
+
+    try:
+        book = fastexcel.read_excel(path)
+        sheets = {
+            name: book.load_sheet(name, dtypes="string", header_row=None).to_polars()
+            for name in book.sheet_names
+        }
+    except fastexcel.FastExcelError as reason:
+        raise error(f"{path.name} cannot be read as an Excel workbook: {reason}") from None
+    filled = {name: sheet for name, sheet in sheets.items() if sheet.height and sheet.width}
+    if len(filled) != 1:
+        names = ", ".join(map(repr, filled)) or "none"
+        raise error(f"{path.name}: expected one sheet with values, got {names}; save it alone")
+    ((name, sheet),) = filled.items()
+    head = [str(cell) if cell is not None else "" for cell in sheet.row(0)]
+    _refuse_doubled(head, path.name, error)
+    names = [cell if cell.strip() else f"{_UNNAMED}{i}" for i, cell in enumerate(head)]
+    body: pl.DataFrame = sheet[1:].rename(dict(zip(sheet.columns, names, strict=True)))
+    return body, f"Excel, sheet {name!r}"

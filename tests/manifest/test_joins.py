@@ -1,0 +1,83 @@
+"""Names of clips in tables, matched to ids."""
+
+import unicodedata
+
+import pytest
+
+from theval_datasets.errors import InputError
+from theval_datasets.manifest.joins import join_clips
+
+
+@pytest.mark.parametrize(
+    ("name", "clip_id"),
+    [
+        ("a", "a"),
+        ("a.mp4", "a"),
+        ("a.MKV", "a"),
+        (" a.mp4\u00a0", "a"),
+        ("clips/a.mp4", "a"),
+        ("D:\\study\\clips\\a.mp4", "a"),
+        ("a.mp4", "batch1/a"),
+        ("videos/SadTalker/p0.mp4", "SadTalker/p0"),
+        ("Clip (1).mp4", "Clip_1"),
+        ("Some New Model.mp4", "Some New Model"),
+        (unicodedata.normalize("NFD", "Amélie.mp4"), "Amélie"),
+        ("Amélie.mp4", "Ame_lie"),  # the id of a file whose name was decomposed
+        ("a.b", "a.b"),
+        ("a.mp4", "a.mp4"),
+    ],
+)
+def test_every_usual_spelling_matches(name, clip_id):
+    join = join_clips("ratings", [name], [clip_id, "other"])
+    assert join.matched == {name: clip_id}
+    assert join.unmatched == ()
+    assert join.without == ("other",)
+
+
+@pytest.mark.parametrize(("name", "clip_id"), [("a1", "a"), ("A", "a"), ("a.b", "a"), ("b/a", "b")])
+def test_other_names_do_not_match(name, clip_id):
+    assert join_clips("ratings", [name, "ok"], [clip_id, "ok"]).unmatched == (name,)
+
+
+def test_folders_tell_clips_of_one_name_apart():
+    ids = ["SadTalker/p0", "MuseTalk/p0"]
+    join = join_clips("ratings", ["x/SadTalker/p0.mp4", "x\\MuseTalk\\p0.mp4"], ids)
+    assert sorted(join.matched.values()) == sorted(ids)
+    with pytest.raises(InputError, match=r"'p0.mp4' could mean 'MuseTalk/p0' or 'SadTalker/p0'"):
+        join_clips("ratings", ["p0.mp4"], ids)
+
+
+def test_a_name_alone_never_outweighs_its_folder():
+    join = join_clips("ratings", ["MuseTalk/p0.mp4", "SadTalker/p0.mp4"], ["SadTalker/p0"])
+    assert join.matched == {"SadTalker/p0.mp4": "SadTalker/p0"}
+    assert join.unmatched == ("MuseTalk/p0.mp4",)
+    neither = join_clips("ratings", ["x/p0", "y/p0", "q"], ["z/p0", "q"])
+    assert neither.unmatched == ("x/p0", "y/p0")
+
+
+def test_other_folders_are_said():
+    join = join_clips("ratings", ["clips/a.mp4"], ["batch1/a"])
+    assert "matched by file name alone, in other folders: 'clips/a.mp4'" in join.to_text()
+
+
+def test_two_names_of_one_clip_are_an_error():
+    with pytest.raises(InputError, match=r"votes: 'a' and 'a.mp4' both mean the clip 'a'"):
+        join_clips("votes", ["a", "a.mp4"], ["a"])
+
+
+def test_nothing_matched_is_an_error_that_shows_both_sides():
+    with pytest.raises(InputError, match=r"none of the 4 names.*'k'.* and 1 more.*'a'"):
+        join_clips("ratings", ["k", "l", "m", "n"], ["a"])
+
+
+def test_an_input_without_names_matches_nothing_without_an_error():
+    assert join_clips("ratings", [], ["a"]).without == ("a",)
+    assert join_clips("ratings", ["a"], []).unmatched == ("a",)
+
+
+def test_the_sentence_counts_both_sides():
+    names = ["a.mp4", *(f"x{i}" for i in range(5))]
+    assert join_clips("ratings", names, ["a", "b"]).to_text() == (
+        "ratings: 1 of 6 names match a clip, 1 of 2 clips are matched; not matched: 'x0', 'x1', "
+        "'x2' and 2 more; clips without: 'b'."
+    )
