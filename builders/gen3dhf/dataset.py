@@ -102,6 +102,8 @@ class Gen3dhf(ScoredBuilder):
     KINDS: ClassVar[Mapping[str, str]] = {
         "scores": "folder with numerical/{train,eval}_{quality,authenticity}.json and text/, or MOS.json",
         "ratings": "table of single ratings with the dimensions quality and authenticity",
+        "protocol": "YAML on how the study was carried out: scale, missing_codes, subjects, sessions, "
+        "display, instructions, consent, intended_uses, forbidden_uses",
         "marks": "folder or zip of stills with red dots: NAME.png, or ANNOTATOR/NAME.png",
         "descriptions": "CSV of what annotators wrote: clip_id, description, and perhaps categories",
         "generators": "CSV with clip_id and generator",

@@ -16,6 +16,7 @@ from ..base.inputs import Inputs
 if TYPE_CHECKING:
     from theval_datasets.curation.study.mos import OpinionScores
     from theval_datasets.curation.study.parameters import StudyParameters
+    from theval_datasets.curation.study.protocol import StudyProtocol
     from theval_datasets.curation.study.ratings import Ratings
     from theval_datasets.curation.study.study import StudyResult
     from theval_datasets.curation.study.taxonomy import Taxonomy
@@ -31,6 +32,7 @@ class StudyTables:
         ratings_path: Table of ratings, which may hold distortion votes; None if not given.
         votes_path: Table of distortion votes; None if not given.
         taxonomy_path: Names of the distortions; None for THQA-MT's.
+        protocol_path: How the study was carried out; None if not given.
         dimensions: The dimensions that may be rated; None for a single one of any name.
     """
 
@@ -38,6 +40,7 @@ class StudyTables:
     ratings_path: Path | None = None
     votes_path: Path | None = None
     taxonomy_path: Path | None = None
+    protocol_path: Path | None = None
     dimensions: tuple[str, ...] | None = None
 
     @classmethod
@@ -47,8 +50,10 @@ class StudyTables:
         """The tables among the inputs of a build, shared by all configs of it."""
 
         def make(inputs: Inputs) -> StudyTables:
-            ratings, votes, taxonomy = (inputs.path(k) for k in ("ratings", "votes", "taxonomy"))
-            return cls(preset, ratings, votes, taxonomy, dimensions)
+            ratings, votes, taxonomy, protocol = (
+                inputs.path(kind) for kind in ("ratings", "votes", "taxonomy", "protocol")
+            )
+            return cls(preset, ratings, votes, taxonomy, protocol, dimensions)
 
         return inputs.shared(make, key=(cls, preset, dimensions))
 
@@ -56,6 +61,7 @@ class StudyTables:
         """What is wrong in the tables, in sentences; empty if they can be used."""
         faults: list[str] = []
         steps: tuple[Callable[[], Any], ...] = (
+            lambda: self.protocol,
             lambda: self.ratings,
             lambda: self._vote_table,
             lambda: self.votes,
@@ -85,6 +91,17 @@ class StudyTables:
         return load_taxonomy(self.taxonomy_path)
 
     @cached_property
+    def protocol(self) -> StudyProtocol:
+        """How the study was carried out.
+
+        Raises:
+            InputError: If the file is malformed.
+        """
+        from theval_datasets.curation.study.protocol import read_protocol
+
+        return read_protocol(self.protocol_path)
+
+    @cached_property
     def ratings(self) -> Ratings | None:
         """The ratings; None if not given.
 
@@ -95,7 +112,12 @@ class StudyTables:
             return None
         from theval_datasets.curation.study.tables import TableOptions, read_ratings
 
-        ratings = read_ratings(self.ratings_path, TableOptions(taxonomy=self.taxonomy))
+        options = TableOptions(
+            score_range=self.protocol.scale,
+            missing_codes=self.protocol.missing_codes,
+            taxonomy=self.taxonomy,
+        )
+        ratings = read_ratings(self.ratings_path, options)
         rated = set(ratings.dimensions)
         if len(rated) != 1 if self.dimensions is None else not rated <= set(self.dimensions):
             wanted = "one dimension" if self.dimensions is None else " and ".join(self.dimensions)
@@ -169,9 +191,15 @@ class StudyTables:
         return {**to_plain(self.parameters), "preset": self.preset, "rejected": rejected}
 
     def notes(self) -> tuple[str, ...]:
-        """A sentence for the card if subjects are called ``simulated…``: nobody saw the clips."""
+        """How the ratings were understood; and that nobody gave them, if they are simulated.
+
+        Subjects of simulated ratings are called ``simulated…``.
+        """
+        notes: tuple[str, ...] = ()
+        if self.ratings is not None:
+            notes = (f"Table of ratings: {self.ratings.to_text()}.",)
         tables = [table for table in (self.ratings, self.votes) if table is not None]
         names = [name for table in tables for name in table.subjects]
-        if not any(name.lower().startswith("simulated") for name in names):
-            return ()
-        return ("The ratings are simulated by a program: no person gave them.",)
+        if any(name.lower().startswith("simulated") for name in names):
+            notes += ("The ratings are simulated by a program: no person gave them.",)
+        return notes

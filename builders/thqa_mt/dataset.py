@@ -100,6 +100,8 @@ class ThqaMt(ScoredBuilder):
         "content_id, succeeded; or YAML with naming rules",
         "ratings": "table of single ratings, which may hold distortion votes",
         "votes": "table of distortion votes: subject, clip_id, distortions",
+        "protocol": "YAML on how the study was carried out: scale, missing_codes, subjects, sessions, "
+        "display, instructions, consent, intended_uses, forbidden_uses",
         "taxonomy": "YAML with the names of the distortions, in the order of the vote vector",
         "portraits": "folder of pictures named by portrait_id",
     }

@@ -81,7 +81,7 @@ def to_long(frame: pl.DataFrame, where: str) -> LongTable:
     frame = frame.rename({column: clean_name(column) for column in frame.columns if column != ROW})
     plain = {_plain(column): column for column in frame.columns}
     for export in (_avrate, _webmushra, _google_form):
-        table = export(frame, plain, where)
+        table = export(frame, plain)
         if table is not None:
             return table
     return _wide_or_long(_renamed(frame, where), where)
@@ -91,7 +91,7 @@ def _plain(column: str) -> str:
     return re.sub(r"[\s\-]+", "_", column.strip().lower())
 
 
-def _avrate(frame: pl.DataFrame, plain: dict[str, str], where: str) -> LongTable | None:  # noqa: ARG001
+def _avrate(frame: pl.DataFrame, plain: dict[str, str]) -> LongTable | None:
     """AVrateNG's `ratings.csv`; `video_ID` is only a place in a shuffled list, and left out."""
     import polars as pl
 
@@ -121,7 +121,7 @@ def _file_of(text: str) -> str:
     return str(plain)
 
 
-def _webmushra(frame: pl.DataFrame, plain: dict[str, str], where: str) -> LongTable | None:
+def _webmushra(frame: pl.DataFrame, plain: dict[str, str]) -> LongTable | None:
     """webMUSHRA's results of MUSHRA and Likert pages; a clip is a trial's stimulus."""
     import polars as pl
 
@@ -135,7 +135,7 @@ def _webmushra(frame: pl.DataFrame, plain: dict[str, str], where: str) -> LongTa
     people += [column for name, column in plain.items() if _target(name) == "subject"]
     if not people:
         raise RatingsError(
-            f"{where}: the results of webMUSHRA hold no column that tells participants apart "
+            "the results of webMUSHRA hold no column that tells participants apart "
             "(session_uuid, or a field of the questionnaire such as email or participant)"
         )
     trial = plain["trial_id"]
@@ -156,7 +156,7 @@ def _webmushra(frame: pl.DataFrame, plain: dict[str, str], where: str) -> LongTa
     )
 
 
-def _google_form(frame: pl.DataFrame, plain: dict[str, str], where: str) -> LongTable | None:
+def _google_form(frame: pl.DataFrame, plain: dict[str, str]) -> LongTable | None:
     """Answers of a Google form: a row a person, a column a question or a line of a grid."""
     import polars as pl
 

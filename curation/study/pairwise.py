@@ -70,9 +70,9 @@ def read_votes(path: Path) -> PairwiseVotes:
     Raises:
         RatingsError: At the first row that does not fit.
     """
-    from .tables import read_frame
+    from theval_datasets.utils.table_files import read_table
 
-    return votes_from_frame(read_frame(path), where=path.name)
+    return votes_from_frame(read_table(path, error=RatingsError).frame, where=path.name)
 
 
 def votes_from_frame(frame: pl.DataFrame, *, where: str = "the table") -> PairwiseVotes:

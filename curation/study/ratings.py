@@ -6,7 +6,7 @@ repetition, so that the order of a table's rows never changes a result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -93,6 +93,35 @@ class Ratings:
         if self.source is not None and self.source.left_out:
             parts.append(f"columns left out: {', '.join(map(repr, self.source.left_out))}")
         return "; ".join(parts)
+
+    def renamed(self, names: Mapping[str, str]) -> Ratings:
+        """The same ratings with other names of clips.
+
+        Args:
+            names: Old to new names; clips without one keep theirs.
+
+        Raises:
+            RatingsError: If two clips get one name.
+        """
+        renamed = [names.get(clip, clip) for clip in self.clips]
+        clips, place = encode(renamed)
+        if len(clips) < len(renamed):
+            twice = next(name for name in clips if renamed.count(name) > 1)
+            raise RatingsError(f"two clips of the table are called {twice!r}; rename one of them")
+        order = np.argsort(place)
+        made = make(
+            names=(self.subjects, clips, self.dimensions, self.sessions),
+            codes=(self.subject, place[self.clip], self.dimension, self.session),
+            repetition=self.repetition,
+            score=self.score,
+            votes=self.votes,
+            vote_names=self.vote_names,
+            content=None if self.content is None else tuple(self.content[i] for i in order),
+            reference=None if self.reference is None else self.reference[order],
+            generator=None if self.generator is None else tuple(self.generator[i] for i in order),
+            n_missing=self.n_missing,
+        )
+        return replace(made, source=self.source)
 
     def panel(self, dimension: str | None = None) -> Panel:
         """The ratings of one dimension.

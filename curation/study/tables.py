@@ -124,7 +124,7 @@ def from_frame(
         score = score[rated]
     if not len(score):
         raise RatingsError(f"{where} holds no ratings")
-    places = frame[ROW].to_numpy()
+    places = frame[ROW].to_list()
     scale = check_scale(score, places, options.score_range, where)
     layout = table.layout
     if _are_addresses(frame["subject"]):
@@ -240,7 +240,7 @@ def _per_clip(
     """A column that depends on the clip alone, one value a clip."""
     if name not in frame.columns:
         return None
-    names, codes = encode_names(frame[name], name, where, frame[ROW].to_numpy())
+    names, codes = encode_names(frame[name], name, where, frame[ROW].to_list())
     first = np.full(len(clips), -1, np.int64)
     first[clip] = codes
     other = np.flatnonzero(first[clip] != codes)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from theval_datasets.errors import InputError
+from theval_datasets.errors import InputError, RatingsError
 from theval_datasets.utils.records import from_plain, to_plain
 from theval_datasets.utils.report import Report
 
@@ -18,7 +18,9 @@ from .options import StrPath
 
 if TYPE_CHECKING:
     from theval_datasets.curation.study.parameters import StudyParameters
+    from theval_datasets.curation.study.ratings import Ratings
     from theval_datasets.curation.study.study import StudyResult
+    from theval_datasets.manifest.joins import Join
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,16 +28,20 @@ class StudyReport(Report):
     """A study, for people and for machines.
 
     Attributes:
-        study: What came out.
+        study: The results.
         preset: The preset's name.
         model: The reference model's name, if one was asked for.
-        files: What was written.
+        files: The files that were written.
+        join: How the names in the table match a manifest; None without one.
+        protocol: The stated fields of the study's protocol.
     """
 
     study: StudyResult
     preset: str
     model: str | None
     files: tuple[Path, ...] = ()
+    join: Join | None = None
+    protocol: Mapping[str, str] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON: preset, parameters, clips, subjects, and what else there is."""
@@ -50,7 +56,15 @@ class StudyReport(Report):
             "dimensions": {name: _fit(study, name) for name in study.opinions},
             "n_ratings": len(study.ratings),
             "n_missing": study.ratings.n_missing,
+            "table": _table(study.ratings),
+            "protocol": dict(self.protocol),
         }
+        if self.join is not None:
+            plain["manifest"] = {
+                "matched": len(self.join.matched),
+                "unmatched": list(self.join.unmatched),
+                "without": list(self.join.without),
+            }
         if study.labels is not None:
             plain["distortions"] = {
                 "taxonomy": to_plain(study.labels.taxonomy),
@@ -71,9 +85,14 @@ class StudyReport(Report):
         from theval_datasets.curation.study.outputs import facts
 
         study = self.study
-        lines = [", ".join(f"{value} {name}" for name, value in facts(study))]
-        for dimension, found in study.opinions.items():
-            values = [value for value in found.mos.tolist() if math.isfinite(value)]
+        lines = [
+            f"table: {study.ratings.to_text()}",
+            ", ".join(f"{value} {name}" for name, value in facts(study)),
+        ]
+        if self.join is not None:
+            lines.append(self.join.to_text())
+        for dimension, scores in study.opinions.items():
+            values = [value for value in scores.mos.tolist() if math.isfinite(value)]
             if values:
                 lines.append(
                     f"{dimension}: MOS {min(values):.3f} … {max(values):.3f}, mean "
@@ -163,22 +182,31 @@ def study(
     score_range: Annotated[
         tuple[float, float] | None, typer.Option("--scale", metavar="LOW HIGH")
     ] = None,
+    missing_codes: Annotated[
+        Sequence[float], typer.Option("--missing-code", metavar="NUMBER")
+    ] = (),
+    protocol: Annotated[StrPath | None, typer.Option(metavar="FILE")] = None,
     degenerate: Literal["error", "reject", "keep"] | None = None,
     plots: bool = True,
 ) -> StudyReport | PairwiseReport:
     """Turn ratings or pairwise votes into opinion scores, reports, distortion labels and plots.
 
     Args:
-        ratings: Table of ratings (CSV, TSV, Parquet or JSON lines). A table with the columns left,
-            right and winner is a pairwise study.
+        ratings: Table of ratings (CSV of any usual dialect, Excel, Parquet or JSON lines), also as
+            AVrateNG, webMUSHRA and Google Forms export it. A table with the columns left, right
+            and winner is a pairwise study.
         output: Folder for tables, plots and the page. Default: nothing is written.
         preset: Name of the published study whose parameters are used.
         model: Name of one of sureal's models, for the preset ``sureal``.
-        manifest: Manifest that lists every clip; ratings of other clips are an error.
-            Default: clips are not checked.
+        manifest: Manifest whose clip ids replace the names in the table; names without a clip
+            are reported, and it is an error if no name matches. Default: names are kept.
         taxonomy: File with the names of the distortions that were voted on. Default: THQA-MT's.
         ignore: Column to leave out; may be repeated.
-        score_range: Lowest and highest rating. Default: the preset's.
+        score_range: Lowest and highest rating. Default: the protocol's, else the preset's, else
+            the scale that the ratings suggest.
+        missing_codes: Number in the table that stands for "not rated"; may be repeated.
+        protocol: YAML file that states scale, missing codes, subjects, sessions, display,
+            instructions, consent, intended and forbidden uses.
         degenerate: Treatment of subjects whose ratings do not vary. Default: the preset's.
         plots: Plots and page beside the tables.
 
@@ -186,28 +214,43 @@ def study(
         InputError: If the table, or the choice of parameters, does not fit.
     """
     from theval_datasets.curation.study.outputs import write_study
+    from theval_datasets.curation.study.protocol import read_protocol
     from theval_datasets.curation.study.study import run_study
-    from theval_datasets.curation.study.tables import TableOptions, from_frame, read_frame
+    from theval_datasets.curation.study.tables import TableOptions, from_frame
     from theval_datasets.curation.study.taxonomy import load_taxonomy
+    from theval_datasets.manifest.joins import join_clips
+    from theval_datasets.manifest.rows import read_manifest
+    from theval_datasets.utils.table_files import read_table
 
     ratings = Path(ratings)
     out = None if output is None else Path(output)
     parameters = _parameters(preset, model, degenerate)
-    frame = read_frame(ratings)
+    stated = read_protocol(None if protocol is None else Path(protocol))
+    file = read_table(ratings, error=RatingsError)
+    frame = file.frame
     if _is_pairwise(frame.columns):
         return _pairwise(frame.drop([c for c in ignore if c in frame.columns]), ratings.name, out)
     types = load_taxonomy(None if taxonomy is None else Path(taxonomy))
     table = from_frame(
         frame,
         TableOptions(
-            score_range=score_range or parameters.rating_range,
-            clips=_clips(None if manifest is None else Path(manifest)),
+            score_range=score_range or stated.scale or parameters.rating_range,
+            missing_codes=(*missing_codes, *stated.missing_codes),
             taxonomy=types,
             ignore=tuple(ignore),
         ),
         where=ratings.name,
+        rows=file.rows,
+        form=file.form,
     )
-    report = StudyReport(run_study(table, parameters, types), preset, model)
+    join = None
+    if manifest is not None:
+        clip_ids = [row.clip_id for row in read_manifest(Path(manifest)).rows]
+        join = join_clips("ratings", table.clips, clip_ids)
+        table = table.renamed(join.matched)
+    report = StudyReport(
+        run_study(table, parameters, types), preset, model, join=join, protocol=stated.facts()
+    )
     if out is None:
         return report
     from theval_datasets.cards.study_page import render_study_page
@@ -233,14 +276,6 @@ def _parameters(preset: str, model: str | None, degenerate: str | None) -> Study
     if degenerate is None:
         return chosen
     return from_plain(type(chosen), {**to_plain(chosen), "degenerate": degenerate}, "degenerate")
-
-
-def _clips(manifest: Path | None) -> set[str] | None:
-    if manifest is None:
-        return None
-    from theval_datasets.manifest.rows import read_manifest
-
-    return {row.clip_id for row in read_manifest(manifest).rows}
 
 
 def _is_pairwise(columns: Sequence[str]) -> bool:
@@ -284,6 +319,21 @@ def _pairwise(frame: Any, where: str, out: Path | None) -> PairwiseReport:
     text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
     write_text(out / "study.json", text + "\n")
     return PairwiseReport(plain, (out / "study.json",))
+
+
+def _table(ratings: Ratings) -> dict[str, Any]:
+    """How the table was understood."""
+    source = ratings.source
+    return {
+        "format": None if source is None else source.form,
+        "layout": None if source is None else source.layout,
+        "scale": None if source is None else [source.scale.low, source.scale.high],
+        "scale_declared": None if source is None else source.scale.declared,
+        "columns_left_out": [] if source is None else list(source.left_out),
+        "subjects": len(ratings.subjects),
+        "clips": len(ratings.clips),
+        "dimensions": list(ratings.dimensions),
+    }
 
 
 def _fit(study: StudyResult, dimension: str) -> dict[str, Any]:

@@ -179,8 +179,8 @@ def _workbook(path: Path, error: type[InputError]) -> tuple[pl.DataFrame, str]:
         raise error(f"{path.name} cannot be read as an Excel workbook: {reason}") from None
     filled = {name: sheet for name, sheet in sheets.items() if sheet.height and sheet.width}
     if len(filled) != 1:
-        names = ", ".join(map(repr, filled)) or "none"
-        raise error(f"{path.name}: expected one sheet with values, got {names}; save it alone")
+        listed = ", ".join(map(repr, filled)) or "none"
+        raise error(f"{path.name}: expected one sheet with values, got {listed}; save it alone")
     ((name, sheet),) = filled.items()
     head = [str(cell) if cell is not None else "" for cell in sheet.row(0)]
     _refuse_doubled(head, path.name, error)

@@ -324,7 +324,7 @@ def test_everything_that_is_wrong_is_said_at_once(whole, tmp_path):
     with pytest.raises(InputError) as caught:
         build(tmp_path, corpus, **tables)
     said = str(caught.value)
-    assert "1 scores are outside of 0 … 5" in said
+    assert "1 of 88 scores are off the apparent scale 0 … 5" in said
     assert "occur twice" in said
     assert "Trivial" in said
     assert "the clip 'p0__Some New Model' occurs twice" in said

@@ -143,10 +143,10 @@ def test_two_dimensions_are_screened_apart(tmp_path):
 def test_presets_check_the_scale_of_the_ratings(tmp_path):
     path = tmp_path / "r.csv"
     path.write_text("subject,clip_id,score\na,x,7\na,y,1\nb,x,3\nb,y,2\n")
-    with pytest.raises(RatingsError, match=r"outside of 0 … 5, the first: '7' in row 1"):
+    with pytest.raises(RatingsError, match=r"off the declared scale 0 … 5, the first: 7 in row 1"):
         study(path, preset="gen3dhf")
     assert study(path, preset="gen3dhf", score_range=(0, 10)).exit_code == 0
-    with pytest.raises(RatingsError, match="outside of 0 … 5"):
+    with pytest.raises(RatingsError, match="off the declared scale 0 … 5"):
         study(path, preset="bt500", score_range=(0, 5))
 
 
@@ -172,9 +172,31 @@ def test_clips_of_a_manifest(table, tmp_path):
         )
         for i in range(119)
     ]
-    (tmp_path / "manifest.jsonl").write_text("\n".join(lines) + "\n")
-    with pytest.raises(RatingsError, match="1 clips are not in the manifest, the first: 'c119'"):
-        study(table, manifest=tmp_path / "manifest.jsonl")
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text("\n".join(lines) + "\n")
+    report = study(table, manifest=manifest)
+    assert report.to_plain()["manifest"] == {"matched": 119, "unmatched": ["c119"], "without": []}
+    assert "not matched: 'c119'" in report.to_text()
+    manifest.write_text(lines[0].replace("c000", "other") + "\n")
+    with pytest.raises(InputError, match="ratings: none of the 120 names matches"):
+        study(table, manifest=manifest)
+
+
+def test_a_manifest_gives_its_ids_to_the_clips(tmp_path):
+    path = tmp_path / "r.csv"
+    path.write_text(
+        "subject,clip_id,score\n"
+        "a,b/z.mp4,1\na,D:\\y.mov,5\nb,b/z.mp4,2\nb,D:\\y.mov,4\nc,b/z.mp4,1\nc,D:\\y.mov,4\n"
+    )
+    rows = [
+        {"clip_id": name, "path": None, "source": {"kind": "local", "location": "x"},
+         "sha256": None, "reason": "gone"}
+        for name in ("a/z", "y")
+    ]  # fmt: skip
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    clips = study(path, manifest=manifest).to_plain()["clips"]
+    assert [(row["clip_id"], row["mos"]) for row in clips] == [("a/z", 4 / 3), ("y", 13 / 3)]
 
 
 def test_a_table_of_pairs_is_a_pairwise_study(tmp_path):

@@ -99,9 +99,12 @@ def test_sessions_number_repetitions_through():
         (frame(score=[1.0, float("nan"), 3.0, 4.0]), {}, r"nan in row 2"),
         (frame(score=[1.0, float("inf"), 3.0, 4.0]), {}, r"inf in row 2"),
         (frame(score=["1", "NaN", "3", "4"]), {}, r"'NaN' in row 2"),
-        (frame(), {"score_range": (1, 3)}, r"outside of 1 … 3, the first: 4.0 in row 4"),
+        (
+            frame(),
+            {"score_range": (1, 3)},
+            r"1 of 4 scores are off the declared scale 1 … 3, the first: 4 in row 4",
+        ),
         (frame(clip_id=["x", "x", "x", "y"]), {}, r"occur twice.*'a', clip 'x'"),
-        (frame(), {"clips": ["x"]}, r"1 clips are not in the manifest, the first: 'y'"),
         (frame(subject=["a", "", "b", "b"]), {}, r"subject is empty in row 2"),
         (frame(clip_id=["x", None, "x", "y"]), {}, r"clip_id is empty in row 2"),
         (frame(score=None), {}, r"missing score"),
@@ -127,9 +130,9 @@ def test_what_does_not_fit_is_said_with_its_place(table, options, message):
 def test_files_that_are_no_tables(tmp_path):
     with pytest.raises(RatingsError, match="there is no file"):
         read_ratings(tmp_path / "none.csv")
-    (tmp_path / "r.xlsx").write_bytes(b"PK")
+    (tmp_path / "r.pdf").write_bytes(b"%PDF")
     with pytest.raises(RatingsError, match=r"ending in \.csv"):
-        read_ratings(tmp_path / "r.xlsx")
+        read_ratings(tmp_path / "r.pdf")
     (tmp_path / "r.parquet").write_bytes(b"not parquet")
     with pytest.raises(RatingsError, match="cannot be read as parquet"):
         read_ratings(tmp_path / "r.parquet")

@@ -1,0 +1,258 @@
+"""Ratings tables as people and programs save them."""
+
+import unicodedata
+
+import polars as pl
+import pytest
+
+from theval_datasets.curation.study.tables import TableOptions, from_frame, read_ratings
+from theval_datasets.errors import RatingsError
+
+
+def scores(ratings):
+    """Subject, clip and dimension to score."""
+    return {
+        (ratings.subjects[s], ratings.clips[c], ratings.dimensions[d]): float(value)
+        for s, c, d, value in zip(
+            ratings.subject, ratings.clip, ratings.dimension, ratings.score, strict=True
+        )
+    }
+
+
+def saved(tmp_path, text, encoding="utf-8"):
+    path = tmp_path / "r.csv"
+    path.write_bytes(text.encode(encoding))
+    return read_ratings(path)
+
+
+WIDE = {"Rater 1": [1, 2], "Rater 2": [3, 4]}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Mean", "MOS", "mos (1-5)", "SD", "Std", "std_dev", "Std. Dev.", "CI", "95% CI", "CI95", "N", "n",
+     "Total", "Age", "Gender", "Duration", "Median", "Variance", "Comment"],
+)  # fmt: skip
+def test_statistics_are_neither_raters_nor_clips(name):
+    with pytest.raises(RatingsError, match=r"holds a statistic"):
+        from_frame(pl.DataFrame({"clip": ["a", "b"], **WIDE, name: [2, 3]}))
+    with pytest.raises(RatingsError, match=r"holds a statistic"):
+        from_frame(
+            pl.DataFrame({"subject": ["a", "b"], "clip01": [1, 2], "clip02": [1, 2], name: [3, 4]})
+        )
+    with pytest.raises(
+        RatingsError, match=r"is the name of a statistic.*\(row 3|\(row 3.*statistic"
+    ):
+        from_frame(
+            pl.DataFrame({"clip": ["a", "b", name], "Rater 1": [1, 2, 3], "Rater 2": [3, 4, 5]})
+        )
+    with pytest.raises(RatingsError, match=r"is the name of a statistic"):
+        from_frame(pl.DataFrame({"subject": ["a", name], "clip": ["x", "x"], "score": [1, 2]}))
+
+
+@pytest.mark.parametrize("name", ["Meanie", "Andy", "N1", "Agent", "Sid"])
+def test_names_that_resemble_statistics_are_raters(name):
+    ratings = from_frame(pl.DataFrame({"clip": ["a", "b"], **WIDE, name: [2, 3]}))
+    assert name in ratings.subjects
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("clip01", "clip02"), ("video_0", "video_1"), ("Rater 1", "Rater 2"), ("participant_1", "participant_2"),
+     ("Subject A", "Subject B"), ("Scorer1", "Scorer2"), ("file-1", "file-2"), ("observer#1", "observer#2")],
+)  # fmt: skip
+def test_numbered_series_are_no_typing_errors(names):
+    by_clip = pl.DataFrame({"clip_id": ["x", "y"], names[0]: [1, 2], names[1]: [3, 4]})
+    assert from_frame(by_clip).subjects == names
+    by_subject = pl.DataFrame({"subject": ["x", "y"], names[0]: [1, 2], names[1]: [3, 4]})
+    assert from_frame(by_subject).clips == names
+
+
+def test_a_typing_error_among_a_series_is_still_one():
+    with pytest.raises(RatingsError, match="'scroe'; did you mean 'score'"):
+        from_frame(pl.DataFrame({"clip_id": ["x"], "Rater 1": [1], "Rater 2": [2], "scroe": [3]}))
+
+
+def test_the_corner_of_a_matrix_may_be_empty(tmp_path):
+    ratings = saved(tmp_path, ";Rater 1;Rater 2\na;4,5;3\nb;2;1\n")
+    assert scores(ratings)["Rater 1", "a", "quality"] == 4.5
+    by_subject = saved(tmp_path, ",clip01,clip02\nAnn,4,3\nBob,2,1\n")
+    assert by_subject.clips == ("clip01", "clip02")
+    with pytest.raises(RatingsError, match="a column has no name"):
+        saved(tmp_path, ",Ann,Bob\na,4,3\n")
+
+
+def test_dimensions_without_clips_are_refused():
+    with pytest.raises(RatingsError, match="are dimensions, and no column names the clips"):
+        from_frame(pl.DataFrame({"subject": ["a"], "quality": [1], "authenticity": [2]}))
+
+
+def long(subjects, clips=None):
+    clips = clips or [f"c{i}" for i in range(len(subjects))]
+    return pl.DataFrame({"subject": subjects, "clip": clips, "score": [1.0] * len(subjects)})
+
+
+def test_ids_are_stripped_and_composed():
+    decomposed = unicodedata.normalize("NFD", "Zoë")
+    ratings = from_frame(long([f" {decomposed}\u00a0", "\ufeffAnn"], ["\u2003x ", "y"]))
+    assert ratings.subjects == ("Ann", "Zoë")
+    assert ratings.clips == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("S1", "S1 "), ("S1", "S1\u00a0"), ("001", "1"), ("S01", "S1"), ("anna", "Anna"), ("Zoë", "Zoe\u0308"),
+     ("a b", "a  b"), ("a\u00a0b", "a b")],
+)  # fmt: skip
+def test_near_equal_ids_are_an_error_that_names_both(first, second):
+    for table in (long([first, second]), long(["a", "b"], [first, second])):
+        with pytest.raises(RatingsError, match="may be two spellings of one name") as caught:
+            from_frame(table)
+        assert repr(first) in str(caught.value)
+        assert repr(second) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("S1", "S2"), ("S1", "S10"), ("a", "b"), ("p1_v0", "p1_v"), ("0", "00a")]
+)
+def test_different_ids_are_told_apart(first, second):
+    assert len(from_frame(long([first, second])).subjects) == 2
+
+
+def test_clips_with_and_without_suffix_are_near_equal():
+    with pytest.raises(RatingsError, match=r"'CLIP00.mp4' and 'clip00'"):
+        from_frame(long(["a", "b"], ["clip00", "CLIP00.mp4"]))
+    assert len(from_frame(long(["a.mp4", "a"])).subjects) == 2  # suffixes are of clips alone
+
+
+def test_whole_numbers_as_ids_have_no_decimals():
+    assert from_frame(long([1.0, 2.0])).subjects == ("1", "2")
+
+
+def test_decimal_commas_and_points(tmp_path):
+    assert saved(tmp_path, "subject;clip;score\na;x;4,5\nb;x;3\n").score.tolist() == [4.5, 3]
+    with pytest.raises(RatingsError, match=r"'4,5' in row 1 has a decimal comma, '3.5' in row 2"):
+        saved(tmp_path, "subject;clip;score\na;x;4,5\nb;x;3.5\n")
+
+
+def test_errors_say_the_row_of_the_file(tmp_path):
+    with pytest.raises(RatingsError, match="'five' in row 3"):
+        saved(tmp_path, "subject,clip,score\na,x,4\n,,\nb,x,five\n")
+
+
+def test_rows_of_wide_tables_are_those_of_the_file():
+    with pytest.raises(RatingsError, match="'bad' in row 2"):
+        from_frame(
+            pl.DataFrame({"clip": ["a", "b"], "Rater 1": ["1", "bad"], "Rater 2": ["1", "2"]})
+        )
+
+
+def test_a_declared_missing_code_is_not_rated():
+    table = pl.DataFrame({"subject": ["a", "b", "c"], "clip": ["x"] * 3, "score": ["-1", "4", "5"]})
+    with pytest.raises(RatingsError, match=r"-1 in row 1.*--missing-code -1"):
+        from_frame(table)
+    ratings = from_frame(table, TableOptions(missing_codes=(-1, 99)))
+    assert ratings.score.tolist() == [4, 5]
+    assert ratings.n_missing == 1
+
+
+AVRATE = """rating;rating_type;timestamp;user_ID;video_ID;video_name
+4;quality;2024-05-01 10:00:00 000001;1;0;['videos/b.mkv']
+2;realism;2024-05-01 10:00:00 000001;1;0;['videos/b.mkv']
+5;quality;2024-05-01 10:00:09 000001;1;1;['videos/a.mkv']
+3;realism;2024-05-01 10:00:09 000001;1;1;['videos/a.mkv']
+1;quality;2024-05-01 11:00:00 000001;2;0;['videos/a.mkv']
+2;realism;2024-05-01 11:00:00 000001;2;0;['videos/a.mkv']
+"""
+
+
+def test_ratings_of_avrate_go_by_file_not_by_place_in_the_list(tmp_path):
+    ratings = saved(tmp_path, AVRATE)
+    assert scores(ratings)["1", "videos/a.mkv", "quality"] == 5
+    assert scores(ratings)["2", "videos/a.mkv", "quality"] == 1
+    assert ratings.dimensions == ("quality", "realism")
+    assert "AVrateNG" in ratings.to_text()
+
+
+def test_a_registration_in_a_fork_of_avrate_is_no_rating(tmp_path):
+    text = (
+        "rating;rating_type;stimuli_ID;stimuli_file;timestamp;user_ID\n"
+        "-1;user_registered;-1;;t;7\n4;quality;0;a.mp4;t;7\n3;quality;0;a.mp4;t;8\n"
+    )
+    assert scores(saved(tmp_path, text)) == {
+        ("7", "a.mp4", "quality"): 4, ("8", "a.mp4", "quality"): 3
+    }  # fmt: skip
+
+
+MUSHRA = """session_test_id,email,age,gender,session_uuid,trial_id,rating_stimulus,rating_score,rating_time,rating_comment
+demo,ann@example.org,30,female,u-1,trial1,reference,100,5000,
+demo,ann@example.org,30,female,u-1,trial1,C1,40,5000,"noisy, dull"
+demo,ann@example.org,30,female,u-1,trial2,C1,55,4000,
+demo,bob@example.org,31,male,u-2,trial1,C1,35,3000,
+"""
+
+
+def test_results_of_webmushra(tmp_path):
+    ratings = saved(tmp_path, MUSHRA)
+    assert scores(ratings)["u-1", "trial1/C1", "quality"] == 40
+    assert ratings.clips == ("trial1/C1", "trial1/reference", "trial2/C1")
+    assert ratings.reference.tolist() == [False, True, False]
+    assert ratings.content == ("trial1", "trial1", "trial2")
+    assert "webMUSHRA" in ratings.to_text()
+    assert "'age'" in ratings.to_text()
+
+
+def test_webmushra_without_a_session_goes_by_its_questionnaire(tmp_path):
+    text = "".join(
+        ",".join(cell for i, cell in enumerate(line.split(",")) if i != 4) + "\n"
+        for line in MUSHRA.replace('"noisy, dull"', "").splitlines()
+    )
+    ratings = saved(tmp_path, text)
+    assert ratings.subjects == ("subject 1", "subject 2")  # never an address
+    assert "@" not in ratings.to_text()
+
+
+def test_likert_results_of_webmushra(tmp_path):
+    text = "session_test_id,participant,trial_id,stimuli_rating,stimuli,rating_time\nd,p1,t1, 4 ,C1,9\nd,p2,t1, 5 ,C1,9\n"  # fmt: skip
+    assert saved(tmp_path, text).score.tolist() == [4, 5]
+
+
+def test_webmushra_without_people_is_refused(tmp_path):
+    with pytest.raises(RatingsError, match="no column that tells participants apart"):
+        saved(tmp_path, "session_test_id,trial_id,rating_stimulus,rating_score\nd,t,C1,4\n")
+
+
+GRID = """Timestamp,Email Address,Quality [clip01],Quality [clip02],Authenticity [clip01],Authenticity [clip02],Any remarks?
+2024/05/01 10:00:00 AM GMT+2,ann@example.org,5 - Excellent,3,4,2,"Fine,\nthank you"
+2024/05/01 10:05:00 AM GMT+2,bob@example.org,4 - Good,2,3,1,
+"""
+
+
+def test_a_grid_of_a_google_form(tmp_path):
+    ratings = saved(tmp_path, GRID)
+    assert ratings.dimensions == ("Authenticity", "Quality")
+    assert scores(ratings)["subject 1", "clip01", "Quality"] == 5
+    assert scores(ratings)["subject 2", "clip02", "Authenticity"] == 1
+    assert "columns left out: 'Any remarks?'" in ratings.to_text()
+
+
+def test_questions_of_a_google_form_in_another_language(tmp_path):
+    text = "Zeitstempel,clip01,clip02,Age\n01.05.2024 10:00:00,5,Excellent,30\n01.05.2024 11:00:00,4,Poor,31\n"  # fmt: skip
+    ratings = saved(tmp_path, text)
+    assert ratings.subjects == ("response 1", "response 2")
+    assert scores(ratings)["response 1", "clip02", "quality"] == 5
+    assert scores(ratings)["response 2", "clip02", "quality"] == 2
+    assert "'Age'" in ratings.to_text()
+
+
+def test_a_remark_among_the_answers_of_a_form_is_an_error(tmp_path):
+    with pytest.raises(RatingsError, match="'very nice' in row 1"):
+        saved(tmp_path, "Timestamp,clip01,clip02,Thoughts\nt,5,4,very nice\nt,4,4,\n")
+
+
+def test_the_summary_says_everything_that_was_understood(tmp_path):
+    text = "subject;clip;score\na;x;4,5\nb;x;3\na;y;0\n"
+    assert saved(tmp_path, text, "utf-16").to_text() == (
+        "CSV, UTF-16, semicolon; one row a rating; 2 subjects, 2 clips; scale 0 … 5 (apparent); "
+        "dimension quality"
+    )
