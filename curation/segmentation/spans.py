@@ -97,12 +97,13 @@ def find_spans(
     Args:
         shots: Values of the extractor `shots`.
         faces: Feature `face_scan`.
-        vad: Feature `vad`; one that is not ok is no speech.
+        vad: Feature `vad`; one that is not ok is no speech, and its reason is that of the refusal.
         rule: What is wanted.
     """
     frames = np.append(shots["time"], float(shots["end"]))
     edges = np.append(shots["begin"], len(shots["time"]))
     speech = vad.values["segments"] if vad.outcome.status == "ok" else np.zeros((0, 2))
+    silent = vad.outcome.reason or "little-speech"  # such as no-audio
     spans: list[Span] = []
     refused: list[Refusal] = []
     for number, dark in enumerate(shots["dark"].tolist()):
@@ -119,9 +120,7 @@ def find_spans(
         for run in runs:
             found = _divided(run, speech, rule)
             refused += [
-                Refusal(*piece, "little-speech")
-                for piece in found
-                if not _spoken(piece, speech, rule)
+                Refusal(*piece, silent) for piece in found if not _spoken(piece, speech, rule)
             ]
             for piece in found:
                 if _spoken(piece, speech, rule):

@@ -90,8 +90,14 @@ def test_little_speech_is_refused():
     spans, refused = find_spans(shots((8, False)), faces([1] * 16), speech((1, 2)), RULE)
     assert spans == []
     assert [r.reason for r in refused] == ["little-speech"]
-    silent = Feature(Outcome("empty", "digital-silence"))
-    assert find_spans(shots((8, False)), faces([1] * 16), silent, RULE)[0] == []
+
+
+@pytest.mark.parametrize("reason", ["no-audio", "digital-silence"])
+def test_a_source_that_is_silent_is_refused_for_that_reason(reason):
+    silent = Feature(Outcome("empty", reason))
+    spans, refused = find_spans(shots((8, False)), faces([1] * 16), silent, RULE)
+    assert spans == []
+    assert [r.reason for r in refused] == [reason]
 
 
 def test_long_shots_are_divided_in_pauses_and_words_stay_whole():
