@@ -17,8 +17,8 @@ import numpy as np
 
 from benchmarks._media import SHARED, clips
 from benchmarks._rows import Row
-from theval_datasets.commands.score import SCALE_INVARIANT, ClipScore, score
-from theval_datasets.evaluation.theval import METRICS
+from theval_datasets.commands.score import ClipScore, score
+from theval_datasets.evaluation.theval import METRICS, SCALE_INVARIANT
 from theval_datasets.media import ffmpeg_binary
 
 SECONDS: Final = 8

@@ -28,10 +28,24 @@ class Arcface(EmbeddingExtractor):
     name: ClassVar[str] = "arcface"
     version: ClassVar[int] = 2
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("embedding", "float32", ("dim",), "Of the person who takes up most of the clip."),
-        Column("person", "int32", ("person",), "Numbers of the people, as in `faces`."),
-        Column("person_embedding", "float32", ("person", "dim"), "The mean of each."),
-        Column("n_embedded", "int32", ("person",), "Embeddings that went into each mean."),
+        Column(
+            "embedding",
+            "float32",
+            ("dim",),
+            "Embedding of the person who takes up most of the clip, of length 1.",
+            low=-1,
+            high=1,
+        ),
+        Column("person", "int32", ("person",), "Numbers of the people, as in `faces`.", low=0),
+        Column(
+            "person_embedding",
+            "float32",
+            ("person", "dim"),
+            "The mean embedding of each person, of length 1.",
+            low=-1,
+            high=1,
+        ),
+        Column("n_embedded", "int32", ("person",), "Embeddings that went into each mean.", low=1),
     )
 
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:

@@ -44,10 +44,12 @@ class AudioLevels(Extractor):
     name: ClassVar[str] = "audio_levels"
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("lufs", "float64", (), "Integrated loudness, LUFS.", nullable=True),
-        Column("peak_db", "float64", (), "Largest sample, dB of full scale."),
-        Column("clipped_share", "float64", (), "Share of the samples that are clipped, 0 to 1."),
-        Column("silence_share", "float64", (), "Share of the track that is silent, 0 to 1."),
+        Column("lufs", "float64", (), "Integrated loudness.", nullable=True, unit="LUFS", low=-70),
+        Column("peak_db", "float64", (), "Largest sample.", unit="dBFS", high=0),
+        Column(
+            "clipped_share", "float64", (), "Share of the samples that are clipped.", low=0, high=1
+        ),
+        Column("silence_share", "float64", (), "Share of the track that is silent.", low=0, high=1),
     )
 
     @property

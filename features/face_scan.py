@@ -33,12 +33,16 @@ class FaceScan(Extractor):
     imports: ClassVar[tuple[str, ...]] = ("insightface",)
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("time", "float64", ("sample",), "Seconds of the frames that were looked at."),
-        Column("sample", "int32", ("detection",), "Which of these frames a face is in."),
+        Column("time", "float64", ("sample",), "Times of the sampled frames.", unit="s", low=0),
+        Column("sample", "int32", ("detection",), "Which of these frames a face is in.", low=0),
         Column(
-            "box", "float32", ("detection", 4), "Left, top, right, bottom; 0 to 1 of the frame."
+            "box",
+            "float32",
+            ("detection", 4),
+            "Left, top, right, bottom; may reach beyond the frame.",
+            unit="share of the frame",
         ),
-        Column("score", "float32", ("detection",), "The detector's confidence, 0 to 1."),
+        Column("score", "float32", ("detection",), "The detector's confidence.", low=0, high=1),
     )
 
     @property

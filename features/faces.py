@@ -54,23 +54,61 @@ class Faces(Extractor):
     extra: ClassVar[str | None] = "faces"
     imports: ClassVar[tuple[str, ...]] = ("insightface",)
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("n_subjects", "int32", (), "People in the clip; pictures of people not counted."),
-        Column("time", "float64", ("sample",), "Seconds of the frames that were looked at."),
-        Column("frame", "int64", ("sample",), "Their indices among the clip's frames."),
-        Column("shot", "int32", ("sample",), "Number of the shot that each belongs to."),
-        Column("sample", "int32", ("detection",), "Which of these frames a detection is in."),
-        Column("track", "int32", ("detection",), "Which track it belongs to."),
-        Column("box", "float32", ("detection", 4), "Left, top, right, bottom in pixels."),
-        Column("points", "float32", ("detection", 5, 2), "Eyes, nose, mouth corners in pixels."),
-        Column("score", "float32", ("detection",), "The detector's confidence, 0 to 1."),
-        Column("embedded", "int32", ("embedding",), "The detections that have an embedding."),
-        Column("embedding", "float32", ("embedding", "dim"), "Their embeddings, of length 1."),
-        Column("track_person", "int32", ("track",), "Which person; 0 takes up most of the clip."),
-        Column("track_kind", "int8", ("track",), "0 person, 1 still, 2 duplicate, 3 brief."),
-        Column("track_start", "float64", ("track",), "Seconds of its first sighting."),
-        Column("track_end", "float64", ("track",), "Seconds of its last sighting."),
-        Column("width", "int32", (), "Width of the frames in pixels, upright."),
-        Column("height", "int32", (), "Height of the frames in pixels, upright."),
+        Column("n_subjects", "int32", (), "People in the clip.", low=0),
+        Column("time", "float64", ("sample",), "Times of the sampled frames.", unit="s", low=0),
+        Column("frame", "int64", ("sample",), "Their indices among the clip's frames.", low=0),
+        Column("shot", "int32", ("sample",), "Number of the shot that each belongs to.", low=0),
+        Column(
+            "sample",
+            "int32",
+            ("detection",),
+            "Which of the sampled frames a detection is in.",
+            low=0,
+        ),
+        Column("track", "int32", ("detection",), "Which track it belongs to.", low=0),
+        Column(
+            "box",
+            "float32",
+            ("detection", 4),
+            "Left, top, right, bottom; may reach beyond the frame.",
+            unit="px",
+        ),
+        Column(
+            "points",
+            "float32",
+            ("detection", 5, 2),
+            "Eyes, nose, mouth corners; may lie beyond the frame.",
+            unit="px",
+        ),
+        Column("score", "float32", ("detection",), "The detector's confidence.", low=0, high=1),
+        Column(
+            "embedded", "int32", ("embedding",), "The detections that have an embedding.", low=0
+        ),
+        Column(
+            "embedding",
+            "float32",
+            ("embedding", "dim"),
+            "Their embeddings, of length 1.",
+            low=-1,
+            high=1,
+        ),
+        Column(
+            "track_person", "int32", ("track",), "Which person; 0 takes up most of the clip.", low=0
+        ),
+        Column(
+            "track_kind",
+            "int8",
+            ("track",),
+            "0 person, 1 still, 2 duplicate, 3 brief.",
+            low=0,
+            high=3,
+        ),
+        Column(
+            "track_start", "float64", ("track",), "Time of its first sighting.", unit="s", low=0
+        ),
+        Column("track_end", "float64", ("track",), "Time of its last sighting.", unit="s", low=0),
+        Column("width", "int32", (), "Width of the frames, upright.", unit="px", low=1),
+        Column("height", "int32", (), "Height of the frames, upright.", unit="px", low=1),
     )
 
     @property

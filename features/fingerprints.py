@@ -38,7 +38,7 @@ class Fingerprints(Extractor):
     name: ClassVar[str] = "fingerprints"
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("time", "float64", ("sample",), "Seconds of the frames."),
+        Column("time", "float64", ("sample",), "Times of the sampled frames.", unit="s", low=0),
         Column("frame_hash", "uint64", ("sample",), "Perceptual hash of each."),
         Column("audio_hash", "uint32", ("step",), "Fingerprint of each 64 ms.", nullable=True),
     )

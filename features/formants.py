@@ -40,13 +40,13 @@ class Formants(Extractor):
     extra: ClassVar[str | None] = "formants"
     imports: ClassVar[tuple[str, ...]] = ("parselmouth",)
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("time", "float64", ("voiced",), "Seconds of the voiced frames."),
-        Column("f1", "float32", ("voiced",), "First formant, Hz."),
-        Column("f2", "float32", ("voiced",), "Second formant, Hz."),
-        Column("f1_hz", "float64", (), "How high the first formant reaches, Hz."),
-        Column("f2_hz", "float64", (), "How high the second formant reaches, Hz."),
-        Column("f1_median", "float64", (), "Median of the first formant, Hz."),
-        Column("f2_median", "float64", (), "Median of the second formant, Hz."),
+        Column("time", "float64", ("voiced",), "Times of the voiced frames.", unit="s", low=0),
+        Column("f1", "float32", ("voiced",), "First formant.", unit="Hz", low=0),
+        Column("f2", "float32", ("voiced",), "Second formant.", unit="Hz", low=0),
+        Column("f1_hz", "float64", (), "How high the first formant reaches.", unit="Hz", low=0),
+        Column("f2_hz", "float64", (), "How high the second formant reaches.", unit="Hz", low=0),
+        Column("f1_median", "float64", (), "Median of the first formant.", unit="Hz", low=0),
+        Column("f2_median", "float64", (), "Median of the second formant.", unit="Hz", low=0),
     )
 
     @property

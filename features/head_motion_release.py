@@ -49,10 +49,19 @@ class HeadMotionRelease(Extractor):
     imports: ClassVar[tuple[str, ...]] = ("torch", "facexlib")
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("head_motion", "float64", (), "Spread and speed of angles, drift of the face."),
-        Column("time", "float64", ("face",), "Seconds of the frames with a face."),
-        Column("angles", "float32", ("face", 3), "Pitch, yaw, roll in degrees."),
-        Column("centre", "float32", ("face", 2), "Centre of the face's box, pixels."),
+        Column(
+            "head_motion",
+            "float64",
+            (),
+            "Variation of the head's angles in degrees and of its centre in pixels, so larger in larger frames.",
+            unit="mixed",
+            low=0,
+        ),
+        Column("time", "float64", ("face",), "Times of the frames with a face.", unit="s", low=0),
+        Column(
+            "angles", "float32", ("face", 3), "Pitch, yaw, roll.", unit="degree", low=-180, high=180
+        ),
+        Column("centre", "float32", ("face", 2), "Centre of the face's box.", unit="px"),
     )
 
     @property

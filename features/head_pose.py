@@ -37,9 +37,33 @@ class HeadPose(Extractor):
 
     name: ClassVar[str] = "head_pose"
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("pitch", "float32", ("face",), "Degrees; > 0 when the nose points up."),
-        Column("yaw", "float32", ("face",), "Degrees; > 0 when the nose points to the right."),
-        Column("roll", "float32", ("face",), "Degrees; > 0 when the head tilts clockwise."),
+        Column(
+            "pitch",
+            "float32",
+            ("face",),
+            "Pitch of the head; above 0 when the nose points up.",
+            unit="degree",
+            low=-180,
+            high=180,
+        ),
+        Column(
+            "yaw",
+            "float32",
+            ("face",),
+            "Yaw of the head; above 0 when the nose points to the right.",
+            unit="degree",
+            low=-180,
+            high=180,
+        ),
+        Column(
+            "roll",
+            "float32",
+            ("face",),
+            "Roll of the head; above 0 when it tilts clockwise.",
+            unit="degree",
+            low=-180,
+            high=180,
+        ),
     )
 
     def needs(self) -> Sequence[Extractor]:

@@ -30,15 +30,30 @@ class Identity(EmbeddingExtractor):
     name: ClassVar[str] = "identity"
     version: ClassVar[int] = 2
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("identity_consistency", "float64", (), "Mean cosine with the reference, -1 to 1."),
-        Column("identity_coverage", "float64", (), "Share of subject-frame pairs with a face."),
+        Column(
+            "identity_consistency",
+            "float64",
+            (),
+            "Mean cosine of the subjects' faces, once a second, with the reference.",
+            low=-1,
+            high=1,
+        ),
+        Column(
+            "identity_coverage",
+            "float64",
+            (),
+            "Share of pairs of subject and frame with a face.",
+            low=0,
+            high=1,
+        ),
         Column(
             "subjects",
             "int32",
             (),
             "People in the reference frame; pictures of people not counted.",
+            low=1,
         ),
-        Column("reference_time", "float64", (), "Seconds of the reference frame."),
+        Column("reference_time", "float64", (), "Time of the reference frame.", unit="s", low=0),
     )
 
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:

@@ -49,12 +49,36 @@ class IqaRelease(QualityExtractor):
     networks: ClassVar[Mapping[str, Name]] = METRICS
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("global_aesthetics", "float64", (), "TOPIQ-IAA, 1 to 10, mean.", nullable=True),
-        Column("face_quality", "float64", (), "TOPIQ face, 0 to 1, mean.", nullable=True),
-        Column("mouth_quality", "float64", (), "MUSIQ-KonIQ, 0 to 100, mean.", nullable=True),
-        Column("n_frames", "int32", (), "Frames that were looked at."),
-        Column("n_faces", "int32", (), "Frames with a face that was scored.", nullable=True),
-        Column("n_mouths", "int32", (), "Mouths that were scored.", nullable=True),
+        Column(
+            "global_aesthetics",
+            "float64",
+            (),
+            "TOPIQ-IAA (AVA) of the frames, mean.",
+            nullable=True,
+            unit="score 1-10",
+            low=0,
+        ),
+        Column(
+            "face_quality",
+            "float64",
+            (),
+            "TOPIQ-CGFIQA of the face, mean.",
+            nullable=True,
+            unit="score 0-1",
+            low=0,
+        ),
+        Column(
+            "mouth_quality",
+            "float64",
+            (),
+            "MUSIQ of the mouth's crop, mean.",
+            nullable=True,
+            unit="score 0-100",
+            low=0,
+        ),
+        Column("n_frames", "int32", (), "Sampled frames.", low=1),
+        Column("n_faces", "int32", (), "Frames with a face that was scored.", nullable=True, low=0),
+        Column("n_mouths", "int32", (), "Mouths that were scored.", nullable=True, low=0),
     )
 
     def weights(self) -> Sequence[Weights]:

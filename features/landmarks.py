@@ -31,18 +31,27 @@ class Landmarks(Extractor):
 
     name: ClassVar[str] = "landmarks"
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("time", "float64", ("frame",), "Seconds since the first frame, as measured."),
-        Column("face", "bool", ("frame",), "Whether a face was found in the frame."),
+        Column(
+            "time",
+            "float64",
+            ("frame",),
+            "Time of each frame since the first one.",
+            unit="s",
+            low=0,
+        ),
+        Column("face", "bool", ("frame",), "Whether a face was found in each frame."),
         Column(
             "mesh",
             "int16",
             ("face", N_POINTS, 3),
-            "Face Mesh points of the frames with a face, in units of 1/16384 of the frame's width "
-            "(x, z) and height (y).",
+            "Face Mesh points of the frames with a face: x, z in widths and y in heights of the frame.",
+            unit="1/16384 of the frame",
+            low=-32767,
+            high=32767,
         ),
-        Column("width", "int32", (), "Width of the frames in pixels, upright."),
-        Column("height", "int32", (), "Height of the frames in pixels, upright."),
-        Column("duration", "float64", (), "Seconds: last frame's time plus its length."),
+        Column("width", "int32", (), "Width of the frames, upright.", unit="px", low=1),
+        Column("height", "int32", (), "Height of the frames, upright.", unit="px", low=1),
+        Column("duration", "float64", (), "Last frame's time plus its length.", unit="s", low=0),
     )
 
     @property

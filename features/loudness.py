@@ -28,7 +28,14 @@ class Loudness(Extractor):
     name: ClassVar[str] = "loudness"
     writes: ClassVar[tuple[Column, ...]] = (
         Column("heard", "bool", ("frame",), "Whether there is audio at the frame's time."),
-        Column("rms", "float32", ("heard",), "RMS of the 50 ms around the frame, 0 to 1."),
+        Column(
+            "rms",
+            "float32",
+            ("heard",),
+            "RMS of the sound over 50 ms around each frame.",
+            unit="full scale",
+            low=0,
+        ),
     )
 
     @property

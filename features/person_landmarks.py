@@ -51,20 +51,30 @@ class PersonLandmarks(Extractor):
     imports: ClassVar[tuple[str, ...]] = ("insightface",)
     second_pass: ClassVar[bool] = True
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("track", "int32", ("row",), "Number of the track, as in `faces`; growing."),
-        Column("person", "int32", ("row",), "Number of its person."),
-        Column("kind", "int8", ("row",), "0 person, 1 still, 2 duplicate, as in `faces`."),
-        Column("frame", "int64", ("row",), "Index of the frame; growing within a track."),
-        Column("time", "float64", ("row",), "Seconds of the frame."),
+        Column("track", "int32", ("row",), "Number of the track, as in `faces`; growing.", low=0),
+        Column("person", "int32", ("row",), "Number of its person.", low=0),
+        Column(
+            "kind",
+            "int8",
+            ("row",),
+            "0 person, 1 still, 2 duplicate, as in `faces`.",
+            low=0,
+            high=2,
+        ),
+        Column("frame", "int64", ("row",), "Index of the frame; growing within a track.", low=0),
+        Column("time", "float64", ("row",), "Time of the frame.", unit="s", low=0),
         Column(
             "mesh",
             "int16",
             ("row", N_POINTS, 3),
-            "Face Mesh points, in units of 1/16384 of the frame's width (x, z) and height (y).",
+            "Face Mesh points: x, z in widths and y in heights of the frame.",
+            unit="1/16384 of the frame",
+            low=-32767,
+            high=32767,
         ),
         Column("whole_frame", "bool", (), "Whether it is the pass over whole frames."),
-        Column("width", "int32", (), "Width of the frames in pixels, upright."),
-        Column("height", "int32", (), "Height of the frames in pixels, upright."),
+        Column("width", "int32", (), "Width of the frames, upright.", unit="px", low=1),
+        Column("height", "int32", (), "Height of the frames, upright.", unit="px", low=1),
     )
 
     @property

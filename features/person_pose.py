@@ -24,9 +24,33 @@ class PersonPose(Extractor):
     extra: ClassVar[str | None] = "faces"
     imports: ClassVar[tuple[str, ...]] = ("insightface",)
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("pitch", "float32", ("row",), "Degrees; > 0 when the nose points up."),
-        Column("yaw", "float32", ("row",), "Degrees; > 0 when the nose points to the right."),
-        Column("roll", "float32", ("row",), "Degrees; > 0 when the head tilts clockwise."),
+        Column(
+            "pitch",
+            "float32",
+            ("row",),
+            "Pitch of the head; above 0 when the nose points up.",
+            unit="degree",
+            low=-180,
+            high=180,
+        ),
+        Column(
+            "yaw",
+            "float32",
+            ("row",),
+            "Yaw of the head; above 0 when the nose points to the right.",
+            unit="degree",
+            low=-180,
+            high=180,
+        ),
+        Column(
+            "roll",
+            "float32",
+            ("row",),
+            "Roll of the head; above 0 when it tilts clockwise.",
+            unit="degree",
+            low=-180,
+            high=180,
+        ),
     )
 
     def needs(self) -> Sequence[Extractor]:

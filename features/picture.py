@@ -39,14 +39,44 @@ class Picture(Extractor):
     name: ClassVar[str] = "picture"
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("time", "float64", ("sample",), "Seconds of the frames that were looked at."),
-        Column("sharpness", "float32", ("sample",), "Variance of the Laplacian, grey levels²."),
-        Column("brightness", "float32", ("sample",), "Mean luma, 0 to 1."),
-        Column("contrast", "float32", ("sample",), "Standard deviation of luma, 0 to 0.5."),
-        Column("motion", "float32", ("step",), "Mean change from sample to sample, grey levels."),
-        Column("bars", "float32", (4,), "Black bars left, top, right, bottom; share of the side."),
-        Column("seams", "int32", (), "Straight seams between panels."),
-        Column("text_share", "float32", (), "Share of the picture under text that stays, 0 to 1."),
+        Column("time", "float64", ("sample",), "Times of the sampled frames.", unit="s", low=0),
+        Column(
+            "sharpness",
+            "float32",
+            ("sample",),
+            "Variance of the Laplacian.",
+            unit="grey level²",
+            low=0,
+        ),
+        Column("brightness", "float32", ("sample",), "Mean luma.", low=0, high=1),
+        Column("contrast", "float32", ("sample",), "Standard deviation of luma.", low=0, high=0.5),
+        Column(
+            "motion",
+            "float32",
+            ("step",),
+            "Mean change from sample to sample.",
+            unit="grey level",
+            low=0,
+            high=255,
+        ),
+        Column(
+            "bars",
+            "float32",
+            (4,),
+            "Black bars left, top, right, bottom.",
+            unit="share of the side",
+            low=0,
+            high=1,
+        ),
+        Column("seams", "int32", (), "Straight seams between panels.", low=0),
+        Column(
+            "text_share",
+            "float32",
+            (),
+            "Share of the picture under text that stays.",
+            low=0,
+            high=1,
+        ),
     )
 
     @property

@@ -39,12 +39,21 @@ class Shots(Extractor):
     name: ClassVar[str] = "shots"
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("time", "float64", ("frame",), "Seconds since the first frame, as measured."),
-        Column("luma", "float32", ("frame",), "Mean luma of each frame, 0 to 255."),
-        Column("begin", "int64", ("shot",), "Index of each shot's first frame; the first is 0."),
+        Column(
+            "time",
+            "float64",
+            ("frame",),
+            "Time of each frame since the first one.",
+            unit="s",
+            low=0,
+        ),
+        Column("luma", "float32", ("frame",), "Mean luma of each frame.", low=0, high=255),
+        Column(
+            "begin", "int64", ("shot",), "Index of each shot's first frame; the first is 0.", low=0
+        ),
         Column("dark", "bool", ("shot",), "Whether a shot is black."),
-        Column("n_shots", "int32", (), "Shots that are not black."),
-        Column("end", "float64", (), "Seconds: last frame's time plus its length."),
+        Column("n_shots", "int32", (), "Shots that are not black.", low=0),
+        Column("end", "float64", (), "Last frame's time plus its length.", unit="s", low=0),
     )
 
     @property

@@ -47,11 +47,17 @@ class Speakers(Extractor):
     imports: ClassVar[tuple[str, ...]] = ("pyannote.audio",)
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("turns", "float64", ("turn", 2), "Begin and end of each turn, seconds."),
-        Column("speaker", "int32", ("turn",), "Number of its speaker, in order of first words."),
-        Column("overlaps", "float64", ("overlap", 2), "Where voices overlap, seconds."),
-        Column("n_speakers", "int32", (), "Speakers heard."),
-        Column("overlap_ratio", "float64", (), "Share of the audio with voices at once, 0 to 1."),
+        Column("turns", "float64", ("turn", 2), "Begin and end of each turn.", unit="s"),
+        Column(
+            "speaker", "int32", ("turn",), "Number of its speaker, in order of first words.", low=0
+        ),
+        Column(
+            "overlaps", "float64", ("overlap", 2), "Where voices overlap: begin and end.", unit="s"
+        ),
+        Column("n_speakers", "int32", (), "Speakers heard.", low=1),
+        Column(
+            "overlap_ratio", "float64", (), "Share of the audio with voices at once.", low=0, high=1
+        ),
     )
 
     @property

@@ -30,17 +30,27 @@ class SpeechStats(Extractor):
 
     name: ClassVar[str] = "speech_stats"
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("speech_ratio", "float64", (), "Share of the audio that is speech, 0 to 1."),
-        Column("speech_seconds", "float64", (), "Seconds of speech."),
-        Column("n_segments", "int32", (), "Speech segments."),
-        Column("mean_segment", "float64", (), "Mean length of a segment, seconds.", nullable=True),
+        Column("speech_ratio", "float64", (), "Share of the audio that is speech.", low=0, high=1),
+        Column("speech_seconds", "float64", (), "Length of all speech.", unit="s", low=0),
+        Column("n_segments", "int32", (), "Speech segments.", low=0),
+        Column(
+            "mean_segment",
+            "float64",
+            (),
+            "Mean length of a speech segment.",
+            nullable=True,
+            unit="s",
+            low=0,
+        ),
         Column(
             "longest_pause",
             "float64",
             (),
-            "Longest time without speech within the audio, seconds.",
+            "Longest time without speech within the audio.",
+            unit="s",
+            low=0,
         ),
-        Column("snr_db", "float64", (), "Signal-to-noise ratio, dB.", nullable=True),
+        Column("snr_db", "float64", (), "Signal-to-noise ratio.", nullable=True, unit="dB"),
     )
 
     @property

@@ -48,7 +48,7 @@ class SpokenLanguage(Extractor):
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
         Column("language", "<U3", (), "ISO 639 code of the likeliest language, as Whisper has it."),
-        Column("probability", "float64", (), "What the model gives it, 0 to 1."),
+        Column("probability", "float64", (), "Probability that the model gives it.", low=0, high=1),
     )
 
     @property

@@ -20,13 +20,6 @@ from .formulas.release_signals import Floats, Segments
 from .landmarks import Landmarks, load_face_mesh, points_of
 from .vad import Vad, speech_probability, speech_segments
 
-_METRICS = {
-    "lip_dynamics": "Mean standard deviation of 780 lip distances, pixels of a 256×256 frame.",
-    "eyebrow_dynamics": "Mean absolute frame-to-frame change of the brow-to-eye distance.",
-    "silent_lip_stability": "Median deviation from the mean mouth opening in silences.",
-    "lip_sync": "Mean absolute difference of normalised openness and loudness in speech, 0 to 1.",
-}
-
 
 @dataclass(frozen=True)
 class ThevalRelease(Extractor):
@@ -49,8 +42,40 @@ class ThevalRelease(Extractor):
 
     name: ClassVar[str] = "theval_release"
     default_enabled: ClassVar[bool] = False
-    writes: ClassVar[tuple[Column, ...]] = tuple(
-        Column(name, "float64", (), meaning, nullable=True) for name, meaning in _METRICS.items()
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column(
+            "lip_dynamics",
+            "float64",
+            (),
+            "Variation of the distances between lip points, in a 256 px frame.",
+            nullable=True,
+            unit="px",
+            low=0,
+        ),
+        Column(
+            "eyebrow_dynamics",
+            "float64",
+            (),
+            "Variation of the brow-eye distance, relative to the eyes' distance.",
+            nullable=True,
+            low=0,
+        ),
+        Column(
+            "silent_lip_stability",
+            "float64",
+            (),
+            "Spread of the lips' opening over silences of at least 300 ms.",
+            nullable=True,
+            low=0,
+        ),
+        Column(
+            "lip_sync",
+            "float64",
+            (),
+            "Mean difference of normalised lip opening and loudness over speech.",
+            nullable=True,
+            low=0,
+        ),
     )
 
     @property

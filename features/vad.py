@@ -32,11 +32,13 @@ class Vad(Extractor):
 
     name: ClassVar[str] = "vad"
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("probability", "float32", ("chunk",), "Speech probability of each 32 ms, 0 to 1."),
-        Column("segments", "float64", ("segment", 2), "Begin and end of speech, seconds."),
-        Column("start", "float64", (), "Seconds at which the audio begins."),
-        Column("end", "float64", (), "Seconds at which the audio ends."),
-        Column("speech_ratio", "float64", (), "Share of the audio that is speech, 0 to 1."),
+        Column(
+            "probability", "float32", ("chunk",), "Speech probability of each 32 ms.", low=0, high=1
+        ),
+        Column("segments", "float64", ("segment", 2), "Begin and end of speech.", unit="s"),
+        Column("start", "float64", (), "Time at which the audio begins.", unit="s"),
+        Column("end", "float64", (), "Time at which the audio ends.", unit="s"),
+        Column("speech_ratio", "float64", (), "Share of the audio that is speech.", low=0, high=1),
     )
 
     @property

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import datasets
 import pyarrow as pa
 
+from theval_datasets import catalog
+from theval_datasets.evaluation.theval import DEFINITIONS, METRICS, SCALE_INVARIANT
+from theval_datasets.extraction.extractor import Column
 from theval_datasets.manifest.info import ColumnInfo
 
 STRING: Final = datasets.Value("string")
@@ -60,6 +63,39 @@ class Field:
         )
 
 
+def field_of(
+    extractor: str,
+    column: str,
+    feature: Any,
+    *,
+    name: str | None = None,
+    meaning: str | None = None,
+    taken: bool = False,
+) -> Field:
+    """A column that an extractor measures: text, unit and range are those that it declares.
+
+    Args:
+        extractor: Its name.
+        column: Name of the extractor's column.
+        feature: The `datasets` type.
+        name: In the dataset; the extractor's if not given.
+        meaning: Text of its own, for values that are laid out in another way.
+        taken: Whether the extractor's value is the dataset's as it is.
+    """
+    writes: tuple[Column, ...] = catalog.load("extractor", extractor).writes
+    (declared,) = (one for one in writes if one.name == column)
+    return Field(
+        name or column,
+        feature,
+        meaning or declared.meaning,
+        declared.unit,
+        declared.low,
+        declared.high,
+        origin=extractor,
+        key=column if taken else None,
+    )
+
+
 def features_of(fields: Iterable[Field]) -> datasets.Features:
     """The `datasets` schema of some columns."""
     return datasets.Features({field.name: field.feature for field in fields})
@@ -95,21 +131,19 @@ FPS: Final = Field(
 N_FRAMES: Final = Field("n_frames", INT, "Frames that decode.", "", 1, None, origin="media")
 
 
-def _pose(name: str, what: str) -> tuple[Field, Field]:
+def _pose(name: str) -> tuple[Field, Field]:
     return (
-        Field(
-            f"{name}_mean",
+        field_of(
+            "head_pose",
+            name,
             DOUBLE,
-            f"Mean {what} of the head over the frames with a face.",
-            "degree",
-            -180,
-            180,
-            origin="head_pose",
+            name=f"{name}_mean",
+            meaning=f"Mean {name} of the head over the frames with a face.",
         ),
         Field(
             f"{name}_std",
             DOUBLE,
-            f"Standard deviation (N - 1) of the {what} over the frames with a face.",
+            f"Standard deviation (N - 1) of the {name} over the frames with a face.",
             "degree",
             0,
             180,
@@ -118,76 +152,26 @@ def _pose(name: str, what: str) -> tuple[Field, Field]:
     )
 
 
-METRICS: Final[dict[str, tuple[str, str, str]]] = {
-    "global_aesthetics": ("TOPIQ-IAA (AVA) of the frames, mean", "score 1-10", "iqa"),
-    "mouth_quality": ("MUSIQ of the mouth's crop, mean", "score 0-100", "iqa"),
-    "face_quality": ("TOPIQ-CGFIQA of the face, mean", "score 0-1", "iqa"),
-    "lip_dynamics": (
-        "Variation of the distances between lip points, in a 256 px frame",
-        "px",
-        "theval_signals",
-    ),
-    "head_motion": (
-        "Variation of the head's angles in degrees and of its centre in pixels, so larger in larger "
-        "frames",
-        "mixed",
-        "theval_signals",
-    ),
-    "eyebrow_dynamics": (
-        "Variation of the brow-eye distance, relative to the eyes' distance",
-        "",
-        "theval_signals",
-    ),
-    "silent_lip_stability": (
-        "Spread of the lips' opening over silences of at least 300 ms",
-        "",
-        "theval_signals",
-    ),
-    "lip_sync": (
-        "Mean difference of normalised lip opening and loudness over speech",
-        "",
-        "theval_signals",
-    ),
-}
-"""The eight metrics by name: meaning, unit, and the extractor of the `paper` definition."""
-RELEASE_ORIGINS: Final[dict[str, str]] = {
-    **dict.fromkeys(METRICS, "theval_release"),
-    **dict.fromkeys(("global_aesthetics", "mouth_quality", "face_quality"), "iqa_release"),
-    "head_motion": "head_motion_release",
-}
-"""The extractor of each metric in the `release` definition."""
+_DEFINED: Final = {"paper": ("", ""), "release": ("_release", ", as the authors' code computes it")}
+"""By definition, the suffix of its columns and what the card adds."""
 
 
 def metric_fields() -> tuple[Field, ...]:
     """The eight metrics: `paper` by their names, `release` by suffix; head motion free of scale."""
-    paper = [
-        Field(name, DOUBLE, f"{what} (definition `paper`).", unit, 0, None, origin, key=name)
-        for name, (what, unit, origin) in METRICS.items()
-    ]
-    release = [
-        Field(
-            f"{name}_release",
-            DOUBLE,
-            f"{what} (definition `release`, as the authors' code computes it).",
-            unit,
-            0,
-            None,
-            RELEASE_ORIGINS[name],
-            key=name,
-        )
-        for name, (what, unit, _) in METRICS.items()
-    ]
-    scale_invariant = Field(
-        "head_motion_scale_invariant",
-        DOUBLE,
-        "As `head_motion`, with the centre in widths of the face: comparable between frame sizes.",
-        "mixed",
-        0,
-        None,
-        "theval_signals",
-        key="head_motion_scale_invariant",
+    by_name: dict[str, Field] = {}
+    for definition, extractors in DEFINITIONS.items():
+        suffix, further = _DEFINED[definition]
+        for metric, extractor in extractors.items():
+            field = field_of(extractor, metric, DOUBLE, name=metric + suffix, taken=True)
+            meaning = f"{field.meaning.removesuffix('.')} (definition `{definition}`{further})."
+            by_name[field.name] = replace(field, meaning=meaning)
+    scale_invariant = field_of("theval_signals", SCALE_INVARIANT, DOUBLE, taken=True)
+    paper, release = DEFINITIONS
+    return (
+        *(by_name[metric + _DEFINED[paper][0]] for metric in METRICS),
+        scale_invariant,
+        *(by_name[metric + _DEFINED[release][0]] for metric in METRICS),
     )
-    return (*paper, scale_invariant, *release)
 
 
 COMMON: Final[tuple[Field, ...]] = (
@@ -209,30 +193,20 @@ COMMON: Final[tuple[Field, ...]] = (
     Field("source_url", STRING, "Address of the source; null for local files."),
     Field("source_start", DOUBLE, "Where the clip begins in its source.", "s", 0, required=True),
     Field("source_end", DOUBLE, "Where it ends; null for the whole source.", "s", 0),
-    Field("n_subjects", INT, "People in the clip.", "", 0, None, origin="faces"),
-    Field(
-        "speech_ratio",
-        DOUBLE,
-        "Share of the audio that is speech.",
-        "",
-        0,
-        1,
-        origin="vad",
-        key="speech_ratio",
-    ),
+    field_of("faces", "n_subjects", INT),
+    field_of("vad", "speech_ratio", DOUBLE, taken=True),
     Field("face_ratio", DOUBLE, "Share of the frames with a face.", "", 0, 1, origin="landmarks"),
-    *_pose("yaw", "yaw"),
-    *_pose("pitch", "pitch"),
-    *_pose("roll", "roll"),
-    Field(
+    *_pose("yaw"),
+    *_pose("pitch"),
+    *_pose("roll"),
+    field_of(
         "arcface",
+        "embedding",
         list_of("float32"),
-        "Embedding of the face over the clip, of length 1; pack and dimension are in `info.json`.",
-        "",
-        -1,
-        1,
-        origin="arcface",
-        key="embedding",
+        name="arcface",
+        meaning="Embedding of the face over the clip, of length 1; pack and dimension are in "
+        "`info.json`.",
+        taken=True,
     ),
     *metric_fields(),
     MISSING,

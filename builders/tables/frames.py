@@ -32,6 +32,7 @@ from ..base.fields import (
     SHA256,
     WIDTH,
     Field,
+    field_of,
     list_of,
 )
 from .arrow import scattered
@@ -41,16 +42,9 @@ _CHUNK: Final = 512  # samples that one speech probability stands for
 _NUMBERS: Final = POINTS * 3
 
 
-def _pose(name: str, what: str) -> Field:
-    return Field(
-        name,
-        list_of("float32"),
-        f"{what} of the head in each frame; null without a face.",
-        "degree",
-        -180,
-        180,
-        origin="head_pose",
-    )
+def _pose(name: str) -> Field:
+    meaning = f"{name.capitalize()} of the head in each frame; null without a face."
+    return field_of("head_pose", name, list_of("float32"), meaning=meaning)
 
 
 LANDMARK_FIELDS: Final[tuple[Field, ...]] = (
@@ -70,16 +64,8 @@ LANDMARK_FIELDS: Final[tuple[Field, ...]] = (
         origin="landmarks",
         required=True,
     ),
-    Field(
-        "time",
-        list_of("float64"),
-        "Time of each frame since the first one.",
-        "s",
-        0,
-        None,
-        origin="landmarks",
-    ),
-    Field("face", list_of("bool"), "Whether a face was found in each frame.", origin="landmarks"),
+    field_of("landmarks", "time", list_of("float64")),
+    field_of("landmarks", "face", list_of("bool")),
     Field(
         "mesh",
         list_of("int16"),
@@ -87,35 +73,29 @@ LANDMARK_FIELDS: Final[tuple[Field, ...]] = (
         "scale",
         origin="landmarks",
     ),
-    _pose("pitch", "Pitch"),
-    _pose("yaw", "Yaw"),
-    _pose("roll", "Roll"),
-    Field(
+    _pose("pitch"),
+    _pose("yaw"),
+    _pose("roll"),
+    field_of(
+        "theval_signals",
         "openness",
         list_of("float64"),
-        "Opening of the lips in each frame, relative to the eyes' distance; null without a face.",
-        "",
-        0,
-        None,
-        origin="theval_signals",
+        meaning="Opening of the lips in each frame, relative to the eyes' distance; null without a "
+        "face.",
     ),
-    Field(
+    field_of(
         "loudness",
+        "rms",
         list_of("float32"),
-        "RMS of the sound over 50 ms around each frame; null where there is no sound.",
-        "full scale",
-        0,
-        None,
-        origin="loudness",
+        name="loudness",
+        meaning="RMS of the sound over 50 ms around each frame; null where there is no sound.",
     ),
-    Field(
-        "speech_probability",
+    field_of(
+        "vad",
+        "probability",
         list_of("float32"),
-        "Probability of speech in the 32 ms that hold the frame; null outside the audio.",
-        "",
-        0,
-        1,
-        origin="vad",
+        name="speech_probability",
+        meaning="Probability of speech in the 32 ms that hold the frame; null outside the audio.",
     ),
     Field(
         "speech",

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..base.fields import DOUBLE, INT, MISSING, STRING, Field, list_of, with_columns
+from ..base.fields import DOUBLE, INT, MISSING, STRING, Field, field_of, list_of, with_columns
 from ..base.scored import scored_fields
 from ..tables.ratings import RATING_FIELDS
 
 FOLDS: Final = 5
 
 MEASURED: Final = (
-    Field("f1_hz", DOUBLE, "How high the first formant reaches.", "Hz", 0, origin="formants",
-          key="f1_hz"),
-    Field("f2_hz", DOUBLE, "How high the second formant reaches.", "Hz", 0, origin="formants",
-          key="f2_hz"),
-    Field("identity_consistency", DOUBLE, "Mean cosine of the subjects' faces, once a second, with "
-          "the reference.", "", -1, 1, origin="identity"),
-    Field("identity_coverage", DOUBLE, "Share of pairs of subject and frame with a face.", "", 0, 1,
-          origin="identity"),
+    field_of("formants", "f1_hz", DOUBLE, taken=True),
+    field_of("formants", "f2_hz", DOUBLE, taken=True),
+    field_of("identity", "identity_consistency", DOUBLE),
+    field_of("identity", "identity_coverage", DOUBLE),
     Field("identity_reference", STRING, "What identity is compared with: `portrait`, or "
           "`own-frame` of the clip where no portrait was given.", origin="identity"),
 )  # fmt: skip

@@ -39,6 +39,9 @@ def check(extractor, clip: Path, other: Path, faceless: Path, folder: Path, monk
     first, _, nothing = run(extractor, [clip, other, faceless], folder / "a")
     assert first.outcome.status == "ok", first.outcome
     assert set(first.values) | set(first.outcome.missing) == names
+    for column in extractor.writes:
+        if column.name in first.values:
+            _as_declared(column, first.values[column.name])
     assert nothing.outcome.status in ("ok", "empty"), nothing.outcome
     _, after = run(extractor, [other, clip], folder / "b")
     _same(first, after)
@@ -46,6 +49,19 @@ def check(extractor, clip: Path, other: Path, faceless: Path, folder: Path, monk
     (small,) = run(extractor, [clip], folder / "c")
     _same(first, small)
     return first
+
+
+def _as_declared(column, array: np.ndarray) -> None:
+    """Type, number of axes, sizes and range are those that the extractor declares."""
+    assert array.dtype == np.dtype(column.dtype) or column.dtype[0] == "<", column
+    assert array.ndim == len(column.dims), column
+    sizes = (
+        size for size in zip(array.shape, column.dims, strict=True) if isinstance(size[1], int)
+    )
+    assert all(size == wanted for size, wanted in sizes), column
+    if array.size and array.dtype.kind in "iuf":
+        assert column.low is None or array.min() >= column.low - 1e-6, column
+        assert column.high is None or array.max() <= column.high + 1e-6, column
 
 
 def _same(a: Feature, b: Feature) -> None:

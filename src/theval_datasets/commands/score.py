@@ -13,7 +13,9 @@ import typer
 from theval_datasets import catalog
 from theval_datasets.errors import InputError, MediaError
 from theval_datasets.evaluation.theval import (
+    DEFINITIONS,
     METRICS,
+    SCALE_INVARIANT,
     Reference,
     Score,
     published_leaderboard,
@@ -35,20 +37,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-DEFINITIONS: Final[Mapping[str, Mapping[str, str]]] = {
-    "paper": {
-        **dict.fromkeys(METRICS, "theval_signals"),
-        **dict.fromkeys(("global_aesthetics", "mouth_quality", "face_quality"), "iqa"),
-    },
-    "release": {
-        **dict.fromkeys(METRICS, "theval_release"),
-        **dict.fromkeys(("global_aesthetics", "mouth_quality", "face_quality"), "iqa_release"),
-        "head_motion": "head_motion_release",
-    },
-}
-"""For each definition the extractor that gives each metric, in the column of the metric's name."""
-SCALE_INVARIANT: Final = "head_motion_scale_invariant"
-"""Head motion that frame size does not matter to; of the definition `paper` only."""
 _HEADS: Final = {
     "global_aesthetics": "aesthetics",
     "mouth_quality": "mouth",

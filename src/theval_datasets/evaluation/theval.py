@@ -36,6 +36,20 @@ DIMENSIONS: Mapping[str, tuple[str, ...]] = {
     "synchronization": METRICS[6:],
 }
 """Which metrics make up each of the paper's three dimensions."""
+DEFINITIONS: Mapping[str, Mapping[str, str]] = {
+    "paper": {
+        **dict.fromkeys(METRICS, "theval_signals"),
+        **dict.fromkeys(("global_aesthetics", "mouth_quality", "face_quality"), "iqa"),
+    },
+    "release": {
+        **dict.fromkeys(METRICS, "theval_release"),
+        **dict.fromkeys(("global_aesthetics", "mouth_quality", "face_quality"), "iqa_release"),
+        "head_motion": "head_motion_release",
+    },
+}
+"""For each definition the extractor that gives each metric, in the column of the metric's name."""
+SCALE_INVARIANT = "head_motion_scale_invariant"
+"""Head motion that frame size does not matter to; of the definition `paper` only."""
 TABLE_SOURCE = "THEval: Evaluation Framework for Talking Head Video Generation, Table 1"
 
 

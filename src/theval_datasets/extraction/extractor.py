@@ -26,8 +26,11 @@ class Column:
         name: Unique within the extractor.
         dtype: numpy's name of its type.
         dims: Names of its axes (`frame`, `face`, `point`, …) or sizes; () for a scalar.
-        meaning: One line for cards: what it is, unit and range.
+        meaning: One line for cards.
         nullable: Whether it may be undefined while the extractor is `ok`.
+        unit: Of its values; "" for none.
+        low: Smallest value allowed; None if unbounded.
+        high: Largest value allowed.
     """
 
     name: str
@@ -35,6 +38,9 @@ class Column:
     dims: tuple[str | int, ...]
     meaning: str
     nullable: bool = False
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
 
 
 class ClipInputs(Protocol):

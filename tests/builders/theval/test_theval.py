@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from feature_factory import DECODER, EMPTY, Corpus, facts, hash_of, row, values
 
+from theval_datasets import catalog
 from theval_datasets.builders.theval import Theval
 from theval_datasets.errors import CacheError, InputError, UnknownNameError
 from theval_datasets.extraction.cache import key_of, spec_of
 from theval_datasets.extraction.outcomes import Feature, Outcome
 from theval_datasets.features.landmarks import Landmarks
+from theval_datasets.features.theval_signals import ThevalSignals
 from theval_datasets.manifest.rows import Source
 
 METRICS = [
@@ -77,12 +79,25 @@ def test_no_list_has_a_length():
                 assert field.feature.length == -1, field.name
 
 
-def test_the_columns_come_from_what_score_takes_them_from():
-    from theval_datasets.commands.score import DEFINITIONS
+def test_text_unit_and_range_are_those_that_the_extractor_declares():
+    (lips,) = (c for c in ThevalSignals.writes if c.name == "lip_dynamics")
+    field = {one.name: one for one in Theval.FIELDS["features"]}["lip_dynamics"]
+    assert field.meaning == f"{lips.meaning.removesuffix('.')} (definition `paper`)."
+    assert (
+        (field.unit, field.low, field.high) == (lips.unit, lips.low, lips.high) == ("px", 0, None)
+    )
+    assert (field.origin, field.key) == ("theval_signals", "lip_dynamics")
+
+
+def test_the_definitions_name_the_extractors_of_the_metrics():
+    from theval_datasets.evaluation.theval import DEFINITIONS
 
     origins = {field.name: field.origin for field in Theval.FIELDS["features"]}
     for definition, suffix in (("paper", ""), ("release", "_release")):
         assert {name: origins[name + suffix] for name in METRICS} == DEFINITIONS[definition]
+        for metric, extractor in DEFINITIONS[definition].items():
+            columns = {c.name for c in catalog.load("extractor", extractor).writes}
+            assert metric in columns
 
 
 def test_whole_clip(corpus, tmp_path):
