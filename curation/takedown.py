@@ -96,7 +96,7 @@ def _take_down(wanted: Mapping[str, None], folder: Path, date: str) -> Takedown:
     others = {name for row in rows if row.clip_id not in wanted for name in files_of(row)}
     files = dict.fromkeys(name for row in own for name in files_of(row))
     files |= dict.fromkeys(
-        name for one in wanted for name in _files_named(one, folder) if name not in others
+        name for one in wanted for name in files_named(one, folder) if name not in others
     )
     unsafe = [name for name in files if not _is_safe(folder, name)]
     path = folder / TOMBSTONES_NAME
@@ -131,7 +131,7 @@ def _without(wanted: Collection[str], rows: Iterable[ManifestRow]) -> list[Manif
     return [row for row in rows if row.clip_id not in wanted]
 
 
-def _files_named(clip_id: str, folder: Path) -> Iterator[str]:
+def files_named(clip_id: str, folder: Path) -> Iterator[str]:
     """The files that commands make of a clip, by its name, whether a row lists them or not."""
     for name in dict.fromkeys((clip_id, safe_name(clip_id))):
         if not _is_safe(folder, f"{CLIPS}/{name}"):

@@ -10,6 +10,7 @@ import errno
 import logging
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -78,14 +79,14 @@ class Tasks:
         self._pool.close(at_once=error is not None)
 
     def run(
-        self, task: Callable[[T], R], items: Sequence[T], label: str, unit: str = "clip"
+        self, task: Callable[[T], R], items: Sequence[T], label: str | None, unit: str = "clip"
     ) -> Iterator[tuple[T, R | Failure]]:
         """Work on all items.
 
         Args:
             task: Picklable, and so are its results.
             items: Picklable ones.
-            label: Of the progress bar.
+            label: Of the progress bar; None for no bar.
             unit: What the bar counts.
 
         Yields:
@@ -94,9 +95,10 @@ class Tasks:
         Raises:
             InputError: The cause of a failure lies outside its item.
         """
-        with progress(len(items), label, unit) as bar:
+        with progress(len(items), label, unit) if label else nullcontext() as bar:
             for (_, item), result in self._pool.map([(task, item) for item in items]):
-                bar.update()
+                if bar is not None:
+                    bar.update()
                 if isinstance(result, WorkerLost):
                     yield item, Failure("worker-lost", str(result))
                     continue
@@ -104,7 +106,7 @@ class Tasks:
                     if result.fatal:
                         raise InputError(result.detail)
                     if result.trace:
-                        _log.error("%s failed:\n%s", label, result.trace)
+                        _log.error("%s failed:\n%s", label or "a task", result.trace)
                 yield item, result
 
 

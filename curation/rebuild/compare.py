@@ -2,102 +2,142 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+from msgspec.structs import replace
 
-from theval_datasets import media
-from theval_datasets.errors import MediaError, UnsafePathError
+from theval_datasets.errors import UnsafePathError
 from theval_datasets.extraction.engines.local import LocalEngine
-from theval_datasets.extraction.jobs import jobs_of
+from theval_datasets.extraction.jobs import ClipJob, jobs_of
 from theval_datasets.extraction.store import FeatureStore
-from theval_datasets.features.fingerprints import bit_distance, from_hex
+from theval_datasets.features.fingerprints import Fingerprints, bit_distance, from_hex
 from theval_datasets.manifest.rows import Manifest, ManifestRow
-from theval_datasets.utils.files import sha256_file
+from theval_datasets.utils.files import inside, sha256_file
 
-from ..clips.files import stamp, tools
+from ..clips.files import tools
 from ..duplicates.matching import Prints, prints_of
-from .rebuilt import Rebuilt, row_digest
-from .remake import Lost
+from ..tasks import Failure
+from .making import RebuiltClip
+from .results import RebuildResult, row_digest
 
 FRAMES_BOUND: Final = 0.05
 """Share of differing bits of the perceptual hashes up to which pictures are equivalent."""
 AUDIO_BOUND: Final = 0.15
 """The same of the audio fingerprints; unrelated sounds differ in half of them."""
+_DETAIL: Final = 500  # characters of a message that are kept
 
 
-def compared(
-    made: Path | Lost, row: ManifestRow, manifest: Manifest, store: FeatureStore
-) -> Rebuilt:
-    """What became of a row.
+class Comparison:
+    """Compares clips that were made again with what a manifest lists.
 
     Args:
-        made: The clip.
-        row: What is listed.
-        manifest: Where the row is; the listed clip may still lie beside it.
-        store: For fingerprints.
+        manifest: The manifest; listed clips may still lie beside it.
+        cache: Path or URL of the feature cache, for fingerprints.
+        workers: Clips measured at once.
     """
-    listed = row_digest(row)
-    if isinstance(made, Lost):
-        return Rebuilt(row.clip_id, "gone", made.reason, made.detail[:500], row=listed)
-    sha256 = sha256_file(made)
-    about: dict[str, Any] = {"row": listed, "sha256": sha256, "stamp": stamp(made)}
-    if sha256 == row.sha256:
-        return Rebuilt(row.clip_id, "identical", **about)
-    try:
-        count = media.probe(made).n_frames
-    except MediaError as error:
-        return Rebuilt(row.clip_id, "changed", error.reason, str(error)[:500], **about)
-    if row.media is not None and abs(count - row.media.n_frames) > 1:
-        said = f"{row.media.n_frames} frames are listed, {count} are there"
-        return Rebuilt(row.clip_id, "changed", "length", said, **about)
-    ours = _prints(row.clip_id, made, sha256, store)
-    theirs = _listed_prints(row, manifest, store)
-    if ours is None or theirs is None or not len(theirs.frames):
-        said = "the row has no fingerprint, and the listed clip is not here"
-        return Rebuilt(row.clip_id, "changed", "no-fingerprint", said, **about)
-    frames = _distance(ours.frames, theirs.frames)
-    audio = _distance(ours.audio, theirs.audio) if len(theirs.audio) else None
-    about |= {"frames": round(frames, 4), "audio": None if audio is None else round(audio, 4)}
-    if frames > FRAMES_BOUND:
-        return Rebuilt(row.clip_id, "changed", "picture", **about)
-    if audio is not None and audio > AUDIO_BOUND:
-        return Rebuilt(row.clip_id, "changed", "sound", **about)
-    same = row.end is None or tools()["ffmpeg_sha256"] == row.tools.get("ffmpeg_sha256")
-    detail = "" if same else "another ffmpeg than the one it was made with"
-    return Rebuilt(row.clip_id, "equivalent", detail=detail, **about)
 
+    def __init__(self, manifest: Manifest, cache: str, workers: int) -> None:
+        self._manifest = manifest
+        self._store = FeatureStore((Fingerprints(),), cache)
+        self._workers = workers
 
-def _prints(name: str, file: Path, sha256: str, store: FeatureStore) -> Prints | None:
-    store.compute(jobs_of([(name, file, sha256)]), LocalEngine(0), "compare")
-    feature = store.find("fingerprints", sha256)
-    return prints_of(feature.values) if feature and feature.outcome.status == "ok" else None
+    def at_once(self, row: ManifestRow, made: RebuiltClip | Failure) -> RebuildResult | None:
+        """The result where it needs no fingerprints; None where it does."""
+        if isinstance(made, Failure):
+            detail = made.detail[:_DETAIL]
+            return RebuildResult(row.clip_id, "gone", made.reason, detail, row=row_digest(row))
+        if made.sha256 == row.sha256:
+            return _result(row, made, "identical")
+        listed, there = row.media, made.media.n_frames
+        if listed is not None and abs(there - listed.n_frames) > 1:
+            detail = f"{listed.n_frames} frames are listed, {there} are there"
+            return _result(row, made, "changed", reason="length", detail=detail)
+        return None
 
+    def by_fingerprints(
+        self, clips: Sequence[tuple[ManifestRow, RebuiltClip]], jobs: Sequence[ClipJob]
+    ) -> list[RebuildResult]:
+        """The results of clips that are neither identical nor of another length.
 
-def _listed_prints(row: ManifestRow, manifest: Manifest, store: FeatureStore) -> Prints | None:
-    """Fingerprints of the listed clip: of its row, of the cache, or of its file if that is here."""
-    if row.phash is not None:
+        Args:
+            clips: Rows, and what was made by them.
+            jobs: The clips that were made, to measure.
+        """
+        listed = [self._listed_job(row) for row, _ in clips]
+        wanted = [*jobs, *(job for job in listed if job is not None)]
+        self._store.compute(wanted, LocalEngine(self._workers), "compare")
+        return [self._compared(row, made) for row, made in clips]
+
+    def _compared(self, row: ManifestRow, made: RebuiltClip) -> RebuildResult:
+        ours = self._prints(made.sha256)
+        theirs = self._listed(row)
+        if ours is None or theirs is None or not len(theirs.frames):
+            detail = "the row has no fingerprint, and the listed clip is not here"
+            return _result(row, made, "changed", reason="no-fingerprint", detail=detail)
+        frames = _distance(ours.frames, theirs.frames)
+        audio = _distance(ours.audio, theirs.audio) if len(theirs.audio) else None
+        measured: dict[str, Any] = {
+            "frames": round(frames, 4),
+            "audio": None if audio is None else round(audio, 4),
+        }
+        if frames > FRAMES_BOUND:
+            return _result(row, made, "changed", reason="picture", **measured)
+        if audio is not None and audio > AUDIO_BOUND:
+            return _result(row, made, "changed", reason="sound", **measured)
+        same = row.end is None or tools()["ffmpeg_sha256"] == row.tools.get("ffmpeg_sha256")
+        detail = "" if same else "another ffmpeg than the one it was made with"
+        return _result(row, made, "equivalent", detail=detail, **measured)
+
+    def _prints(self, sha256: str) -> Prints | None:
+        feature = self._store.find("fingerprints", sha256)
+        return prints_of(feature.values) if feature and feature.outcome.status == "ok" else None
+
+    def _listed(self, row: ManifestRow) -> Prints | None:
+        """Fingerprints of the listed clip: of its row, or else measured."""
+        if row.phash is None:
+            return self._prints(str(row.sha256))
         try:
             return Prints(
                 from_hex(row.phash, np.uint64), from_hex(row.audio_print or "", np.uint32)
             )
         except ValueError:
             return None
-    known = store.find("fingerprints", str(row.sha256))
-    if known is not None and known.outcome.status == "ok":
-        return prints_of(known.values)
-    try:
-        file = manifest.file(row)
-    except UnsafePathError:
-        return None
-    if file is None or not file.is_file() or sha256_file(file) != row.sha256:
-        return None
-    return _prints(row.clip_id, file, str(row.sha256), store)
+
+    def _listed_job(self, row: ManifestRow) -> ClipJob | None:
+        """The listed clip, where it has to be measured and is here."""
+        if row.phash is not None or row.path is None:
+            return None
+        try:
+            file = inside(self._manifest.folder, row.path)
+            if not file.is_file() or sha256_file(file) != row.sha256:
+                return None
+        except (UnsafePathError, OSError):
+            return None
+        return jobs_of([(row.clip_id, file, str(row.sha256))])[0]
+
+
+def _result(row: ManifestRow, made: RebuiltClip, status: str, **about: Any) -> RebuildResult:
+    result = RebuildResult(
+        row.clip_id,
+        "changed",
+        row=row_digest(row),
+        sha256=made.sha256,
+        stamp=made.stamp,
+        path=made.path,
+        media=made.media,
+    )
+    return replace(result, status=status, **about)
 
 
 def _distance(a: Any, b: Any) -> float:
-    """Share of differing bits; of unequal lengths what is missing counts as half."""
+    """Share of differing bits, 0 to 1; 0.5 where the lengths differ by more than a tenth.
+
+    Args:
+        a: Hashes of one clip, (n,).
+        b: Of another, (m,).
+    """
     shared, longest = min(len(a), len(b)), max(len(a), len(b))
     if not shared:
         return 0.5

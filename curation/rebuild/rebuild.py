@@ -1,23 +1,22 @@
-"""Making the clips of a manifest again, and saying how near they come to what is listed.
+"""Making the clips of a manifest again, and comparing them with what it lists.
 
-Each source is fetched once, every clip cut as its row says, and compared: `identical` (the same
+Each source is fetched once, every clip made as its row says, and compared: `identical` (the same
 bytes); `equivalent` (as many frames but for one, pictures and sound that agree within the bounds of
-`compare`); `changed`; `gone` with the reason.
+`compare`); `changed`; `gone` with the reason. The same rebuild gives the same manifest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from theval_datasets import media
 from theval_datasets.errors import InputError
-from theval_datasets.extraction.store import FeatureStore
-from theval_datasets.features.fingerprints import Fingerprints
+from theval_datasets.extraction.jobs import jobs_of
 from theval_datasets.manifest.rows import (
     MANIFEST_NAME,
     REJECTED_NAME,
@@ -25,16 +24,21 @@ from theval_datasets.manifest.rows import (
     ManifestRow,
     write_manifest,
 )
-from theval_datasets.utils.files import safe_name
+from theval_datasets.utils.files import digest, remove_inside, safe_name
 from theval_datasets.utils.jsonl import line_of, read_journal
+from theval_datasets.utils.locks import locked
 from theval_datasets.utils.progress import progress
 
 from ..clips.files import AUDIO, FRAMES
 from ..pipeline.earlier import taken_down
 from ..sources.fetching.options import FetchOptions
-from .compare import compared
-from .rebuilt import REPORT_NAME, Rebuilt, row_digest, write_report
-from .remake import remake, source_file
+from ..takedown import files_named
+from ..tasks import Failure, Tasks, failure_of
+from .compare import Comparison
+from .making import ClipMaker, RebuiltClip, source_file
+from .results import REPORT_NAME, RebuildResult, row_digest, write_report
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class RebuildOptions:
     Attributes:
         cache: Path or URL of the feature cache, for comparing.
         root: What local sources are relative to; the manifest's folder if None.
-        workers: Clips cut at once.
+        workers: Clips made at once.
         fetch: How to fetch addresses.
     """
 
@@ -56,91 +60,173 @@ class RebuildOptions:
 
 def rebuild(
     manifest: Manifest, output: Path, options: RebuildOptions, down: Set[str] = frozenset()
-) -> list[Rebuilt]:
+) -> list[RebuildResult]:
     """Make the clips of a manifest.
 
     Args:
-        manifest: What is listed.
-        output: Another folder than the manifest's; may hold a part already.
+        manifest: The rows.
+        output: Another folder than the manifest's; may hold a part already. Locked meanwhile.
         options: Root, cache, workers, fetching.
         down: Ids of clips that were taken down; those with a tombstone in the output are too.
 
     Raises:
-        InputError: The output is the manifest's own folder, or no folder at all.
+        InputError: The output is the manifest's own folder, no folder at all, or being written to.
     """
     if output.resolve() == manifest.folder.resolve():
         raise InputError("rebuild into another folder than the manifest's: -o DIR")
     if output.exists() and not output.is_dir():
         raise InputError(f"{output} is no folder: name another with -o.")
-    output.mkdir(parents=True, exist_ok=True)
-    down = down | taken_down(output)
-    earlier = {one.clip_id: one for one in read_journal(output / REPORT_NAME, Rebuilt)}
-    results: list[Rebuilt] = []
-    groups: dict[tuple[str, str], list[ManifestRow]] = {}
+    with locked(output, "rebuild"):
+        down = down | taken_down(output)
+        _remove(down, output)
+        results, rows = _earlier(manifest, output, down)
+        results += _made(rows, manifest, output, options)
+        results.sort(key=lambda one: one.clip_id)
+        _write(results, manifest, output)
+    return results
+
+
+def _remove(down: Iterable[str], output: Path) -> None:
+    """Remove what an earlier run made of clips that are taken down now."""
+    for clip_id in down:
+        for name in files_named(clip_id, output):
+            if not name.endswith(".merged.wav"):  # only made by curate; here it is another clip's
+                remove_inside(output, name)
+
+
+def _earlier(
+    manifest: Manifest, output: Path, down: Set[str]
+) -> tuple[list[RebuildResult], list[ManifestRow]]:
+    """The results that hold from an earlier run, and the rows that are left."""
+    earlier = {one.clip_id: one for one in read_journal(output / REPORT_NAME, RebuildResult)}
+    results: list[RebuildResult] = []
+    left: list[ManifestRow] = []
     for row in manifest.rows:
         old = earlier.get(row.clip_id)
         if row.clip_id in down:
-            results.append(Rebuilt(row.clip_id, "taken-down"))
+            results.append(RebuildResult(row.clip_id, "taken-down"))
         elif row.reason is not None or row.sha256 is None:
             continue
         elif old is not None and old.good and old.row == row_digest(row) and old.file(output):
             results.append(old)
         else:
-            groups.setdefault((row.source.kind, row.source.location), []).append(row)
-    store = FeatureStore((Fingerprints(),), options.cache)
-    root = options.root or manifest.folder
-    total = sum(map(len, groups.values()))
+            left.append(row)
+    return results, left
+
+
+def _made(
+    rows: Sequence[ManifestRow], manifest: Manifest, output: Path, options: RebuildOptions
+) -> list[RebuildResult]:
+    """The results of rows whose clips are made now."""
+    groups: dict[tuple[str, str], list[ManifestRow]] = {}
+    for row in rows:
+        groups.setdefault((row.source.kind, row.source.location), []).append(row)
+    names = _file_names(manifest.rows)
+    comparison = Comparison(manifest, options.cache, options.workers)
+    pending: list[tuple[ManifestRow, RebuiltClip]] = []
+    results: list[RebuildResult] = []
     with (
-        (output / REPORT_NAME).open("ab") as journal,
-        ThreadPoolExecutor(max(1, options.workers)) as pool,
-        progress(total, "rebuild") as bar,
+        _journal(output) as note,
+        Tasks(options.workers) as tasks,
+        progress(len(rows), "rebuild") as bar,
     ):
-        for rows in groups.values():
-            source = source_file(rows[0], root, output, options.fetch)
-            jobs = [pool.submit(remake, row, source, output) for row in rows]
-            for row, job in zip(rows, jobs, strict=True):
-                made = compared(job.result(), row, manifest, store)
-                journal.write(line_of(made))
-                journal.flush()
-                results.append(made)
+        for group in groups.values():
+            for row, made in _made_of_one(group, names, manifest, output, options, tasks):
+                result = comparison.at_once(row, made)
+                if result is not None:
+                    results.append(note(result))
+                elif not isinstance(made, Failure):
+                    pending.append((row, made))
                 bar.update()
-    results.sort(key=lambda one: one.clip_id)
-    _write(results, manifest, output)
+        jobs = jobs_of((row.clip_id, output / made.path, made.sha256) for row, made in pending)
+        results += [note(one) for one in comparison.by_fingerprints(pending, jobs)]
     return results
 
 
-def _write(results: Sequence[Rebuilt], manifest: Manifest, output: Path) -> None:
+def _made_of_one(
+    rows: Sequence[ManifestRow],
+    names: dict[str, str],
+    manifest: Manifest,
+    output: Path,
+    options: RebuildOptions,
+    tasks: Tasks,
+) -> Iterator[tuple[ManifestRow, RebuiltClip | Failure]]:
+    """The clips of one source."""
+    root = options.root or manifest.folder
+    try:
+        source = source_file(rows[0], root, output, options.fetch)
+    except Exception as error:  # noqa: BLE001  # a source never ends a run
+        source = failure_of(error)
+        if source.fatal:
+            raise InputError(source.detail) from None
+        _log.error("%s: %s", rows[0].source.location, source.trace or source.detail)
+    if isinstance(source, Failure):
+        yield from ((row, source) for row in rows)
+        return
+    jobs = [(row, source, names[row.clip_id]) for row in rows]
+    for (row, _, _), made in tasks.run(ClipMaker(output), jobs, None):
+        yield row, made
+
+
+def _file_names(rows: Iterable[ManifestRow]) -> dict[str, str]:
+    """The stem of each clip's files: its id, made safe, and told from equal ones by a hash."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for row in rows:
+        name = safe_name(row.clip_id)
+        if name in taken:
+            name = f"{name}-{digest(row.clip_id)[:12]}"
+        taken.add(name)
+        names[row.clip_id] = name
+    return names
+
+
+@contextmanager
+def _journal(output: Path) -> Iterator[Callable[[RebuildResult], RebuildResult]]:
+    """A function that keeps a result for a later run, should this one be killed."""
+    with (output / REPORT_NAME).open("ab") as stream:
+
+        def note(result: RebuildResult) -> RebuildResult:
+            stream.write(line_of(result))
+            stream.flush()
+            return result
+
+        yield note
+
+
+def _write(results: Sequence[RebuildResult], manifest: Manifest, output: Path) -> None:
     """The manifest of what was made, and the report, whole."""
-    rows: Mapping[str, ManifestRow] = {row.clip_id: row for row in manifest.rows}
+    rows = {row.clip_id: row for row in manifest.rows}
     kept: list[ManifestRow] = []
     rest: list[ManifestRow] = []
     for one in results:
         row = rows[one.clip_id]
         if one.status == "taken-down":
             continue
-        clip = one.file(output) if one.good else None
-        if clip is None:
+        if one.good and one.file(output) is not None:
+            kept.append(_row(row, one, output))
+        else:
             rest.append(replace(row, path=None, stamp=None, reason=one.reason or one.status))
-            continue
-        kept.append(_row(row, one, clip, output))
     write_manifest(output / MANIFEST_NAME, kept)
     write_manifest(output / REJECTED_NAME, rest)
     write_report(output, results)
 
 
-def _row(row: ManifestRow, one: Rebuilt, clip: Path, output: Path) -> ManifestRow:
-    name = safe_name(row.clip_id)
+def _row(row: ManifestRow, one: RebuildResult, output: Path) -> ManifestRow:
+    stem = Path(str(one.path)).with_suffix("").as_posix().partition("/")[2]
 
     def there(file: str) -> str | None:
         return file if (output / file).is_file() else None
 
+    # what was fetched has the time of fetching, which no manifest is to depend on
+    fetched = row.source.kind == "url" and row.end is None and row.crop is None
     return replace(
         row,
-        path=clip.relative_to(output).as_posix(),
+        path=one.path,
         sha256=one.sha256,
-        stamp=one.stamp,
-        media=row.media if one.status == "identical" else media.probe(clip),
-        audio=there(f"{AUDIO}/{name}.wav"),
-        audio_original=there(f"{AUDIO}/{name}.flac"),
-        reference_frame=there(f"{FRAMES}/{name}.jpg"),
+        stamp=None if fetched else one.stamp,
+        media=row.media if one.status == "identical" else one.media,
+        audio=there(f"{AUDIO}/{stem}.wav"),
+        audio_original=there(f"{AUDIO}/{stem}.flac"),
+        reference_frame=there(f"{FRAMES}/{stem}.jpg"),
     )

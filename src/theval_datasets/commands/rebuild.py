@@ -19,7 +19,7 @@ from theval_datasets.utils.report import Report
 from .options import CacheLocation, Fetch, Output, StrPath, Workers
 
 if TYPE_CHECKING:
-    from theval_datasets.curation.rebuild.rebuilt import Rebuilt
+    from theval_datasets.curation.rebuild.results import RebuildResult
     from theval_datasets.manifest.rows import Manifest
 
 _log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class RebuildReport(Report):
 
     of: str
     manifest: Path
-    results: tuple[Rebuilt, ...]
+    results: tuple[RebuildResult, ...]
 
     @property
     def exit_code(self) -> int:

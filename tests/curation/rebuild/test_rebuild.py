@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -17,7 +16,9 @@ from theval_datasets.commands.rebuild import rebuild
 from theval_datasets.commands.takedown import takedown
 from theval_datasets.curation.clips.cut import Encoding, Piece, cut
 from theval_datasets.curation.clips.files import stamp, tools
-from theval_datasets.curation.rebuild import remake as remaking
+from theval_datasets.curation.rebuild import making
+from theval_datasets.curation.rebuild import rebuild as rebuilding
+from theval_datasets.curation.rebuild.rebuild import RebuildOptions
 from theval_datasets.curation.sources.fetching.options import FetchOptions
 from theval_datasets.errors import InputError
 from theval_datasets.manifest.rows import (
@@ -93,12 +94,70 @@ def test_done_clips_are_not_made_again(listed, tmp_path, monkeypatch):
     before = (tmp_path / "out/manifest.jsonl").read_bytes()
     (tmp_path / "out/clips/plain-0-800.mp4").unlink()
     made = []
-    real = remaking.cut
-    monkeypatch.setattr(remaking, "cut", lambda *a: made.append(a[1].start) or real(*a))
+    real = rebuilding.Tasks.run
+    monkeypatch.setattr(
+        rebuilding.Tasks, "run", lambda *a: made.extend(j[0].start for j in a[2]) or real(*a)
+    )
     assert again(listed, tmp_path / "out").counts == {"identical": 2}
     assert made == [0.0]
-    rows = [json.loads(line) for line in before.splitlines()]
-    assert [r["sha256"] for r in rows] == [r.sha256 for r in read_manifest(tmp_path / "out").rows]
+    assert (tmp_path / "out/manifest.jsonl").read_bytes() == before
+
+
+def test_the_same_rebuild_gives_the_same_bytes(listed, media, web, tmp_path):
+    names = ("manifest.jsonl", "rejected.jsonl")
+    again(listed, tmp_path / "one")
+    again(listed, tmp_path / "two")
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert read_manifest(tmp_path / "one").rows[0].stamp == read_manifest(listed).rows[0].stamp
+    shutil.copy(media("plain"), web.folder / "a.mp4")
+    fetch = FetchOptions(allow_private_addresses=True)
+    curate([f"{web.url}/a.mp4"], tmp_path / "curated", fetch=fetch, workers=1)
+    for out in (tmp_path / "three", tmp_path / "four"):
+        again(tmp_path / "curated", out, fetch=fetch)
+    for name in names:
+        assert (tmp_path / "three" / name).read_bytes() == (tmp_path / "four" / name).read_bytes()
+
+
+def test_ids_that_make_one_file_name_make_two_files(listed, tmp_path):
+    first, second = read_manifest(listed).rows
+    rows = [replace(first, clip_id="a b"), replace(second, clip_id="a_b")]
+    write_manifest(listed / "manifest.jsonl", rows)
+    assert again(listed, tmp_path / "out").counts == {"identical": 2}
+    made = read_manifest(tmp_path / "out")
+    assert [sha256_file(made.file(row)) for row in made.rows] == [first.sha256, second.sha256]
+
+
+def test_any_error_of_one_clip_is_its_result(listed, tmp_path, monkeypatch, errors_expected):
+    real = making.cut
+
+    def failing(source, piece, *rest):
+        if piece.start == 0.0:
+            raise RuntimeError("of a library")
+        return real(source, piece, *rest)
+
+    monkeypatch.setattr(making, "cut", failing)
+    options = RebuildOptions(str(tmp_path / "cache"), workers=0)
+    results = rebuilding.rebuild(read_manifest(listed), tmp_path / "out", options)
+    assert [(one.status, one.reason) for one in results] == [
+        ("gone", "error"),
+        ("identical", None),
+    ]
+
+
+def test_any_error_in_fetching_is_the_result_of_its_clips(
+    listed, tmp_path, monkeypatch, errors_expected
+):
+    rows = list(read_manifest(listed).rows)
+    rows[0] = replace(rows[0], source=Source("url", "https://a.test/a.mp4"))
+    write_manifest(listed / "manifest.jsonl", rows)
+
+    def failing(*arguments, **options):
+        raise RuntimeError("of a site")
+
+    monkeypatch.setattr(making, "source_of", failing)
+    found = {one.clip_id: one.reason for one in again(listed, tmp_path / "out").results}
+    assert found == {"plain-0-800": "error", "plain-800-2000": None}
 
 
 def test_a_torn_report_does_not_stop_it(listed, tmp_path):
@@ -220,6 +279,15 @@ def test_what_was_taken_down_stays_down(listed, tmp_path):
     report = again(listed, tmp_path / "out")
     assert report.counts == {"taken-down": 1}
     assert not (tmp_path / "out/clips").exists()
+
+
+def test_what_is_taken_down_after_a_rebuild_goes_with_the_next(listed, tmp_path):
+    again(listed, tmp_path / "out")
+    takedown(["plain-0-800"], listed)
+    report = again(listed, tmp_path / "out")
+    assert report.counts == {"identical": 1}
+    left = {p.stem for p in (tmp_path / "out").rglob("plain-*") if p.parent.name != "sources"}
+    assert left == {"plain-800-2000"}
 
 
 def test_curate_leaves_out_what_was_taken_down(media, tmp_path):

@@ -1,0 +1,145 @@
+"""One clip made again as its row says.
+
+A row is untrusted: it names places below a root, http(s) addresses, numbers, and words that are checked
+against lists.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from theval_datasets import media
+from theval_datasets.errors import InputError, UnsafePathError
+from theval_datasets.manifest.rows import FileStamp, ManifestRow
+from theval_datasets.media.facts import MediaFacts
+from theval_datasets.utils.files import inside, sha256_file
+from theval_datasets.utils.records import from_plain
+
+from ..clips.anonymise import anonymised
+from ..clips.audio_tracks import write_mono, write_original
+from ..clips.cut import SUFFIX, Encoding, Piece, cut
+from ..clips.files import AUDIO, CLIPS, FRAMES, place, stamp
+from ..clips.reference_frame import write_frame
+from ..sources.base import SourceFile
+from ..sources.choose import source_of
+from ..sources.fetching.options import FetchOptions
+from ..sources.local import SUFFIXES
+from ..tasks import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class RebuiltClip:
+    """A clip that was made again.
+
+    Attributes:
+        path: Its file, relative to the output.
+        sha256: Of that file.
+        stamp: Of that file.
+        media: Measured facts of it.
+    """
+
+    path: str
+    sha256: str
+    stamp: FileStamp
+    media: MediaFacts
+
+
+@dataclass(frozen=True, slots=True)
+class ClipMaker:
+    """Makes clips again: a task for worker processes.
+
+    Attributes:
+        output: The new manifest's folder.
+    """
+
+    output: Path
+
+    def __call__(self, job: tuple[ManifestRow, Path, str]) -> RebuiltClip | Failure:
+        """Make one clip with its sound and reference frame.
+
+        Args:
+            job: The row, the file of its source, and the stem of the clip's files.
+        """
+        row, source, name = job
+        try:
+            return self._make(row, source, name)
+        except UnsafePathError as error:
+            return Failure("unsafe", str(error))
+        except InputError as error:
+            return Failure("bad-row", str(error))
+
+    def _make(self, row: ManifestRow, source: Path, name: str) -> RebuiltClip:
+        whole = row.end is None and row.crop is None
+        relative = f"{CLIPS}/{name}{_suffix(row, source) if whole else SUFFIX}"
+        target = inside(self.output, relative)
+        if whole:
+            place(source, target)
+        else:
+            end = row.end if row.end is not None else media.probe(source).duration
+            cut(source, Piece(row.start, end, row.crop), target, _encoding(row))
+            # the listed time, so that the same rebuild gives the same manifest
+            when = row.stamp.mtime_ns if row.stamp is not None else 0
+            with contextlib.suppress(OSError):
+                os.utime(target, ns=(when, when))
+        self._beside(row, source, target, name)
+        return RebuiltClip(relative, sha256_file(target), stamp(target), media.probe(target))
+
+    def _beside(self, row: ManifestRow, source: Path, clip: Path, name: str) -> None:
+        """The clip's sound and reference frame, where the row lists them."""
+        if row.audio_original is not None and row.end is not None:
+            flac = inside(self.output, f"{AUDIO}/{name}.flac")
+            write_original(source, row.start, row.end, flac)
+        if row.audio is not None:
+            write_mono(clip, inside(self.output, f"{AUDIO}/{name}.wav"))
+        if row.reference_frame is not None and row.reference_time is not None:
+            index = media.frame_index(clip)
+            frames = media.read_frames(clip, [int(index.at([row.reference_time])[0])], index)
+            picture = frames.pixels[0]
+            if row.tools.get("anonymised"):
+                picture = anonymised(picture)
+            write_frame(inside(self.output, f"{FRAMES}/{name}.jpg"), picture)
+
+
+def source_file(row: ManifestRow, root: Path, output: Path, fetch: FetchOptions) -> Path | Failure:
+    """The file of a row's source, fetched if need be.
+
+    Args:
+        row: A row of that source.
+        root: What local sources are relative to.
+        output: Where fetched files go.
+        fetch: How to fetch.
+    """
+    if row.source.kind == "local":
+        try:
+            path = inside(root, row.source.location)
+        except UnsafePathError as error:
+            return Failure("unsafe", str(error))
+        if not path.is_file():
+            missing = f"there is no file {row.source.location} below {root}; --root names another"
+            return Failure("missing", missing)
+        return path
+    try:
+        if "://" not in row.source.location:
+            raise UnsafePathError(f"expected an http(s) address, got {row.source.location!r}")
+        items = list(source_of(row.source.location, output, fetch=fetch).items())
+    except InputError as error:
+        return Failure("unsafe", str(error))
+    if not items:
+        return Failure("removed", "the address holds nothing")
+    if len(items) > 1:
+        return Failure("playlist", "the address holds several videos now")
+    (item,) = items
+    return item.path if isinstance(item, SourceFile) else Failure(item.reason, item.detail)
+
+
+def _suffix(row: ManifestRow, source: Path) -> str:
+    listed = PurePosixPath(row.path or "").suffix.lower()
+    return listed if listed in SUFFIXES else source.suffix.lower()
+
+
+def _encoding(row: ManifestRow) -> Encoding:
+    wanted = {k: row.tools[k] for k in ("crf", "preset", "threads", "audio_kbps") if k in row.tools}
+    return from_plain(Encoding, wanted, f"{row.clip_id}: tools")
