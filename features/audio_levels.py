@@ -75,11 +75,11 @@ def integrated_loudness(samples: Floats, rate: int = _RATE) -> float | None:
     """Loudness of a mono track in LUFS, with both gates of ITU-R BS.1770-4.
 
     Args:
-        samples: In [-1, 1].
+        samples: In -1 to 1, (n,).
         rate: Hz; has to be 48,000, which the filters are printed for.
 
     Returns:
-        None for a track that is shorter than 0.4 s or nowhere above -70 LUFS.
+        LUFS, at least -70; None for a track that is shorter than 0.4 s or nowhere above -70 LUFS.
     """
     from scipy.signal import lfilter
 
@@ -100,7 +100,16 @@ def integrated_loudness(samples: Floats, rate: int = _RATE) -> float | None:
 
 
 def clipped_share(samples: Floats, full: float, run: int) -> float:
-    """Share of the samples that lie in runs of at least `run` at or beyond ±`full`."""
+    """Share of the samples that lie in runs at or beyond full scale.
+
+    Args:
+        samples: In -1 to 1, (n,).
+        full: Amplitude from which a sample counts, 0 to 1.
+        run: Minimum length of a run, samples.
+
+    Returns:
+        0 to 1.
+    """
     clipped = 0
     for side in (samples >= full, samples <= -full):
         edges = np.flatnonzero(np.diff(np.concatenate(([0], side.astype(np.int8), [0]))))

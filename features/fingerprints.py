@@ -82,7 +82,14 @@ class _FrameHasher:
 
 
 def frame_hash(grey: npt.NDArray[np.uint8]) -> int:
-    """The 64-bit perceptual hash of a grey picture."""
+    """The 64-bit perceptual hash of a grey picture.
+
+    Args:
+        grey: 0 to 255, (height, width).
+
+    Returns:
+        0 to 2⁶⁴ - 1; pictures that look alike differ in few bits.
+    """
     import cv2
 
     small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -92,7 +99,14 @@ def frame_hash(grey: npt.NDArray[np.uint8]) -> int:
 
 
 def audio_hashes(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
-    """The fingerprints of a 16 kHz track, one each 64 ms; none for less than 0.32 s."""
+    """The fingerprints of a track, one each 64 ms.
+
+    Args:
+        samples: 16 kHz mono, in -1 to 1, (n,).
+
+    Returns:
+        32 bits each, (steps,); none for less than 0.32 s.
+    """
     hop = round(AUDIO_HOP * SAMPLE_RATE)
     count = (len(samples) - _WINDOW) // hop + 1
     if count < 2:
@@ -112,14 +126,26 @@ def audio_hashes(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
 
 
 def bit_distance(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
-    """Mean share of differing bits of hashes of one type, pair by pair; 0 equal, 0.5 unrelated."""
+    """Mean share of differing bits of hashes, pair by pair.
+
+    Args:
+        a: Unsigned integers, (n,).
+        b: Of the same type, (n,).
+
+    Returns:
+        0 for equal ones, about 0.5 for unrelated ones, at most 1.
+    """
     differing = np.bitwise_xor(a, b)
     octets = np.ascontiguousarray(differing).view(np.uint8)
     return float(np.unpackbits(octets).mean())
 
 
 def to_hex(hashes: npt.NDArray[Any]) -> str:
-    """Hashes one after another as hex digits."""
+    """Hashes one after another as hex digits.
+
+    Args:
+        hashes: Unsigned integers, (n,).
+    """
     width = hashes.dtype.itemsize * 2
     return "".join(f"{value:0{width}x}" for value in hashes.tolist())
 
@@ -127,8 +153,15 @@ def to_hex(hashes: npt.NDArray[Any]) -> str:
 def from_hex(text: str, dtype: Any) -> npt.NDArray[Any]:
     """The inverse of `to_hex`.
 
+    Args:
+        text: Hex digits.
+        dtype: Unsigned integer type of the hashes.
+
+    Returns:
+        (n,).
+
     Raises:
-        ValueError: If it is no such text.
+        ValueError: The number of digits is no multiple of the type's.
     """
     width = np.dtype(dtype).itemsize * 2
     if len(text) % width:

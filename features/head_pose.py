@@ -86,9 +86,13 @@ Angles = npt.NDArray[np.float64]
 
 
 def euler_angles(points: Points) -> tuple[Angles, Angles, Angles]:
-    """Pitch, yaw and roll in degrees, each (n,), of meshes in pixels, (n, ≥ 468, 3).
+    """Pitch, yaw and roll of heads. x grows to the right, y downwards, z away from the camera.
 
-    x grows to the right, y downwards, z away from the camera.
+    Args:
+        points: Meshes in pixels, (n, ≥ 468, 3).
+
+    Returns:
+        Three arrays of degrees, (n,) each: pitch and roll -180 to 180, yaw -90 to 90.
     """
     across = _mean_difference(points, _ACROSS)
     down = _mean_difference(points, _DOWN)

@@ -183,8 +183,11 @@ def face_crop(frame: Pixels, points: Points) -> Pixels:
     """The square around the face: 1.3 times the longer side of the box of its 468 points.
 
     Args:
-        frame: (height, width, 3).
+        frame: uint8, (height, width, 3).
         points: Mesh in pixels, (478, 3).
+
+    Returns:
+        uint8, (rows, columns, 3): the part of the square within the frame, at least one pixel.
     """
     low, high = points[:468, :2].min(axis=0), points[:468, :2].max(axis=0)
     half = float((high - low).max()) * _FACE_SCALE / 2
@@ -193,7 +196,15 @@ def face_crop(frame: Pixels, points: Points) -> Pixels:
 
 
 def mouth_crop(frame: Pixels, points: Points) -> Pixels:
-    """The box of the 40 lip points with a tenth of its width on every side."""
+    """The box of the 40 lip points with a tenth of its width on every side.
+
+    Args:
+        frame: uint8, (height, width, 3).
+        points: Mesh in pixels, (478, 3).
+
+    Returns:
+        uint8, (rows, columns, 3): the part of the box within the frame, at least one pixel.
+    """
     lips = points[list(LIPS), :2]
     low, high = lips.min(axis=0), lips.max(axis=0)
     margin = float(high[0] - low[0]) * _MOUTH_MARGIN

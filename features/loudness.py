@@ -70,7 +70,15 @@ class _TimeCollector:
 
 
 def rms_at(audio: Audio, times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """RMS of the audio over `WINDOW` seconds centred on each time, which must lie in its extent."""
+    """RMS of the audio over `WINDOW` seconds centred on each time.
+
+    Args:
+        audio: 16 kHz mono.
+        times: Seconds, within the audio's extent, (n,).
+
+    Returns:
+        In full scale, 0 to 1, (n,).
+    """
     energy = np.concatenate(([0.0], np.cumsum(audio.samples.astype(np.float64) ** 2)))
     centre = (times - audio.start) * SAMPLE_RATE
     half = WINDOW * SAMPLE_RATE / 2

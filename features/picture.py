@@ -149,6 +149,12 @@ def text_mask(grey: Grey) -> npt.NDArray[np.bool_]:
 
     Thin bright or dark strokes are joined sideways; kept are wide, low pieces that hold several
     strokes and are neither full nor nearly empty of them.
+
+    Args:
+        grey: 0 to 255, (height, width).
+
+    Returns:
+        (height, width).
     """
     import cv2
 

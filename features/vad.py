@@ -80,7 +80,10 @@ def speech_probability(session: Any, samples: FloatArray) -> npt.NDArray[np.floa
 
     Args:
         session: An ONNX session of Silero VAD v5.
-        samples: 16 kHz mono, in [-1, 1].
+        samples: 16 kHz mono, in -1 to 1, (n,).
+
+    Returns:
+        0 to 1, (chunks,).
     """
     padded = np.pad(samples, (_CONTEXT, -len(samples) % CHUNK))
     rate = np.array(SAMPLE_RATE, dtype=np.int64)
@@ -115,12 +118,15 @@ class VadThresholds:
 def speech_segments(
     probability: npt.NDArray[np.float32], n_samples: int, rule: VadThresholds | None = None
 ) -> npt.NDArray[np.float64]:
-    """Speech segments in samples, (n, 2), from one probability for each 512 samples.
+    """Speech segments from one probability for each 512 samples.
 
     Args:
-        probability: (chunks,), 0 to 1.
+        probability: 0 to 1, (chunks,).
         n_samples: Length of the audio; the last segment ends there at the latest.
-        rule: Thresholds.
+        rule: Thresholds; Silero's if not given.
+
+    Returns:
+        Begin and end in samples, (n, 2), sorted and disjoint.
     """
     rule = rule or VadThresholds()
     min_silence = rule.min_silence * SAMPLE_RATE

@@ -42,7 +42,16 @@ _EYE_CORNERS: Final = ((33, 133), (362, 263))
 
 
 def speech_frames(speech: Segments, rate: float, n_frames: int) -> Flags:
-    """Frames in speech: from int(start · rate) to int(end · rate), both included."""
+    """Frames in speech: from int(start · rate) to int(end · rate), both included.
+
+    Args:
+        speech: Begin and end of each segment, seconds.
+        rate: Frames a second.
+        n_frames: n.
+
+    Returns:
+        (n,).
+    """
     flags = np.zeros(n_frames, dtype=np.bool_)
     for start, end in speech:
         flags[int(start * rate) : int(end * rate) + 1] = True
@@ -52,7 +61,12 @@ def speech_frames(speech: Segments, rate: float, n_frames: int) -> Flags:
 def silent_frames(speech: Segments, header: Header) -> Flags:
     """Frames outside speech in runs of at least 0.3 · rate; all of them if there is no speech.
 
-    The rate and the number of frames are the container's promises.
+    Args:
+        speech: Begin and end of each segment, seconds.
+        header: The container's promises of frame rate and count, n.
+
+    Returns:
+        (n,).
     """
     quiet = ~speech_frames(speech, header.rate, header.n_frames)
     edges = np.flatnonzero(np.diff(np.concatenate(([0], quiet.view(np.int8), [0]))))
@@ -63,7 +77,14 @@ def silent_frames(speech: Segments, header: Header) -> Flags:
 
 
 def lip_distances(face: Points) -> Floats:
-    """The 780 distances between the lip points of a face, in a 256×256 frame."""
+    """Distances between all pairs of the 40 lip points of a face, in a 256×256 frame.
+
+    Args:
+        face: Normalised coordinates, (≥ 468, 3).
+
+    Returns:
+        Pixels of that frame, (780,).
+    """
     lips = face[LIPS, :2] * GRID
     sides = lips[_PAIRS[:, 0]] - lips[_PAIRS[:, 1]]
     distances: Floats = np.hypot(sides[:, 0], sides[:, 1])
@@ -71,7 +92,17 @@ def lip_distances(face: Points) -> Floats:
 
 
 def lip_dynamics(distances: list[Floats]) -> float:
-    """Mean over pairs of the standard deviation over frames, with N and not N - 1."""
+    """Mean over pairs of the standard deviation over frames, with N and not N - 1.
+
+    Args:
+        distances: Of `lip_distances`, (780,) each, one a frame with a face.
+
+    Returns:
+        Pixels of a 256×256 frame, at least 0.
+
+    Raises:
+        AbsentError: There are fewer than two frames.
+    """
     if len(distances) < 2:
         raise AbsentError("too-few-frames" if distances else "no-face")
     return float(np.std(distances, axis=0).mean())
@@ -79,6 +110,11 @@ def lip_dynamics(distances: list[Floats]) -> float:
 
 def brow_distances(face: Points, width: int, height: int) -> Floats | None:
     """Distance of each brow's centroid from its eye's, in distances of the eyes' centroids.
+
+    Args:
+        face: Normalised coordinates, (≥ 468, 3).
+        width: Of the frame, pixels.
+        height: Of the frame, pixels.
 
     Returns:
         Left and right, (2,); None for a face whose eyes all but coincide.
@@ -97,7 +133,16 @@ def brow_distances(face: Points, width: int, height: int) -> Floats | None:
 def eyebrow_dynamics(distances: list[Floats]) -> float:
     """Mean absolute change from one frame with a face to the next, left and right pooled.
 
-    The next such frame: what lies between without a face is bridged.
+    Frames without a face are bridged.
+
+    Args:
+        distances: Of `brow_distances`, (2,) each, one a frame with a face.
+
+    Returns:
+        In distances of the eyes' centroids, at least 0.
+
+    Raises:
+        AbsentError: There are fewer than two frames.
     """
     if len(distances) < 2:
         raise AbsentError("too-few-frames" if distances else "no-face")
@@ -105,7 +150,14 @@ def eyebrow_dynamics(distances: list[Floats]) -> float:
 
 
 def lip_opening(face: Points) -> float:
-    """Mean |Δy| of the 8 inner-lip pairs over the distance of the outer eye corners, 256 grid."""
+    """Mean |Δy| of the 8 inner-lip pairs over the distance of the outer eye corners.
+
+    Args:
+        face: Normalised coordinates, (≥ 468, 3), scaled to a 256×256 frame here.
+
+    Returns:
+        At least 0.
+    """
     points = face[:, :2] * GRID
     gaps = np.abs(points[UPPER_INNER_LIP, 1] - points[LOWER_INNER_LIP, 1])
     return float(gaps.mean() / np.linalg.norm(points[33] - points[263]))
@@ -120,14 +172,30 @@ def silent_lip_stability(openings: list[float]) -> float:
 
 
 def mouth_openness(face: Points) -> float:
-    """|mean y of the upper lip - lower lip| over |Δx of the eyes' centres|, normalised units."""
+    """|mean y of the upper - of the lower lip| over |Δx of the eyes' centres|.
+
+    Args:
+        face: Normalised coordinates, (≥ 468, 3).
+
+    Returns:
+        At least 0.
+    """
     gap = face[UPPER_INNER_LIP, 1].mean() - face[LOWER_INNER_LIP, 1].mean()
     right, left = (face[list(corners), 0].mean() for corners in _EYE_CORNERS)
     return float(abs(gap) / abs(right - left))
 
 
 def frame_loudness(audio: Audio, rate: float, n_frames: int) -> Floats:
-    """RMS of 50 ms every 50 ms, centred and padded with zeros, interpolated to i / rate."""
+    """RMS of 50 ms every 50 ms, centred and padded with zeros, interpolated to i / rate.
+
+    Args:
+        audio: The track from its own start.
+        rate: Frames a second.
+        n_frames: n.
+
+    Returns:
+        In full scale, 0 to 1, (n,).
+    """
     size = int(WINDOW * audio.rate)
     padded = np.pad(audio.samples.astype(np.float64), size // 2)
     windows = np.lib.stride_tricks.sliding_window_view(padded, size)[::size]
@@ -142,9 +210,15 @@ def lip_sync(openness: Floats, loudness: Floats, speech: Flags) -> float:
     """Mean absolute difference of min-max-normalised openness and loudness over speech frames.
 
     Args:
-        openness: One a frame; NaN without a face.
-        loudness: One a frame.
-        speech: One a frame.
+        openness: Of `mouth_openness`, one a frame, (n,); NaN without a face.
+        loudness: Of `frame_loudness`, (n,).
+        speech: Of `speech_frames`, (n,).
+
+    Returns:
+        0 to 1.
+
+    Raises:
+        AbsentError: Speech is in less than a tenth of the frames, or fewer than two have a face.
     """
     if speech.mean() < MIN_SPEECH_SHARE:
         raise AbsentError("no-speech", f"speech in {speech.mean():.0%} of the frames, 10% needed")

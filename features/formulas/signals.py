@@ -45,6 +45,12 @@ def lip_dynamics(mesh: Mesh) -> float:
 
     Args:
         mesh: Stored integers, (n, 478, 3).
+
+    Returns:
+        Pixels of that frame, at least 0.
+
+    Raises:
+        AbsentError: There are fewer than two frames.
     """
     _need_two(len(mesh))
     lips = mesh[:, LIPS, :2].astype(np.float64) * (SCALE * GRID)
@@ -91,6 +97,12 @@ def eyebrow_dynamics(points: Points) -> float:
 
     Args:
         points: Mesh in pixels, (n, 478, 3).
+
+    Returns:
+        At least 0.
+
+    Raises:
+        AbsentError: There are fewer than two frames.
     """
     _need_two(len(points))
     y = points[:, :, 1]
@@ -107,7 +119,13 @@ def silent_lip_stability(points: Points, silence: Flags) -> float:
 
     Args:
         points: Mesh in pixels, (n, 478, 3).
-        silence: Whether each of the n frames lies in a silence of at least 300 ms.
+        silence: Whether each of the frames lies in a silence of at least 300 ms, (n,).
+
+    Returns:
+        In inter-ocular distances, at least 0.
+
+    Raises:
+        AbsentError: No frame is silent, or only one.
     """
     if not silence.any():
         raise AbsentError("no-silence")
@@ -119,7 +137,14 @@ def silent_lip_stability(points: Points, silence: Flags) -> float:
 
 
 def mouth_openness(points: Points) -> Floats:
-    """Distance of the mean inner upper and lower lip in inter-ocular distances (eq. 32); (n,)."""
+    """Distance of the mean inner upper and lower lip (eq. 32).
+
+    Args:
+        points: Mesh in pixels, (n, 478, 3).
+
+    Returns:
+        In inter-ocular distances, at least 0, (n,).
+    """
     upper = points[:, UPPER_INNER_LIP, 1].mean(axis=1)
     lower = points[:, LOWER_INNER_LIP, 1].mean(axis=1)
     openness: Floats = np.abs(upper - lower) / inter_ocular(points)
@@ -134,6 +159,12 @@ def lip_sync(openness: Floats, loudness: Floats) -> float:
     Args:
         openness: Of the speech frames that have a face, (n,).
         loudness: RMS of the same frames, (n,).
+
+    Returns:
+        0 to 1.
+
+    Raises:
+        AbsentError: There are fewer than two frames, or a signal is constant.
     """
     _need_two(len(openness))
     return float(np.abs(_unit_range(openness) - _unit_range(loudness)).mean())
@@ -146,12 +177,12 @@ def speech_flags(
 
     Args:
         times: Seconds, (n,).
-        segments: Begin and end of speech, (m, 2), sorted.
+        segments: Begin and end of speech in seconds, (m, 2), sorted and disjoint.
         start: Where the audio begins, seconds.
         end: Where it ends.
 
     Returns:
-        Two int8 arrays: 1 yes, 0 no, -1 outside the audio's extent.
+        Two int8 arrays, (n,) each: 1 yes, 0 no, -1 outside the audio's extent.
     """
     edges = np.concatenate(([start], segments.ravel(), [end])).reshape(-1, 2)
     silences = edges[edges[:, 1] - edges[:, 0] >= MIN_SILENCE]

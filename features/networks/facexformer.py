@@ -71,8 +71,11 @@ class FaceXFormer:
         """Pitch, yaw and roll in degrees, as the network gives them.
 
         Args:
-            frame: Red, green, blue.
-            box: Left, top, right, bottom of the face; a quarter is added on each side.
+            frame: Red, green, blue, uint8, (height, width, 3).
+            box: Left, top, right, bottom of the face in pixels, (4,); a quarter is added on each side.
+
+        Returns:
+            (3,), -180 to 180.
         """
         from PIL import Image
         from torchvision.transforms import InterpolationMode

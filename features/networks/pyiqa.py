@@ -112,7 +112,14 @@ class Scorer:
         self._net = net.eval().to(self._device)
 
     def score(self, pictures: Sequence[Pixels]) -> npt.NDArray[np.float64]:
-        """Scores of pictures in red, green, blue, (n,); those of one size go through together."""
+        """Score pictures; those of one size go through the network together.
+
+        Args:
+            pictures: Red, green, blue, uint8, (height, width, 3) each.
+
+        Returns:
+            In the network's unit, (n,).
+        """
         torch = self._torch
         tensors = [self._prepared(picture) for picture in pictures]
         scores = np.zeros(len(tensors))

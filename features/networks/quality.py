@@ -83,13 +83,13 @@ class ScoringQueue:
         self._scores: list[npt.NDArray[np.float64]] = []
 
     def add(self, picture: Pixels) -> None:
-        """Take the next picture."""
+        """Take the next picture: red, green, blue, uint8, (height, width, 3)."""
         self._waiting.append(picture)
         if len(self._waiting) == self._size:
             self._flush()
 
     def done(self) -> npt.NDArray[np.float64]:
-        """The scores of all pictures, in order."""
+        """The scores of all pictures in order, in the network's unit, (n,)."""
         self._flush()
         return np.concatenate(self._scores) if self._scores else np.zeros(0)
 

@@ -55,10 +55,13 @@ class RetinaFace:
         self._torch = torch
 
     def find(self, frame: Pixels) -> Floats:
-        """Faces of a frame in red, green, blue, the surest first.
+        """Faces of a frame, the most confident first.
+
+        Args:
+            frame: Red, green, blue, uint8, (height, width, 3).
 
         Returns:
-            (n, 15): left, top, right, bottom, confidence, then x and y of the five points.
+            (n, 15): left, top, right, bottom in pixels, confidence 0 to 1, then x and y of the five points.
         """
         bgr = np.ascontiguousarray(frame[..., ::-1]).astype(np.float32)
         with self._torch.inference_mode():
@@ -67,13 +70,16 @@ class RetinaFace:
 
 
 def aligned_face(frame: Pixels, faces: Floats) -> Pixels | None:
-    """The face nearest to the frame's centre, turned and scaled as in FFHQ; None without one.
+    """The face nearest to the frame's centre, turned and scaled as in FFHQ.
 
     Faces whose eyes are less than 5 pixels apart do not count.
 
     Args:
-        frame: Red, green, blue.
-        faces: Of `RetinaFace.find`.
+        frame: Red, green, blue, uint8, (height, width, 3).
+        faces: Of `RetinaFace.find`, (n, 15).
+
+    Returns:
+        uint8, (512, 512, 3); None without a face.
     """
     import cv2
 

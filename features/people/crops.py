@@ -46,7 +46,14 @@ class CropWindow:
     side: int
 
     def cut(self, frame: Pixels) -> Pixels:
-        """Its part of a frame, black where it reaches beyond."""
+        """Its part of a frame, black where it reaches beyond.
+
+        Args:
+            frame: uint8, (height, width, 3).
+
+        Returns:
+            uint8, (side, side, 3).
+        """
         height, width = frame.shape[:2]
         part = np.zeros((self.side, self.side, 3), dtype=np.uint8)
         x0, y0 = max(0, self.left), max(0, self.top)
@@ -168,7 +175,13 @@ class TrackMesh:
         self._window: CropWindow | None = None
 
     def update(self, frame: Pixels, time: float, index: int) -> None:
-        """Take the next frame in which the track may be."""
+        """Take the next frame in which the track may be.
+
+        Args:
+            frame: Red, green, blue, uint8, (height, width, 3).
+            time: Seconds.
+            index: Of the frame in the clip.
+        """
         window = self.path.window_at(time)
         if window is not self._window:
             self.mesher.reset()

@@ -42,14 +42,14 @@ class Detector(Protocol):
     """Finds faces."""
 
     def find(self, frame: Pixels) -> Detections:
-        """The faces of a picture in blue, green, red; (height, width, 3)."""
+        """The faces of a picture in blue, green, red: uint8, (height, width, 3)."""
         ...
 
 
 class Scrfd:
     """SCRFD of an InsightFace pack.
 
-    It misses faces that fill the picture. A picture in which it finds none is therefore looked at
+    It misses faces that fill the picture. A picture in which it finds none is therefore scanned
     again with a black border of half its height.
 
     Args:
@@ -61,7 +61,11 @@ class Scrfd:
         self._model.prepare(-1, det_thresh=CONFIDENCE, input_size=_INPUT)
 
     def find(self, frame: Pixels) -> Detections:
-        """Detect, and once more with a border if the face may fill the frame."""
+        """Detect, and once more with a border if the face may fill the frame.
+
+        Args:
+            frame: Blue, green, red, uint8, (height, width, 3).
+        """
         found = self._look(frame)
         if len(found):
             return found
@@ -101,7 +105,11 @@ class MediaPipeDetector:
         return f"mediapipe-{importlib.metadata.version('mediapipe')}"
 
     def find(self, frame: Pixels) -> Detections:
-        """Detect with MediaPipe's full-range model."""
+        """Detect with MediaPipe's full-range model.
+
+        Args:
+            frame: Blue, green, red, uint8, (height, width, 3).
+        """
         height, width = frame.shape[:2]
         rgb = np.ascontiguousarray(frame[..., ::-1])
         found = self._model.process(rgb).detections or ()

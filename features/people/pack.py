@@ -187,7 +187,16 @@ class Recogniser:
 
 
 def aligned(frame: Pixels, points: Points, side: int = _CROP) -> Pixels:
-    """The face turned, scaled and moved so that its five points meet ArcFace's template."""
+    """The face turned, scaled and moved so that its five points meet ArcFace's template.
+
+    Args:
+        frame: Blue, green, red, uint8, (height, width, 3).
+        points: Eyes, nose, corners of the mouth in pixels, (5, 2).
+        side: Pixels of the crop: a multiple of 112 or of 128.
+
+    Returns:
+        uint8, (side, side, 3).
+    """
     import cv2
 
     template = np.array(_TEMPLATE)
@@ -203,9 +212,16 @@ def aligned(frame: Pixels, points: Points, side: int = _CROP) -> Pixels:
 def similarity_transform(
     source: npt.NDArray[np.float64], target: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Rotation, one scale and shift that take `source` nearest to `target`; (2, 3).
+    """Rotation, one scale and shift that take `source` nearest to `target`.
 
     Least squares in closed form: a similarity of the plane is one complex factor and one shift.
+
+    Args:
+        source: (n, 2).
+        target: (n, 2).
+
+    Returns:
+        (2, 3), as `cv2.warpAffine` takes it.
     """
     z = source @ np.array((1.0, 1.0j))
     w = target @ np.array((1.0, 1.0j))
@@ -221,12 +237,27 @@ def similarity_transform(
 
 
 def similarity(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> Any:
-    """Cosine of embeddings of length 1; (n, dim) and (m, dim) give (n, m)."""
+    """Cosine of embeddings of length 1.
+
+    Args:
+        a: (n, dim).
+        b: (m, dim).
+
+    Returns:
+        -1 to 1, (n, m).
+    """
     return np.clip(a.astype(np.float64) @ b.astype(np.float64).T, -1.0, 1.0)
 
 
 def mean_embedding(embeddings: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    """The direction of the mean of embeddings, of length 1."""
+    """The direction of the mean of embeddings.
+
+    Args:
+        embeddings: Of length 1, (dim,) each.
+
+    Returns:
+        Of length 1, (dim,).
+    """
     mean = np.mean(np.stack(embeddings).astype(np.float64), axis=0)
     unit: npt.NDArray[np.float32] = (mean / np.linalg.norm(mean)).astype(np.float32)
     return unit

@@ -28,7 +28,7 @@ def in_panels(a: Floats, b: Floats, seams: tuple[Seam, ...]) -> bool:
 
     Args:
         a: Five points of one face at each moment, pixels, (n, 5, 2).
-        b: Of the other at the same moments.
+        b: Of the other at the same moments, (n, 5, 2).
         seams: Of the clip, their places in pixels.
     """
     if len(a) < _LEAST:

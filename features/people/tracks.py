@@ -41,7 +41,11 @@ class ShotDetector:
         self._last: tuple[Floats, Floats] | None = None
 
     def is_cut(self, frame: Pixels) -> bool:
-        """Whether a frame belongs to another shot than the one before; False for the first."""
+        """Whether a frame belongs to another shot than the one before; False for the first.
+
+        Args:
+            frame: Blue, green, red, uint8, (height, width, 3).
+        """
         import cv2
 
         thumb = cv2.resize(frame, _THUMB, interpolation=cv2.INTER_AREA)
@@ -95,7 +99,7 @@ class TrackLinker:
 
         Args:
             time: Seconds.
-            frame: Blue, green, red.
+            frame: Blue, green, red, uint8, (height, width, 3).
             found: Its faces.
             cut: Whether a new shot begins with it.
 
@@ -128,7 +132,15 @@ class TrackLinker:
 
 
 def overlap(a: Boxes, b: Boxes) -> Floats:
-    """Intersection over union of boxes; (n, 4) and (m, 4) give (n, m)."""
+    """Intersection over union of boxes.
+
+    Args:
+        a: Left, top, right, bottom, (n, 4).
+        b: (m, 4).
+
+    Returns:
+        0 to 1, (n, m).
+    """
     low = np.maximum(a[:, None, :2], b[None, :, :2]).astype(np.float64)
     high = np.minimum(a[:, None, 2:], b[None, :, 2:]).astype(np.float64)
     shared = np.clip(high - low, 0.0, None).prod(axis=2)
@@ -173,8 +185,8 @@ def boxes_at(times: Floats, boxes: Boxes, wanted: Floats) -> Boxes:
     """Boxes between sightings, by linear interpolation; beyond the ends the nearest one.
 
     Args:
-        times: Of the sightings, growing, (n,).
-        boxes: (n, 4).
+        times: Seconds of the sightings, growing, (n,).
+        boxes: Left, top, right, bottom in pixels, (n, 4).
         wanted: Seconds, (m,).
 
     Returns:

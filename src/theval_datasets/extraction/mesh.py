@@ -38,21 +38,44 @@ _LARGEST: Final = np.iinfo(np.int16).max
 
 
 def quantise(points: Points) -> Mesh:
-    """Normalised coordinates as stored integers; what lies beyond ±2 frames is held there."""
+    """Round normalised coordinates to stored integers; beyond ±2 frames they are clipped.
+
+    Args:
+        points: In widths (x, z) and heights (y) of the frame, any shape.
+
+    Returns:
+        int16 in units of `SCALE`, the same shape.
+    """
     scaled = np.rint(np.asarray(points) / SCALE)
     stored: Mesh = np.clip(scaled, -_LARGEST, _LARGEST).astype(np.int16)
     return stored
 
 
 def pixels(mesh: Mesh, width: int, height: int) -> Points:
-    """Stored integers as x, y in pixels and z in pixels of width; (..., 3) float64."""
+    """Stored integers as x, y in pixels and z in pixels of width.
+
+    Args:
+        mesh: int16 in units of `SCALE`, (..., 3).
+        width: Of the frame, pixels.
+        height: Of the frame, pixels.
+
+    Returns:
+        float64, (..., 3).
+    """
     factors = np.array([width, height, width], dtype=np.float64) * SCALE
     points: Points = mesh.astype(np.float64) * factors
     return points
 
 
 def inter_ocular(points: Points) -> npt.NDArray[np.float64]:
-    """Distance between the centroids of the two eye contours, in the unit of `points`; (n,)."""
+    """Distance between the centroids of the two eye contours.
+
+    Args:
+        points: (n, 478, ≥ 2).
+
+    Returns:
+        In the unit of `points`, (n,).
+    """
     left = points[:, LEFT_EYE, :2].mean(axis=1)
     right = points[:, RIGHT_EYE, :2].mean(axis=1)
     distance: npt.NDArray[np.float64] = np.linalg.norm(left - right, axis=1)
@@ -60,13 +83,27 @@ def inter_ocular(points: Points) -> npt.NDArray[np.float64]:
 
 
 def face_width(points: Points) -> float:
-    """Median width of the bounding box of the 468 face points over frames, (n, 478, 3)."""
+    """Median width of the bounding box of the 468 face points over frames.
+
+    Args:
+        points: (n, 478, ≥ 2).
+
+    Returns:
+        In the unit of `points`.
+    """
     x = points[:, :468, 0]
     return float(np.median(x.max(axis=1) - x.min(axis=1)))
 
 
 def face_centre(points: Points) -> npt.NDArray[np.float64]:
-    """Centre of the bounding box of the 468 face points, x and y; (n, 2)."""
+    """Centre of the bounding box of the 468 face points.
+
+    Args:
+        points: (n, 478, ≥ 2).
+
+    Returns:
+        x and y in the unit of `points`, (n, 2).
+    """
     face = points[:, :468, :2]
     centre: npt.NDArray[np.float64] = (face.min(axis=1) + face.max(axis=1)) / 2
     return centre
