@@ -155,8 +155,8 @@ def _complaint(relative: str, one: Import) -> str | None:
         names = ", ".join(sorted(ROOMS[place]))
         return None if allowed else f"{place} may only import {names} and the floor"
     if relative == f"{FLOOR}/cli.py":
-        allowed = target in ("commands", "errors", "__version__")
-        return None if allowed else "the command line imports only commands"
+        allowed = target in ("commands", "errors", "utils", "__version__")
+        return None if allowed else "the command line imports only commands, errors and utils"
     if relative == f"{FLOOR}/__init__.py":
         allowed = target in ("commands", "evaluation") and not one.eager
         return None if allowed else "the package only hands on commands and evaluation, lazily"

@@ -1,4 +1,4 @@
-"""Which kind of source a user means."""
+"""The kind of source that a text stands for."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ def source_of(
     """The source that a file, a folder, a zip or an address stands for.
 
     Args:
-        text: What the user typed.
-        output: The manifest's folder; it is not searched, and fetched files go to it.
-        root: Where local sources have to lie.
-        fetch: How to fetch addresses.
+        text: A path or an address.
+        output: The manifest's folder; it is not searched, and downloads go to it.
+        root: Folder that local sources must lie in.
+        fetch: Options for addresses.
 
     Raises:
         InputError: There is no such file, or it is an address that may not be fetched.
     """
-    scheme, found, _ = text.partition("://")
-    if not found:
+    scheme, separator, _ = text.partition("://")
+    if not separator:
         if text.lower().endswith(".zip") and Path(text).is_file():
             return Archive(Path(text), output, root)
         return Local(Path(text), root, leave_out=(output.resolve(),))
-    if scheme not in ("http", "https"):
+    if scheme.lower() not in ("http", "https"):
         raise InputError(f"expected a file, a folder or an http(s) address, got {text!r}")
-    kind = Youtube if is_youtube(check_url(text)) else Http
-    return kind(text, output, fetch or FetchOptions())
+    url = check_url(text)
+    kind = Youtube if is_youtube(url) else Http
+    return kind(url, output, fetch or FetchOptions())

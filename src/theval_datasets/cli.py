@@ -7,6 +7,7 @@ import logging
 import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -32,6 +33,8 @@ from theval_datasets.commands.study import study
 from theval_datasets.commands.takedown import takedown
 from theval_datasets.commands.verify import verify
 from theval_datasets.errors import InputError, MissingExtraError, ThevalError
+from theval_datasets.utils.files import storage_error
+from theval_datasets.utils.text import SafeFormatter, printable, redacted
 
 GROUPS: Final[dict[str, dict[str, tuple[Callable[..., Any], str]]]] = {
     "Start": {
@@ -110,13 +113,13 @@ def _show(report: Any, as_json: bool) -> None:
     if as_json:
         _print_json(report.to_plain())
     else:
-        print(report.to_text())
+        print(printable(report.to_text()))
     if report.exit_code:
         raise typer.Exit(report.exit_code)
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    print(printable(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)))
 
 
 def _version(wanted: bool) -> None:
@@ -135,11 +138,9 @@ def _options(
         typer.Option("--version", callback=_version, is_eager=True, help="Version of the package."),
     ] = False,
 ) -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(levelname)s %(name)s: %(message)s",
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(SafeFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
     for client in ("httpx", "httpx2"):  # they log addresses, and a signed address is a key
         logging.getLogger(client).setLevel(logging.WARNING)
 
@@ -164,7 +165,7 @@ _register()
 
 def _fail(error: BaseException, code: int, message: str | None = None) -> NoReturn:
     """Print an error for people, or as JSON if that was asked for, and exit."""
-    text = message or str(error)
+    text = printable(redacted(message or str(error)))
     if "--json" in sys.argv[1:]:
         _print_json({"error": {"type": type(error).__name__, "message": text, "exit_code": code}})
     else:
@@ -189,6 +190,11 @@ def main() -> None:
         _fail(error, 1)
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as error:
+        fault = storage_error(error, Path(error.filename or "the output"))
+        if fault is None and error.filename is None:
+            raise
+        _fail(fault or error, 1, None if fault else f"{error.filename}: {error.strerror}")
     except (KeyboardInterrupt, typer.Abort) as error:
         again = shlex.join(["theval-data", *sys.argv[1:]])
         _fail(

@@ -22,7 +22,7 @@ from theval_datasets.builders.theval import Theval
 from theval_datasets.extraction.cache import spec_of
 from theval_datasets.extraction.outcomes import Feature, Outcome
 from theval_datasets.features.arcface import Arcface
-from theval_datasets.hub.errors import said_plainly
+from theval_datasets.hub.errors import explain
 from theval_datasets.manifest.rows import ManifestRow, Source, write_manifest
 from theval_datasets.utils.files import sha256_file
 
@@ -171,7 +171,7 @@ def test_what_a_version_lacks_is_deleted_and_other_files_stay(
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
     [
-        ("0.1.0", "0.1.0", "has the tag v0.1.0 already"),
+        ("0.3.0", "0.2.0", "at version 0.3.0 already, and this is 0.2.0"),
         ("0.2.0", "0.1.0", "at version 0.2.0 already, and this is 0.1.0"),
     ],
 )
@@ -184,6 +184,36 @@ def test_versions_only_grow(hub, client, releases, name, first, second, expected
     assert expected in said.err
     assert hub.store.repos[name].commits == before
     assert writes(hub) == []
+
+
+def test_a_complete_push_may_be_repeated(hub, client, releases, name):
+    for version in ("0.1.0", "0.2.0"):
+        assert client.push(releases[version], name, token=WRITER).code == 0
+    repo = hub.store.repos[name]
+    before, tags = dict(repo.commits), dict(repo.tags)
+    hub.reset()
+    for version in ("0.2.0", "0.1.0"):  # the newest, and one that others followed
+        again = client.push(releases[version], name, token=WRITER)
+        assert again.code == 0, again.err
+        assert "already there, complete" in again.out
+        assert f"v{version} is {tags[f'v{version}']}" in again.out
+        planned = client.push(releases[version], name, "--dry-run", "--json", token=WRITER).plain
+        assert planned["add"] == {}
+        assert planned["delete"] == []
+    assert writes(hub) == []
+    assert (repo.commits, repo.tags) == (before, tags)
+
+
+def test_a_tag_on_other_files_is_refused(hub, client, releases, name, tmp_path):
+    assert client.push(releases["0.1.0"], name, token=WRITER).code == 0
+    repo = hub.store.repos[name]
+    card = repo.head.files["README.md"]
+    repo.head.files["README.md"] = Blob(card.data + b"more")
+    before = dict(repo.commits)
+    again = client.push(releases["0.1.0"], name, token=WRITER)
+    assert again.code == 1
+    assert "has the tag v0.1.0 already, with other files (README.md" in again.err
+    assert repo.commits == before
 
 
 @pytest.mark.slow
@@ -416,6 +446,24 @@ def test_nobody_reads_a_token_or_a_signed_address(hub, client, releases, name):
         assert SIGNED not in said.out + said.err
 
 
+@pytest.mark.slow
+def test_warnings_of_the_hubs_own_client_carry_no_signed_address(hub, releases, name, tmp_path):
+    import subprocess
+    import sys
+
+    from hub_client import environment
+
+    hub.store.large.clear()
+    hub.fail("PUT", "", 503)
+    words = [sys.executable, "-m", "theval_datasets", "push", str(releases["0.1.0"]), name]
+    env = {**environment(hub.url, tmp_path / "hf"), "HF_TOKEN": WRITER, "HF_HUB_VERBOSITY": "debug"}
+    done = subprocess.run(words, env=env, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "HTTP Error 503 thrown while requesting PUT http" in done.stderr
+    assert SIGNED not in done.stderr + done.stdout
+    assert WRITER not in done.stderr + done.stdout
+
+
 def release_of(folder: Path, arcface: bool, media=None, **inputs) -> Path:
     """A small release with or without face embeddings and media."""
     corpus = small_corpus(folder / "corpus")
@@ -434,7 +482,7 @@ def release_of(folder: Path, arcface: bool, media=None, **inputs) -> Path:
 @pytest.fixture
 def a_pack(monkeypatch):
     """As if there were a recogniser; the embeddings themselves are made up."""
-    monkeypatch.setattr(Arcface, "weights", lambda _: "pack")
+    monkeypatch.setattr(Arcface, "weights_id", lambda _: "pack")
 
 
 @pytest.mark.slow
@@ -537,5 +585,5 @@ def test_no_network_is_said(releases):
 def test_sentences_carry_no_keys():
     error = RuntimeError("uploading 'x'")
     error.__cause__ = OSError(f"PUT https://s3/x?{SIGNED}&y=1 with {WRITER}\nfailed.")
-    said = said_plainly(error, "a/b")
+    said = explain(error, "a/b")
     assert said.startswith("a/b: PUT https://s3/x with hf_*** failed; push again")

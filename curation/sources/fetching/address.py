@@ -1,9 +1,11 @@
-"""Addresses of sources: which may be fetched, what their files are called, what is known of them."""
+"""Addresses of sources: which may be fetched, names of their files, metadata from their sites."""
 
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import re
+import socket
 import urllib.parse
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,24 +14,67 @@ from theval_datasets.errors import UnsafePathError
 from theval_datasets.manifest.rows import Source
 
 _SMUGGLE: Final = "__youtubedl_smuggle"
+_UNPLAIN: Final = re.compile(r"[\x00-\x20\x7f-\xa0\ud800-\udfff\\]")
+_LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 def check_url(url: str) -> str:
-    """The address, if it is one that may be fetched.
+    """An address that may be fetched, with its scheme and host in their one normal spelling.
+
+    Hosts are spelled in lower case, without percent-escapes and trailing dot, in ASCII (IDNA), IPv4
+    addresses in four decimal parts; path and query stay as they are.
 
     Raises:
-        UnsafePathError: It is not http(s), or carries something for yt-dlp itself.
+        UnsafePathError: It is not http(s), has a user part, no proper host or port, or carries
+            instructions for yt-dlp.
     """
-    parts = urllib.parse.urlsplit(url)
+    if _SMUGGLE in url or _UNPLAIN.search(url):
+        raise UnsafePathError(f"{url!r} is not a plain address")
+    try:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise UnsafePathError(f"expected an http(s) address, got {url!r}: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UnsafePathError(f"expected an http(s) address, got {url!r}")
-    if _SMUGGLE in url or any(ord(char) < 33 for char in url):
-        raise UnsafePathError(f"{url!r} is not a plain address")
-    return url
+    if "@" in parts.netloc:
+        raise UnsafePathError(
+            f"the address at {parts.hostname} has a user part, which would be written to the manifest: "
+            "leave it out, and give what the site needs with --cookies"
+        )
+    host = _normal_host(parts.hostname)
+    if host is None:
+        raise UnsafePathError(f"{parts.hostname!r} in {url!r} is not the name or address of a host")
+    netloc = host if port is None else f"{host}:{port}"
+    _, _, rest = url.partition("://")
+    return f"{parts.scheme}://{netloc}{rest[len(parts.netloc) :]}"
+
+
+def _normal_host(host: str) -> str | None:
+    """The one spelling of a host's name or address; None if it is neither."""
+    if ":" in host:  # IPv6, which urlsplit takes from its brackets
+        try:
+            return f"[{ipaddress.IPv6Address(host)}]" if "%" not in host else None
+        except ValueError:
+            return None
+    try:
+        name = urllib.parse.unquote(host, errors="strict").encode("idna").decode().lower()
+    except (UnicodeError, ValueError):
+        return None
+    labels = name.removesuffix(".").split(".")
+    if not all(_LABEL.fullmatch(label) for label in labels) or len(name) > 253:
+        return None
+    if _NUMBER.fullmatch(labels[-1]):  # no top-level domain is a number: an IPv4 address or nothing
+        try:
+            return socket.inet_ntoa(socket.inet_aton(".".join(labels)))
+        except OSError:
+            return None
+    return ".".join(labels)
 
 
 def name_of(url: str, site: str | None = None) -> str:
-    """Stem for the files of a source: site and id, or host, path and a hash of the address."""
+    """The stem for a source's files: site and id, or host, path and a hash of the address."""
     if site is not None:
         return re.sub(r"[^\w-]+", "_", site.replace(":", "-", 1))[:100]
     parts = urllib.parse.urlsplit(url)
@@ -39,7 +84,7 @@ def name_of(url: str, site: str | None = None) -> str:
 
 
 def origin_of(url: str, info: Mapping[str, Any]) -> Source:
-    """What the manifest keeps of a source's metadata, as yt-dlp gives it."""
+    """The part of yt-dlp's metadata of a source that the manifest keeps."""
     extractor = str(info.get("extractor") or "generic")
     day = str(info.get("upload_date") or "")
     generic = extractor.startswith("generic") or "id" not in info
@@ -68,7 +113,7 @@ def chapters_of(info: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
 
 
 def plain_text(value: Any) -> str | None:
-    """Text of a site, without control characters and not too long."""
+    """Text of a site, without control characters, of at most 1,000 characters."""
     if not isinstance(value, str) or not value:
         return None
     return re.sub(r"[\x00-\x1f\x7f]+", " ", value).strip()[:1000] or None

@@ -113,7 +113,8 @@ class Fetcher:
         Raises:
             UnsafePathError: The address may not be fetched.
         """
-        known = self._known(check_url(url))
+        url = check_url(url)
+        known = self._known(url)
         if known is not None:
             yield known
             return
@@ -146,7 +147,8 @@ class Fetcher:
                 continue
             url = str(item.get("webpage_url") or item.get("url") or "")
             try:
-                known = self._known(check_url(url))
+                url = check_url(url)
+                known = self._known(url)
             except UnsafePathError as error:
                 yield self._gone(url or name_of(str(item.get("id"))), "unsafe", str(error))
                 continue

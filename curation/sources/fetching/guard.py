@@ -27,18 +27,59 @@ _BLOCK: Final = 1 << 16
 _LONGEST_BODY: Final = 16 << 20
 _HOP_BY_HOP: Final = {"connection", "keep-alive", "proxy-connection", "proxy-authorization", "te"}
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+_GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")
+_TEREDO: Final = ipaddress.ip_network("2001::/32")
+_SPECIAL: Final = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "192.0.0.0/24",  # protocol assignments
+            "192.88.99.0/24",  # relays of 6to4
+            "2001::/23",  # protocol assignments
+            "2001:db8::/32",  # documentation
+            "3fff::/20",  # documentation
+        ),
+    )
+)
+"""Special-purpose networks (IANA registries) that `ipaddress` takes for global in some versions."""
+_ISATAP: Final = (0x00005EFE, 0x02005EFE)
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open internet's, also when wrapped into another."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if inner is None and ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
+    """Whether an IP address is global unicast, and so is every address that it carries inside.
+
+    IPv4 addresses are carried by IPv6 addresses in mapped form, by NAT64, 6to4, Teredo and ISATAP.
+
+    Args:
+        address: In the usual notation; a zone such as ``%eth0`` is allowed, and never public.
+    """
+    if "%" in address:
+        return False
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip.is_global and not ip.is_multicast and not _is_special(ip)
+    if ip.ipv4_mapped is not None:
+        return is_public(str(ip.ipv4_mapped))
+    if ip in _NAT64:
+        return is_public(_last_ipv4(ip))
+    if ip in _TEREDO:
+        return ip.teredo is not None and all(is_public(str(one)) for one in ip.teredo)
+    if ip not in _GLOBAL_UNICAST or _is_special(ip):
+        return False
+    if ip.sixtofour is not None:
+        return is_public(str(ip.sixtofour))
+    if int(ip) >> 32 & 0xFFFFFFFF in _ISATAP:
+        return is_public(_last_ipv4(ip))
+    return ip.is_global
+
+
+def _is_special(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return any(ip in network for network in _SPECIAL)
+
+
+def _last_ipv4(ip: ipaddress.IPv6Address) -> str:
+    """The IPv4 address in the last 32 bits."""
+    return str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
 
 
 class Guard:

@@ -23,8 +23,8 @@ class PushReport(Report):
     """What was pushed, or would be.
 
     Attributes:
-        plan: What was to be done.
-        commit: That the tag is on; None if nothing was done.
+        plan: Files to send and to delete.
+        commit: Commit of the tag; None for a dry run.
     """
 
     plan: PushPlan
@@ -53,23 +53,25 @@ class PushReport(Report):
             f"new, {seen}" if plan.parent is None else f"{seen}, at {plan.previous or 'nothing'}"
         )
         lines = [f"{plan.info.dataset} {plan.info.version} -> {plan.repo_id} ({where})"]
-        if plan.committed and not (plan.add or plan.delete):
+        if plan.published:
+            lines.append(f"  already there, complete: nothing to send, {plan.tag} is set")
+        elif plan.committed and not (plan.add or plan.delete):
             lines.append(f"  it is there already; only the tag {plan.tag} is missing")
         lines += [f"  send   {name} ({one.n_bytes} bytes)" for name, one in plan.add.items()]
         lines += [f"  delete {name}" for name in plan.delete]
         if plan.unchanged:
-            lines.append(f"  {len(plan.unchanged)} files are there as they are here")
+            lines.append(f"  {len(plan.unchanged)} files are the same there")
         lines += [f"  note: {note}" for note in plan.notes]
-        if self.commit is None:
+        if self.commit is None and not plan.published:
             size = sum(one.n_bytes for one in plan.add.values())
             lines.append(f"would send {size / 1e6:.2f} MB and set {plan.tag}; nothing was changed")
         else:
-            lines.append(f"{plan.tag} is {self.commit}")
+            lines.append(f"{plan.tag} is {self.commit or plan.published}")
             lines.append(f'load it: load_dataset("{plan.repo_id}", revision="{plan.tag}")')
         if plan.outlived:
             lines.append(
-                f"what was taken down may still be had in {', '.join(plan.outlived)} and in the "
-                "history. Only this keeps the newest version alone, for good, in Python:"
+                f"clips that were taken down may still be had in {', '.join(plan.outlived)} and in the "
+                "history. To keep the newest version alone, for good, run in Python:"
             )
             lines += [f"  {line}" for line in forgetting(plan.repo_id, plan.tag)]
         return "\n".join(lines)

@@ -1,1 +1,1 @@
-"""The Hugging Face Hub: what is there, downloads, publishing."""
+"""The Hugging Face Hub: state of a repository, downloads, publishing."""

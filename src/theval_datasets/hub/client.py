@@ -1,4 +1,4 @@
-"""A dataset's repository as it is at the Hub, and what asking for it raises, in plain words."""
+"""A dataset's repository at the Hub, and requests whose errors are explained and logs redacted."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from theval_datasets.errors import InputError, PublishError
 from theval_datasets.manifest.info import INFO_NAME, FileInfo, Info, read_info
 from theval_datasets.utils.files import inside
 from theval_datasets.utils.progress import shown
+from theval_datasets.utils.text import redact_logs
 
-from .errors import said_plainly
+from .errors import explain
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -29,47 +30,45 @@ KIND: Final = "dataset"
 
 @dataclass
 class Remote:
-    """A repository as it is at the Hub.
+    """State of a repository at the Hub.
 
     Attributes:
-        sha: Commit that the branch `main` is at.
-        private: Whether only some may read it.
-        files: Path to size and hash.
-        tags: Names.
-        info: What its `info.json` says; None if it has none.
-        info_bytes: That file as it is.
+        sha: Commit of the branch `main`.
+        private: Whether access is restricted.
+        files: Path to size and hash, at `main`.
+        tags: Name to commit.
+        info: Parsed `info.json` of `main`; None if it has none.
+        info_bytes: Bytes of that file.
     """
 
     sha: str
     private: bool
     files: dict[str, RepoFile]
-    tags: list[str]
+    tags: dict[str, str]
     info: Info | None = None
     info_bytes: bytes = b""
 
 
-def look(api: HfApi, repo_id: str) -> Remote | None:
-    """The repository as it is; None if there is none (or none that this token may see).
+def read_repository(api: HfApi, repo_id: str) -> Remote | None:
+    """State of a repository; None if there is none (or none that this token may read).
 
     Raises:
         PublishError: If the Hub does not answer, or `info.json` there is not a dataset's.
     """
     from huggingface_hub.errors import RepositoryNotFoundError
-    from huggingface_hub.hf_api import RepoFile
 
-    with answers(repo_id):
+    with hub_errors(repo_id):
         try:
             about = api.repo_info(repo_id, repo_type=KIND)
         except RepositoryNotFoundError:
             return None
         refs = api.list_repo_refs(repo_id, repo_type=KIND)
-        entries = api.list_repo_tree(repo_id, recursive=True, revision=about.sha, repo_type=KIND)
-        files = {one.path: one for one in entries if isinstance(one, RepoFile)}
-    tags = [tag.name for tag in refs.tags]
+    files = files_at(api, repo_id, str(about.sha))
+    tags = {tag.name: str(tag.target_commit) for tag in refs.tags}
     remote = Remote(str(about.sha), bool(about.private), files, tags)
     if INFO_NAME in files:
         try:
-            remote.info_bytes, remote.info = _said_at(api, repo_id, str(about.sha))
+            remote.info_bytes, remote.info = info_at(api, repo_id, str(about.sha))
         except InputError as error:
             raise PublishError(
                 f"{repo_id} holds an {INFO_NAME} of something else: {error}"
@@ -77,39 +76,53 @@ def look(api: HfApi, repo_id: str) -> Remote | None:
     return remote
 
 
+def files_at(api: HfApi, repo_id: str, revision: str) -> dict[str, RepoFile]:
+    """Path to size and hash of the files of a revision.
+
+    Raises:
+        PublishError: If the Hub does not answer.
+    """
+    from huggingface_hub.hf_api import RepoFile
+
+    with hub_errors(repo_id):
+        entries = api.list_repo_tree(repo_id, recursive=True, revision=revision, repo_type=KIND)
+        return {one.path: one for one in entries if isinstance(one, RepoFile)}
+
+
 def versions_with(api: HfApi, repo_id: str, remote: Remote, gone: Collection[str]) -> list[str]:
     """Tags of versions that have no tombstone for some clip, and may therefore still hold it.
 
     Args:
-        api: Asks the Hub.
+        api: Client of the Hub.
         repo_id: The repository.
-        remote: As it is there.
+        remote: Its state.
         gone: Ids of clips that were taken down.
 
     Raises:
         PublishError: If the Hub does not answer.
     """
-    found = []
+    tags = []
     for tag in remote.tags if gone else ():
         try:
-            _, info = _said_at(api, repo_id, tag)
+            _, info = info_at(api, repo_id, tag)
         except InputError:
-            continue  # of something else
+            continue  # not a version of a dataset
         if not {stone.clip_id for stone in info.tombstones}.issuperset(gone):
-            found.append(tag)
-    return sorted(found)
+            tags.append(tag)
+    return sorted(tags)
 
 
-def _said_at(api: HfApi, repo_id: str, revision: str) -> tuple[bytes, Info]:
-    """`info.json` of a revision as it is, and what it says.
+def info_at(api: HfApi, repo_id: str, revision: str) -> tuple[bytes, Info]:
+    """Bytes of a revision's `info.json`, and the file parsed.
 
     Raises:
         InputError: If it has none, or one of something else.
+        PublishError: If the Hub does not answer.
     """
     from huggingface_hub.errors import EntryNotFoundError
 
-    with tempfile.TemporaryDirectory(prefix="theval-push-") as scratch, own_bars():
-        with answers(repo_id):
+    with tempfile.TemporaryDirectory(prefix="theval-push-") as scratch:
+        with hub_errors(repo_id):
             try:
                 path = api.hf_hub_download(
                     repo_id, INFO_NAME, repo_type=KIND, revision=revision, local_dir=scratch
@@ -131,30 +144,32 @@ def is_same(folder: Path, name: str, here: FileInfo, there: RepoFile | None) -> 
 
 
 @contextmanager
-def answers(repo_id: str) -> Iterator[None]:
-    """Turn what the Hub's client raises into a sentence, without addresses that carry rights.
+def hub_errors(repo_id: str) -> Iterator[None]:
+    """A session in which errors of the Hub's client become a sentence.
 
     Raises:
-        PublishError: For what went wrong at the Hub or on the way to it.
+        PublishError: For every error of the Hub or on the way to it.
     """
     from huggingface_hub.errors import HTTPError
 
-    try:
-        yield
-    except (HTTPError, OSError, RuntimeError, ValueError) as error:
-        _log.debug("%s: %s", repo_id, type(error).__name__)
-        raise PublishError(said_plainly(error, repo_id)) from None
+    with hub_session():
+        try:
+            yield
+        except (HTTPError, OSError, RuntimeError, ValueError) as error:
+            _log.debug("%s: %s", repo_id, type(error).__name__)
+            raise PublishError(explain(error, repo_id)) from None
 
 
 @contextmanager
-def own_bars() -> Iterator[None]:
-    """The Hub's own progress bars, if this package shows any."""
+def hub_session() -> Iterator[None]:
+    """Logs of the Hub's client without secrets; its progress bars only if this package shows any."""
     from huggingface_hub.utils import (
         are_progress_bars_disabled,
         disable_progress_bars,
         enable_progress_bars,
     )
 
+    redact_logs("huggingface_hub", "httpx", "httpx2", "httpcore", "hf_xet")
     if shown() or are_progress_bars_disabled():
         yield
         return

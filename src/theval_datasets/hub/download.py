@@ -1,4 +1,4 @@
-"""Files of a release at the Hub: only the known ones, of one revision, into the Hub's own cache."""
+"""Downloads of a release from the Hub: expected files only, of one revision, into the Hub's cache."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Final
 
 from theval_datasets.errors import BuildError, InputError
 
-from .client import KIND, own_bars
-from .errors import READING, said_plainly, status_of
+from .client import KIND, hub_session
+from .errors import READING, explain, status_of
 
 _NAME: Final = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w.-][\w./-]*))?", re.ASCII)
 _WRONG: Final = (401, 403, 404)
@@ -20,12 +20,12 @@ _SHOWN: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """A release that was fetched, or was here already.
+    """A release in the Hub's cache on this machine.
 
     Attributes:
-        folder: Where its files are; to be read only.
-        repo_id: Its repository.
-        revision: The commit.
+        folder: Folder of its files, read-only.
+        repo_id: Name of the repository.
+        revision: Commit.
     """
 
     folder: Path
@@ -34,22 +34,22 @@ class Downloaded:
 
 
 def is_name(text: str) -> bool:
-    """Whether it reads as ``OWNER/NAME`` or ``OWNER/NAME@REVISION``."""
+    """Whether a text has the form ``OWNER/NAME`` or ``OWNER/NAME@REVISION``."""
     return _NAME.fullmatch(text) is not None
 
 
 def download(name: str, patterns: Sequence[str]) -> Downloaded:
-    """Fetch the files of a dataset's repository that match one of some patterns.
+    """Download the files of a dataset's repository that match one of some patterns.
 
-    What is in the Hub's cache is not fetched again; without a network that is what is taken.
+    Files in the Hub's cache are not downloaded again; without a network the cache is all there is.
 
     Args:
         name: ``OWNER/NAME`` or ``OWNER/NAME@REVISION``: a branch, a tag or a commit.
-        patterns: As in the shell; ``*`` also stands for ``/``.
+        patterns: Shell patterns; ``*`` also stands for ``/``.
 
     Raises:
-        InputError: There is no such repository or revision, or it may not be read, or holds none
-            of the files.
+        InputError: The repository or revision does not exist, may not be read, or holds none of the
+            files.
         BuildError: The Hub cannot be reached or does not answer.
     """
     from huggingface_hub import snapshot_download
@@ -60,21 +60,20 @@ def download(name: str, patterns: Sequence[str]) -> Downloaded:
         raise InputError(f"expected OWNER/NAME or OWNER/NAME@REVISION, got {name!r}")
     repo_id, revision = match[1], match[2]
     try:
-        with own_bars():
+        with hub_session():
             folder = Path(
                 snapshot_download(
                     repo_id, repo_type=KIND, revision=revision, allow_patterns=list(patterns)
                 )
             )
     except (HTTPError, OSError, RuntimeError, ValueError) as error:
-        said = said_plainly(error, name, READING)
         kind = InputError if status_of(error) in _WRONG else BuildError
         raise kind(
-            f"There is no folder {name}, and from the Hub it cannot be had: {said}"
+            f"There is no folder {name}, and it could not be downloaded from the Hub: "
+            f"{explain(error, name, READING)}"
         ) from None
     if not folder.is_dir() or not any(folder.iterdir()):
         raise InputError(
-            f"{repo_id} at the Hub holds none of the files that are looked for: "
-            f"{', '.join(patterns[:_SHOWN])}"
+            f"{repo_id} at the Hub holds none of the expected files: {', '.join(patterns[:_SHOWN])}"
         )
     return Downloaded(folder, repo_id, folder.name)

@@ -1,9 +1,9 @@
 """Pushes a built dataset to the Hub: one commit on the expected parent, then the tag.
 
-What is at the Hub is looked at first (`plan_push`), so that nothing is sent that would be refused;
-then everything is sent (`push_release`). Stopped at any point and run again, it goes on: large files
-that are there already are not sent twice, and a commit without its tag gets it. Tokens come from
-where `huggingface_hub` looks for them and from nowhere else.
+The repository is read first (`plan_push`), so that nothing is sent that would be refused; then
+everything is sent (`push_release`). Stopped at any point and run again, it goes on: large files that
+are there already are not sent twice, a commit without its tag gets it, and a version that is there
+already is left as it is. Tokens come from where `huggingface_hub` reads them and from nowhere else.
 """
 
 from __future__ import annotations
@@ -27,7 +27,15 @@ from theval_datasets.manifest.info import (
 )
 from theval_datasets.utils.files import inside, sha256_file
 
-from .client import KIND, Remote, answers, is_same, look, own_bars, versions_with
+from .client import (
+    KIND,
+    Remote,
+    files_at,
+    hub_errors,
+    is_same,
+    read_repository,
+    versions_with,
+)
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, HfApi
@@ -47,17 +55,18 @@ class PushPlan:
 
     Attributes:
         repo_id: ``OWNER/NAME`` at the Hub.
-        folder: Of the release.
-        info: What the release says of itself.
-        parent: Commit that the branch `main` is at; None if there is no such repository yet.
-        previous: Version that is there; None if there is none.
+        folder: Folder of the release.
+        info: Its `info.json`.
+        parent: Commit of the branch `main`; None if there is no such repository yet.
+        previous: Version at `main`; None if there is none.
         private: Whether the repository is, or would be, private.
         add: Path to size and hash of the files to send.
         delete: Files of the previous version that this one does not have.
-        unchanged: Files that are there as they are here.
-        committed: Whether the Hub holds this very version, only without its tag.
-        notes: What is worth knowing, in sentences.
-        outlived: Tags of versions that may still hold what this one's tombstones took down.
+        unchanged: Files that are the same at the Hub.
+        committed: Whether `main` holds this very version, only without its tag.
+        published: Commit of the tag, if the Hub holds this version completely; else None.
+        notes: Remarks for the user, in sentences.
+        outlived: Tags of versions that may still hold clips that this one's tombstones took down.
     """
 
     repo_id: str
@@ -70,6 +79,7 @@ class PushPlan:
     delete: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
     committed: bool = False
+    published: str | None = None
     notes: tuple[str, ...] = ()
     outlived: tuple[str, ...] = ()
 
@@ -103,13 +113,13 @@ def plan_push(
     private: bool | None = None,
     allow_public_faces: bool = False,
 ) -> PushPlan:
-    """Look at the Hub and say what a push would do; nothing is changed there.
+    """What a push would do; the Hub is read, and not changed.
 
     Args:
-        folder: Of a release; that it is sound is for the caller to check.
+        folder: Folder of a release, which the caller has verified.
         repo_id: ``OWNER/NAME``.
-        private: Whether a new repository is private; by default if people are shown.
-        allow_public_faces: Whether everybody may have media and embeddings of people.
+        private: Visibility of a new repository; private by default if people are shown.
+        allow_public_faces: Permission to publish media and embeddings of people to everybody.
 
     Raises:
         InputError: If the folder is no release, or `repo_id` is not a name.
@@ -121,7 +131,7 @@ def plan_push(
     try:
         validate_repo_id(repo_id)
     except HFValidationError as error:
-        raise InputError(f"{repo_id!r} is no name of a repository: {error}") from None
+        raise InputError(f"{repo_id!r} is not the name of a repository: {error}") from None
     if repo_id.count("/") != 1:
         raise InputError(f"expected OWNER/NAME, such as theval/thqa-mt, got {repo_id!r}")
     info = read_info(folder)
@@ -129,11 +139,11 @@ def plan_push(
         info, lambda config, column: _has_values(folder, info.configs[config], column)
     )
     api = HfApi()
-    remote = look(api, repo_id)
-    said = (folder / INFO_NAME).read_bytes()
+    remote = read_repository(api, repo_id)
+    info_bytes = (folder / INFO_NAME).read_bytes()
     local = {
         **info.files,
-        INFO_NAME: FileInfo(hashlib.sha256(said).hexdigest(), len(said)),
+        INFO_NAME: FileInfo(hashlib.sha256(info_bytes).hexdigest(), len(info_bytes)),
     }
     notes = []
     if repo_id != info.dataset:
@@ -145,7 +155,24 @@ def plan_push(
         if people and private is None:
             notes.append(f"private, as these may show people: {', '.join(people)}")
         return PushPlan(repo_id, folder, info, None, None, hidden, local, notes=tuple(notes))
-    committed = remote.info_bytes == said
+    outlived = tuple(
+        versions_with(api, repo_id, remote, {stone.clip_id for stone in info.tombstones})
+    )
+    if f"v{info.version}" in remote.tags:
+        return PushPlan(
+            repo_id=repo_id,
+            folder=folder,
+            info=info,
+            parent=remote.sha,
+            previous=remote.info.version if remote.info else None,
+            private=remote.private,
+            add={},
+            unchanged=tuple(sorted(local)),
+            published=_published(api, repo_id, remote, folder, info, local),
+            notes=tuple(notes),
+            outlived=outlived,
+        )
+    committed = remote.info_bytes == info_bytes
     _refuse(repo_id, info, remote, committed=committed)
     if private is not None and private != remote.private:
         notes.append(
@@ -171,36 +198,36 @@ def plan_push(
         unchanged=tuple(sorted(same)),
         committed=committed,
         notes=tuple(notes),
-        outlived=tuple(
-            versions_with(api, repo_id, remote, {stone.clip_id for stone in info.tombstones})
-        ),
+        outlived=outlived,
     )
 
 
 def push_release(plan: PushPlan) -> str:
-    """Do what the plan says.
+    """Carry out a plan.
 
     Returns:
-        The commit that the tag is on.
+        The commit of the tag.
 
     Raises:
         PublishError: If the Hub refuses, somebody else committed meanwhile, or a file changed here.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
+    if plan.published is not None:
+        return plan.published
     api = HfApi()
     parent = plan.parent or _create(api, plan)
-    with answers(plan.repo_id):
+    with hub_errors(plan.repo_id):
         added = [
             CommitOperationAdd(name, str(inside(plan.folder, name))) for name in sorted(plan.add)
         ]
     deleted = [CommitOperationDelete(name) for name in plan.delete]
     oid = parent
     if added or deleted:
-        with answers(plan.repo_id), own_bars():
+        with hub_errors(plan.repo_id):
             api.preupload_lfs_files(plan.repo_id, added, repo_type=KIND, free_memory=False)
         _check_sent(plan, added)
-        with answers(plan.repo_id), own_bars():
+        with hub_errors(plan.repo_id):
             made = api.create_commit(
                 plan.repo_id,
                 [*added, *deleted],
@@ -211,7 +238,7 @@ def push_release(plan: PushPlan) -> str:
         oid = str(made.oid)
     _check_there(api, plan, oid)
     try:
-        with answers(plan.repo_id):
+        with hub_errors(plan.repo_id):
             api.create_tag(plan.repo_id, tag=plan.tag, revision=oid, repo_type=KIND)
     except PublishError as error:
         raise PublishError(
@@ -221,14 +248,35 @@ def push_release(plan: PushPlan) -> str:
     return oid
 
 
-def _refuse(repo_id: str, info: Info, remote: Remote, *, committed: bool) -> None:
-    """Raise for what must not be overwritten."""
+def _published(
+    api: HfApi,
+    repo_id: str,
+    remote: Remote,
+    folder: Path,
+    info: Info,
+    local: Mapping[str, FileInfo],
+) -> str:
+    """The commit of this version's tag, at which every file must be the one here.
+
+    Raises:
+        PublishError: If the tag holds something else.
+    """
     tag = f"v{info.version}"
-    if tag in remote.tags:
+    commit = remote.tags[tag]
+    files = files_at(api, repo_id, commit)
+    differing = [
+        name for name, one in local.items() if not is_same(folder, name, one, files.get(name))
+    ]
+    if differing:
         raise PublishError(
-            f"{repo_id} has the tag {tag} already, and a published version never changes. "
-            f"Build with a higher --version."
+            f"{repo_id} has the tag {tag} already, with other files ({', '.join(differing[:3])}, …), and "
+            "a published version never changes. Build with a higher --version."
         )
+    return commit
+
+
+def _refuse(repo_id: str, info: Info, remote: Remote, *, committed: bool) -> None:
+    """Raise for a repository that must not be overwritten."""
     if remote.info is None:
         others = set(remote.files) - {CARD_NAME, *_GIT_FILES}
         if others:
@@ -259,13 +307,13 @@ def _is_version(text: str) -> bool:
 
 
 def _create(api: HfApi, plan: PushPlan) -> str:
-    with answers(plan.repo_id):
+    with hub_errors(plan.repo_id):
         api.create_repo(plan.repo_id, private=plan.private or None, repo_type=KIND)
         return str(api.repo_info(plan.repo_id, repo_type=KIND).sha)
 
 
 def _check_sent(plan: PushPlan, added: Sequence[CommitOperationAdd]) -> None:
-    """Nothing may have changed between the checks and the upload."""
+    """Raise if a file changed between the checks and the upload."""
     for one in added:
         wanted = plan.add[one.path_in_repo]
         if sha256_file(inside(plan.folder, one.path_in_repo)) != wanted.sha256 or (
@@ -278,12 +326,8 @@ def _check_sent(plan: PushPlan, added: Sequence[CommitOperationAdd]) -> None:
 
 
 def _check_there(api: HfApi, plan: PushPlan, oid: str) -> None:
-    """Every file must be at the Hub as it is here before the tag says so."""
-    from huggingface_hub.hf_api import RepoFile
-
-    with answers(plan.repo_id):
-        entries = api.list_repo_tree(plan.repo_id, recursive=True, revision=oid, repo_type=KIND)
-        files = {one.path: one for one in entries if isinstance(one, RepoFile)}
+    """Raise if a file of the commit is not the one here; the tag is set after that."""
+    files = files_at(api, plan.repo_id, oid)
     local = {**plan.info.files, INFO_NAME: plan.add.get(INFO_NAME)}
     for name, one in local.items():
         if one is not None and not is_same(plan.folder, name, one, files.get(name)):

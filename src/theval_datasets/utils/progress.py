@@ -10,6 +10,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from .text import printable
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -28,6 +30,7 @@ def progress(total: int | None, description: str, unit: str = "clip") -> Any:
         A tqdm bar on standard error where that is a terminal or in a notebook, else an object with
         the methods `update`, `set_postfix` and `close` that prints lines.
     """
+    description = printable(description)
     if os.environ.get("THEVAL_NO_PROGRESS"):
         return Lines(total, description, unit, interval=float("inf"))
     if not shown():

@@ -19,7 +19,12 @@ from theval_datasets.curation.sources.fetching.guard import Guard, is_public
         "127.0.0.1", "127.9.9.9", "10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254",
         "0.0.0.0", "100.64.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1%eth0",
         "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1",
-        "2002:7f00:1::", "198.18.0.1",
+        "2002:7f00:1::", "198.18.0.1", "::127.0.0.1", "::8.8.8.8", "::ffff:0:127.0.0.1",
+        "64:ff9b:1::1", "64:ff9b:1::8.8.8.8", "64:ff9b::127.0.0.1", "fec0::1", "feff::1",
+        "2002:a00:1::1", "2001:0:7f00:1::f7f7:f7f7", "2001:0:808:808::80ff:fffe",
+        "2606:4700::5efe:127.0.0.1", "2606:4700::200:5efe:10.0.0.1", "2001:db8::1", "3fff::1",
+        "2001:10::1", "2001:20::1", "5f00::1", "100::1", "4000::1", "fe80::1", "fd00::1",
+        "192.0.0.8", "192.88.99.1", "240.0.0.1", "2606:4700::1111%eth0",
     ],
 )  # fmt: skip
 def test_addresses_that_are_not_the_open_internet(address):
@@ -27,8 +32,13 @@ def test_addresses_that_are_not_the_open_internet(address):
 
 
 @pytest.mark.parametrize(
-    "address", ["8.8.8.8", "93.184.215.14", "2606:4700::1111", "::ffff:8.8.8.8"]
-)
+    "address",
+    [
+        "8.8.8.8", "93.184.215.14", "192.0.1.1", "2606:4700::1111", "::ffff:8.8.8.8",
+        "64:ff9b::8.8.8.8", "2002:808:808::1", "2001:0:808:808::f7f7:f7f7", "2a00::1", "2001:200::1",
+        "2606:4700::5efe:8.8.8.8",
+    ],
+)  # fmt: skip
 def test_addresses_that_are(address):
     assert is_public(address)
 
@@ -38,6 +48,15 @@ def test_a_wrapped_address_is_judged_like_the_one_in_it(ip):
     assert is_public(f"::ffff:{ip}") == is_public(str(ip))
     high, low = divmod(int(ip), 1 << 16)
     assert is_public(f"64:ff9b::{high:x}:{low:x}") == is_public(str(ip))
+    assert is_public(f"2002:{high:x}:{low:x}::1") == is_public(str(ip))
+    assert is_public(f"2606:4700::5efe:{high:x}:{low:x}") == is_public(str(ip))
+    assert not is_public(f"::{ip}")
+
+
+@given(st.ip_addresses(v=6))
+def test_nothing_but_global_unicast_is_public(ip):
+    if is_public(str(ip)):
+        assert int(ip) >> 125 == 1 or ip.ipv4_mapped or int(ip) >> 32 == 0x64FF9B0000000000000000
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -1,0 +1,97 @@
+"""Text that may be shown: without characters that steer a terminal, and without secrets.
+
+Names and titles come from strangers, addresses may be keys. Everything that the command line prints or
+logs goes through here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from typing import Final
+
+_STEERING: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, delete, C1
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks, embeddings and isolates of bidi text
+    "\u2028\u2029\ufff9-\ufffb\ufeff\ud800-\udfff]"  # separators, annotations, lone surrogates
+)
+_HUB_TOKEN: Final = re.compile(r"\bhf_[A-Za-z0-9]{8,}")
+_BEARER: Final = re.compile(r"(?i)\b((?:bearer|basic)\s+)[\w.~+/=-]{8,}")
+_USER: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/?#'\"<>@]+@")
+_SECRET: Final = re.compile(
+    r"""(?ix) ([?&;] (?: x-(?:amz|goog|ms|xet)-[\w-]* | se | sp | sv
+    | [\w-]* (?: sig | token | secret | passw | auth | key | credential | policy | expire | session )
+      [\w-]* ) = ) [^&;\s'"<>]+"""
+)
+_QUERY: Final = re.compile(r"(?i)\b(https?://[^\s?'\"<>]+)\?[^\s'\"<>]*")
+_HIDDEN: Final = "***"
+_SHORTEST_SECRET: Final = 8
+
+
+def printable(text: str) -> str:
+    r"""`text` with characters that steer a terminal written out, such as ``\u001b``.
+
+    Newlines and tabs stay. The notation is that of JSON, so that JSON keeps its meaning.
+
+    Examples:
+        >>> printable("a\x1b[31mb")
+        'a\\u001b[31mb'
+    """
+    return _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def redacted(text: str, *, queries: bool = False) -> str:
+    """`text` without tokens, passwords and signatures of addresses.
+
+    Args:
+        text: Any text.
+        queries: Whether addresses lose everything after ``?``: at the Hub any of it may be a key.
+
+    Examples:
+        >>> redacted("PUT https://host/file?X-Amz-Signature=abc&part=2")
+        'PUT https://host/file?X-Amz-Signature=***&part=2'
+    """
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        token = os.environ.get(name, "").strip()
+        if len(token) >= _SHORTEST_SECRET:
+            text = text.replace(token, _HIDDEN)
+    text = _HUB_TOKEN.sub(f"hf_{_HIDDEN}", text)
+    text = _BEARER.sub(rf"\1{_HIDDEN}", text)
+    text = _USER.sub(rf"\1{_HIDDEN}@", text)
+    return _QUERY.sub(r"\1", text) if queries else _SECRET.sub(rf"\1{_HIDDEN}", text)
+
+
+class SafeFormatter(logging.Formatter):
+    """Formats log records as text that may be shown."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record in one or more lines."""
+        return printable(redacted(super().format(record)))
+
+
+class _Redaction(logging.Filter):
+    """Takes secrets out of a record before any handler gets it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redacted(record.getMessage(), queries=True), ()
+        if record.exc_info:
+            trace = logging.Formatter().formatException(record.exc_info)
+            record.exc_text = redacted(trace, queries=True)
+        return True
+
+
+_REDACTION: Final = _Redaction()
+
+
+def redact_logs(*packages: str) -> None:
+    """Take secrets out of all that some packages log, whoever handles it; may be called repeatedly.
+
+    Args:
+        packages: Names of top-level packages, such as ``huggingface_hub``.
+    """
+    for name in packages:
+        logging.getLogger(name).addFilter(_REDACTION)
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] in packages:
+            logging.getLogger(name).addFilter(_REDACTION)

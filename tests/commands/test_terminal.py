@@ -1,0 +1,88 @@
+"""Whatever names and errors hold, a terminal gets text."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import sys
+
+import pytest
+
+from theval_datasets import cli
+from theval_datasets.errors import InputError, StorageError
+from theval_datasets.utils.report import Report
+
+HOSTILE = "a\x1b]0;owned\x07\x9b31m\u202eb"
+SHOWN = "a\\u001b]0;owned\\u0007\\u009b31m\\u202eb"
+
+
+def run(monkeypatch, *words: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["theval-data", *words])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return int(end.value.code or 0)
+
+
+class Named(Report):
+    def to_plain(self):
+        return {"name": HOSTILE}
+
+    def to_text(self) -> str:
+        return f"name\n  {HOSTILE}"
+
+
+def test_reports_are_shown_without_control_characters(capsys):
+    cli._show(Named(), False)
+    assert capsys.readouterr().out == f"name\n  {SHOWN}\n"
+    cli._show(Named(), True)
+    out = capsys.readouterr().out
+    assert SHOWN in out
+    assert json.loads(out) == {"name": HOSTILE}
+
+
+def test_errors_are_shown_without_control_characters_and_secrets(monkeypatch, capsys):
+    def fail(**_: object) -> None:
+        raise InputError(f"{HOSTILE} at https://h/f?X-Amz-Signature=SECRET")
+
+    monkeypatch.setattr(cli, "app", fail)
+    assert run(monkeypatch, "verify", "x") == 2
+    assert capsys.readouterr().err == f"Error: {SHOWN} at https://h/f?X-Amz-Signature=***\n"
+    assert run(monkeypatch, "verify", "x", "--json") == 2
+    out = capsys.readouterr().out
+    assert "SECRET" not in out
+    assert not {"\x1b", "\x9b", "\u202e"} & set(out)
+
+
+def test_a_path_that_does_not_exist_is_shown_without_control_characters(monkeypatch, capsys):
+    assert run(monkeypatch, "curate", f"no{HOSTILE}", "-o", "out", "--recipe", "as-is") == 2
+    assert SHOWN in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/there/x"),
+            "/there/x cannot be written",
+        ),
+        (OSError(errno.EACCES, "Permission denied", "/there/x"), "/there/x: Permission denied"),
+        (StorageError("/there/x cannot be written: full"), "/there/x cannot be written: full"),
+    ],
+)
+def test_an_error_of_the_file_system_is_a_sentence(monkeypatch, capsys, error, expected):
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    assert run(monkeypatch, "build", "x") == 1
+    assert expected in capsys.readouterr().err
+
+
+def test_logs_are_shown_without_control_characters(monkeypatch, capsys):
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    cli._options(verbose=True)
+    logging.getLogger("some.module").info("%s hf_abcdefgh12345678", HOSTILE)
+    assert capsys.readouterr().err == f"INFO some.module: {SHOWN} hf_***\n"
