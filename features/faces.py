@@ -31,7 +31,7 @@ EMBEDDED_FPS: Final = 1.0
 class Faces(Extractor):
     """Every face of five frames a second, linked into tracks, and how many people they are.
 
-    SCRFD finds the faces (a picture without any is looked at again with a border, for faces that
+    SCRFD finds the faces (a picture without any is scanned again with a border, for faces that
     fill it). Faces are linked by overlap and, across gaps, by identity; a change of shot ends a
     track. Embeddings are made once a second and at every begin of a tracklet. Between sightings a
     face is where linear interpolation puts it. Beside a moving face, one that hardly moves, one of
@@ -148,10 +148,11 @@ class Faces(Extractor):
         return MediaPipeDetector.identity()
 
     def uses_insightface(self) -> bool:
-        """Which backend it is here.
+        """Whether insightface is the backend on this machine.
 
         Raises:
-            MissingExtraError, WeightsMissingError: If insightface was asked for and cannot be had.
+            MissingExtraError, WeightsMissingError: The backend is `insightface`, and it is not installed
+                or has no pack.
         """
         if self.backend == "mediapipe":
             return False
@@ -275,7 +276,7 @@ class _FaceTracker:
 
 
 def _small(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """A frame at most as high as seams are looked for in."""
+    """A frame scaled down to the height at which seams are detected."""
     import cv2
 
     scale = HEIGHT / len(frame)

@@ -27,7 +27,7 @@ class Formants(Extractor):
     over its speech, and not how it takes them.
 
     Attributes:
-        ceiling: Hz below which five formants are looked for; 5500 suits most voices.
+        ceiling: Hz below which five formants are tracked; 5500 suits most voices.
         step: Seconds.
         percentile: Of the tracks that counts as their peak.
     """

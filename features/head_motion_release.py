@@ -75,7 +75,7 @@ class HeadMotionRelease(Extractor):
         return (known(_facexformer.WEIGHTS), detector)
 
     def has_weights(self) -> bool:
-        """Whether FaceXFormer is here; the detector can be fetched."""
+        """Whether FaceXFormer is on this machine; the detector can be fetched."""
         return find(known(_facexformer.WEIGHTS)) is not None
 
     def fetch_weights(self) -> None:

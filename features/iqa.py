@@ -41,7 +41,7 @@ class Iqa(QualityExtractor):
     Source: THEval, appendix A.
 
     Attributes:
-        fps: Frames a second to look at; None for every frame, as the paper does.
+        fps: Frames a second to score; None for every frame, as the paper does.
     """
 
     name: ClassVar[str] = "iqa"
@@ -111,7 +111,7 @@ class Iqa(QualityExtractor):
         return (Landmarks(),)
 
     def setup(self) -> Any:
-        """Load the networks whose weights are here."""
+        """Load the networks that have weights."""
         return self.scorers()
 
     def open(self, clip: ClipInputs, model: Any) -> _CropScorer:

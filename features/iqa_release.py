@@ -39,10 +39,10 @@ class IqaRelease(QualityExtractor):
     The face is found and aligned by facexlib's RetinaFace; frames without one are left out, where
     the published code fails the clip. Mouths are those of all faces of an untracked, unrefined
     mesh: the box of the 40 lip points and 10 pixels, padded with zeros to the largest of each 64.
-    A network whose weights are not here leaves its metric undefined (`weights-missing`).
+    A network without weights leaves its metric undefined (`weights-missing`).
 
     Attributes:
-        fps: Frames a second to look at; None for every frame.
+        fps: Frames a second to score; None for every frame.
     """
 
     name: ClassVar[str] = "iqa_release"
@@ -86,13 +86,13 @@ class IqaRelease(QualityExtractor):
         return (*super().weights(), known(_retinaface.WEIGHTS), *Landmarks().weights())
 
     def weights_id(self) -> str:
-        """Hashes of the networks' and the detector's weights; `none` for those not here."""
+        """Hashes of the networks' and the detector's weights; `none` for missing ones."""
         detector = find(known(_retinaface.WEIGHTS))
         digest = content_hash(detector) if detector else "none"
         return f"{super().weights_id()}+retinaface-{digest}+{Landmarks().weights_id()}"
 
     def setup(self) -> Any:
-        """Load the networks whose weights are here, the detector, and the mesh."""
+        """Load the networks that have weights, the detector, and the mesh."""
         scorers = self.scorers()
         detector = find(known(_retinaface.WEIGHTS))
         finder = None

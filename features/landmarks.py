@@ -109,7 +109,7 @@ class _MeshTracker:
 
 
 def load_face_mesh(*, max_faces: int, refine: bool, static: bool) -> Any:
-    """MediaPipe's Face Mesh with its default confidences, without its chatter on stderr."""
+    """MediaPipe's Face Mesh with its default confidences, without its messages on stderr."""
     os.environ.setdefault("GLOG_minloglevel", "2")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from mediapipe.python.solutions.face_mesh import FaceMesh

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 HEIGHT: Final = 360
-"""Lines of the pictures that are looked at, at most."""
+"""Maximum height of the pictures, lines."""
 _JUMP: Final = 12.0  # grey levels by which the picture jumps across a seam
 _SHARE: Final = 0.8  # share of the rows (columns) in which it does, in every picture
 _APART: Final = 2  # steps up to which two jumps are one seam
@@ -31,7 +31,7 @@ class Seam:
 
 
 class SeamDetector:
-    """Finds what is a seam in every picture of a clip, while they come."""
+    """Detects seams that are in every picture of a clip, one picture after the other."""
 
     def __init__(self) -> None:
         self._least: list[Floats] = []

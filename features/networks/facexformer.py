@@ -1,4 +1,4 @@
-"""FaceXFormer's head pose, from a checkout of its code and its checkpoint that the user puts down.
+"""FaceXFormer's head pose, from a checkout and a checkpoint that the user provides.
 
 ``facexformer/`` below `THEVAL_MODELS` (or the user's cache) holds the repository (its package
 ``network``) and a checkpoint, ``ckpts/model.pt``. Both are run as they are: put there only what you
@@ -40,7 +40,7 @@ def locate() -> tuple[Path, Path]:
     """The checkout and the checkpoint.
 
     Raises:
-        WeightsMissingError: Either is not here.
+        WeightsMissingError: Either is missing.
     """
     checkout = need(known(WEIGHTS))
     files = (checkout / name for name in _CHECKPOINTS)

@@ -56,7 +56,7 @@ def file_of(audio: Audio) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the deprecations and prints of pyannote's dependencies to themselves."""
+    """Suppress prints and deprecation warnings of pyannote's dependencies."""
     with warnings.catch_warnings(), Path(os.devnull).open("w") as nowhere:
         warnings.simplefilter("ignore")
         with contextlib.redirect_stdout(nowhere):

@@ -71,10 +71,10 @@ NETWORKS: Final[Mapping[Name, NetworkSpec]] = {
 
 
 def states(names: Sequence[Name]) -> dict[Name, Path]:
-    """The states that are here, by name.
+    """The states on this machine, by name.
 
     Raises:
-        WeightsMissingError: None of them is.
+        WeightsMissingError: There are none.
         MissingExtraError: pyiqa is not installed.
     """
     require("torch", extra="iqa")
@@ -84,7 +84,7 @@ def states(names: Sequence[Name]) -> dict[Name, Path]:
 
 
 def identity(names: Sequence[Name]) -> str:
-    """Hashes of the states, for the cache key; `none` for one that is not here."""
+    """Hashes of the states, for the cache key; `none` for a missing one."""
     here = states(names)
     return "+".join(
         f"{name}-{content_hash(here[name])}" if name in here else f"{name}-none" for name in names
@@ -190,7 +190,7 @@ def _check_complete(net: Any, loaded: Mapping[str, Any], state: Path) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep pyiqa's prints and its libraries' deprecations to themselves."""
+    """Suppress pyiqa's prints and its libraries' deprecation warnings."""
     with warnings.catch_warnings(), open(os.devnull, "w") as nowhere:  # noqa: PTH123
         warnings.simplefilter("ignore")
         with contextlib.redirect_stdout(nowhere):

@@ -27,7 +27,7 @@ class QualityExtractor(Extractor):
     """Base of `iqa` and `iqa_release`.
 
     Attributes:
-        fps: Frames a second to look at; None for every frame, as the paper does.
+        fps: Frames a second to score; None for every frame, as the paper does.
     """
 
     fps: float | None = None
@@ -51,15 +51,15 @@ class QualityExtractor(Extractor):
         return [known(name) for name in self.networks.values()]
 
     def has_weights(self) -> bool:
-        """Whether the weights of any of the networks are here."""
+        """Whether any of the networks has weights on this machine."""
         return any(find(known(name)) for name in self.networks.values())
 
     def weights_id(self) -> str:
-        """Hashes of the networks' weights; `none` for those that are not here."""
+        """Hashes of the networks' weights; `none` for missing ones."""
         return _pyiqa.identity(tuple(self.networks.values()))
 
     def scorers(self) -> dict[str, Scorer]:
-        """The networks whose weights are here, by metric, ready to work."""
+        """The networks that have weights, by metric, loaded."""
         states = _pyiqa.states(tuple(self.networks.values()))
         return {
             metric: Scorer(name, states[name])

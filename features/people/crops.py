@@ -74,9 +74,9 @@ class TrackPath:
         kind: Whether it is a person or a picture of one.
         times: Seconds of its sightings, (n,).
         boxes: At those, (n, 4).
-        start: Seconds from which it is looked for: half a sampling interval before its first
+        start: Seconds at which its search begins: half a sampling interval before its first
             sighting.
-        end: Seconds until which it is looked for: as much after its last one, or the clip's end.
+        end: Seconds at which its search ends: as much after its last one, or the clip's end.
         windows: In order of their start.
     """
 

@@ -1,4 +1,4 @@
-"""What is worked out from the embeddings of `faces` and nothing else."""
+"""Base of extractors that compute from the embeddings of `faces` alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .pack import need_recogniser
 
 @dataclass(frozen=True)
 class EmbeddingExtractor(Extractor):
-    """Base of such extractors."""
+    """Base of extractors that compute from the embeddings of `faces` alone."""
 
     extra: ClassVar[str | None] = "faces"
     imports: ClassVar[tuple[str, ...]] = ("insightface",)

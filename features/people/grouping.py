@@ -3,7 +3,7 @@
 A track is one person within one shot: tracklets of a shot that are never there at once and look
 alike are one. Tracks of several shots that look alike are one person. A face that is not a person's
 own is flagged: a picture that stays still beside a face that moves, a second picture of somebody who
-is already there, a face that another panel's face drives (`panels`), and what a detector saw for a
+is already there, a face that another panel's face drives (`panels`), and what was detected for a
 moment.
 """
 
@@ -94,7 +94,7 @@ def group_tracks(
 
     Args:
         tracklets: All of a clip.
-        n_samples: Frames that were looked at.
+        n_samples: Number of sampled frames.
         same: Cosine of embeddings from which two faces are one person. Without embeddings a track
             is a tracklet, and people are counted in the fullest shot.
         seams: Of the clip, their places in pixels.

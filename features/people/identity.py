@@ -37,7 +37,7 @@ class IdentityScore:
         coverage: Share of the N × L pairs that had a face, 0 to 1.
         subjects: N.
         sampled: L.
-        people: The clip's person for each subject; -1 for a subject that nobody was left for.
+        people: The clip's person for each subject; -1 for a subject without a partner.
     """
 
     consistency: float

@@ -1,4 +1,4 @@
-"""What filters read out of the extractor `faces`: people, their sizes, when they are there."""
+"""People of a clip as filters need them: their sizes, positions and presence, from `faces`."""
 
 from __future__ import annotations
 

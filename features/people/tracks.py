@@ -1,6 +1,6 @@
-"""Faces linked from sampled frame to sampled frame, while the frames come.
+"""Faces linked from one sampled frame to the next.
 
-A run of detections (a tracklet) goes on while a face overlaps the place where it was last seen, up
+A run of detections (a tracklet) continues while a face overlaps the place where it was last seen, up
 to a second ago. A change of shot ends every tracklet. Which tracklets show the same person is
 decided afterwards, by identity (`grouping`).
 """
@@ -31,7 +31,7 @@ _CUT_WITH_COLOURS: Final = (20.0, 0.2)  # … or with this share of the colours 
 
 
 class ShotDetector:
-    """Notices changes of shot between sampled frames.
+    """Detects changes of shot between sampled frames.
 
     A cut is a large change of the picture in place, or a smaller one along with other colours. A
     head that moves changes neither much.
@@ -63,7 +63,7 @@ class ShotDetector:
 
 @dataclass(slots=True)
 class _Open:
-    """A tracklet that may go on."""
+    """A tracklet that may continue."""
 
     tracklet: int
     box: Boxes
@@ -73,7 +73,7 @@ class _Open:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What a detection was linked to.
+    """The tracklet that a detection was linked to.
 
     Attributes:
         tracklet: Number of its tracklet.
@@ -151,7 +151,7 @@ def overlap(a: Boxes, b: Boxes) -> Floats:
 
 
 def _matched(before: list[Boxes], now: Boxes) -> dict[int, int]:
-    """For faces of now: the index of the box before that each goes on from, one to one."""
+    """For each current face the index of the earlier box that it continues, one to one."""
     if not before or not len(now):
         return {}
     from scipy.optimize import linear_sum_assignment

@@ -61,7 +61,7 @@ class Check:
 
     Attributes:
         topic: What it belongs to.
-        name: What was looked at.
+        name: What was checked.
         found: What was found; None if it is not there.
         advice: What a missing one would give and how to get it.
         needed: Whether nothing works without it.
@@ -76,7 +76,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class DoctorReport(Report):
-    """What is here and what is not."""
+    """What is installed and what is missing."""
 
     checks: tuple[Check, ...]
 
@@ -109,7 +109,7 @@ class DoctorReport(Report):
                 topic = check.topic
                 lines += ([""] if lines else []) + [topic]
             advice = f"  – {check.advice}" if check.advice else ""
-            lines.append(f"  {check.name:<20} {check.found or 'not here'}{advice}")
+            lines.append(f"  {check.name:<20} {check.found or 'missing'}{advice}")
         return "\n".join(lines)
 
 

@@ -65,7 +65,7 @@ class ModelsReport(Report):
 
     def to_text(self) -> str:
         """A few lines a set of weights."""
-        lines = ["Weights are looked for in:", *(f"  {folder}" for folder in folders())]
+        lines = ["Weights are searched for in:", *(f"  {folder}" for folder in folders())]
         lines.append("and in the caches of the Hugging Face Hub and of torch")
         for weights, path in self.places:
             size = f", {weights.n_bytes / 1e6:.0f} MB" if weights.n_bytes else ""

@@ -243,22 +243,24 @@ def score(
         paths, definition, extractors, lacking, str(cache or default_location()), workers
     )
     mean = {name: _mean([clip.metrics[name] for clip in clips]) for name in METRICS}
-    found = score_against({name: mean[name][0] for name in METRICS}, compared) if compared else None
-    final = found.final if found else None
+    scored = (
+        score_against({name: mean[name][0] for name in METRICS}, compared) if compared else None
+    )
+    final = scored.final if scored else None
     others = [e.final for e in published_leaderboard() if e.final is not None]
     return ScoreReport(
         definition,
         clips,
         mean,
         compared,
-        found,
+        scored,
         rank_of(final, others),
-        _NO_REFERENCE if compared is None else _unfinished(mean, found),
+        _NO_REFERENCE if compared is None else _unfinished(mean, scored),
     )
 
 
-def _unfinished(mean: Mapping[str, tuple[float | None, int]], found: Score | None) -> str | None:
-    if found is None or found.final is not None:
+def _unfinished(mean: Mapping[str, tuple[float | None, int]], scored: Score | None) -> str | None:
+    if scored is None or scored.final is not None:
         return None
     absent = ", ".join(name for name in METRICS if mean[name][0] is None)
     return f"no final score: it needs all eight metrics, and {absent} are undefined"
@@ -267,25 +269,25 @@ def _unfinished(mean: Mapping[str, tuple[float | None, int]], found: Score | Non
 def _files(videos: Sequence[Path]) -> list[Path]:
     from theval_datasets.curation.sources.local import VIDEO
 
-    found: list[Path] = []
+    paths: list[Path] = []
     for given in videos:
         if given.is_dir():
             inside = sorted(p for p in given.rglob("*") if p.suffix.lower() in VIDEO)
             if not inside:
                 raise InputError(f"there is no video in the folder {given}")
-            found += inside
+            paths += inside
         elif given.is_file():
-            found.append(given)
+            paths.append(given)
         else:
             raise InputError(f"there is no file or folder {given}")
-    if not found:
+    if not paths:
         raise InputError("expected at least one video")
-    return found
+    return paths
 
 
 def _extractor(definition: str, metric: str) -> Extractor:
-    found: Extractor = catalog.load("extractor", DEFINITIONS[definition][metric])()
-    return found
+    extractor: Extractor = catalog.load("extractor", DEFINITIONS[definition][metric])()
+    return extractor
 
 
 def _available(definition: str) -> tuple[dict[str, Extractor], dict[str, str]]:

@@ -1,6 +1,6 @@
 """Model weights: which there are, where they lie on this machine, and how to get them.
 
-Weights are looked for in `THEVAL_MODELS`, then in the user's cache, then where their publisher's
+Weights are searched for in `THEVAL_MODELS`, then in the user's cache, then where their publisher's
 library keeps its downloads (the Hub's cache, torch's). Downloads come from the publisher, only over
 http(s), are checked against the known SHA-256 and put in place whole.
 """
@@ -143,13 +143,13 @@ def from_repository(name: str, repository: str, folder: str | None = None) -> We
 
 
 def folders() -> list[Path]:
-    """Where weights are looked for, in this order; downloads go to the last."""
+    """Folders that are searched for weights, in this order; downloads go to the last."""
     chosen = os.environ.get("THEVAL_MODELS")
     return [*([Path(chosen)] if chosen else []), _user_cache() / "theval-datasets" / "models"]
 
 
 def places(weights: Weights) -> list[Path]:
-    """Every place where weights are looked for on this machine, in order; none for a package."""
+    """Every place that is searched for weights, in order; none for a package."""
     if weights.kind == "package":
         return []
     candidates = [Path(weights.folder)] if weights.folder else []
@@ -185,7 +185,7 @@ def need(weights: Weights) -> Path:
     """Like `find`.
 
     Raises:
-        WeightsMissingError: They are not here; says where they were looked for and how to get them.
+        WeightsMissingError: They are missing; names the places that were searched and the remedy.
     """
     path = find(weights)
     if path is None:
@@ -238,7 +238,7 @@ def fetch(weights: Weights, token: str | None = None) -> Path:
 
 
 def fetch_if_missing(weights: Weights, token: str | None = None) -> Path | None:
-    """Fetch weights that are not here, for a run that can go on without: a failure is only logged.
+    """Fetch missing weights for a run that can do without them: a failure is only logged.
 
     Offline (`HF_HUB_OFFLINE=1`) nothing is fetched.
 
@@ -247,7 +247,7 @@ def fetch_if_missing(weights: Weights, token: str | None = None) -> Path | None:
         token: Of the Hub; None for `HF_TOKEN`.
 
     Returns:
-        Where they lie; None if they are not here now.
+        Where they lie; None if they are still missing.
     """
     try:
         path = find(weights)
