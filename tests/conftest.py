@@ -159,3 +159,41 @@ def clean_env_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if done.returncode:
         pytest.skip(f"pip cannot install datasets here: {done.stderr.strip()[-300:]}")
     return python
+
+
+@pytest.fixture(scope="session")
+def archives(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A wheel and an sdist of the tree, the wheel built from the unpacked sdist."""
+    import shutil
+    import subprocess
+    import sys
+
+    folder = tmp_path_factory.mktemp("dist")
+    source = folder / "source"
+    keep = {
+        "src",
+        "builders",
+        "cards",
+        "curation",
+        "features",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+    }
+    shutil.copytree(
+        repo,
+        source,
+        symlinks=True,
+        ignore=lambda place, names: [
+            name
+            for name in names
+            if (Path(place) == repo and name not in keep)
+            or name == "__pycache__"
+            or name.endswith(".egg-info")
+        ],
+    )
+    build = [sys.executable, "-m", "build", "--no-isolation", "-o", str(folder), str(source)]
+    subprocess.run(build, check=True, timeout=240, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    (sdist,) = folder.glob("*.tar.gz")
+    return wheel, sdist

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import sys
 import tarfile
 import tomllib
 import zipfile
@@ -77,31 +74,6 @@ def test_extras_that_messages_name_can_be_installed(repo):
     }
     assert {"demo", "youtube"} <= named
     assert named <= extras
-
-
-@pytest.fixture(scope="module")
-def archives(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A wheel and an sdist of the tree, the wheel built from the unpacked sdist."""
-    folder = tmp_path_factory.mktemp("dist")
-    source = folder / "source"
-    keep = {"src", *ROOMS, "pyproject.toml", "README.md", "LICENSE"}
-    shutil.copytree(
-        repo,
-        source,
-        symlinks=True,
-        ignore=lambda place, names: [
-            name
-            for name in names
-            if (Path(place) == repo and name not in keep)
-            or name == "__pycache__"
-            or name.endswith(".egg-info")
-        ],
-    )
-    build = [sys.executable, "-m", "build", "--no-isolation", "-o", str(folder), str(source)]
-    subprocess.run(build, check=True, timeout=240, capture_output=True)
-    (wheel,) = folder.glob("*.whl")
-    (sdist,) = folder.glob("*.tar.gz")
-    return wheel, sdist
 
 
 @pytest.mark.slow

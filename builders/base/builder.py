@@ -227,7 +227,8 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
             self._readers[config_name] = FeatureReader(
                 self.inputs.cache,
                 extractors,
-                self._decoder or _columns.this_decoder(),
+                # without extractors nothing is looked up, and no decoder has to be installed
+                self._decoder or (_columns.this_decoder() if extractors else "none"),
                 self.inputs.left_out,
             )
         return self._readers[config_name]

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from theval_datasets.errors import InputError
+from theval_datasets.utils.optional import require
 
 Image = npt.NDArray[np.uint8]
 Centres = npt.NDArray[np.int64]
@@ -63,6 +63,7 @@ def red_mask(image: Image, parameters: DotParameters | None = None) -> npt.NDArr
     gate = parameters or DotParameters()
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise InputError(f"expected an RGB picture of uint8, got {image.dtype} {image.shape}")
+    cv2 = require("cv2", extra="media")
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
     hue, saturation, value = hsv[..., 0], hsv[..., 1], hsv[..., 2]
     red = (hue <= gate.hue) | (hue >= 180 - gate.hue)
@@ -94,6 +95,7 @@ def find_dots(
 
 
 def _official(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    cv2 = require("cv2", extra="media")
     contours, _ = cv2.findContours(
         mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
     )
@@ -109,6 +111,7 @@ def _official(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def _components(mask: npt.NDArray[np.bool_], rules: DotParameters) -> list[tuple[int, int]]:
+    cv2 = require("cv2", extra="media")
     count, labels, stats, centroids = cv2.connectedComponentsWithStats(
         mask.astype(np.uint8), connectivity=8
     )

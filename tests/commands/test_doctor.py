@@ -5,8 +5,8 @@ from typer.testing import CliRunner
 
 from theval_datasets.cli import app
 from theval_datasets.commands import doctor as command
-from theval_datasets.commands.doctor import EXTRAS, doctor
-from theval_datasets.utils.optional import install_command
+from theval_datasets.commands.doctor import doctor
+from theval_datasets.utils.optional import EXTRAS, install_command
 
 
 def found(report, name):
@@ -65,6 +65,38 @@ def test_the_javascript_runtime_for_youtube_is_named(monkeypatch):
     del seen["node"]
     assert found(doctor(), "JavaScript").found is None
     assert "deno 1.0.0 is too old" in found(doctor(), "JavaScript").advice
+
+
+@pytest.mark.parametrize(
+    ("requirement", "untested"),
+    [
+        ("numpy<1.26.4", True),
+        ("numpy<=1.26.4", False),
+        ("numpy<1; extra == 'media'", True),
+        ("numpy<1; extra == 'no-such-extra'", False),
+        ("numpy<1; python_version < '3'", False),
+        ("no-such-package<1", False),
+    ],
+)
+def test_versions_outside_the_tested_range_are_named(monkeypatch, requirement, untested):
+    monkeypatch.setattr(command, "_requirements", lambda: [requirement])
+    monkeypatch.setattr(command, "_version", lambda name: "1.26.4" if name == "numpy" else None)
+    checks = [check for check in command._untested() if check.name == "numpy"]
+    assert len(checks) == untested
+    assert all("not tested" in check.advice for check in checks)
+
+
+def test_this_environment_is_tested():
+    assert [check for check in doctor().checks if check.topic == "untested versions"] == []
+
+
+def test_the_base_installation_lacks_nothing_that_it_needs(monkeypatch):
+    media = EXTRAS["media"][0]
+    monkeypatch.setattr(command, "available", lambda name: name not in media)
+    report = doctor()
+    assert report.exit_code == 0
+    assert "curate" in found(report, "media").advice
+    assert not [check for check in report.checks if check.topic == "media"]
 
 
 def test_the_command_line():

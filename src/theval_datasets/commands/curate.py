@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from theval_datasets.errors import InputError
+from theval_datasets.utils.optional import need
 from theval_datasets.utils.report import Report
 
 from .options import CacheLocation, Fetch, Output, StrPath, Workers
@@ -167,6 +168,7 @@ def curate(
         InputError: A source or the recipe does not exist, or the manifest would be empty because
             there is no media at all.
     """
+    need("media")
     from theval_datasets.curation.duplicates.reference_index import read_index
     from theval_datasets.curation.pipeline.curate import CurateOptions
     from theval_datasets.curation.pipeline.curate import curate as run

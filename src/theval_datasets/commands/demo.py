@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from theval_datasets.errors import BuildError
+from theval_datasets.utils.optional import need
 from theval_datasets.utils.report import Report
 
 from .options import Output, Workers
@@ -121,6 +122,7 @@ def demo(output: Output = "demo-out", *, workers: Workers = None) -> DemoReport:
         MissingExtraError: Without the extra ``[demo]``.
         BuildError: If a step does not come out as it should.
     """
+    need("media")
     from theval_datasets.demo.clips import make_sample
     from theval_datasets.demo.generated import make_faces, make_rated
     from theval_datasets.extraction.engines.local import default_workers

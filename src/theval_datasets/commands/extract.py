@@ -13,7 +13,7 @@ import typer
 
 from theval_datasets import catalog
 from theval_datasets.errors import InputError
-from theval_datasets.utils.optional import available
+from theval_datasets.utils.optional import available, need
 from theval_datasets.utils.report import Report
 
 from .options import CacheLocation, Workers
@@ -162,6 +162,7 @@ def extract(
     Raises:
         InputError: If the manifest or a name is wrong.
     """
+    need("media")
     from theval_datasets.extraction.cache import default_location
     from theval_datasets.extraction.engines.local import default_workers
     from theval_datasets.extraction.store import FeatureStore

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from theval_datasets.errors import InputError
+from theval_datasets.utils.optional import need
 from theval_datasets.utils.report import Report
 
 from .options import CacheLocation, Manifest, StrPath, Workers
@@ -77,6 +78,7 @@ def index(
     Raises:
         InputError: The manifest lists no clip.
     """
+    need("media")
     import numpy as np
 
     from theval_datasets.curation.duplicates.matching import prints_of

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from theval_datasets.errors import InputError
+from theval_datasets.utils.optional import need
 from theval_datasets.utils.report import Report
 
 from .options import CacheLocation, StrPath
@@ -95,6 +96,7 @@ def inspect(
     Raises:
         InputError: There is no such file, or nothing of it can be shown.
     """
+    need("media")
     from theval_datasets import media
     from theval_datasets.errors import MediaError
     from theval_datasets.extraction.cache import default_location

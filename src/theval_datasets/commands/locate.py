@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from theval_datasets.errors import InputError, MediaError
+from theval_datasets.utils.optional import need
 from theval_datasets.utils.report import Report
 
 from .options import StrPath
@@ -100,6 +101,7 @@ def locate(
     Raises:
         InputError: A place does not exist, or holds no recording.
     """
+    need("media")
     from theval_datasets.curation.duplicates.locate import (
         LEAST,
         STEP,

@@ -14,6 +14,7 @@ import typer
 from theval_datasets.errors import BuildError, InputError
 from theval_datasets.manifest.info import INFO_NAME, read_info
 from theval_datasets.manifest.tombstones import TOMBSTONES_NAME, read_tombstones
+from theval_datasets.utils.optional import need
 from theval_datasets.utils.report import Report
 
 from .options import CacheLocation, Fetch, Output, StrPath, Workers
@@ -100,6 +101,7 @@ def rebuild(
         InputError: There is no such manifest, or it lists no clip.
         BuildError: The Hub cannot be reached.
     """
+    need("media")
     from theval_datasets.curation.rebuild.rebuild import RebuildOptions
     from theval_datasets.curation.rebuild.rebuild import rebuild as make
     from theval_datasets.curation.sources.fetching.options import FetchOptions

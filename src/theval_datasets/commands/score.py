@@ -25,7 +25,7 @@ from theval_datasets.evaluation.theval import (
 )
 from theval_datasets.evaluation.theval import score as score_against
 from theval_datasets.utils.files import sha256_file
-from theval_datasets.utils.optional import available, install_command
+from theval_datasets.utils.optional import available, install_command, need
 from theval_datasets.utils.report import Report
 
 from .options import CacheLocation, StrPath, Workers
@@ -231,6 +231,7 @@ def score(
     Raises:
         InputError: If there is no such file or definition, or the reference is in another one.
     """
+    need("media")
     from theval_datasets.extraction.cache import default_location
 
     if definition not in DEFINITIONS:

