@@ -182,6 +182,14 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         """What the inputs lack or hold twice, in sentences for the report and the card."""
         return ()
 
+    def join_notes(self) -> tuple[str, ...]:
+        """How joined columns match the clips, once all tables of the config were written.
+
+        Raises:
+            InputError: If they match none.
+        """
+        return () if self._join is None else (self._join.summary().to_text(),)
+
     def counts(self) -> dict[str, int | float]:
         """Facts for `info.json` beyond what the tables tell."""
         return {}

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from theval_datasets.errors import InputError
+from theval_datasets.manifest.joins import NOT_MATCHED, ClipIndex, Join, join_clips
 
 from .fields import Field, schema_of
 
@@ -42,6 +43,9 @@ class JoinedColumns:
         self._rows = {name: number for number, name in enumerate(ids) if name is not None}
         if len(self._rows) != len(ids):
             raise InputError(f"{path}: clip_id must be unique and never null")
+        self._index = ClipIndex(self._rows)
+        self._matched: dict[str, str] = {}
+        self._without: list[str] = []
         taken = {field.name for field in declared} & set(names) - {"clip_id"}
         if taken:
             raise InputError(
@@ -59,10 +63,29 @@ class JoinedColumns:
             for name in wanted.names
         }
 
-    @property
-    def clip_ids(self) -> set[str]:
-        """The clips that the file has columns for."""
-        return set(self._rows)
+    def summary(self) -> Join:
+        """How the file matches the clips of the tables that were joined.
+
+        Raises:
+            InputError: If it matches none of them.
+        """
+        clips = [*self._matched.values(), *self._without]
+        if self._rows and clips and not self._matched:
+            return join_clips(ORIGIN, self._rows, clips)  # raises, with the names of both sides
+        unmatched = tuple(sorted(self._rows.keys() - self._matched.keys()))
+        return Join(ORIGIN, dict(self._matched), unmatched, tuple(sorted(self._without)))
+
+    def _row(self, clip_id: str) -> int | None:
+        name = self._index.match(clip_id, ORIGIN)
+        if name is None:
+            self._without.append(clip_id)
+            return None
+        if self._matched.setdefault(name, clip_id) != clip_id:
+            raise InputError(
+                f"{ORIGIN}: {name!r} could mean {self._matched[name]!r} or {clip_id!r}; name the "
+                "clips by their ids"
+            )
+        return self._rows[name]
 
     def extend(self, declared: Sequence[Field]) -> tuple[Field, ...]:
         """The declared columns with the joined ones before `missing`."""
@@ -75,15 +98,17 @@ class JoinedColumns:
         schema = schema_of(self.extend(self._declared))
         for table in tables:
             where = pa.array(
-                [self._rows.get(name) for name in table["clip_id"].to_pylist()], type=pa.int64()
+                [self._row(name) for name in table["clip_id"].to_pylist()], type=pa.int64()
             )
             arrays: dict[str, Any] = {name: table[name] for name in table.column_names}
             arrays |= {name: column.take(where) for name, column in self._columns.items()}
             if "missing" in arrays:
                 entries = table["missing"].to_pylist()
                 for row, reasons in enumerate(entries):
-                    if any(not arrays[name][row].is_valid for name in self._columns):
-                        reasons.append(f"{ORIGIN}:not-given")
+                    if not where[row].is_valid:
+                        reasons.append(f"{ORIGIN}:{NOT_MATCHED}")
+                    elif any(not arrays[name][row].is_valid for name in self._columns):
+                        reasons.append(f"{ORIGIN}:undefined")
                 arrays["missing"] = pa.array(
                     [sorted(reasons) for reasons in entries], type=schema.field("missing").type
                 )

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 import pyarrow as pa
 
-from theval_datasets.errors import InputError
+from theval_datasets.manifest.joins import Join, join_clips
 from theval_datasets.manifest.rows import ManifestRow
 
 from ..tables.arrow import batched, table_of
@@ -81,23 +81,29 @@ class ScoredBuilder(Builder):
 
     @cached_property
     def clips(self) -> dict[str, ManifestRow]:
-        """The manifest's rows by the clip's name, the last part of its id, and named so.
+        """The manifest's rows by the row that they are the clip of, and named so.
 
         Raises:
-            InputError: If two different clips have the same name.
+            InputError: If two different clips belong to one row, or none to any.
         """
-        found: dict[str, ManifestRow] = {}
-        for row in () if self.inputs.manifest_path is None else self.inputs.rows:
-            if row.sha256 is None:
-                continue
-            name = row.clip_id.rpartition("/")[2]
-            if name in found and found[name].sha256 != row.sha256:
-                raise InputError(
-                    f"Two clips of the manifest are called {name}, one of them {row.clip_id}: rows "
-                    "are matched by that name, so leave one of them out"
-                )
-            found[name] = msgspec.structs.replace(row, clip_id=name)
-        return found
+        if self.clip_join is None:
+            return {}
+        rows = {row.clip_id: row for row in self.inputs.rows}
+        return {
+            name: msgspec.structs.replace(rows[clip_id], clip_id=name)
+            for clip_id, name in self.clip_join.matched.items()
+        }
+
+    @cached_property
+    def clip_join(self) -> Join | None:
+        """How the manifest's clips match the rows; None without a manifest."""
+        if self.inputs.manifest_path is None:
+            return None
+        copies: dict[tuple[str, str], str] = {}  # the same file under several ids counts once
+        for row in self.inputs.rows:
+            if row.sha256 is not None:
+                copies.setdefault((row.clip_id.rpartition("/")[2], row.sha256), row.clip_id)
+        return join_clips("manifest", copies.values(), [row.clip_id for row in self.rows])
 
     def extractors(self, config_name: str) -> Sequence[str]:
         """All that the common columns come from, if there are clips."""
@@ -112,17 +118,17 @@ class ScoredBuilder(Builder):
         return tuple(names)
 
     def notes(self) -> tuple[str, ...]:
-        """How clips and table match."""
-        names = {row.clip_id for row in self.rows}
-        with_clip = len(names & self.clips.keys())
-        found = [
-            f"{len(names) - with_clip} of {len(names)} rows have no clip: scores only, everything "
-            "that is computed from media is null."
-        ]
-        strangers = len(self.clips.keys() - names)
-        if strangers:
-            found.append(f"{strangers} clips of the manifest have no score and were left out.")
-        return tuple(found) if with_clip < len(names) else tuple(found[1:])
+        """How the manifest's clips match the rows."""
+        n_rows, n_clips = len(self.rows), len({row.clip_id for row in self.rows} & set(self.clips))
+        notes = []
+        if n_clips < n_rows:
+            notes.append(
+                f"{n_rows - n_clips} of {n_rows} rows have no clip: scores only, everything that "
+                "is computed from media is null."
+            )
+        if self.clip_join is not None:
+            notes.append(self.clip_join.to_text())
+        return tuple(notes)
 
     def manifest_rows(self) -> Iterator[ManifestRow]:
         """The manifest's rows of scored clips."""

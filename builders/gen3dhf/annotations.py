@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from theval_datasets.errors import InputError, some_of
+from theval_datasets.manifest.joins import plain_name
 
 from ..tables.csv_files import read_csv
 
@@ -75,4 +76,4 @@ def read_generators(path: Path) -> dict[str, str]:
 
 
 def _video(cell: str) -> str:
-    return cell.strip().removesuffix(".mp4")
+    return plain_name(cell)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 
 from theval_datasets.evaluation.folds import grouped_folds
 from theval_datasets.evaluation.leaks import leak_report
+from theval_datasets.manifest.joins import Join, join_clips, join_values, reason_of
 from theval_datasets.utils.archives import ReleaseFile
 
 from ..base.builder import TableConfig
@@ -24,7 +25,7 @@ from .annotations import Annotations, read_descriptions, read_generators
 from .columns import FEATURE_FIELDS, SEEDS
 from .instruct import INSTRUCT, INSTRUCT_CONFIGS, INSTRUCT_FIELDS, conversation
 from .labels import DIMENSIONS
-from .notes import lacking, stills_used, unmatched
+from .notes import lacking, stills_used
 from .pictures import (
     MAPS,
     SALIENCY_CONFIG,
@@ -169,15 +170,8 @@ class Gen3dhf(ScoredBuilder):
             leaks = leak_report(split, {"seed": seeds})
             found += [f"{name.capitalize()} split: {leak.to_text()}." for leak in leaks]
         found += [*self._scores.notes(), *self._picture_notes()]
-        found += unmatched(
-            {row.clip_id for row in self.rows},
-            {
-                "saliency maps or marked stills": self._pictures.names,
-                "descriptions": self._described.keys(),
-                "mesh sequences": self._meshes.keys(),
-                "generators": self._generators.keys(),
-            },
-        )
+        joins = (self._descriptions[0], self._generators[0], self._mesh_join, self._picture_join)
+        found += [join.to_text() for join in (self._scores.join, *joins) if join is not None]
         return tuple(found)
 
     def table_rows(self, config_name: str, rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
@@ -187,7 +181,7 @@ class Gen3dhf(ScoredBuilder):
             return self._conversations(rows, numeric=INSTRUCT[config_name])
         if config_name == "ratings":
             assert self._scores.ratings is not None
-            return rating_rows(self._scores.ratings, {name: name for name in names})
+            return rating_rows(self._scores.ratings, self._scores.rated(names))
         if config_name == "saliency":
             known = set(self._with_maps)
             return (
@@ -209,6 +203,11 @@ class Gen3dhf(ScoredBuilder):
         return find_pictures(self.inputs.path("marks"), self.inputs.release)
 
     @cached_property
+    def _picture_join(self) -> Join | None:
+        names = self._pictures.names
+        return join_clips("saliency", names, self._scores.by_video) if names else None
+
+    @cached_property
     def _with_maps(self) -> list[str]:
         return sorted(self._pictures.names & {row.clip_id for row in self.rows})
 
@@ -218,23 +217,34 @@ class Gen3dhf(ScoredBuilder):
         return {} if place is None else find_meshes(place)
 
     @cached_property
+    def _mesh_join(self) -> Join | None:
+        if self.inputs.path("meshes") is None:
+            return None
+        return join_clips("meshes", self._meshes, self._scores.by_video)
+
+    @cached_property
     def _with_meshes(self) -> list[str]:
         return sorted(self._meshes.keys() & {row.clip_id for row in self.rows})
 
     @cached_property
-    def _described(self) -> dict[str, Annotations]:
-        path = self.inputs.path("descriptions")
+    def _descriptions(self) -> tuple[Join | None, dict[str, Annotations]]:
+        """How the annotations match the videos, and the annotations by video."""
+        path, labels = self.inputs.path("descriptions"), self._file(hub.LABELS_NAME)
         if path is not None:
-            return read_descriptions(path)
-        labels = self._file(hub.LABELS_NAME)
-        if labels is None:
-            return {}
-        return {name: Annotations(None, one) for name, one in hub.read_labels(labels).items()}
+            given = read_descriptions(path)
+        elif labels is not None:
+            given = {name: Annotations(None, one) for name, one in hub.read_labels(labels).items()}
+        else:
+            return None, {}
+        return join_values("descriptions", given, self._scores.by_video)
 
     @cached_property
-    def _generators(self) -> dict[str, str]:
+    def _generators(self) -> tuple[Join | None, dict[str, str]]:
+        """How the table of generators matches the videos, and the generator of each video."""
         path = self.inputs.path("generators")
-        return {} if path is None else read_generators(path)
+        if path is None:
+            return None, {}
+        return join_values("generators", read_generators(path), self._scores.by_video)
 
     def _file(self, name: str) -> Path | None:
         path = None if self.inputs.release is None else self.inputs.release / name
@@ -243,22 +253,24 @@ class Gen3dhf(ScoredBuilder):
     def _scored(self, name: str, seed: int | None, fold: int | None) -> ScoredRow:
         labels = self._scores.labels.get(name, {})
         part = next((label.part for label in labels.values()), None)
-        said = self._described.get(name)
+        annotations = self._descriptions[1].get(name)
         columns, missing = self._scores.columns(name)
         values = {
             **columns,
-            "distortion_categories": None if said is None else list(said.categories),
-            "description": None if said is None else said.text,
-            "generator": self._generators.get(name),
+            "distortion_categories": None if annotations is None else list(annotations.categories),
+            "description": None if annotations is None else annotations.text,
+            "generator": self._generators[1].get(name),
             "seed": seed,
             "official_split": part,
             "grouped_split": None if fold is None else "test" if fold == 0 else "train",
             "fold": fold,
         }
-        if said is None or said.text is None:
-            missing.add(f"descriptions:{'not-given' if said is None else 'categories-only'}")
+        if annotations is None:
+            missing.add(f"descriptions:{reason_of(self._descriptions[0])}")
+        elif annotations.text is None:
+            missing.add("descriptions:categories-only")
         for column, reason in (
-            ("generator", "generators:not-stated"),
+            ("generator", f"generators:{reason_of(self._generators[0], 'not-stated')}"),
             ("fold", "folds:too-few-seeds"),
             ("seed", "name:unknown-pattern"),
             ("official_split", "release:not-given"),

@@ -42,22 +42,3 @@ def stills_used(
     if unused:
         found.append(f"{len(unused)} stills of the release have no saliency map: left out.")
     return found
-
-
-def unmatched(names: Collection[str], inputs: Mapping[str, Collection[str]]) -> list[str]:
-    """Sentences on inputs that are of no scored video, and on videos that lack an input.
-
-    Args:
-        names: Videos with a score.
-        inputs: What was given, in words, to the videos that it is of.
-    """
-    found = []
-    for what, there in inputs.items():
-        strange = sorted(set(there) - set(names))
-        if strange:
-            found.append(
-                f"{len(strange)} {what} are of videos without a score, such as {strange[0]}."
-            )
-        elif there and len(there) < len(names):
-            found.append(f"{len(names) - len(there)} videos have no {what}.")
-    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from theval_datasets.curation.study.levels import quality_levels
 from theval_datasets.errors import InputError
+from theval_datasets.manifest.joins import Join, join_clips, plain_name, reason_of
 
 from ..base.inputs import Inputs
 from ..tables.study import StudyTables
@@ -71,11 +72,37 @@ class VideoScores:
         if self._mos_file is not None:
             for video, scores in hub.read_mos(self._mos_file).items():
                 found[video] = {**scores, **found.get(video, {})}
+        matched = self._matched(found)
         for dimension, opinion in self._study.opinions.items():
-            for video, score in zip(opinion.clips, opinion.mos.tolist(), strict=True):
+            for name, score in zip(opinion.clips, opinion.mos.tolist(), strict=True):
                 if np.isfinite(score):
-                    found.setdefault(video, {})[dimension] = score
+                    found.setdefault(matched[name], {})[dimension] = score
         return found
+
+    def _matched(self, published: Collection[str]) -> dict[str, str]:
+        """Names in the table of ratings to videos: published ones, or videos of their own."""
+        if self.ratings is None:
+            return {}
+        names = {name: plain_name(name).rpartition("/")[2] for name in self.ratings.clips}
+        if len(set(names.values())) < len(names):
+            names = {name: plain_name(name) for name in self.ratings.clips}
+        if published:
+            names |= join_clips("ratings", self.ratings.clips, published).matched
+        return names
+
+    @cached_property
+    def join(self) -> Join | None:
+        """How the ratings match the videos; None without ratings."""
+        if self.ratings is None:
+            return None
+        return join_clips("ratings", self.ratings.clips, self.by_video)
+
+    def rated(self, videos: Collection[str]) -> dict[str, str]:
+        """Names in the table of ratings to some of the videos."""
+        join, wanted = self.join, set(videos)
+        if join is None:
+            return {}
+        return {name: video for name, video in join.matched.items() if video in wanted}
 
     @cached_property
     def levels(self) -> dict[str, dict[str, str | None]]:
@@ -103,7 +130,8 @@ class VideoScores:
                 f"{dimension}_level_official": None if label is None else label.level,
             }
             if std is None or ci95 is None:
-                missing.add(f"ratings:{'too-few' if self._study.opinions else 'not-given'}")
+                unrated = self.join is None or video in self.join.without
+                missing.add(f"ratings:{reason_of(self.join) if unrated else 'too-few'}")
             if score is None or level is None:
                 missing.add(f"scores:{'not-given' if score is None else 'constant'}")
             if label is None or label.level is None:
@@ -141,9 +169,11 @@ class VideoScores:
     @cached_property
     def _spreads(self) -> dict[tuple[str, str], tuple[float | None, float | None]]:
         found = {}
+        matched = {} if self.join is None else self.join.matched
         for dimension, opinion in self._study.opinions.items():
             spreads = zip(opinion.clips, opinion.std.tolist(), opinion.ci95.tolist(), strict=True)
-            for video, *values in spreads:
+            for name, *values in spreads:
+                video = matched.get(name, name)
                 std, ci95 = (value if np.isfinite(value) else None for value in values)
                 found[video, dimension] = (std, ci95)
         return found

@@ -160,7 +160,12 @@ def _write(
         card_sha256="",
         extractors=extractors,
         counts=dict(sorted((basic_counts(part, configs) | first.counts()).items())),
-        notes=(*first.inputs.remarks(), *first.notes(), *sizes),
+        notes=(
+            *first.inputs.remarks(),
+            *first.notes(),
+            *(note for one in made for note in one.join_notes()),
+            *sizes,
+        ),
         study=first.study(),
         tombstones=first.inputs.tombstones,
     )

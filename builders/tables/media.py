@@ -15,7 +15,7 @@ import pyarrow as pa
 from theval_datasets.errors import BuildError, MediaError
 from theval_datasets.manifest.rows import Manifest, ManifestRow
 from theval_datasets.media.frames import SAMPLE_RATE, Audio
-from theval_datasets.utils.files import inside, safe_name, sha256_file
+from theval_datasets.utils.files import safe_name, sha256_file
 
 from ..base.builder import TableConfig
 from ..base.columns import ClipFeatures
@@ -83,7 +83,7 @@ def media_values(manifest: Manifest, row: ManifestRow, clip: ClipFeatures) -> di
 
     def kept_or(relative: str | None, make: Callable[[], tuple[bytes, str]]) -> Any:
         """A file that curation left, else what is made of the clip: bytes and suffix."""
-        file = None if relative is None else inside(manifest.folder, relative)
+        file = None if relative is None else manifest.inside(relative)
         try:
             if file is not None and file.is_file():
                 data, suffix = file.read_bytes(), file.suffix.lower()

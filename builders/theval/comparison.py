@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from theval_datasets.errors import InputError
 from theval_datasets.evaluation.theval import (
@@ -20,9 +20,13 @@ from theval_datasets.evaluation.theval import (
     rank_of,
     score,
 )
+from theval_datasets.manifest.joins import Join, reason_of
 
 from ..base.fields import CLIP_ID, DOUBLE, INT, MISSING, STRING, Field
 from ..tables.csv_files import number, read_csv
+
+if TYPE_CHECKING:
+    from theval_datasets.curation.study.pairwise import PairwiseVotes
 
 DEFINITIONS: Final = ("paper", "release")
 _ORIGIN: Final = "metrics"
@@ -176,25 +180,28 @@ def leaderboard_rows(
     )
 
 
-def preference_rows(path: Path, known: frozenset[str]) -> Iterator[dict[str, Any]]:
-    """Rows of `preferences`, in the order of the table."""
-    from theval_datasets.curation.study.pairwise import read_votes
+def preference_rows(votes: PairwiseVotes, join: Join | None) -> Iterator[dict[str, Any]]:
+    """Rows of `preferences`, in the order of the table.
 
-    votes = read_votes(path)
+    Args:
+        votes: The table.
+        join: How its clips match those of `features`; None if it names none.
+    """
+    matched = {} if join is None else join.matched
     for number_, outcome in enumerate(votes.outcome.tolist()):
         left = votes.models[int(votes.left[number_])]
         right = votes.models[int(votes.right[number_])]
-        clip = None if votes.clip is None else votes.clip[number_]
+        clip = None if votes.clip is None else matched.get(votes.clip[number_])
         subject = None if votes.subject is None else votes.subject[number_]
         winner = {1.0: left, 0.0: right}.get(outcome)
         missing = {
-            "votes:unknown-clip": clip not in known,
+            f"votes:{reason_of(join)}": clip is None,
             "tie:no-preference": winner is None,
             "subject:not-given": subject is None,
         }
         yield {
             "vote": number_,
-            "clip_id": clip if clip in known else None,
+            "clip_id": clip,
             "left": left,
             "right": right,
             "winner": winner,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pyarrow as pa
 from msgspec.structs import replace
 
 from theval_datasets.evaluation.theval import METRICS
+from theval_datasets.manifest.joins import Join, join_clips
 from theval_datasets.manifest.rows import ManifestRow
 
 from ..base.builder import Builder, TableConfig
@@ -29,6 +31,9 @@ from .comparison import (
     preference_rows,
     read_metrics,
 )
+
+if TYPE_CHECKING:
+    from theval_datasets.curation.study.pairwise import PairwiseVotes
 
 _FEATURES: Final = with_columns(
     COMMON, Field("channel", STRING, "Who published the source; null if unstated.")
@@ -136,9 +141,9 @@ class Theval(Builder):
             )
         if "media" not in self.available():
             found.append("The config media was not built: no clip lies beside the manifest.")
-        strange = sum(r.clip_id is not None and r.clip_id not in self._known for r in self._metrics)
-        if strange:
-            found.append(f"{strange} rows of the metrics table name clips that are not here.")
+        found += [
+            join.to_text() for join in (self._metric_join, self._vote_join) if join is not None
+        ]
         return tuple(found)
 
     def counts(self) -> dict[str, int | float]:
@@ -184,9 +189,41 @@ class Theval(Builder):
             yield table_of(batch, schema)
 
     @cached_property
-    def _metrics(self) -> list[MetricRow]:
+    def _metric_table(self) -> list[MetricRow]:
         path = self.inputs.path("metrics")
         return [] if path is None else read_metrics(path)
+
+    @cached_property
+    def _metric_join(self) -> Join | None:
+        names = {row.clip_id for row in self._metric_table if row.clip_id is not None}
+        return join_clips("metrics", names, self._known) if names else None
+
+    @cached_property
+    def _metrics(self) -> list[MetricRow]:
+        """The metrics table with the ids of the clips that its names match."""
+        matched = {} if self._metric_join is None else self._metric_join.matched
+        return [
+            row
+            if row.clip_id is None
+            else dataclasses.replace(row, clip_id=matched.get(row.clip_id))
+            for row in self._metric_table
+            if row.clip_id is None or row.clip_id in matched
+        ]
+
+    @cached_property
+    def _votes(self) -> PairwiseVotes | None:
+        path = self.inputs.path("votes")
+        if path is None:
+            return None
+        from theval_datasets.curation.study.pairwise import read_pairwise_votes
+
+        return read_pairwise_votes(path)
+
+    @cached_property
+    def _vote_join(self) -> Join | None:
+        if self._votes is None or self._votes.clip is None:
+            return None
+        return join_clips("votes", self._votes.clip, self._known)
 
     @cached_property
     def _known(self) -> frozenset[str]:
@@ -199,8 +236,7 @@ class Theval(Builder):
         elif config_name == "leaderboard":
             rows = leaderboard_rows(self._metrics, self._real_means())
         else:
-            votes = self.inputs.path("votes")
-            rows = () if votes is None else preference_rows(votes, self._known)
+            rows = () if self._votes is None else preference_rows(self._votes, self._vote_join)
         schema = schema_of(self.FIELDS[config_name])
         for batch in batched(rows, self.builder_configs[config_name].rows_per_table):
             yield table_of(batch, schema)

@@ -156,6 +156,11 @@ class ThqaMt(ScoredBuilder):
             return {}
         return {row.clip_id: row for row in self.inputs.rows if row.sha256 is not None}
 
+    @property
+    def clip_join(self) -> None:
+        """Every clip of the manifest is a row: there is nothing to match."""
+        return
+
     def read(self) -> list[ScoredRow]:
         """One row a clip of the manifest, and one a rated clip that the table lists."""
         return rated_rows(self.clips, self._joined_tables)

@@ -60,7 +60,7 @@ class PairwiseVotes:
         return table
 
 
-def read_votes(path: Path) -> PairwiseVotes:
+def read_pairwise_votes(path: Path) -> PairwiseVotes:
     """Read a votes table: `left`, `right`, `winner`, and if there are `clip_id` and `subject`.
 
     Args:
@@ -76,7 +76,7 @@ def read_votes(path: Path) -> PairwiseVotes:
 
 
 def votes_from_frame(frame: pl.DataFrame, *, where: str = "the table") -> PairwiseVotes:
-    """Check a polars table of votes; see `read_votes`."""
+    """Check a polars table of votes; see `read_pairwise_votes`."""
     known = {alias: name for name, many in _ALIASES.items() for alias in many}
     names: dict[str, str] = {}
     for column in frame.columns:
@@ -111,7 +111,7 @@ def make_votes(
     subject: Sequence[Any] | None = None,
     where: str = "the table",
 ) -> PairwiseVotes:
-    """Votes from parallel sequences; see `read_votes`.
+    """Votes from parallel sequences; see `read_pairwise_votes`.
 
     Raises:
         RatingsError: If there are none, a model meets itself, or a winner is neither.

@@ -117,3 +117,14 @@ def test_links_that_lead_out_are_refused(tmp_path):
 def test_text_that_is_no_row_is_a_clear_error(text):
     with pytest.raises(ManifestError, match=r"^x:1"):
         parse_row(text, "x:1")
+
+
+def test_paths_with_backslashes_are_found(tmp_path):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.mp4").write_bytes(b"x")
+    (tmp_path / "odd\\name.mp4").write_bytes(b"y")
+    manifest = Manifest(tmp_path, ())
+    assert manifest.inside("clips\\a.mp4") == tmp_path.resolve() / "clips" / "a.mp4"
+    assert manifest.inside("odd\\name.mp4").read_bytes() == b"y"  # such a name is possible here
+    with pytest.raises(UnsafePathError):
+        manifest.inside("..\\a.mp4")

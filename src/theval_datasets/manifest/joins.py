@@ -12,10 +12,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from theval_datasets.errors import InputError
 from theval_datasets.utils.files import safe_name
+
+T = TypeVar("T")
 
 NOT_GIVEN: Final = "not-given"
 NOT_MATCHED: Final = "not-matched"
@@ -159,6 +161,28 @@ def join_clips(
             f"{_first(without)}. Names are compared without folder and media suffix"
         )
     return join
+
+
+def join_values(
+    label: str, given: Mapping[str, T], clip_ids: Iterable[str]
+) -> tuple[Join, dict[str, T]]:
+    """Match what an input gives by clip; unmatched values keep their names.
+
+    Args:
+        label: The input, for messages.
+        given: The input's names of clips to its values.
+        clip_ids: The dataset's ids.
+
+    Raises:
+        InputError: See `join_clips`.
+    """
+    join = join_clips(label, given, clip_ids)
+    return join, {join.matched.get(name, name): value for name, value in given.items()}
+
+
+def reason_of(join: Join | None, not_given: str = NOT_GIVEN) -> str:
+    """Why a clip has nothing of an input: `not-matched`, or that there is no such input."""
+    return not_given if join is None else NOT_MATCHED
 
 
 class ClipIndex:

@@ -163,7 +163,18 @@ class Manifest:
         Raises:
             UnsafePathError: If the row's path leads out of the manifest's folder.
         """
-        return None if row.path is None else inside(self.folder, row.path)
+        return None if row.path is None else self.inside(row.path)
+
+    def inside(self, relative: str) -> Path:
+        """A file beside the manifest, by its path in a row, with slashes of either kind.
+
+        Raises:
+            UnsafePathError: If the path leads out of the manifest's folder.
+        """
+        path = inside(self.folder, relative)
+        if "\\" in relative and not path.exists():
+            path = inside(self.folder, relative.replace("\\", "/"))
+        return path
 
 
 def read_manifest(path: Path) -> Manifest:

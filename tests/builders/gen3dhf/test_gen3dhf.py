@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import datasets
+import numpy as np
 import pytest
 from feature_factory import Corpus
 
@@ -278,3 +279,53 @@ def test_the_official_labels(shared_data, tmp_path):
         for one in json.loads(path.read_text()):
             key = (Path(one["videos"]).stem, path.stem.partition("_")[2])
             assert found[key] == one["messages"]
+
+
+def study_tables(tmp_path, names):
+    """Ratings, descriptions and generators of videos, under the given names."""
+    rng = np.random.default_rng(0)
+    lines = ["subject,clip_id,quality,authenticity"]
+    lines += [
+        f"s{i},{name},{rng.uniform(0, 5):.2f},{rng.uniform(0, 5):.2f}"
+        for i in range(6)
+        for name in names
+    ]
+    texts = {
+        "ratings": lines,
+        "descriptions": ["clip_id,description", *(f"{name},An eye is odd" for name in names)],
+        "generators": ["clip_id,generator", *(f"{name},EG3D" for name in names)],
+    }
+    paths = {}
+    for kind, text in texts.items():
+        paths[kind] = tmp_path / f"{kind}.csv"
+        paths[kind].write_text("\n".join(text) + "\n")
+    return paths
+
+
+def test_tables_name_the_videos_of_a_release_as_people_do(tmp_path):
+    """Ratings of ``video/seed0000.mp4`` are of the release's ``seed0000``, not of another video."""
+    names = ["video/seed0000.mp4", "video\\seed0201.MP4", "video/seed9999.mp4"]
+    tables = study_tables(tmp_path, names)
+    made = build(tmp_path / "out", release(tmp_path / "in"), **tables)
+    rows = {row["clip_id"]: row for row in load(made.folder, "features", tmp_path / "hf")}
+    assert "seed0000.mp4" not in " ".join(rows)
+    for name in ("seed0000", "seed0201"):
+        assert rows[name]["quality_mos_std"] is not None
+        assert rows[name]["generator"] == "EG3D"
+        assert rows[name]["description"] == "An eye is odd"
+    other = next(
+        row for name, row in rows.items() if name not in ("seed0000", "seed0201", "seed9999")
+    )
+    assert {"ratings:not-matched", "generators:not-matched", "descriptions:not-matched"} <= set(
+        other["missing"]
+    )
+    assert {row["clip_id"] for row in load(made.folder, "ratings", tmp_path / "hf")} == {
+        "seed0000", "seed0201", "seed9999"
+    }  # fmt: skip
+
+
+def test_tables_of_other_videos_are_an_error(tmp_path):
+    tables = study_tables(tmp_path, ["x1", "x2"])
+    for kind in ("ratings", "descriptions", "generators"):
+        with pytest.raises(InputError, match=f"{kind}: none of the 2 names matches"):
+            build(tmp_path / "out", release(tmp_path / "in"), **{kind: tables[kind]})

@@ -180,7 +180,9 @@ def test_two_videos_of_one_name(release, tmp_path):
         turning_video(tmp_path / f"{tint}.mp4", tint=tint).read_bytes() for tint in (0, 200)
     )
     zipped(release / "video.zip", {"a/seed0000.mp4": one, "b/seed0000.mp4": two})
-    with pytest.raises(InputError, match=r"Two clips .* are called seed0000, one of them b/seed0"):
+    with pytest.raises(
+        InputError, match=r"'a/seed0000' and 'b/seed0000' both mean the clip 'seed0000'"
+    ):
         build(tmp_path / "out", release)
     assert not list((tmp_path / "out" / "theval").iterdir())
 

@@ -229,10 +229,36 @@ def test_joined_columns(build, corpus, tmp_path):
     assert rows["mute"]["beat"] is None
     assert rows["talk-0-800"]["beat"] == []
     assert rows["mute"]["score"] is None
-    assert "features:not-given" in rows["mute"]["missing"]
-    assert "features:not-given" in rows["talk-800-1600"]["missing"]
-    assert "features:not-given" not in rows["room"]["missing"]
+    assert "features:undefined" in rows["mute"]["missing"]
+    assert "features:not-matched" in rows["talk-800-1600"]["missing"]
+    assert not any(entry.startswith("features:") for entry in rows["room"]["missing"])
+    assert any(
+        "features: 3 of 4 names match a clip, 3 of 4 clips are matched; not matched: 'unknown'"
+        in note
+        for note in made.info.notes
+    )
     assert list(rows["room"])[-4:] == ["vst", "beat", "score", "missing"]
+
+
+def test_joined_columns_go_by_any_spelling_of_a_clip(build, tmp_path):
+    path = tmp_path / "x.parquet"
+    pq.write_table(
+        pa.table({"clip_id": ["clips\\room.MP4", "mute.wav.mp4"], "x": [1.0, 2.0]}), path
+    )
+    made = build(tables={"features": path})
+    rows = {r["clip_id"]: r for r in load(made.folder, None, tmp_path / "hf")["train"]}
+    assert rows["room"]["x"] == 1.0
+    assert rows["mute"]["x"] is None
+
+
+def test_joined_columns_that_match_no_clip_are_an_error(build, tmp_path):
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"clip_id": ["other"], "x": [1.0]}), path)
+    with pytest.raises(
+        InputError, match=r"features: none of the 1 names matches any of the \d clips"
+    ):
+        build(tables={"features": path})
+    assert not (tmp_path / "out" / "theval" / "theval").exists()
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_generated_clips_and_the_leaderboard(tmp_path):
     ]  # fmt: skip
     assert rows[0]["global_aesthetics"] is None
     assert rows[0]["missing"] == ["metrics:undefined"]
-    assert any("1 rows of the metrics table" in note for note in made.info.notes)
+    assert any("metrics: 2 of 3 names match a clip" in note for note in made.info.notes)
     board = {r["model"]: r for r in load(made.folder, "leaderboard", tmp_path / "hf")}
     assert len(board) == 17 + 3
     assert board["Perfect"]["final"] == pytest.approx(1)
@@ -136,7 +136,7 @@ def test_votes(tmp_path):
     rows = load(made.folder, "preferences", tmp_path / "hf")
     assert [r["winner"] for r in rows] == ["Hallo2", "Hallo2", None]
     assert [r["clip_id"] for r in rows] == ["mute", None, "room"]
-    assert rows[1]["missing"] == ["votes:unknown-clip"]
+    assert rows[1]["missing"] == ["votes:not-matched"]
     assert "tie:no-preference" in rows[2]["missing"]
     report = verify(made.folder)
     assert report.exit_code == 0, report.to_text()

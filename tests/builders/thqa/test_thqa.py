@@ -100,7 +100,7 @@ def test_clips_fill_the_common_columns(tmp_path):
     assert rows["3_voice_en_31_ahead"]["lip_dynamics"] == 2.5
     assert rows["3_voice_en_31_ahead"]["sha256"] is not None
     assert rows["3_voice_en_31_wav_lip"]["lip_dynamics"] is None
-    assert any("1 clips of the manifest have no score" in note for note in made.info.notes)
+    assert any("manifest: 1 of 2 names match a clip" in note for note in made.info.notes)
     report = verify(made.folder)
     assert report.exit_code == 0, report.to_text()
 

@@ -13,7 +13,7 @@ from theval_datasets.curation.study.pairwise import (
     agreement,
     make_votes,
     position_bias,
-    read_votes,
+    read_pairwise_votes,
     win_rates,
 )
 from theval_datasets.curation.study.scheduler import schedule
@@ -105,7 +105,7 @@ def test_votes_are_read(tmp_path, suffix):
     {"csv": table.write_csv, "parquet": table.write_parquet, "jsonl": table.write_ndjson}[suffix](
         path
     )
-    votes = read_votes(path)
+    votes = read_pairwise_votes(path)
     assert votes.wins.tolist() == [[0, 1], [1, 0]]
     assert votes.subject == ("u", "v")
 
@@ -122,7 +122,7 @@ def test_votes_are_read(tmp_path, suffix):
 def test_broken_votes(tmp_path, columns, message):
     pl.DataFrame(columns).write_csv(tmp_path / "v.csv")
     with pytest.raises(RatingsError, match=message):
-        read_votes(tmp_path / "v.csv")
+        read_pairwise_votes(tmp_path / "v.csv")
 
 
 @settings(max_examples=30, deadline=None)
