@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +17,11 @@ MUTE_ALIKE: Final = 0.05
 """The same where pictures alone decide."""
 AUDIO_ALIKE: Final = 0.30
 """The same of sounds; unrelated ones differ in 0.44 to 0.56 of the bits."""
+MIRROR_ERROR: Final = 0.05
+"""Share of bits by which the hashes of mirrored pictures may differ from mirrored hashes, beyond
+what is allowed anyway: measured on 33 real clips it is 0.04 on average and 0.09 at most."""
+_MIRROR: Final = np.uint64(0x5555555555555555)
+"""Bits of a frame's hash that change when the picture is mirrored: the odd columns of cosines."""
 _LEAST_FRAMES: Final = 4
 _LEAST_STEPS: Final = 24
 
@@ -34,6 +39,14 @@ class Prints:
 
     frames: Hashes
     audio: Hashes
+
+    def mirrored(self) -> Prints:
+        """Of the same clip with left and right exchanged, approximately.
+
+        Mirroring negates every other column of a picture's cosine coefficients, whose median is
+        near 0; so it inverts these bits.
+        """
+        return Prints(self.frames ^ _MIRROR, self.audio)
 
 
 def prints_of(values: Values) -> Prints:
@@ -87,17 +100,27 @@ class Nearest:
         picture: Share of differing bits of the two most similar single frames.
         frames: Of the pictures of the twin, or else of the most similar clip that was compared.
         audio: Of its sound.
+        mirrored: Whether the twin has left and right exchanged.
+        same_picture: Number of a clip with the same picture and another sound; None if there is
+            none. Two takes of one person in one place may look so alike too.
     """
 
     twin: int | None
     picture: float
     frames: float | None = None
     audio: float | None = None
+    mirrored: bool = False
+    same_picture: int | None = None
 
     @property
-    def measured(self) -> dict[str, float | None]:
-        """The distances, by name."""
-        return {"picture": self.picture, "frames": self.frames, "audio": self.audio}
+    def measured(self) -> dict[str, float | bool | None]:
+        """The distances, by name; `mirrored` only where it holds."""
+        distances: dict[str, float | bool | None] = {
+            "picture": self.picture,
+            "frames": self.frames,
+            "audio": self.audio,
+        }
+        return distances | ({"mirrored": True} if self.mirrored else {})
 
 
 class FingerprintIndex:
@@ -156,13 +179,15 @@ class FingerprintIndex:
         """
         near, picture = self.near(prints, max(max_frames, max_mute))
         found = Nearest(None, picture)
+        same_picture: int | None = None
         for number in near:
             frames, audio = resemblance(prints, self._prints[number])
             if same_recording(frames, audio, max_frames, max_audio, max_mute):
                 return Nearest(number, picture, frames, audio)
             if found.frames is None or frames < found.frames:
                 found = Nearest(None, picture, frames, audio)
-        return found
+                same_picture = number if audio is not None and frames <= max_mute else None
+        return replace(found, same_picture=same_picture)
 
 
 def _signs(hashes: Hashes) -> npt.NDArray[np.int8]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ..filters.base import Features, SetFilter
 from .matching import (
     AUDIO_ALIKE,
     FRAMES_ALIKE,
+    MIRROR_ERROR,
     MUTE_ALIKE,
     FingerprintIndex,
     Nearest,
@@ -22,7 +23,7 @@ from .matching import (
 class RecordingFilter(SetFilter):
     """Base of filters that compare recordings.
 
-    Two clips are the same recording, in another quality or a part of it, when over a stretch that
+    Two clips are the same recording, in another quality, mirrored, or a part of it, when over a stretch that
     both share the pictures agree and the sounds do. One without sound is judged by its pictures
     alone, more strictly: two takes of one person in one place look nearly the same.
 
@@ -56,5 +57,10 @@ class RecordingFilter(SetFilter):
         return prints_of(features.values("fingerprints"))
 
     def nearest(self, index: FingerprintIndex, prints: Prints) -> Nearest:
-        """What comes nearest to a clip, by these thresholds."""
-        return index.nearest(prints, self.max_frames, self.max_audio, self.max_mute)
+        """The clip of an index that is nearest, as it is or mirrored, by these thresholds."""
+        found = index.nearest(prints, self.max_frames, self.max_audio, self.max_mute)
+        if found.twin is not None:
+            return found
+        mute = self.max_mute + MIRROR_ERROR
+        mirrored = index.nearest(prints.mirrored(), self.max_frames, self.max_audio, mute)
+        return found if mirrored.twin is None else replace(mirrored, mirrored=True)

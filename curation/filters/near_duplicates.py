@@ -1,4 +1,4 @@
-"""Whether a clip shows or sounds like an earlier one of the set."""
+"""Whether a clip shows and sounds like another one of the set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from .base import Clip, Features, UndecidedError, Verdict, keep, reject, undecid
 
 @dataclass(frozen=True)
 class NearDuplicates(RecordingFilter):
-    """Keeps the first of clips that resemble each other, in order of `clip_id`."""
+    """Keeps the best of clips that are the same recording.
+
+    The best has the most pixels in a frame; of equal ones the highest frame rate; then the largest
+    file, which is the longest or the least compressed; then the first `clip_id`. A clip with the
+    picture of a kept one and another sound is kept too, and names it in `same_picture`.
+    """
 
     def needs(self) -> Sequence[Extractor]:
         """Fingerprints."""
@@ -25,21 +30,31 @@ class NearDuplicates(RecordingFilter):
     def judge(
         self, clips: Sequence[tuple[Clip, Features]], references: Sequence[Any] = ()
     ) -> list[Verdict]:
-        """Compare each clip with those kept before it that have a similar picture."""
+        """Compare each clip, the best first, with those kept that have a similar picture."""
         index = FingerprintIndex()
         kept: list[str] = []
-        verdicts: list[Verdict] = []
-        for clip, features in clips:
-            try:
-                prints = self.prints(features)
-            except UndecidedError as absent:
-                verdicts.append(undecided(absent.what))
-                continue
-            found = self.nearest(index, prints)
-            if found.twin is None:
-                kept.append(clip.clip_id)
-                index.add(prints)
-                verdicts.append(keep(**found.measured))
-            else:
-                verdicts.append(reject("duplicate", of=kept[found.twin], **found.measured))
-        return verdicts
+        verdicts: dict[str, Verdict] = {}
+        for clip, features in sorted(clips, key=lambda one: _worst_last(one[0])):
+            verdicts[clip.clip_id] = self._judge(clip, features, index, kept)
+        return [verdicts[clip.clip_id] for clip, _ in clips]
+
+    def _judge(
+        self, clip: Clip, features: Features, index: FingerprintIndex, kept: list[str]
+    ) -> Verdict:
+        try:
+            prints = self.prints(features)
+        except UndecidedError as absent:
+            return undecided(absent.what)
+        nearest = self.nearest(index, prints)
+        if nearest.twin is not None:
+            return reject("duplicate", of=kept[nearest.twin], **nearest.measured)
+        alike = nearest.same_picture
+        same_picture = {} if alike is None else {"same_picture": kept[alike]}
+        kept.append(clip.clip_id)
+        index.add(prints)
+        return keep(**nearest.measured, **same_picture)
+
+
+def _worst_last(clip: Clip) -> tuple[float, float, int, str]:
+    media = clip.media
+    return (-media.width * media.height, -(media.fps or 0.0), -media.n_bytes, clip.clip_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from filter_clips import clip
@@ -256,6 +257,78 @@ def test_near_duplicates(second, duplicate):
     assert said(first) is None
     assert said(other) == ("duplicate" if duplicate else None)
     assert not duplicate or other.measured["of"] == "a"
+
+
+def copy(clip_id, **media):
+    """A clip of the set with the fingerprints that all of them share."""
+    return clip(clip_id, **media), Features({"fingerprints": prints(FRAMES, AUDIO)})
+
+
+@pytest.mark.parametrize(
+    ("worse", "better"),
+    [
+        ({"width": 540, "height": 960}, {"width": 1080, "height": 1920}),
+        ({"fps": 25.0}, {"fps": 50.0}),
+        ({"n_bytes": 1000}, {"n_bytes": 9000}),
+        ({"fps": 50.0, "width": 1280, "height": 720}, {"fps": 25.0}),  # pixels count first
+        ({"fps": 25.0, "n_bytes": 9000}, {"fps": 30.0, "n_bytes": 1000}),  # then frames
+    ],
+)
+def test_the_best_copy_is_kept_whatever_its_name(worse, better):
+    judge = catalog.load("filter", "near_duplicates")()
+    for names in (("a", "b"), ("b", "a")):
+        clips = sorted(
+            (copy(names[0], **worse), copy(names[1], **better)), key=lambda c: c[0].clip_id
+        )
+        verdicts = {c.clip_id: v for (c, _), v in zip(clips, judge.judge(clips), strict=True)}
+        assert said(verdicts[names[0]]) == "duplicate"
+        assert verdicts[names[0]].measured["of"] == names[1]
+        assert said(verdicts[names[1]]) is None
+    equal = [copy("a", **worse), copy("b", **worse)]
+    assert [said(v) for v in judge.judge(equal)] == [None, "duplicate"]
+
+
+@pytest.mark.parametrize(("audio", "noise", "found"), [
+    (AUDIO, 0.15, True), (AUDIO, 0.3, False), (OTHER_AUDIO, 0.0, False), (None, 0.05, True),
+    (None, 0.15, False),
+])  # fmt: skip
+def test_a_mirrored_copy_is_a_duplicate(audio, noise, found):
+    judge = catalog.load("filter", "near_duplicates")()
+    mirrored = flipped(Prints(FRAMES, AUDIO).mirrored().frames, noise)
+    clips = [
+        (clip("a"), Features({"fingerprints": prints(FRAMES, AUDIO)})),
+        (clip("b"), Features({"fingerprints": prints(mirrored, audio)})),
+    ]
+    first, second = judge.judge(clips)
+    assert said(first) is None
+    assert said(second) == ("duplicate" if found else None)
+    assert second.measured.get("mirrored", False) is found
+
+
+def test_the_hash_of_a_mirrored_picture_is_the_mirrored_hash():
+    from theval_datasets.features.fingerprints import bit_distance, frame_hash
+
+    noise = np.random.default_rng(3).random((9, 16))
+    picture = (cv2.resize(noise, (256, 144), interpolation=cv2.INTER_CUBIC) * 255).clip(0, 255)
+    grey = picture.astype(np.uint8)
+    hashed, other = (
+        np.array([frame_hash(np.ascontiguousarray(g))], np.uint64) for g in (grey, grey[:, ::-1])
+    )
+    assert bit_distance(hashed, other) > 0.3
+    assert bit_distance(Prints(hashed, AUDIO).mirrored().frames, other) < 0.1
+
+
+@pytest.mark.parametrize(("noise", "named"), [(0.0, True), (0.04, True), (0.08, False)])
+def test_a_clip_with_replaced_sound_is_kept_and_names_the_other(noise, named):
+    judge = catalog.load("filter", "near_duplicates")()
+    clips = [
+        (clip("a"), Features({"fingerprints": prints(FRAMES, AUDIO)})),
+        (clip("b"), Features({"fingerprints": prints(flipped(FRAMES, noise), OTHER_AUDIO)})),
+    ]
+    first, second = judge.judge(clips)
+    assert (said(first), said(second)) == (None, None)
+    assert second.measured.get("same_picture") == ("a" if named else None)
+    assert "same_picture" not in first.measured
 
 
 def people(*embeddings):
