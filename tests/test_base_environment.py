@@ -52,6 +52,8 @@ assert changes.to_polars()["column"].to_list() == ["mos"]
 report = td.doctor()
 assert report.exit_code == 0, report.to_text()
 assert len(td.list_models().places) > 2
+assert len(td.list_units().units) > 50
+assert td.explain("theval").explanations
 import theval_datasets.hub.publish
 print("done")
 """

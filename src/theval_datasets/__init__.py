@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from theval_datasets.commands.curate import curate
     from theval_datasets.commands.diff import diff
     from theval_datasets.commands.doctor import doctor
+    from theval_datasets.commands.explain import explain, list_units
     from theval_datasets.commands.extract import extract
     from theval_datasets.commands.funnel import funnel
     from theval_datasets.commands.index import index
@@ -47,12 +48,14 @@ __all__ = [
     "diff",
     "doctor",
     "evaluation",
+    "explain",
     "extract",
     "fetch_models",
     "funnel",
     "index",
     "inspect",
     "list_models",
+    "list_units",
     "locate",
     "push",
     "rebuild",
@@ -62,7 +65,7 @@ __all__ = [
     "verify",
 ]
 
-_MODULE_OF = {"fetch_models": "models", "list_models": "models"}
+_MODULE_OF = {"fetch_models": "models", "list_models": "models", "list_units": "explain"}
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,7 @@ from theval_datasets.commands.curate import curate
 from theval_datasets.commands.demo import demo
 from theval_datasets.commands.diff import diff
 from theval_datasets.commands.doctor import doctor
+from theval_datasets.commands.explain import explain, list_units
 from theval_datasets.commands.extract import extract
 from theval_datasets.commands.funnel import funnel
 from theval_datasets.commands.index import index
@@ -40,6 +41,8 @@ GROUPS: Final[dict[str, dict[str, tuple[Callable[..., Any], str]]]] = {
     "Start": {
         "demo": (demo, "-o demo-out"),
         "doctor": (doctor, ""),
+        "list": (list_units, "filters"),
+        "explain": (explain, "speech"),
     },
     "Collect clips": {
         "curate": (curate, "my-videos -o work --recipe theval --language en"),

@@ -1,0 +1,394 @@
+"""`theval-data list` and `theval-data explain`: what there is, and what each unit does."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import Annotated, Any, Final, Literal, get_args
+
+import typer
+
+from theval_datasets import catalog
+from theval_datasets.errors import UnknownNameError
+from theval_datasets.utils.report import Report
+
+from .signatures import Documentation
+
+Kind = Literal["recipes", "filters", "extractors", "datasets", "presets", "generators"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Something that can be named in a command or a recipe.
+
+    Attributes:
+        kind: Kind of unit, in the singular.
+        name: Name, as commands and recipes write it.
+        summary: What it is, in a sentence.
+    """
+
+    kind: str
+    name: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListReport(Report):
+    """The units of one or all kinds.
+
+    Attributes:
+        units: In the order of the kinds, then of the names.
+    """
+
+    units: tuple[Unit, ...]
+
+    def to_plain(self) -> dict[str, Any]:
+        """By kind, the name and summary of each unit."""
+        plain: dict[str, Any] = {}
+        for unit in self.units:
+            entry = {"name": unit.name, "summary": unit.summary}
+            plain.setdefault(f"{unit.kind}s", []).append(entry)
+        return plain
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a unit."""
+        return [{"kind": u.kind, "name": u.name, "summary": u.summary} for u in self.units]
+
+    def to_text(self) -> str:
+        """One line a unit, under the names of their kinds."""
+        width = max((len(unit.name) for unit in self.units), default=0)
+        lines: list[str] = []
+        kind = ""
+        for unit in self.units:
+            if unit.kind != kind:
+                kind = unit.kind
+                lines += ([""] if lines else []) + [f"{kind}s"]
+            lines.append(f"  {unit.name:<{width}}  {unit.summary}".rstrip())
+        return "\n".join([*lines, "", "more about one: theval-data explain NAME"])
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a unit does.
+
+    Attributes:
+        unit: The unit.
+        text: Description; "" if the summary says all.
+        facts: Label to value, such as version or source.
+        parameters: Rows with name, value (the default) and meaning.
+        columns: Rows with name, type, unit, range and meaning of what it writes or reads.
+    """
+
+    unit: Unit
+    text: str = ""
+    facts: Mapping[str, str] | None = None
+    parameters: Sequence[Mapping[str, Any]] = ()
+    columns: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainReport(Report):
+    """What the units of one name do.
+
+    Attributes:
+        explanations: One for each kind that has a unit of this name.
+    """
+
+    explanations: tuple[Explanation, ...]
+
+    def to_plain(self) -> dict[str, Any]:
+        """One entry a unit."""
+        return {
+            "units": [
+                {
+                    "kind": one.unit.kind,
+                    "name": one.unit.name,
+                    "summary": one.unit.summary,
+                    "text": one.text,
+                    "facts": dict(one.facts or {}),
+                    "parameters": [dict(row) for row in one.parameters],
+                    "columns": [dict(row) for row in one.columns],
+                }
+                for one in self.explanations
+            ]
+        }
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a parameter or column."""
+        return [
+            {
+                "unit": f"{one.unit.kind} {one.unit.name}",
+                "name": row["name"],
+                "value": str(row.get("value", row.get("type"))),
+                "meaning": row["meaning"],
+            }
+            for one in self.explanations
+            for row in (*one.parameters, *one.columns)
+        ]
+
+    def to_text(self) -> str:
+        """A section a unit."""
+        return "\n\n".join("\n".join(_lines(one)) for one in self.explanations)
+
+
+def list_units(
+    kind: Annotated[Kind | None, typer.Argument(metavar="KIND")] = None,
+) -> ListReport:
+    """List recipes, filters, extractors, datasets, presets of studies and generators.
+
+    Args:
+        kind: Kind of unit: recipes, filters, extractors, datasets, presets or generators.
+            Default: all kinds.
+    """
+    if kind is not None and kind not in get_args(Kind):
+        raise UnknownNameError("kind of unit", kind, get_args(Kind))
+    kinds = get_args(Kind) if kind is None else (kind,)
+    return ListReport(tuple(unit for one in kinds for unit in _UNITS[one]()))
+
+
+def explain(name: Annotated[str, typer.Argument(metavar="NAME")]) -> ExplainReport:
+    """Explain a recipe, filter, extractor, dataset, preset or generator.
+
+    Args:
+        name: Name of the unit, which ``theval-data list`` shows, or of a column that extractors write,
+            such as ``lip_sync``. Every unit of this name is explained.
+
+    Raises:
+        UnknownNameError: There is no unit of that name.
+    """
+    wanted = name.removeprefix("theval/").replace("-", "_").lower()
+    units = [unit for make in _UNITS.values() for unit in make()]
+    chosen = [unit for unit in units if unit.name.replace("-", "_").lower() == wanted]
+    chosen = chosen or [unit for unit in units if name in _columns_of(unit)]
+    if not chosen:
+        raise UnknownNameError("unit", name, {unit.name for unit in units})
+    return ExplainReport(tuple(_EXPLAIN[unit.kind](unit) for unit in chosen))
+
+
+def _columns_of(unit: Unit) -> set[str]:
+    """Names of the columns that an extractor writes; empty for other units."""
+    if unit.kind != "extractor":
+        return set()
+    return {column.name for column in catalog.load("extractor", unit.name).writes}
+
+
+def _first_line(unit: type[Any]) -> str:
+    return (inspect.getdoc(unit) or "").partition("\n")[0].replace("``", "`")
+
+
+def _classes(kind: catalog.Kind) -> Iterator[Unit]:
+    for name in catalog.names(kind):
+        yield Unit(kind, name, _first_line(catalog.load(kind, name)))
+
+
+def _datasets() -> Iterator[Unit]:
+    for name in catalog.names("dataset"):
+        dataset = catalog.load("dataset", name)
+        yield Unit("dataset", dataset.NAME, dataset.SUMMARY)
+
+
+def _recipes() -> Iterator[Unit]:
+    from theval_datasets.curation.recipes.recipe import load_recipe, recipe_names
+
+    for name in recipe_names():
+        yield Unit("recipe", name, load_recipe(name).about)
+
+
+def _presets() -> Iterator[Unit]:
+    from theval_datasets.curation.study.parameters import presets
+
+    for name, parameters in sorted(presets().items()):
+        changed = ", ".join(f"{key} {value}" for key, value in _changed(parameters))
+        yield Unit("preset", name, changed or "the defaults")
+
+
+def _generators() -> Iterator[Unit]:
+    from theval_datasets.evaluation.theval import published_leaderboard
+
+    for entry in sorted(published_leaderboard(), key=lambda one: one.model.lower()):
+        yield Unit("generator", entry.model, f"{entry.kind}; in THEval's leaderboard")
+
+
+def _changed(parameters: Any) -> list[tuple[str, Any]]:
+    """The fields of a dataclass that differ from their defaults."""
+    return [
+        (one.name, getattr(parameters, one.name))
+        for one in fields(parameters)
+        if getattr(parameters, one.name) != one.default
+    ]
+
+
+def _parameters(kind: type[Any]) -> list[dict[str, Any]]:
+    """The fields of a dataclass with their defaults and what its docstring says of them."""
+    documented = _meanings(kind)
+    return [
+        {
+            "name": one.name,
+            "value": None if one.default is MISSING else one.default,
+            "meaning": documented.get(one.name, ""),
+        }
+        for one in fields(kind)
+    ]
+
+
+def _meanings(kind: type[Any]) -> dict[str, str]:
+    """What the docstrings of a dataclass and its bases say of the fields."""
+    meanings: dict[str, str] = {}
+    for base in reversed(kind.__mro__[:-1]):
+        meanings |= Documentation.of(base).entries
+    return meanings
+
+
+def _explain_extractor(unit: Unit) -> Explanation:
+    kind = catalog.load("extractor", unit.name)
+    extractor = kind()
+    facts = {
+        "version": str(kind.version),
+        "extra": f"[{kind.extra}]" if kind.extra else "[media]",
+        "reads": ", ".join(needed.name for needed in extractor.needs()) or _inputs(extractor),
+        "weights": ", ".join(weights.name for weights in extractor.weights()),
+        "run by default": "yes" if kind.default_enabled else "no",
+    }
+    columns = [
+        {
+            "name": column.name,
+            "type": column.dtype + (f"[{', '.join(map(str, column.dims))}]" if column.dims else ""),
+            "unit": column.unit,
+            "low": column.low,
+            "high": column.high,
+            "meaning": column.meaning,
+        }
+        for column in kind.writes
+    ]
+    return Explanation(unit, _text(kind), facts, _parameters(kind), columns)
+
+
+def _inputs(extractor: Any) -> str:
+    parts = ["frames"] if extractor.frames is not None else []
+    return " and ".join(parts + (["sound"] if extractor.needs_audio else []))
+
+
+def _explain_filter(unit: Unit) -> Explanation:
+    from theval_datasets.curation.filters.base import Filter
+
+    kind = catalog.load("filter", unit.name)
+    facts = {
+        "reads": ", ".join(needed.name for needed in kind().needs()) or "the file's facts",
+        "judges": "one clip at a time" if issubclass(kind, Filter) else "the whole set",
+    }
+    return Explanation(unit, _text(kind), facts, _parameters(kind))
+
+
+def _explain_dataset(unit: Unit) -> Explanation:
+    from theval_datasets.cards.papers import PAPERS
+
+    kind = catalog.load("dataset", unit.name)
+    facts = {
+        "repository": kind.repository(),
+        "papers": "; ".join(PAPERS[k].title for k in kind.CITES),
+    }
+    inputs = [
+        {"name": f"--with {name}=PATH", "value": None, "meaning": meaning}
+        for name, meaning in kind.kinds().items()
+    ]
+    configs = [
+        {"name": config.name, "type": "config", "meaning": config.description}
+        for config in kind.BUILDER_CONFIGS
+    ]
+    return Explanation(unit, "", facts, inputs, configs)
+
+
+def _explain_recipe(unit: Unit) -> Explanation:
+    from theval_datasets.curation.recipes.recipe import load_recipe
+
+    recipe = load_recipe(unit.name)
+    facts = {
+        "clips": "cut where the segment rule finds them"
+        if recipe.cut == "spans"
+        else "whole sources",
+        "undecided clips": recipe.on_undecided,
+        "reference frame": recipe.reference_frame,
+    }
+    thresholds = [
+        {"name": f"{name}.{one.name}", "value": getattr(judge, one.name),
+         "meaning": _meanings(type(judge)).get(one.name, "")}
+        for name, judge in recipe.judges()
+        for one in fields(judge)
+    ]  # fmt: skip
+    return Explanation(unit, "", facts, thresholds)
+
+
+def _explain_preset(unit: Unit) -> Explanation:
+    from theval_datasets.curation.study.parameters import StudyParameters, preset
+
+    chosen = preset(unit.name)
+    rows = [{**row, "value": getattr(chosen, row["name"])} for row in _parameters(StudyParameters)]
+    return Explanation(unit, _text(StudyParameters), {}, rows)
+
+
+def _explain_generator(unit: Unit) -> Explanation:
+    from theval_datasets.evaluation.theval import TABLE_SOURCE, published_leaderboard
+
+    entry = next(one for one in published_leaderboard() if one.model == unit.name)
+    facts = {"kind": str(entry.kind), "final score": f"{entry.final:.4f}", "rank": str(entry.rank)}
+    rows = [
+        {"name": name, "value": value, "meaning": "normalised, 1 is like real videos"}
+        for name, value in entry.normalised.items()
+    ]
+    return Explanation(unit, "", {**facts, "source": TABLE_SOURCE}, rows)
+
+
+def _text(kind: type[Any]) -> str:
+    """The description in a class's docstring, after its first line."""
+    return Documentation.of(kind).text.partition("\n")[2].strip()
+
+
+def _lines(one: Explanation) -> Iterator[str]:
+    yield f"{one.unit.kind} {one.unit.name}"
+    yield f"  {one.unit.summary}"
+    if one.text:
+        yield ""
+        yield from (f"  {line}".rstrip() for line in one.text.split("\n"))
+    facts = {label: value for label, value in (one.facts or {}).items() if value}
+    if facts:
+        yield ""
+        width = max(map(len, facts))
+        yield from (f"  {label:<{width}}  {value}" for label, value in facts.items())
+    if one.parameters:
+        yield from ("", "  parameters")
+        for row in one.parameters:
+            value = "" if row["value"] is None else f" = {row['value']}"
+            yield f"    {row['name']}{value}"
+            if row["meaning"]:
+                yield f"        {row['meaning']}"
+    if one.columns:
+        yield from ("", "  columns" if "unit" in one.columns[0] else "  tables")
+        for row in one.columns:
+            unit = f", {row['unit']}" if row.get("unit") else ""
+            low, high = row.get("low"), row.get("high")
+            bounds = "" if low is None and high is None else f", {_bound(low)} to {_bound(high)}"
+            yield f"    {row['name']} ({row['type']}{unit}{bounds})"
+            yield f"        {row['meaning']}"
+
+
+def _bound(value: float | None) -> str:
+    return "…" if value is None else f"{value:g}"
+
+
+_UNITS: Final[Mapping[str, Callable[[], Iterator[Unit]]]] = {
+    "recipes": _recipes,
+    "filters": lambda: _classes("filter"),
+    "extractors": lambda: _classes("extractor"),
+    "datasets": _datasets,
+    "presets": _presets,
+    "generators": _generators,
+}
+_EXPLAIN: Final[Mapping[str, Callable[[Unit], Explanation]]] = {
+    "recipe": _explain_recipe,
+    "filter": _explain_filter,
+    "extractor": _explain_extractor,
+    "dataset": _explain_dataset,
+    "preset": _explain_preset,
+    "generator": _explain_generator,
+}
