@@ -24,7 +24,8 @@ class Shots(Extractor):
 
     A cut is a change of content of at least `least` that is also `ratio` times the mean change of
     the two frames on either side, so a moving camera is no cut; and a frame that turns black or
-    ceases to be, by its luma. Fades are found where they pass through black.
+    ceases to be, by its luma; and a frame whose stored size is another one, as in joined files.
+    Fades are found where they pass through black.
 
     Attributes:
         ratio: Against the neighbourhood's mean change.
@@ -86,6 +87,8 @@ class _ShotAccumulator:
     def update(self, batch: Frames) -> None:
         from scenedetect import FrameTimecode
 
+        first = len(self._times)
+        self._cuts += [first + int(i) for i in np.flatnonzero(batch.breaks)]
         for frame, time in zip(batch.pixels, batch.times.tolist(), strict=True):
             number = FrameTimecode(len(self._times), fps=_NOMINAL)
             cuts = self._detector.process_frame(number, frame)

@@ -8,8 +8,8 @@ but numbers and words that were checked against a list.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -33,6 +33,8 @@ _COLOURS: Final[Mapping[bool, Mapping[str, str]]] = {
     },
 }
 """Tags of the clip, by whether its pictures were converted to BT.709."""
+_TOLERANCE: Final = 0.002
+"""Seconds by which the frames of a clip may be off: clips have a clock of 90 kHz."""
 _EARLY: Final = 0.5  # of a frame's length by which seeking stays before the first frame
 
 
@@ -113,17 +115,24 @@ def cut(source: Path, piece: Piece, target: Path, encoding: Encoding) -> MediaFa
         for seek in _seeks(facts, frames):
             _encode(source, piece, facts, frames, seek, part, encoding)
             made = media.probe(part)
-            if made.n_frames == frames[1] - frames[0]:
+            fault = _fault(media.frame_index(part), facts.index, frames)
+            if fault is None:
                 break
         else:
-            raise BrokenMediaError(
-                f"{source.name} at {piece.start:.3f} s: expected {frames[1] - frames[0]} frames, "
-                f"got {made.n_frames}"
-            )
+            raise BrokenMediaError(f"{source.name} at {piece.start:.3f} s: {fault}")
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
     return made
+
+
+def _fault(made: media.FrameIndex, source: media.FrameIndex, frames: tuple[int, int]) -> str | None:
+    """What is wrong with the frames of a clip; None if they are those that were wanted."""
+    wanted = source.times[frames[0] : frames[1]] - source.times[frames[0]]
+    if len(made.times) != len(wanted):
+        return f"expected {len(wanted)} frames, got {len(made.times)}"
+    off = float(np.abs(made.times - wanted).max())
+    return f"frames are up to {off:.3f} s off their time" if off > _TOLERANCE else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,31 +144,36 @@ class _Seek:
         skip: Seconds after that at which the piece begins, half a frame early; None if it begins
             with the first frame that comes.
         sound: Seconds after that at which the piece begins in the sound.
+        apart: Whether picture and sound are filtered apart. In one graph a change in the sound,
+            such as another rate, starts the filters of the picture afresh.
     """
 
     to: float | None
     skip: float | None
     sound: float
+    apart: bool = False
 
 
 def _seeks(facts: media.CuttingFacts, frames: tuple[int, int]) -> list[_Seek]:
-    """Ways to reach a piece, the quick one first.
+    """Ways to reach a piece, to be tried in this order until every frame is there.
 
     Where seeks lead where they are told to, decoding begins just before the first frame. Elsewhere
     it begins well before, and if frames are lacking then, at the file's beginning.
     """
     index = facts.index
     begin = float(index.times[frames[0]])
-    if not frames[0]:
-        return [_Seek(None, None, facts.lead)]
-    early = min(begin, _EARLY * (begin - float(index.times[frames[0] - 1])))
     place = facts.lead + begin
-    if index.seekable:
-        return [_Seek(place - early, None, early)]
-    whole = _Seek(None, place - early, place)
-    if begin < 2 * _BEFORE:
-        return [whole]
-    return [_Seek(place - _BEFORE, _BEFORE - early, _BEFORE), whole]
+    if not frames[0]:
+        ways = [_Seek(None, None, facts.lead)]
+    else:
+        early = min(begin, _EARLY * (begin - float(index.times[frames[0] - 1])))
+        if index.seekable:
+            ways = [_Seek(place - early, None, early)]
+        else:
+            ways = [_Seek(None, place - early, place)]
+            if begin >= 2 * _BEFORE:
+                ways.insert(0, _Seek(place - _BEFORE, _BEFORE - early, _BEFORE))
+    return [*ways, *(replace(way, apart=True) for way in ways)]
 
 
 def _frames_of(index: media.FrameIndex, piece: Piece) -> tuple[int, int]:
@@ -185,44 +199,32 @@ def _encode(
     import ffmpeg
 
     length = _length(facts.index, frames)
-    # Colour tags that change on the way must not rebuild the filters, which count frames.
-    options: dict[str, Any] = {**media.safe_input_options(), "reinit_filter": 0}
+    # Colour tags that change on the way must not start the filters afresh, which count frames.
+    options: dict[str, Any] = {**media.safe_input_options(), "reinit_filter:v": 0}
     if seek.to is not None:
         options["ss"] = f"{seek.to:.6f}"
     if facts.filters is not None:
         options["display_rotation"] = 0  # they turn the picture, after deinterlacing
     given = ffmpeg.input(f"file:{source.resolve()}", **options)
-    picture = given[str(facts.video)] if facts.video is not None else given.video
-    if seek.skip is not None:
-        late = _EARLY * _step_before(facts.index, frames[1])
-        end = seek.sound + length - late
-        picture = picture.filter("trim", start=f"{seek.skip:.6f}", end=f"{end:.6f}")
-    else:
-        picture = picture.filter("trim", end_frame=frames[1] - frames[0])
-    picture = picture.filter("setpts", "PTS-STARTPTS")
-    for one in facts.filters or ():
-        name, _, given_options = one.partition("=")
-        plain, named = _filter_options(given_options)
-        picture = picture.filter(name, *plain, **named)
-    if piece.crop:
-        left, top, width, height = piece.crop
-        picture = picture.filter("crop", width, height, left, top)
-    picture = picture.filter("scale", "trunc(iw/2)*2", "trunc(ih/2)*2", flags="bicubic+bitexact")
-    streams = [picture]
+    streams = [given[str(facts.video)] if facts.video is not None else given.video]
+    chains = [_picture_filters(piece, facts, frames, seek)]
     sound: dict[str, Any] = {}
     if facts.audio is not None:
-        heard = (
-            given[str(facts.audio)]
-            .filter("atrim", start=f"{seek.sound:.6f}", end=f"{seek.sound + length:.6f}")
-            .filter("asetpts", f"PTS-{seek.sound:.6f}/TB")
-            .filter("aresample", **{"async": 1, "first_pts": 0})
-        )
-        streams.append(heard)
+        streams.append(given[str(facts.audio)])
+        span = f"atrim=start={seek.sound:.6f}:end={seek.sound + length:.6f}"
+        step = f"asetpts=PTS-{seek.sound:.6f}/TB"
+        # Filters that start afresh must not fill what lies before them with silence once more.
+        filled = "aresample=async=1" if seek.apart else "aresample=async=1:first_pts=0"
+        chains.append([span, step, filled])
         sound = {
             "acodec": "aac",
             "audio_bitrate": f"{encoding.audio_kbps}k",
             "flags:a": "+bitexact",
         }
+    if seek.apart:
+        sound |= zip(("vf", "af"), map(",".join, chains), strict=False)
+    else:
+        streams = list(map(_filtered, streams, chains))
     job = ffmpeg.output(
         *streams,
         f"file:{part.resolve()}",
@@ -243,10 +245,36 @@ def _encode(
     try:
         job.run(cmd=media.ffmpeg_binary(), capture_stdout=True, capture_stderr=True)
     except ffmpeg.Error as error:
-        said = error.stderr.decode(errors="replace").strip()[-300:]
+        messages = error.stderr.decode(errors="replace").strip()[-300:]
         raise BrokenMediaError(
-            f"{source.name} at {piece.start:.3f} s cannot be cut: {said}"
+            f"{source.name} at {piece.start:.3f} s cannot be cut: {messages}"
         ) from None
+
+
+def _filtered(stream: Any, chain: Sequence[str]) -> Any:
+    """A stream of ffmpeg-python through filters written as ``name=value:key=value``."""
+    for one in chain:
+        name, _, options = one.partition("=")
+        parts = [part for part in options.split(":") if part]
+        named = dict(part.split("=", 1) for part in parts if "=" in part)
+        stream = stream.filter(name, *(part for part in parts if "=" not in part), **named)
+    return stream
+
+
+def _picture_filters(
+    piece: Piece, facts: media.CuttingFacts, frames: tuple[int, int], seek: _Seek
+) -> list[str]:
+    if seek.skip is None:
+        found = [f"trim=end_frame={frames[1] - frames[0]}"]
+    else:
+        late = _EARLY * _step_before(facts.index, frames[1])
+        end = seek.sound + _length(facts.index, frames) - late
+        found = [f"trim=start={seek.skip:.6f}:end={end:.6f}"]
+    found += ["setpts=PTS-STARTPTS", *(facts.filters or ())]
+    if piece.crop:
+        left, top, width, height = piece.crop
+        found.append(f"crop={width}:{height}:{left}:{top}")
+    return [*found, "scale=trunc(iw/2)*2:trunc(ih/2)*2:flags=bicubic+bitexact"]
 
 
 def _length(index: media.FrameIndex, frames: tuple[int, int]) -> float:
@@ -258,13 +286,6 @@ def _step_before(index: media.FrameIndex, frame: int) -> float:
     """Seconds from the frame before `frame` to it, or to the end of the file."""
     edges = np.append(index.times, index.times[-1] + index.length)
     return float(edges[frame] - edges[frame - 1])
-
-
-def _filter_options(text: str) -> tuple[list[str], dict[str, str]]:
-    """Positional and named options of a filter as ffmpeg-python takes them."""
-    parts = [part for part in text.split(":") if part]
-    named = dict(part.split("=", 1) for part in parts if "=" in part)
-    return [part for part in parts if "=" not in part], named
 
 
 def _check_crop(piece: Piece, size: tuple[int, int]) -> None:

@@ -31,10 +31,15 @@ _LIPS: Final = (13, 14)
 Floats = npt.NDArray[np.float64]
 
 
-def middle(clip: Path) -> tuple[float, npt.NDArray[np.uint8]]:
-    """Seconds of the frame in the middle of a clip, and the frame in red, green, blue."""
+def middle(clip: Path, *, made_here: bool = False) -> tuple[float, npt.NDArray[np.uint8]]:
+    """Seconds of the frame in the middle of a clip, and the frame in red, green, blue.
+
+    Args:
+        clip: The file.
+        made_here: Whether it was cut by this software; see `theval_datasets.media.read_frames`.
+    """
     index = media.frame_index(clip)
-    frames = media.read_frames(clip, [len(index.times) // 2], index)
+    frames = media.read_frames(clip, [len(index.times) // 2], index, made_here=made_here)
     return float(frames.times[0]), frames.pixels[0]
 
 
@@ -48,7 +53,9 @@ def write_frame(target: Path, picture: npt.NDArray[np.uint8]) -> None:
         )
 
 
-def choose(clip: Path, features: Mapping[str, Values]) -> tuple[float, npt.NDArray[np.uint8]]:
+def choose(
+    clip: Path, features: Mapping[str, Values], *, made_here: bool = False
+) -> tuple[float, npt.NDArray[np.uint8]]:
     """The best frame among those that `faces` looked at.
 
     The score adds the share of the people who are visible (4), and the means over them of how
@@ -59,19 +66,20 @@ def choose(clip: Path, features: Mapping[str, Values]) -> tuple[float, npt.NDArr
     Args:
         clip: The file.
         features: Values of `faces`, `person_landmarks` and `person_pose`, where they are there.
+        made_here: As for `middle`.
 
     Returns:
         Seconds, and the frame in red, green, blue.
     """
     scores = _scores(features)
     if scores is None:
-        return middle(clip)
+        return middle(clip, made_here=made_here)
     numbers, worth = scores
     index = media.frame_index(clip)
     away = np.abs(numbers - len(index.times) / 2)
     best = np.lexsort((away, -worth))[:_FINALISTS]
     best = best[np.argsort(numbers[best])]
-    frames = media.read_frames(clip, numbers[best].tolist(), index)
+    frames = media.read_frames(clip, numbers[best].tolist(), index, made_here=made_here)
     sharp = np.array(
         [
             _sharpness(p, int(n), features["faces"])

@@ -219,7 +219,9 @@ class _Run:
         wanted = tuple(dict.fromkeys((*wanted, *further)))
         candidates = sorted(self._candidates(segments), key=lambda one: one.clip_id)
         store = FeatureStore(wanted, self._options.cache)
-        jobs = jobs_of((c.clip_id, c.path, c.sha256) for c in candidates)
+        cut_here = self._recipe.cut == "spans"
+        files = ((c.clip_id, c.path, c.sha256) for c in candidates)
+        jobs = jobs_of(files, made_here=cut_here)
         store.compute(jobs, LocalEngine(self._options.workers), "measure")
         clips = [(_clip(one), store.clip(one.sha256)) for one in candidates]
         judgements = judge_clips(clips, self._recipe, self._options.references)

@@ -119,7 +119,10 @@ class Finisher:
         facts = people_facts(values) if recipe.people else ()
         best = recipe.reference_frame == "best"
         path = candidate.path
-        seconds, picture = choose(path, values) if best else middle(path)
+        ours = not candidate.segment.whole
+        seconds, picture = (
+            choose(path, values, made_here=ours) if best else middle(path, made_here=ours)
+        )
         shown = anonymised(picture, _boxes(values, seconds)) if self.anonymise else picture
         write_frame(inside(self.output, files["frame"]), shown)
         location = origin.location

@@ -96,7 +96,9 @@ class ClipMaker:
             write_mono(clip, inside(self.output, f"{AUDIO}/{name}.wav"))
         if row.reference_frame is not None and row.reference_time is not None:
             index = media.frame_index(clip)
-            frames = media.read_frames(clip, [int(index.at([row.reference_time])[0])], index)
+            wanted = [int(index.at([row.reference_time])[0])]
+            cut_here = row.end is not None or row.crop is not None
+            frames = media.read_frames(clip, wanted, index, made_here=cut_here)
             picture = frames.pixels[0]
             if row.tools.get("anonymised"):
                 picture = anonymised(picture)

@@ -347,3 +347,44 @@ def test_models_load_once(media, cache):
     for name in ("plain", "vfr", "late_audio"):
         runner.process(job(media(name)))
     assert len(Brightness.setups) == 1
+
+
+def test_other_bytes_of_the_same_size_and_time_are_not_stored(media, cache, tmp_path):
+    """A manifest's hash is checked before anything is stored under it."""
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(media("plain").read_bytes())
+    honest = job(path)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    report = Runner(Plan((Brightness(),), cache)).process(honest)
+    assert report.outcomes["brightness"].reason == "changed"
+    assert not (tmp_path / "cache").exists() or not list((tmp_path / "cache").rglob("*.feature"))
+
+
+def test_a_decoder_that_fails_in_any_way_costs_pictures_alone(
+    media, cache, monkeypatch, errors_expected
+):
+    """Whatever decoding raises, features of the sound are computed, and no worker dies."""
+
+    def broken(self, **wanted):
+        raise ValueError("a fault that nobody foresaw")
+        yield
+
+    monkeypatch.setattr(media_module._video.Movie, "frames", broken)
+    report = Runner(Plan((Brightness(), Length()), cache)).process(job(media("plain")))
+    assert report.outcomes["brightness"].reason == "error"
+    assert "nobody foresaw" in str(report.outcomes["brightness"].detail)
+    assert report.outcomes["length"].status == "ok"
+
+
+def test_whatever_a_clip_raises_becomes_its_outcomes(media, cache, monkeypatch, errors_expected):
+    from theval_datasets.extraction import runner as module
+
+    class Unlucky:
+        def __init__(self, *parts):
+            raise RuntimeError("unlucky")
+
+    monkeypatch.setattr(module, "ClipRun", Unlucky)
+    report = Runner(Plan((Brightness(), Length()), cache)).process(job(media("plain")))
+    assert {one.reason for one in report.outcomes.values()} == {"error"}

@@ -80,6 +80,7 @@ def check(path: Path) -> None:
     pixels = list(itertools.chain.from_iterable(b.pixels for b in batches))
     index = frame_index(path)
     assert problem is None
+    assert index.seekable == (path.suffix in (".mp4", ".mov", ".mkv", ".webm", ".3gp"))
     assert len(times) == len(index.times) == probe(path).n_frames
     assert 70 <= len(times) <= 76
     assert index.times == pytest.approx(times, abs=1e-6)

@@ -42,7 +42,8 @@ class View:
         )
         pixels = [shared.form(int(i), request) for i in chosen] if request.pixels else []
         stored = [batch.stored[i] for i in chosen] if request.stored else []
-        return Frames(pixels, batch.times[chosen], batch.indices[chosen], stored)
+        breaks = batch.breaks if self._picker is None else np.zeros(0, np.bool_)
+        return Frames(pixels, batch.times[chosen], batch.indices[chosen], stored, breaks)
 
 
 def _converted(

@@ -177,10 +177,13 @@ class ClipRun:
                     self._stream(running, requests)
                 for extractor, accumulator in running.items():
                     self._end(extractor, accumulator, self._video.problem)
-        except (MediaError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  # the runner records whatever happens
+            outcome = outcome_of(error)
+            if outcome.reason == "error":
+                _log.error("decoding %s", self._job.clip_id, exc_info=error)
             for extractor in watching:
                 if extractor not in self._features:
-                    self._settle(extractor, Feature(outcome_of(error)))
+                    self._settle(extractor, Feature(outcome))
 
     def _stream(
         self,
@@ -215,7 +218,7 @@ class ClipRun:
         rate = rates.pop()
         shown = all(request.pixels and not request.stored for request in requests)
         if not rates and rate is not None and rate <= _SPARSE_FPS and shown:
-            return media.sample_frames(self._path, rate)
+            return media.sample_frames(self._path, rate, made_here=self._job.made_here)
         return self._opened().frames(
             pixels=any(request.pixels for request in requests),
             stored=any(request.stored for request in requests),

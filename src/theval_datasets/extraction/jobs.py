@@ -18,22 +18,31 @@ class ClipJob:
         clip_id: Its name.
         path: Its file, absolute.
         sha256: Of the file, as the manifest says.
-        trusted: Whether size and time agree with the manifest; otherwise the hash is checked.
+        trusted: Whether size and time agree with the manifest, so that what the cache holds of
+            this hash is taken without reading the file. Before anything is computed, the hash is
+            checked all the same.
+        made_here: Whether this software itself encoded the file in this run; see
+            `theval_datasets.media.read_frames`.
     """
 
     clip_id: str
     path: str
     sha256: str
     trusted: bool = True
+    made_here: bool = False
 
 
-def jobs_of(files: Iterable[tuple[str, Path, str]]) -> list[ClipJob]:
+def jobs_of(files: Iterable[tuple[str, Path, str]], *, made_here: bool = False) -> list[ClipJob]:
     """A job for each different file.
 
     Args:
         files: Name, path and SHA-256 of each; of equal files the last name is used.
+        made_here: Whether this software itself encoded them.
     """
-    jobs = {sha256: ClipJob(name, str(path.resolve()), sha256) for name, path, sha256 in files}
+    jobs = {
+        sha256: ClipJob(name, str(path.resolve()), sha256, made_here=made_here)
+        for name, path, sha256 in files
+    }
     return list(jobs.values())
 
 

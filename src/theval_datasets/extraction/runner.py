@@ -8,6 +8,7 @@ may not have (missing weights, memory, a bug) are not.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from .extractor import Extractor
 from .jobs import ClipJob, ClipReport, Plan
 from .outcomes import UNAVAILABLE, outcome_of
 from .store import FeatureStore
+
+_log = logging.getLogger(__name__)
 
 __all__ = ["UNAVAILABLE", "ClipJob", "ClipReport", "Plan", "Runner"]
 
@@ -40,20 +43,30 @@ class Runner:
         self._models: dict[Extractor, Any] = {}
 
     def process(self, job: ClipJob) -> ClipReport:
-        """Compute what is not in the cache yet."""
+        """Compute what is not in the cache yet.
+
+        The file's hash is checked first, so that nothing is stored under the hash of other bytes.
+        """
         path = Path(job.path)
         try:
             if not path.is_file():
                 raise MissingMediaError(f"There is no file {path}")
-            if not job.trusted and sha256_file(path) != job.sha256:
+            if sha256_file(path) != job.sha256:
                 raise _ChangedError(
                     f"{path.name} is not the file the manifest was made from; "
                     "curate it again, or rebuild it from its source"
                 )
         except (MediaError, OSError) as error:
-            outcome = outcome_of(error)
-            return ClipReport(job.clip_id, {e.name: outcome for e in self.plan.extractors})
-        return ClipRun(job, path, self.plan, self.store, self.model).run()
+            return self._failed(job, error)
+        try:
+            return ClipRun(job, path, self.plan, self.store, self.model).run()
+        except Exception as error:  # noqa: BLE001  # every clip ends with outcomes
+            _log.error("%s", job.clip_id, exc_info=error)
+            return self._failed(job, error)
+
+    def _failed(self, job: ClipJob, error: Exception) -> ClipReport:
+        outcome = outcome_of(error)
+        return ClipReport(job.clip_id, {e.name: outcome for e in self.plan.extractors})
 
     def model(self, extractor: Extractor) -> Any:
         """The extractor's models, loaded when first asked for."""

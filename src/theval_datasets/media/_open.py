@@ -31,6 +31,8 @@ _FORMATS: Final = (
 )
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _STILL_MAGIC: Final = {_PNG: "png", b"\xff\xd8\xff": "jpeg", b"BM": "bmp"}
+_READING: Final = 2
+"""Version of how this package shows what it decodes; raised when frames or sound change."""
 _HEAD_CHUNKS: Final = 64
 _TRUNCATED_AFTER: Final = 0.5  # seconds that a stream may end before its header says so
 
@@ -69,14 +71,15 @@ def ffmpeg_binary() -> str:
 
 
 def decoder_version() -> str:
-    """Names and versions of the decoders, as cache keys and manifests record them.
+    """Names and versions of what decodes, as cache keys and manifests record them.
 
     Raises:
         MissingExtraError: There is no decoder, since the extra [media] is not installed.
     """
     need("media")
     names = ["av", "decord"] if available("decord") else ["av"]
-    return "+".join(f"{name}-{importlib.metadata.version(name)}" for name in names)
+    versions = [f"{name}-{importlib.metadata.version(name)}" for name in names]
+    return "+".join([*versions, f"media-{_READING}"])
 
 
 def safe_input_options() -> dict[str, str]:

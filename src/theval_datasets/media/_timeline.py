@@ -6,6 +6,7 @@ all count from there. A file's timeline is measured once and kept while its size
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -177,12 +178,21 @@ class _Packets:
     keyframes: list[bool]
     all_timed: bool = True
 
+    @property
+    def in_order(self) -> bool:
+        """Whether every packet has a time of its own, and keyframes follow each other in time."""
+        keys = [stamp for stamp, key in zip(self.stamps, self.keyframes, strict=True) if key]
+        growing = all(one < following for one, following in itertools.pairwise(keys))
+        return self.all_timed and growing and len(set(self.stamps)) == len(self.stamps)
+
     def add(self, packet: Any) -> None:
+        if packet.is_discard or packet.size == 0:
+            return
         stamp = packet.pts
         if stamp is None:
             self.all_timed = False
             stamp = packet.dts
-        if stamp is None or packet.is_discard or packet.size == 0:
+        if stamp is None:
             return
         self.stamps.append(stamp)
         self.lengths.append(packet.duration or 0)
@@ -201,7 +211,7 @@ def _measure(path: Path, limits: Limits) -> Timeline:
         for packet in packets(container, [one for one in (video, sound) if one], remarks):
             of_video = video is not None and packet.stream_index == video.index
             (seen if of_video else heard).add(packet)
-        timed = container.format.name.split(",")[0] in _TIMED_PACKETS and seen.all_timed
+        timed = container.format.name.split(",")[0] in _TIMED_PACKETS and seen.in_order
         index = None
         origin = 0.0
         if video is not None:
@@ -237,7 +247,7 @@ def _index(
     else:
         remarks.undecoded = problems.undecoded
         remarks.undecoded_reason = problems.undecoded_reason
-        remarks.guessed = problems.guessed
+        remarks.guessed, remarks.backwards = problems.guessed, problems.backwards
         keyframes = np.isin(ticks, stamps[keys])
     if not last_length and len(ticks) > 1:
         last_length = int(np.median(np.diff(ticks)))
@@ -257,6 +267,8 @@ def _decoded_ticks(
         stream.codec_context.thread_type = "AUTO"
         for frame in decoded(container, stream, remarks):
             if ticks and frame.pts <= ticks[-1]:
+                back = (frame.pts - ticks[0]) * float(stream.time_base)
+                remarks.backwards = back if remarks.backwards is None else remarks.backwards
                 continue
             ticks.append(frame.pts)
             length = frame.duration or 0

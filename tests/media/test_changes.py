@@ -1,0 +1,106 @@
+"""Streams whose parameters change on the way, as after joining files by stream copy."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media_factory import ffmpeg
+
+from theval_datasets.curation.clips.cut import Encoding, Piece, cut
+from theval_datasets.extraction.jobs import ClipJob, Plan
+from theval_datasets.extraction.runner import Runner
+from theval_datasets.features.shots import Shots
+from theval_datasets.media import frame_index, open_video, probe, read_audio
+from theval_datasets.utils.files import sha256_file
+
+_X264 = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "12"]
+_BT709 = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"]
+_BT601 = ["-colorspace", "smpte170m", "-color_primaries", "smpte170m", "-color_trc", "smpte170m"]
+HALVES = {
+    "colours": (("160x120", "", _BT709, "48000"), ("160x120", "", _BT601, "48000")),
+    "size": (("160x120", "", [], "48000"), ("320x240", "", [], "48000")),
+    "aspect": (("160x120", "", [], "48000"), ("160x120", ",setsar=4/3", [], "48000")),
+    "sound": (("160x120", "", [], "48000"), ("160x120", "", [], "32000")),
+}
+
+
+def join(folder: Path, name: str) -> Path:
+    """Two halves of 2 s, one after the other in one transport stream."""
+    parts = []
+    for number, (size, filters, tags, rate) in enumerate(HALVES[name]):
+        part = folder / f"{name}-{number}.ts"
+        ffmpeg("-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25:duration=2{filters}",
+               "-f", "lavfi", "-i", f"sine=frequency=440:sample_rate={rate}:duration=2",
+               *_X264, *tags, "-c:a", "aac", "-output_ts_offset", str(2 * number),
+               "-muxdelay", "0", part)  # fmt: skip
+        parts.append(part)
+    path = folder / f"{name}.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
+
+
+@pytest.fixture(scope="module", params=HALVES)
+def joined(request, tmp_path_factory) -> tuple[str, Path]:
+    return request.param, join(tmp_path_factory.mktemp(request.param), request.param)
+
+
+def test_every_frame_is_read_in_the_size_of_the_first(joined):
+    name, path = joined
+    with open_video(path) as video:
+        frames = list(itertools.chain.from_iterable(batch.pixels for batch in video.frames()))
+        problem = video.problem
+    assert len(frames) == probe(path).n_frames == 100
+    assert {frame.shape for frame in frames} == {(120, 160, 3)}
+    assert ("size changes at 1.9" in str(problem)) == (name == "size")
+
+
+def test_a_cut_across_the_change_has_every_frame(joined, tmp_path):
+    _, path = joined
+    index = frame_index(path)
+    for begin, end in ((0, 90), (30, 80)):
+        target = tmp_path / f"{begin}.mp4"
+        piece = Piece(float(index.times[begin]), float(index.times[end]))
+        facts = cut(path, piece, target, Encoding(preset="ultrafast"))
+        assert facts.n_frames == end - begin
+        assert facts.duration == pytest.approx(piece.end - piece.start, abs=0.001)
+        audio = read_audio(target)
+        for at in np.arange(0.1, facts.duration - 0.1, 0.1):
+            some = audio.samples[int((at - audio.start) * audio.rate) :][: audio.rate // 20]
+            assert np.abs(some).max() > 0.05, at
+        assert facts.audio_duration == pytest.approx(facts.duration, abs=0.08)
+
+
+def test_a_change_of_size_ends_a_shot(joined, tmp_path):
+    name, path = joined
+    runner = Runner(Plan((Shots(),), str(tmp_path / "cache")))
+    sha256 = sha256_file(path)
+    runner.process(ClipJob("clip", str(path), sha256))
+    feature = runner.store.read("shots", sha256)
+    assert feature is not None
+    assert (50 in feature.values["begin"].tolist()) == (name == "size")
+
+
+def test_sound_goes_on_after_a_change_of_rate(joined):
+    _, path = joined
+    audio = read_audio(path)
+    assert audio.end == pytest.approx(4.0, abs=0.1)
+    for begin in (0.5, 1.5, 2.5, 3.5):
+        some = audio.samples[int((begin - audio.start) * audio.rate) :][:1600]
+        assert np.abs(some).max() > 0.05
+
+
+def test_timestamps_that_jump_back_are_remarked_on(tmp_path):
+    """Two files of 2 s, joined without new timestamps: the second one is not used, and it is said."""
+    part = tmp_path / "part.ts"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25:duration=2", *_X264, part)
+    path = tmp_path / "twice.ts"
+    path.write_bytes(part.read_bytes() * 2)
+    with open_video(path) as video:
+        count = sum(len(batch) for batch in video.frames(pixels=False))
+        problem = video.problem
+    assert count == 50 == probe(path).n_frames
+    assert "timestamps do not grow" in str(problem)
+    assert "timestamps do not grow" in str(probe(path).truncated)
