@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -19,9 +20,12 @@ from theval_datasets.errors import (
     InputError,
     MediaError,
     MissingExtraError,
+    StorageError,
+    ThevalError,
     UnsafePathError,
     WeightsMissingError,
 )
+from theval_datasets.utils.files import storage_error
 from theval_datasets.utils.progress import progress
 from theval_datasets.utils.workers import WorkerLost, WorkerPool
 
@@ -34,7 +38,7 @@ UNREADABLE: Final = "unreadable"
 """Reason of a file that the system does not let this process read."""
 BROKEN_RUN: Final = frozenset({UNREADABLE, "error", "out-of-memory", "worker-lost"})
 """Reasons that do not lie in the media: another run may end otherwise, and this one ends with code 1."""
-_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +49,13 @@ class Failure:
         reason: Slug.
         detail: The same in words.
         trace: Of an exception that nobody expected.
-        fatal: Whether the cause lies outside the item, so that the run has to end.
+        fatal: What the run ends with, where the cause does not lie in the item.
     """
 
     reason: str
     detail: str
     trace: str = ""
-    fatal: bool = False
+    fatal: type[ThevalError] | None = None
 
 
 class Tasks:
@@ -93,7 +97,7 @@ class Tasks:
             Each item with its result or failure, as they end.
 
         Raises:
-            InputError: The cause of a failure lies outside its item.
+            InputError, StorageError: The cause of a failure does not lie in its item.
         """
         with progress(len(items), label, unit) if label else nullcontext() as bar:
             for (_, item), result in self._pool.map([(task, item) for item in items]):
@@ -103,8 +107,8 @@ class Tasks:
                     yield item, Failure("worker-lost", str(result))
                     continue
                 if isinstance(result, Failure):
-                    if result.fatal:
-                        raise InputError(result.detail)
+                    if result.fatal is not None:
+                        raise result.fatal(result.detail)
                     if result.trace:
                         _log.error("%s failed:\n%s", label or "a task", result.trace)
                 yield item, result
@@ -132,14 +136,15 @@ def failure_of(error: Exception) -> Failure:
             return Failure(error.reason, detail)
         case MemoryError():
             return Failure("out-of-memory", "there was not enough memory for it")
+        case StorageError():
+            return Failure("storage", detail, fatal=StorageError)
         case OSError() if error.errno in _DISK:
-            path = error.filename2 or error.filename
-            place = f" at {path}" if path else ""
-            return Failure("disk", f"nothing can be written{place}: {error.strerror}", fatal=True)
+            place = Path(str(error.filename2 or error.filename or "."))
+            return Failure("storage", str(storage_error(error, place)), fatal=StorageError)
         case OSError():
             return Failure(UNREADABLE, error.strerror or detail)
         case InputError() | MissingExtraError() | WeightsMissingError():
-            return Failure("input", detail, fatal=True)
+            return Failure("input", detail, fatal=InputError)
         case _:
             trace = "".join(traceback.format_exception(error))
             return Failure("error", f"{type(error).__name__}: {detail}", trace)

@@ -325,3 +325,97 @@ def test_importing_the_command_line_loads_nothing_heavy():
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert "typer" in loaded
     assert loaded & (HEAVY | {"numpy", "pyarrow", "av", "cv2", "scipy", "huggingface_hub"}) == set()
+
+
+MAY_WRITE = {
+    "builders/release/place.py",
+    "builders/release/split_writer.py",
+    "curation/sources/fetching/fetch.py",
+    f"{FLOOR}/demo/clips.py",
+    f"{FLOOR}/demo/speech.py",
+    f"{FLOOR}/extraction/weights.py",
+    f"{FLOOR}/utils/files.py",
+    f"{FLOOR}/utils/jsonl.py",
+    f"{FLOOR}/utils/locks.py",
+}
+"""Modules that write, move and remove files themselves; all others do so through `utils`, which checks
+that untrusted paths stay in their folder and that files are written whole."""
+
+CHANGES = {
+    "hardlink_to", "removedirs", "rmdir", "rmtree", "symlink_to", "touch", "unlink", "write_bytes",
+}  # fmt: skip
+CHANGES_OF = {
+    "os": {"link", "remove", "rename", "renames", "replace", "symlink", "truncate"},
+    "shutil": {"copy", "copy2", "copyfile", "copytree", "move"},
+}
+
+
+def file_changes(relative: str, text: str) -> list[str]:
+    """Calls that write, move or remove files."""
+    faults = []
+    for node in ast.walk(ast.parse(text, relative)):
+        if isinstance(node, ast.Call) and (name := _change(node, "polars" in text)):
+            faults.append(f"{relative}:{node.lineno}: {name}; utils.files and utils.jsonl do that")
+    return faults
+
+
+def _change(call: ast.Call, frames: bool) -> str | None:
+    """The name of a call that changes files; None for other calls.
+
+    Args:
+        call: The call.
+        frames: Whether the module handles tables, whose columns are renamed.
+    """
+    function = call.func
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    owner = getattr(function.value, "id", "") if isinstance(function, ast.Attribute) else ""
+    if name in CHANGES or name in CHANGES_OF.get(owner, ()):
+        return name
+    if isinstance(function, ast.Attribute):
+        moved = name == "replace" or (name == "rename" and not frames)
+        if moved and len(call.args) == 1 and not call.keywords:
+            return name  # of a path; text is replaced with two arguments
+        if name == "write_text":
+            return name
+    if name == "open":
+        given = [*call.args, *(one.value for one in call.keywords if one.arg == "mode")]
+        modes = [one.value for one in given if isinstance(one, ast.Constant)]
+        kept = not any(word in ast.unparse(call) for word in ("devnull", "(held", "(stream"))
+        if any(isinstance(m, str) and set(m) & set("wax+") and len(m) < 4 for m in modes):
+            return "open for writing" if kept else None  # in memory, or to nowhere
+    return None
+
+
+def test_files_are_changed_in_few_places(files):
+    assert set(files) >= MAY_WRITE
+    faults = [
+        fault
+        for path, text in files.items()
+        if path not in MAY_WRITE
+        for fault in file_changes(path, text)
+    ]
+    assert faults == []
+    idle = [path for path in MAY_WRITE if not file_changes(path, files[path])]
+    assert idle == [], "these need no exception"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "path.unlink(missing_ok=True)", "shutil.rmtree(folder)", "path.replace(target)",
+        "part.rename(target)", "path.open('w')", "path.open(mode='ab')", "open(path, 'x')",
+        "os.remove(path)", "os.replace(a, b)", "shutil.move(a, b)", "path.write_text('x')",
+        "path.write_bytes(b'')", "path.touch()",
+    ],
+)  # fmt: skip
+def test_a_planted_change_of_files_is_found(line):
+    assert file_changes("curation/new.py", line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["path.open('rb')", "text.replace('a', 'b')", "replace(row, path=None)", "write_text(path, 'x')",
+     "path.open()", "remove_inside(root, name)", "import polars\nframe.rename(names)"],
+)  # fmt: skip
+def test_what_changes_no_file_is_no_fault(line):
+    assert file_changes("curation/new.py", line) == []

@@ -12,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets import media
-from theval_datasets.errors import BrokenMediaError, DigitalSilenceError, InputError, NoAudioError
+from theval_datasets.errors import DigitalSilenceError, InputError, NoAudioError
 from theval_datasets.features.audio_levels import integrated_loudness
 from theval_datasets.media.frames import SAMPLE_RATE, FloatArray
-from theval_datasets.utils.files import atomic_write
+from theval_datasets.utils.files import atomic_path, atomic_write
+
+from .encoder import run_ffmpeg
 
 _LOUD: Final = -23.0
 """LUFS that each speaker's track is brought to before they are added, as EBU R 128 has it."""
@@ -66,41 +68,34 @@ def write_original(source: Path, start: float, end: float, target: Path) -> bool
 
     Raises:
         BrokenMediaError: It does not decode.
+        StorageError: The disk is full.
     """
     import ffmpeg
 
     facts = media.cutting_facts(source)
     if facts.audio is None:
         return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.stem[:80]}.part.flac")
     offset = facts.lead + start
-    job = (
-        ffmpeg.input(f"file:{source.resolve()}", vn=None, **media.safe_input_options())[
-            str(facts.audio)
-        ]
-        .filter("atrim", start=f"{offset:.6f}", end=f"{facts.lead + end:.6f}")
-        .filter("asetpts", f"PTS-{offset:.6f}/TB")
-        .filter("aresample", **{"async": 1, "first_pts": 0})
-        .output(
-            f"file:{part.resolve()}",
-            acodec="flac",
-            sample_fmt="s16",
-            map_metadata=-1,
-            fflags="+bitexact",
-            loglevel="error",
-            **{"flags:a": "+bitexact"},
+    with atomic_path(target) as part:
+        job = (
+            ffmpeg.input(f"file:{source.resolve()}", vn=None, **media.safe_input_options())[
+                str(facts.audio)
+            ]
+            .filter("atrim", start=f"{offset:.6f}", end=f"{facts.lead + end:.6f}")
+            .filter("asetpts", f"PTS-{offset:.6f}/TB")
+            .filter("aresample", **{"async": 1, "first_pts": 0})
+            .output(
+                f"file:{part.resolve()}",
+                acodec="flac",
+                sample_fmt="s16",
+                map_metadata=-1,
+                fflags="+bitexact",
+                loglevel="error",
+                **{"flags:a": "+bitexact"},
+            )
+            .global_args("-nostdin", "-y", "-threads", "1")
         )
-        .global_args("-nostdin", "-y", "-threads", "1")
-    )
-    try:
-        job.run(cmd=media.ffmpeg_binary(), capture_stdout=True, capture_stderr=True)
-        part.replace(target)
-    except ffmpeg.Error as error:
-        said = error.stderr.decode(errors="replace").strip()[-300:]
-        raise BrokenMediaError(f"the sound of {source.name} cannot be cut: {said}") from None
-    finally:
-        part.unlink(missing_ok=True)
+        run_ffmpeg(job, part, f"the sound of {source.name} cannot be cut")
     return True
 
 

@@ -16,11 +16,14 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from theval_datasets import media
-from theval_datasets.errors import BrokenMediaError, InputError
+from theval_datasets.errors import BrokenMediaError, InputError, StorageError
 from theval_datasets.media.facts import MediaFacts
+from theval_datasets.utils.files import atomic_path
+
+from .encoder import run_ffmpeg
 
 SUFFIX: Final = ".mp4"
-_MIN_FREE: Final = 1 << 30
+_MIN_FREE: Final = 1 << 30  # bytes without which nothing is cut
 _BEFORE: Final = 20.0
 """Seconds before a piece at which decoding begins in files that seeks do not serve."""
 _COLOURS: Final[Mapping[bool, Mapping[str, str]]] = {
@@ -101,7 +104,8 @@ def cut(source: Path, piece: Piece, target: Path, encoding: Encoding) -> MediaFa
 
     Raises:
         BrokenMediaError: It does not decode there, or other frames came than were wanted.
-        InputError: The crop does not lie in the picture, or the disk is nearly full.
+        InputError: The crop does not lie in the picture.
+        StorageError: The disk is full, or nearly so.
     """
     facts = media.cutting_facts(source)
     frames = _frames_of(facts.index, piece)
@@ -109,9 +113,11 @@ def cut(source: Path, piece: Piece, target: Path, encoding: Encoding) -> MediaFa
         _check_crop(piece, facts.size)
     target.parent.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(target.parent).free < _MIN_FREE:
-        raise InputError(f"less than {_MIN_FREE >> 20} MB are free for {target.parent}: make room")
-    part = target.with_name(f".{target.stem[:80]}.part{SUFFIX}")
-    try:
+        raise StorageError(
+            f"less than {_MIN_FREE >> 20} MB are free for {target.parent}: make room there, then run "
+            "the same command again to go on"
+        )
+    with atomic_path(target) as part:
         for seek in _seeks(facts, frames):
             _encode(source, piece, facts, frames, seek, part, encoding)
             made = media.probe(part)
@@ -120,9 +126,6 @@ def cut(source: Path, piece: Piece, target: Path, encoding: Encoding) -> MediaFa
                 break
         else:
             raise BrokenMediaError(f"{source.name} at {piece.start:.3f} s: {fault}")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     return made
 
 
@@ -242,13 +245,7 @@ def _encode(
         loglevel="error",
         **{"flags:v": "+bitexact", **_COLOURS[facts.filters is not None], **sound},
     ).global_args("-nostdin", "-y", "-filter_threads", "1")
-    try:
-        job.run(cmd=media.ffmpeg_binary(), capture_stdout=True, capture_stderr=True)
-    except ffmpeg.Error as error:
-        messages = error.stderr.decode(errors="replace").strip()[-300:]
-        raise BrokenMediaError(
-            f"{source.name} at {piece.start:.3f} s cannot be cut: {messages}"
-        ) from None
+    run_ffmpeg(job, part, f"{source.name} at {piece.start:.3f} s cannot be cut")
 
 
 def _filtered(stream: Any, chain: Sequence[str]) -> Any:

@@ -10,7 +10,7 @@ from typing import Final
 from theval_datasets import media
 from theval_datasets.errors import InputError
 from theval_datasets.manifest.rows import FileStamp
-from theval_datasets.utils.files import sha256_file, temporary_beside
+from theval_datasets.utils.files import sha256_file
 
 CLIPS: Final = "clips"
 AUDIO: Final = "audio"
@@ -35,16 +35,3 @@ def tools() -> dict[str, str | int]:
     if binary is None:
         raise InputError(f"There is no program {named}; unset THEVAL_FFMPEG or correct it.")
     return {"decoder": media.decoder_version(), "ffmpeg_sha256": sha256_file(Path(binary))}
-
-
-def place(source: Path, target: Path) -> None:
-    """Put a file at `target`, whole or not at all: a hard link where that works, else a copy."""
-    with temporary_beside(target) as part:
-        part.unlink()
-        try:
-            part.hardlink_to(source.resolve())
-        except OSError:
-            shutil.copy2(source, part)
-        if target.exists() and target.samefile(part):
-            return  # renaming one link of a file over another leaves both
-        part.replace(target)

@@ -14,8 +14,8 @@ from typing import Final
 
 from theval_datasets.manifest.rows import FileStamp
 from theval_datasets.media.facts import MediaFacts
-from theval_datasets.utils.files import inside, sha256_file
-from theval_datasets.utils.jsonl import line_of, read_journal, write_records
+from theval_datasets.utils.files import inside, remove_inside, sha256_file
+from theval_datasets.utils.jsonl import append_record, read_journal, write_records
 from theval_datasets.utils.records import Record
 
 from ..clips.cut import SUFFIX, Encoding, Piece, cut
@@ -98,15 +98,13 @@ class CandidateStore:
         yield from (self._candidate(one) for one in segments if one.clip_id not in new)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._write_index()
-        with self._index.open("ab") as index:
-            for segment, made in tasks.run(_Cutting(self._folder, encoding), missing, "cut"):
-                if isinstance(made, Failure):
-                    yield Rejection(segment, "cut", made)
-                    continue
-                index.write(line_of(made))
-                index.flush()
-                self._known[segment.clip_id] = made
-                yield self._candidate(segment)
+        for segment, made in tasks.run(_Cutting(self._folder, encoding), missing, "cut"):
+            if isinstance(made, Failure):
+                yield Rejection(segment, "cut", made)
+                continue
+            append_record(self._index, made)
+            self._known[segment.clip_id] = made
+            yield self._candidate(segment)
 
     def keep_only(self, candidates: Iterable[Candidate]) -> None:
         """Remove the files of earlier runs that are no candidates of this one."""
@@ -115,8 +113,8 @@ class CandidateStore:
         names = {one.clip_id for one in candidates if not one.segment.whole}
         files = {candidate_file(self._folder, name) for name in names} | {self._index}
         for path in self._folder.rglob("*"):
-            if path not in files and (path.is_symlink() or path.is_file()):
-                path.unlink()
+            if path not in files:
+                remove_inside(self._folder, path.relative_to(self._folder).as_posix())
         self._known = {name: self._known[name] for name in names & self._known.keys()}
         self._write_index()
 

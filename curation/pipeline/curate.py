@@ -9,8 +9,7 @@ again. An item that fails, in whatever way, becomes a row with the reason.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +33,8 @@ from theval_datasets.manifest.rows import (
     ManifestRow,
     write_manifest,
 )
+from theval_datasets.utils.files import remove_inside
+from theval_datasets.utils.jsonl import append_record
 from theval_datasets.utils.locks import locked
 from theval_datasets.utils.optional import available
 
@@ -197,15 +198,16 @@ class _Run:
                 self._reused += 1
             else:
                 missing.append(segment)
-        with self._journal() as note:
-            for segment, made in self._tasks.run(finisher.as_is, missing, "curate", "file"):
-                if isinstance(made, Failure):
-                    lasting = made.reason not in BROKEN_RUN and segment.source.path.is_file()
-                    seen = stamp(segment.source.path) if lasting else None
-                    row = rejected_segment(segment, "media", made, self._recipe, seen)
-                    self._rejected.append(note(row))
-                else:
-                    self._kept.append(note(made))
+        for segment, made in self._tasks.run(finisher.as_is, missing, "curate", "file"):
+            if isinstance(made, Failure):
+                lasting = made.reason not in BROKEN_RUN and segment.source.path.is_file()
+                seen = stamp(segment.source.path) if lasting else None
+                row = rejected_segment(segment, "media", made, self._recipe, seen)
+                self._rejected.append(row)
+            else:
+                row = made
+                self._kept.append(row)
+            append_record(self._output / JOURNAL, row)  # for a later run, should this one be killed
         self._kept = self._with_fingerprints(self._kept)
 
     def _judged(
@@ -289,12 +291,12 @@ class _Run:
                 self._reused += 1
             else:
                 missing.append((candidate, own))
-        with self._journal() as note:
-            for (candidate, _), made in self._tasks.run(finisher, missing, "finish"):
-                if isinstance(made, Failure):
-                    self._reject(Rejection(candidate.segment, "finish", made))
-                else:
-                    self._kept.append(note(made))
+        for (candidate, _), made in self._tasks.run(finisher, missing, "finish"):
+            if isinstance(made, Failure):
+                self._reject(Rejection(candidate.segment, "finish", made))
+            else:
+                self._kept.append(made)
+                append_record(self._output / JOURNAL, made)
 
     def _with_fingerprints(self, rows: Sequence[ManifestRow]) -> list[ManifestRow]:
         """Fingerprints in the rows of what was fetched: sites encode again, and `rebuild` can tell.
@@ -317,25 +319,13 @@ class _Run:
                 made[row.clip_id] = replace_record(row, phash=phash, audio_print=audio)
         return [made.get(row.clip_id, row) for row in rows]
 
-    @contextmanager
-    def _journal(self) -> Iterator[Callable[[ManifestRow], ManifestRow]]:
-        """A function that keeps a row for a later run, should this one be killed."""
-        with (self._output / JOURNAL).open("a", encoding="utf-8") as stream:
-
-            def note(row: ManifestRow) -> ManifestRow:
-                stream.write(row.to_json() + "\n")
-                stream.flush()
-                return row
-
-            yield note
-
     def _write(self) -> None:
         """Manifest and rejected rows, each whole."""
         for rows in (self._kept, self._rejected):
             rows.sort(key=lambda row: row.clip_id)
         write_manifest(self._output / MANIFEST_NAME, self._kept)
         write_manifest(self._output / REJECTED_NAME, self._rejected)
-        (self._output / JOURNAL).unlink(missing_ok=True)
+        remove_inside(self._output, JOURNAL)
 
 
 def _items(sources: Iterable[Source], language: str | None) -> list[SourceFile | SourceFailure]:

@@ -16,13 +16,13 @@ from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.extraction.outcomes import Values
 from theval_datasets.extraction.store import FeatureStore, values_of
 from theval_datasets.manifest.rows import Judgement, ManifestRow
-from theval_datasets.utils.files import digest, inside, remove_inside, sha256_file
+from theval_datasets.utils.files import digest, inside, link_or_copy, remove_inside, sha256_file
 from theval_datasets.utils.records import to_plain
 
 from ..clips.anonymise import anonymised
 from ..clips.audio_tracks import merge_files, speaker_files, write_mono, write_original
 from ..clips.difficulty import DifficultyRule
-from ..clips.files import AUDIO, CLIPS, FRAMES, place, stamp, tools
+from ..clips.files import AUDIO, CLIPS, FRAMES, stamp, tools
 from ..clips.reference_frame import choose, middle, write_frame
 from ..clips.subjects import difficulty_of, people_facts
 from ..duplicates.matching import prints_in_hex
@@ -115,7 +115,7 @@ class Finisher:
         recipe, segment = self.recipe, candidate.segment
         origin = segment.source.origin
         clip = inside(self.output, files["path"])
-        place(candidate.path, clip)
+        link_or_copy(candidate.path, clip)
         facts = people_facts(values) if recipe.people else ()
         best = recipe.reference_frame == "best"
         path = candidate.path
@@ -191,7 +191,7 @@ def _keep_source(segment: Segment, output: Path) -> str:
     relative = f"{FETCHED}/{segment.source_id}{path.suffix.lower()}"
     target = inside(output, relative)
     if not target.exists() or sha256_file(target) != segment.source_sha256:
-        place(path, target)
+        link_or_copy(path, target)
     return relative
 
 

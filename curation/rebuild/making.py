@@ -15,13 +15,13 @@ from theval_datasets import media
 from theval_datasets.errors import InputError, UnsafePathError
 from theval_datasets.manifest.rows import FileStamp, ManifestRow
 from theval_datasets.media.facts import MediaFacts
-from theval_datasets.utils.files import inside, sha256_file
+from theval_datasets.utils.files import inside, link_or_copy, sha256_file
 from theval_datasets.utils.records import from_plain
 
 from ..clips.anonymise import anonymised
 from ..clips.audio_tracks import write_mono, write_original
 from ..clips.cut import SUFFIX, Encoding, Piece, cut
-from ..clips.files import AUDIO, CLIPS, FRAMES, place, stamp
+from ..clips.files import AUDIO, CLIPS, FRAMES, stamp
 from ..clips.reference_frame import write_frame
 from ..sources.base import SourceFile
 from ..sources.choose import source_of
@@ -76,7 +76,7 @@ class ClipMaker:
         relative = f"{CLIPS}/{name}{_suffix(row, source) if whole else SUFFIX}"
         target = inside(self.output, relative)
         if whole:
-            place(source, target)
+            link_or_copy(source, target)
         else:
             end = row.end if row.end is not None else media.probe(source).duration
             cut(source, Piece(row.start, end, row.crop), target, _encoding(row))

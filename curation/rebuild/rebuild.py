@@ -8,8 +8,7 @@ bytes); `equivalent` (as many frames but for one, pictures and sound that agree 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from theval_datasets.manifest.rows import (
     write_manifest,
 )
 from theval_datasets.utils.files import digest, remove_inside, safe_name
-from theval_datasets.utils.jsonl import line_of, read_journal
+from theval_datasets.utils.jsonl import append_record, read_journal
 from theval_datasets.utils.locks import locked
 from theval_datasets.utils.progress import progress
 
@@ -125,21 +124,18 @@ def _made(
     comparison = Comparison(manifest, options.cache, options.workers)
     pending: list[tuple[ManifestRow, RebuiltClip]] = []
     results: list[RebuildResult] = []
-    with (
-        _journal(output) as note,
-        Tasks(options.workers) as tasks,
-        progress(len(rows), "rebuild") as bar,
-    ):
+    with Tasks(options.workers) as tasks, progress(len(rows), "rebuild") as bar:
         for group in groups.values():
             for row, made in _made_of_one(group, names, manifest, output, options, tasks):
                 result = comparison.at_once(row, made)
                 if result is not None:
-                    results.append(note(result))
+                    results.append(result)
+                    append_record(output / REPORT_NAME, result)
                 elif not isinstance(made, Failure):
                     pending.append((row, made))
                 bar.update()
         jobs = jobs_of((row.clip_id, output / made.path, made.sha256) for row, made in pending)
-        results += [note(one) for one in comparison.by_fingerprints(pending, jobs)]
+        results += comparison.by_fingerprints(pending, jobs)
     return results
 
 
@@ -157,8 +153,8 @@ def _made_of_one(
         source = source_file(rows[0], root, output, options.fetch)
     except Exception as error:  # noqa: BLE001  # a source never ends a run
         source = failure_of(error)
-        if source.fatal:
-            raise InputError(source.detail) from None
+        if source.fatal is not None:
+            raise source.fatal(source.detail) from None
         _log.error("%s: %s", rows[0].source.location, source.trace or source.detail)
     if isinstance(source, Failure):
         yield from ((row, source) for row in rows)
@@ -179,19 +175,6 @@ def _file_names(rows: Iterable[ManifestRow]) -> dict[str, str]:
         taken.add(name)
         names[row.clip_id] = name
     return names
-
-
-@contextmanager
-def _journal(output: Path) -> Iterator[Callable[[RebuildResult], RebuildResult]]:
-    """A function that keeps a result for a later run, should this one be killed."""
-    with (output / REPORT_NAME).open("ab") as stream:
-
-        def note(result: RebuildResult) -> RebuildResult:
-            stream.write(line_of(result))
-            stream.flush()
-            return result
-
-        yield note
 
 
 def _write(results: Sequence[RebuildResult], manifest: Manifest, output: Path) -> None:

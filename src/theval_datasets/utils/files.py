@@ -117,22 +117,22 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         yield stream
 
 
-@contextmanager
-def temporary_beside(target: Path) -> Iterator[Path]:
-    """An empty file of a name that nobody else has, in the folder of `target` and with its suffix.
+def link_or_copy(source: Path, target: Path) -> None:
+    """Put a file at `target`, whole or not at all: a hard link where that works, else a copy.
 
-    For programs that write to a path. Rename it to `target` once it is complete; what is still there
-    when the block ends is removed. The name does not grow with that of `target`.
+    Raises:
+        OSError: The source cannot be read, or the target not be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".part-", suffix=target.suffix[:16])
-    os.fchmod(handle, 0o666 & ~_umask())
-    os.close(handle)
-    part = Path(name)
-    try:
-        yield part
-    finally:
-        part.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as folder:
+        part = Path(folder, "file")
+        try:
+            part.hardlink_to(source.resolve())
+        except OSError:
+            shutil.copy2(source, part)
+        if target.exists() and target.samefile(part):
+            return  # renaming one link of a file over another leaves both
+        part.replace(target)
 
 
 def remove_inside(root: Path, relative: str) -> bool:

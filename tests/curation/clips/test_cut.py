@@ -9,7 +9,7 @@ from theval_datasets import media as reading
 from theval_datasets.curation.clips import cut as cutting
 from theval_datasets.curation.clips.audio_tracks import write_original
 from theval_datasets.curation.clips.cut import Encoding, Piece, cut
-from theval_datasets.errors import BrokenMediaError, InputError, MediaError
+from theval_datasets.errors import BrokenMediaError, InputError, MediaError, StorageError
 from theval_datasets.utils.files import sha256_file
 
 QUICK = Encoding(crf=10, preset="ultrafast")
@@ -86,7 +86,7 @@ def test_what_cannot_be_cut_is_said(media, tmp_path):
 
 def test_a_full_disk_is_said_before_anything_is_written(media, tmp_path, monkeypatch):
     monkeypatch.setattr(cutting, "_MIN_FREE", 1 << 60)
-    with pytest.raises(InputError, match="make room"):
+    with pytest.raises(StorageError, match="make room"):
         cut(media("plain"), Piece(0.0, 1.0), tmp_path / "c.mp4", QUICK)
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from theval_datasets.curation.clips.cut import Encoding
-from theval_datasets.curation.clips.files import place
 from theval_datasets.curation.pipeline import candidate_store as store
 from theval_datasets.curation.pipeline.candidate_store import CandidateStore
 from theval_datasets.curation.pipeline.disk import disk_use
@@ -18,7 +17,7 @@ from theval_datasets.curation.pipeline.segments import Candidate, Rejection, Seg
 from theval_datasets.curation.sources.base import SourceFile
 from theval_datasets.curation.tasks import Tasks
 from theval_datasets.manifest.rows import Source
-from theval_datasets.utils.files import sha256_file
+from theval_datasets.utils.files import link_or_copy, sha256_file
 
 QUICK = Encoding(preset="ultrafast")
 NAMES = ["plain-0-400", "plain-400-800", "plain-800-1200"]
@@ -109,8 +108,8 @@ def test_what_is_no_candidate_any_more_is_removed(spans, tmp_path, monkeypatch):
 def test_the_disk_is_counted_once(spans, tmp_path):
     candidates = cut_all(spans, tmp_path)
     sizes = [one.path.stat().st_size for one in candidates]
-    place(candidates[0].path, tmp_path / "clips/plain-0.mp4")
-    place(tmp_path / "plain.mp4", tmp_path / "clips/linked.mp4")
+    link_or_copy(candidates[0].path, tmp_path / "clips/plain-0.mp4")
+    link_or_copy(tmp_path / "plain.mp4", tmp_path / "clips/linked.mp4")
     use = disk_use(tmp_path)
     index = (tmp_path / ".candidates/index.jsonl").stat().st_size
     assert use == {"clips": sizes[0], ".candidates": sizes[1] + sizes[2] + index}

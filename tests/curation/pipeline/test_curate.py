@@ -13,10 +13,9 @@ from PIL import Image
 
 from theval_datasets.commands.curate import curate
 from theval_datasets.curation.clips import files as clip_files
-from theval_datasets.curation.clips.files import place
 from theval_datasets.errors import InputError
 from theval_datasets.manifest.rows import read_manifest, read_rows
-from theval_datasets.utils.files import sha256_file
+from theval_datasets.utils.files import link_or_copy, sha256_file
 from theval_datasets.utils.workers import WorkerPool
 
 GOOD = ["plain", "no_audio", "silent", "rotated", "late_audio", "gif"]
@@ -120,7 +119,7 @@ def test_clips_are_links_where_they_can_be_and_copies_elsewhere(
 
     monkeypatch.setattr(Path, "hardlink_to", refuse)
     copy = tmp_path / "copied/plain.mp4"
-    place(source, copy)
+    link_or_copy(source, copy)
     assert not copy.samefile(source)
     assert copy.read_bytes() == source.read_bytes()
     assert clip_files.stamp(copy) == clip_files.stamp(source)

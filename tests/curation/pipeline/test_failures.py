@@ -21,7 +21,7 @@ from theval_datasets.curation.recipes.recipe import load_recipe, parse_recipe
 from theval_datasets.curation.segmentation.spans import Span
 from theval_datasets.curation.sources.local import Local
 from theval_datasets.curation.tasks import Failure, Tasks, failure_of
-from theval_datasets.errors import InputError, NotMediaError, UnsafePathError
+from theval_datasets.errors import InputError, NotMediaError, StorageError, UnsafePathError
 from theval_datasets.manifest.rows import read_manifest
 from theval_datasets.utils.workers import WorkerLost, WorkerPool
 
@@ -146,8 +146,8 @@ def test_a_crash_is_the_row_of_the_file_that_causes_it(folder, monkeypatch, reci
 
 def test_a_full_disk_is_the_fault_of_no_file(folder, monkeypatch):
     error = OSError(errno.ENOSPC, "No space left on device", str(folder.parent / "out/clips"))
-    monkeypatch.setattr(finish, "place", failing(finish.place, error))
-    with pytest.raises(InputError, match=r"out/clips: No space left"):
+    monkeypatch.setattr(finish, "link_or_copy", failing(finish.link_or_copy, error))
+    with pytest.raises(StorageError, match=r"out/clips cannot be written: No space left"):
         run(folder, AS_IS)
     assert not (folder.parent / "out/manifest.jsonl").exists()
     monkeypatch.undo()
@@ -190,14 +190,16 @@ def test_what_no_item_is_to_blame_for_ends_the_run():
 @pytest.mark.parametrize(
     ("error", "fatal"),
     [
-        (OSError(errno.ENOSPC, "No space left on device", "/full"), True),
-        (OSError(errno.EDQUOT, "Disk quota exceeded"), True),
-        (OSError(errno.EROFS, "Read-only file system"), True),
-        (OSError(errno.EIO, "Input/output error"), False),
-        (PermissionError(errno.EACCES, "Permission denied"), False),
+        (OSError(errno.ENOSPC, "No space left on device", "/full"), StorageError),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), StorageError),
+        (OSError(errno.EROFS, "Read-only file system"), StorageError),
+        (StorageError("No space left"), StorageError),
+        (InputError("a wrong option"), InputError),
+        (OSError(errno.EIO, "Input/output error"), None),
+        (PermissionError(errno.EACCES, "Permission denied"), None),
     ],
 )
 def test_which_errors_of_the_system_end_a_run(error, fatal):
     failure = failure_of(error)
-    assert failure.fatal == fatal
-    assert str(error.strerror) in failure.detail
+    assert failure.fatal is fatal
+    assert getattr(error, "strerror", str(error)) in failure.detail
