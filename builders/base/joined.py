@@ -19,6 +19,7 @@ from .fields import Field, schema_of
 ORIGIN: Final = "features"
 _MEANING: Final = "Joined from a table that was computed elsewhere."
 _LARGEST: Final = 4 << 30  # bytes of such a file as Arrow
+_LISTS: Final = (pa.ListType, pa.LargeListType, pa.FixedSizeListType)
 
 
 class JoinedColumns:
@@ -39,7 +40,10 @@ class JoinedColumns:
             raise InputError(
                 f"{path}: expected a column clip_id and columns of different names, got {names}"
             )
-        ids = table["clip_id"].cast(pa.string()).to_pylist()
+        try:
+            ids = table["clip_id"].cast(pa.string()).to_pylist()
+        except pa.ArrowException as error:
+            raise InputError(f"{path}: expected text as clip_id: {error}") from None
         self._rows = {name: number for number, name in enumerate(ids) if name is not None}
         if len(self._rows) != len(ids):
             raise InputError(f"{path}: clip_id must be unique and never null")
@@ -57,6 +61,8 @@ class JoinedColumns:
             for name in names
             if name != "clip_id"
         )
+        for name in names:
+            _check_lists(path, name, table[name], ids)
         wanted = schema_of(self.fields)
         self._columns = {
             name: _clean(table[name].combine_chunks().cast(wanted.field(name).type))
@@ -123,7 +129,9 @@ def _read(path: Path) -> pa.Table:
         )
         if size > _LARGEST:
             raise InputError(f"{path} holds {size} bytes; at most {_LARGEST} are joined")
-        return file.read()
+        table = file.read()
+        table.validate(full=True)  # reading does not check that text is UTF-8
+        return table
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{path} cannot be read as Parquet (a list of fixed length that holds null cannot; "
@@ -153,6 +161,28 @@ def _without_length(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         return pa.list_(_without_length(kind.value_type))
     return pa.string() if pa.types.is_large_string(kind) else kind
+
+
+def _check_lists(path: Path, name: str, column: pa.ChunkedArray, ids: list[str]) -> None:
+    """Raise for numbers in lists that are not finite; a list holds all its numbers or is null."""
+    if not isinstance(column.type, _LISTS) or _is_finite(column):
+        return
+    first = next(
+        one for one, value in zip(ids, column, strict=True) if not _is_finite(value.values)
+    )
+    raise InputError(
+        f"{path}: column {name!r} holds a list with a number that is not finite, for clip_id {first!r}; "
+        "where a list is undefined write null instead of it"
+    )
+
+
+def _is_finite(values: Any) -> bool:
+    """Whether all numbers of an array, or of lists in it, are finite; nulls are passed over."""
+    while values is not None and isinstance(values.type, _LISTS):
+        values = pc.list_flatten(values)
+    if values is None or not pa.types.is_floating(values.type):
+        return True
+    return bool(pc.all(pc.is_finite(values), min_count=0).as_py())
 
 
 def _clean(array: pa.Array) -> pa.Array:

@@ -21,6 +21,7 @@ from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.extraction.weights import warn_once
 from theval_datasets.utils.files import digest, write_text
 from theval_datasets.utils.records import from_plain, to_plain
+from theval_datasets.utils.text import one_line
 
 from ..clips.cut import Encoding
 from ..filters.base import Filter, SetFilter
@@ -213,7 +214,10 @@ def _read(name: str, folder: Path | None = None) -> tuple[str, str, Path | None]
 def _text(path: Path) -> str:
     if path.stat().st_size > _LARGEST:
         raise InputError(f"{path} has {path.stat().st_size} bytes: that is no recipe.")
-    return path.read_text(encoding="utf-8")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text: {error}") from None
 
 
 def _plain(text: str, where: str, folder: Path | None, depth: int) -> Any:
@@ -221,7 +225,7 @@ def _plain(text: str, where: str, folder: Path | None, depth: int) -> Any:
     try:
         plain = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{where} is not YAML: {error}") from None
+        raise InputError(f"{where} is not YAML: {one_line(error)}") from None
     if not isinstance(plain, dict):
         return plain
     if "filters" in plain:

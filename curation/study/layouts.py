@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from theval_datasets.errors import RatingsError
+from theval_datasets.utils.text import one_line
 
 from .ids import clean_name, statistic_key
 
@@ -259,7 +260,7 @@ def _wide_or_long(frame: pl.DataFrame, where: str) -> LongTable:
     shown = [column for column in frame.columns if column != ROW]
     raise RatingsError(
         f"{where}: expected columns subject, clip_id and score, missing {', '.join(lacking)}; got "
-        f"{', '.join(map(repr, shown[:12]))}"
+        f"{one_line(', '.join(map(repr, shown[:12])))}"
     )
 
 

@@ -22,9 +22,9 @@ from typing import Any, Final, Self
 
 from msgspec.structs import replace
 
-from theval_datasets.errors import InputError, MediaError, UnsafePathError
+from theval_datasets.errors import InputError, MediaError, StorageError, UnsafePathError
 from theval_datasets.manifest.rows import FileStamp, Source
-from theval_datasets.utils.files import sha256_file
+from theval_datasets.utils.files import sha256_file, storage_error
 from theval_datasets.utils.optional import require
 
 from .address import chapters_of, check_url, name_of, origin_of, plain_text
@@ -165,6 +165,8 @@ class Fetcher:
         entry = self._ledger.find(url)
         if entry is None or (entry.reason is not None and self._options.retry):
             return None
+        if entry.reason == "no-space":
+            return None  # earlier versions took a full disk for the source's failure
         if entry.reason == "too-short" and not self._is_short(entry.facts):
             return None  # of a run that wanted longer ones
         return entry
@@ -191,8 +193,7 @@ class Fetcher:
         strange = {str(one.get("protocol")) for one in formats} - _PROTOCOLS
         if strange:
             return self._gone(url, "no-format", f"only by {', '.join(sorted(strange))}", origin)
-        if not self._has_room(formats):
-            return self._gone(url, "no-space", f"less than {self._options.min_free} B free", origin)
+        self._check_room(name, formats)
         self._pace()
         done = self._patiently(
             url,
@@ -265,6 +266,8 @@ class Fetcher:
             try:
                 return action()
             except (self._yt_dlp.utils.YoutubeDLError, MediaError, *_FAILURES) as error:
+                if fault := storage_error(error, self._folder / FETCHED):
+                    raise fault from None
                 status, retry_after = status_of(error)
                 if self._guard.refused:
                     said = f"{self._guard.refused[0]}; --allow-private-addresses lets it be fetched"
@@ -304,10 +307,21 @@ class Fetcher:
                 )
         return entry
 
-    def _has_room(self, formats: list[Mapping[str, Any]]) -> bool:
-        sizes = [one.get("filesize") or one.get("filesize_approx") or 0 for one in formats]
+    def _check_room(self, name: str, formats: list[Mapping[str, Any]]) -> None:
+        """Raise if a download would fill the disk; no source is to blame for that.
+
+        Raises:
+            StorageError: Fewer bytes would stay free than the options ask for.
+        """
+        needed = sum(one.get("filesize") or one.get("filesize_approx") or 0 for one in formats)
         existing = next(p for p in [self._folder, *self._folder.parents] if p.exists())
-        return shutil.disk_usage(existing).free - sum(sizes) >= self._options.min_free
+        free = shutil.disk_usage(existing).free
+        if free - needed < self._options.min_free:
+            raise StorageError(
+                f"{self._folder / FETCHED} has {free:,} bytes free, but {name} takes {needed:,} and "
+                f"{self._options.min_free:,} are to stay free. Make room there or name another place, "
+                "then run the same command again to go on."
+            )
 
     def _pace(self) -> None:
         """Wait until the hour's quota allows another video."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from theval_datasets.utils.text import printable, redacted
+from theval_datasets.utils.text import one_line, printable, redacted
 
 _LONGEST: Final = 500
 
@@ -60,10 +60,10 @@ def explain(error: BaseException, repo_id: str, advice: Advice = PUSHING) -> str
     """
     status, message = _answer(error)
     if status is None:
-        return f"{repo_id}: {_one_line(_root(error))}; {advice.retry}"
+        return f"{repo_id}: {_clean(_root(error))}; {advice.retry}"
     known = advice.by_status.get(status)
     what_to_do = known or ("that is the Hub's fault; " if status >= 500 else "") + advice.retry
-    details = f" ({_one_line(message)})" if message else ""
+    details = f" ({_clean(message)})" if message else ""
     return f"{repo_id}: the Hub answered {status}{details}: {what_to_do}"
 
 
@@ -87,6 +87,5 @@ def _root(error: BaseException) -> str:
     return str(error).strip() or type(error).__name__
 
 
-def _one_line(text: str) -> str:
-    one_line = " ".join(text.split())[:_LONGEST]
-    return printable(redacted(one_line, queries=True)).rstrip(".")
+def _clean(text: str) -> str:
+    return printable(redacted(one_line(text, _LONGEST), queries=True)).rstrip(".")

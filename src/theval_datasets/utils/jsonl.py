@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from theval_datasets.errors import InputError
 
-from .files import atomic_write, canonical_json
+from .files import atomic_write, canonical_json, storage_error
 from .records import from_json, to_plain
 
 _log = logging.getLogger(__name__)
@@ -87,13 +87,20 @@ def append_record(path: Path, record: Any) -> None:
     """Add a line to a journal; it is on the disk when this returns.
 
     A line that a killed run left unfinished is closed first, so that it does not swallow this one.
+
+    Raises:
+        StorageError: If the place is full or read-only.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as stream:
-        torn = False
-        if stream.seek(0, os.SEEK_END):
-            stream.seek(-1, os.SEEK_END)
-            torn = stream.read(1) != b"\n"
-        stream.write((b"\n" if torn else b"") + line_of(record))
-        stream.flush()
-        os.fsync(stream.fileno())
+    line = line_of(record)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as stream:
+            torn = False
+            if stream.seek(0, os.SEEK_END):
+                stream.seek(-1, os.SEEK_END)
+                torn = stream.read(1) != b"\n"
+            stream.write((b"\n" if torn else b"") + line)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise storage_error(error, path) or error from None

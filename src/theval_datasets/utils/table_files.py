@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Final
 
 from theval_datasets.errors import InputError
 
+from .text import one_line
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -74,8 +76,22 @@ def read_table(path: Path, *, error: type[InputError] = InputError) -> TableFile
         else:
             raise error(f"expected a table ending in {', '.join(SUFFIXES)}, got {path.name}")
     except (pl.exceptions.PolarsError, OSError) as reason:
-        raise error(f"{path.name} cannot be read as {suffix[1:]}: {reason}") from None
+        raise error(f"{path.name} cannot be read as {suffix[1:]}: {one_line(reason)}") from None
+    _refuse_nested(frame, path.name, error)
     return _without_blanks(frame, form, path.name, error)
+
+
+def _refuse_nested(frame: pl.DataFrame, name: str, error: type[InputError]) -> None:
+    """Cells hold text, numbers, dates or a list of these."""
+    import polars as pl
+
+    for column, kind in frame.schema.items():
+        inner = kind.inner if isinstance(kind, pl.List) else kind
+        if isinstance(inner, (pl.Struct, pl.List, pl.Array, pl.Binary, pl.Object)):
+            raise error(
+                f"{name}: expected text, numbers or a list of them in column {one_line(column, 60)!r}, "
+                f"got {one_line(kind, 60)}"
+            )
 
 
 def _without_blanks(

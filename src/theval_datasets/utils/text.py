@@ -41,6 +41,17 @@ def printable(text: str) -> str:
     return _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
+def one_line(value: object, limit: int = 300) -> str:
+    """An error or a text in one line of at most `limit` characters.
+
+    Examples:
+        >>> one_line("a\\n  b", 2)
+        'a …'
+    """
+    text = " ".join(str(value).split())
+    return text if len(text) <= limit else text[:limit] + "…"
+
+
 def redacted(text: str, *, queries: bool = False) -> str:
     """`text` without tokens, passwords and signatures of addresses.
 

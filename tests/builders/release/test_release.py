@@ -269,11 +269,23 @@ def test_joined_columns_that_match_no_clip_are_an_error(build, tmp_path):
         ({"clip_id": ["a", None], "x": [1, 2]}, "unique"),
         ({"clip_id": ["a"], "lip_sync": [1.0]}, "rename"),
         ({"clip_id": ["a"], "x": [b"bytes"]}, "joined are numbers"),
+        ({"clip_id": [["a"]], "x": [1]}, "expected text as clip_id"),
+        ({"clip_id": [b"\xff"], "x": [1]}, "expected text as clip_id"),
+        ({"clip_id": [b"\xff", b"a"], "x": [1, 2], "invalid": "clip_id"}, "Invalid UTF8"),
+        ({"clip_id": ["a"], "x": [b"\xff"], "invalid": "x"}, "Invalid UTF8"),
+        ({"clip_id": ["a", "b"], "x": [[1.0], [float("nan")]]}, "not finite, for clip_id 'b'"),
+        ({"clip_id": ["a", "b"], "x": [None, [[1.0], [float("inf"), None]]]}, "for clip_id 'b'"),
     ],
 )
 def test_tables_that_cannot_be_joined(build, tmp_path, columns, message):
     path = tmp_path / "bad.parquet"
-    pq.write_table(pa.table(columns), path)
+    invalid = columns.get("invalid")
+    table = pa.table({name: values for name, values in columns.items() if name != "invalid"})
+    if invalid:  # bytes that claim to be text
+        binary = table[invalid].combine_chunks()
+        text = pa.StringArray.from_buffers(len(binary), *binary.buffers()[1:])
+        table = table.set_column(table.column_names.index(invalid), invalid, text)
+    pq.write_table(table, path)
     with pytest.raises(InputError, match=message):
         build(tables={"features": path})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import hashlib
 import json
@@ -26,12 +27,12 @@ from theval_datasets.curation.sources.fetching import fetch as fetching
 from theval_datasets.curation.sources.fetching import options as _options
 from theval_datasets.curation.sources.fetching import waiting
 from theval_datasets.curation.sources.fetching.fetch import Fetcher
-from theval_datasets.curation.sources.fetching.ledger import Ledger
+from theval_datasets.curation.sources.fetching.ledger import Entry, Ledger
 from theval_datasets.curation.sources.fetching.options import FetchOptions
 from theval_datasets.curation.sources.http import Http
 from theval_datasets.curation.sources.youtube import Youtube
-from theval_datasets.errors import InputError
-from theval_datasets.manifest.rows import read_manifest, read_rows
+from theval_datasets.errors import InputError, StorageError
+from theval_datasets.manifest.rows import Source, read_manifest, read_rows
 from theval_datasets.media import probe
 from theval_datasets.utils.files import sha256_file
 
@@ -396,7 +397,35 @@ def test_a_page_without_an_end_is_left(web, tmp_path, monkeypatch):
 def test_a_full_disk_is_left_alone(web, media, tmp_path):
     url = put(web, media, "plain")
     options = FetchOptions(allow_private_addresses=True, min_free=1 << 60)
-    assert fetch(url, tmp_path, options)[0].reason == "no-space"
+    with pytest.raises(StorageError, match=r"sources has .* bytes free, but .* are to stay free"):
+        fetch(url, tmp_path, options)
+    assert list(Ledger(tmp_path)) == []
+    assert fetch(url, tmp_path)[0].reason is None
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_fills_up_meanwhile_is_not_the_sources_fault(
+    web, media, tmp_path, monkeypatch, number
+):
+    url = put(web, media, "plain")
+    with Fetcher(tmp_path, HERE) as fetcher:
+
+        def write(*_: object) -> None:
+            raise fetcher._yt_dlp.utils.DownloadError(
+                f"unable to write data: [Errno {number}] {os.strerror(number)}"
+            )
+
+        monkeypatch.setattr(fetcher._ydl, "dl", write)
+        with pytest.raises(StorageError, match=os.strerror(number)) as caught:
+            list(fetcher.fetch(url))
+    assert str(tmp_path / "sources") in str(caught.value)
+    assert list(Ledger(tmp_path)) == []
+
+
+def test_a_failure_that_was_recorded_for_a_full_disk_is_tried_again(web, media, tmp_path):
+    url = put(web, media, "plain")
+    Ledger(tmp_path).add(Entry("x", Source("url", url), reason="no-space"))
+    assert fetch(url, tmp_path)[0].reason is None
 
 
 def test_the_quota_of_an_hour_is_kept(web, media, tmp_path, monkeypatch):
