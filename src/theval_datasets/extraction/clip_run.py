@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from theval_datasets import media
-from theval_datasets.errors import AbsentError, MediaError
+from theval_datasets.errors import AbsentError, MediaError, StorageError
 from theval_datasets.media.frames import SAMPLE_RATE, Audio, FrameRequest, Frames, Header
 
 from ._views import Shared, View
@@ -260,7 +260,7 @@ class ClipRun:
             return
         try:
             self._store.write(extractor, self._job.sha256, feature)
-        except OSError as error:
+        except (OSError, StorageError) as error:
             unkept = Outcome("failed", "io-error", f"the cache cannot be written: {error}")
             self._features[extractor] = Feature(unkept)
             self._uncachable.add(extractor)

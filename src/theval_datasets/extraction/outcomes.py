@@ -13,6 +13,7 @@ from theval_datasets.errors import (
     EmptyMediaError,
     MediaError,
     MissingExtraError,
+    StorageError,
     WeightsMissingError,
 )
 
@@ -74,7 +75,7 @@ def outcome_of(error: Exception) -> Outcome:
             return Outcome("failed", "extra-missing", detail)
         case MemoryError():
             return Outcome("failed", "out-of-memory", detail)
-        case OSError():
+        case OSError() | StorageError():
             return Outcome("failed", "io-error", detail)
         case _:
             return Outcome("failed", "error", f"{type(error).__name__}: {detail}")
