@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import IO, Any, Final
 
 from theval_datasets.errors import StorageError, UnsafePathError
 
+_NAME_BYTES: Final = 180
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _STORAGE: Final = _FULL | {errno.EROFS, errno.EIO}
 """Errors of a file system, whoever was writing."""
@@ -218,6 +220,24 @@ def inside(root: Path, relative: str) -> Path:
 
 
 def safe_name(text: str, *, limit: int = 120) -> str:
-    """`text` as a file or clip name: letters, digits, ``._-`` and ``/`` kept, the rest becomes ``_``."""
-    parts = [re.sub(r"[^\w.\-]+", "_", part).strip("._") or "_" for part in text.split("/")]
-    return "/".join(part[:limit] for part in parts)
+    """`text` as a file or clip name, the same however its accents are written.
+
+    Composed (NFC). Letters, digits and marks of any script, ``._-`` and ``/`` are kept, every run of
+    other characters becomes ``_``. Each part has at most `limit` characters and 180 bytes of UTF-8,
+    so that a suffix fits a file system's 255.
+
+    >>> safe_name("cafe\u0301: a clip?")
+    'caf\u00e9_a_clip'
+    """
+    parts = [_safe_part(part)[:limit] for part in unicodedata.normalize("NFC", text).split("/")]
+    return "/".join(part.encode()[:_NAME_BYTES].decode(errors="ignore") for part in parts)
+
+
+def _safe_part(text: str) -> str:
+    kept = "".join(c if c in "._-" or c.isalnum() or _is_mark(c) else " " for c in text)
+    return re.sub(" +", "_", kept).strip("._") or "_"
+
+
+def _is_mark(character: str) -> bool:
+    """Whether a character belongs to the letter before it, as vowel signs of Indic scripts do."""
+    return unicodedata.category(character).startswith("M")
