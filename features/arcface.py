@@ -22,11 +22,14 @@ class Arcface(EmbeddingExtractor):
 
     Each embedding is of a face aligned by its five points, once a second and at every begin of a
     track (see `faces`), and has length 1, as the means have. Pictures of people are no people. The
-    dimension is the pack's. Source: Deng et al., ArcFace (2019).
+    dimension is the pack's.
     """
 
     name: ClassVar[str] = "arcface"
     version: ClassVar[int] = 2
+    source: ClassVar[str] = (
+        "Deng et al., ArcFace: Additive Angular Margin Loss for Deep Face Recognition (2019)"
+    )
     writes: ClassVar[tuple[Column, ...]] = (
         Column(
             "embedding",

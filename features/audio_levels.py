@@ -42,6 +42,7 @@ class AudioLevels(Extractor):
     silent_db: float = -50.0
 
     name: ClassVar[str] = "audio_levels"
+    source: ClassVar[str] = "ITU-R BS.1770-4 for loudness; the rest is defined by this package"
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
         Column("lufs", "float64", (), "Integrated loudness.", nullable=True, unit="LUFS", low=-70),

@@ -29,6 +29,9 @@ class FaceScan(Extractor):
     fps: float = 2.0
 
     name: ClassVar[str] = "face_scan"
+    source: ClassVar[str] = (
+        "Guo et al., Sample and Computation Redistribution for Efficient Face Detection (2021)"
+    )
     extra: ClassVar[str | None] = "faces"
     imports: ClassVar[tuple[str, ...]] = ("insightface",)
     default_enabled: ClassVar[bool] = False

@@ -51,6 +51,10 @@ class Faces(Extractor):
 
     name: ClassVar[str] = "faces"
     version: ClassVar[int] = 2
+    source: ClassVar[str] = (
+        "Guo et al., Sample and Computation Redistribution for Efficient Face Detection (2021) "
+        "for faces; tracks and people are defined by this package"
+    )
     extra: ClassVar[str | None] = "faces"
     imports: ClassVar[tuple[str, ...]] = ("insightface",)
     writes: ClassVar[tuple[Column, ...]] = (

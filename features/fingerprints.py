@@ -31,11 +31,14 @@ class Fingerprints(Extractor):
     A frame's hash is 64 bits: which of the 64 lowest cosine coefficients of its 32 × 32 grey
     picture lie above their median (the constant one is left out of the median). A sound's is 32
     bits: whether the energy difference of neighbouring bands between 300 Hz and 4 kHz grew since
-    the step before. Source of the latter: Haitsma and Kalker, A Highly Robust Audio Fingerprinting
-    System (2002).
+    the step before.
     """
 
     name: ClassVar[str] = "fingerprints"
+    source: ClassVar[str] = (
+        "Haitsma and Kalker, A Highly Robust Audio Fingerprinting System (2002) for sound; the "
+        "hash of pictures is defined by this package"
+    )
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
         Column("time", "float64", ("sample",), "Times of the sampled frames.", unit="s", low=0),

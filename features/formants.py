@@ -37,6 +37,7 @@ class Formants(Extractor):
     percentile: float = 95.0
 
     name: ClassVar[str] = "formants"
+    source: ClassVar[str] = "Burg's method as in Praat; the peaks are defined by this package"
     extra: ClassVar[str | None] = "formants"
     imports: ClassVar[tuple[str, ...]] = ("parselmouth",)
     writes: ClassVar[tuple[Column, ...]] = (

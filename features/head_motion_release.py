@@ -45,6 +45,7 @@ class HeadMotionRelease(Extractor):
     box: Literal["retinaface", "scrfd"] = "retinaface"
 
     name: ClassVar[str] = "head_motion_release"
+    source: ClassVar[str] = "THEval, published code"
     extra: ClassVar[str | None] = "iqa"
     imports: ClassVar[tuple[str, ...]] = ("torch", "facexlib")
     default_enabled: ClassVar[bool] = False

@@ -36,6 +36,10 @@ class HeadPose(Extractor):
     """
 
     name: ClassVar[str] = "head_pose"
+    source: ClassVar[str] = (
+        "MediaPipe Face Mesh (Lugaresi et al., MediaPipe: A Framework for Building Perception "
+        "Pipelines, 2019); the angles are defined by this package"
+    )
     writes: ClassVar[tuple[Column, ...]] = (
         Column(
             "pitch",

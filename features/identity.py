@@ -23,12 +23,13 @@ class Identity(EmbeddingExtractor):
     The reference is, of the sampled frames (one a second) that show the most people, the one
     nearest to the middle; it does not count itself. The clip alone decides: the reference picture
     that curation chooses depends on its recipe, and is not in the key of a feature. Against a
-    portrait, or that picture, `people.identity.against_portrait` measures the same. Source: THQA-MT,
-    eq. 4; see `people.identity` for the matching.
+    portrait, or that picture, `people.identity.against_portrait` measures the same. See
+    `people.identity` for the matching.
     """
 
     name: ClassVar[str] = "identity"
     version: ClassVar[int] = 2
+    source: ClassVar[str] = "THQA-MT, equation 4"
     writes: ClassVar[tuple[Column, ...]] = (
         Column(
             "identity_consistency",

@@ -38,13 +38,13 @@ class Iqa(QualityExtractor):
     and 10 % of its width on each side; both end at the frame's edge. Frames without a face have no
     score for face and mouth. A network whose weights are not here leaves its metric undefined
     (`weights-missing`). Runs on CUDA where torch has it, unless `THEVAL_DEVICE` says otherwise.
-    Source: THEval, appendix A.
 
     Attributes:
         fps: Frames a second to score; None for every frame, as the paper does.
     """
 
     name: ClassVar[str] = "iqa"
+    source: ClassVar[str] = "THEval, appendix A"
     networks: ClassVar[Mapping[str, Name]] = METRICS
     second_pass: ClassVar[bool] = True
     writes: ClassVar[tuple[Column, ...]] = (

@@ -46,6 +46,7 @@ class IqaRelease(QualityExtractor):
     """
 
     name: ClassVar[str] = "iqa_release"
+    source: ClassVar[str] = "THEval, published code"
     networks: ClassVar[Mapping[str, Name]] = METRICS
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (

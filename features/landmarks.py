@@ -25,11 +25,14 @@ class Landmarks(Extractor):
     """478 refined points of the first face in every frame.
 
     The tracker starts afresh for every clip, so values never depend on what was seen before.
-    Frames without a face have no row in `mesh`; `face` says which have one. Source: MediaPipe
-    Face Mesh (Lugaresi et al., 2019), as THEval uses it.
+    Frames without a face have no row in `mesh`; `face` says which have one.
     """
 
     name: ClassVar[str] = "landmarks"
+    source: ClassVar[str] = (
+        "MediaPipe Face Mesh (Lugaresi et al., MediaPipe: A Framework for Building Perception "
+        "Pipelines, 2019)"
+    )
     writes: ClassVar[tuple[Column, ...]] = (
         Column(
             "time",

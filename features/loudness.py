@@ -22,10 +22,11 @@ class Loudness(Extractor):
     """Root mean square of the 50 ms of audio centred on each frame's own time.
 
     A frame outside the audio's extent is not heard and has no value. At the ends of the audio the
-    window is cut short. Source: THEval, appendix B.3, eq. 33 (v_j).
+    window is cut short.
     """
 
     name: ClassVar[str] = "loudness"
+    source: ClassVar[str] = "THEval, appendix B.3, equation 33"
     writes: ClassVar[tuple[Column, ...]] = (
         Column("heard", "bool", ("frame",), "Whether there is audio at the frame's time."),
         Column(

@@ -47,6 +47,10 @@ class PersonLandmarks(Extractor):
 
     name: ClassVar[str] = "person_landmarks"
     version: ClassVar[int] = 2
+    source: ClassVar[str] = (
+        "MediaPipe Face Mesh (Lugaresi et al., MediaPipe: A Framework for Building Perception "
+        "Pipelines, 2019); windows are defined by this package"
+    )
     extra: ClassVar[str | None] = "faces"
     imports: ClassVar[tuple[str, ...]] = ("insightface",)
     second_pass: ClassVar[bool] = True

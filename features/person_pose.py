@@ -21,6 +21,10 @@ class PersonPose(Extractor):
     """Pitch, yaw and roll for every row of `person_landmarks`, as `head_pose` measures them."""
 
     name: ClassVar[str] = "person_pose"
+    source: ClassVar[str] = (
+        "MediaPipe Face Mesh (Lugaresi et al., MediaPipe: A Framework for Building Perception "
+        "Pipelines, 2019); the angles are defined by this package"
+    )
     extra: ClassVar[str | None] = "faces"
     imports: ClassVar[tuple[str, ...]] = ("insightface",)
     writes: ClassVar[tuple[Column, ...]] = (

@@ -37,6 +37,7 @@ class Picture(Extractor):
     """
 
     name: ClassVar[str] = "picture"
+    source: ClassVar[str] = "defined by this package"
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
         Column("time", "float64", ("sample",), "Times of the sampled frames.", unit="s", low=0),

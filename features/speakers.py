@@ -43,6 +43,9 @@ class Speakers(Extractor):
     token: str | None = field(default=None, compare=False, repr=False)
 
     name: ClassVar[str] = "speakers"
+    source: ClassVar[str] = (
+        "pyannote.audio 3.1 (Bredin, pyannote.audio 2.1 Speaker Diarization Pipeline, 2023)"
+    )
     extra: ClassVar[str | None] = _EXTRA
     imports: ClassVar[tuple[str, ...]] = ("pyannote.audio",)
     default_enabled: ClassVar[bool] = False

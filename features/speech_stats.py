@@ -29,6 +29,7 @@ class SpeechStats(Extractor):
     """
 
     name: ClassVar[str] = "speech_stats"
+    source: ClassVar[str] = "defined by this package"
     writes: ClassVar[tuple[Column, ...]] = (
         Column("speech_ratio", "float64", (), "Share of the audio that is speech.", low=0, high=1),
         Column("speech_seconds", "float64", (), "Length of all speech.", unit="s", low=0),

@@ -29,8 +29,7 @@ class SpokenLanguage(Extractor):
 
     The speech is put together without its pauses; half a minute of it is heard, and further ones
     while the model gives no language more than one half. The model is a multilingual Whisper in
-    CTranslate2's format. Source: Radford et al., Robust Speech Recognition via Large-Scale Weak
-    Supervision (2022).
+    CTranslate2's format.
 
     Attributes:
         model: Id of the model at the Hub.
@@ -43,6 +42,9 @@ class SpokenLanguage(Extractor):
     folder: str | None = field(default=None, compare=False)
 
     name: ClassVar[str] = "spoken_language"
+    source: ClassVar[str] = (
+        "Radford et al., Robust Speech Recognition via Large-Scale Weak Supervision (2022)"
+    )
     extra: ClassVar[str | None] = "language"
     imports: ClassVar[tuple[str, ...]] = ("faster_whisper",)
     default_enabled: ClassVar[bool] = False

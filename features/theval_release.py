@@ -41,6 +41,7 @@ class ThevalRelease(Extractor):
     sync_speech: Segments | None = None
 
     name: ClassVar[str] = "theval_release"
+    source: ClassVar[str] = "THEval, published code"
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
         Column(

@@ -27,12 +27,13 @@ class ThevalSignals(Extractor):
     Head motion has two columns: the literal definition, whose drift is in pixels, and one whose drift
     is in widths of the face.
     Pure functions of cached features (`formulas.signals`), so that a changed metric decodes nothing. Each
-    metric that is undefined for a clip is left out, with its reason. Source: THEval, appendix B,
-    eq. 12 to 34; where the paper is silent, DATASETS.md states what `paper` means here.
+    metric that is undefined for a clip is left out, with its reason. Where the
+    paper is silent, DATASETS.md states what `paper` means here.
     """
 
     name: ClassVar[str] = "theval_signals"
     version: ClassVar[int] = 2
+    source: ClassVar[str] = "THEval, appendix B, equations 12 to 34"
     writes: ClassVar[tuple[Column, ...]] = (
         Column(
             "lip_dynamics",

@@ -31,6 +31,7 @@ class Vad(Extractor):
     """
 
     name: ClassVar[str] = "vad"
+    source: ClassVar[str] = "Silero VAD v5"
     writes: ClassVar[tuple[Column, ...]] = (
         Column(
             "probability", "float32", ("chunk",), "Speech probability of each 32 ms.", low=0, high=1

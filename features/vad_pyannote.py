@@ -41,6 +41,10 @@ class VadPyannote(Extractor):
     token: str | None = field(default=None, compare=False, repr=False)
 
     name: ClassVar[str] = "vad_pyannote"
+    source: ClassVar[str] = (
+        "pyannote.audio (Plaquet and Bredin, Powerset Multi-Class Cross Entropy Loss for "
+        "Neural Speaker Diarization, 2023)"
+    )
     extra: ClassVar[str | None] = "diarization"
     imports: ClassVar[tuple[str, ...]] = ("pyannote.audio",)
     default_enabled: ClassVar[bool] = False

@@ -26,6 +26,7 @@ class VadSilero(Extractor):
     """
 
     name: ClassVar[str] = "vad_silero"
+    source: ClassVar[str] = "Silero VAD v5"
     extra: ClassVar[str | None] = "release"
     imports: ClassVar[tuple[str, ...]] = ("silero_vad",)
     default_enabled: ClassVar[bool] = False

@@ -245,6 +245,7 @@ def _explain_extractor(unit: Unit) -> Explanation:
     extractor = kind()
     facts = {
         "version": str(kind.version),
+        "source": kind.source,
         "extra": f"[{kind.extra}]" if kind.extra else "[media]",
         "reads": ", ".join(needed.name for needed in extractor.needs()) or _inputs(extractor),
         "weights": ", ".join(weights.name for weights in extractor.weights()),

@@ -116,6 +116,7 @@ class Extractor:
     Attributes:
         name: The feature's name, equal to the module's.
         version: Raised whenever values change; part of the cache key.
+        source: Publication, standard or package that defines what is measured.
         extra: The optional dependency group it needs; None if it needs none.
         imports: Modules of that extra that must be importable.
         default_enabled: Whether `extract` without ``--features`` runs it when its extra is
@@ -127,6 +128,7 @@ class Extractor:
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    source: ClassVar[str] = ""
     extra: ClassVar[str | None] = None
     imports: ClassVar[tuple[str, ...]] = ()
     default_enabled: ClassVar[bool] = True
