@@ -107,6 +107,7 @@ def render_card(
         "bytes": _bytes,
         "parameters": _parameters,
         "kind": kind_in_words,
+        "figure": _figure,
     }
     body = environment.get_template("dataset.md.jinja").render(
         info=info,
@@ -193,6 +194,10 @@ def _bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
+
+
+def _figure(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
 
 
 def _length(seconds: float | None) -> str:

@@ -184,11 +184,18 @@ class StudyTables:
         return frozenset(name for table in tables for name in table.clips)
 
     def facts(self) -> dict[str, Any]:
-        """The study's parameters and rejected subjects, for `info.json` and the card; {} without."""
+        """Parameters, rejected subjects, reliability and protocol, for `info.json` and the card."""
         if self.result is None:
             return {}
-        rejected = ", ".join(self.result.rejected) or "nobody"
-        return {**to_plain(self.parameters), "preset": self.preset, "rejected": rejected}
+        return {
+            **to_plain(self.parameters),
+            "preset": self.preset,
+            "rejected": ", ".join(self.result.rejected) or "nobody",
+            "reliability": {
+                dimension: to_plain(one) for dimension, one in self.result.reliability.items()
+            },
+            "protocol": self.protocol.facts(),
+        }
 
     def notes(self) -> tuple[str, ...]:
         """How the ratings were understood; and that nobody gave them, if they are simulated.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,16 +11,10 @@ import yaml
 from theval_datasets.errors import InputError
 from theval_datasets.utils.records import from_plain
 
-HEADINGS: Final[Mapping[str, str]] = {
-    "subjects": "Subjects",
-    "sessions": "Sessions",
-    "display": "Display and environment",
-    "instructions": "Instructions",
-    "consent": "Consent",
-    "intended_uses": "Intended uses",
-    "forbidden_uses": "Uses that are not allowed",
-}
-"""Fields of a protocol to their headings on a card, in order."""
+_DESCRIPTIVE: Final = (
+    "subjects", "sessions", "display", "instructions", "consent", "intended_uses", "forbidden_uses",
+)  # fmt: skip
+"""Fields that describe the study, in the order in which a card shows them."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +50,7 @@ class StudyProtocol:
     def facts(self) -> dict[str, str]:
         """The stated fields as text, for `info.json` and the card."""
         facts = {}
-        for name in HEADINGS:
+        for name in _DESCRIPTIVE:
             value = getattr(self, name)
             if value:
                 facts[name] = value if isinstance(value, str) else "; ".join(value)

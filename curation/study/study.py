@@ -13,7 +13,9 @@ from .mos import OpinionScores, opinion_scores
 from .panel import Flags
 from .parameters import StudyParameters
 from .ratings import Ratings
+from .reliability import Reliability, reliability
 from .reports import SessionReport, SubjectReport, optional, session_reports, subject_reports
+from .scaling import scaled
 from .taxonomy import Taxonomy
 from .votes import DistortionLabels, distortion_labels
 
@@ -29,6 +31,7 @@ class StudyResult:
         subjects: One report a subject and dimension.
         sessions: One report a session and dimension; empty if the table has no sessions.
         labels: Distortions of the clips; None without votes.
+        reliability: By dimension.
     """
 
     ratings: Ratings
@@ -37,6 +40,7 @@ class StudyResult:
     subjects: tuple[SubjectReport, ...]
     sessions: tuple[SessionReport, ...]
     labels: DistortionLabels | None
+    reliability: Mapping[str, Reliability]
 
     @property
     def rejected(self) -> tuple[str, ...]:
@@ -136,7 +140,24 @@ def run_study(
             )
         ),
         labels=labels,
+        reliability={
+            dimension: _reliability(ratings, dimension, scores, parameters)
+            for dimension, scores in opinions.items()
+        },
     )
+
+
+def _reliability(
+    ratings: Ratings, dimension: str, scores: OpinionScores, parameters: StudyParameters
+) -> Reliability:
+    """Of what is averaged; of the ratings themselves where a model estimates the scores."""
+    panel, retained = ratings.panel(dimension), ~scores.screening.rejected
+    averaged = panel.keep(retained[panel.subject])
+    if parameters.estimate == "mean":
+        averaged = scaled(averaged, parameters.scores, parameters)
+    scale = None if ratings.source is None else ratings.source.scale
+    ends = None if scale is None else (scale.low, scale.high)
+    return reliability(averaged, panel, retained, ends)
 
 
 def _retained(ratings: Ratings, opinions: Mapping[str, OpinionScores], votes: Ratings) -> Flags:

@@ -98,6 +98,7 @@ class StudyReport(Report):
                     f"{dimension}: MOS {min(values):.3f} … {max(values):.3f}, mean "
                     f"{sum(values) / len(values):.3f} over {len(values)} clips"
                 )
+            lines.append(f"{dimension}: {study.reliability[dimension].to_text()}")
         for report in study.subjects:
             if report.rejected:
                 counts = (
@@ -346,6 +347,7 @@ def _fit(study: StudyResult, dimension: str) -> dict[str, Any]:
         "all_kept": found.screening.all_kept,
         "threshold": found.screening.threshold,
         "fit": None if found.fit is None else to_plain(found.fit),
+        "reliability": to_plain(study.reliability[dimension]),
     }
     if found.model is not None and found.model.ambiguity is not None:
         plain["ambiguity"] = {

@@ -500,3 +500,24 @@ def test_a_set_of_the_papers_size_meets_its_numbers(tmp_path):
             )
     report = verify(build(tmp_path, ratings=path).folder, expect="paper")
     assert report.exit_code == 0, report.to_text()
+
+
+def test_the_card_shows_reliability_and_protocol(tmp_path):
+    ratings = write(tmp_path / "r.csv", [*rating_rows()[:-1], {**rating_rows()[-1], "score": 99}])
+    protocol = tmp_path / "protocol.yaml"
+    protocol.write_text(
+        "scale: [0, 5]\nmissing_codes: [99]\nsubjects: eight | viewers\nintended_uses: [research]\n"
+    )
+    with pytest.raises(InputError, match=r"99 in row 96.*missing_codes"):
+        build(tmp_path, ratings=ratings)
+    made = build(tmp_path, ratings=ratings, protocol=protocol)
+    reliability = made.info.study["reliability"]["quality"]
+    assert reliability["n_subjects"] == 8
+    assert reliability["n_clips"] == 11  # one rating is missing
+    assert reliability["icc2k_low"] < reliability["icc2k"] < reliability["icc2k_high"]
+    card = (made.folder / "README.md").read_text()
+    assert f"| quality | {reliability['icc2k']:.3f} |" in card
+    assert "- Subjects: eight \\| viewers" in card
+    assert "- Intended uses: research" in card
+    assert "scale 0 … 5; dimension quality" in card
+    assert verify(made.folder).exit_code == 0

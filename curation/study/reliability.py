@@ -1,0 +1,206 @@
+"""How reliable the scores of a study are: agreement of subjects, and spread over the scale.
+
+ICC(2,k): P. E. Shrout and J. L. Fleiss, "Intraclass correlations: uses in assessing rater
+reliability", Psychol. Bull. 86, 1979; its interval: K. O. McGraw and S. P. Wong, "Forming inferences
+about some intraclass correlation coefficients", Psychol. Methods 1, 1996. Spearman-Brown: W. Brown,
+Brit. J. Psychol. 3, 1910. SOS exponent: T. Hossfeld, R. Schatz and S. Egger, "SOS: The MOS is not
+enough!", QoMEX 2011.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from .panel import Flags, Floats, Panel
+
+_SPLITS: Final = 100
+_SEED: Final = 0
+_CONFIDENCE: Final = 0.95
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Reliability of the scores of one dimension; None where undefined, with the reason.
+
+    Attributes:
+        icc2k: ICC(2,k), absolute agreement of the mean over k subjects: at most 1.
+        icc2k_low: Lower end of its 95 % interval.
+        icc2k_high: Upper end of its 95 % interval.
+        split_half: Mean over random halves of the subjects of Pearson's correlation between their
+            mean scores, stepped up to all subjects by Spearman-Brown: -1 to 1.
+        sos: SOS exponent a of the ratings: 0 for perfect agreement, 1 for the largest spread that
+            the scale allows.
+        n_subjects: Subjects that the values are over: those who were not rejected.
+        n_clips: Clips with a rating of each of them.
+        reasons: Name of an undefined value to why it is undefined.
+    """
+
+    icc2k: float | None
+    icc2k_low: float | None
+    icc2k_high: float | None
+    split_half: float | None
+    sos: float | None
+    n_subjects: int
+    n_clips: int
+    reasons: dict[str, str]
+
+    def to_text(self) -> str:
+        """One line for people."""
+
+        def shown(value: float | None) -> str:
+            return "undefined" if value is None else f"{value:.3f}"
+
+        return (
+            f"ICC(2,k) {shown(self.icc2k)} [{shown(self.icc2k_low)}, {shown(self.icc2k_high)}], "
+            f"split-half {shown(self.split_half)}, SOS exponent {shown(self.sos)} over "
+            f"{self.n_subjects} subjects"
+        )
+
+
+def reliability(
+    scores: Panel, ratings: Panel, retained: Flags, scale: tuple[float, float] | None
+) -> Reliability:
+    """Reliability of the scores of one dimension.
+
+    Args:
+        scores: What is averaged into opinion scores: ratings, or z-scores.
+        ratings: The ratings themselves, of the same presentations.
+        retained: bool (subjects,): who was not rejected.
+        scale: Ends of the rating scale; None for the smallest and largest rating.
+    """
+    kept = scores.keep(retained[scores.subject])
+    raw = ratings.keep(retained[ratings.subject])
+    matrix = complete_matrix(kept)
+    reasons: dict[str, str] = {}
+    icc = low = high = None
+    if matrix.shape[0] < 2 or matrix.shape[1] < 2:
+        reasons["icc2k"] = "fewer than two clips that two subjects or more all rated"
+    else:
+        icc, low, high = icc_2k(matrix)
+        if icc is None:
+            reasons["icc2k"] = "no variance between clips"
+    halves = split_half(kept)
+    if halves is None:
+        reasons["split_half"] = "fewer than three clips that both halves rated, or no variance"
+    low_end, high_end = scale or (float(raw.score.min()), float(raw.score.max()))
+    exponent = sos_exponent(raw, low_end, high_end)
+    if exponent is None:
+        reasons["sos"] = "no clip with two ratings has a mean between the ends of the scale"
+    n_subjects = len(np.unique(kept.subject))
+    return Reliability(icc, low, high, halves, exponent, n_subjects, len(matrix), reasons)
+
+
+def complete_matrix(panel: Panel) -> Floats:
+    """Mean scores of the clips that every subject rated: float64 (clips, subjects)."""
+    clip, subject, score = panel.cells()
+    subjects, code = np.unique(subject, return_inverse=True)
+    complete = np.flatnonzero(np.bincount(clip, minlength=len(panel.clips)) == len(subjects))
+    rows = np.isin(clip, complete)
+    matrix = np.empty((len(complete), len(subjects)))
+    matrix[np.searchsorted(complete, clip[rows]), code[rows]] = score[rows]
+    return matrix
+
+
+def icc_2k(matrix: Floats) -> tuple[float | None, float | None, float | None]:
+    """ICC(2,k) and the ends of its 95 % interval; None without variance between clips.
+
+    Args:
+        matrix: float64 (clips, subjects), at least (2, 2), finite.
+
+    >>> import numpy as np
+    >>> shrout_fleiss = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9],
+    ...                  [6, 2, 4, 7]]
+    >>> [round(value, 2) for value in icc_2k(np.array(shrout_fleiss, float))]
+    [0.62, 0.07, 0.93]
+    """
+    from scipy.stats import f as f_distribution
+
+    n, k = matrix.shape
+    mean = matrix.mean()
+    of_clips, of_subjects = matrix.mean(axis=1), matrix.mean(axis=0)
+    rows = k * ((of_clips - mean) ** 2).sum() / (n - 1)
+    columns = n * ((of_subjects - mean) ** 2).sum() / (k - 1)
+    rest = matrix - of_clips[:, None] - of_subjects[None, :] + mean
+    error = (rest**2).sum() / ((n - 1) * (k - 1))
+    tiny = 1e-12 * max(float((matrix**2).mean()), 1e-300)
+    if rows <= tiny:
+        return None, None, None
+    whole = float((rows - error) / (rows + (columns - error) / n))
+    if error <= tiny:  # the subjects differ by constants alone: there is nothing to estimate from
+        return whole, None, None
+    single = (rows - error) / (rows + (k - 1) * error + k * (columns - error) / n)
+    ratio = columns / error
+    spread = n * (1 + (k - 1) * single) - k * single
+    freedom = (
+        (k - 1) * (n - 1) * (k * single * ratio + spread) ** 2
+        / ((n - 1) * k**2 * single**2 * ratio**2 + spread**2)
+    )  # fmt: skip
+    tail = 1 - (1 - _CONFIDENCE) / 2
+    below = f_distribution.ppf(tail, n - 1, freedom)
+    above = f_distribution.ppf(tail, freedom, n - 1)
+    other = k * columns + (k * n - k - n) * error
+    low = n * (rows - below * error) / (below * other + n * rows)
+    high = n * (above * rows - error) / (other + n * above * rows)
+    return whole, _stepped_up(float(low), k), _stepped_up(float(high), k)
+
+
+def split_half(panel: Panel) -> float | None:
+    """Mean correlation of the mean scores of random halves of the subjects, stepped up.
+
+    Halves are drawn 100 times, from a fixed seed. With an odd number of subjects one half has one
+    more; Spearman-Brown treats them as equal.
+
+    Args:
+        panel: The scores.
+
+    Returns:
+        None where no draw gives three clips that both halves rated, with variance in both.
+    """
+    from scipy.sparse import csr_array
+
+    clip, subject, score = panel.cells()
+    subjects, code = np.unique(subject, return_inverse=True)
+    if len(subjects) < 2:
+        return None
+    generator = np.random.default_rng(_SEED)
+    shape = (len(panel.clips), len(subjects))
+    scores = csr_array((score, (clip, code)), shape=shape)
+    given = csr_array((np.ones(len(score)), (clip, code)), shape=shape)
+    values = []
+    for _ in range(_SPLITS):
+        half = np.zeros(len(subjects))
+        half[generator.permutation(len(subjects))[: len(subjects) // 2]] = 1
+        with np.errstate(invalid="ignore"):
+            means = [(scores @ part) / (given @ part) for part in (half, 1 - half)]
+        both = np.isfinite(means[0]) & np.isfinite(means[1])
+        first, second = means[0][both], means[1][both]
+        if len(first) >= 3 and np.ptp(first) > 1e-12 and np.ptp(second) > 1e-12:
+            values.append(_stepped_up(float(np.corrcoef(first, second)[0, 1]), 2))
+    return float(np.mean(values)) if values else None
+
+
+def sos_exponent(ratings: Panel, low: float, high: float) -> float | None:
+    """The SOS exponent: least squares of the clips' variances on ``a (mos - low) (high - mos)``.
+
+    Args:
+        ratings: The ratings.
+        low: Lower end of the rating scale.
+        high: Upper end of the rating scale.
+
+    Returns:
+        From 0 to 1; None where no clip with two ratings has a mean between the ends.
+    """
+    mean = ratings.clip_mean(ratings.score)
+    variance = ratings.clip_mean((ratings.score - ratings.spread(mean)) ** 2)
+    usable = ratings.counts >= 2
+    possible = ((mean - low) * (high - mean))[usable]
+    square = float(possible @ possible)
+    return float(possible @ variance[usable]) / square if square > 0 else None
+
+
+def _stepped_up(single: float, k: int) -> float:
+    """Spearman-Brown: the reliability of a mean of k, from that of one."""
+    return k * single / (1 + (k - 1) * single) if single > -1 / (k - 1) else -1.0

@@ -1,0 +1,116 @@
+"""Reliability of opinion scores, against values worked by hand and published ones."""
+
+import numpy as np
+import pytest
+
+from theval_datasets.curation.study.panel import Panel
+from theval_datasets.curation.study.parameters import StudyParameters
+from theval_datasets.curation.study.ratings import Ratings
+from theval_datasets.curation.study.reliability import (
+    complete_matrix,
+    icc_2k,
+    reliability,
+    sos_exponent,
+    split_half,
+)
+from theval_datasets.curation.study.study import run_study
+
+SHROUT_FLEISS = np.array(
+    [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], float
+)
+"""Table 2 of Shrout and Fleiss (1979): ICC(2,1) 0.29, ICC(2,4) 0.62."""
+
+
+def panel(matrix) -> Panel:
+    return Ratings.from_matrix(np.asarray(matrix, float)).panel()
+
+
+def made(n=60, k=12, noise=0.8, seed=0):
+    rng = np.random.default_rng(seed)
+    quality = rng.uniform(1, 5, n)
+    return np.clip(np.round(quality[:, None] + rng.normal(0, noise, (n, k))), 1, 5)
+
+
+def test_the_example_of_shrout_and_fleiss():
+    icc, low, high = icc_2k(SHROUT_FLEISS)
+    assert round(icc, 4) == 0.6201
+    # McGraw and Wong's interval of ICC(2,1), [0.0188, 0.7611], stepped up to four subjects.
+    assert [round(low, 2), round(high, 2)] == [0.07, 0.93]
+
+
+def test_icc_by_its_variance_components():
+    """With clip, subject and error variances known, ICC(2,k) is c / (c + (s + e) / k)."""
+    rng = np.random.default_rng(1)
+    n, k = 4000, 40
+    matrix = rng.normal(0, 1.0, (n, 1)) + rng.normal(0, 0.5, (1, k)) + rng.normal(0, 2.0, (n, k))
+    subjects = matrix.mean(axis=0).var(ddof=1)
+    icc, low, high = icc_2k(matrix)
+    assert icc == pytest.approx(1 / (1 + (subjects + 4.0) / k), abs=0.01)
+    assert low < icc < high
+
+
+def test_icc_counts_constant_offsets_of_subjects_as_disagreement():
+    agreed = np.tile(np.arange(5.0)[:, None], 3)
+    assert icc_2k(agreed)[0] == pytest.approx(1)
+    shifted, low, high = icc_2k(agreed + np.array([0.0, 1.0, 2.0]))
+    assert shifted == pytest.approx(2.5 / (2.5 + 1 / 3))  # 7.5 / (7.5 + 5 / 5)
+    assert low is None
+    assert high is None
+
+
+def test_icc_without_variance_is_undefined():
+    assert icc_2k(np.full((4, 3), 2.0)) == (None, None, None)
+
+
+def test_split_half_is_stepped_up():
+    """Two subjects: every split is the one against the other."""
+    matrix = made(k=2)
+    r = np.corrcoef(matrix.T)[0, 1]
+    assert split_half(panel(matrix)) == pytest.approx(2 * r / (1 + r))
+
+
+def test_split_half_of_parallel_subjects_is_near_the_consistency_of_their_mean():
+    matrix = made(n=400, k=20)
+    n, k = matrix.shape
+    rows = k * matrix.mean(axis=1).var(ddof=1)
+    rest = matrix - matrix.mean(axis=1, keepdims=True) - matrix.mean(axis=0) + matrix.mean()
+    error = (rest**2).sum() / ((n - 1) * (k - 1))
+    assert split_half(panel(matrix)) == pytest.approx((rows - error) / rows, abs=0.005)
+
+
+def test_the_sos_exponent_spans_its_range():
+    assert sos_exponent(panel([[1, 1], [3, 3], [5, 5]]), 1, 5) == 0
+    assert sos_exponent(panel([[1, 5], [1, 5]]), 1, 5) == pytest.approx(1)
+    # One clip of mean 2 on 1 … 5: variance 1 of at most (2 - 1) (5 - 2) = 3.
+    assert sos_exponent(panel([[1, 3], [5, 5]]), 1, 5) == pytest.approx(1 / 3)
+    assert sos_exponent(panel([[1, 1], [5, 5]]), 1, 5) is None
+
+
+def test_clips_that_somebody_did_not_rate_are_left_out_of_the_icc():
+    matrix = made(n=10, k=4)
+    matrix[3, 1] = np.nan
+    assert complete_matrix(panel(matrix)).shape == (9, 4)
+    every = np.ones(4, bool)
+    found = reliability(panel(matrix), panel(matrix), every, (1, 5))
+    assert found.n_clips == 9
+    assert found.icc2k == icc_2k(np.delete(matrix, 3, axis=0))[0]
+
+
+def test_undefined_values_have_a_reason():
+    matrix = np.full((4, 4), np.nan)
+    matrix[range(4), range(4)] = [1, 2, 3, 4]  # everybody rated another clip
+    found = reliability(panel(matrix), panel(matrix), np.ones(4, bool), (1, 5))
+    assert (found.icc2k, found.split_half, found.sos) == (None, None, None)
+    assert set(found.reasons) == {"icc2k", "split_half", "sos"}
+    assert "undefined" in found.to_text()
+
+
+def test_a_study_has_the_reliability_of_its_retained_subjects():
+    matrix = made(n=80, k=12)
+    matrix[:, 11] = 6 - matrix[:, 11]  # one who turns the scale round
+    result = run_study(Ratings.from_matrix(matrix), StudyParameters(screen="pearson"))
+    assert result.rejected == ("s0011",)
+    found = result.reliability["quality"]
+    assert found.n_subjects == 11
+    assert found.icc2k == pytest.approx(icc_2k(matrix[:, :11])[0])
+    assert found.icc2k > icc_2k(matrix)[0]
