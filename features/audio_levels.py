@@ -110,6 +110,10 @@ def clipped_share(samples: Floats, full: float, run: int) -> float:
 
     Returns:
         0 to 1.
+
+    Example:
+        >>> clipped_share(np.array([0.1, 1.0, 1.0, 1.0, -0.2]), full=0.985, run=3)
+        0.6
     """
     clipped = 0
     for side in (samples >= full, samples <= -full):

@@ -137,6 +137,10 @@ def bit_distance(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
 
     Returns:
         0 for equal ones, about 0.5 for unrelated ones, at most 1.
+
+    Example:
+        >>> bit_distance(np.array([0b1111], np.uint32), np.array([0b0000], np.uint32))
+        0.125
     """
     differing = np.bitwise_xor(a, b)
     octets = np.ascontiguousarray(differing).view(np.uint8)
@@ -148,6 +152,10 @@ def to_hex(hashes: npt.NDArray[Any]) -> str:
 
     Args:
         hashes: Unsigned integers, (n,).
+
+    Example:
+        >>> to_hex(np.array([1, 255], np.uint32))
+        '00000001000000ff'
     """
     width = hashes.dtype.itemsize * 2
     return "".join(f"{value:0{width}x}" for value in hashes.tolist())
@@ -165,6 +173,10 @@ def from_hex(text: str, dtype: Any) -> npt.NDArray[Any]:
 
     Raises:
         ValueError: The number of digits is no multiple of the type's.
+
+    Example:
+        >>> from_hex("00000001000000ff", np.uint32).tolist()
+        [1, 255]
     """
     width = np.dtype(dtype).itemsize * 2
     if len(text) % width:

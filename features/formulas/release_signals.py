@@ -51,6 +51,10 @@ def speech_frames(speech: Segments, rate: float, n_frames: int) -> Flags:
 
     Returns:
         (n,).
+
+    Example:
+        >>> speech_frames(((0.1, 0.3),), rate=10, n_frames=5).tolist()
+        [False, True, True, True, False]
     """
     flags = np.zeros(n_frames, dtype=np.bool_)
     for start, end in speech:

@@ -165,6 +165,10 @@ def lip_sync(openness: Floats, loudness: Floats) -> float:
 
     Raises:
         AbsentError: There are fewer than two frames, or a signal is constant.
+
+    Example:
+        >>> lip_sync(np.array([0.0, 1.0, 0.5, 0.0]), np.array([0.0, 0.25, 0.25, 0.0]))
+        0.125
     """
     _need_two(len(openness))
     return float(np.abs(_unit_range(openness) - _unit_range(loudness)).mean())
@@ -183,6 +187,13 @@ def speech_flags(
 
     Returns:
         Two int8 arrays, (n,) each: 1 yes, 0 no, -1 outside the audio's extent.
+
+    Example:
+        >>> speech, silence = speech_flags(
+        ...     np.array([0.1, 0.6, 1.5]), np.array([[0.0, 0.5]]), start=0.0, end=1.0
+        ... )
+        >>> speech.tolist(), silence.tolist()
+        ([1, 0, -1], [0, 1, -1])
     """
     edges = np.concatenate(([start], segments.ravel(), [end])).reshape(-1, 2)
     silences = edges[edges[:, 1] - edges[:, 0] >= MIN_SILENCE]

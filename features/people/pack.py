@@ -222,6 +222,11 @@ def similarity_transform(
 
     Returns:
         (2, 3), as `cv2.warpAffine` takes it.
+
+    Example:
+        >>> square = np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)])
+        >>> similarity_transform(square, 2 * square + 3).round(9).tolist()
+        [[2.0, -0.0, 3.0], [0.0, 2.0, 3.0]]
     """
     z = source @ np.array((1.0, 1.0j))
     w = target @ np.array((1.0, 1.0j))
@@ -257,6 +262,10 @@ def mean_embedding(embeddings: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray
 
     Returns:
         Of length 1, (dim,).
+
+    Example:
+        >>> mean_embedding([np.array([1, 0], np.float32), np.array([0, 1], np.float32)]).round(3).tolist()
+        [0.7070000171661377, 0.7070000171661377]
     """
     mean = np.mean(np.stack(embeddings).astype(np.float64), axis=0)
     unit: npt.NDArray[np.float32] = (mean / np.linalg.norm(mean)).astype(np.float32)

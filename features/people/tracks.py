@@ -140,6 +140,10 @@ def overlap(a: Boxes, b: Boxes) -> Floats:
 
     Returns:
         0 to 1, (n, m).
+
+    Example:
+        >>> overlap(np.array([[0, 0, 2, 2]], np.float32), np.array([[1, 0, 3, 2]], np.float32)).round(3)
+        array([[0.333]])
     """
     low = np.maximum(a[:, None, :2], b[None, :, :2]).astype(np.float64)
     high = np.minimum(a[:, None, 2:], b[None, :, 2:]).astype(np.float64)
@@ -191,6 +195,11 @@ def boxes_at(times: Floats, boxes: Boxes, wanted: Floats) -> Boxes:
 
     Returns:
         (m, 4).
+
+    Example:
+        >>> boxes = np.array([[0, 0, 2, 2], [2, 0, 4, 2]], np.float32)
+        >>> boxes_at(np.array([0.0, 1.0]), boxes, np.array([0.5])).tolist()
+        [[1.0, 0.0, 3.0, 2.0]]
     """
     columns = [np.interp(wanted, times, boxes[:, c]) for c in range(4)]
     return np.stack(columns, axis=1).astype(np.float32)
