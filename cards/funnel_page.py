@@ -27,7 +27,7 @@ def draw_steps(steps: Sequence[tuple[str, int, int]], kept: int) -> bytes:
     """The funnel as PNG.
 
     Args:
-        steps: Name, how many came, how many fell.
+        steps: Name, number of clips that reach it, number that it rejects.
         kept: How many are left.
     """
     from matplotlib.figure import Figure
@@ -35,11 +35,11 @@ def draw_steps(steps: Sequence[tuple[str, int, int]], kept: int) -> bytes:
     figure = Figure(figsize=(8, 0.36 * (len(steps) + 1) + 1), dpi=120, layout="constrained")
     axes = figure.subplots()
     names = [*(name for name, _, _ in steps), "kept"]
-    left = [*(came - fell for _, came, fell in steps), kept]
-    fell = [*(fell for _, _, fell in steps), 0]
+    left = [*(reached - lost for _, reached, lost in steps), kept]
+    rejected = [*(lost for _, _, lost in steps), 0]
     axes.barh(names, left, color=_GREEN, label="left")
-    axes.barh(names, fell, left=left, color=_RED, label="fell here")
-    for i, (stay, lost) in enumerate(zip(left, fell, strict=True)):
+    axes.barh(names, rejected, left=left, color=_RED, label="rejected here")
+    for i, (stay, lost) in enumerate(zip(left, rejected, strict=True)):
         axes.text(
             stay + lost, i, f" {stay}" + (f" (−{lost})" if lost else ""), va="center", fontsize=7
         )
@@ -56,7 +56,7 @@ def draw_distributions(shown: Sequence[Mapping[str, Any]]) -> bytes:
     """Histograms as PNG, those that passed and those refused, with thresholds.
 
     Args:
-        shown: Each with `title`, `kept`, `fallen` and `limits` (name and value).
+        shown: Each with `title`, `kept`, `rejected` and `limits` (name and value).
     """
     import numpy as np
     from matplotlib.figure import Figure
@@ -68,7 +68,7 @@ def draw_distributions(shown: Sequence[Mapping[str, Any]]) -> bytes:
     for axes in grid[len(shown) :]:
         axes.axis("off")
     for axes, one in zip(grid, shown, strict=False):
-        values = [np.array(one["kept"]), np.array(one["fallen"])]
+        values = [np.array(one["kept"]), np.array(one["rejected"])]
         limits = [value for _, value in one["limits"]]
         together = np.concatenate([*values, np.array(limits)])
         low, high = float(together.min()), float(together.max())

@@ -22,7 +22,7 @@ STEP: Final = 0.01
 THRESHOLD: Final = 0.33
 """Score from which a match counts. Of clips of 2 to 8 s in an hour of speech, those with noise at 10 dB
 scored 0.40 to 0.79, unrelated ones at most 0.29."""
-LEAST: Final = 1.0
+MIN_SECONDS: Final = 1.0
 """Seconds that a short recording needs."""
 _WINDOW: Final = 512
 _BANDS: Final = 24
@@ -50,7 +50,14 @@ class Match:
 
 
 def feature_of(samples: FloatArray) -> Feature:
-    """The feature of a 16 kHz track; (steps, bands)."""
+    """The feature of a track.
+
+    Args:
+        samples: Mono at 16 kHz, in [-1, 1]; (n,).
+
+    Returns:
+        Float32, a row each 10 ms; (steps, bands), (0, bands) for a track that is too short.
+    """
     hop = round(STEP * SAMPLE_RATE)
     count = max(0, (len(samples) - _WINDOW) // hop + 1)
     if count < 3:
@@ -74,15 +81,15 @@ def feature_of(samples: FloatArray) -> Feature:
     return np.clip(change, -_HELD, _HELD)
 
 
-def find(short: Feature, long: Feature) -> Match | None:
-    """The best place of a short recording in a long one; None if it does not fit in.
+def best_match(short: Feature, long: Feature) -> Match | None:
+    """The best match of a short recording in a long one; None if it is too short or too long.
 
     Args:
-        short: Feature of the short one.
-        long: Of the long one.
+        short: Feature of the short one, (n, bands).
+        long: Feature of the long one, (m, bands).
     """
     n, m = len(short), len(long)
-    if n < round(LEAST / STEP) or m < n:
+    if n < round(MIN_SECONDS / STEP) or m < n:
         return None
     from scipy import fft
 

@@ -18,8 +18,8 @@ from .thresholds import Border, Distribution, borders, distributions
 
 _log = logging.getLogger(__name__)
 
-STAGES: Final = ("source", "media", "segment", "cut")
-"""Where things are lost before filters see them, in order."""
+STAGES: Final = ("source", "media", "segment", "cut", "finish")
+"""Stages at which a source or a clip is lost without being judged, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +28,18 @@ class Step:
 
     Attributes:
         name: Of the filter or stage.
-        came: Clips (or stretches of sources) that came to it.
-        fell: How many of them fell here.
-        alone: How many it refuses of all that it judged, whatever others say.
-        undecided: How many it could not judge.
-        reasons: Of those that fell here.
-        examples: A few of them.
+        input: Number of clips (or stretches of sources) that reach it.
+        rejected: Number of those that it rejects.
+        rejected_alone: Number that it rejects of all clips it judged, whatever other filters say.
+        undecided: Number that it could not judge.
+        reasons: Reason to number, of the rejected ones.
+        examples: Ids of a few of them.
     """
 
     name: str
-    came: int
-    fell: int
-    alone: int
+    input: int
+    rejected: int
+    rejected_alone: int
     undecided: int
     reasons: dict[str, int]
     examples: tuple[str, ...] = ()
@@ -116,33 +116,33 @@ def _steps(rows: Sequence[ManifestRow]) -> list[Step]:
     order = [s for s in STAGES if any(j.filter == s for row in rows for j in row.judgements)]
     for row in sorted(rows, key=lambda row: -len(row.judgements)):
         order += [j.filter for j in row.judgements if j.filter not in order]
-    fell_at = {row.clip_id: _fatal(row) for row in rows}
-    came = len(rows)
+    rejected_by = {row.clip_id: _rejecting(row) for row in rows}
+    left = len(rows)
     steps = []
     for name in order:
-        said = [j for row in rows for j in row.judgements if j.filter == name]
-        fallen = [row for row in rows if fell_at[row.clip_id] == name]
+        judgements = [j for row in rows for j in row.judgements if j.filter == name]
+        rejected = [row for row in rows if rejected_by[row.clip_id] == name]
         steps.append(
             Step(
                 name,
-                came,
-                len(fallen),
-                sum(j.verdict == "reject" for j in said),
-                sum(j.verdict == "undecided" for j in said),
-                dict(Counter(row.reason or "" for row in fallen).most_common()),
-                tuple(row.clip_id for row in fallen[:3]),
+                left,
+                len(rejected),
+                sum(one.verdict == "reject" for one in judgements),
+                sum(one.verdict == "undecided" for one in judgements),
+                dict(Counter(row.reason or "" for row in rejected).most_common()),
+                tuple(row.clip_id for row in rejected[:3]),
             )
         )
-        came -= len(fallen)
+        left -= len(rejected)
     return steps
 
 
-def _fatal(row: ManifestRow) -> str | None:
-    """The filter that a row fell at: the first whose reason is the row's."""
+def _rejecting(row: ManifestRow) -> str | None:
+    """The filter or stage that rejects a row: the first whose reason is the row's."""
     if row.reason is None:
         return None
-    found = (j.filter for j in row.judgements if j.verdict != "keep" and j.reason == row.reason)
-    return next(found, None)
+    names = (j.filter for j in row.judgements if j.verdict != "keep" and j.reason == row.reason)
+    return next(names, None)
 
 
 def filter_about(name: str) -> str:
@@ -152,6 +152,7 @@ def filter_about(name: str) -> str:
         "media": "is no media that can be read",
         "segment": "no stretch with one shot, the wanted people and enough speech",
         "cut": "could not be cut",
+        "finish": "its sound or reference frame could not be made",
     }
     if name in stages:
         return stages[name]

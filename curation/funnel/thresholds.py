@@ -27,14 +27,14 @@ class Distribution:
         filter: Whose it is.
         name: Of the value.
         kept: Values of clips that the filter kept.
-        fallen: Of the others.
+        rejected: Of the others.
         limits: Thresholds, where they are known: name and value.
     """
 
     filter: str
     name: str
     kept: tuple[float, ...]
-    fallen: tuple[float, ...]
+    rejected: tuple[float, ...]
     limits: tuple[tuple[str, float], ...] = ()
 
 
@@ -73,18 +73,18 @@ def distributions(rows: Sequence[ManifestRow], recipe: Recipe | None) -> list[Di
     """Every value that filters measured and that differs between clips, or has a threshold."""
     values: dict[tuple[str, str], tuple[list[float], list[float]]] = {}
     for row in rows:
-        for said in row.judgements:
-            for name, value in said.measured.items():
+        for judgement in row.judgements:
+            for name, value in judgement.measured.items():
                 number = _number(value)
                 if number is not None:
-                    pair = values.setdefault((said.filter, name), ([], []))
-                    pair[0 if said.verdict == "keep" else 1].append(number)
+                    pair = values.setdefault((judgement.filter, name), ([], []))
+                    pair[0 if judgement.verdict == "keep" else 1].append(number)
     limits = _limits(recipe)
     found = []
-    for (filter_, name), (kept, fallen) in values.items():
+    for (filter_, name), (kept, rejected) in values.items():
         of = limits.get((filter_, name), ())
-        if of or len({*kept, *fallen}) > 1:
-            found.append(Distribution(filter_, name, tuple(kept), tuple(fallen), of))
+        if of or len({*kept, *rejected}) > 1:
+            found.append(Distribution(filter_, name, tuple(kept), tuple(rejected), of))
     return found
 
 
@@ -106,20 +106,20 @@ def borders(
     """The clips nearest to each threshold, on both sides, against the spread of the value."""
     found: list[Border] = []
     for one in shown:
-        spread = max({*one.kept, *one.fallen}, default=0.0) - min(
-            {*one.kept, *one.fallen}, default=0.0
+        spread = max({*one.kept, *one.rejected}, default=0.0) - min(
+            {*one.kept, *one.rejected}, default=0.0
         )
         for _, limit in one.limits:
             near: list[tuple[float, ManifestRow, Judgement, float]] = []
             for row in rows:
-                said = next((j for j in row.judgements if j.filter == one.filter), None)
-                value = _number(said.measured.get(one.name)) if said else None
-                if said is None or value is None or spread <= 0:
+                own = next((j for j in row.judgements if j.filter == one.filter), None)
+                value = _number(own.measured.get(one.name)) if own else None
+                if own is None or value is None or spread <= 0:
                     continue
                 if abs(value - limit) <= 0.15 * spread:
-                    near.append((abs(value - limit), row, said, value))
+                    near.append((abs(value - limit), row, own, value))
             near.sort(key=lambda item: (item[0], item[1].clip_id))
-            for _, row, said, value in near[:_BORDERLINE]:
+            for _, row, own, value in near[:_BORDERLINE]:
                 found.append(
                     Border(
                         row.clip_id,
@@ -127,7 +127,7 @@ def borders(
                         one.name,
                         value,
                         limit,
-                        said.verdict == "keep",
+                        own.verdict == "keep",
                         _file(row, folder),
                         folder / row.reference_frame if row.reference_frame else None,
                     )

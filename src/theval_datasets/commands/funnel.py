@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import os
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from theval_datasets.errors import MediaError
 from theval_datasets.utils.files import atomic_write, write_text
 from theval_datasets.utils.report import Report
 
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 
 PAGE: Final = "funnel.html"
 PLOT: Final = "funnel.png"
-_WIDE: Final = 400  # pixels of a sample frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +52,10 @@ class FunnelReport(Report):
             "steps": [
                 {
                     "step": step.name,
-                    "came": step.came,
-                    "fell": step.fell,
+                    "came": step.input,
+                    "fell": step.rejected,
                     "reasons": step.reasons,
-                    "alone": step.alone,
+                    "alone": step.rejected_alone,
                     "undecided": step.undecided,
                 }
                 for step in self.funnel.steps
@@ -75,12 +72,12 @@ class FunnelReport(Report):
     def to_text(self) -> str:
         """A table of steps."""
         width = max((len(step.name) for step in self.funnel.steps), default=4)
-        lines = [f"{'step':<{width}}  {'came':>6} {'fell':>6} {'alone':>6}  reasons"]
+        lines = [f"{'step':<{width}}  {'input':>8} {'rejected':>8} {'alone':>8}  reasons"]
         for step in self.funnel.steps:
             reasons = ", ".join(f"{reason} × {count}" for reason, count in step.reasons.items())
-            numbers = f"{step.came:>6} {step.fell:>6} {step.alone:>6}"
+            numbers = f"{step.input:>8} {step.rejected:>8} {step.rejected_alone:>8}"
             lines.append(f"{step.name:<{width}}  {numbers}  {reasons}".rstrip())
-        lines.append(f"{'kept':<{width}}  {self.funnel.kept:>6}  ({self.funnel.seconds:.1f} s)")
+        lines.append(f"{'kept':<{width}}  {self.funnel.kept:>8}  ({self.funnel.seconds:.1f} s)")
         return "\n".join([*lines, f"page: {self.page}", f"plot: {self.plot}"])
 
 
@@ -108,9 +105,14 @@ def funnel(
     from theval_datasets.curation.recipes.recipe import load_recipe
 
     found = funnel_of(Path(folder), load_recipe(os.fspath(recipe)) if recipe else None)
-    total = max((step.came for step in found.steps), default=1) or 1
+    total = max((step.input for step in found.steps), default=1) or 1
     shown = [
-        {"title": f"{d.filter}: {d.name}", "kept": d.kept, "fallen": d.fallen, "limits": d.limits}
+        {
+            "title": f"{d.filter}: {d.name}",
+            "kept": d.kept,
+            "rejected": d.rejected,
+            "limits": d.limits,
+        }
         for d in found.distributions
     ]
     plot = draw_distributions(shown) if shown else b""
@@ -121,7 +123,7 @@ def funnel(
             "thresholds": any(d.limits for d in found.distributions),
             "facts": [
                 ("kept", found.kept),
-                ("fell", sum(step.fell for step in found.steps)),
+                ("rejected", sum(step.rejected for step in found.steps)),
                 ("seconds kept", round(found.seconds, 1)),
                 ("mean length, s", round(found.seconds / found.kept, 2) if found.kept else "–"),
             ],
@@ -129,13 +131,13 @@ def funnel(
                 {
                     "name": step.name,
                     "about": filter_about(step.name),
-                    "came": step.came,
-                    "fell": step.fell,
-                    "alone": step.alone,
+                    "input": step.input,
+                    "rejected": step.rejected,
+                    "rejected_alone": step.rejected_alone,
                     "undecided": step.undecided,
                     "reasons": list(step.reasons.items()),
-                    "left_percent": round(100 * (step.came - step.fell) / total, 2),
-                    "fell_percent": round(100 * step.fell / total, 2),
+                    "left_percent": round(100 * (step.input - step.rejected) / total, 2),
+                    "rejected_percent": round(100 * step.rejected / total, 2),
                 }
                 for step in found.steps
             ],
@@ -146,49 +148,33 @@ def funnel(
     place = Path(output or found.folder)
     write_text(place / PAGE, page)
     with atomic_write(place / PLOT) as stream:
-        stream.write(draw_steps([(s.name, s.came, s.fell) for s in found.steps], found.kept))
+        stream.write(draw_steps([(s.name, s.input, s.rejected) for s in found.steps], found.kept))
     return FunnelReport(found, place / PAGE, place / PLOT)
 
 
 def _groups(borders: tuple[Border, ...], anonymise: bool) -> list[dict[str, Any]]:
+    """The clips near each threshold, each with a small picture in base64; "" where there is none."""
+    from theval_datasets.curation.funnel.thumbnails import Thumbnail
+    from theval_datasets.curation.tasks import Tasks
+
+    files = list(dict.fromkeys(one.file for one in borders if one.file is not None))
+    with Tasks(1) as tasks:
+        made = tasks.run(Thumbnail(anonymise), files, "frames")
+        pictures = {
+            file: base64.b64encode(picture).decode()
+            for file, picture in made
+            if isinstance(picture, bytes)
+        }
     groups = []
-    pictures: dict[str, str] = {}
     for (filter_, name, limit), clips in groupby(borders, lambda b: (b.filter, b.name, b.limit)):
-        shown = []
-        for one in clips:
-            if one.clip_id not in pictures:
-                pictures[one.clip_id] = _picture(one, anonymise)
-            shown.append(
-                {
-                    "clip_id": one.clip_id,
-                    "value": f"{one.value:g}",
-                    "kept": one.kept,
-                    "data": pictures[one.clip_id],
-                }
-            )
+        shown = [
+            {
+                "clip_id": one.clip_id,
+                "value": f"{one.value:g}",
+                "kept": one.kept,
+                "data": pictures.get(one.file, "") if one.file else "",
+            }
+            for one in clips
+        ]
         groups.append({"filter": filter_, "name": name, "limit": f"{limit:g}", "clips": shown})
     return groups
-
-
-def _picture(one: Border, anonymise: bool) -> str:
-    """A small JPEG of a clip in base64; empty where there is none any more."""
-    import numpy as np
-    from PIL import Image
-
-    from theval_datasets import media
-    from theval_datasets.curation.clips.anonymise import anonymised
-
-    if one.file is None:
-        return ""
-    try:
-        index = media.frame_index(one.file)
-        pixels = media.read_frames(one.file, [len(index.times) // 2], index).pixels[0]
-    except MediaError:
-        return ""
-    if anonymise:
-        pixels = anonymised(pixels)
-    image = Image.fromarray(np.ascontiguousarray(pixels))
-    image.thumbnail((_WIDE, _WIDE))
-    held = io.BytesIO()
-    image.save(held, "jpeg", quality=80)
-    return base64.b64encode(held.getvalue()).decode()

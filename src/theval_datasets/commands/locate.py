@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from theval_datasets.errors import InputError, MediaError
+from theval_datasets.errors import InputError
 from theval_datasets.utils.optional import need
 from theval_datasets.utils.report import Report
 
@@ -103,13 +103,13 @@ def locate(
     """
     need("media")
     from theval_datasets.curation.duplicates.locate import (
-        LEAST,
+        MIN_SECONDS,
         STEP,
         THRESHOLD,
+        best_match,
         feature_of_file,
-        find,
     )
-    from theval_datasets.utils.progress import progress
+    from theval_datasets.curation.tasks import Failure, Tasks
 
     limit = THRESHOLD if threshold is None else threshold
     if not 0 < limit < 1:
@@ -120,26 +120,21 @@ def locate(
         raise InputError("expected at least one short and one long recording")
     best: dict[Path, Location] = {}
     features = {}
-    for file in wanted:
-        try:
-            features[file] = feature_of_file(file)
-        except MediaError as error:
-            best[file] = Location(str(file), reason=error.reason)
-            continue
-        if len(features[file]) * STEP < LEAST:
-            best[file] = Location(str(file), reason="too-short")
-            del features[file]
     unreadable: dict[str, str] = {}
-    with progress(len(places), "locate", unit="recording") as bar:
-        for place in places:
-            bar.update()
-            try:
-                heard = feature_of_file(place)
-            except MediaError as error:
-                unreadable[str(place)] = error.reason
+    with Tasks(1) as tasks:
+        for file, feature in tasks.run(feature_of_file, wanted, None):
+            if isinstance(feature, Failure):
+                best[file] = Location(str(file), reason=feature.reason)
+            elif len(feature) * STEP < MIN_SECONDS:
+                best[file] = Location(str(file), reason="too-short")
+            else:
+                features[file] = feature
+        for place, whole in tasks.run(feature_of_file, places, "locate", "recording"):
+            if isinstance(whole, Failure):
+                unreadable[str(place)] = whole.reason
                 continue
             for file, feature in features.items():
-                match = find(feature, heard)
+                match = best_match(feature, whole)
                 old = best.get(file)
                 if match is None or (old is not None and (old.score or -1) >= match.score):
                     continue

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from theval_datasets.cli import app
 from theval_datasets.commands.locate import locate
 from theval_datasets.curation.clips.audio_tracks import write_wav
-from theval_datasets.curation.duplicates.locate import THRESHOLD, feature_of, find
+from theval_datasets.curation.duplicates.locate import THRESHOLD, best_match, feature_of
 from theval_datasets.errors import InputError
 
 RATE = 16_000
@@ -47,7 +47,7 @@ def test_noise_at_ten_decibels_and_any_gain(long, start, gain):
     clip = part(long, start, 3)
     rng = np.random.default_rng(9)
     noise = rng.normal(size=len(clip)) * clip.std() / np.sqrt(10)
-    match = find(feature_of((gain * (clip + noise)).astype(np.float32)), feature_of(long))
+    match = best_match(feature_of((gain * (clip + noise)).astype(np.float32)), feature_of(long))
     assert match is not None
     assert match.start == pytest.approx(start, abs=0.02)
     assert match.score > THRESHOLD
@@ -55,13 +55,15 @@ def test_noise_at_ten_decibels_and_any_gain(long, start, gain):
 
 
 def test_what_is_not_there_is_below_the_threshold(long):
-    scores = [find(feature_of(babble(4, seed)), feature_of(long)).score for seed in range(20, 30)]
+    scores = [
+        best_match(feature_of(babble(4, seed)), feature_of(long)).score for seed in range(20, 30)
+    ]
     assert max(scores) < THRESHOLD
 
 
 def test_too_short_or_longer_than_the_long_one(long):
-    assert find(feature_of(part(long, 0, 0.5)), feature_of(long)) is None
-    assert find(feature_of(long), feature_of(part(long, 0, 5))) is None
+    assert best_match(feature_of(part(long, 0, 0.5)), feature_of(long)) is None
+    assert best_match(feature_of(long), feature_of(part(long, 0, 5))) is None
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_an_hour_takes_seconds():
     hour = np.concatenate([parts[i % 6] * rng.uniform(0.2, 1) for i in range(60)])
     hour[1000 * RATE : 1005 * RATE] = babble(5, 99)
     started = time.perf_counter()
-    match = find(feature_of(babble(5, 99)), feature_of(hour))
+    match = best_match(feature_of(babble(5, 99)), feature_of(hour))
     assert time.perf_counter() - started < 60
     assert match is not None
     assert match.start == pytest.approx(1000, abs=0.02)

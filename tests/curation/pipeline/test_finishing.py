@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import wave
 
 import numpy as np
@@ -318,7 +319,7 @@ def test_all_verdicts_are_kept_and_the_funnel_adds_up(judged, tmp_path):
     filters = [[j.filter for j in row.judgements] for row in rows.values() if row.clip_id != "text"]
     assert filters == [["duration", "resolution"]] * 3
     report = funnel(tmp_path / "out")
-    steps = {s.name: (s.came, s.fell, s.alone) for s in report.funnel.steps}
+    steps = {s.name: (s.input, s.rejected, s.rejected_alone) for s in report.funnel.steps}
     assert steps == {"media": (4, 1, 1), "duration": (3, 0, 0), "resolution": (3, 3, 3)}
     limits = {(d.filter, d.name): d.limits for d in report.funnel.distributions}
     assert limits["resolution", "side"] == (("min_side", 130.0),)
@@ -411,3 +412,18 @@ def test_a_users_own_recipe_overrides(tmp_path, monkeypatch):
 def test_what_is_wrong_in_a_recipe_is_said(text, complaint):
     with pytest.raises((InputError, UnknownNameError), match=complaint):
         parse_recipe(f"name: x\nabout: y\n{text}\n", "r.yaml")
+
+
+def test_a_clip_that_no_longer_decodes_has_no_picture_in_the_funnel(judged, tmp_path):
+    go(judged, tmp_path)
+    for file in (tmp_path / "out/.candidates", tmp_path / "out/clips"):
+        shutil.rmtree(file, ignore_errors=True)
+    text = judged[1].read_text().replace("130", "118")
+    assert go(judged, tmp_path, text=text).kept > 0
+    page = funnel(tmp_path / "out").page.read_text()
+    pictures = page.count("data:image/jpeg")
+    (clip, *_) = sorted((tmp_path / "out/clips").iterdir())
+    clip.unlink()
+    clip.write_bytes(b"no media")
+    fewer = funnel(tmp_path / "out").page.read_text().count("data:image/jpeg")
+    assert 0 < fewer < pictures

@@ -196,8 +196,9 @@ def test_the_funnel_is_drawn(work):
     assert report.plot.read_bytes().startswith(b"\x89PNG")
     assert "no-such-people" in page
     steps = {step.name: step for step in report.funnel.steps}
-    assert steps["near_duplicates"].fell == 1
-    assert sum(step.fell for step in steps.values()) + report.funnel.kept == steps["segment"].came
+    assert steps["near_duplicates"].rejected == 1
+    rejected = sum(step.rejected for step in steps.values())
+    assert rejected + report.funnel.kept == steps["segment"].input
 
 
 def test_rebuilt_elsewhere_it_is_identical_and_losses_are_said(work, tmp_path):
