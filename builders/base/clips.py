@@ -10,6 +10,7 @@ import numpy as np
 
 from theval_datasets.errors import InputError
 from theval_datasets.extraction.outcomes import Array
+from theval_datasets.manifest.info import MEDIA_PROBLEM
 from theval_datasets.manifest.rows import ManifestRow, Source
 
 from .columns import ClipFeatures
@@ -109,6 +110,8 @@ def common_values(row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
         clip: Its features.
     """
     source = row.source
+    if row.media is not None and row.media.truncated is not None:
+        clip.note(*MEDIA_PROBLEM.split(":"))
     values: dict[str, Any] = {
         "clip_id": row.clip_id,
         "sha256": row.sha256,

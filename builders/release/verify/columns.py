@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from theval_datasets.manifest.info import ColumnInfo, ConfigInfo
+from theval_datasets.manifest.info import MEDIA_PROBLEM, ColumnInfo, ConfigInfo
 
 if TYPE_CHECKING:
     from ...base.builder import Builder
@@ -86,7 +86,7 @@ def _missing_faults(table: Any, columns: Mapping[str, ColumnInfo]) -> Iterator[s
     ids = table["clip_id"].to_pylist() if "clip_id" in table.column_names else None
     for row, entries in enumerate(table["missing"].to_pylist()):
         where = f"row {row}" if ids is None else repr(ids[row])
-        origins = {entry.partition(":")[0] for entry in entries or ()}
+        origins = {entry.partition(":")[0] for entry in entries or () if entry != MEDIA_PROBLEM}
         null = {c.origin for c in explained if nulls[c.name][row]}
         for origin in sorted(null - origins):
             names = [c.name for c in explained if c.origin == origin and nulls[c.name][row]]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from theval_datasets.extraction.extractor import Extractor
     from theval_datasets.extraction.jobs import ClipJob, ClipReport
     from theval_datasets.extraction.store import FeatureStore
+    from theval_datasets.media.facts import MediaFacts
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class ClipScore:
         failed: Whether the video could not be used at all.
         size: Width and height of its frames in pixels; None if it could not be read.
         scale_invariant: Head motion with the centre in widths of the face; None where undefined.
+        problem: What went wrong while its file was read; None if nothing did.
     """
 
     path: str
@@ -72,6 +74,7 @@ class ClipScore:
     failed: bool = False
     size: tuple[int, int] | None = None
     scale_invariant: float | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ class ScoreReport(Report):
                     "missing": dict(c.missing),
                     "size": c.size and list(c.size),
                     SCALE_INVARIANT: c.scale_invariant,
+                    "problem": c.problem,
                 }
                 for c in self.clips
             ],
@@ -179,6 +183,9 @@ class ScoreReport(Report):
                     f"  {Path(c.path).name:<{width}} {_shown(c.scale_invariant)}"
                     for c in self.clips
                 ]
+        problems = [f"  {Path(c.path).name}: {c.problem}" for c in self.clips if c.problem]
+        if problems:
+            lines += ["", "read with problems:", *problems]
         undefined = {
             f"{name}: {reason}": [c.path for c in self.clips if c.missing.get(name) == reason]
             for c in self.clips
@@ -361,6 +368,7 @@ def _clip_score(
     failed = any(
         o.status == "failed" and o.reason not in UNAVAILABLE for o in report.outcomes.values()
     )
+    facts = _facts(path)
     signals = values.get("theval_signals")
     relative = signals.values.get(SCALE_INVARIANT) if signals else None
     return ClipScore(
@@ -368,19 +376,19 @@ def _clip_score(
         metrics,
         missing,
         failed,
-        _size(path),
+        None if facts is None else (facts.width, facts.height),
         None if relative is None else float(relative),
+        None if facts is None else facts.truncated,
     )
 
 
-def _size(path: Path) -> tuple[int, int] | None:
+def _facts(path: Path) -> MediaFacts | None:
     from theval_datasets import media
 
     try:
-        facts = media.probe(path)
+        return media.probe(path)
     except MediaError:
         return None
-    return facts.width, facts.height
 
 
 def _mean(values: Sequence[float | None]) -> tuple[float | None, int]:

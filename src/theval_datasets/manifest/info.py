@@ -28,6 +28,9 @@ Migration = Callable[[dict[str, Any]], dict[str, Any]]
 MIGRATIONS: Final[dict[int, Migration]] = {}
 """Format version to the function that turns its plain `info.json` into the next version's."""
 
+MEDIA_PROBLEM: Final = "media:problem"
+"""Entry of `missing` for a clip whose file was read with a remark: truncated, timestamps that jump
+back, packets that do not decode. Its columns are of what could be read."""
 EMBEDDERS: Final = frozenset({"arcface"})
 """Extractors whose columns tell people apart."""
 
