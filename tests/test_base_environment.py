@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from feature_factory import small_corpus
 
 _BLOCKED = """
 import sys
@@ -76,17 +77,26 @@ def test_what_works_without_media(tmp_path):
     "call",
     [
         "curate(['videos'], 'work')",
-        "extract('work')",
+        "extract(MANIFEST)",
         "score(['clip.mp4'])",
         "inspect('clip.mp4')",
-        "rebuild('work', 'again')",
-        "index('work', 'index.jsonl')",
+        "rebuild(MANIFEST, 'again')",
+        "index(MANIFEST, 'index.jsonl')",
         "locate('a.wav', ['b.wav'])",
     ],
 )
 def test_what_needs_media_says_so_at_once(call, tmp_path):
-    code = f"import theval_datasets as td\ntry:\n    td.{call}\nexcept Exception as error:\n    print(type(error).__name__, error)"
-    done = run(_BLOCKED + code)
+    code = f"""
+        import sys
+        import theval_datasets as td
+        MANIFEST = sys.argv[1]
+        try:
+            td.{call}
+        except Exception as error:
+            print(type(error).__name__, error)
+    """
+    manifest = small_corpus(tmp_path).manifest
+    done = run(_BLOCKED + textwrap.dedent(code), sys.executable, str(manifest))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("MissingExtraError")
     assert "[media]" in done.stdout

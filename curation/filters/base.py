@@ -113,6 +113,8 @@ class Filter:
     """Measured value to the field (or fields, with commas) that is its threshold, for the funnel."""
     renamed: ClassVar[Mapping[str, str]] = {}
     """Former name of a field to its name: accepted in recipes, and what recipe hashes are made of."""
+    signed: ClassVar[frozenset[str]] = frozenset()
+    """Fields that may be negative."""
 
     def needs(self) -> Sequence[Extractor]:
         """Extractors, with their parameters, whose values it reads."""
@@ -133,6 +135,7 @@ class SetFilter:
 
     shown: ClassVar[Mapping[str, str]] = {}
     renamed: ClassVar[Mapping[str, str]] = {}
+    signed: ClassVar[frozenset[str]] = frozenset()
 
     def needs(self) -> Sequence[Extractor]:
         """Extractors whose values it reads."""

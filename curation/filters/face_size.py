@@ -30,6 +30,7 @@ class FaceSize(Filter):
     max_height: float | None = None
     min_margin: float = 0.0
 
+    signed: ClassVar[frozenset[str]] = frozenset({"min_margin"})
     shown: ClassVar[Mapping[str, str]] = {
         "height": "min_height,max_height",
         "pixels": "min_pixels",

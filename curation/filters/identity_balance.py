@@ -41,6 +41,7 @@ class IdentityBalance(SetFilter):
     max_clips: int = 200
     min_cosine: float = 0.4
 
+    signed: ClassVar[frozenset[str]] = frozenset({"min_cosine"})
     shown: ClassVar[Mapping[str, str]] = {"clips": "max_clips"}
     renamed: ClassVar[Mapping[str, str]] = {"most": "max_clips", "same": "min_cosine"}
 

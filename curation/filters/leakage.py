@@ -31,6 +31,7 @@ class Leakage(RecordingFilter):
     people: bool = True
     min_cosine: float = 0.4
 
+    signed: ClassVar[frozenset[str]] = frozenset({"min_cosine"})
     shown: ClassVar[Mapping[str, str]] = {"cosine": "min_cosine", **RecordingFilter.shown}
     renamed: ClassVar[Mapping[str, str]] = {"same": "min_cosine", **RecordingFilter.renamed}
 

@@ -26,6 +26,7 @@ class Loudness(Filter):
     max_lufs: float | None = None
     max_clipped: float = 0.01
 
+    signed: ClassVar[frozenset[str]] = frozenset({"min_lufs", "max_lufs"})
     shown: ClassVar[Mapping[str, str]] = {"lufs": "min_lufs,max_lufs", "clipped": "max_clipped"}
 
     def __post_init__(self) -> None:

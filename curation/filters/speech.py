@@ -27,6 +27,7 @@ class Speech(Filter):
     max_pause: float | None = None
     min_snr_db: float | None = None
 
+    signed: ClassVar[frozenset[str]] = frozenset({"min_snr_db"})
     shown: ClassVar[Mapping[str, str]] = {
         "speech_ratio": "min_ratio",
         "longest_pause": "max_pause",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.resources
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -102,6 +102,10 @@ class Recipe:
 def _judge(name: str, given: Mapping[str, Any]) -> Filter | SetFilter:
     kind = catalog.load("filter", name)
     judge: Filter | SetFilter = from_plain(kind, given, f"filters.{name}")
+    for one in fields(judge):
+        value = getattr(judge, one.name)
+        if isinstance(value, (int, float)) and value < 0 and one.name not in judge.signed:
+            raise InputError(f"filters.{name}: expected {one.name} of at least 0, got {value}")
     return judge
 
 

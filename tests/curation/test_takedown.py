@@ -174,3 +174,10 @@ def test_clips_of_an_unfinished_run_go_too(out):
     assert report.removed == ("clips/c.mp4",)
     assert (out / ".curate.jsonl").read_text() == ""
     assert remove_inside(out, "clips/c.mp4") is False
+
+
+def test_an_id_that_nothing_lists_is_told_by_the_exit_code(out):
+    report = takedown(["mispelled"], out)
+    assert (report.exit_code, report.unlisted) == (1, ("mispelled",))
+    again = takedown(["mispelled", "a"], out)
+    assert again.exit_code == 0  # known by now

@@ -169,6 +169,8 @@ class Fetcher:
             return None  # earlier versions took a full disk for the source's failure
         if entry.reason == "too-short" and not self._is_short(entry.facts):
             return None  # of a run that wanted longer ones
+        if entry.reason == "private-address":
+            return None  # refused by this machine's choice, which may be another now
         return entry
 
     def _is_short(self, about: Mapping[str, Any]) -> bool:

@@ -21,6 +21,7 @@ from .options import CacheLocation, Fetch, Output, StrPath, Workers
 if TYPE_CHECKING:
     from theval_datasets.manifest.rows import ManifestRow
 
+_NOT_MEDIA: Final = "not-media"
 _SHOWN: Final = 50  # clips that were not kept, one by one
 
 
@@ -50,8 +51,9 @@ class CurateReport(Report):
 
     @property
     def exit_code(self) -> int:
-        """1 if a source could not be read or fetched; a rejected clip is no failure."""
-        return int(any(_is_failure(row) for row in self.rejected))
+        """1 if a source could not be read or fetched, or nothing was media; a rejected clip is none."""
+        nothing = not self.kept and all(row.reason == _NOT_MEDIA for row in self.rejected)
+        return int(nothing or any(_is_failure(row) for row in self.rejected))
 
     @property
     def reasons(self) -> dict[str, int]:

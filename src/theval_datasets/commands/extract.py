@@ -13,7 +13,7 @@ import typer
 
 from theval_datasets import catalog
 from theval_datasets.errors import InputError
-from theval_datasets.utils.optional import available, need
+from theval_datasets.utils.optional import available, install_command, need
 from theval_datasets.utils.report import Report
 
 from .options import CacheLocation, Workers
@@ -53,6 +53,7 @@ class ExtractReport(Report):
         remarks: What was not `ok`, and what was with something to say.
         skipped: Rows of the manifest that have no clip (a dead source).
         seconds: Time spent by extractor, all workers together.
+        named: Extractors that were asked for by name.
     """
 
     cache: str
@@ -62,12 +63,17 @@ class ExtractReport(Report):
     remarks: list[NotOk] = field(default_factory=list)
     skipped: int = 0
     seconds: Counter[str] = field(default_factory=Counter)
+    named: frozenset[str] = frozenset()
 
     @property
     def exit_code(self) -> int:
-        """1 if some clip failed for a reason that lies in the clip or the run."""
+        """1 if some clip failed for a reason that lies in the clip or the run, or a named extractor
+        could run on no clip.
+        """
         from theval_datasets.extraction.outcomes import UNAVAILABLE
 
+        if any(self.counts[name]["failed"] == self.clips for name in self.named):
+            return 1
         failed = (r.outcome for r in self.remarks if r.outcome.status == "failed")
         return int(any(outcome.reason not in UNAVAILABLE for outcome in failed))
 
@@ -162,13 +168,13 @@ def extract(
     Raises:
         InputError: If the manifest or a name is wrong.
     """
-    need("media")
     from theval_datasets.extraction.cache import default_location
     from theval_datasets.extraction.engines.local import default_workers
     from theval_datasets.extraction.store import FeatureStore
     from theval_datasets.manifest.rows import read_manifest
 
     rows = read_manifest(Path(manifest))
+    need("media")
     location = str(cache or default_location())
     cores = default_workers()
     workers = workers or cores
@@ -176,7 +182,8 @@ def extract(
     jobs = list(_jobs(rows))
     if not jobs:
         raise InputError(f"{manifest} lists no clip: there is nothing to extract features of")
-    report = ExtractReport(location, skipped=len(rows) - len(jobs))
+    named = frozenset(one.name for one in extractors) if features else frozenset()
+    report = ExtractReport(location, skipped=len(rows) - len(jobs), named=named)
     store = FeatureStore(extractors, location)
     runs_on = _engine(engine, address, workers)
     for done in store.measure(jobs, runs_on, "extract", threads=max(1, cores // workers)):
@@ -201,7 +208,15 @@ def chosen_extractors(names: str | Sequence[str]) -> tuple[Extractor, ...]:
     if names:
         chosen = tuple(catalog.load("extractor", name)() for name in dict.fromkeys(names))
         for extractor in chosen:
-            extractor.fetch_weights()
+            if all(map(available, extractor.imports)):
+                extractor.fetch_weights()
+            elif extractor.extra is not None:
+                _log.warning(
+                    "%s cannot run: it needs the extra [%s]: %s",
+                    extractor.name,
+                    extractor.extra,
+                    install_command(extractor.extra),
+                )
         return chosen
     found: list[Extractor] = []
     for name in catalog.names("extractor"):

@@ -78,7 +78,6 @@ def index(
     Raises:
         InputError: The manifest lists no clip.
     """
-    need("media")
     import numpy as np
 
     from theval_datasets.curation.duplicates.matching import prints_of
@@ -98,6 +97,7 @@ def index(
 
     output = Path(output)
     rows = read_manifest(Path(manifest))
+    need("media")
     jobs = [
         ClipJob(row.clip_id, str(file.resolve()), row.sha256)
         for row in rows.rows

@@ -101,7 +101,6 @@ def rebuild(
         InputError: There is no such manifest, or it lists no clip.
         BuildError: The Hub cannot be reached.
     """
-    need("media")
     from theval_datasets.curation.rebuild.rebuild import RebuildOptions
     from theval_datasets.curation.rebuild.rebuild import rebuild as make
     from theval_datasets.curation.sources.fetching.options import FetchOptions
@@ -111,6 +110,7 @@ def rebuild(
 
     output = Path(output)
     of, rows, down = _listed(os.fspath(manifest))
+    need("media")
     options = RebuildOptions(
         str(cache or default_location()),
         None if root is None else Path(root),

@@ -43,8 +43,8 @@ class TakedownReport(Report):
 
     @property
     def exit_code(self) -> int:
-        """Always 0: an id that is listed nowhere stays out all the same."""
-        return 0
+        """1 if an id is listed nowhere and had no tombstone: it may be misspelled."""
+        return int(bool(set(self.unlisted) - set(self.known)))
 
     def to_plain(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -69,7 +69,10 @@ class TakedownReport(Report):
         """A few lines."""
         lines = [f"{len(self.taken)} clips taken down in {self.tombstones}"]
         lines += [f"  had a tombstone already: {name}" for name in self.known]
-        lines += [f"  listed in no manifest here: {name}" for name in self.unlisted]
+        lines += [
+            f"  listed in no manifest here, and kept out all the same: {name}"
+            for name in self.unlisted
+        ]
         lines += [f"  removed {name}" for name in self.removed]
         lines += [f"  not touched, outside of the folder: {name}" for name in self.unsafe]
         lines += [f"  still there, the recording it was cut from: {name}" for name in self.sources]

@@ -134,3 +134,34 @@ def test_every_former_name_leads_to_a_field():
         assert not {"least", "most"} & fields
         renamed += len(judge.renamed)
     assert renamed >= 15
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "complaint"),
+    [
+        (
+            "duration: {min_seconds: -1}",
+            "filters.duration: expected min_seconds of at least 0, got -1",
+        ),
+        ("motion: {min_motion: -0.1}", "expected min_motion of at least 0"),
+        ("identity_balance: {max_clips: -5}", "max_clips"),
+    ],
+)
+def test_a_negative_threshold_is_refused(thresholds, complaint):
+    with pytest.raises(InputError, match=complaint):
+        parse_recipe(f"name: x\nabout: y\nfilters:\n  {thresholds}\n", "r.yaml")
+
+
+@pytest.mark.parametrize(
+    "thresholds",
+    [
+        "duration: {min_seconds: 0}",
+        "loudness: {min_lufs: -60, max_lufs: -10}",
+        "face_size: {min_margin: -0.2}",
+        "speech: {min_snr_db: -3}",
+        "identity_balance: {min_cosine: -0.1}",
+        "leakage: {min_cosine: -0.1}",
+    ],
+)
+def test_what_may_be_negative_may(thresholds):
+    parse_recipe(f"name: x\nabout: y\nfilters:\n  {thresholds}\n", "r.yaml")

@@ -287,6 +287,11 @@ def test_a_private_address_is_not_fetched_by_default(web, media, tmp_path):
     (entry,) = fetch(url, tmp_path, FetchOptions(retries=0))
     assert entry.reason == "private-address"
     assert web.log == []
+    (entry,) = fetch(url, tmp_path, FetchOptions(retries=0))
+    assert entry.reason == "private-address"
+    assert web.log == []
+    (entry,) = fetch(url, tmp_path, HERE)  # allowed now: the refusal is not remembered
+    assert entry.reason is None
 
 
 @pytest.mark.parametrize("allowed", [False, True])
