@@ -18,7 +18,7 @@ from theval_datasets import catalog
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PLACES: Final = ("src", "builders", "cards", "curation", "features", "benchmarks", "examples", "scripts", "tests")  # fmt: skip
-KINDS: Final = ("class", "function", "import", "method", "property", "unreachable_code")
+KINDS: Final = ("class", "function", "import", "method", "property")
 CALLED_BY_FRAMEWORKS: Final = (
     "__dir__", "__getattr__",  # Python, of a module
     "_generate_tables", "_info", "_split_generators",  # datasets
@@ -55,7 +55,7 @@ def unused(paths: Iterable[Path], expected: Iterable[str]) -> list[str]:
     vulture.scavenge(files)
     names = [*expected, *CALLED_BY_FRAMEWORKS]
     return [
-        f"{item.filename}:{item.first_lineno}: unused {item.typ.replace('_', ' ')} {item.name}"
+        f"{item.filename}:{item.first_lineno}: unused {item.typ} {item.name}"
         for item in vulture.get_unused_code(min_confidence=60)
         if item.typ in KINDS and not any(fnmatch(item.name, name) for name in names)
     ]
