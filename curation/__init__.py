@@ -1,1 +1,1 @@
-"""From sources to clips: fetch, segment, judge, cut, and collect what people said of them."""
+"""From sources to clips: fetching, segmentation, filters, cuts, and subjective studies of them."""

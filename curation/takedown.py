@@ -177,4 +177,4 @@ def _sources(rows: Iterable[ManifestRow], folder: Path) -> Iterator[str]:
             if name and inside(folder, name).is_file():
                 yield name
         except (InputError, OSError):
-            _log.info("%s: its source %r is not looked for", row.clip_id, name)
+            _log.info("%s: its source %r is outside of the folder", row.clip_id, name)

@@ -17,16 +17,16 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def anonymised(picture: Pixels, boxes: npt.NDArray[Any] | None = None) -> Pixels:
-    """A copy in which nobody is to be recognised.
+    """A copy in which nobody can be recognised.
 
-    One in which no face is known is blurred as a whole: the detector may have missed one.
+    A picture without a detected face is blurred as a whole: the detector may have missed one.
 
     Args:
         picture: (height, width, 3) in red, green, blue.
-        boxes: Of the faces, where they are known; looked for if None.
+        boxes: Left, top, right, bottom of the faces in pixels, (n, 4); detected if None.
     """
-    found = face_boxes(picture) if boxes is None else boxes
-    return blur_faces(picture, found) if len(found) else blur_all(picture)
+    faces = face_boxes(picture) if boxes is None else boxes
+    return blur_faces(picture, faces) if len(faces) else blur_all(picture)
 
 
 def blur_all(picture: Pixels) -> Pixels:
@@ -72,8 +72,14 @@ def blur_faces(picture: Pixels, boxes: npt.NDArray[Any]) -> Pixels:
 def face_boxes(picture: Pixels) -> npt.NDArray[np.float32]:
     """Boxes of the faces in a picture in red, green, blue, for where nothing was measured.
 
-    The picture is also looked at with a wide border, for faces that it cuts; what is found twice is
-    in it twice.
+    The picture is also searched with a wide border, for faces at its edge; a face that is detected
+    twice has two boxes.
+
+    Args:
+        picture: (height, width, 3) in red, green, blue.
+
+    Returns:
+        Left, top, right, bottom in pixels; (n, 4).
     """
     import cv2
 
@@ -83,8 +89,9 @@ def face_boxes(picture: Pixels) -> npt.NDArray[np.float32]:
     upright = np.ascontiguousarray(picture[..., ::-1])
     border = picture.shape[0] // 2
     wide = cv2.copyMakeBorder(upright, border, border, border, border, cv2.BORDER_CONSTANT)
-    found = [detector.find(upright).boxes, detector.find(wide).boxes - np.float32(border)]
-    boxes: npt.NDArray[np.float32] = np.concatenate(found)
+    boxes: npt.NDArray[np.float32] = np.concatenate(
+        [detector.find(upright).boxes, detector.find(wide).boxes - np.float32(border)]
+    )
     return boxes
 
 

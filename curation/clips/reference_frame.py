@@ -56,7 +56,7 @@ def write_frame(target: Path, picture: npt.NDArray[np.uint8]) -> None:
 def choose(
     clip: Path, features: Mapping[str, Values], *, made_here: bool = False
 ) -> tuple[float, npt.NDArray[np.uint8]]:
-    """The best frame among those that `faces` looked at.
+    """The best frame among those that `faces` sampled.
 
     The score adds the share of the people who are visible (4), and the means over them of how
     frontal they are (2), how open their eyes are against their own usual (1.5), and how closed their
@@ -137,10 +137,10 @@ def _sharpness(picture: npt.NDArray[np.uint8], number: int, faces: Values) -> fl
 
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     sample = int(np.flatnonzero(faces["frame"] == number)[0])
-    found = []
+    values = []
     for left, top, right, bottom in faces["box"][faces["sample"] == sample].tolist():
         part = grey[max(0, int(top)) : int(bottom) + 1, max(0, int(left)) : int(right) + 1]
         if part.size:
             small = cv2.resize(part, (96, 96), interpolation=cv2.INTER_AREA)
-            found.append(float(cv2.Laplacian(small, cv2.CV_64F).var()))
-    return min(found, default=0.0)
+            values.append(float(cv2.Laplacian(small, cv2.CV_64F).var()))
+    return min(values, default=0.0)

@@ -1,4 +1,4 @@
-"""What the manifest says of the people of a clip: sizes, poses, and how hard a clip it is."""
+"""Facts about the people of a clip for the manifest: sizes, poses, and the clip's difficulty."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def people_facts(features: Mapping[str, Values]) -> tuple[dict[str, Any], ...]:
         return ()
     pose = features.get("person_pose")
     owner = features.get("person_landmarks", {}).get("person")
-    found: list[dict[str, Any]] = []
+    described: list[dict[str, Any]] = []
     for person in people(faces):
         facts: dict[str, Any] = {
             "person": person.number,
@@ -38,11 +38,11 @@ def people_facts(features: Mapping[str, Values]) -> tuple[dict[str, Any], ...]:
                 angles = pose[name][owner == person.number].astype(np.float64)
                 facts[f"{name}_mean"] = round(float(angles.mean()), 3)
                 facts[f"{name}_std"] = round(float(angles.std()), 3)
-        found.append(facts)
+        described.append(facts)
     voice = features.get("formants")
-    if voice is not None and len(found) == 1:
-        found[0] |= {name: round(float(voice[name]), 1) for name in ("f1_hz", "f2_hz")}
-    return tuple(found)
+    if voice is not None and len(described) == 1:
+        described[0] |= {name: round(float(voice[name]), 1) for name in ("f1_hz", "f2_hz")}
+    return tuple(described)
 
 
 def difficulty_of(

@@ -1,4 +1,4 @@
-"""What every filter shares: it judges what was measured, and measures nothing itself.
+"""Base classes of filters, which judge measurements and measure nothing themselves.
 
 A filter is a frozen dataclass in a file of its own; its fields are thresholds. Thresholds are no
 part of the measurements' keys, so they can be changed without measuring again.
@@ -20,12 +20,12 @@ Measured = Mapping[str, float | int | str | bool | None]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Clip:
-    """What a filter may know of a clip besides its features.
+    """The facts about a clip that filters may use besides its features.
 
     Attributes:
         clip_id: Its name.
-        media: What was probed of it.
-        source: Where it comes from.
+        media: Measured facts of its file.
+        source: Provenance.
     """
 
     clip_id: str
@@ -35,7 +35,7 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a filter says.
+    """The verdict of a filter on a clip.
 
     Attributes:
         verdict: `keep`, `reject`, or `undecided` where a measurement is missing.
@@ -52,11 +52,11 @@ class Features:
     """The features of one clip, as filters read them.
 
     Args:
-        found: By the name of the extractor.
+        features: By the name of the extractor.
     """
 
-    def __init__(self, found: Mapping[str, Feature]) -> None:
-        self._found = found
+    def __init__(self, features: Mapping[str, Feature]) -> None:
+        self._features = features
 
     def values(self, extractor: str) -> Values:
         """The values of an extractor.
@@ -64,7 +64,7 @@ class Features:
         Raises:
             UndecidedError: It has none for this clip; the runner of filters makes that a verdict.
         """
-        feature = self._found.get(extractor)
+        feature = self._features.get(extractor)
         if feature is None:
             raise UndecidedError(f"{extractor}:not-measured")
         if feature.outcome.status != "ok":
@@ -79,13 +79,13 @@ class Features:
         """
         values = self.values(extractor)
         if column not in values:
-            why = self._found[extractor].outcome.missing.get(column, "undefined")
+            why = self._features[extractor].outcome.missing.get(column, "undefined")
             raise UndecidedError(f"{column}:{why}", why)
         return float(values[column])
 
     def empty(self, extractor: str) -> str | None:
         """Why the media does not hold what an extractor looks for; None if it does or is unknown."""
-        feature = self._found.get(extractor)
+        feature = self._features.get(extractor)
         if feature is None or feature.outcome.status != "empty":
             return None
         return feature.outcome.reason
@@ -176,10 +176,10 @@ def _tidy(measured: Measured) -> Measured:
 
 
 def check_range(name: str, low: float, high: float | None) -> None:
-    """Refuse thresholds that nothing can meet.
+    """Check that a range of thresholds is not empty.
 
     Raises:
         ValueError: If `high` lies below `low`.
     """
     if high is not None and high < low:
-        raise ValueError(f"expected {name} to hold something, got {low} to {high}")
+        raise ValueError(f"expected {name} not to be empty, got {low} to {high}")

@@ -48,10 +48,10 @@ class FaceSize(Filter):
         """By the median height of each face."""
         if features.empty("faces"):
             return reject("no-face")
-        found = people(features.values("faces"))
-        heights = [person.height for person in found]
+        visible = people(features.values("faces"))
+        heights = [person.height for person in visible]
         pixels = min(heights) * clip.media.height
-        margin = min(person.margin for person in found)
+        margin = min(person.margin for person in visible)
         measured = {"height": min(heights), "pixels": pixels, "margin": margin}
         if min(heights) < self.min_height or pixels < self.min_pixels:
             return reject("small-face", **measured)

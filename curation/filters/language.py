@@ -1,4 +1,4 @@
-"""Which language is spoken, as declared, or else as heard."""
+"""Which language is spoken, as declared, or else as detected."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Language(Filter):
     """Keeps clips in certain languages.
 
     What the site or the curator declares counts. Only where neither does, and the extra
-    ``[language]`` is installed, the run listens (`spoken_language`).
+    ``[language]`` is installed, it is detected (`spoken_language`).
 
     Attributes:
         languages: ISO 639-1 codes; ``zh`` also stands for ``zh-Hans`` and the like.
-        min_probability: Of a language that was heard; below it the filter is undecided.
+        min_probability: Minimum probability of a detected language; below it the filter is undecided.
     """
 
     languages: tuple[str, ...] = ("en",)
@@ -31,10 +31,10 @@ class Language(Filter):
         language, probability = clip.source.language, None
         if language is None:
             try:
-                heard = features.values("spoken_language")
+                detected = features.values("spoken_language")
             except UndecidedError:
                 return undecided("language-unknown")
-            language, probability = str(heard["language"]), float(heard["probability"])
+            language, probability = str(detected["language"]), float(detected["probability"])
             if probability < self.min_probability:
                 return undecided("language-unsure", language=language, probability=probability)
         measured = {"language": language, "probability": probability}

@@ -56,11 +56,11 @@ class SingleSpeaker(Filter):
 
 
 def _other_voices(features: Features) -> float | None:
-    """Share of the turns' time that is not the main speaker's; None if nobody listened."""
+    """Share of the turns' time that is not the main speaker's; None if it was not measured."""
     try:
-        heard = features.values("speakers")
+        speakers = features.values("speakers")
     except UndecidedError:
         return None
-    lengths = heard["turns"][:, 1] - heard["turns"][:, 0]
-    own = np.bincount(heard["speaker"], weights=lengths)
+    lengths = speakers["turns"][:, 1] - speakers["turns"][:, 0]
+    own = np.bincount(speakers["speaker"], weights=lengths)
     return float(1 - own.max() / own.sum())

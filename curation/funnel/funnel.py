@@ -103,12 +103,12 @@ def _recipe(identity: str, folder: Path) -> Recipe | None:
     """The recipe that a run judged by: the one beside its manifest, or the one of that name."""
     for name in (str(folder / RECIPE_NAME), identity.partition(":")[0]):
         try:
-            found = load_recipe(name)
+            recipe = load_recipe(name)
         except InputError as error:
             _log.info("%s", error)
             continue
-        if found.identity == identity:
-            return found
+        if recipe.identity == identity:
+            return recipe
     return None
 
 

@@ -1,4 +1,4 @@
-"""What filters measured over a whole run, against their thresholds: distributions and borderline clips."""
+"""Measured values of a whole run against thresholds: distributions and borderline clips."""
 
 from __future__ import annotations
 
@@ -80,31 +80,31 @@ def distributions(rows: Sequence[ManifestRow], recipe: Recipe | None) -> list[Di
                     pair = values.setdefault((judgement.filter, name), ([], []))
                     pair[0 if judgement.verdict == "keep" else 1].append(number)
     limits = _limits(recipe)
-    found = []
+    measured = []
     for (filter_, name), (kept, rejected) in values.items():
         of = limits.get((filter_, name), ())
         if of or len({*kept, *rejected}) > 1:
-            found.append(Distribution(filter_, name, tuple(kept), tuple(rejected), of))
-    return found
+            measured.append(Distribution(filter_, name, tuple(kept), tuple(rejected), of))
+    return measured
 
 
 def _limits(recipe: Recipe | None) -> dict[tuple[str, str], tuple[tuple[str, float], ...]]:
     """Thresholds of each measured value."""
     if recipe is None:
         return {}
-    found = {}
+    limits = {}
     for filter_, judge in recipe.judges():
         for name, fields in judge.shown.items():
             pairs = ((field_, getattr(judge, field_)) for field_ in fields.split(","))
-            found[filter_, name] = tuple((f, float(v)) for f, v in pairs if v is not None)
-    return found
+            limits[filter_, name] = tuple((f, float(v)) for f, v in pairs if v is not None)
+    return limits
 
 
 def borders(
     rows: Sequence[ManifestRow], shown: Sequence[Distribution], folder: Path
 ) -> list[Border]:
     """The clips nearest to each threshold, on both sides, against the spread of the value."""
-    found: list[Border] = []
+    near_limits: list[Border] = []
     for one in shown:
         spread = max({*one.kept, *one.rejected}, default=0.0) - min(
             {*one.kept, *one.rejected}, default=0.0
@@ -120,7 +120,7 @@ def borders(
                     near.append((abs(value - limit), row, own, value))
             near.sort(key=lambda item: (item[0], item[1].clip_id))
             for _, row, own, value in near[:_BORDERLINE]:
-                found.append(
+                near_limits.append(
                     Border(
                         row.clip_id,
                         one.filter,
@@ -132,7 +132,7 @@ def borders(
                         folder / row.reference_frame if row.reference_frame else None,
                     )
                 )
-    return found
+    return near_limits
 
 
 def _file(row: ManifestRow, folder: Path) -> Path | None:

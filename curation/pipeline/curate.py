@@ -162,7 +162,7 @@ class _Run:
         )
 
     def _prepared(self) -> tuple[Extractor, ...]:
-        """What candidates are measured for, with its weights fetched and what is missing told."""
+        """What candidates are measured for, with its weights fetched and missing parts noted."""
         wanted = _extractors(self._recipe)
         fetch_weights(wanted)
         self._note(*shortcomings(self._recipe, wanted, self._options.references))
@@ -238,7 +238,7 @@ class _Run:
         return candidates
 
     def _candidates(self, segments: Sequence[Segment]) -> Iterator[Candidate]:
-        """Whole files, or the spans of them that are found and cut; all others become rows."""
+        """Whole files, or the spans of them that are cut; all others become rows."""
         if self._recipe.cut == "whole":
             segments = [one for one in segments if one.clip_id not in self._down]
             yield from self._without_failures(

@@ -1,4 +1,4 @@
-"""What a run takes up on the disk, folder by folder, and what may be deleted."""
+"""Disk space of a run, folder by folder, and which folders may be deleted."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..sources.fetching.fetch import FETCHED
 from .candidate_store import FOLDER
 
 WHY: Final = {
-    CLIPS: "the clips that are kept",
+    CLIPS: "kept clips",
     AUDIO: "their sound",
     FRAMES: "their reference frames",
-    FETCHED: "what was fetched or unpacked; deleted, that is done again for other spans",
+    FETCHED: "fetched or unpacked sources; deleted, they are fetched again for other spans",
     FOLDER: "clips that were cut and rejected, for the funnel and for other thresholds; "
     "deleted, they are cut again",
 }
-"""The folders that a run writes, and what for."""
+"""The folders that a run writes, and their purpose."""
 
 
 def disk_use(output: Path) -> dict[str, int]:
@@ -37,8 +37,8 @@ def disk_use(output: Path) -> dict[str, int]:
             key = (status.st_dev, status.st_ino)
             links[key] += 1
             sizes.setdefault(key, (folder, status.st_size, status.st_nlink))
-    found: Counter[str] = Counter()
+    total: Counter[str] = Counter()
     for key, (folder, size, names) in sizes.items():
         if links[key] == names:
-            found[folder] += size
-    return {folder: found[folder] for folder in WHY if found[folder]}
+            total[folder] += size
+    return {folder: total[folder] for folder in WHY if total[folder]}

@@ -78,7 +78,7 @@ class Finisher:
     def holds(
         self, row: ManifestRow, candidate: Candidate, judgements: Sequence[Judgement]
     ) -> bool:
-        """Whether the row of an earlier run says of a candidate what would be said now."""
+        """Whether the row of an earlier run is the one that would be made now."""
         same = row.reason is None and row.sha256 == candidate.sha256
         if not same or row.recipe != self.recipe.identity:
             return False

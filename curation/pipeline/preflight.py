@@ -1,4 +1,4 @@
-"""What a recipe asks for and this machine does not have: said before anything is fetched or cut."""
+"""Models and packages that a recipe needs and this machine lacks, reported before anything is fetched."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RECORDINGS = (
 
 
 def fetch_weights(wanted: Sequence[Extractor]) -> None:
-    """Fetch models that are missing and can be had: each once, of those that others build on."""
+    """Download missing models, each once."""
     for one in with_needs(wanted):
         if not one.needs():
             one.fetch_weights()
@@ -34,22 +34,25 @@ def fetch_weights(wanted: Sequence[Extractor]) -> None:
 def shortcomings(
     recipe: Recipe, wanted: Sequence[Extractor], references: Sequence[Reference] = ()
 ) -> list[str]:
-    """What will not be as the recipe wants it, in sentences.
+    """Parts of a recipe that cannot be carried out on this machine.
 
     Args:
-        recipe: The run's.
-        wanted: What clips are measured for.
-        references: Clips of other sets, which this one is to be kept apart from.
+        recipe: The recipe of the run.
+        wanted: The extractors of the run.
+        references: Clips of other sets, for the leakage filter.
+
+    Returns:
+        One sentence for each.
 
     Raises:
-        InputError: It is to be kept apart from people whom nothing here can know again.
+        InputError: The references hold people, and no model here can recognise them.
     """
     leakage = dict(recipe.judges()).get("leakage")
     watched = leakage is not None and Arcface() in leakage.needs()
     strangers = {one.pack for one in references if one.people.size} if watched else set()
-    said: list[str] = []
+    notes: list[str] = []
     if Faces() in with_needs(wanted) and not Faces().uses_insightface():
-        said.append(Faces().fallback())
+        notes.append(Faces().fallback())
     unable: dict[str, list[str]] = {}
     for name, judge in recipe.judges():
         after = (
@@ -61,69 +64,70 @@ def shortcomings(
             unable.setdefault(why, []).append(f"{name}{after}")
     for why, judges in unable.items():
         if strangers and "leakage" in judges:
-            raise InputError(f"--reference cannot be heeded: {why} {_RECORDINGS}")
+            raise InputError(f"--reference cannot be used: {why} {_RECORDINGS}")
         names = [name for name in judges if name != "leakage"]  # it has nothing to compare with
         if names:
-            said.append(
+            notes.append(
                 f"{' and '.join(names)} cannot judge: {why} "
-                f"Clips are undecided then, and {_fate(recipe)}."
+                f"Clips are then undecided and {_fate(recipe)}."
             )
     if strangers and strangers != {recogniser()}:
         raise InputError(
-            "--reference cannot be heeded: its people were embedded by another InsightFace pack than "
-            "the one that is here. Make the index again with this one (`theval-data index`), or get "
-            f"the other one. {_RECORDINGS}"
+            "--reference cannot be used: its faces were embedded with another InsightFace pack "
+            "than the installed one. Make the index again with this one (`theval-data index`), or "
+            f"install the other one. {_RECORDINGS}"
         )
     for name in recipe.measure:
         extractor = catalog.load("extractor", name)()
         extra = extractor.extra
         if not all(map(available, extractor.imports)):
             how = install_command(str(extra))
-            said.append(f"{name} will not be measured: it comes with the extra [{extra}]: {how}.")
+            notes.append(f"{name} will not be measured: it comes with the extra [{extra}]: {how}.")
         elif not extractor.has_weights():
-            said.append(f"{name} will not be measured: see `theval-data models list`.")
-    return said
+            notes.append(f"{name} will not be measured: see `theval-data models list`.")
+    return notes
 
 
 def listeners(recipe: Recipe, sources: Sequence[SourceFile]) -> tuple[Sequence[Extractor], str]:
-    """What has to listen to sources that do not say which language is spoken, where that matters.
+    """The extractor that detects the language of sources that do not declare one, where it is needed.
 
     Returns:
-        Further extractors, and what is to be said about it, "" for nothing.
+        Further extractors, and a note about them; "" for none.
 
     Raises:
-        InputError: No source says it and nothing here can hear it, so that all would be rejected.
+        InputError: No source declares a language and none can be detected, so that all clips would be
+            rejected.
     """
-    silent = sum(one.origin.language is None for one in sources)
-    asked = next((judge for _, judge in recipe.judges() if isinstance(judge, Language)), None)
-    if asked is None or not silent:
+    undeclared = sum(one.origin.language is None for one in sources)
+    language = next((judge for _, judge in recipe.judges() if isinstance(judge, Language)), None)
+    if language is None or not undeclared:
         return (), ""
-    some = f"{silent} of {len(sources)} sources do not say what is spoken in them"
+    some = f"{undeclared} of {len(sources)} sources do not declare a language"
     listener = SpokenLanguage()
     listener.fetch_weights()
     try:
         listener.weights_id()
     except (MissingExtraError, WeightsMissingError) as error:
-        if recipe.on_undecided == "keep" or silent < len(sources):
-            fate = f"the filter language is undecided on them, and they are {_fate(recipe)}"
-            return (), f"{some}: {fate}. --language names it."
+        if recipe.on_undecided == "keep" or undeclared < len(sources):
+            fate = f"the filter language is undecided about them, and they are {_fate(recipe)}"
+            return (), f"{some}: {fate}. Name it with --language."
         raise InputError(
-            f"The recipe {recipe.name} keeps clips in {', '.join(asked.languages)}, and no source "
-            "says what is spoken in it. Say it with --language, as --language en; or let the run "
-            f"listen: {error} Or leave the filter out in a recipe of your own "
+            f"The recipe {recipe.name} keeps clips in {', '.join(language.languages)}, and no source "
+            "declares one. Name it with --language, such as --language en; or have it detected: "
+            f"{error} Or leave the filter out in a recipe of your own "
             f"(`base: {recipe.name}` and `filters: {{language: null}}`)."
         ) from None
-    return (listener,), f"{some}: the run listens to their clips."
+    return (listener,), f"{some}: it is detected from their sound."
 
 
 def _absent(needs: Iterable[Extractor]) -> list[str]:
-    found: dict[str, None] = {}
+    reasons: dict[str, None] = {}
     for extractor in with_needs(tuple(needs)):
         try:
             extractor.weights_id()
         except (WeightsMissingError, MissingExtraError) as error:
-            found[str(error)] = None
-    return list(found)
+            reasons[str(error)] = None
+    return list(reasons)
 
 
 def _fate(recipe: Recipe) -> str:

@@ -131,7 +131,7 @@ def scan(
 
     Args:
         segments: Whole files, hashed.
-        recipe: What to look for.
+        recipe: Requirements.
         cache: Path or URL of the feature cache.
         workers: Files measured at once.
     """
@@ -151,10 +151,10 @@ def scan(
             continue
         spans, refused = find_spans(shots.values, faces, vad, recipe.segment)
         yield from (replace(segment, start=span.start, end=span.end) for span in spans)
-        told = [one for one in refused if one.end - one.start > _MIN_SECONDS]
-        for one in told:
+        reported = [one for one in refused if one.end - one.start > _MIN_SECONDS]
+        for one in reported:
             part = replace(segment, start=one.start, end=one.end)
             yield Rejection(part, "segment", Failure(one.reason, ""))
-        if not (spans or told):
+        if not (spans or reported):
             reason = "still" if len(shots.values["time"]) == 1 else "short-shot"
             yield Rejection(segment, "segment", Failure(reason, ""))

@@ -1,4 +1,4 @@
-"""Recipes: what a curated run shall keep, as small YAML files read into frozen dataclasses.
+"""Recipes: rules of what is kept, as small YAML files read into frozen dataclasses.
 
 A user's own file overrides one that comes along: `NAME.yaml` in the folder `THEVAL_RECIPES`, or in
 `theval-datasets/recipes` of the user's configuration. A recipe may name another as its `base` and say
@@ -32,13 +32,13 @@ _LARGEST: Final = 1 << 20
 _DEEPEST: Final = 8
 _FORMER_NAMES_UNTIL: Final = "0.3"
 RECIPE_NAME: Final = "recipe.yaml"
-"""What a run judged by, beside its manifest, with nothing left to a base."""
+"""File of the recipe of a run, beside its manifest, with its base merged in."""
 _MERGED: Final = ("segment", "encoding", "filters")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a run goes about its sources.
+    """Rules of a curated run.
 
     Attributes:
         name: Short name; also what manifests record, with a hash of the whole.
@@ -51,9 +51,9 @@ class Recipe:
         segment: Where a source may be cut, for `spans`.
         encoding: How clips are encoded, for `spans`.
         filters: Name of a filter to its thresholds; they judge in this order.
-        on_undecided: What becomes of a clip that a filter cannot judge.
+        on_undecided: Whether clips that a filter cannot judge are kept or rejected.
         people: Whether each person's size and pose, and the clip's difficulty, are noted.
-        measure: Further extractors to run, where their extras are installed.
+        measure: Names of further extractors to run, where their extras are installed.
     """
 
     name: str
@@ -95,8 +95,8 @@ class Recipe:
         Raises:
             InputError: There is no filter of a name, or a threshold is not as it should be.
         """
-        found = [(name, _judge(name, given or {})) for name, given in self.filters.items()]
-        return sorted(found, key=lambda pair: isinstance(pair[1], SetFilter))
+        judges = [(name, _judge(name, given or {})) for name, given in self.filters.items()]
+        return sorted(judges, key=lambda pair: isinstance(pair[1], SetFilter))
 
 
 def _judge(name: str, given: Mapping[str, Any]) -> Filter | SetFilter:
@@ -145,7 +145,7 @@ def _with_new_names(filters: Any, where: str) -> Any:
 
 
 def recipe_folders() -> Iterator[Path]:
-    """Where a user's own recipes are looked for."""
+    """Folders of the user's own recipes, in the order in which they are searched."""
     chosen = os.environ.get("THEVAL_RECIPES")
     if chosen:
         yield Path(chosen)
@@ -183,7 +183,7 @@ def parse_recipe(text: str, where: str, folder: Path | None = None) -> Recipe:
     Args:
         text: The YAML.
         where: Its name, for messages.
-        folder: Where a `base` that is a file is looked for; None for named bases only.
+        folder: Folder that a `base` that is a file is relative to; None for named bases only.
 
     Raises:
         InputError: It is not one.
@@ -217,7 +217,7 @@ def _read(name: str, folder: Path | None = None) -> tuple[str, str, Path | None]
 
 def _text(path: Path) -> str:
     if path.stat().st_size > _LARGEST:
-        raise InputError(f"{path} has {path.stat().st_size} bytes: that is no recipe.")
+        raise InputError(f"{path} has {path.stat().st_size} bytes: it is not a recipe.")
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -249,12 +249,12 @@ def _plain(text: str, where: str, folder: Path | None, depth: int) -> Any:
 
 
 def _merged(under: dict[str, Any], over: dict[str, Any], *, deep: bool) -> dict[str, Any]:
-    found = {**under}
+    merged = {**under}
     for key, value in over.items():
         if deep and value is None:
-            found.pop(key, None)
-        elif deep and isinstance(value, dict) and isinstance(found.get(key), dict):
-            found[key] = {**found[key], **value}
+            merged.pop(key, None)
+        elif deep and isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = {**merged[key], **value}
         else:
-            found[key] = value
-    return found
+            merged[key] = value
+    return merged

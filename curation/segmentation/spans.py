@@ -1,4 +1,4 @@
-"""Where in a source a clip may begin and end: one shot, the wanted people, enough speech.
+"""Spans of a source that may become clips: one shot, the wanted number of people, enough speech.
 
 Everything here is arithmetic on what was measured of the source: its shots to the frame, its faces a
 few times a second, its speech. The spans are candidates; they are cut, measured in full and judged.
@@ -22,19 +22,19 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class SegmentRule:
-    """What a span has to be like.
+    """Requirements of a span.
 
     Attributes:
-        min_seconds: Shorter ones are dropped.
-        aim_seconds: Length around which long stretches are divided.
-        max_seconds: No span is longer.
-        min_people: Faces that have to be there.
-        max_people: Faces that may be there; None for any number.
-        min_face_height: Share of the frame's height from which a face counts.
-        lost_samples: Samples in a row that may miss a face, or see one too many.
-        min_speech: Share of the span that has to be speech.
-        fps: Frames a second in which faces are looked for.
-        lead: Seconds kept before the first and after the last word, at most.
+        min_seconds: Minimum length of a span, in seconds.
+        aim_seconds: Length into which longer stretches are divided, in seconds.
+        max_seconds: Maximum length of a span, in seconds.
+        min_people: Minimum number of faces.
+        max_people: Maximum number of faces; None for no limit.
+        min_face_height: Height from which a face counts, as a share of the frame's.
+        lost_samples: Consecutive samples with another number of faces that do not end a span.
+        min_speech: Minimum share of a span that is speech.
+        fps: Sampling rate of the face detector, frames a second.
+        lead: Maximum silence kept before the first and after the last word, in seconds.
     """
 
     min_seconds: float = 3.0
@@ -59,7 +59,7 @@ class SegmentRule:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A candidate.
+    """A span that may become a clip.
 
     Attributes:
         first: Index of its first frame in the source.
@@ -92,13 +92,13 @@ class Refusal:
 def find_spans(
     shots: Values, faces: Feature, vad: Feature, rule: SegmentRule
 ) -> tuple[list[Span], list[Refusal]]:
-    """The candidates of a source, and why the rest holds none.
+    """The spans of a source, and the stretches that hold none, with the reason.
 
     Args:
         shots: Values of the extractor `shots`.
         faces: Feature `face_scan`.
         vad: Feature `vad`; one that is not ok is no speech, and its reason is that of the refusal.
-        rule: What is wanted.
+        rule: Requirements.
     """
     frames = np.append(shots["time"], float(shots["end"]))
     edges = np.append(shots["begin"], len(shots["time"]))
@@ -118,16 +118,16 @@ def find_spans(
         if not runs:
             refused.append(Refusal(start, end, "no-such-people"))
         for run in runs:
-            found = _divided(run, speech, rule)
+            pieces = _divided(run, speech, rule)
             refused += [
-                Refusal(*piece, silent) for piece in found if not _spoken(piece, speech, rule)
+                Refusal(*piece, silent) for piece in pieces if not _spoken(piece, speech, rule)
             ]
-            for piece in found:
+            for piece in pieces:
                 if _spoken(piece, speech, rule):
                     spans.append(
                         _framed(piece, frames, (int(edges[number]), int(edges[number + 1])))
                     )
-            if not found:
+            if not pieces:
                 refused.append(Refusal(*run, "short-stretch"))
     spans = [span for span in spans if span.end - span.start >= rule.min_seconds - 0.1]
     return spans, refused
@@ -189,7 +189,7 @@ def _divided(
         wanted = at + left / parts
         high = min(high, end - rule.min_seconds)
         inside = [p for p in pauses if low <= p[0] <= high]
-        # a long pause is worth going out of the way for
+        # a long pause outweighs a distance from the aimed length
         cut = min(inside, key=lambda p: abs(p[0] - wanted) - 4 * min(p[1], 1.0), default=None)
         to = cut[0] if cut else min(wanted, high)
         pieces.append((at, to))

@@ -400,7 +400,7 @@ def test_a_users_own_recipe_overrides(tmp_path, monkeypatch):
         ("filters: {sharpnes: {}}", "did you mean sharpness"),
         ("filters: {sharpness: {min_sharpnes: 1}}", "did you mean 'min_sharpness'"),
         ("filters: {sharpness: {min_sharpness: high}}", "a finite number"),
-        ("filters: {duration: {min_seconds: 9, max_seconds: 1}}", "to hold something"),
+        ("filters: {duration: {min_seconds: 9, max_seconds: 1}}", "not to be empty"),
         ("segment: {aim_second: 1}", "did you mean 'aim_seconds'"),
         ("encoding: {preset: '-f null'}", "expected one of"),
         ("encoding: {crf: 99}", "crf 0 to 51"),

@@ -78,7 +78,7 @@ def test_undecided_clips_are_kept_where_the_recipe_says_so(folder):
     (folder / "r.yaml").write_text(text)
     report = go(folder)
     assert report.kept == 2
-    assert any("undecided then, and kept" in note for note in report.notes)
+    assert any("then undecided and kept" in note for note in report.notes)
 
 
 def test_a_reference_that_cannot_be_heeded_stops_the_run(folder):
@@ -118,7 +118,7 @@ def test_sources_without_a_language_stop_a_recipe_that_wants_one(folder):
     (folder / "r.yaml").write_text(text + "on_undecided: keep\n")
     report = go(folder)
     assert report.kept == 2
-    assert any("undecided on them, and they are kept" in note for note in report.notes)
+    assert any("undecided about them, and they are kept" in note for note in report.notes)
 
 
 def test_where_no_source_says_its_language_the_run_listens(folder, talking, monkeypatch):
@@ -132,7 +132,7 @@ def test_where_no_source_says_its_language_the_run_listens(folder, talking, monk
     recipe = "name: l\nabout: One.\nfilters:\n  language: {languages: [fr]}\n"
     (folder / "r.yaml").write_text(recipe)
     report = go(folder)
-    assert "the run listens" in report.notes[-1]
+    assert "detected from their sound" in report.notes[-1]
     assert report.reasons == {"language-unknown": 2}  # nobody speaks in them
     (row,) = read_manifest(folder / "out").rows
     assert row.source.language == "fr"

@@ -56,7 +56,7 @@ def test_a_missing_or_huge_file_is_refused(tmp_path):
         load_recipe(str(tmp_path / "none.yaml"))
     huge = tmp_path / "huge.yaml"
     huge.write_bytes(b"#" * (1 << 21))
-    with pytest.raises(InputError, match="no recipe"):
+    with pytest.raises(InputError, match="not a recipe"):
         load_recipe(str(huge))
 
 
