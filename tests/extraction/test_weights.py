@@ -209,6 +209,20 @@ def test_files_of_the_hub_are_checked(tmp_path, monkeypatch, digits):
     assert not file.exists()
 
 
+@pytest.mark.parametrize("gated", [False, True])
+def test_a_hub_out_of_reach_says_what_to_do(monkeypatch, gated):
+    def fail(*_, **__):
+        raise OSError("no route to host.\nlong trace")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
+    with pytest.raises(
+        WeightsMissingError, match=r"host\. .*put net\.bin into .*nets/net"
+    ) as error:
+        models.fetch(hub(gated=gated))
+    assert ("HF_TOKEN" in str(error.value)) is gated
+    assert "models fetch" not in str(error.value)  # which is what has just failed
+
+
 def test_a_gated_repository_names_its_terms(monkeypatch):
     from huggingface_hub.errors import GatedRepoError
 

@@ -339,10 +339,12 @@ def _fetch_from_hub(weights: Weights, token: str | None) -> Path:
             f"your token, and set HF_TOKEN."
         ) from None
     except (HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0].rstrip(".")
+        terms = f"Accept its terms at {weights.url} and set HF_TOKEN. " if weights.gated else ""
         raise WeightsMissingError(
             f"The weights {weights.name} could not be downloaded from {weights.url}: {reason}. "
-            f"To get them, {weights.remedy}."
+            f"{terms}Try again with a connection, or put {', '.join(weights.files)} into "
+            f"{folders()[0] / weights.path} by hand."
         ) from None
     if weights.sha256 and not sha256_file(path).startswith(weights.sha256):
         path.unlink()
