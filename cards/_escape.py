@@ -23,7 +23,7 @@ def plain_line(text: object, longest: int = _LONGEST) -> str:
 
 
 def markdown(text: object, longest: int = _LONGEST) -> str:
-    """Text that Markdown and HTML show as it is: no links, no tags, no table cells of its own.
+    """Text that Markdown and HTML show literally: no links, no tags, no table cells of its own.
 
     Addresses lose their meaning too (a zero-width space after ``:`` and ``@`` and ``www``), so that
     nothing becomes a link by itself.

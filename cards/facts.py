@@ -1,4 +1,4 @@
-"""What the files of a release say: read for its card, never taken from intentions."""
+"""Facts for the card of a release, read from its files."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ConfigFacts:
 
 @dataclass(frozen=True)
 class ReleaseFacts:
-    """What the files hold.
+    """Facts of all files.
 
     Attributes:
         configs: By name.
@@ -85,14 +85,14 @@ def _config(folder: Path, config: str, info: Info) -> ConfigFacts:
     rows, sizes = {}, {}
     nulls: Counter[str] = Counter()
     features: datasets.Features | None = None
-    for split, said in info.configs[config].splits.items():
+    for split, split_info in info.configs[config].splits.items():
         rows[split] = sizes[split] = 0
-        for name in said.files:
+        for name in split_info.files:
             file = pq.ParquetFile(folder / name)
-            found = datasets.Features.from_arrow_schema(file.schema_arrow)
-            if features is not None and found != features:
+            columns = datasets.Features.from_arrow_schema(file.schema_arrow)
+            if features is not None and columns != features:
                 raise BuildError(f"{name} has other columns than the other files of {config!r}")
-            features = found
+            features = columns
             rows[split] += file.metadata.num_rows
             sizes[split] += (folder / name).stat().st_size
             _count_nulls(file, nulls)

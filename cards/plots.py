@@ -74,8 +74,8 @@ def _stills(folder: Path, config: ConfigInfo) -> Iterator[tuple[str, Image.Image
         for row in itertools.chain.from_iterable(batch.to_pylist() for batch in batches):
             if row["image"] is not None:
                 still = Image.open(io.BytesIO(row["image"]["bytes"])).convert("RGB")
-                found = Image.open(io.BytesIO(row["map"]["bytes"])).convert("L")
-                yield row["clip_id"], still, found
+                saliency = Image.open(io.BytesIO(row["map"]["bytes"])).convert("L")
+                yield row["clip_id"], still, saliency
 
 
 def _draw_saliency(folder: Path, config: ConfigInfo) -> dict[str, str]:
@@ -88,10 +88,10 @@ def _draw_saliency(folder: Path, config: ConfigInfo) -> dict[str, str]:
         return {}
     figure = Figure(figsize=(6, 2.3 * len(shown)), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, (name, still, found) in zip(
+    for axes, (name, still, saliency) in zip(
         figure.subplots(len(shown), 1, squeeze=False)[:, 0], shown, strict=True
     ):
-        values = np.asarray(found.resize(still.size)) / 255
+        values = np.asarray(saliency.resize(still.size)) / 255
         axes.imshow(still)
         axes.imshow(np.dstack([np.broadcast_to(_MARK, (*values.shape, 3)), 0.8 * values]))
         axes.set_title(plain_line(name, _LABEL), fontsize=8, parse_math=False)
@@ -152,10 +152,10 @@ def _groups(
     scores: Sequence[float | None], of: Sequence[str | None]
 ) -> Mapping[str, Sequence[float]]:
     """Scores by generator, the lowest median first; nothing for a single one."""
-    found: dict[str, list[float]] = {}
+    groups: dict[str, list[float]] = {}
     for score, generator in zip(scores, of, strict=False):
         if score is not None and generator is not None:
-            found.setdefault(generator, []).append(score)
-    largest = sorted(found, key=lambda g: (-len(found[g]), g))[:_LARGEST]
-    ordered = sorted(largest, key=lambda g: (sorted(found[g])[len(found[g]) // 2], g))
-    return {g: found[g] for g in ordered} if len(ordered) > 1 else {}
+            groups.setdefault(generator, []).append(score)
+    largest = sorted(groups, key=lambda g: (-len(groups[g]), g))[:_LARGEST]
+    ordered = sorted(largest, key=lambda g: (sorted(groups[g])[len(groups[g]) // 2], g))
+    return {g: groups[g] for g in ordered} if len(ordered) > 1 else {}

@@ -38,7 +38,7 @@ _LICENSES: Final = (
 
 @dataclass(frozen=True)
 class CardText:
-    """What a dataset's author says of it; everything else on a card is read from the files.
+    """The author's text on a card; everything else on it is read from the files.
 
     Attributes:
         title: Pretty name.
@@ -46,7 +46,7 @@ class CardText:
         tasks: Task categories of the Hub.
         tags: Further tags.
         limits: Known limits, a sentence each.
-        privacy: Whom it shows, and what that asks of users.
+        privacy: The people whom it shows, and the duties of users.
         cites: Keys of `PAPERS`.
         default_config: The table that `load_dataset` opens without a name.
         readers: Config to the lines that read a row of it, given `rows`.
@@ -142,8 +142,8 @@ def front_matter(info: Info, facts: ReleaseFacts, text: CardText) -> str:
             **({"default": True} if name == text.default_config else {}),
             "version": info.version,
             "data_files": [
-                {"split": split, "path": list(said.files)}
-                for split, said in info.configs[name].splits.items()
+                {"split": split, "path": list(split_info.files)}
+                for split, split_info in info.configs[name].splits.items()
             ],
         }
         for name in facts.configs
@@ -172,16 +172,16 @@ def _dataset_info(name: str, config: ConfigFacts, info: Info) -> datasets.Datase
 
 
 def _languages(facts: ReleaseFacts) -> list[str]:
-    found = [v for v in facts.values.get("language", {}) if v is not None]
-    return sorted(v for v in found if _LANGUAGE.fullmatch(v))
+    languages = [v for v in facts.values.get("language", {}) if v is not None]
+    return sorted(v for v in languages if _LANGUAGE.fullmatch(v))
 
 
 def _license(facts: ReleaseFacts) -> str:
-    found = {v if v is None else v.lower() for v in facts.values.get("license", {None: 1})}
-    if found <= {None}:
+    licenses = {v if v is None else v.lower() for v in facts.values.get("license", {None: 1})}
+    if licenses <= {None}:
         return "unknown"
-    only = found.pop()
-    return only if not found and only in _LICENSES else "other"
+    only = licenses.pop()
+    return only if not licenses and only in _LICENSES else "other"
 
 
 def _size(rows: int) -> str:

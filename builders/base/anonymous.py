@@ -1,4 +1,4 @@
-"""Tables in which nobody is to be recognised: faces in still pictures are blurred.
+"""Anonymised tables: faces in still pictures are blurred.
 
 What cannot be covered like that (video, sound, meshes) is not built at all.
 """
@@ -19,14 +19,14 @@ from .fields import Field
 _QUALITY: Final = 92
 
 
-def recorded(fields: Iterable[Field]) -> bool:
+def has_recordings(fields: Iterable[Field]) -> bool:
     """Whether a table holds what no blur covers: video, sound or meshes."""
     return any(
         isinstance(f.feature, (datasets.Video, datasets.Audio, datasets.Mesh)) for f in fields
     )
 
 
-def pictures(fields: Iterable[Field]) -> list[str]:
+def image_columns(fields: Iterable[Field]) -> list[str]:
     """Columns whose pictures may show a face."""
     return [f.name for f in fields if isinstance(f.feature, datasets.Image) and not f.faceless]
 

@@ -29,12 +29,11 @@ from theval_datasets.manifest.info import NAMESPACE, parse_version
 from theval_datasets.manifest.rows import ManifestRow
 from theval_datasets.utils.files import digest
 
-from . import anonymous as _anonymous
-from . import columns as _columns
-from . import joined as _join
-from .columns import FeatureReader
+from .anonymous import blurred_tables, has_recordings, image_columns
+from .columns import FeatureReader, load_extractors, this_decoder
 from .fields import Field, features_of, schema_of
 from .inputs import Inputs
+from .joined import JoinedColumns
 
 JOINED_CONFIG = "features"
 
@@ -127,7 +126,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
             raise UnknownNameError(f"config of {self.repository()}", table, self.FIELDS)
         self._decoder = decoder
         self._readers: dict[str, FeatureReader] = {}
-        self._join: _join.JoinedColumns | None = None
+        self._joined_columns: JoinedColumns | None = None
         if "hash" not in further:
             further["hash"] = self._fingerprint(table)
         super().__init__(
@@ -175,11 +174,11 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         return tuple(
             name
             for name in self.available()
-            if not (self.inputs.anonymise and _anonymous.recorded(self.FIELDS[name]))
+            if not (self.inputs.anonymise and has_recordings(self.FIELDS[name]))
         )
 
     def notes(self) -> tuple[str, ...]:
-        """What the inputs lack or hold twice, in sentences for the report and the card."""
+        """Sentences for the report and the card: inputs that are missing, and how they match."""
         return ()
 
     def join_notes(self) -> tuple[str, ...]:
@@ -188,7 +187,8 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         Raises:
             InputError: If they match none.
         """
-        return () if self._join is None else (self._join.summary().to_text(),)
+        joined = self._joined_columns
+        return () if joined is None else (joined.summary().to_text(),)
 
     def counts(self) -> dict[str, int | float]:
         """Facts for `info.json` beyond what the tables tell."""
@@ -210,7 +210,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
     def fields(self, config_name: str) -> tuple[Field, ...]:
         """The columns of a config, the joined ones included."""
         declared = self.FIELDS[config_name]
-        joined = self._joined(config_name)
+        joined = self._columns_to_join(config_name)
         return declared if joined is None else joined.extend(declared)
 
     def schema(self, config_name: str) -> pa.Schema:
@@ -219,35 +219,35 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
 
     def split_tables(self, config_name: str) -> dict[str, Iterator[pa.Table]]:
         """The tables of a config by split: the joined columns included, faces blurred if asked."""
-        joined = self._joined(config_name)
+        joined = self._columns_to_join(config_name)
         tables = dict(self.tables(config_name))
         if joined is not None:
             tables = {split: joined.join(these) for split, these in tables.items()}
         if not self.inputs.anonymise:
             return tables
-        columns = _anonymous.pictures(self.fields(config_name))
-        return {split: _anonymous.blurred_tables(these, columns) for split, these in tables.items()}
+        columns = image_columns(self.fields(config_name))
+        return {split: blurred_tables(these, columns) for split, these in tables.items()}
 
     def reader(self, config_name: str) -> FeatureReader:
-        """What reads cached features for a config."""
+        """The reader of cached features of a config."""
         if config_name not in self._readers:
-            extractors = _columns.load_extractors(self.extractors(config_name))
+            extractors = load_extractors(self.extractors(config_name))
             self._readers[config_name] = FeatureReader(
                 self.inputs.cache,
                 extractors,
                 # without extractors nothing is looked up, and no decoder has to be installed
-                self._decoder or (_columns.this_decoder() if extractors else "none"),
+                self._decoder or (this_decoder() if extractors else "none"),
                 self.inputs.left_out,
             )
         return self._readers[config_name]
 
-    def _joined(self, config_name: str) -> _join.JoinedColumns | None:
+    def _columns_to_join(self, config_name: str) -> JoinedColumns | None:
         path = self.inputs.path("features")
         if path is None or config_name != JOINED_CONFIG:
             return None
-        if self._join is None:
-            self._join = _join.JoinedColumns(path, self.FIELDS[config_name])
-        return self._join
+        if self._joined_columns is None:
+            self._joined_columns = JoinedColumns(path, self.FIELDS[config_name])
+        return self._joined_columns
 
     def _fingerprint(self, config_name: str) -> str:
         reader = self.reader(config_name)

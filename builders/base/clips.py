@@ -1,4 +1,4 @@
-"""Rows of manifests as rows of tables: what every dataset of clips has in common."""
+"""Rows of manifests as rows of tables: the columns that every dataset of clips has."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ _SPLIT: Final = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 
 def by_split(rows: Iterable[ManifestRow]) -> dict[str, list[ManifestRow]]:
     """Rows with a clip, by split and in order of `clip_id`; rows of dead sources are left out."""
-    found: dict[str, list[ManifestRow]] = {}
+    splits: dict[str, list[ManifestRow]] = {}
     for row in sorted(rows, key=lambda row: row.clip_id):
         if row.sha256 is not None:
-            found.setdefault(checked_split(row.split or DEFAULT_SPLIT), []).append(row)
-    return in_order(found)
+            splits.setdefault(checked_split(row.split or DEFAULT_SPLIT), []).append(row)
+    return in_order(splits)
 
 
 def in_order(splits: Mapping[str, T]) -> dict[str, T]:
@@ -82,7 +82,7 @@ def frame_size_notes(rows: Iterable[ManifestRow]) -> tuple[str, ...]:
 
 
 def content_of(source: Source) -> str:
-    """What clips of one source share: the id at the site, else the address or path."""
+    """Content of a source, shared by its clips: its id at the site, else its address or path."""
     return source.site or source.location
 
 
@@ -131,7 +131,7 @@ def common_values(row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
 
 
 def taken(fields: Iterable[Field], clip: ClipFeatures) -> dict[str, Any]:
-    """The columns that are an extractor's value as it is."""
+    """The columns that take an extractor's value unchanged."""
     return {
         field.name: clip.value(field.origin, field.key)
         for field in fields
@@ -142,8 +142,8 @@ def taken(fields: Iterable[Field], clip: ClipFeatures) -> dict[str, Any]:
 def _subjects(row: ManifestRow, clip: ClipFeatures) -> int | None:
     if row.tracks:
         return len(row.tracks)
-    found = clip.value("faces", "n_subjects")
-    return None if found is None else int(found)
+    n_subjects = clip.value("faces", "n_subjects")
+    return None if n_subjects is None else int(n_subjects)
 
 
 def _face_ratio(clip: ClipFeatures) -> float | None:

@@ -63,12 +63,12 @@ class FeatureReader:
         """For each extractor the status that the cache holds for a clip: cheap, first lines only."""
         if media_sha256 is None:
             return {}
-        found: dict[str, str | None] = {}
+        statuses: dict[str, str | None] = {}
         for extractor in self._store.extractors:
             if extractor in self._store.specs:
                 outcome = self._store.outcome(extractor, media_sha256)
-                found[extractor.name] = None if outcome is None else outcome.status
-        return found
+                statuses[extractor.name] = None if outcome is None else outcome.status
+        return statuses
 
     def read(self, extractor: str, media_sha256: str | None) -> Feature:
         """A feature; `failed` with a reason where there is none.
@@ -114,9 +114,9 @@ class ClipFeatures:
     def value(self, extractor: str, column: str) -> Array | None:
         """A column of an extractor; None if it is undefined, with the reason noted."""
         feature = self._feature(extractor)
-        found = feature.values.get(column)
-        if found is not None:
-            return found
+        value = feature.values.get(column)
+        if value is not None:
+            return value
         outcome = feature.outcome
         self.note(extractor, outcome.reason or outcome.missing.get(column) or "not-written")
         return None

@@ -1,4 +1,4 @@
-"""What a dataset is built from: a manifest and its features, a release, tables by kind."""
+"""Inputs of a build: a manifest and its features, a release, tables by kind."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _ANONYMOUS: Final = (
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a build was given.
+    """The inputs of a build.
 
     Attributes:
         manifest_path: A manifest, or a folder with one.
         cache: Where the features are.
         release: A folder with the files of an official release.
         tables: Kind of input to its file or folder.
-        notes: How the inputs were come by, in sentences for the report and the card.
+        notes: Where the inputs are from, in sentences for the report and the card.
         without: Extractors whose columns are left null.
-        anonymise: Whether nobody is to be recognised: faces in still pictures are blurred, what
-            embeds them is left out, and tables of video, sound or meshes are not built.
+        anonymise: Whether people are made unrecognisable: faces in still pictures are blurred,
+            face embeddings left null, and tables of video, sound or meshes not built.
     """
 
     manifest_path: Path | None = None
@@ -88,16 +88,18 @@ class Inputs:
         return self.without | EMBEDDERS if self.anonymise else self.without
 
     def remarks(self) -> tuple[str, ...]:
-        """`notes`, and what was left out or covered on request."""
-        said = [*self.notes]
+        """`notes`, and a sentence for columns left out and faces blurred on request."""
+        remarks = [*self.notes]
         if self.left_out:
-            said.append(f"Left out on request, and null here: {', '.join(sorted(self.left_out))}.")
+            remarks.append(
+                f"Left out on request, and null here: {', '.join(sorted(self.left_out))}."
+            )
         if self.anonymise:
-            said.append(_ANONYMOUS)
-        return tuple(said)
+            remarks.append(_ANONYMOUS)
+        return tuple(remarks)
 
     def shared(self, make: Callable[[Inputs], T], key: Hashable = None) -> T:
-        """What is made of these inputs: once, for all tables of a build.
+        """A value made of these inputs once, for all tables of a build.
 
         Args:
             make: Makes it.
@@ -149,8 +151,8 @@ class Inputs:
 
 
 def _content(path: Path) -> dict[str, str]:
-    found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    return {"" if p == path else p.relative_to(path).as_posix(): _identity(p) for p in found}
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    return {"" if p == path else p.relative_to(path).as_posix(): _identity(p) for p in files}
 
 
 def _identity(path: Path) -> str:
@@ -168,8 +170,8 @@ def parse_tables(items: list[str]) -> dict[str, Path]:
     """
     tables: dict[str, Path] = {}
     for item in items:
-        kind, found, path = item.partition("=")
-        if not found or not kind or not path:
+        kind, separator, path = item.partition("=")
+        if not separator or not kind or not path:
             raise InputError(f"--with expects KIND=PATH, such as ratings=ratings.csv; got {item!r}")
         if kind in tables:
             raise InputError(f"--with {kind}=… was given twice")

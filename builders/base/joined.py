@@ -1,4 +1,4 @@
-"""Columns that somebody computed elsewhere, joined by `clip_id` (``--with features=FILE``)."""
+"""Columns computed elsewhere, joined by `clip_id` (``--with features=FILE``)."""
 
 from __future__ import annotations
 

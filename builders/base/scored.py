@@ -1,4 +1,4 @@
-"""Datasets of published scores: rows from a table, with what clips add where there are some."""
+"""Datasets of published scores: rows of a table, with measurements of the clips that are there."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ScoredRow:
     Attributes:
         clip_id: Name of the clip, without suffix.
         split: Of `datasets`.
-        content_id: What it shares its content with.
+        content_id: Content of the clip; clips of one content belong in one fold.
         values: The dataset's own columns.
         language: ISO 639-1 code, if the name tells it.
         missing: Entries for own columns that are null.

@@ -1,4 +1,4 @@
-"""What annotators of Gen3DHF wrote, and what made the videos: tables by video."""
+"""Annotators' descriptions of Gen3DHF's videos, and the videos' generators: tables by video."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..tables.csv_files import read_csv
 
 @dataclass(frozen=True)
 class Annotations:
-    """What was written of a video.
+    """Annotations of a video.
 
     Attributes:
         text: The descriptions, one after the other.
-        categories: Of Gen3DHF's nine, in their order.
+        categories: Distortion categories among Gen3DHF's nine, in their order.
     """
 
     text: str | None
@@ -27,8 +27,8 @@ class Annotations:
 def read_descriptions(path: Path) -> dict[str, Annotations]:
     """Descriptions and categories by video: CSV with `clip_id, description` and perhaps `categories`.
 
-    A video may have several rows, one an annotator: it has every category that somebody named or
-    described; "No Distortion" holds only where nobody saw another.
+    A video may have several rows, one an annotator: it has every category that an annotator named
+    or described; "No Distortion" holds only where no annotator saw another.
 
     Raises:
         InputError: With the rows whose categories are none of the nine.
@@ -37,23 +37,23 @@ def read_descriptions(path: Path) -> dict[str, Annotations]:
 
     table = load_keywords()
     texts: dict[str, list[str]] = {}
-    found: dict[str, set[str]] = {}
+    categories: dict[str, set[str]] = {}
     faults = []
     for where, row in read_csv(path, ("clip_id", "description")):
         name, text = _video(row["clip_id"]), row["description"].strip()
-        told = {one.strip() for one in (row.get("categories") or "").split(";") if one.strip()}
-        strange = sorted(told - set(CATEGORIES))
-        if not name or strange:
+        named = {one.strip() for one in (row.get("categories") or "").split(";") if one.strip()}
+        unknown = sorted(named - set(CATEGORIES))
+        if not name or unknown:
             faults.append(
-                f"{where}: " + (f"{strange[0]!r} is no category" if name else "no clip_id")
+                f"{where}: " + (f"{unknown[0]!r} is no category" if name else "no clip_id")
             )
             continue
         texts.setdefault(name, []).extend([text] if text else [])
-        found.setdefault(name, set()).update(told or table.assign(text).categories)
+        categories.setdefault(name, set()).update(named or table.assign(text).categories)
     if faults:
         raise InputError(some_of(faults))
     described = {}
-    for name, many in found.items():
+    for name, many in categories.items():
         kept = many - {table.nothing} if len(many) > 1 else many
         ordered = tuple(one for one in CATEGORIES if one in kept)
         described[name] = Annotations(" ".join(texts[name]) or None, ordered)
@@ -61,18 +61,18 @@ def read_descriptions(path: Path) -> dict[str, Annotations]:
 
 
 def read_generators(path: Path) -> dict[str, str]:
-    """Video to what made it: CSV with `clip_id, generator`.
+    """Video to its generator: CSV with `clip_id, generator`.
 
     Raises:
         InputError: For a video that is there twice, or an empty cell.
     """
-    found: dict[str, str] = {}
+    generators: dict[str, str] = {}
     for where, row in read_csv(path, ("clip_id", "generator")):
         name, generator = _video(row["clip_id"]), row["generator"].strip()
-        if not name or not generator or name in found:
+        if not name or not generator or name in generators:
             raise InputError(f"{where}: {name!r} occurs twice, or a cell is empty")
-        found[name] = generator
-    return found
+        generators[name] = generator
+    return generators
 
 
 def _video(cell: str) -> str:

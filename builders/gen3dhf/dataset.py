@@ -162,17 +162,17 @@ class Gen3dhf(ScoredBuilder):
         return self._scores.study()
 
     def notes(self) -> tuple[str, ...]:
-        """What is lacking or matches nothing, and what the official parts share."""
-        found = [*super().notes(), *self._scores.simulated(), *self._lacking()]
+        """Missing inputs, how the others match, and seeds that the official parts share."""
+        notes = [*super().notes(), *self._scores.simulated(), *self._lacking()]
         seeds = [row.values["seed"] for row in self.rows]
         for name in ("official", "grouped"):
             split = [row.values[f"{name}_split"] for row in self.rows]
             leaks = leak_report(split, {"seed": seeds})
-            found += [f"{name.capitalize()} split: {leak.to_text()}." for leak in leaks]
-        found += [*self._scores.notes(), *self._picture_notes()]
+            notes += [f"{name.capitalize()} split: {leak.to_text()}." for leak in leaks]
+        notes += [*self._scores.notes(), *self._picture_notes()]
         joins = (self._descriptions[0], self._generators[0], self._mesh_join, self._picture_join)
-        found += [join.to_text() for join in (self._scores.join, *joins) if join is not None]
-        return tuple(found)
+        notes += [join.to_text() for join in (self._scores.join, *joins) if join is not None]
+        return tuple(notes)
 
     def table_rows(self, config_name: str, rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
         """Rows of a config for some videos."""
@@ -290,7 +290,7 @@ class Gen3dhf(ScoredBuilder):
                     yield conversation(row, dimension, label, numeric=numeric)
 
     def _lacking(self) -> list[str]:
-        """What a release could hold and this one does not."""
+        """Parts of a release that this one does not have."""
         if self.inputs.release is None:
             return []
         parts: dict[str, tuple[str, ...]] = {

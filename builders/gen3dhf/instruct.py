@@ -58,13 +58,13 @@ def conversation(
     score = row.values[f"{dimension}_mos"]
     level = row.values[f"{dimension}_level"] if label is None else label.level
     question = _QUESTIONS[dimension] if label is None else label.question
-    said = answer(dimension, level, score if numeric else None)
+    sentence = answer(dimension, level, score if numeric else None)
     return {
         "clip_id": row.clip_id,
         "dimension": dimension,
         "messages": [
             {"role": "user", "content": question},
-            {"role": "assistant", "content": said},
+            {"role": "assistant", "content": sentence},
         ],
         "videos": [f"{row.clip_id}.mp4"],
         "level": level,

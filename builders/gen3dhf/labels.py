@@ -30,13 +30,13 @@ _LEVELS: Final = {"bad", "poor", "fair", "good", "excellent", _NONE}
 
 @dataclass(frozen=True, slots=True)
 class PublishedLabel:
-    """What the release says of one video in one dimension.
+    """The release's label of one video in one dimension.
 
     Attributes:
         part: `train` or `eval`.
         score: Mean opinion score.
         level: None where the release writes "None" (the lowest score).
-        question: What the user asks.
+        question: The user's question.
     """
 
     part: str
@@ -66,28 +66,28 @@ def read_labels(folder: Path) -> PublishedLabels:
     Raises:
         InputError: With what is missing, doubled, malformed or contradictory.
     """
-    found: dict[str, dict[str, PublishedLabel]] = {}
+    labels: dict[str, dict[str, PublishedLabel]] = {}
     faults: list[str] = []
     for dimension in DIMENSIONS:
         for part in PARTS:
             path = folder / "numerical" / f"{part}_{dimension}.json"
             for where, video, level, score, question in _entries(path, dimension, faults):
-                known = found.setdefault(video, {})
+                known = labels.setdefault(video, {})
                 if score is None or dimension in known:
                     faults.append(f"{where}: {video} has no score, or occurs twice")
                     continue
                 known[dimension] = PublishedLabel(part, score, level, question)
     if (folder / "text").is_dir():
-        _compare_text(folder / "text", found, faults)
-    for video, known in found.items():
+        _compare_text(folder / "text", labels, faults)
+    for video, known in labels.items():
         parts = {label.part for label in known.values()}
         if len(parts) > 1:
             faults.append(f"{video} is in train for one dimension and in eval for another")
     if faults:
         raise InputError(f"The labels in {folder} cannot be used: {some_of(faults)}")
-    if not found:
+    if not labels:
         raise InputError(f"The label files in {folder} hold no video")
-    return found
+    return labels
 
 
 def answer(dimension: str, level: str | None, score: float | None = None) -> str:
@@ -97,18 +97,18 @@ def answer(dimension: str, level: str | None, score: float | None = None) -> str
 
 
 def _compare_text(
-    folder: Path, found: Mapping[str, Mapping[str, PublishedLabel]], faults: list[str]
+    folder: Path, labels: Mapping[str, Mapping[str, PublishedLabel]], faults: list[str]
 ) -> None:
     for dimension in DIMENSIONS:
         seen: set[str] = set()
         for part in PARTS:
             path = folder / f"{part}_{dimension}.json"
             for where, video, level, _, _ in _entries(path, dimension, faults):
-                label = found.get(video, {}).get(dimension)
+                label = labels.get(video, {}).get(dimension)
                 if label is None or (label.part, label.level) != (part, level) or video in seen:
                     faults.append(f"{where}: {video} is not as in the numerical files")
                 seen.add(video)
-        lacking = sorted(v for v in found if dimension in found[v] and v not in seen)
+        lacking = sorted(v for v in labels if dimension in labels[v] and v not in seen)
         if lacking:
             faults.append(
                 f"text/*_{dimension}.json lack {len(lacking)} videos, such as {lacking[0]}"
@@ -137,16 +137,16 @@ def _load(path: Path) -> list[Any]:
 def _parse(entry: Any, dimension: str) -> tuple[str, str | None, float | None, str] | None:
     try:
         user, assistant = entry["messages"]
-        question, said = user["content"], assistant["content"]
+        question, statement = user["content"], assistant["content"]
         video = entry["videos"]
     except (TypeError, KeyError, ValueError):
         return None
     if isinstance(video, list) and len(video) == 1:
         video = video[0]
-    if not all(isinstance(text, str) for text in (question, said, video)):
+    if not all(isinstance(text, str) for text in (question, statement, video)):
         return None
     name = video.replace("\\", "/").rpartition("/")[2]
-    match = _ANSWER.fullmatch(said)
+    match = _ANSWER.fullmatch(statement)
     if (user.get("role"), assistant.get("role")) != ("user", "assistant") or match is None:
         return None
     if match[1] != dimension or match[2] not in _LEVELS or not _VIDEO.fullmatch(name):

@@ -1,4 +1,4 @@
-"""What a build of Gen3DHF says of its inputs: what is lacking, used and unmatched."""
+"""Sentences on the inputs of a build of Gen3DHF: missing parts, and stills."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def lacking(release: Path, parts: Mapping[str, tuple[str, ...]]) -> list[str]:
         release: Its folder.
         parts: What it could hold, in words, to the names it may have.
     """
-    found = [what for what, names in parts.items() if locate(release, *names) is None]
-    return [f"The release that was given holds no {', no '.join(found)}."] if found else []
+    absent = [what for what, names in parts.items() if locate(release, *names) is None]
+    return [f"The release that was given holds no {', no '.join(absent)}."] if absent else []
 
 
 def stills_used(
@@ -32,13 +32,13 @@ def stills_used(
     given = [name for name in mapped if name in stills]
     cut = [name for name in mapped if name not in stills and name in with_video]
     without = len(mapped) - len(given) - len(cut)
-    found = []
+    notes = []
     if mapped:
-        found.append(
+        notes.append(
             f"Stills beside the saliency maps: {len(given)} are the release's, {len(cut)} are cut "
             f"from the videos, {without} are not there."
         )
     unused = set(stills) - set(mapped)
     if unused:
-        found.append(f"{len(unused)} stills of the release have no saliency map: left out.")
-    return found
+        notes.append(f"{len(unused)} stills of the release have no saliency map: left out.")
+    return notes

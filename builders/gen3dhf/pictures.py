@@ -77,7 +77,7 @@ class SaliencyPictures:
 
 
 def find_pictures(marks: Path | None, release: Path | None) -> SaliencyPictures:
-    """Look for pictures.
+    """Find pictures.
 
     Args:
         marks: Folder or zip of marked stills, ``NAME.png`` or ``ANNOTATOR/NAME.png``.
@@ -148,13 +148,13 @@ def read_picture(file: ReleaseFile, mode: str = "RGB") -> Image:
     """A picture as uint8.
 
     Raises:
-        InputError: If it is none, or too large.
+        InputError: If the file is not a picture, or too large.
     """
     return _opened(file.read(), file.name, mode)[0]
 
 
 def _published(file: ReleaseFile) -> tuple[bytes, int, int]:
-    """A map as PNG in grey, its width and height; as it is if it is that already."""
+    """A map as grey PNG (unchanged if it is one already), its width and height."""
     data = file.read()
     grey, is_grey_png = _opened(data, file.name, "L")
     return data if is_grey_png else _png(grey), grey.shape[1], grey.shape[0]
@@ -180,26 +180,26 @@ def _marked(files: tuple[ReleaseFile, ...]) -> tuple[Image, Any, Any]:
     from theval_datasets.curation.study.saliency import saliency_from_marks, scale_fixations
 
     copies = [read_picture(file) for file in files]
-    found = saliency_from_marks(copies, size=STILL_SIZE)
-    grey = np.rint(found.saliency * 255).astype(np.uint8)
+    result = saliency_from_marks(copies, size=STILL_SIZE)
+    grey = np.rint(result.saliency * 255).astype(np.uint8)
     size = (copies[0].shape[0], copies[0].shape[1])
-    scaled = scale_fixations(found.fixations, size, STILL_SIZE[::-1])
-    return grey, scaled.astype(np.int32).ravel(), found.annotator.astype(np.int32)
+    scaled = scale_fixations(result.fixations, size, STILL_SIZE[::-1])
+    return grey, scaled.astype(np.int32).ravel(), result.annotator.astype(np.int32)
 
 
 def _by_stem(release: Path | None, *names: str) -> dict[str, ReleaseFile]:
     place = None if release is None else locate(release, *names)
     if place is None:
         return {}
-    found: dict[str, ReleaseFile] = {}
+    files: dict[str, ReleaseFile] = {}
     for file in files_of(place, _PICTURES):
         name = file.stem
         for ending in _ENDINGS:
             name = name.removesuffix(ending)
-        if name in found:
-            raise InputError(f"{place.name}: {found[name].name} and {file.name} are of one video")
-        found[name] = file
-    return found
+        if name in files:
+            raise InputError(f"{place.name}: {files[name].name} and {file.name} are of one video")
+        files[name] = file
+    return files
 
 
 def _png(pixels: Image) -> bytes:

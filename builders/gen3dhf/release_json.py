@@ -30,18 +30,20 @@ def read_mos(path: Path) -> dict[str, dict[str, float]]:
     Raises:
         InputError: With the entries that are not understood.
     """
-    found: dict[str, dict[str, float]] = {}
+    scores_of: dict[str, dict[str, float]] = {}
     faults = []
     for name, entry in _by_video(list(_entries(path))):
         scores = _scores(entry)
-        if not scores or name in found:
-            said = (
-                "there twice" if name in found else f"expected numbers {_EXPECTED}, got {entry!r}"
+        if not scores or name in scores_of:
+            reason = (
+                "there twice"
+                if name in scores_of
+                else f"expected numbers {_EXPECTED}, got {entry!r}"
             )
-            faults.append(f"{name!r}: {said[:300]}")
-        found[name] = scores
+            faults.append(f"{name!r}: {reason[:300]}")
+        scores_of[name] = scores
     _refuse(path, faults)
-    return found
+    return scores_of
 
 
 def read_labels(path: Path) -> dict[str, tuple[str, ...]]:
@@ -52,24 +54,28 @@ def read_labels(path: Path) -> dict[str, tuple[str, ...]]:
     """
     from theval_datasets.curation.study.descriptions import CATEGORIES
 
-    found: dict[str, tuple[str, ...]] = {}
+    labels: dict[str, tuple[str, ...]] = {}
     faults = []
     for name, entry in _entries(path):
         values = entry
         if isinstance(entry, Mapping):
             values = next((v for k, v in entry.items() if k not in _NAMES), [])
-        told = [values] if isinstance(values, str) else values
-        if not isinstance(told, list) or not told or not set(map(str, told)) <= set(CATEGORIES):
-            faults.append(f"{name!r}: {repr(told)[:200]} are not of the nine categories")
+        categories = [values] if isinstance(values, str) else values
+        if (
+            not isinstance(categories, list)
+            or not categories
+            or not set(map(str, categories)) <= set(CATEGORIES)
+        ):
+            faults.append(f"{name!r}: {repr(categories)[:200]} are not of the nine categories")
             continue
-        found[name] = tuple(one for one in CATEGORIES if one in told)
+        labels[name] = tuple(one for one in CATEGORIES if one in categories)
     _refuse(path, faults)
-    return found
+    return labels
 
 
 def _scores(entry: Any) -> dict[str, float]:
     """Dimension to score; {} for what is ambiguous or none."""
-    found = {}
+    scores = {}
     for dimension in _DIMENSIONS if isinstance(entry, Mapping) else ():
         keys = [key for key in entry if dimension in key.lower()]
         if len(keys) > 1:  # such as quality_mos and quality_std
@@ -78,8 +84,8 @@ def _scores(entry: Any) -> dict[str, float]:
         if keys and (not isinstance(value, (int, float)) or isinstance(value, bool)):
             return {}
         if keys:
-            found[dimension] = float(value or 0.0)
-    return found if all(map(math.isfinite, found.values())) else {}
+            scores[dimension] = float(value or 0.0)
+    return scores if all(map(math.isfinite, scores.values())) else {}
 
 
 def _by_video(entries: list[tuple[str, Any]]) -> list[tuple[str, Any]]:

@@ -36,7 +36,7 @@ class VideoScores:
 
     @cached_property
     def labels(self) -> Mapping[str, Mapping[str, PublishedLabel]]:
-        """Video to dimension to what the code repository's files say.
+        """Video to dimension to its label in the code repository's files.
 
         Raises:
             InputError: If nothing that was given holds a score, or a file is malformed.
@@ -48,9 +48,9 @@ class VideoScores:
                 "ratings=FILE"
             )
         for place in self._places:
-            found = find_labels(place)
-            if found is not None:
-                return read_labels(found)
+            folder = find_labels(place)
+            if folder is not None:
+                return read_labels(folder)
             if place == self._given and not (place / hub.MOS_NAME).is_file():
                 raise _no_scores(place)
         if self.ratings is None and self._mos_file is None:
@@ -65,19 +65,19 @@ class VideoScores:
     @cached_property
     def by_video(self) -> dict[str, dict[str, float]]:
         """Video to dimension to score; from the ratings where there are some."""
-        found: dict[str, dict[str, float]] = {
+        scores: dict[str, dict[str, float]] = {
             video: {dimension: label.score for dimension, label in known.items()}
             for video, known in self.labels.items()
         }
         if self._mos_file is not None:
-            for video, scores in hub.read_mos(self._mos_file).items():
-                found[video] = {**scores, **found.get(video, {})}
-        matched = self._matched(found)
+            for video, listed in hub.read_mos(self._mos_file).items():
+                scores[video] = {**listed, **scores.get(video, {})}
+        matched = self._matched(scores)
         for dimension, opinion in self._study.opinions.items():
             for name, score in zip(opinion.clips, opinion.mos.tolist(), strict=True):
                 if np.isfinite(score):
-                    found.setdefault(matched[name], {})[dimension] = score
-        return found
+                    scores.setdefault(matched[name], {})[dimension] = score
+        return scores
 
     def _matched(self, published: Collection[str]) -> dict[str, str]:
         """Names in the table of ratings to videos: published ones, or videos of their own."""
@@ -110,7 +110,7 @@ class VideoScores:
         return {dimension: self._levels(dimension) for dimension in DIMENSIONS}
 
     def label(self, video: str, dimension: str) -> PublishedLabel | None:
-        """What the release says of a video."""
+        """The published label of a video."""
         return self.labels.get(video, {}).get(dimension)
 
     def columns(self, video: str) -> tuple[dict[str, Any], set[str]]:
@@ -168,15 +168,15 @@ class VideoScores:
 
     @cached_property
     def _spreads(self) -> dict[tuple[str, str], tuple[float | None, float | None]]:
-        found = {}
+        spreads_of = {}
         matched = {} if self.join is None else self.join.matched
         for dimension, opinion in self._study.opinions.items():
             spreads = zip(opinion.clips, opinion.std.tolist(), opinion.ci95.tolist(), strict=True)
             for name, *values in spreads:
                 video = matched.get(name, name)
                 std, ci95 = (value if np.isfinite(value) else None for value in values)
-                found[video, dimension] = (std, ci95)
-        return found
+                spreads_of[video, dimension] = (std, ci95)
+        return spreads_of
 
     def _levels(self, dimension: str) -> dict[str, str | None]:
         names = sorted(name for name, one in self.by_video.items() if dimension in one)

@@ -51,8 +51,8 @@ def clips_of_release(
     check()
     with scratch_beside(folder) as scratch:
         cache = default_location() if inputs.cache is None else inputs.cache.location
-        said = _adopted(place, scratch, cache)
-        yield replace(inputs, manifest_path=scratch, notes=(*inputs.notes, said))
+        note = _adopted(place, scratch, cache)
+        yield replace(inputs, manifest_path=scratch, notes=(*inputs.notes, note))
 
 
 def _adopted(place: Path, scratch: Path, cache: str) -> str:
@@ -64,12 +64,12 @@ def _adopted(place: Path, scratch: Path, cache: str) -> str:
     source = source_of(str(place), scratch)
     recipe = load_recipe("as-is")
     made = curate([source], recipe, scratch, CurateOptions(cache, default_workers()))
-    said = f"The clips are the {len(made.kept)} videos of the release's {place.name}"
+    note = f"The clips are the {len(made.kept)} videos of the release's {place.name}"
     if made.rejected:
         reasons = Counter(str(row.reason) for row in made.rejected)
         why = ", ".join(f"{count} × {reason}" for reason, count in sorted(reasons.items()))
-        said += (
+        note += (
             f"; {len(made.rejected)} could not be used: {why}, such as {made.rejected[0].clip_id}"
         )
-        _log.warning("%s", said)
-    return f"{said}."
+        _log.warning("%s", note)
+    return f"{note}."

@@ -72,7 +72,7 @@ def recount(
         configs: Its tables; the first is the default.
         names: Of counts; those that no column tells are left out.
     """
-    found: dict[str, int | float] = {}
+    counts: dict[str, int | float] = {}
     first = next(iter(configs))
     for name in names:
         count = COUNTS.get(name)
@@ -80,12 +80,12 @@ def recount(
         if count is None or config is None:
             continue
         if count.how == "rows":
-            found[name] = _rows(folder, config)
+            counts[name] = _rows(folder, config)
         elif set(count.columns) <= {column.name for column in config.columns}:
             number = _counted(count, list(_columns(folder, config, count.columns)))
             if number is not None:
-                found[name] = number
-    return found
+                counts[name] = number
+    return counts
 
 
 def _rows(folder: Path, config: ConfigInfo) -> int:

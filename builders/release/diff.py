@@ -47,9 +47,9 @@ class ConfigDiff:
 
     def lines(self) -> Iterator[str]:
         """For people; nothing if nothing changed."""
-        gone = [key for key in self.removed if key not in self.taken_down]
+        unexplained = [key for key in self.removed if key not in self.taken_down]
         for what, keys in (
-            ("added", self.added), ("removed", gone), ("taken down", self.taken_down),
+            ("added", self.added), ("removed", unexplained), ("taken down", self.taken_down),
             ("in another split", list(self.moved)),
         ):  # fmt: skip
             if keys:
@@ -163,12 +163,12 @@ def _config(
     types = {c.name: c.type for c in before.columns}
     types_after = {c.name: c.type for c in after.columns}
     same = [c for c in types if types_after.get(c) == types[c] and c not in key]
-    gone = sorted(old.rows.keys() - new.rows.keys())
+    removed = sorted(old.rows.keys() - new.rows.keys())
     tombs = {stone.clip_id for stone in second[1].tombstones}
     return ConfigDiff(
         added=tuple(_name(k) for k in sorted(new.rows.keys() - old.rows.keys())),
-        removed=tuple(_name(k) for k in gone),
-        taken_down=tuple(_name(k) for k in gone if tombs & set(k)),
+        removed=tuple(_name(k) for k in removed),
+        taken_down=tuple(_name(k) for k in removed if tombs & set(k)),
         moved={
             _name(k): (old.rows[k].split, new.rows[k].split)
             for k in sorted(old.rows.keys() & new.rows.keys())
@@ -188,8 +188,8 @@ def _config(
 
 def _index(folder: Path, config: ConfigInfo) -> RowIndex:
     files = {
-        split: [inside(folder, name) for name in said.files]
-        for split, said in config.splits.items()
+        split: [inside(folder, name) for name in split_info.files]
+        for split, split_info in config.splits.items()
     }
     return RowIndex(files, config.key)
 

@@ -28,7 +28,7 @@ def check_place(folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()) and not (folder / INFO_NAME).is_file():
         raise InputError(
             f"{folder} holds something that is not a built dataset (no {INFO_NAME}); "
-            "it is left as it is. Choose another -o, or move it away."
+            "it was not changed. Choose another -o, or move it away."
         )
 
 

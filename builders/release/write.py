@@ -33,9 +33,9 @@ from theval_datasets.manifest.rows import MANIFEST_NAME, write_manifest
 from theval_datasets.utils.files import sha256_file, write_text
 from theval_datasets.utils.progress import progress
 
-from ..base import columns as _columns
 from ..base.builder import Builder
 from ..base.clips import frame_size_notes
+from ..base.columns import merged
 from ..base.inputs import Inputs
 from .adopt import clips_of_release
 from .counts import basic_counts
@@ -53,7 +53,7 @@ class Release:
 
     Attributes:
         folder: Where it is.
-        info: What it says of itself.
+        info: Its `info.json`.
         not_extracted: Extractor to the number of clips that the cache holds nothing of.
     """
 
@@ -76,7 +76,7 @@ def write_release(
 
     Args:
         dataset: Its class.
-        inputs: What it is built from.
+        inputs: Its inputs.
         out: The folder under which it is written. A release that is there already is replaced.
         version: Semantic version; the class's if not given.
         configs: Only these tables; all that the inputs suffice for if not given.
@@ -150,7 +150,7 @@ def _write(
         write_manifest(part / MANIFEST_NAME, rows)
     measured = {column.name for info in configs.values() for column in info.columns}
     sizes = frame_size_notes(rows) if "head_motion" in measured else ()
-    extractors = _columns.merged([one.reader(one.config.name) for one in made])
+    extractors = merged([one.reader(one.config.name) for one in made])
     draft = Info(
         dataset=dataset.repository(),
         version=version,
@@ -171,10 +171,10 @@ def _write(
     )
     pictures = draw(part, configs)
     facts = read_facts(part, draft)
-    said = card_text(dataset)
-    write_text(part / CROISSANT_NAME, croissant_json(draft, facts, said))
+    text = card_text(dataset)
+    write_text(part / CROISSANT_NAME, croissant_json(draft, facts, text))
     draft = replace(draft, files=_files(part))
-    write_text(part / CARD_NAME, render_card(draft, facts, said, pictures))
+    write_text(part / CARD_NAME, render_card(draft, facts, text, pictures))
     info = replace(draft, card_sha256=sha256_file(part / CARD_NAME), files=_files(part))
     write_info(part, info)
     missed: Counter[str] = Counter()
@@ -184,7 +184,7 @@ def _write(
 
 
 def card_text(dataset: type[Builder]) -> CardText:
-    """What a dataset's class says for its card; everything else is read from the files."""
+    """The text that a dataset's class gives for its card; everything else is read from the files."""
     return CardText(
         title=dataset.TITLE,
         summary=dataset.SUMMARY,
@@ -221,8 +221,8 @@ def _write_config(builder: Builder, part: Path, shard_bytes: int) -> ConfigInfo:
 
 
 def _files(part: Path) -> dict[str, FileInfo]:
-    found = sorted(p for p in part.rglob("*") if p.is_file() and p.name != INFO_NAME)
+    paths = sorted(p for p in part.rglob("*") if p.is_file() and p.name != INFO_NAME)
     return {
         path.relative_to(part).as_posix(): FileInfo(sha256_file(path), path.stat().st_size)
-        for path in found
+        for path in paths
     }

@@ -123,8 +123,8 @@ class Rsatalker(ScoredBuilder):
         }
 
     def notes(self) -> tuple[str, ...]:
-        """What is missing or matches nothing."""
-        found = list(super().notes())
+        """Recordings without speech, motion, place or relationship, and inputs that match none."""
+        notes = list(super().notes())
         values = [row.values for row in self.rows]
         ids = {row.clip_id for row in self.rows} | {v["conversation"] for v in values}
         known = ids | {v["youtube_id"] for v in values}
@@ -142,8 +142,8 @@ class Rsatalker(ScoredBuilder):
             ("relationships are of no recording", sorted(self._relations.keys() - known)),
         ):  # fmt: skip
             if names:
-                found.append(f"{len(names)} {what}, such as {names[0]}.")
-        return tuple(found)
+                notes.append(f"{len(names)} {what}, such as {names[0]}.")
+        return tuple(notes)
 
     def table_rows(self, config_name: str, rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
         """Rows of a config for some recordings."""

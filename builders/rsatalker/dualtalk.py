@@ -49,7 +49,7 @@ def find_recordings(release: Path) -> dict[str, DualtalkRecording]:
     Raises:
         InputError: With names that are in two splits, or if there are none.
     """
-    found: dict[str, DualtalkRecording] = {}
+    recordings: dict[str, DualtalkRecording] = {}
     faults = []
     for split in SPLITS:
         folder = release / split
@@ -58,31 +58,31 @@ def find_recordings(release: Path) -> dict[str, DualtalkRecording]:
             if match is None:
                 faults.append(f"{split}/{file.name}: expected NAME_speaker1 or NAME_speaker2")
                 continue
-            old = found.get(file.stem)
+            old = recordings.get(file.stem)
             speech, motion = (None, None) if old is None else (old.speech, old.motion)
             is_speech = file.path.suffix.lower() == ".wav"
             if old is not None and (old.split != split or (speech if is_speech else motion)):
                 faults.append(f"{file.stem} is there twice, in {old.split} and in {split}")
                 continue
             speech, motion = (file.path, motion) if is_speech else (speech, file.path)
-            found[file.stem] = DualtalkRecording(
+            recordings[file.stem] = DualtalkRecording(
                 file.stem, match[1], int(match[2]), split, speech, motion
             )
     if faults:
         raise InputError(some_of(faults))
-    if not found:
+    if not recordings:
         raise InputError(
             f"{release} holds no recordings: expected {', '.join(SPLITS)} with "
             "NAME_speaker1.wav, NAME_speaker1.npz and so on"
         )
-    return found
+    return recordings
 
 
 def speech_seconds(path: Path) -> float:
     """Length of a WAV.
 
     Raises:
-        InputError: If it is none.
+        InputError: If the file is not of that format.
     """
     try:
         with wave.open(str(path), "rb") as track:

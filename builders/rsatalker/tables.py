@@ -63,14 +63,14 @@ def read_spans(path: Path) -> dict[str, LocatedSpan]:
             begins.
     """
     is_json = path.suffix.lower() == ".json"
-    found: dict[str, LocatedSpan] = {}
+    spans: dict[str, LocatedSpan] = {}
     for where, name, span in _located(path) if is_json else _listed(path):
-        if not name or name in found:
+        if not name or name in spans:
             raise InputError(f"{where}: {name!r} is empty or there twice")
         if span.start < 0 or (span.end is not None and span.end <= span.start):
             raise InputError(f"{where}: expected 0 <= start < end, got {span.start} and {span.end}")
-        found[name] = span
-    return found
+        spans[name] = span
+    return spans
 
 
 def _located(path: Path) -> list[tuple[str, str, LocatedSpan]]:
@@ -106,7 +106,7 @@ def read_relations(path: Path) -> dict[str, RelationshipLabel]:
     Raises:
         InputError: With rows that are there twice, unreadable, or contradict what the name means.
     """
-    found: dict[str, RelationshipLabel] = {}
+    labels: dict[str, RelationshipLabel] = {}
     faults = []
     for where, row in read_csv(path, ("id", "relationship")):
         key = row["id"].strip()
@@ -119,9 +119,9 @@ def read_relations(path: Path) -> dict[str, RelationshipLabel]:
             if (cell and cell not in _BITS) or (usual is not None and bit != usual):
                 faults.append(f"{where}: {column} = {cell!r} does not go with {name!r}")
             bits.append(bit)
-        if not key or key in found:
+        if not key or key in labels:
             faults.append(f"{where}: {key!r} is empty or there twice")
-        found[key] = RelationshipLabel(name, bits[0], bits[1])
+        labels[key] = RelationshipLabel(name, bits[0], bits[1])
     if faults:
         raise InputError(some_of(faults))
-    return found
+    return labels

@@ -51,7 +51,7 @@ def number(row: Mapping[str, str], column: str, where: str) -> float:
     """A finite number out of a row.
 
     Raises:
-        InputError: If it is none.
+        InputError: If the cell is not a finite number.
     """
     try:
         value = float(row[column])

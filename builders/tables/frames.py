@@ -159,16 +159,16 @@ def check_frames(table: pa.Table) -> Iterator[str]:
     for row, length in zip(small.to_pylist(), numbers, strict=True):
         face = row["face"]
         for name in ("time", "face", *_PER_FRAME):
-            found = row[name]
-            if found is not None and face is not None and len(found) != len(face):
-                yield f"{row['clip_id']}: {name} has {len(found)} entries, face has {len(face)}"
+            values = row[name]
+            if values is not None and face is not None and len(values) != len(face):
+                yield f"{row['clip_id']}: {name} has {len(values)} entries, face has {len(face)}"
         if face is None:
             continue
         if length != sum(face) * _NUMBERS:
             yield f"{row['clip_id']}: mesh has {length} numbers for {sum(face)} frames with a face"
         for name in ("pitch", "yaw", "roll", "openness"):
-            found = row[name]
-            if found is not None and [v is not None for v in found] != face:
+            values = row[name]
+            if values is not None and [v is not None for v in values] != face:
                 yield f"{row['clip_id']}: {name} is not null exactly where there is no face"
         times = row["time"]
         if times is not None and any(b <= a for a, b in itertools.pairwise(times)):

@@ -1,4 +1,4 @@
-"""Which generator made a clip, and of which portrait: from a table, or from the clip's name."""
+"""Generator and portrait of each generated clip, from a table or from the clip's name."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ KINDS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class GeneratedClip:
-    """What is known of a generated clip, or of an attempt that gave none.
+    """A generated clip, or an attempt that gave none.
 
     Attributes:
         generator: Its name; any text.
         portrait_id: The portrait that it was made from.
         kind: `end-to-end`, `sequential`, or another word; None if unknown.
         difficulty: Easy, Medium or Hard; None if unstated.
-        content_id: What it shares its content with; the portrait if unstated.
+        content_id: Content of the clip; the portrait if unstated.
         succeeded: Whether there is a clip; None if unstated.
     """
 
@@ -61,7 +61,7 @@ class GeneratedClip:
 
 @dataclass(frozen=True)
 class NamingRules:
-    """How names of clips tell what made them.
+    """Rules that read generator and portrait from the name of a clip.
 
     Attributes:
         rules: Patterns such as ``{portrait_id}__{generator}``; ``{any}`` stands for what does not
@@ -77,16 +77,16 @@ class NamingRules:
     def __post_init__(self) -> None:
         for rule in self.rules:
             slots = _SLOT.findall(rule)
-            strange = sorted(set(slots) - set(_KNOWN_SLOTS))
+            unknown = sorted(set(slots) - set(_KNOWN_SLOTS))
             named = [slot for slot in slots if slot != "any"]
-            if strange or sorted(named) != ["generator", "portrait_id"]:
+            if unknown or sorted(named) != ["generator", "portrait_id"]:
                 raise InputError(
                     f"the naming rule {rule!r}: expected {{generator}} and {{portrait_id}} once "
                     "each, and perhaps {any}"
                 )
 
     def parse(self, name: str) -> GeneratedClip | None:
-        """What a name tells; None if no rule fits it."""
+        """Generator and portrait by a name; None if no rule fits it."""
         for rule in self.rules:
             match = _pattern(rule).fullmatch(name)
             if match:
@@ -99,10 +99,10 @@ class NamingRules:
 
 @dataclass(frozen=True)
 class GeneratedClips:
-    """What was said of all clips.
+    """The table of generated clips.
 
     Attributes:
-        clips: Name of a clip to what is known of it; empty without a table.
+        clips: By the name of the clip; empty without a table.
         attempts: All rows of the table, those without a clip too.
         rules: For the clips that the table does not list.
     """
@@ -137,7 +137,7 @@ class GeneratedClips:
         """
         names = set(there)
         made = Counter(one.generator for one in map(self.of, names) if one is not None)
-        found: dict[str, tuple[int | None, int | None]] = {
+        generations: dict[str, tuple[int | None, int | None]] = {
             name: (self.rules.attempted.get(name), made[name])
             for name in {*made, *self.rules.attempted}
         }
@@ -146,12 +146,12 @@ class GeneratedClips:
             asked[one.generator] += 1
             succeeded = name in names if one.succeeded is None else one.succeeded
             given[one.generator] += succeeded
-        return found | {name: (count, given[name]) for name, count in asked.items()}
+        return generations | {name: (count, given[name]) for name, count in asked.items()}
 
 
-def kind_of(generator: str, told: Mapping[str, str] | None = None) -> str | None:
+def kind_of(generator: str, stated: Mapping[str, str] | None = None) -> str | None:
     """`end-to-end` or `sequential` for generators that are known; None for others."""
-    return (told or {}).get(generator) or KINDS.get(_plain(generator))
+    return (stated or {}).get(generator) or KINDS.get(_plain(generator))
 
 
 def read_listing(path: Path | None) -> GeneratedClips:
@@ -199,7 +199,7 @@ def generator_rows(
     """Rows of the config `generators`.
 
     Args:
-        listing: What was said of all clips.
+        listing: The table of generated clips.
         generations: Generator to how many clips were attempted and succeeded.
         clips: `generator` and `generator_kind` of every clip.
     """
@@ -221,10 +221,10 @@ def generator_rows(
 
 def _entry(row: Mapping[str, str]) -> tuple[str | None, GeneratedClip | None, str | None]:
     cells = {name: text.strip() or None for name, text in row.items()}
-    told = cells.get("succeeded")
-    succeeded = None if told is None else _YES.get(told.lower())
-    if told is not None and succeeded is None:
-        return None, None, f"expected 1 or 0 as succeeded, got {told!r}"
+    stated = cells.get("succeeded")
+    succeeded = None if stated is None else _YES.get(stated.lower())
+    if stated is not None and succeeded is None:
+        return None, None, f"expected 1 or 0 as succeeded, got {stated!r}"
     name = None if cells["clip_id"] is None else cells["clip_id"]
     generator, portrait = cells["generator"], cells["portrait_id"]
     if generator is None or portrait is None:

@@ -47,17 +47,18 @@ def find_meshes(place: Path) -> dict[str, list[ReleaseFile]]:
     Raises:
         InputError: For a file outside of a video's folder, or one without a number.
     """
-    found: dict[str, list[tuple[int, ReleaseFile]]] = {}
+    sequences: dict[str, list[tuple[int, ReleaseFile]]] = {}
     for file in files_of(place, (".obj",)):
         folder, number = PurePosixPath(file.name).parent.name, _NUMBER.search(file.stem)
         if not folder or number is None:
             raise InputError(f"{file.name}: expected VIDEO/FRAME.obj with a number as frame")
-        found.setdefault(folder, []).append((int(number[1]), file))
-    for name, files in found.items():
+        sequences.setdefault(folder, []).append((int(number[1]), file))
+    for name, files in sequences.items():
         if len({number for number, _ in files}) != len(files):
             raise InputError(f"{name}: two meshes have the same number")
     return {
-        name: [f for _, f in sorted(files, key=lambda one: one[0])] for name, files in found.items()
+        name: [f for _, f in sorted(files, key=lambda one: one[0])]
+        for name, files in sequences.items()
     }
 
 

@@ -73,26 +73,26 @@ def read_portraits(folder: Path) -> dict[str, Portrait]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: expected a folder of pictures named by portrait_id")
-    found: dict[str, Portrait] = {}
+    portraits: dict[str, Portrait] = {}
     faults: list[str] = []
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in _SUFFIXES or not path.is_file():
             continue
         if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
             faults.append(f"{path.name} is a link that leads out of the folder")
-        elif path.stem in found:
+        elif path.stem in portraits:
             faults.append(f"{path.name}: the portrait {path.stem!r} is there twice")
         else:
             try:
-                found[path.stem] = Portrait(path, *_size(path))
+                portraits[path.stem] = Portrait(path, *_size(path))
             except (OSError, ValueError) as error:
                 faults.append(f"{path.name}: {error}")
     if faults:
         more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         raise InputError(f"{folder.name}: " + "; ".join(faults[:_SHOWN]) + more)
-    if not found:
+    if not portraits:
         raise InputError(f"{folder} holds no picture ({', '.join(sorted(_SUFFIXES))})")
-    return found
+    return portraits
 
 
 class PortraitFaces:
@@ -140,11 +140,13 @@ class PortraitFaces:
             kind = None if own[0] is None else "own-frame"
             return dict(zip(_IDENTITY, (*own, kind), strict=True))
         try:
-            found = self._against(portrait_id, clip)
+            identity = self._against(portrait_id, clip)
         except AbsentError as error:
             clip.note("identity", error.reason)
             return dict.fromkeys(_IDENTITY)
-        return dict(zip(_IDENTITY, (found.consistency, found.coverage, "portrait"), strict=True))
+        return dict(
+            zip(_IDENTITY, (identity.consistency, identity.coverage, "portrait"), strict=True)
+        )
 
     def _against(self, portrait_id: str, clip: ClipFeatures) -> IdentityScore:
         from theval_datasets.features.people.identity import against_portrait, sightings_of

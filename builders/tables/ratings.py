@@ -1,4 +1,4 @@
-"""Single ratings as rows: what the config `ratings` of every dataset with a study holds."""
+"""Single ratings as rows of the config `ratings`, which every dataset with a study has."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ def leaderboard_rows(
         "release": published_reference(),
         "paper": Reference("real clips", "paper", _there(real), "this dataset"),
     }
-    found: list[tuple[str, str | None, str, Mapping[str, float | None], Score, str]] = [
+    entries: list[tuple[str, str | None, str, Mapping[str, float | None], Score, str]] = [
         (e.model, e.kind, "release", {}, combine(e.normalised), TABLE_SOURCE)
         for e in published_leaderboard()
     ]
@@ -168,11 +168,12 @@ def leaderboard_rows(
         means = {name: _mean([row.values[name] for row in group]) for name in METRICS}
         kind = next((row.kind for row in group if row.kind), None)
         made = score(means, references[definition])
-        found.append((model, kind, definition, means, made, _TABLE))
-    finals = {d: [s.final for *_, of, _, s, _ in found if of == d and s.final is not None]
+        entries.append((model, kind, definition, means, made, _TABLE))
+    finals = {d: [s.final for *_, of, _, s, _ in entries if of == d and s.final is not None]
               for d in DEFINITIONS}  # fmt: skip
     made_rows = [
-        _leaderboard_row(*entry, rank=rank_of(entry[4].final, finals[entry[2]])) for entry in found
+        _leaderboard_row(*entry, rank=rank_of(entry[4].final, finals[entry[2]]))
+        for entry in entries
     ]
     return sorted(
         made_rows,
@@ -241,10 +242,10 @@ def _leaderboard_row(
 
 
 def _by_model(rows: Sequence[MetricRow]) -> dict[tuple[str, str], list[MetricRow]]:
-    found: dict[tuple[str, str], list[MetricRow]] = {}
+    groups: dict[tuple[str, str], list[MetricRow]] = {}
     for row in rows:
-        found.setdefault((row.model, row.definition), []).append(row)
-    return found
+        groups.setdefault((row.model, row.definition), []).append(row)
+    return groups
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -130,21 +130,21 @@ class Theval(Builder):
         return tuple(name for name in self.FIELDS if given.get(name, True))
 
     def notes(self) -> tuple[str, ...]:
-        """What the manifest lacks."""
+        """Clips that are missing, and how the tables match."""
         rows = self.inputs.rows
         dead = sum(row.sha256 is None for row in rows)
-        found = []
+        notes = []
         if dead:
-            found.append(
+            notes.append(
                 f"{dead} of {len(rows)} rows of the manifest have no clip (their source is gone); "
                 "they are in manifest.jsonl, not in the tables."
             )
         if "media" not in self.available():
-            found.append("The config media was not built: no clip lies beside the manifest.")
-        found += [
+            notes.append("The config media was not built: no clip lies beside the manifest.")
+        notes += [
             join.to_text() for join in (self._metric_join, self._vote_join) if join is not None
         ]
-        return tuple(found)
+        return tuple(notes)
 
     def counts(self) -> dict[str, int | float]:
         """How many channels and sources there are."""

@@ -100,7 +100,7 @@ class Thqa(ScoredBuilder):
         return self._with_content(read)
 
     def counts(self) -> dict[str, int | float]:
-        """How many of what."""
+        """Numbers of portraits, voices and generators."""
         values = [row.values for row in self.rows]
         return {
             "portraits": len({v["portrait_id"] for v in values} - {None}),
@@ -111,8 +111,8 @@ class Thqa(ScoredBuilder):
     def notes(self) -> tuple[str, ...]:
         """Names that follow another pattern."""
         unknown = [row.clip_id for row in self.rows if row.values["generator"] is None]
-        said = [f"{len(unknown)} names follow no known pattern, such as {n}." for n in unknown[:1]]
-        return (*super().notes(), *said)
+        notes = [f"{len(unknown)} names follow no known pattern, such as {n}." for n in unknown[:1]]
+        return (*super().notes(), *notes)
 
     def _file(self) -> Path:
         given = self.inputs.path("scores")

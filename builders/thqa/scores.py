@@ -1,4 +1,4 @@
-"""What THQA and THQA-NTIRE have in common: tables of scores, and names of clips that tell how they came about."""
+"""Tables of scores of THQA and THQA-NTIRE, and the patterns of their clips' names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SENTENCE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ClipOrigin:
-    """What the name of a clip tells; None where it does not.
+    """How a clip was made, by its name; None where the name does not say.
 
     Attributes:
         pattern: Which pattern the name follows.

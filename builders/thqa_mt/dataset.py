@@ -40,7 +40,7 @@ train, test = table[table["fold"] != 0], table[table["fold"] == 0]  # no content
 """
 _GENERATORS_READER: Final = """\
 table = rows.to_pandas()
-rate = table["succeeded"] / table["attempted"]  # null where nobody said how many were tried
+rate = table["succeeded"] / table["attempted"]  # null where the number of attempts is unknown
 """
 _RATINGS_READER: Final = """\
 table = rows.to_pandas().pivot_table(index="clip_id", columns="subject", values="score")
@@ -135,10 +135,10 @@ class ThqaMt(ScoredBuilder):
         return own.get(config_name, ())
 
     def available(self) -> tuple[str, ...]:
-        """What the inputs suffice for, once they are checked.
+        """The configs that the inputs suffice for, once they are checked.
 
         Raises:
-            InputError: With everything that is doubled, out of range or malformed in them.
+            InputError: With every fault in them.
         """
         self._check()
         given = {
@@ -171,10 +171,10 @@ class ThqaMt(ScoredBuilder):
         return values | self._reference.identity(row.values["portrait_id"], clip)
 
     def counts(self) -> dict[str, int | float]:
-        """How many of what."""
+        """Numbers of generators, portraits, distortions, ratings and subjects."""
         values = [row.values for row in self.rows]
         made = self._generations.values()
-        found: dict[str, int | float] = {
+        counts: dict[str, int | float] = {
             "generators": len({v["generator"] for v in values} - {None}),
             "portraits": len({v["portrait_id"] for v in values} - {None}),
             "distortion_types": len(self._study.taxonomy.types),
@@ -185,8 +185,8 @@ class ThqaMt(ScoredBuilder):
         for place, name in enumerate(("attempted", "succeeded")):
             numbers = [one[place] for one in made]
             if numbers and None not in numbers:
-                found[name] = sum(number for number in numbers if number is not None)
-        return found
+                counts[name] = sum(number for number in numbers if number is not None)
+        return counts
 
     def study(self) -> dict[str, Any]:
         """Parameters of the study, and who was rejected."""
@@ -194,7 +194,7 @@ class ThqaMt(ScoredBuilder):
         return facts and {**facts, "taxonomy": self._study.taxonomy.name}
 
     def notes(self) -> tuple[str, ...]:
-        """What was not given, and how the inputs match."""
+        """Inputs that were not given, and how the others match."""
         lacking = {
             "ratings": "opinion scores",
             "votes": "distortions",

@@ -122,12 +122,12 @@ class ThqaNtire(ScoredBuilder):
     def notes(self) -> tuple[str, ...]:
         """The leaks of the official parts, those left in the clean ones, and unknown names."""
         unknown = [row.clip_id for row in self.rows if row.values["pattern"] == "unknown"]
-        said = [f"{len(unknown)} names follow no known pattern, such as {n}." for n in unknown[:1]]
+        notes = [f"{len(unknown)} names follow no known pattern, such as {n}." for n in unknown[:1]]
         official = [f"Official split: {leak.to_text()}." for leak in self.leaks("official_split")]
         clean = [f"Clean split: {leak.to_text()}." for leak in self.leaks("clean_split")]
         left_out = sum(row.values["clean_split"] is None for row in self.rows)
         kept = f"The clean split shares no content and leaves out {left_out} clips."
-        return (*super().notes(), *said, *official, *(clean or [kept]))
+        return (*super().notes(), *notes, *official, *(clean or [kept]))
 
     def leaks(self, column: str) -> list[Leak]:
         """What the parts of a split share.
@@ -147,16 +147,16 @@ class ThqaNtire(ScoredBuilder):
                 "theval/thqa-ntire needs --release DIR with thqa_ntire_train.csv, "
                 "thqa_ntire_val.csv and thqa_ntire_test.csv"
             )
-        found: dict[str, tuple[str, float]] = {}
+        scores: dict[str, tuple[str, float]] = {}
         for part in _SPLITS:
             path = folder / f"thqa_ntire_{part}.csv"
             if not path.is_file():
                 raise InputError(f"There is no {path.name} in {folder}")
             for where, name, score, _ in read_scores(path, "Video"):
-                if name in found:
-                    raise InputError(f"{where}: {name!r} occurs twice, in {found[name][0]} too")
-                found[name] = (part, score)
-        return found
+                if name in scores:
+                    raise InputError(f"{where}: {name!r} occurs twice, in {scores[name][0]} too")
+                scores[name] = (part, score)
+        return scores
 
 
 def clean_parts(

@@ -34,7 +34,7 @@ class BradleyTerry:
     """The fit.
 
     Attributes:
-        strengths: By model; None where `reason` says why there are none.
+        strengths: By model; None if undefined, with the reason in `reason`.
         reason: `not-connected`: some models never lost (or never won) against the rest, so that the
             likelihood has no maximum.
         loglikelihood: Sum over the votes; None without strengths.

@@ -31,7 +31,7 @@ CATEGORIES = (
 
 @dataclass(frozen=True)
 class CategoryAssignment:
-    """What a description was understood to say.
+    """The categories that a description was assigned.
 
     Attributes:
         categories: In the order of the table; empty if nothing was understood.
@@ -40,11 +40,6 @@ class CategoryAssignment:
 
     categories: tuple[str, ...]
     words: Mapping[str, tuple[str, ...]]
-
-    @property
-    def unassigned(self) -> bool:
-        """Whether no word of the table occurs: a person has to look."""
-        return not self.categories
 
 
 @dataclass(frozen=True)
@@ -81,14 +76,14 @@ class KeywordTable:
     def assign(self, text: str) -> CategoryAssignment:
         """The categories of a description, in any mixture of upper and lower case."""
         pattern, owner = self._pattern
-        found: dict[str, list[str]] = {}
+        rows: dict[str, list[str]] = {}
         for match in pattern.finditer(text.lower()):
             word = " ".join(match.group(1).split())
-            found.setdefault(owner[word], []).append(word)
-        if self.nothing in found and len(found) > 1:
-            del found[self.nothing]
-        ordered = tuple(name for name in self.categories if name in found)
-        return CategoryAssignment(ordered, {name: tuple(found[name]) for name in ordered})
+            rows.setdefault(owner[word], []).append(word)
+        if self.nothing in rows and len(rows) > 1:
+            del rows[self.nothing]
+        ordered = tuple(name for name in self.categories if name in rows)
+        return CategoryAssignment(ordered, {name: tuple(rows[name]) for name in ordered})
 
 
 def load_keywords(path: Path | None = None) -> KeywordTable:

@@ -45,7 +45,7 @@ def encode_names(
     Args:
         column: The names, n of them.
         name: The column's canonical name.
-        where: What to call the table in messages.
+        where: Name of the table for messages.
         rows: Row of the file of each of the n rows.
         statistics: `statistic_key` of names that mean no subject and no clip.
         empty: Stands for an empty cell; None to refuse it.

@@ -74,7 +74,7 @@ def to_long(frame: pl.DataFrame, where: str) -> LongTable:
 
     Args:
         frame: The table, with the column `ROW`.
-        where: What to call it in messages.
+        where: Name of the table for messages.
 
     Raises:
         RatingsError: For columns that are unknown, doubled, or statistics.
@@ -244,12 +244,12 @@ def _wide_or_long(frame: pl.DataFrame, where: str) -> LongTable:
     ids = [c for c in frame.columns if c not in others]
     if has["subject"] and has["clip_id"]:
         dimensions = [c for c in others if c.lower() in names["dimensions"]]
-        strangers = [c for c in others if c not in dimensions]
-        if dimensions and not strangers and "dimension" not in frame.columns:
+        unknown = [c for c in others if c not in dimensions]
+        if dimensions and not unknown and "dimension" not in frame.columns:
             frame = _melt(frame, ids, dimensions, "dimension")
             return LongTable(frame, "one row a subject and clip, one column a dimension")
-        if strangers:
-            raise _unknown(strangers, known, where)
+        if unknown:
+            raise _unknown(unknown, known, where)
     elif has["subject"] != has["clip_id"] and not has["score"] and len(others) > 1:
         target = "clip_id" if has["subject"] else "subject"
         _check_headings(others, known, target, where)

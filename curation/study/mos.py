@@ -38,12 +38,12 @@ class OpinionScores:
         sem: Standard error of `mos`.
         ci95: Half-width of its 95 % interval; NaN where undefined.
         n: int64 (clips,): ratings that were averaged.
-        screening: Who was rejected, and why.
+        screening: The rejected subjects, with the reasons.
         degenerate: Subjects with one rating or no variance.
         bias: Each subject's, where it was removed or estimated; else None.
         model: The maximum-likelihood fit; None for means.
         fit: Likelihood and information criteria; None for scores on a mapped scale.
-        parameters: What all of it depends on.
+        parameters: The parameters of the analysis.
     """
 
     clips: tuple[str, ...]
@@ -65,7 +65,7 @@ def opinion_scores(panel: Panel, parameters: StudyParameters) -> OpinionScores:
 
     Args:
         panel: The ratings of one dimension.
-        parameters: What to do with them.
+        parameters: How to analyse them.
 
     Raises:
         RatingsError: If there are no ratings, or a subject is degenerate and may not be.

@@ -1,4 +1,4 @@
-"""What a study leaves in a folder: Parquet tables, JSON, plots, and one page that shows it all."""
+"""Files of a study: Parquet tables, JSON, plots, and one page that shows them all."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write_study(
         study: The study.
         plain: Its JSON.
         out: The folder; made if it is not there.
-        name: What to call the study on the page.
+        name: Title of the study on the page.
         render: Makes a page of what `page_of` gives; None draws no plots and writes no page.
 
     Returns:
@@ -66,13 +66,13 @@ def page_of(
     *,
     name: str,
 ) -> dict[str, Any]:
-    """What the study's page shows, as plain data.
+    """Content of the study's page, as plain data.
 
     Args:
         study: The study.
         plain: Its JSON.
         plots: From `draw_all`.
-        name: What to call the study.
+        name: Title of the study.
     """
     return {
         "title": f"Study {name}",
@@ -95,17 +95,17 @@ def page_of(
 
 def facts(study: StudyResult) -> list[tuple[str, str]]:
     """The study in a few numbers, for people."""
-    found: list[tuple[str, str]] = [
+    facts_of_study: list[tuple[str, str]] = [
         ("ratings", f"{len(study.ratings):,}"),
         ("clips", f"{len(study.ratings.clips):,}"),
         ("subjects", f"{len(study.ratings.subjects):,}"),
         ("rejected", f"{len(study.rejected):,}"),
     ]
     if study.ratings.n_missing:
-        found.append(("empty scores", f"{study.ratings.n_missing:,}"))
+        facts_of_study.append(("empty scores", f"{study.ratings.n_missing:,}"))
     if study.labels is not None:
-        found.append(("distortions", f"{study.labels.instances:,}"))
-    return found
+        facts_of_study.append(("distortions", f"{study.labels.instances:,}"))
+    return facts_of_study
 
 
 def _cells(report: SubjectReport | SessionReport) -> Sequence[str]:

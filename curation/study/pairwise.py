@@ -68,7 +68,7 @@ def read_pairwise_votes(path: Path) -> PairwiseVotes:
             `right`, `tie`, or the name of one of the two.
 
     Raises:
-        RatingsError: At the first row that does not fit.
+        RatingsError: At the first fault.
     """
     from theval_datasets.utils.table_files import read_table
 
@@ -186,7 +186,7 @@ class VoteAgreement:
 
     Attributes:
         alpha: Krippendorff's alpha for nominal values; None if undefined (nothing to compare, or
-            everybody always said the same).
+            all votes are the same).
         share: Share of pairs of votes on the same unit that agree; None without any.
         n_units: Units with at least two votes.
         unit: What a unit is: `pair and clip`, or `pair` where the table names no clips.

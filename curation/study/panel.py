@@ -1,7 +1,7 @@
 """The ratings of one dimension as columns of numbers: what everything that computes takes.
 
 Means and sums are taken over runs of equal clips, in time linear in the number of ratings; designs
-in which not everybody rates everything need no empty cells.
+in which subjects rate different clips need no empty cells.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a study's statistics depend on, and the presets of the published studies."""
+"""Parameters of a study's statistics, and the presets of the published studies."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class StudyParameters:
 
     Attributes:
         screen: How subjects are rejected: ITU-R BT.500's outlier counts, or the correlation with
-            the panel's mean; None keeps everybody.
-        screen_on: What is screened: the ratings, their z-scores, or the ratings without each
+            the panel's mean; None keeps all.
+        screen_on: The scores that are screened: the ratings, their z-scores, or the ratings without each
             subject's bias.
         sd_ddof: Delta degrees of freedom of the standard deviation in BT.500's limits.
         denominator: BT.500's counts are divided by what the subject rated, or by all presentations.
-        skip_zero_variance: Clips on which everybody agrees count for nobody; otherwise everybody
-            is an outlier on both sides there.
+        skip_zero_variance: Whether clips on which all subjects agree are left out of the counts;
+            otherwise every subject is an outlier on both sides there.
         tie_tolerance: Relative tolerance with which a rating is on BT.500's limit, so that rounding
             does not decide; 0 compares floating-point numbers as they are.
-        scores: What is averaged.
+        scores: The scores that are averaged.
         zscore_ddof: Delta degrees of freedom of the z-scores' standard deviation.
         zscore_scope: Z-scores within a subject, or within each of a subject's sessions.
         rescale: Map to `range`: `pm3` puts -3 and 3 at its ends; `minmax_z` the smallest and

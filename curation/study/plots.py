@@ -47,8 +47,8 @@ def draw_all(study: StudyResult) -> dict[str, tuple[str, bytes]]:
 def mos_distribution(study: StudyResult) -> Figure:
     """A histogram for each dimension."""
     figure, axes = _figure(len(study.opinions), height=3.2)
-    for axis, (dimension, found) in zip(axes, study.opinions.items(), strict=True):
-        values = found.mos[np.isfinite(found.mos)]
+    for axis, (dimension, scores) in zip(axes, study.opinions.items(), strict=True):
+        values = scores.mos[np.isfinite(scores.mos)]
         bins = min(40, max(8, int(np.sqrt(len(values)))))
         axis.hist(values, bins=bins, color=BLUE, edgecolor="white", linewidth=0.5)
         if len(values):
@@ -71,9 +71,9 @@ def generator_boxes(study: StudyResult) -> Figure | None:
         return None
     place = dict(zip(study.ratings.clips, study.ratings.generator, strict=True))
     groups: list[dict[str, list[float]]] = []
-    for found in study.opinions.values():
+    for scores in study.opinions.values():
         by: dict[str, list[float]] = {}
-        for clip, value in zip(found.clips, found.mos.tolist(), strict=True):
+        for clip, value in zip(scores.clips, scores.mos.tolist(), strict=True):
             if np.isfinite(value):
                 by.setdefault(place[clip], []).append(value)
         groups.append(by)
@@ -99,7 +99,7 @@ def generator_boxes(study: StudyResult) -> Figure | None:
 def subject_agreement(study: StudyResult) -> Figure:
     """Correlations of every two subjects; the rejected are marked."""
     figure, axes = _figure(len(study.opinions), height=4.6, width=5.6)
-    for axis, (dimension, found) in zip(axes, study.opinions.items(), strict=True):
+    for axis, (dimension, scores) in zip(axes, study.opinions.items(), strict=True):
         panel = study.ratings.panel(dimension)
         image = axis.imshow(agreement_matrix(panel), vmin=-1, vmax=1, cmap="RdBu")
         axis.set_facecolor("#eeeeee")
@@ -108,8 +108,8 @@ def subject_agreement(study: StudyResult) -> Figure:
             axis.set_xticks(ticks, [_plain(name) for name in panel.subjects], rotation=90)
             axis.set_yticks(ticks, [_plain(name) for name in panel.subjects])
             for labels in (axis.get_xticklabels(), axis.get_yticklabels()):
-                for text, gone in zip(labels, found.screening.rejected, strict=True):
-                    text.set(fontsize=6, color=RED if gone else INK)
+                for text, rejected in zip(labels, scores.screening.rejected, strict=True):
+                    text.set(fontsize=6, color=RED if rejected else INK)
         _colour_bar(figure, image, axis, "Pearson's correlation")
         named = " (red: rejected)" if len(panel.subjects) <= MOST_ROWS else ""
         _say(axis, f"{dimension}{named}", "", "")
@@ -119,10 +119,10 @@ def subject_agreement(study: StudyResult) -> Figure:
 def screening_plot(study: StudyResult) -> Figure:
     """What decided about each subject: BT.500's two shares, or the correlation."""
     figure, axes = _figure(len(study.opinions), height=3.6)
-    for axis, (dimension, found) in zip(axes, study.opinions.items(), strict=True):
+    for axis, (dimension, scores) in zip(axes, study.opinions.items(), strict=True):
         reports = [report for report in study.subjects if report.dimension == dimension]
-        gone = sum(report.rejected for report in reports)
-        if found.screening.above is not None:
+        n_rejected = sum(report.rejected for report in reports)
+        if scores.screening.above is not None:
             for report in reports:
                 colour = RED if report.rejected else BLUE
                 y = 1.0 if report.balance is None else report.balance
@@ -134,7 +134,7 @@ def screening_plot(study: StudyResult) -> Figure:
             axis.set_ylim(-0.05, 1.05)
             _say(
                 axis,
-                f"{dimension}: {gone} of {len(reports)} rejected (lower right)",
+                f"{dimension}: {n_rejected} of {len(reports)} rejected (lower right)",
                 "share of outliers (P + Q)",
                 "one-sidedness |P - Q| / (P + Q)",
             )
@@ -146,11 +146,11 @@ def screening_plot(study: StudyResult) -> Figure:
             [shown[i] or 0.0 for i in order],
             color=[RED if reports[i].rejected else BLUE for i in order],
         )
-        if found.screening.threshold is not None:
-            axis.axhline(found.screening.threshold, color=GREY, linestyle="--", linewidth=1)
+        if scores.screening.threshold is not None:
+            axis.axhline(scores.screening.threshold, color=GREY, linestyle="--", linewidth=1)
         _say(
             axis,
-            f"{dimension}: {gone} of {len(reports)} rejected",
+            f"{dimension}: {n_rejected} of {len(reports)} rejected",
             "subjects",
             "correlation with the panel",
         )
@@ -218,9 +218,9 @@ def mos_by_distortions(study: StudyResult) -> Figure | None:
         return None
     number = dict(zip(study.labels.clips, study.labels.present.sum(axis=1).tolist(), strict=True))
     figure, axes = _figure(len(study.opinions), height=3.4)
-    for axis, (dimension, found) in zip(axes, study.opinions.items(), strict=True):
+    for axis, (dimension, scores) in zip(axes, study.opinions.items(), strict=True):
         by: dict[int, list[float]] = {}
-        for clip, value in zip(found.clips, found.mos.tolist(), strict=True):
+        for clip, value in zip(scores.clips, scores.mos.tolist(), strict=True):
             if np.isfinite(value):
                 by.setdefault(number[clip], []).append(value)
         counts = sorted(by)
@@ -256,7 +256,7 @@ def _say(axis: Axes, title: str, x: str, y: str) -> None:
 
 
 def _plain(text: str, most: int = 36) -> str:
-    """Text that matplotlib takes as it is: no formulas, no line breaks, and not too long."""
+    """Text that matplotlib shows literally: no formulas, no line breaks, and not too long."""
     text = " ".join(text.split())
     short = text if len(text) <= most else text[: most - 1] + "…"
     return short.replace("$", r"\$")

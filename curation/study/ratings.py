@@ -43,7 +43,7 @@ class Ratings:
     Attributes:
         subjects: Names of the subjects; sorted. So are the other names.
         clips: Names of the clips.
-        dimensions: What was rated ("quality", "authenticity", …).
+        dimensions: Names of the rated dimensions ("quality", "authenticity", …).
         sessions: Names of the sessions; one empty name where the table has none.
         subject: int64 (n,): index into `subjects`. So are the next three.
         clip: int64 (n,), the slowest of the sort keys after `dimension`.
@@ -51,7 +51,8 @@ class Ratings:
         session: int64 (n,).
         repetition: int64 (n,).
         score: float64 (n,).
-        votes: bool (n, types): what each presentation was said to suffer from; None without votes.
+        votes: bool (n, types): distortions that each presentation was voted to have; None without
+            votes.
         vote_names: Ids of the vote types, in the order of the columns of `votes`.
         content: Content of each clip, or None.
         reference: bool (clips,), or None.

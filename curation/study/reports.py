@@ -19,7 +19,7 @@ class SubjectReport:
 
     Attributes:
         subject: Name.
-        dimension: What was rated.
+        dimension: The rated dimension.
         rejected: Whether the ratings were left out.
         reason: Why: `outliers` (BT.500), `correlation` or `degenerate`.
         n: Ratings given.
@@ -30,7 +30,7 @@ class SubjectReport:
         rank_correlation: Spearman's with it.
         above: Ratings on or above BT.500's upper limit (P).
         below: Ratings on or below its lower limit (Q).
-        share: What decides: outliers per rating, or the correlation.
+        share: The value that decides: outliers per rating, or the correlation.
         balance: abs(P - Q) / (P + Q).
         inconsistency: Of the maximum-likelihood model.
     """
@@ -58,7 +58,7 @@ class SessionReport:
 
     Attributes:
         session: Name.
-        dimension: What was rated.
+        dimension: The rated dimension.
         n: Ratings.
         n_subjects: Subjects.
         n_clips: Clips.
@@ -85,17 +85,17 @@ def optional(value: float | np.floating[Any] | None) -> float | None:
     return None if value is None or not np.isfinite(value) else float(value)
 
 
-def subject_reports(panel: Panel, found: OpinionScores, dimension: str) -> list[SubjectReport]:
+def subject_reports(panel: Panel, scores: OpinionScores, dimension: str) -> list[SubjectReport]:
     """One report for each subject that rated something."""
     count = panel.subject_counts
     mean = panel.subject_mean(panel.score)
     with np.errstate(invalid="ignore", divide="ignore"):
         squares = panel.subject_sum((panel.score - mean[panel.subject]) ** 2)
         std = np.sqrt(squares / (count - 1))
-    bias = found.bias if found.bias is not None else subject_bias(panel)
+    bias = scores.bias if scores.bias is not None else subject_bias(panel)
     pearson = panel_correlation(panel, ranks=False, leave_out=True)
     spearman = panel_correlation(panel, ranks=True, leave_out=True)
-    screening = found.screening
+    screening = scores.screening
     reports = []
     for index in np.flatnonzero(count).tolist():
         reports.append(
@@ -103,7 +103,7 @@ def subject_reports(panel: Panel, found: OpinionScores, dimension: str) -> list[
                 subject=panel.subjects[index],
                 dimension=dimension,
                 rejected=bool(screening.rejected[index]),
-                reason=_reason(found, index),
+                reason=_reason(scores, index),
                 n=int(count[index]),
                 mean=float(mean[index]),
                 std=optional(std[index]),
@@ -115,15 +115,15 @@ def subject_reports(panel: Panel, found: OpinionScores, dimension: str) -> list[
                 share=None if screening.share is None else optional(screening.share[index]),
                 balance=None if screening.balance is None else optional(screening.balance[index]),
                 inconsistency=None
-                if found.model is None
-                else optional(found.model.inconsistency[index]),
+                if scores.model is None
+                else optional(scores.model.inconsistency[index]),
             )
         )
     return reports
 
 
 def session_reports(
-    panel: Panel, sessions: tuple[str, ...], found: OpinionScores, dimension: str
+    panel: Panel, sessions: tuple[str, ...], scores: OpinionScores, dimension: str
 ) -> list[SessionReport]:
     """One report for each session; none if the table has no sessions."""
     if sessions == ("",):
@@ -149,7 +149,7 @@ def session_reports(
                 n_clips=len(np.unique(clip)),
                 mean=float(score.mean()),
                 std=float(score.std(ddof=1)) if len(score) > 1 else None,
-                n_rejected=int(found.screening.rejected[panel.subject[rows]].sum()),
+                n_rejected=int(scores.screening.rejected[panel.subject[rows]].sum()),
                 correlation=_pearson(score[usable], others[usable]),
             )
         )
@@ -184,9 +184,9 @@ def _pearson(x: Floats, y: Floats) -> float | None:
     return plcc(x, y)
 
 
-def _reason(found: OpinionScores, index: int) -> str | None:
-    if not found.screening.rejected[index]:
+def _reason(scores: OpinionScores, index: int) -> str | None:
+    if not scores.screening.rejected[index]:
         return None
-    if found.degenerate[index] and found.parameters.degenerate == "reject":
+    if scores.degenerate[index] and scores.parameters.degenerate == "reject":
         return "degenerate"
-    return "outliers" if found.parameters.screen == "bt500" else "correlation"
+    return "outliers" if scores.parameters.screen == "bt500" else "correlation"

@@ -27,7 +27,7 @@ class SaliencyMap:
         fixations: int64 (n, 2): row and column in the picture's own pixels, all annotators'.
         annotator: int64 (n,): whose each is.
         saliency: float64 (height, width) in [0, 1]; all 0 without marks.
-        empty: Whether nobody marked anything.
+        empty: Whether there are no marks.
     """
 
     fixations: Centres
@@ -36,7 +36,7 @@ class SaliencyMap:
 
     @property
     def empty(self) -> bool:
-        """Whether nobody marked anything (a picture without distortion)."""
+        """Whether there are no marks (a picture without distortion)."""
         return len(self.fixations) == 0
 
     def as_bytes(self) -> Image:
@@ -110,9 +110,9 @@ def saliency_from_marks(
     if len(shapes) > 1:
         raise InputError(f"the copies of one picture differ in size: {sorted(shapes)}")
     height, width = images[0].shape[:2]
-    found = [find_dots(image, mode=mode, parameters=parameters) for image in images]
-    fixations = np.concatenate(found)
-    annotator = np.repeat(np.arange(len(found)), [len(points) for points in found])
+    dots = [find_dots(image, mode=mode, parameters=parameters) for image in images]
+    fixations = np.concatenate(dots)
+    annotator = np.repeat(np.arange(len(dots)), [len(points) for points in dots])
     if mode == "official":
         saliency = _resized(
             saliency_from_fixations(fixations, (height, width), sigma=sigma), size or RELEASE_SIZE

@@ -2,7 +2,7 @@
 
 Tables mark what was not rated by an empty cell, or by a number that is no rating, such as -1 or 99.
 Averaged in, such a number is silently wrong. So scores that lie apart from the scale that all the
-others are on are refused, until somebody declares the scale or the missing code.
+others are on are refused, until the scale or the missing code is declared.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Scale:
     Attributes:
         low: The smallest rating possible.
         high: The largest.
-        declared: Whether somebody declared it; otherwise the scores suggest it.
+        declared: Whether it was declared; otherwise the scores suggest it.
     """
 
     low: float
@@ -118,7 +118,7 @@ def check_scale(
         scores: float64 (n,), finite.
         rows: Row of each score in its table, from 1.
         declared: Ends of the scale; None to take the apparent one.
-        where: What to call the table in messages.
+        where: Name of the table for messages.
 
     Raises:
         RatingsError: For scores off the scale, with how to declare scale or missing code.

@@ -30,7 +30,7 @@ class Screening:
         share: (P + Q) / denominator, or the correlation with the panel's mean; NaN if undefined.
         balance: abs(P - Q) / (P + Q); NaN where P + Q is 0, and by correlation.
         threshold: The correlation at or below which a subject goes; None for BT.500.
-        all_kept: Everybody would have been rejected, so nobody was.
+        all_kept: Whether every subject would have been rejected, so that none was.
     """
 
     rejected: Flags
@@ -75,7 +75,7 @@ def bt500(
     For each clip with mean μ, standard deviation σ and kurtosis β2 = m4/m2², the limits are
     μ ± kσ with k = 2 where 2 ≤ β2 ≤ 4 and k = √20 elsewhere. A subject with P ratings on or above
     the upper and Q on or below the lower limit is rejected when (P+Q)/denominator > 0.05 and
-    abs(P-Q)/(P+Q) < 0.3. If everybody would go, nobody goes.
+    abs(P-Q)/(P+Q) < 0.3. If all would be rejected, none is.
 
     Args:
         panel: The ratings.
@@ -105,14 +105,14 @@ def bt500(
         balance = np.abs(above - below) / (above + below)
     rejected = (share > OUTLIER_SHARE) & (balance < BALANCE)
     present = panel.subject_counts > 0
-    everybody = bool(rejected[present].all())
+    all_outside = bool(rejected[present].all())
     return Screening(
-        rejected=np.zeros_like(rejected) if everybody else rejected,
+        rejected=np.zeros_like(rejected) if all_outside else rejected,
         above=above,
         below=below,
         share=share,
         balance=balance,
-        all_kept=everybody,
+        all_kept=all_outside,
     )
 
 
@@ -173,13 +173,13 @@ def by_correlation(panel: Panel, *, ranks: bool = False) -> Screening:
     if defined.any():
         threshold = min(threshold, float(r[defined].mean() - r[defined].std()))
     rejected = defined & (np.nan_to_num(r, nan=1.0) <= threshold)
-    everybody = bool(rejected[panel.subject_counts > 0].all())
+    all_outside = bool(rejected[panel.subject_counts > 0].all())
     return Screening(
-        rejected=np.zeros_like(rejected) if everybody else rejected,
+        rejected=np.zeros_like(rejected) if all_outside else rejected,
         share=r,
         balance=np.full(len(r), np.nan),
         threshold=threshold,
-        all_kept=everybody,
+        all_kept=all_outside,
     )
 
 

@@ -102,7 +102,7 @@ def from_frame(
     Args:
         frame: The table; see `columns.yaml` for the names of columns.
         options: How to read it.
-        where: What to call it in messages.
+        where: Name of the table for messages.
         rows: Row of the file of each row; from 1 on if not given.
         form: The format that it was read from, in words.
 

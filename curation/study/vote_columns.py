@@ -24,12 +24,12 @@ def parse_votes(
 
     Three forms are understood: a column `distortions` with a vector of 0 and 1 (text such as
     ``000000000101``, or a list), the same column with ids or names between ``;``, and columns
-    ``distortion_ID`` with 0 or 1. An empty cell says that nothing was seen.
+    ``distortion_ID`` with 0 or 1. An empty cell means that no distortion was seen.
 
     Args:
         frame: The table, with canonical column names.
         taxonomy: The types; None if the table should hold no votes.
-        where: What to call the table in messages.
+        where: Name of the table for messages.
 
     Returns:
         bool (n, types) and the ids; None and () for a table without votes.
@@ -44,7 +44,7 @@ def parse_votes(
         raise RatingsError(f"{where} holds distortion votes: name the taxonomy to read them by")
     if "distortions" in frame.columns and single:
         raise RatingsError(
-            f"{where}: votes stand both in 'distortions' and in {single[0]!r}; ignore one"
+            f"{where}: votes are both in 'distortions' and in {single[0]!r}; ignore one"
         )
     if single:
         return _from_columns(frame, single, taxonomy, where), taxonomy.ids

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from theval_datasets.errors import RatingsError
 
@@ -49,8 +48,10 @@ class DistortionLabels:
 
     def dimensions(self, clip: int) -> tuple[str, ...]:
         """Quality dimensions that a clip's distortions belong to; sorted, each once."""
-        found = {self.taxonomy.dimension_of(int(i)) for i in np.flatnonzero(self.present[clip])}
-        return tuple(sorted(found))
+        dimensions = {
+            self.taxonomy.dimension_of(int(i)) for i in np.flatnonzero(self.present[clip])
+        }
+        return tuple(sorted(dimensions))
 
     def rates(self) -> dict[str, dict[str, float]]:
         """Share of each generator's clips that have each type, by the type's id.
@@ -80,24 +81,8 @@ class DistortionLabels:
     def _generators(self) -> list[tuple[str, Flags]]:
         groups = np.array(self.generator or ("all",) * len(self.clips))
         voted = self.n_voters > 0
-        found = [(str(name), voted & (groups == name)) for name in np.unique(groups)]
-        return [(name, rows) for name, rows in found if rows.any()]
-
-
-def majority(
-    votes: npt.NDArray[np.bool_], *, threshold: float = 0.5
-) -> tuple[Flags, npt.NDArray[np.float64]]:
-    """Which distortions more than a share of the subjects see.
-
-    Args:
-        votes: bool (clips, subjects, types), everybody having voted.
-        threshold: The share; a distortion is present strictly above it.
-
-    Returns:
-        bool (clips, types), and the shares.
-    """
-    share: Floats = votes.mean(axis=1)
-    return votes.sum(axis=1) > threshold * votes.shape[1], share
+        groups_of_clips = [(str(name), voted & (groups == name)) for name in np.unique(groups)]
+        return [(name, rows) for name, rows in groups_of_clips if rows.any()]
 
 
 def distortion_labels(
@@ -136,16 +121,16 @@ def distortion_labels(
     shown = np.bincount(of_row, minlength=len(cells))
     clip = cells // n_subjects
     n_voters = np.bincount(clip, minlength=n_clips)
-    said = np.empty((n_clips, len(taxonomy.types)))
+    n_yes = np.empty((n_clips, len(taxonomy.types)))
     for index in range(len(taxonomy.types)):
         yes = np.bincount(of_row, weights=ratings.votes[rows, index], minlength=len(cells))
-        said[:, index] = np.bincount(clip, weights=2 * yes > shown, minlength=n_clips)
+        n_yes[:, index] = np.bincount(clip, weights=2 * yes > shown, minlength=n_clips)
     with np.errstate(invalid="ignore"):
-        share = said / n_voters[:, None]
+        share = n_yes / n_voters[:, None]
     return DistortionLabels(
         clips=ratings.clips,
         taxonomy=taxonomy,
-        present=said > threshold * n_voters[:, None],
+        present=n_yes > threshold * n_voters[:, None],
         share=share,
         n_voters=n_voters,
         generator=ratings.generator,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ...base.builder import Builder
 
 Faults = Generator[str, None, str]
-"""A check yields its faults and returns what to say if there are none."""
+"""A check yields its faults, and returns a summary for the case that there are none."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class BuiltDataset:
         """Split, name and path of the Parquet files of a config."""
         return [
             (split, name, inside(self.folder, name))
-            for split, said in self.info.configs[config].splits.items()
-            for name in said.files
+            for split, split_info in self.info.configs[config].splits.items()
+            for name in split_info.files
         ]
 
 
@@ -75,13 +75,13 @@ def open_built(folder: Path, expect: str | None = None) -> BuiltDataset:
     return BuiltDataset(folder, info, builder, expect)
 
 
-def types_differ(wanted: Mapping[str, str], found: Mapping[str, str]) -> str:
+def types_differ(wanted: Mapping[str, str], actual: Mapping[str, str]) -> str:
     """How columns and their types are not those that are wanted, in words."""
-    parts = [f"{n} is missing" for n in wanted if n not in found]
-    parts += [f"{n} is not declared" for n in found if n not in wanted]
+    parts = [f"{n} is missing" for n in wanted if n not in actual]
+    parts += [f"{n} is not declared" for n in actual if n not in wanted]
     parts += [
-        f"{n} is {found[n]} instead of {kind}"
+        f"{n} is {actual[n]} instead of {kind}"
         for n, kind in wanted.items()
-        if n in found and found[n] != kind
+        if n in actual and actual[n] != kind
     ]
     return ", ".join(parts) or "the columns are in another order"

@@ -1,4 +1,4 @@
-"""What `verify` looks for inside Parquet files: ranges, NaN, nulls without a reason."""
+"""Checks of values in Parquet files: ranges, NaN, nulls without a reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INFINITE: Final = float("inf")
 
 
 def faults_of(
-    path: Path, config: str, said: ConfigInfo, builder: type[Builder] | None
+    path: Path, config: str, expected: ConfigInfo, builder: type[Builder] | None
 ) -> Iterator[str]:
     """Faults of a file's values, in sentences; reads a few rows at a time.
 
@@ -27,8 +27,8 @@ def faults_of(
         said: Its columns.
         builder: What knows further rules; None for an unknown dataset.
     """
-    columns = {column.name: column for column in said.columns}
-    row_bytes = sum(s.arrow_bytes for s in said.splits.values()) // max(1, said.rows)
+    columns = {column.name: column for column in expected.columns}
+    row_bytes = sum(s.arrow_bytes for s in expected.splits.values()) // max(1, expected.rows)
     for table in _tables(path, max(1, min(4096, _BATCH_BYTES // max(1, row_bytes)))):
         for name in table.column_names:
             if name in columns:
@@ -53,12 +53,12 @@ def _tables(path: Path, rows: int) -> Iterator[Any]:
             pa.default_memory_pool().release_unused()
 
 
-def _column_faults(column: Any, said: ColumnInfo) -> Iterator[str]:
+def _column_faults(column: Any, expected: ColumnInfo) -> Iterator[str]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if said.required and column.null_count:
-        yield f"{said.name} is null in {column.null_count} rows, but is always there"
+    if expected.required and column.null_count:
+        yield f"{expected.name} is null in {column.null_count} rows, but is always there"
     values = column.combine_chunks()
     while pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
         values = values.flatten()
@@ -67,14 +67,14 @@ def _column_faults(column: Any, said: ColumnInfo) -> Iterator[str]:
     if pa.types.is_floating(values.type):
         bad = pc.sum(pc.invert(pc.is_finite(values))).as_py() or 0
         if bad:
-            yield f"{said.name} holds {bad} values that are not finite"
+            yield f"{expected.name} holds {bad} values that are not finite"
             return
     ends = pc.min_max(values).as_py()
     low, high = ends["min"], ends["max"]
-    if low is not None and low < (-_INFINITE if said.low is None else said.low):
-        yield f"{said.name} goes down to {low}, below {said.low}"
-    if high is not None and high > (_INFINITE if said.high is None else said.high):
-        yield f"{said.name} goes up to {high}, above {said.high}"
+    if low is not None and low < (-_INFINITE if expected.low is None else expected.low):
+        yield f"{expected.name} goes down to {low}, below {expected.low}"
+    if high is not None and high > (_INFINITE if expected.high is None else expected.high):
+        yield f"{expected.name} goes up to {high}, above {expected.high}"
 
 
 def _missing_faults(table: Any, columns: Mapping[str, ColumnInfo]) -> Iterator[str]:

@@ -13,9 +13,9 @@ def check_expect(built: BuiltDataset) -> Faults:
     expected = built.builder.EXPECTED[built.expect]
     counted = recount(built.folder, built.info.configs, expected)
     for name, wanted in expected.items():
-        found = counted.get(name, built.info.counts.get(name))
-        if found != wanted:
-            yield f"{name}: {found} instead of {wanted}"
-    told = [name for name in expected if name not in counted]
-    said = ", ".join(f"{wanted} {name}" for name, wanted in expected.items())
-    return said + (f" ({', '.join(told)} as info.json says)" if told else "")
+        actual = counted.get(name, built.info.counts.get(name))
+        if actual != wanted:
+            yield f"{name}: {actual} instead of {wanted}"
+    uncounted = [name for name in expected if name not in counted]
+    summary = ", ".join(f"{wanted} {name}" for name, wanted in expected.items())
+    return summary + (f" ({', '.join(uncounted)} as info.json says)" if uncounted else "")

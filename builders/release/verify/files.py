@@ -13,13 +13,13 @@ from .built import BuiltDataset, Faults, types_differ
 
 def check_files(built: BuiltDataset) -> Faults:
     """Files that are lacking, changed, or not listed."""
-    for name, said in built.info.files.items():
+    for name, expected in built.info.files.items():
         path = inside(built.folder, name)
         if not path.is_file():
             yield f"{name} is not there"
-        elif path.stat().st_size != said.n_bytes:
-            yield f"{name} has {path.stat().st_size} bytes, {INFO_NAME} says {said.n_bytes}"
-        elif sha256_file(path) != said.sha256:
+        elif path.stat().st_size != expected.n_bytes:
+            yield f"{name} has {path.stat().st_size} bytes, {INFO_NAME} says {expected.n_bytes}"
+        elif sha256_file(path) != expected.sha256:
             yield f"{name} is not the file that was written: its hash differs"
     there = {
         path.relative_to(built.folder).as_posix()
@@ -44,13 +44,13 @@ def check_schema(built: BuiltDataset) -> Faults:
     import datasets
     import pyarrow.parquet as pq
 
-    for config, said in built.info.configs.items():
-        wanted = {column.name: column.type for column in said.columns}
+    for config, config_info in built.info.configs.items():
+        wanted = {column.name: column.type for column in config_info.columns}
         for _, name, path in built.files(config):
             features = datasets.Features.from_arrow_schema(pq.read_schema(path))
-            found = {column: repr(feature) for column, feature in features.items()}
-            if list(found.items()) != list(wanted.items()):
-                yield f"{name}: {types_differ(wanted, found)}"
+            actual = {column: repr(feature) for column, feature in features.items()}
+            if list(actual.items()) != list(wanted.items()):
+                yield f"{name}: {types_differ(wanted, actual)}"
         if built.declares(config):
             assert built.builder is not None
             declared = {f.name: repr(f.feature) for f in built.builder.FIELDS[config]}
@@ -64,8 +64,8 @@ def check_counts(built: BuiltDataset) -> Faults:
     """Rows, bytes and counts that the files do not bear out."""
     import pyarrow.parquet as pq
 
-    for config, said in built.info.configs.items():
-        for split, numbers in said.splits.items():
+    for config, config_info in built.info.configs.items():
+        for split, numbers in config_info.splits.items():
             files = [path for at, _, path in built.files(config) if at == split]
             rows = sum(pq.read_metadata(path).num_rows for path in files)
             size = sum(path.stat().st_size for path in files)

@@ -31,17 +31,17 @@ def check_card(built: BuiltDataset) -> Faults:
     if list(configs) != list(built.info.configs) or set(infos) != set(configs):
         yield f"configs {list(configs)} and {sorted(infos)} instead of {list(built.info.configs)}"
         return ""
-    for name, said in built.info.configs.items():
+    for name, config_info in built.info.configs.items():
         if str(configs[name].get("version")) != built.info.version:
             yield f"{name}: version {configs[name].get('version')} instead of {built.info.version}"
         files = {e["split"]: tuple(e["path"]) for e in configs[name]["data_files"]}
-        if files != {split: numbers.files for split, numbers in said.splits.items()}:
+        if files != {split: numbers.files for split, numbers in config_info.splits.items()}:
             yield f"{name}: the card names other files than {INFO_NAME}"
         rows = {s: one.num_examples for s, one in (infos[name].splits or {}).items()}
-        if rows != {split: numbers.rows for split, numbers in said.splits.items()}:
+        if rows != {split: numbers.rows for split, numbers in config_info.splits.items()}:
             yield f"{name}: the card says {rows} rows"
         types = {c: repr(kind) for c, kind in (infos[name].features or {}).items()}
-        wanted = {column.name: column.type for column in said.columns}
+        wanted = {column.name: column.type for column in config_info.columns}
         if types != wanted:
             yield f"{name}: the card's features: {types_differ(wanted, types)}"
     path = built.folder / _CROISSANT
@@ -52,8 +52,8 @@ def check_card(built: BuiltDataset) -> Faults:
             for one in plain["recordSet"]
         }
         if plain["version"] != built.info.version or described != {
-            name: [column.name for column in said.columns]
-            for name, said in built.info.configs.items()
+            name: [column.name for column in config_info.columns]
+            for name, config_info in built.info.configs.items()
         }:
             yield f"{_CROISSANT} describes another version, other configs or other columns"
     return f"{CARD_NAME} and what else describes them agree with the files"
@@ -65,22 +65,26 @@ def check_load(built: BuiltDataset) -> Faults:
 
     place = str(built.folder.resolve())
     with tempfile.TemporaryDirectory(prefix="theval-verify-") as scratch, _quietly():
-        for config, said in built.info.configs.items():
-            wanted = {column.name: column.type for column in said.columns}
-            streamed = sum(split.arrow_bytes for split in said.splits.values()) > _LOADED_WHOLE
+        for config, config_info in built.info.configs.items():
+            wanted = {column.name: column.type for column in config_info.columns}
+            streamed = (
+                sum(split.arrow_bytes for split in config_info.splits.values()) > _LOADED_WHOLE
+            )
             rows = datasets.load_dataset(
                 place, config, cache_dir=f"{scratch}/{config}", streaming=streamed
             )
-            if set(rows) != set(said.splits):
-                yield f"{config}: splits {sorted(rows)} instead of {sorted(said.splits)}"
-            for split in set(rows) & set(said.splits):
-                found = rows[split]
-                types = {name: repr(kind) for name, kind in (found.features or {}).items()}
+            if set(rows) != set(config_info.splits):
+                yield f"{config}: splits {sorted(rows)} instead of {sorted(config_info.splits)}"
+            for split in set(rows) & set(config_info.splits):
+                n_rows = rows[split]
+                types = {name: repr(kind) for name, kind in (n_rows.features or {}).items()}
                 if types != wanted:
                     yield f"{config}/{split}: {types_differ(wanted, types)}"
-                count = _streamed(place, config, split, said.key[0]) if streamed else len(found)
-                if count != said.splits[split].rows:
-                    yield f"{config}/{split}: {count} rows load instead of {said.splits[split].rows}"
+                count = (
+                    _streamed(place, config, split, config_info.key[0]) if streamed else len(n_rows)
+                )
+                if count != config_info.splits[split].rows:
+                    yield f"{config}/{split}: {count} rows load instead of {config_info.splits[split].rows}"
         default = datasets.load_dataset(place, cache_dir=f"{scratch}/default", streaming=True)
         columns = [column.name for column in built.info.configs[built.first].columns]
         if any(list(rows.features or ()) != columns for rows in default.values()):
@@ -90,7 +94,7 @@ def check_load(built: BuiltDataset) -> Faults:
 
 
 def _streamed(place: str, config: str, split: str, column: str) -> int:
-    """How many rows come when one column of a split is streamed, and that a whole one can be had."""
+    """Number of rows when one column of a split is streamed; a whole row is read too."""
     import datasets
 
     one = {"batch_size": 1}  # else 16 row groups are read ahead

@@ -102,22 +102,22 @@ def verify(folder: Path, *, expect: str | None = None) -> VerifyReport:
 
 
 def _run(name: str, check: Callable[[BuiltDataset], Faults], built: BuiltDataset) -> VerifyCheck:
-    """Run one check; it yields faults, and may return a sentence for when there are none."""
+    """Run one check."""
     faults: list[str] = []
     iterator = check(built)
     damaged = _damaged()
-    said = ""
+    detail = ""
     while True:
         try:
             faults.append(next(iterator))
         except StopIteration as stop:
-            said = stop.value or ""
+            detail = stop.value or ""
             break
         except damaged as error:
             faults.append(f"{type(error).__name__}: {error}")
             break
     if not faults:
-        return VerifyCheck(name, True, said)
+        return VerifyCheck(name, True, detail)
     return VerifyCheck(name, False, some_of(faults))
 
 

@@ -17,10 +17,10 @@ _SHOWN: Final = 5
 def check_values(built: BuiltDataset) -> Faults:
     """Ranges, nulls and what the dataset's builder knows of its rows."""
     columns = 0
-    for config, said in built.info.configs.items():
-        columns += len(said.columns)
+    for config, config_info in built.info.configs.items():
+        columns += len(config_info.columns)
         for _, name, path in built.files(config):
-            for fault in faults_of(path, config, said, built.builder):
+            for fault in faults_of(path, config, config_info, built.builder):
                 yield f"{name}: {fault}"
     return f"{columns} columns are within their ranges; every null has its reason"
 
@@ -32,15 +32,15 @@ def check_ids(built: BuiltDataset) -> Faults:
     import pyarrow.parquet as pq
 
     clips = pa.array([], pa.string())
-    for config, said in built.info.configs.items():
+    for config, config_info in built.info.configs.items():
         parts = []
         for _, name, path in built.files(config):
             there = "clip_id" in pq.read_schema(path).names
-            columns = {*said.key, "clip_id"} if there else {*said.key}
+            columns = {*config_info.key, "clip_id"} if there else {*config_info.key}
             table = pq.read_table(path, columns=sorted(columns))
-            if any(table[column].null_count for column in said.key):
-                yield f"{name}: {', '.join(said.key)} is null in a row"
-            parts.append(table.select(list(said.key)))
+            if any(table[column].null_count for column in config_info.key):
+                yield f"{name}: {', '.join(config_info.key)} is null in a row"
+            parts.append(table.select(list(config_info.key)))
             if not there:
                 continue
             ids = pc.unique(table["clip_id"].drop_null())
@@ -80,21 +80,21 @@ def check_manifest(built: BuiltDataset) -> Faults:
     except ManifestError as error:
         yield str(error)
         return ""
-    found = 0
+    n_clips = 0
     for split, name, file in built.files(built.first):
         table = pq.read_table(file, columns=["clip_id", "sha256"])
         for clip, sha256 in zip(*(column.to_pylist() for column in table.columns), strict=True):
             if sha256 is None:
                 continue  # a row of scores without a clip
             row = rows.get(clip)
-            found += 1
+            n_clips += 1
             if row is None:
                 yield f"{name}: {clip!r} is not in {MANIFEST_NAME}"
             elif (row.sha256, row.split) != (sha256, split):
                 yield f"{clip!r} has another hash or split in {MANIFEST_NAME} than in {name}"
     placed = sum(row.split is not None for row in rows.values())
-    if placed != found:
-        yield f"{MANIFEST_NAME} places {placed} clips in splits, {built.first} has {found}"
+    if placed != n_clips:
+        yield f"{MANIFEST_NAME} places {placed} clips in splits, {built.first} has {n_clips}"
     for row in rows.values():
         if row.stamp is not None or row.source.location.startswith("/"):
             yield f"{row.clip_id!r} carries paths of the machine that built it"

@@ -45,8 +45,8 @@ class BuildReport(Report):
             "folder": str(self.release.folder),
             "configs": {
                 name: {
-                    "rows": {split: said.rows for split, said in config.splits.items()},
-                    "bytes": sum(said.n_bytes for said in config.splits.values()),
+                    "rows": {split: split_info.rows for split, split_info in config.splits.items()},
+                    "bytes": sum(split_info.n_bytes for split_info in config.splits.values()),
                     "missing": dict(config.missing),
                 }
                 for name, config in info.configs.items()
@@ -69,15 +69,17 @@ class BuildReport(Report):
         info = self.release.info
         lines = [f"{info.dataset} {info.version} in {self.release.folder}"]
         for name, config in info.configs.items():
-            rows = ", ".join(f"{split} {said.rows}" for split, said in config.splits.items())
-            size = sum(said.n_bytes for said in config.splits.values())
+            rows = ", ".join(
+                f"{split} {split_info.rows}" for split, split_info in config.splits.items()
+            )
+            size = sum(split_info.n_bytes for split_info in config.splits.values())
             lines.append(f"  {name:<12} {rows} rows, {size / 1e6:.2f} MB")
         lines += [f"  note: {note}" for note in info.notes]
         lacking = self.release.not_extracted
         if lacking:
-            told = ", ".join(f"{name} of {count} clips" for name, count in lacking.items())
+            listed = ", ".join(f"{name} of {count} clips" for name, count in lacking.items())
             lines.append(
-                f"  null, as the cache does not hold them: {told}; run theval-data extract, and "
+                f"  null, as the cache does not hold them: {listed}; run theval-data extract, and "
                 "theval-data doctor for what it may lack"
             )
         if self.videos is not None and lacking:
@@ -153,7 +155,7 @@ def _release(dataset: type[Builder], given: StrPath | None) -> tuple[Path | None
 
     if given is None or Path(given).exists() or not dataset.RELEASE or not is_name(str(given)):
         return None if given is None else Path(given), ()
-    found = download(str(given), dataset.RELEASE)
-    _log.info("the release %s is in %s", given, found.folder)
-    said = f"The release is {found.repo_id} at the Hub, revision {found.revision}."
-    return found.folder, (said,)
+    fetched = download(str(given), dataset.RELEASE)
+    _log.info("the release %s is in %s", given, fetched.folder)
+    note = f"The release is {fetched.repo_id} at the Hub, revision {fetched.revision}."
+    return fetched.folder, (note,)

@@ -340,19 +340,19 @@ def _table(ratings: Ratings) -> dict[str, Any]:
 def _fit(study: StudyResult, dimension: str) -> dict[str, Any]:
     from theval_datasets.curation.study.reports import optional
 
-    found = study.opinions[dimension]
+    scores = study.opinions[dimension]
     plain: dict[str, Any] = {
-        "n_clips": len(found.clips),
-        "n_rejected": int(found.screening.rejected.sum()),
-        "all_kept": found.screening.all_kept,
-        "threshold": found.screening.threshold,
-        "fit": None if found.fit is None else to_plain(found.fit),
+        "n_clips": len(scores.clips),
+        "n_rejected": int(scores.screening.rejected.sum()),
+        "all_kept": scores.screening.all_kept,
+        "threshold": scores.screening.threshold,
+        "fit": None if scores.fit is None else to_plain(scores.fit),
         "reliability": to_plain(study.reliability[dimension]),
     }
-    if found.model is not None and found.model.ambiguity is not None:
+    if scores.model is not None and scores.model.ambiguity is not None:
         plain["ambiguity"] = {
             name: optional(value)
-            for name, value in zip(found.model.contents, found.model.ambiguity, strict=True)
+            for name, value in zip(scores.model.contents, scores.model.ambiguity, strict=True)
         }
     return plain
 

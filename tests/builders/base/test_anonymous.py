@@ -13,7 +13,7 @@ from feature_factory import small_corpus
 from PIL import Image
 
 from theval_datasets import catalog
-from theval_datasets.builders.base.anonymous import blurred, pictures, recorded
+from theval_datasets.builders.base.anonymous import blurred, has_recordings, image_columns
 from theval_datasets.builders.base.inputs import Inputs
 from theval_datasets.builders.release.write import write_release
 from theval_datasets.builders.thqa_mt import ThqaMt
@@ -83,7 +83,7 @@ def test_which_tables_and_columns():
         for name in catalog.names("dataset")
         for config, declared in catalog.load("dataset", name).FIELDS.items()
     }
-    assert {key: pictures(one) for key, one in fields.items() if pictures(one)} == {
+    assert {key: image_columns(one) for key, one in fields.items() if image_columns(one)} == {
         ("gen3dhf", "media"): ["poster"],
         ("gen3dhf", "saliency"): ["image"],  # not the map
         ("rsatalker", "media"): ["poster"],
@@ -91,7 +91,7 @@ def test_which_tables_and_columns():
         ("thqa_mt", "media"): ["poster"],
         ("thqa_mt", "portraits"): ["image"],
     }
-    assert {key[1] for key, one in fields.items() if recorded(one)} == {"media", "mesh"}
+    assert {key[1] for key, one in fields.items() if has_recordings(one)} == {"media", "mesh"}
 
 
 def inputs(folder: Path, media, portrait: Image.Image, **how) -> Inputs:

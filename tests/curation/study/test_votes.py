@@ -7,7 +7,7 @@ import pytest
 
 from theval_datasets.curation.study.ratings import Ratings
 from theval_datasets.curation.study.taxonomy import load_taxonomy
-from theval_datasets.curation.study.votes import distortion_labels, majority
+from theval_datasets.curation.study.votes import distortion_labels
 from theval_datasets.errors import InputError, RatingsError
 
 
@@ -43,7 +43,6 @@ def test_exactly_half_is_not_a_majority():
     found = distortion_labels(table(votes, taxonomy), taxonomy)
     assert found.present[:, 10].tolist() == [False, True]
     assert found.share[:, 10].tolist() == [0.5, 0.75]
-    assert majority(votes)[0][:, 10].tolist() == [False, True]
     assert found.names(1) == ("Speaker mismatch",)
     assert found.bits(1) == "000000000010"
     assert found.dimensions(1) == ("unassigned",)
