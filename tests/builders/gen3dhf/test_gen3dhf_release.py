@@ -271,8 +271,8 @@ def test_a_release_at_the_hub(hub, client, official, tmp_path):
     [
         ("nobody/nothing", WRITER, 2, ["nobody/nothing", "404", "look at the name"]),
         (NAME + "@v9", WRITER, 2, ["v9", "404", "revision"]),
-        ("some/where", None, 2, ["There is no folder some/where", "401", "log in"]),
-        ("someone/else", READER, 2, ["holds none of the files", "video.zip"]),
+        ("some/where", None, 2, ["There is no folder some/where", "401", "hf auth login"]),
+        ("someone/else", READER, 2, ["holds none of the expected files", "video.zip"]),
         ("not a name", None, 2, ["not a name", "expected a folder"]),
     ],
 )
@@ -291,7 +291,7 @@ def test_a_release_that_cannot_be_had(client, tmp_path, name, token, code, words
     [
         (403, 2, ["403", "you may not read it"]),
         (500, 1, ["500", "the Hub's fault", "try again"]),
-        (0, 1, ["cannot be had", "try again"]),
+        (0, 1, ["could not be downloaded", "try again"]),
     ],
 )
 def test_a_hub_that_answers_otherwise(hub, client, tmp_path, status, code, words):
