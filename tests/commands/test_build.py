@@ -125,3 +125,31 @@ def test_what_is_to_be_left_out(arguments, monkeypatch, capsys):
     code, _, err = run(monkeypatch, capsys, *arguments, "--without", "vadd")
     assert code == 2
     assert "did you mean vad" in err
+
+
+def test_a_takedown_raises_the_version_that_is_built_next(arguments, tmp_path):
+    from theval_datasets import build, takedown
+
+    manifest, cache, out = Path(arguments[3]), arguments[5], tmp_path / "out"
+
+    def built(**options) -> str:
+        return build("theval", out, manifest=manifest, cache=cache, **options).release.info.version
+
+    assert built(version="0.4.2") == "0.4.2"
+    assert built(version="0.4.2") == "0.4.2"
+    assert takedown(["mute"], manifest.parent).exit_code == 0
+    assert built() == "0.5.0"
+    assert built() == "0.5.0"  # nothing was taken down since
+    takedown(["room"], manifest.parent)
+    assert built() == "0.6.0"
+    takedown(["new"], manifest.parent)
+    assert built(version="1.0.0") == "1.0.0"
+
+
+def test_without_a_takedown_the_version_is_the_datasets_own(arguments, tmp_path):
+    from theval_datasets import build
+
+    options = {"manifest": Path(arguments[3]), "cache": arguments[5]}
+    for _ in range(2):
+        made = build("theval", tmp_path / "out", **options).release
+        assert made.info.version == str(catalog.load("dataset", "theval").VERSION)

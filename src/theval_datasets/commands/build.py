@@ -19,6 +19,7 @@ from .options import CacheLocation, Output, StrPath
 
 if TYPE_CHECKING:
     from theval_datasets.builders.base.builder import Builder
+    from theval_datasets.builders.base.inputs import Inputs
     from theval_datasets.builders.release.write import Release
 
 _log = logging.getLogger(__name__)
@@ -118,7 +119,8 @@ def build(
         tables: Further input, such as ``ratings=ratings.csv``; may be repeated.
         configs: Name of a config to build; may be repeated. Default: every config that the inputs
             allow.
-        version: Semantic version of the dataset.
+        version: Semantic version of the dataset. Default: 0.1.0; where clips of the dataset that is in
+            the output folder were taken down since, its next minor version.
         without: Extractor whose columns are left null, such as ``arcface``; may be repeated.
         anonymise: Anonymous dataset: faces in still pictures are blurred, face embeddings are null,
             and tables of video, sound or meshes are not built.
@@ -143,10 +145,31 @@ def build(
         anonymise=anonymise,
     )
     made = write_release(
-        dataset, inputs, Path(output), version=version, configs=tuple(configs) or None
+        dataset,
+        inputs,
+        Path(output),
+        version=version or _version_after_takedown(inputs, Path(output) / dataset.repository()),
+        configs=tuple(configs) or None,
     )
     videos = None if manifest or not folder else locate(folder, *dataset.VIDEOS)
     return BuildReport(made, videos)
+
+
+def _version_after_takedown(inputs: Inputs, folder: Path) -> str | None:
+    """The version of a release in place, raised if clips were taken down since it was built.
+
+    Returns:
+        None where there is no release, or nothing was taken down at all.
+    """
+    from theval_datasets.manifest.info import INFO_NAME, parse_version, read_info
+
+    if not inputs.gone or not (folder / INFO_NAME).is_file():
+        return None
+    info = read_info(folder)
+    if inputs.gone <= {stone.clip_id for stone in info.tombstones}:
+        return info.version
+    major, minor, _ = parse_version(info.version)
+    return f"{major}.{minor + 1}.0"
 
 
 def _release(dataset: type[Builder], given: StrPath | None) -> tuple[Path | None, tuple[str, ...]]:

@@ -194,11 +194,6 @@ class Presenter:
         self._graph: Any = None
         self._turned = False
 
-    @property
-    def deinterlaces(self) -> bool:
-        """Whether frames wait for their successor."""
-        return self._deinterlaces
-
     def push(self, frame: Any) -> Iterator[tuple[int, Pixels]]:
         """Take a frame; yield time stamp and picture of those that are ready."""
         form = form_of(frame, self._aspect)
