@@ -2,6 +2,12 @@
 
 Everything here is arithmetic on what was measured of the source: its shots to the frame, its faces a
 few times a second, its speech. The spans are candidates; they are cut, measured in full and judged.
+
+Two shot detectors look at a span, for two purposes. `shots` sees every frame of the source and says to
+the frame where a shot begins, so that a span does not reach over a cut. `faces` compares the frames that
+it samples of the finished clip, because a track must not go on over a change of shot, and clips that
+nobody has cut here need that too. Where it still sees a change, `single_speaker` rejects the clip: the
+second detector checks the first.
 """
 
 from __future__ import annotations

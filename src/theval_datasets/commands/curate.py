@@ -27,7 +27,7 @@ _SHOWN: Final = 50  # clips that were not kept, one by one
 
 @dataclass(frozen=True, slots=True)
 class CurateReport(Report):
-    """What a curated run came to.
+    """The result of a curated run.
 
     Attributes:
         manifest: The manifest.
@@ -93,9 +93,9 @@ class CurateReport(Report):
         stretches = [row for row in self.rejected if _at(row) == "segment"]
         others = [row for row in self.rejected if _at(row) != "segment"]
         for row in others[:_SHOWN]:
-            said = _detail(row)
+            detail = _detail(row)
             lines.append(
-                f"  not kept: {row.clip_id}: {row.reason}" + (f" ({said})" if said else "")
+                f"  not kept: {row.clip_id}: {row.reason}" + (f" ({detail})" if detail else "")
             )
         if others[_SHOWN:]:
             lines.append(f"  and {len(others) - _SHOWN} more, in {REJECTED_NAME}")
@@ -196,7 +196,7 @@ def curate(
     held = [one for index in references for one in read_index(Path(index))]
     if held and "leakage" not in chosen.filters:
         raise InputError(
-            f"The recipe {chosen.name} has no filter leakage, so no index is looked at."
+            f"The recipe {chosen.name} has no filter leakage, so that --reference has no effect."
         )
     workers = workers or default_workers()
     where = str(cache or default_location())
@@ -225,16 +225,16 @@ def _is_failure(row: ManifestRow) -> bool:
 
 
 def _at(row: ManifestRow) -> str | None:
-    """The filter, or the stage before them, that a row fell at."""
-    found = (j.filter for j in row.judgements if j.verdict != "keep" and j.reason == row.reason)
-    return next(found, None)
+    """The filter, or the stage before them, that rejected a row."""
+    names = (j.filter for j in row.judgements if j.verdict != "keep" and j.reason == row.reason)
+    return next(names, None)
 
 
 def _detail(row: ManifestRow) -> str:
-    """What is known of why it was not kept: in words, or what the filter measured."""
-    said = next((j for j in row.judgements if j.filter == _at(row)), None)
-    if said is None:
+    """Why a row was rejected: in words, or the values that the filter measured."""
+    own = next((j for j in row.judgements if j.filter == _at(row)), None)
+    if own is None:
         return ""
-    if "detail" in said.measured:
-        return str(said.measured["detail"])
-    return f"{said.filter}: " + ", ".join(f"{k} {v}" for k, v in said.measured.items())
+    if "detail" in own.measured:
+        return str(own.measured["detail"])
+    return f"{own.filter}: " + ", ".join(f"{k} {v}" for k, v in own.measured.items())

@@ -26,7 +26,7 @@ PLOT: Final = "funnel.png"
 
 @dataclass(frozen=True, slots=True)
 class FunnelReport(Report):
-    """What was read and drawn.
+    """The funnel of a run, and its page and plot.
 
     Attributes:
         funnel: The numbers.
@@ -40,7 +40,7 @@ class FunnelReport(Report):
 
     @property
     def exit_code(self) -> int:
-        """Always 0: it only looks."""
+        """Always 0: it only reads."""
         return 0
 
     def to_plain(self) -> dict[str, Any]:
@@ -104,8 +104,8 @@ def funnel(
     from theval_datasets.curation.funnel.funnel import filter_about, funnel_of
     from theval_datasets.curation.recipes.recipe import load_recipe
 
-    found = funnel_of(Path(folder), load_recipe(os.fspath(recipe)) if recipe else None)
-    total = max((step.input for step in found.steps), default=1) or 1
+    result = funnel_of(Path(folder), load_recipe(os.fspath(recipe)) if recipe else None)
+    total = max((step.input for step in result.steps), default=1) or 1
     shown = [
         {
             "title": f"{d.filter}: {d.name}",
@@ -113,19 +113,19 @@ def funnel(
             "rejected": d.rejected,
             "limits": d.limits,
         }
-        for d in found.distributions
+        for d in result.distributions
     ]
     plot = draw_distributions(shown) if shown else b""
     page = render_funnel_page(
         {
-            "title": f"What was kept of {found.folder.resolve().name}, and why",
-            "recipe": found.recipe,
-            "thresholds": any(d.limits for d in found.distributions),
+            "title": f"What was kept of {result.folder.resolve().name}, and why",
+            "recipe": result.recipe,
+            "thresholds": any(d.limits for d in result.distributions),
             "facts": [
-                ("kept", found.kept),
-                ("rejected", sum(step.rejected for step in found.steps)),
-                ("seconds kept", round(found.seconds, 1)),
-                ("mean length, s", round(found.seconds / found.kept, 2) if found.kept else "–"),
+                ("kept", result.kept),
+                ("rejected", sum(step.rejected for step in result.steps)),
+                ("seconds kept", round(result.seconds, 1)),
+                ("mean length, s", round(result.seconds / result.kept, 2) if result.kept else "–"),
             ],
             "steps": [
                 {
@@ -139,17 +139,17 @@ def funnel(
                     "left_percent": round(100 * (step.input - step.rejected) / total, 2),
                     "rejected_percent": round(100 * step.rejected / total, 2),
                 }
-                for step in found.steps
+                for step in result.steps
             ],
             "plot": base64.b64encode(plot).decode(),
-            "borders": _groups(found.borders, anonymise),
+            "borders": _groups(result.borders, anonymise),
         }
     )
-    place = Path(output or found.folder)
+    place = Path(output or result.folder)
     write_text(place / PAGE, page)
     with atomic_write(place / PLOT) as stream:
-        stream.write(draw_steps([(s.name, s.input, s.rejected) for s in found.steps], found.kept))
-    return FunnelReport(found, place / PAGE, place / PLOT)
+        stream.write(draw_steps([(s.name, s.input, s.rejected) for s in result.steps], result.kept))
+    return FunnelReport(result, place / PAGE, place / PLOT)
 
 
 def _groups(borders: tuple[Border, ...], anonymise: bool) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""`theval-data index`: what a set holds, so that another can be kept apart from it."""
+"""`theval-data index`: fingerprints and faces of a set, so that another can be kept apart from it."""
 
 from __future__ import annotations
 
@@ -124,10 +124,12 @@ def index(
             missing[name] = (prints.outcome.reason if prints else None) or "not-measured"
             continue
         known = faces is not None and faces.outcome.status == "ok"
-        found = (
+        people_of = (
             faces.values["person_embedding"] if known and faces else np.zeros((0, 0), np.float32)
         )
-        references.append(Reference(name, prints_of(prints.values), found, pack if known else ""))
+        references.append(
+            Reference(name, prints_of(prints.values), people_of, pack if known else "")
+        )
     write_index(output, references)
     people = sum(len(one.people) for one in references)
     return IndexReport(output, len(references), people, missing, note)

@@ -42,8 +42,8 @@ class LocateReport(Report):
     """Where everything lies.
 
     Attributes:
-        found: One a short recording.
-        unreadable: Long ones that could not be heard, with the reason.
+        found: One location for each short recording.
+        unreadable: Long recordings that could not be decoded, with the reason.
         threshold: Score from which a match counts.
     """
 
@@ -53,7 +53,7 @@ class LocateReport(Report):
 
     @property
     def exit_code(self) -> int:
-        """1 if anything was not found or could not be heard."""
+        """1 if anything was not found or could not be decoded."""
         return int(bool(self.unreadable) or any(one.reason for one in self.found))
 
     def to_plain(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class LocateReport(Report):
             else:
                 near = f", nearest {one.long} {score}" if one.long else ""
                 lines.append(f"{one.short}: {one.reason}{near}")
-        lines += [f"cannot be heard: {name} ({why})" for name, why in self.unreadable.items()]
+        lines += [f"cannot be decoded: {name} ({why})" for name, why in self.unreadable.items()]
         return "\n".join(lines)
 
 
@@ -141,16 +141,18 @@ def locate(
                 reason = None if match.score >= limit else "not-found"
                 numbers = (round(match.start, 4), round(match.score, 4), round(match.margin, 4))
                 best[file] = Location(str(file), str(place), *numbers, reason)
-    found = tuple(best.get(file, Location(str(file), reason="not-found")) for file in wanted)
-    return LocateReport(found, unreadable, limit)
+    locations = (best.get(file, Location(str(file), reason="not-found")) for file in wanted)
+    return LocateReport(tuple(locations), unreadable, limit)
 
 
 def _recordings(place: Path) -> Iterator[Path]:
     from theval_datasets.curation.sources.local import AUDIO, VIDEO
 
     if place.is_dir():
-        heard = VIDEO | AUDIO
-        yield from sorted(p for p in place.rglob("*") if p.is_file() and p.suffix.lower() in heard)
+        suffixes = VIDEO | AUDIO
+        yield from sorted(
+            p for p in place.rglob("*") if p.is_file() and p.suffix.lower() in suffixes
+        )
     elif place.is_file():
         yield place
     else:

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RebuildReport(Report):
-    """How near the clips came to what is listed.
+    """How near rebuilt clips are to the listed ones.
 
     Attributes:
         of: What was made again: the manifest's file or folder, or dataset and commit at the Hub.
@@ -72,8 +72,8 @@ class RebuildReport(Report):
             if one.status == "identical":
                 continue
             why = f" ({one.reason})" if one.reason else ""
-            said = f": {one.detail}" if one.detail else ""
-            lines.append(f"  {one.status}{why}: {one.clip_id}{said}")
+            detail = f": {one.detail}" if one.detail else ""
+            lines.append(f"  {one.status}{why}: {one.clip_id}{detail}")
         return "\n".join(lines)
 
 
@@ -133,14 +133,14 @@ def _listed(name: str) -> tuple[str, Manifest, frozenset[str]]:
         rows = read_manifest(place)
         return name, rows, _taken_down(rows.folder)
     wanted = (MANIFEST_NAME, TOMBSTONES_NAME, INFO_NAME)
-    found = download(name, wanted)
-    down = _taken_down(found.folder)
+    files = download(name, wanted)
+    down = _taken_down(files.folder)
     if "@" in name:  # what was taken down since that revision stays down
         try:
-            down |= _taken_down(download(found.repo_id, wanted[1:]).folder)
+            down |= _taken_down(download(files.repo_id, wanted[1:]).folder)
         except (BuildError, InputError) as error:
             _log.warning("whether clips were taken down later is not known: %s", error)
-    return f"{found.repo_id}@{found.revision}", read_manifest(found.folder), down
+    return f"{files.repo_id}@{files.revision}", read_manifest(files.folder), down
 
 
 def _taken_down(folder: Path) -> frozenset[str]:
