@@ -288,6 +288,16 @@ def test_what_commands_do_inside_functions_is_allowed(files):
     assert violations({**files, path: text}) == violations(files)
 
 
+def test_no_two_classes_have_one_name(files):
+    places: dict[str, list[str]] = {}
+    for path, text in files.items():
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(path)
+    assert len(places) > 300
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 @pytest.mark.parametrize("kind", catalog.PACKAGES)
 def test_every_unit_is_one_class_named_after_its_file_or_folder(kind):
     names = catalog.names(kind)
@@ -295,7 +305,8 @@ def test_every_unit_is_one_class_named_after_its_file_or_folder(kind):
     assert not set(names) & catalog.SHARED[kind]
     for name in names:
         unit = catalog.load(kind, name)
-        assert unit.__name__.lower() == name.replace("_", "")
+        plain = name.replace("_", "")
+        assert unit.__name__.lower() in (plain, plain + kind)
         if kind == "extractor":
             assert unit.name == name
         if kind == "dataset":

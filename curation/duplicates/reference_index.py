@@ -1,4 +1,4 @@
-"""Reference indexes: what other sets hold, so that a new set can be kept apart from them.
+"""ReferenceClip indexes: what other sets hold, so that a new set can be kept apart from them.
 
 An index is one JSONL file with a line a clip: fingerprints and embeddings, no media and no names but
 the clip's id.
@@ -30,7 +30,7 @@ _LARGEST: Final = 8 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class ReferenceClip:
     """A clip of another set.
 
     Attributes:
@@ -65,7 +65,7 @@ def recogniser() -> str:
     return f"arcface-{content_hash(need_recogniser(Faces().pack))}"
 
 
-def write_index(path: Path, references: Iterable[Reference]) -> int:
+def write_index(path: Path, references: Iterable[ReferenceClip]) -> int:
     """Write an index, whole or not at all.
 
     Returns:
@@ -87,7 +87,7 @@ def write_index(path: Path, references: Iterable[Reference]) -> int:
     return len(lines)
 
 
-def read_index(path: Path) -> list[Reference]:
+def read_index(path: Path) -> list[ReferenceClip]:
     """Read an index.
 
     Raises:
@@ -102,7 +102,7 @@ def read_index(path: Path) -> list[Reference]:
     return [_reference(line, where) for where, line in read_records(path, _Line)]
 
 
-def _reference(line: _Line, where: str) -> Reference:
+def _reference(line: _Line, where: str) -> ReferenceClip:
     if line.format != FORMAT:
         raise InputError(
             f"{where}: expected format {FORMAT}, got {line.format}; make the index again"
@@ -115,4 +115,4 @@ def _reference(line: _Line, where: str) -> Reference:
         raise InputError(f"{where}: not a line of an index: {error}") from None
     if not np.isfinite(people).all():
         raise InputError(f"{where}: an embedding is not finite")
-    return Reference(line.clip_id, prints, people.astype(np.float32), line.pack)
+    return ReferenceClip(line.clip_id, prints, people.astype(np.float32), line.pack)

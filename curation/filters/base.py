@@ -148,7 +148,7 @@ class SetFilter:
 
         Args:
             clips: In order of `clip_id`.
-            references: Clips of other sets (`theval_datasets.curation.duplicates.reference_index.Reference`).
+            references: Clips of other sets (`theval_datasets.curation.duplicates.reference_index.ReferenceClip`).
 
         Returns:
             One verdict a clip, in their order.

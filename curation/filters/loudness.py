@@ -13,7 +13,7 @@ from .base import Clip, Features, Filter, Verdict, check_range, keep, reject
 
 
 @dataclass(frozen=True)
-class Loudness(Filter):
+class LoudnessFilter(Filter):
     """Keeps clips within a range of loudness and with little clipping.
 
     Attributes:

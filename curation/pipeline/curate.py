@@ -43,7 +43,7 @@ from ..clips.naming import clip_ids
 from ..duplicates.matching import prints_in_hex
 from ..filters.base import Clip
 from ..recipes.recipe import Recipe, write_recipe
-from ..sources.base import Source, SourceFailure, SourceFile
+from ..sources.base import SourceFailure, SourceFile, SourceReader
 from ..tasks import BROKEN_RUN, Failure, Tasks
 from .candidate_store import CandidateStore
 from .earlier import JOURNAL, earlier_rows, source_holds, sweep, taken_down
@@ -98,7 +98,7 @@ class CurateResult:
 
 
 def curate(
-    sources: Sequence[Source], recipe: Recipe, output: Path, options: CurateOptions
+    sources: Sequence[SourceReader], recipe: Recipe, output: Path, options: CurateOptions
 ) -> CurateResult:
     """Curate sources into a folder.
 
@@ -131,7 +131,7 @@ class _Run:
         self._down: frozenset[str] = frozenset()
         self._notes: list[str] = []
 
-    def curate(self, sources: Sequence[Source]) -> CurateResult:
+    def curate(self, sources: Sequence[SourceReader]) -> CurateResult:
         tools()  # a program that is missing ends the run before anything is fetched
         wanted = () if self._as_is else self._prepared()
         items = _items(sources, self._options.language)
@@ -328,7 +328,9 @@ class _Run:
         remove_inside(self._output, JOURNAL)
 
 
-def _items(sources: Iterable[Source], language: str | None) -> list[SourceFile | SourceFailure]:
+def _items(
+    sources: Iterable[SourceReader], language: str | None
+) -> list[SourceFile | SourceFailure]:
     """The items of all sources; those that declare no language are given one."""
     items = [item for source in sources for item in source.items()]
     if language is None:
@@ -339,7 +341,7 @@ def _items(sources: Iterable[Source], language: str | None) -> list[SourceFile |
     ]
 
 
-def _skipped(sources: Iterable[Source]) -> dict[str, int]:
+def _skipped(sources: Iterable[SourceReader]) -> dict[str, int]:
     """How many files all sources skipped, by suffix or kind."""
     skipped: Counter[str] = Counter()
     for source in sources:

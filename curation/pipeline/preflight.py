@@ -13,7 +13,7 @@ from theval_datasets.features.faces import Faces
 from theval_datasets.features.spoken_language import SpokenLanguage
 from theval_datasets.utils.optional import available, install_command
 
-from ..duplicates.reference_index import Reference, recogniser
+from ..duplicates.reference_index import ReferenceClip, recogniser
 from ..filters.identity_balance import IdentityBalance
 from ..filters.language import Language
 from ..recipes.recipe import Recipe
@@ -32,7 +32,7 @@ def fetch_weights(wanted: Sequence[Extractor]) -> None:
 
 
 def shortcomings(
-    recipe: Recipe, wanted: Sequence[Extractor], references: Sequence[Reference] = ()
+    recipe: Recipe, wanted: Sequence[Extractor], references: Sequence[ReferenceClip] = ()
 ) -> list[str]:
     """Parts of a recipe that cannot be carried out on this machine.
 

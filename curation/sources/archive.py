@@ -13,14 +13,14 @@ from theval_datasets.errors import UnsafePathError
 from theval_datasets.manifest.rows import Source as Origin
 from theval_datasets.utils.archives import extract
 
-from .base import Source, SourceFile
+from .base import SourceFile, SourceReader
 from .local import SUFFIXES
 
 UNPACKED: Final = "sources"
 
 
 @dataclass(frozen=True)
-class Archive(Source):
+class Archive(SourceReader):
     """Media files in a zip, unpacked to `sources/` below the output.
 
     Attributes:

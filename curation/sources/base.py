@@ -46,7 +46,7 @@ class SourceFailure:
     detail: str
 
 
-class Source:
+class SourceReader:
     """Base of all sources."""
 
     def items(self) -> Iterator[SourceFile | SourceFailure]:

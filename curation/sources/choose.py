@@ -7,7 +7,7 @@ from pathlib import Path
 from theval_datasets.errors import InputError
 
 from .archive import Archive
-from .base import Source
+from .base import SourceReader
 from .fetching.address import check_url
 from .fetching.options import FetchOptions
 from .http import Http
@@ -17,7 +17,7 @@ from .youtube import Youtube, is_youtube
 
 def source_of(
     text: str, output: Path, *, root: Path | None = None, fetch: FetchOptions | None = None
-) -> Source:
+) -> SourceReader:
     """The source that a file, a folder, a zip or an address stands for.
 
     Args:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from .base import Source, SourceFailure, SourceFile
+from .base import SourceFailure, SourceFile, SourceReader
 from .fetching.fetch import Fetcher
 from .fetching.options import FetchOptions
 
 
 @dataclass(frozen=True)
-class Http(Source):
+class Http(SourceReader):
     """What an http(s) address gives; needs the extra ``[youtube]``.
 
     Attributes:

@@ -11,7 +11,7 @@ from typing import Final
 from theval_datasets.errors import InputError, UnsafePathError
 from theval_datasets.manifest.rows import Source as Origin
 
-from .base import Source, SourceFailure, SourceFile
+from .base import SourceFailure, SourceFile, SourceReader
 
 VIDEO: Final = frozenset([
     ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
@@ -24,7 +24,7 @@ SUFFIXES: Final = VIDEO | STILL | AUDIO
 
 
 @dataclass(frozen=True)
-class Local(Source):
+class Local(SourceReader):
     """Media files below a folder, or one file.
 
     Files with a suffix of video, stills or sound are taken, whatever is in them: a still is a clip of

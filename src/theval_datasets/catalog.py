@@ -1,6 +1,7 @@
 """Names to units: extractors, filters, datasets, sources, listed without importing them.
 
-A unit is a file of its room, or a folder for a dataset; it defines one public class named after it.
+A unit is a file of its room, or a folder for a dataset; it defines one public class named after it
+(`Loudness`, or `LoudnessFilter` where an extractor has that name).
 What units of a room share lies beside them, under the names in `SHARED`.
 """
 
@@ -62,7 +63,7 @@ def load(kind: Kind, name: str) -> type[Any]:
         if (
             inspect.isclass(value)
             and value.__module__.startswith(module.__name__)
-            and attribute.lower() == wanted
+            and attribute.lower() in (wanted, wanted + kind)
         ):
             return value
     raise ImportError(f"{module.__name__} defines no class named after it")

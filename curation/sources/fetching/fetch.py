@@ -30,7 +30,7 @@ from theval_datasets.utils.optional import require
 from .address import chapters_of, check_url, name_of, origin_of, plain_text
 from .guard import Guard, is_public
 from .join import join_streams, suffix_of
-from .ledger import Entry, Ledger
+from .ledger import Ledger, LedgerEntry
 from .options import FetchOptions, parameters
 from .reasons import reason_of, status_of
 from .waiting import pause_before, pause_for_quota
@@ -107,7 +107,7 @@ class Fetcher:
     ) -> None:
         self._stack.close()
 
-    def fetch(self, url: str) -> Iterator[Entry]:
+    def fetch(self, url: str) -> Iterator[LedgerEntry]:
         """Fetch an address: one entry for a video, one for each of a playlist or channel.
 
         Raises:
@@ -120,7 +120,7 @@ class Fetcher:
             return
         yield from self._fetch(url, depth=0)
 
-    def _fetch(self, url: str, depth: int) -> Iterator[Entry]:
+    def _fetch(self, url: str, depth: int) -> Iterator[LedgerEntry]:
         if self._bot_checks[_site(url)] >= _ENOUGH:
             yield self._gone(url, "bot-check", f"not asked: {_ENOUGH} before it met a bot check")
             return
@@ -128,14 +128,14 @@ class Fetcher:
         found = self._patiently(
             url, name, lambda: self._ydl.extract_info(url, download=False), limit=_LOOKUP_BYTES
         )
-        if isinstance(found, Entry):
+        if isinstance(found, LedgerEntry):
             yield found
         elif found.get("_type") in ("playlist", "multi_video"):
             yield from self._entries(found, depth)
         else:
             yield self._video(url, found)
 
-    def _entries(self, playlist: Mapping[str, Any], depth: int) -> Iterator[Entry]:
+    def _entries(self, playlist: Mapping[str, Any], depth: int) -> Iterator[LedgerEntry]:
         """What a playlist holds; channels hold playlists."""
         if depth > 3:
             return
@@ -161,7 +161,7 @@ class Fetcher:
             else:
                 yield from self._fetch(url, depth + 1)
 
-    def _known(self, url: str) -> Entry | None:
+    def _known(self, url: str) -> LedgerEntry | None:
         entry = self._ledger.find(url)
         if entry is None or (entry.reason is not None and self._options.retry):
             return None
@@ -178,12 +178,12 @@ class Fetcher:
         length = about.get("duration")
         return isinstance(length, (int, float)) and length < self._options.min_seconds
 
-    def _short(self, url: str, info: Mapping[str, Any]) -> Entry:
+    def _short(self, url: str, info: Mapping[str, Any]) -> LedgerEntry:
         length = info["duration"]
         said = f"{length:g} s; at least {self._options.min_seconds:g} s are wanted"
         return self._gone(url, "too-short", said, origin_of(url, info), {"duration": length})
 
-    def _video(self, url: str, info: Mapping[str, Any]) -> Entry:
+    def _video(self, url: str, info: Mapping[str, Any]) -> LedgerEntry:
         """Download one video that was looked up."""
         origin = origin_of(url, info)
         name = name_of(url, origin.site)
@@ -204,11 +204,11 @@ class Fetcher:
             origin,
             limit=self._options.max_bytes,
         )
-        if isinstance(done, Entry):
+        if isinstance(done, LedgerEntry):
             return done
         path: Path = done
         status = path.stat()
-        entry = Entry(
+        entry = LedgerEntry(
             name=name,
             origin=replace(origin, sha256=sha256_file(path), fetched_at=_now()),
             file=path.relative_to(self._folder).as_posix(),
@@ -292,10 +292,10 @@ class Fetcher:
         detail: str,
         origin: Source | None = None,
         facts: Mapping[str, Any] | None = None,
-    ) -> Entry:
+    ) -> LedgerEntry:
         known = replace(origin or Source(kind="url", location=url), fetched_at=_now())
         name = name_of(url, known.site)
-        entry = Entry(name, known, reason=reason, detail=detail[:500], facts=facts or {})
+        entry = LedgerEntry(name, known, reason=reason, detail=detail[:500], facts=facts or {})
         self._ledger.add(entry)
         _log.info("%s: %s (%s)", url, reason, entry.detail)
         if reason == "bot-check":

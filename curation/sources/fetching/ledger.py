@@ -19,7 +19,7 @@ from theval_datasets.utils.records import Record, Scalar
 LEDGER_NAME: Final = "sources.jsonl"
 
 
-class Entry(Record, frozen=True):
+class LedgerEntry(Record, frozen=True):
     """One attempt at a source.
 
     Attributes:
@@ -53,12 +53,12 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._path = folder / LEDGER_NAME
-        self._entries = {one.origin.location: one for one in read_journal(self._path, Entry)}
+        self._entries = {one.origin.location: one for one in read_journal(self._path, LedgerEntry)}
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[LedgerEntry]:
         return iter(self._entries.values())
 
-    def find(self, url: str) -> Entry | None:
+    def find(self, url: str) -> LedgerEntry | None:
         """The last entry about an address; None if it was never tried or its file is gone."""
         entry = self._entries.get(url)
         if entry is None or entry.file is None:
@@ -70,7 +70,7 @@ class Ledger:
         unchanged = entry.stamp == FileStamp(status.st_size, status.st_mtime_ns)
         return entry if unchanged else None
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: LedgerEntry) -> None:
         """Append an entry; it is on the disk when this returns."""
         self._entries[entry.origin.location] = entry
         append_record(self._path, entry)

@@ -129,7 +129,7 @@ def demo(output: Output = "demo-out", *, workers: Workers = None) -> DemoReport:
 
     folder = Path(output)
     workers = workers or default_workers()
-    clock = _Clock()
+    clock = _Stopwatch()
     make_sample(folder / "videos", workers=workers)
     inputs: dict[str, dict[str, Path]] = {
         "theval": {"videos": folder / "videos"},
@@ -144,7 +144,7 @@ def demo(output: Output = "demo-out", *, workers: Workers = None) -> DemoReport:
     return DemoReport(folder, tuple(loaded["rows"]), loaded["clips"], clock.seconds)
 
 
-def _one(name: str, given: dict[str, Path], folder: Path, workers: int, clock: _Clock) -> None:
+def _one(name: str, given: dict[str, Path], folder: Path, workers: int, clock: _Stopwatch) -> None:
     """The whole way of one dataset."""
     from .build import build
     from .curate import curate
@@ -169,7 +169,7 @@ def _one(name: str, given: dict[str, Path], folder: Path, workers: int, clock: _
             )
 
 
-class _Clock:
+class _Stopwatch:
     def __init__(self) -> None:
         self._last = time.perf_counter()
         self.seconds: dict[str, float] = {}

@@ -82,7 +82,7 @@ def index(
 
     from theval_datasets.curation.duplicates.matching import prints_of
     from theval_datasets.curation.duplicates.reference_index import (
-        Reference,
+        ReferenceClip,
         recogniser,
         write_index,
     )
@@ -114,7 +114,7 @@ def index(
         pack = recogniser()
     except ThevalError as error:
         note = f"people are not in it, so that only recordings can be known again: {error}"
-    references: list[Reference] = []
+    references: list[ReferenceClip] = []
     missing: dict[str, str] = {}
     for job in jobs:
         name = job.clip_id
@@ -128,7 +128,7 @@ def index(
             faces.values["person_embedding"] if known and faces else np.zeros((0, 0), np.float32)
         )
         references.append(
-            Reference(name, prints_of(prints.values), people_of, pack if known else "")
+            ReferenceClip(name, prints_of(prints.values), people_of, pack if known else "")
         )
     write_index(output, references)
     people = sum(len(one.people) for one in references)

@@ -34,7 +34,7 @@ _AMERICAN: Final = Voice("en-us")
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class SampleClip:
     """One clip of the sample.
 
     Attributes:
@@ -75,11 +75,11 @@ class Clip:
 
 
 _ENGLISH: Final = ("The rainbow is a division of white light.", "It takes the shape of an arch.")
-_CLEAR: Final = Clip("clear-en", "sharp, in time with the voice", _ENGLISH)
+_CLEAR: Final = SampleClip("clear-en", "sharp, in time with the voice", _ENGLISH)
 
-CLIPS: Final[tuple[Clip, ...]] = (
+CLIPS: Final[tuple[SampleClip, ...]] = (
     _CLEAR,
-    Clip(
+    SampleClip(
         "clear-fr",
         "another language, voice and movement",
         ("Le soleil se lève sur la mer.", "Il fait beau aujourd'hui."),
@@ -93,7 +93,7 @@ CLIPS: Final[tuple[Clip, ...]] = (
     replace(_CLEAR, name="still-mouth-en", about="the mouth does not move", mouth=0.0),
     replace(_CLEAR, name="late-mouth-en", about="the mouth is 0.4 s late", lag=0.4),
     replace(_CLEAR, name="shaky-head-en", about="the head jitters", motion=2.0, speed=6.0),
-    Clip(
+    SampleClip(
         "no-face-es",
         "slides with speech, no face",
         ("El agua cae de la montaña.", "El río llega al mar."),
@@ -101,14 +101,14 @@ CLIPS: Final[tuple[Clip, ...]] = (
         seed=3,
         face=False,
     ),
-    Clip("digital-silence", "a face, every audio sample zero", seed=4),
-    Clip("no-audio", "a face, no audio stream", seed=5, audio=False),
+    SampleClip("digital-silence", "a face, every audio sample zero", seed=4),
+    SampleClip("no-audio", "a face, no audio stream", seed=5, audio=False),
 )
 """What `make_sample` makes, in this order."""
 
 
 def make_sample(
-    folder: Path, *, clips: Sequence[Clip] = CLIPS, workers: int = 2
+    folder: Path, *, clips: Sequence[SampleClip] = CLIPS, workers: int = 2
 ) -> tuple[Path, ...]:
     """Make the clips as MP4 files in `folder`, the same bytes every time.
 
@@ -128,7 +128,7 @@ def make_sample(
         return tuple(pool.map(lambda clip: make_clip(clip, folder / f"{clip.name}.mp4"), clips))
 
 
-def make_clip(clip: Clip, path: Path) -> Path:
+def make_clip(clip: SampleClip, path: Path) -> Path:
     """Make one clip at `path`; returns it."""
     samples, rate = _say(clip)
     n_frames = round(len(samples) / rate * FPS)
@@ -156,7 +156,7 @@ def mouth_curve(
     return np.asarray(np.sqrt(rms / loudest) if loudest > 0 else rms)
 
 
-def _say(clip: Clip) -> tuple[npt.NDArray[np.int16], int]:
+def _say(clip: SampleClip) -> tuple[npt.NDArray[np.int16], int]:
     if not clip.sentences:
         rate = 22_050
         return np.zeros(round(clip.seconds * rate), np.int16), rate
@@ -169,7 +169,7 @@ def _say(clip: Clip) -> tuple[npt.NDArray[np.int16], int]:
 
 
 def _frames(
-    clip: Clip, samples: npt.NDArray[np.int16], rate: int, n_frames: int
+    clip: SampleClip, samples: npt.NDArray[np.int16], rate: int, n_frames: int
 ) -> Iterator[Image]:
     if not clip.face:
         yield from _slides(n_frames)
@@ -193,7 +193,7 @@ def dressed(image: Image, look: int) -> Image:
     return np.ascontiguousarray((turned * gains).astype(np.uint8))
 
 
-def _poses(clip: Clip, loudness: npt.NDArray[np.float64]) -> Iterator[Pose]:
+def _poses(clip: SampleClip, loudness: npt.NDArray[np.float64]) -> Iterator[Pose]:
     n = len(loudness)
     late = np.roll(loudness, round(clip.lag * FPS))
     opening = _CLOSED + (_WIDE - _CLOSED) * late * clip.mouth
@@ -266,7 +266,7 @@ def _write_wav(path: Path, samples: npt.NDArray[np.int16], rate: int) -> None:
         track.writeframes(samples.astype("<i2").tobytes())
 
 
-def _encode(clip: Clip, frames: Iterator[Image], track: Path, path: Path) -> None:
+def _encode(clip: SampleClip, frames: Iterator[Image], track: Path, path: Path) -> None:
     video = ffmpeg.input(
         "pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{SIDE}x{SIDE}", framerate=FPS
     )

@@ -17,7 +17,7 @@ import numpy as np
 
 from theval_datasets.utils.files import atomic_write, write_text
 
-from .clips import Clip, dressed, make_sample
+from .clips import SampleClip, dressed, make_sample
 from .face import Pose, render
 from .speech import Voice
 
@@ -36,7 +36,7 @@ _TYPES: Final = 12
 _MISMATCH: Final = 10  # place of `speaker_mismatch` in the vote vector
 
 
-def rated_clips() -> dict[str, tuple[Clip, str, str]]:
+def rated_clips() -> dict[str, tuple[SampleClip, str, str]]:
     """Name of each generated clip to how it is made, its generator and its portrait."""
     found = {}
     for number in range(PORTRAITS):
@@ -46,7 +46,7 @@ def rated_clips() -> dict[str, tuple[Clip, str, str]]:
             if (portrait, generator) == _FAILED:
                 continue
             name = f"{portrait}__{generator}"
-            clip = Clip(name, generator, _SENTENCE, voice, seed=20 + number, look=number)
+            clip = SampleClip(name, generator, _SENTENCE, voice, seed=20 + number, look=number)
             found[name] = (replace(clip, **fault), generator, portrait)
     return found
 
@@ -90,7 +90,7 @@ def make_faces(folder: Path, *, workers: int = 2) -> dict[str, Path]:
     """
     numbers = [seed + 200 * checkpoint for checkpoint in range(2) for seed in range(FACES // 2)]
     clips = [
-        Clip(
+        SampleClip(
             f"seed{number:04d}",
             "a head that sways a little",
             seed=40 + number % 200,
@@ -124,7 +124,7 @@ def make_faces(folder: Path, *, workers: int = 2) -> dict[str, Path]:
     return {"videos": folder / "clips", "ratings": folder / "ratings-simulated.csv"}
 
 
-def _ratings(made: Mapping[str, tuple[Clip, str, str]]) -> list[dict[str, Any]]:
+def _ratings(made: Mapping[str, tuple[SampleClip, str, str]]) -> list[dict[str, Any]]:
     rng = np.random.default_rng(7)
     bias = rng.normal(0, 0.3, SUBJECTS)
     rows = []

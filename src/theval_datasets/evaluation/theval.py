@@ -97,7 +97,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Entry:
+class LeaderboardEntry:
     """One model of a leaderboard.
 
     Attributes:
@@ -193,7 +193,7 @@ def leaderboard(
     models: Mapping[str, Mapping[str, float | None]],
     *,
     kinds: Mapping[str, str] | None = None,
-) -> list[Entry]:
+) -> list[LeaderboardEntry]:
     """Models by final score, the best first; those without one come last, by name.
 
     Args:
@@ -207,7 +207,7 @@ def leaderboard(
     """
     finals = {name: combine(values).final for name, values in models.items()}
     entries = [
-        Entry(
+        LeaderboardEntry(
             model=name,
             kind=(kinds or {}).get(name),
             normalised=combine(values).normalised,
@@ -234,7 +234,7 @@ def rank_of(final: float | None, others: list[float]) -> int | None:
 
 
 @lru_cache(maxsize=1)
-def published_leaderboard() -> tuple[Entry, ...]:
+def published_leaderboard() -> tuple[LeaderboardEntry, ...]:
     """Table 1 of the paper: 17 models, normalised to four digits, with final scores of our own.
 
     The finals are the means of the printed metrics; `published_finals` has the printed ones.

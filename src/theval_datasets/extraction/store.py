@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _SMALL: Final = 1 << 18
-"""Bytes up to which `ClipFeatures` keeps a feature in memory once it was read."""
+"""Bytes up to which `StoredFeatures` keeps a feature in memory once it was read."""
 
 
 def with_needs(extractors: Sequence[Extractor]) -> list[Extractor]:
@@ -143,7 +143,7 @@ class FeatureStore:
 
     def clip(self, sha256: str) -> Mapping[str, Feature]:
         """The features of a clip by extractor's name; large ones are read again at each access."""
-        return ClipFeatures(self, sha256)
+        return StoredFeatures(self, sha256)
 
     def measure(
         self, jobs: Sequence[ClipJob], engine: Engine, what: str, *, threads: int = 1
@@ -192,7 +192,7 @@ class FeatureStore:
         return {one.clip_id: one for one in self.measure(jobs, engine, what, threads=threads)}
 
 
-class ClipFeatures(Mapping[str, Feature]):
+class StoredFeatures(Mapping[str, Feature]):
     """The features of one clip by extractor's name; what was never computed is not in it."""
 
     def __init__(self, store: FeatureStore, sha256: str) -> None:

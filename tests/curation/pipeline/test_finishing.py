@@ -19,7 +19,11 @@ from theval_datasets.curation.clips.difficulty import DifficultyRule, busyness, 
 from theval_datasets.curation.clips.reference_frame import choose
 from theval_datasets.curation.clips.subjects import people_facts
 from theval_datasets.curation.duplicates.matching import Prints
-from theval_datasets.curation.duplicates.reference_index import Reference, read_index, write_index
+from theval_datasets.curation.duplicates.reference_index import (
+    ReferenceClip,
+    read_index,
+    write_index,
+)
 from theval_datasets.curation.recipes.recipe import load_recipe, parse_recipe
 from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.extraction.mesh import N_POINTS
@@ -246,8 +250,8 @@ def test_an_index_there_and_back(tmp_path):
     prints = Prints(rng.integers(0, 9, 5, np.uint64), rng.integers(0, 9, 7, np.uint32))
     people = rng.normal(size=(2, 4)).astype(np.float32)
     given = [
-        Reference("b", prints, people, "p"),
-        Reference("a", prints, np.zeros((0, 0), np.float32)),
+        ReferenceClip("b", prints, people, "p"),
+        ReferenceClip("a", prints, np.zeros((0, 0), np.float32)),
     ]
     assert write_index(tmp_path / "i.jsonl", given) == 2
     a, b = read_index(tmp_path / "i.jsonl")

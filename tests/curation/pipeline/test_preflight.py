@@ -10,7 +10,11 @@ import pytest
 
 from theval_datasets.commands.curate import curate
 from theval_datasets.curation.duplicates.matching import Prints
-from theval_datasets.curation.duplicates.reference_index import Reference, recogniser, write_index
+from theval_datasets.curation.duplicates.reference_index import (
+    ReferenceClip,
+    recogniser,
+    write_index,
+)
 from theval_datasets.curation.pipeline import curate as curating
 from theval_datasets.errors import InputError
 from theval_datasets.manifest.rows import read_manifest, read_rows
@@ -86,7 +90,7 @@ def test_a_reference_that_cannot_be_heeded_stops_the_run(folder):
     assert go(folder, references=[folder / "theirs.jsonl"]).kept == 1  # it holds nobody
 
     prints = Prints(np.arange(8, dtype=np.uint64), np.zeros(0, np.uint32))
-    theirs = Reference("a", prints, np.eye(1, 4, dtype=np.float32), "p")
+    theirs = ReferenceClip("a", prints, np.eye(1, 4, dtype=np.float32), "p")
     write_index(folder / "theirs.jsonl", [theirs])
     with pytest.raises(InputError, match="people: false"):
         go(folder, references=[folder / "theirs.jsonl"])
@@ -100,10 +104,10 @@ def test_people_of_another_pack_cannot_be_known_again(folder, shared_data, monke
     monkeypatch.setenv("THEVAL_MODELS", str(shared_data / "models"))
     prints = Prints(np.arange(8, dtype=np.uint64), np.zeros(0, np.uint32))
     people = np.eye(1, 128, dtype=np.float32)
-    write_index(folder / "theirs.jsonl", [Reference("a", prints, people, "arcface-other")])
+    write_index(folder / "theirs.jsonl", [ReferenceClip("a", prints, people, "arcface-other")])
     with pytest.raises(InputError, match="another InsightFace pack"):
         go(folder, references=[folder / "theirs.jsonl"])
-    write_index(folder / "theirs.jsonl", [Reference("a", prints, people, recogniser())])
+    write_index(folder / "theirs.jsonl", [ReferenceClip("a", prints, people, recogniser())])
     report = go(folder, references=[folder / "theirs.jsonl"])
     assert report.kept == 2  # nobody is in them, so nobody is there too often or in another set
 

@@ -27,7 +27,7 @@ from theval_datasets.curation.sources.fetching import fetch as fetching
 from theval_datasets.curation.sources.fetching import options as _options
 from theval_datasets.curation.sources.fetching import waiting
 from theval_datasets.curation.sources.fetching.fetch import Fetcher
-from theval_datasets.curation.sources.fetching.ledger import Entry, Ledger
+from theval_datasets.curation.sources.fetching.ledger import Ledger, LedgerEntry
 from theval_datasets.curation.sources.fetching.options import FetchOptions
 from theval_datasets.curation.sources.http import Http
 from theval_datasets.curation.sources.youtube import Youtube
@@ -429,7 +429,7 @@ def test_a_disk_that_fills_up_meanwhile_is_not_the_sources_fault(
 
 def test_a_failure_that_was_recorded_for_a_full_disk_is_tried_again(web, media, tmp_path):
     url = put(web, media, "plain")
-    Ledger(tmp_path).add(Entry("x", Source("url", url), reason="no-space"))
+    Ledger(tmp_path).add(LedgerEntry("x", Source("url", url), reason="no-space"))
     assert fetch(url, tmp_path)[0].reason is None
 
 

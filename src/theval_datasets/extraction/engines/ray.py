@@ -62,7 +62,7 @@ class RayEngine:
                 ray.shutdown()
 
 
-class _Worker:
+class _Actor:
     """What an actor is: a runner that stays."""
 
     def __init__(self, plan: Plan) -> None:
@@ -80,7 +80,7 @@ class _Actors:
         self._ray = ray
         self._size = size
         self._plan = plan
-        self._kind = ray.remote(num_cpus=1)(_Worker)
+        self._kind = ray.remote(num_cpus=1)(_Actor)
         # What is under way: a job, or None for an actor that is starting.
         self._busy: dict[Any, tuple[Any, ClipJob | None]] = {}
 
