@@ -41,11 +41,11 @@ def meshes(paths: list[Path], cache: str) -> list[Values | None]:
     store = FeatureStore((Landmarks(),), cache)
     jobs = [ClipJob(path.stem, str(path), sha256_file(path)) for path in paths]
     store.compute(jobs, LocalEngine(0), "landmarks")
-    found: list[Values | None] = []
+    values: list[Values | None] = []
     for job in jobs:
         feature = store.find("landmarks", job.sha256)
-        found.append(feature.values if feature and feature.outcome.status == "ok" else None)
-    return found
+        values.append(feature.values if feature and feature.outcome.status == "ok" else None)
+    return values
 
 
 def distances(real: Path, generated: Path, measures: dict, cache: str) -> Row:
@@ -92,11 +92,11 @@ def main() -> int:
 
 def mean_of(rows: list[Row]) -> Row:
     """Means over the pairs that have a value."""
-    found: Row = {}
+    means: Row = {}
     for column in rows[0]:
         values = [row[column] for row in rows if row[column] is not None]
-        found[column] = sum(values) / len(values) if values else None
-    return found
+        means[column] = sum(values) / len(values) if values else None
+    return means
 
 
 if __name__ == "__main__":

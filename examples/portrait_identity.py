@@ -35,15 +35,15 @@ def embeddings(folder: Path, pack: str | None = None) -> dict[str, np.ndarray]:
     detector, recogniser = Faces(backend="insightface", pack=pack).setup()
     if recogniser is None:
         raise SystemExit("the pack recognises no faces")
-    found = {}
+    embedded = {}
     for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES):
         picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
         faces = () if picture is None else detector.find(picture)
         if len(faces) == 1:
-            found[path.stem] = recogniser.embed(picture, faces.points[0])
+            embedded[path.stem] = recogniser.embed(picture, faces.points[0])
         else:
             print(f"{path.name} left out: {len(faces)} faces")
-    return found
+    return embedded
 
 
 def area_under_roc(same: np.ndarray, different: np.ndarray) -> float:
@@ -58,9 +58,9 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pack", help="name of the pack; else buffalo_l, or any that is there")
     options = parser.parse_args()
-    found = embeddings(options.folder, options.pack)
-    pairs = list(itertools.combinations(found, 2))
-    cosines = np.array([float(found[a] @ found[b]) for a, b in pairs])
+    embedded = embeddings(options.folder, options.pack)
+    pairs = list(itertools.combinations(embedded, 2))
+    cosines = np.array([float(embedded[a] @ embedded[b]) for a, b in pairs])
     same = np.array([person_of(a) == person_of(b) for a, b in pairs], bool)
     for (a, b), cosine, one in sorted(
         zip(pairs, cosines, same, strict=True), key=lambda row: -row[1]

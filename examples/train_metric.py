@@ -73,13 +73,13 @@ def read(dataset: str, target: str = "mos", revision: str | None = None) -> Tabl
         if name in _NAMES or any(part in name for part in _ANSWERS):
             continue
         values = [row[name] for row in rows]
-        found = next((value for value in values if value is not None), None)
-        if isinstance(found, (int, float)) and not isinstance(found, bool):
+        first = next((value for value in values if value is not None), None)
+        if isinstance(first, (int, float)) and not isinstance(first, bool):
             names.append(name)
             columns.append([np.nan if value is None else float(value) for value in values])
-        elif isinstance(found, list) and found and isinstance(found[0], float):
-            blank = [np.nan] * len(found)
-            names += [f"{name}[{i}]" for i in range(len(found))]
+        elif isinstance(first, list) and first and isinstance(first[0], float):
+            blank = [np.nan] * len(first)
+            names += [f"{name}[{i}]" for i in range(len(first))]
             columns += np.array([blank if v is None else v for v in values], float).T.tolist()
     if not columns:
         raise SystemExit(f"{dataset} has no feature that is a number: nothing to train on")
@@ -129,8 +129,8 @@ def regressor(train: np.ndarray, scores: np.ndarray, test: np.ndarray, seed: int
             loss(net(x[batch]).squeeze(1), y[batch]).backward()
             steps.step()
     with torch.no_grad():
-        found = net(torch.tensor(test, dtype=torch.float32)).squeeze(1).numpy()
-    return np.asarray(found, float) * spread + middle
+        predicted = net(torch.tensor(test, dtype=torch.float32)).squeeze(1).numpy()
+    return np.asarray(predicted, float) * spread + middle
 
 
 MODELS: dict[str, Predict] = {"regressor": regressor, "trees": trees}
@@ -138,7 +138,7 @@ MODELS: dict[str, Predict] = {"regressor": regressor, "trees": trees}
 
 def cross_validate(table: Table, predict: Predict, seed: int = SEED) -> dict[str, list[float]]:
     """Each measure on each fold; a fold in which one is undefined is left out."""
-    found: dict[str, list[float]] = {name: [] for name in MEASURES}
+    scores: dict[str, list[float]] = {name: [] for name in MEASURES}
     for fold in np.unique(table.folds):
         test = table.folds == fold
         train, held = filled(table.features[~test], table.features[test])
@@ -146,8 +146,8 @@ def cross_validate(table: Table, predict: Predict, seed: int = SEED) -> dict[str
         for name, measure in MEASURES.items():
             value = measure(predicted, table.scores[test])
             if value is not None:
-                found[name].append(value)
-    return found
+                scores[name].append(value)
+    return scores
 
 
 def interval(values: list[float]) -> tuple[float, float]:

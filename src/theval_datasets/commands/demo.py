@@ -202,9 +202,9 @@ def _load_afresh(folder: Path) -> dict[str, Any]:
 
 def _python() -> str:
     """What to type for the Python that has `datasets`."""
-    found = shutil.which("python")
+    on_path = shutil.which("python")
     here = Path(sys.executable)
-    return "python" if found and Path(found).absolute() == here.absolute() else str(here)
+    return "python" if on_path and Path(on_path).absolute() == here.absolute() else str(here)
 
 
 def _shown(value: float | None) -> str:

@@ -131,13 +131,15 @@ class ExtractReport(Report):
         reasons: dict[tuple[str, str, str], list[str]] = {}
         for remark in self.remarks:
             outcome = remark.outcome
-            said = outcome.reason or outcome.detail or ""
-            reasons.setdefault((remark.extractor, outcome.status, said), []).append(remark.clip_id)
+            reason = outcome.reason or outcome.detail or ""
+            reasons.setdefault((remark.extractor, outcome.status, reason), []).append(
+                remark.clip_id
+            )
         if reasons:
             lines += ["", "not ok, or ok with a remark:"]
-        for (name, status, said), clips in reasons.items():
+        for (name, status, reason), clips in reasons.items():
             shown = ", ".join(sorted(clips)[:_SHOWN]) + (", …" if len(clips) > _SHOWN else "")
-            lines.append(f"  {name} {status} ({said}): {shown}")
+            lines.append(f"  {name} {status} ({reason}): {shown}")
         if self.skipped:
             lines.append(f"{self.skipped} rows have no clip and were passed over")
         lines += ["", f"{self.clips} clips, features in {self.cache}"]
@@ -218,7 +220,7 @@ def chosen_extractors(names: str | Sequence[str]) -> tuple[Extractor, ...]:
                     install_command(extractor.extra),
                 )
         return chosen
-    found: list[Extractor] = []
+    enabled: list[Extractor] = []
     for name in catalog.names("extractor"):
         extractor = catalog.load("extractor", name)()
         if not extractor.default_enabled or not all(map(available, extractor.imports)):
@@ -226,8 +228,8 @@ def chosen_extractors(names: str | Sequence[str]) -> tuple[Extractor, ...]:
         elif not extractor.has_weights():
             _log.info("%s is left out: its weights are not here (theval-data models list)", name)
         else:
-            found.append(extractor)
-    return tuple(found)
+            enabled.append(extractor)
+    return tuple(enabled)
 
 
 def _engine(name: str, address: str | None, workers: int) -> Engine:

@@ -42,26 +42,26 @@ class LocateReport(Report):
     """Where everything lies.
 
     Attributes:
-        found: One location for each short recording.
+        locations: One location for each short recording.
         unreadable: Long recordings that could not be decoded, with the reason.
         threshold: Score from which a match counts.
     """
 
-    found: tuple[Location, ...]
+    locations: tuple[Location, ...]
     unreadable: dict[str, str]
     threshold: float
 
     @property
     def exit_code(self) -> int:
         """1 if anything was not found or could not be decoded."""
-        return int(bool(self.unreadable) or any(one.reason for one in self.found))
+        return int(bool(self.unreadable) or any(one.reason for one in self.locations))
 
     def to_plain(self) -> dict[str, Any]:
         """For ``--json``."""
         return {
             "threshold": self.threshold,
             "found": [
-                {name: getattr(one, name) for name in Location.__slots__} for one in self.found
+                {name: getattr(one, name) for name in Location.__slots__} for one in self.locations
             ],
             "unreadable": self.unreadable,
         }
@@ -74,7 +74,7 @@ class LocateReport(Report):
     def to_text(self) -> str:
         """One line a recording."""
         lines = []
-        for one in self.found:
+        for one in self.locations:
             score = f"score {one.score:.3f}" if one.score is not None else ""
             if one.reason is None:
                 lines.append(f"{one.short}: {one.long} at {one.start:.3f} s ({score})")

@@ -86,8 +86,8 @@ class ModelsReport(Report):
 
 def list_models() -> ModelsReport:
     """List model weights: where each lies, and what the missing ones would give."""
-    found = tuple((weights, find(weights)) for weights in registry().values())
-    return ModelsReport(found, {}, _extractors())
+    located = tuple((weights, find(weights)) for weights in registry().values())
+    return ModelsReport(located, {}, _extractors())
 
 
 def fetch_models(

@@ -52,7 +52,7 @@ class SampleClip:
         face: Whether there is a face; slides otherwise.
         audio: Whether there is an audio stream.
         seconds: Length of a clip that says nothing.
-        look: Which of the looks of `dressed` the face has; 0 as in the portrait.
+        appearance: Appearance of the face, see `dressed`; 0 as in the portrait.
         turn: How far the head sways from one side to the other over the clip; 0 not at all.
     """
 
@@ -70,7 +70,7 @@ class SampleClip:
     face: bool = True
     audio: bool = True
     seconds: float = 3.0
-    look: int = 0
+    appearance: int = 0
     turn: float = 0.0
 
 
@@ -160,10 +160,10 @@ def _say(clip: SampleClip) -> tuple[npt.NDArray[np.int16], int]:
     if not clip.sentences:
         rate = 22_050
         return np.zeros(round(clip.seconds * rate), np.int16), rate
-    said = [speak(sentence, clip.voice) for sentence in clip.sentences]
-    rate = said[0][1]
+    spoken = [speak(sentence, clip.voice) for sentence in clip.sentences]
+    rate = spoken[0][1]
     parts = [np.zeros(round(_LEAD * rate), np.int16)]
-    for samples, _ in said:
+    for samples, _ in spoken:
         parts += [samples, np.zeros(round(_PAUSE * rate), np.int16)]
     return np.concatenate(parts), rate
 
@@ -175,21 +175,27 @@ def _frames(
         yield from _slides(n_frames)
         return
     for pose in _poses(clip, mouth_curve(samples, rate, n_frames)):
-        image = dressed(render(pose), clip.look)
+        image = dressed(render(pose), clip.appearance)
         yield cv2.GaussianBlur(image, (0, 0), clip.blur).astype(np.uint8) if clip.blur else image
 
 
-def dressed(image: Image, look: int) -> Image:
-    """The same face in another look: mirrored for odd numbers, in other light and colours.
+def dressed(image: Image, appearance: int) -> Image:
+    """The same face in another appearance: mirrored for odd numbers, in other light and colours.
 
     Args:
         image: uint8 (SIDE, SIDE, 3), RGB.
-        look: 0 changes nothing.
+        appearance: 0 changes nothing.
     """
-    if look == 0:
+    if appearance == 0:
         return image
-    turned = image[:, ::-1] if look % 2 else image
-    gains = np.array([1.0 - 0.07 * (look % 4), 1.0 - 0.04 * (look % 3), 1.0 - 0.05 * (look % 5)])
+    turned = image[:, ::-1] if appearance % 2 else image
+    gains = np.array(
+        [
+            1.0 - 0.07 * (appearance % 4),
+            1.0 - 0.04 * (appearance % 3),
+            1.0 - 0.05 * (appearance % 5),
+        ]
+    )
     return np.ascontiguousarray((turned * gains).astype(np.uint8))
 
 
@@ -288,8 +294,8 @@ def _encode(clip: SampleClip, frames: Iterator[Image], track: Path, path: Path) 
     command = ffmpeg.output(*streams, str(path), **options).global_args(
         "-hide_banner", "-loglevel", "error", "-nostdin"
     )
-    with tempfile.TemporaryFile() as said:
-        process = _run(command, said)
+    with tempfile.TemporaryFile() as messages:
+        process = _run(command, messages)
         try:
             for frame in frames:
                 process.stdin.write(frame.tobytes())
@@ -297,15 +303,15 @@ def _encode(clip: SampleClip, frames: Iterator[Image], track: Path, path: Path) 
         except BrokenPipeError:
             pass  # FFmpeg's own words, below, say why it left
         if process.wait() != 0:
-            said.seek(0)
-            words = said.read().decode(errors="replace").strip()
+            messages.seek(0)
+            words = messages.read().decode(errors="replace").strip()
             raise InputError(f"FFmpeg could not encode {path.name}: {words}")
 
 
-def _run(command: Any, said: IO[bytes]) -> Any:
+def _run(command: Any, messages: IO[bytes]) -> Any:
     return subprocess.Popen(
         ffmpeg.compile(command, cmd=ffmpeg_binary(), overwrite_output=True),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        stderr=said,
+        stderr=messages,
     )

@@ -38,7 +38,7 @@ _MISMATCH: Final = 10  # place of `speaker_mismatch` in the vote vector
 
 def rated_clips() -> dict[str, tuple[SampleClip, str, str]]:
     """Name of each generated clip to how it is made, its generator and its portrait."""
-    found = {}
+    clips = {}
     for number in range(PORTRAITS):
         portrait = f"sample-{number}"
         voice = Voice("en-us", rate=150 + 8 * number, pitch=35 + 8 * number)
@@ -46,9 +46,11 @@ def rated_clips() -> dict[str, tuple[SampleClip, str, str]]:
             if (portrait, generator) == _FAILED:
                 continue
             name = f"{portrait}__{generator}"
-            clip = SampleClip(name, generator, _SENTENCE, voice, seed=20 + number, look=number)
-            found[name] = (replace(clip, **fault), generator, portrait)
-    return found
+            clip = SampleClip(
+                name, generator, _SENTENCE, voice, seed=20 + number, appearance=number
+            )
+            clips[name] = (replace(clip, **fault), generator, portrait)
+    return clips
 
 
 def make_rated(folder: Path, *, workers: int = 2) -> dict[str, Path]:
@@ -98,7 +100,7 @@ def make_faces(folder: Path, *, workers: int = 2) -> dict[str, Path]:
             blur=0.0 if number >= 200 else 2.5,
             audio=False,
             seconds=1.6,
-            look=number % 200,
+            appearance=number % 200,
             turn=0.6,
         )
         for number in numbers
@@ -110,7 +112,7 @@ def make_faces(folder: Path, *, workers: int = 2) -> dict[str, Path]:
             "subject": f"simulated-{subject:02d}",
             "clip_id": clip.name,
             "dimension": dimension,
-            "score": _score(rng, liked + bias[subject] - 0.15 * (clip.look % 3)),
+            "score": _score(rng, liked + bias[subject] - 0.15 * (clip.appearance % 3)),
         }
         for dimension, bias in (
             ("quality", rng.normal(0, 0.3, SUBJECTS)),
@@ -129,7 +131,7 @@ def _ratings(made: Mapping[str, tuple[SampleClip, str, str]]) -> list[dict[str, 
     bias = rng.normal(0, 0.3, SUBJECTS)
     rows = []
     for name, (clip, generator, _) in made.items():
-        liked = _GENERATORS[generator][1] - 0.1 * (clip.look % 3)
+        liked = _GENERATORS[generator][1] - 0.1 * (clip.appearance % 3)
         for subject in range(SUBJECTS):
             votes = rng.random(_TYPES) < 0.06
             votes[_MISMATCH] = rng.random() < (0.85 if clip.lag else 0.1)
@@ -148,11 +150,11 @@ def _score(rng: np.random.Generator, mean: float) -> float:
     return round(float(np.clip(mean + rng.normal(0, 0.5), 0, 5)), 1)
 
 
-def _picture(path: Path, look: int) -> None:
+def _picture(path: Path, appearance: int) -> None:
     from PIL import Image
 
     stream = io.BytesIO()
-    Image.fromarray(dressed(render(Pose()), look)).save(stream, "PNG")
+    Image.fromarray(dressed(render(Pose()), appearance)).save(stream, "PNG")
     with atomic_write(path) as out:
         out.write(stream.getvalue())
 

@@ -84,8 +84,8 @@ def _say(library: Any, data: Path, text: str, voice: Voice) -> tuple[npt.NDArray
         raise InputError(f"espeak-ng has no voice named {voice.name!r}; try 'en-us' or 'fr'.")
     library.espeak_SetParameter(_RATE, voice.rate, 0)
     library.espeak_SetParameter(_PITCH, voice.pitch, 0)
-    said = text.encode()
-    status = library.espeak_Synth(said, len(said) + 1, 0, 1, 0, _UTF8, None, None)
+    encoded = text.encode()
+    status = library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, _UTF8, None, None)
     if status != 0 or not blocks:
-        raise InputError(f"espeak-ng said nothing for {text!r} (status {status}).")
+        raise InputError(f"espeak-ng made no sound of {text!r} (status {status}).")
     return np.concatenate(blocks), rate

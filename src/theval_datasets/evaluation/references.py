@@ -110,10 +110,10 @@ def video_distances(
             if math.isfinite(value):
                 sums[name] += value
                 counts[name] += 1
-    found: dict[str, float | None] = {
+    means: dict[str, float | None] = {
         name: sums[name] / counts[name] if counts[name] else None for name in measures
     }
-    return {**found, "pairs": float(len(pairing))}
+    return {**means, "pairs": float(len(pairing))}
 
 
 def landmark_distances(generated: Values, real: Values) -> tuple[float, float]:
@@ -175,7 +175,7 @@ def read_lse(path: Path) -> dict[str, tuple[float, float]]:
         ...     print(read_lse(path))
         {'a': (6.5, 7.25)}
     """
-    found: dict[str, tuple[float, float]] = {}
+    scores: dict[str, tuple[float, float]] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
@@ -189,14 +189,14 @@ def read_lse(path: Path) -> dict[str, tuple[float, float]]:
                         f"{path.name}, line {reader.line_num}: expected two numbers for {clip!r}, "
                         f"got {row['lse_c']!r} and {row['lse_d']!r}"
                     )
-                if clip in found:
+                if clip in scores:
                     raise InputError(
                         f"{path.name}, line {reader.line_num}: {clip!r} is listed twice"
                     )
-                found[clip] = (values[0], values[1])
+                scores[clip] = (values[0], values[1])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
-    return found
+    return scores
 
 
 def _number(row: Mapping[str, Any], column: str) -> float | None:

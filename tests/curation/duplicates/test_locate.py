@@ -79,7 +79,7 @@ def test_codecs_and_rates_through_files(long, tmp_path, how):
     write_wav(tmp_path / "long" / "b.wav", long, RATE)
     write_wav(tmp_path / "long" / "c.wav", babble(20, 5), RATE)
     report = locate(tmp_path / "short", [tmp_path / "long"])
-    found = {one.short.rpartition("/")[2]: one for one in report.found}
+    found = {one.short.rpartition("/")[2]: one for one in report.locations}
     assert found[name].start == pytest.approx(40.123, abs=0.03 if "mp3" in name else 0.02)
     assert str(found[name].long).endswith("b.wav")
     assert found["not.wav"].reason == "not-found"
