@@ -31,7 +31,7 @@ _HELD: Final = 3.0
 _BLOCK: Final = 8192
 _APART: Final = 0.5  # seconds within which two peaks are one
 
-Feature = npt.NDArray[np.float32]
+SoundFeature = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Match:
     margin: float
 
 
-def feature_of(samples: FloatArray) -> Feature:
+def feature_of(samples: FloatArray) -> SoundFeature:
     """The feature of a track.
 
     Args:
@@ -81,7 +81,7 @@ def feature_of(samples: FloatArray) -> Feature:
     return np.clip(change, -_HELD, _HELD)
 
 
-def best_match(short: Feature, long: Feature) -> Match | None:
+def best_match(short: SoundFeature, long: SoundFeature) -> Match | None:
     """The best match of a short recording in a long one; None if it is too short or too long.
 
     Args:
@@ -119,7 +119,7 @@ def _between(score: npt.NDArray[np.float64], at: int) -> float:
     return float(np.clip(0.5 * (left - right) / curve, -0.5, 0.5)) if curve < 0 else 0.0
 
 
-def feature_of_file(path: Path) -> Feature:
+def feature_of_file(path: Path) -> SoundFeature:
     """The feature of a file's sound, from its own first sample.
 
     Raises:

@@ -1,4 +1,4 @@
-"""ReferenceClip indexes: what other sets hold, so that a new set can be kept apart from them.
+"""Reference indexes: clips of other sets, so that a new set can be kept apart from them.
 
 An index is one JSONL file with a line a clip: fingerprints and embeddings, no media and no names but
 the clip's id.

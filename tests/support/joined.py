@@ -57,7 +57,7 @@ def _part(clip: Path, seconds: float, part: Path, size: int) -> int:
         f"setsar=1,tpad=stop_mode=clone:stop_duration=1,trim=end_frame={frames}"
     )
     length = frames / FPS
-    sounds = media.lead_and_sound(clip)[1]
+    sounds = media.cutting_facts(clip).audio is not None
     silence = ["-f", "lavfi", "-i", "anullsrc=r=48000:cl=stereo"]
     heard = f"apad,atrim=end={length},aresample=48000,aformat=channel_layouts=stereo"
     ffmpeg("-i", clip, *([] if sounds else silence), "-map", "0:v:0", "-map", "0:a:0" if sounds else "1:a",
