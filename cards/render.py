@@ -13,7 +13,7 @@ import jinja2
 import yaml
 from huggingface_hub import DatasetCardData
 
-from theval_datasets.manifest.info import Info, shown_of_people
+from theval_datasets.manifest.info import ExtractorInfo, Info, shown_of_people
 
 from ._escape import code, markdown, plain_line
 from .croissant import croissant
@@ -117,8 +117,23 @@ def render_card(
         papers=[PAPERS[key] for key in text.cites],
         people=shown_of_people(info, lambda name, column: facts.configs[name].has_values(column)),
         length=_length(info.counts.get("seconds")),
+        extractors=_extractors(info, facts),
     )
     return f"---\n{front_matter(info, facts, text)}---\n\n{body}"
+
+
+def _extractors(info: Info, facts: ReleaseFacts) -> dict[str, ExtractorInfo]:
+    """The extractors that gave a value of some column, and those that they read."""
+    wanted = {
+        column.origin
+        for name, config in info.configs.items()
+        for column in config.columns
+        if facts.configs[name].has_values(column.name)
+    }
+    while more := {need for name in wanted & set(info.extractors)
+                   for need in info.extractors[name].needs} - wanted:  # fmt: skip
+        wanted |= more
+    return {name: one for name, one in info.extractors.items() if name in wanted}
 
 
 def front_matter(info: Info, facts: ReleaseFacts, text: CardText) -> str:

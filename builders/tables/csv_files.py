@@ -1,62 +1,76 @@
-"""CSV tables of public releases: small, untrusted, checked row by row."""
+"""Lists of clips, scores and the like as CSV or Excel: untrusted, checked row by row."""
 
 from __future__ import annotations
 
 import csv
+import io
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from theval_datasets.errors import InputError
+from theval_datasets.utils.table_files import read_delimited, read_table
 
-_LARGEST: Final = 512 << 20
+_DECIMAL_COMMA: Final = re.compile(r"\s*[-+]?\d+,\d+\s*")
 
 
 def read_csv(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Rows of a CSV file with a header.
+    """Rows of a table with a head; blank rows are left out.
 
     Args:
-        path: UTF-8, with or without a byte-order mark.
+        path: CSV of any usual delimiter and encoding, or an Excel workbook of one sheet.
         columns: Columns that must be there; others are handed out too.
 
     Yields:
-        Where the row is, for messages, and its values by column.
+        Place of the row, for messages, and its values by column.
 
     Raises:
         InputError: If the file is not such a table.
     """
-    if path.stat().st_size > _LARGEST:
-        raise InputError(f"{path} has {path.stat().st_size} bytes; at most {_LARGEST} are read")
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        try:
-            reader = csv.DictReader(stream, strict=True)
-            head = reader.fieldnames or []
-            lacking = [name for name in columns if name not in head]
-            if lacking or len(set(head)) != len(head):
-                raise InputError(
-                    f"{path}: expected different columns, among them {', '.join(columns)}; "
-                    f"got {', '.join(head) or 'an empty file'}"
-                )
-            for row in reader:
-                where = f"{path.name}:{reader.line_num}"
-                if None in row or None in row.values():
-                    raise InputError(f"{where}: expected {len(head)} values")
-                yield where, row
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise InputError(f"{path} is not a CSV table in UTF-8: {error}") from None
+    if path.suffix.lower() == ".xlsx":
+        table = read_table(path)
+        _check_head(path, table.frame.columns, columns)
+        rows = table.frame.fill_null("").iter_rows(named=True)
+        yield from ((f"{path.name}, row {n}", row) for n, row in zip(table.rows, rows, strict=True))
+        return
+    text, _, delimiter = read_delimited(path)
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        head = [name.strip() for name in reader.fieldnames or []]
+        reader.fieldnames = head
+        _check_head(path, head, columns)
+        for row in reader:
+            where = f"{path.name}:{reader.line_num}"
+            if not any(cell.strip() for cell in row.values() if isinstance(cell, str)):
+                continue
+            if None in row or None in row.values():
+                raise InputError(f"{where}: expected {len(head)} values")
+            yield where, row
+    except csv.Error as error:
+        raise InputError(f"{path} is not a CSV table: {error}") from None
+
+
+def _check_head(path: Path, head: Sequence[str], columns: tuple[str, ...]) -> None:
+    if set(columns) - set(head) or len(set(head)) != len(head):
+        raise InputError(
+            f"{path}: expected different columns, among them {', '.join(columns)}; "
+            f"got {', '.join(head) or 'an empty file'}"
+        )
 
 
 def number(row: Mapping[str, str], column: str, where: str) -> float:
-    """A finite number out of a row.
+    """A finite number out of a row, with a decimal point or comma.
 
     Raises:
         InputError: If the cell is not a finite number.
     """
+    cell = row[column]
     try:
-        value = float(row[column])
+        value = float(cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InputError(f"{where}: expected a number as {column}, got {row[column]!r}")
+        raise InputError(f"{where}: expected a number as {column}, got {cell!r}")
     return value

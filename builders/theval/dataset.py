@@ -80,7 +80,7 @@ class Theval(Builder):
     ]
     TITLE: ClassVar[str] = "THEval"
     SUMMARY: ClassVar[str] = (
-        "Real clips of talking people with the eight quality, naturalness and synchronisation "
+        "Clips of talking people with the eight quality, naturalness and synchronisation "
         "metrics of THEval and the per-frame landmarks that they are computed from, so that "
         "metrics and generators can be compared without decoding a video."
     )

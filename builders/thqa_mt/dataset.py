@@ -82,7 +82,7 @@ class ThqaMt(ScoredBuilder):
     ]
     TITLE: ClassVar[str] = "THQA-MT"
     SUMMARY: ClassVar[str] = (
-        "Talking heads that several generators made of real portraits, with mean opinion scores, "
+        "Talking heads that several generators made of portraits, with mean opinion scores, "
         "the distortions that a majority of the subjects saw, and folds that share no content."
     )
     CITES: ClassVar[tuple[str, ...]] = ("evaltalker",)

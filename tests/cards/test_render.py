@@ -110,3 +110,14 @@ def test_papers_have_titles_and_authors():
         entry = paper.bibtex()
         assert entry.count("{") == entry.count("}")
         assert " and ".join(paper.authors) in entry
+
+
+def test_provenance_lists_only_what_gave_values(tmp_path):
+    made = built(small_corpus(tmp_path / "corpus"), tmp_path)
+    text = (made.folder / "README.md").read_text()
+    listed = text.partition("## Where it comes from")[2]
+    assert "| `landmarks` |" in listed
+    assert "| `theval_signals` |" in listed
+    assert "faces" in made.info.extractors  # its columns are null in every row
+    assert "| `faces` |" not in listed
+    assert "real" not in text.partition("## ")[0].lower()

@@ -122,11 +122,26 @@ def _without_blanks(
 _UNNAMED: Final = "__UNNAMED__"  # how the reader of workbooks calls columns without a name
 
 
+def read_delimited(path: Path, *, error: type[InputError] = InputError) -> tuple[str, str, str]:
+    """The text of a delimited table, its encoding in words, and its delimiter.
+
+    Args:
+        path: The file.
+        error: The class of the errors that are raised.
+
+    Raises:
+        InputError: If it is too large, or no text.
+    """
+    if path.stat().st_size > LARGEST:
+        raise error(f"{path} has {path.stat().st_size} bytes; at most {LARGEST} are read")
+    text, encoding = _decoded(path.read_bytes(), path.name, error)
+    return text, encoding, _delimiter(text, "\t" if path.suffix.lower() == ".tsv" else ",")
+
+
 def _delimited(path: Path, error: type[InputError]) -> tuple[pl.DataFrame, str]:
     import polars as pl
 
-    text, encoding = _decoded(path.read_bytes(), path.name, error)
-    delimiter = _delimiter(text, "\t" if path.suffix.lower() == ".tsv" else ",")
+    text, encoding, delimiter = read_delimited(path, error=error)
     head = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
     _refuse_doubled(head, path.name, error)
     names = [name if name.strip() else f"{_UNNAMED}{i}" for i, name in enumerate(head)]

@@ -132,7 +132,7 @@ def test_other_files(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="There is no"):
         build(tmp_path / "empty", tmp_path / "out")
-    (tmp_path / "in" / "vvmf_results_a01.csv").write_bytes(b"Image,Score\n\xff\xfe,1\n")
+    (tmp_path / "in" / "vvmf_results_a01.csv").write_bytes(b"Image,Score\n\x81\x8d,1\n")
     with pytest.raises(InputError, match="UTF-8"):
         build(tmp_path / "in", tmp_path / "out")
     with pytest.raises(InputError, match="--release"):
