@@ -10,15 +10,16 @@ enough!", QoMEX 2011.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from .panel import Flags, Floats, Panel
+from .panel import Codes, Flags, Floats, Panel
 
 _SPLITS: Final = 100
 _SEED: Final = 0
 _CONFIDENCE: Final = 0.95
+_HELD: Final = 5_000_000  # means of halves that are held at once
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ def complete_matrix(panel: Panel) -> Floats:
     """Mean scores of the clips that every subject rated: float64 (clips, subjects)."""
     clip, subject, score = panel.cells()
     subjects, code = np.unique(subject, return_inverse=True)
+    if len(score) == len(panel.clips) * len(subjects):
+        return score.reshape(len(panel.clips), len(subjects))
     complete = np.flatnonzero(np.bincount(clip, minlength=len(panel.clips)) == len(subjects))
     rows = np.isin(clip, complete)
     matrix = np.empty((len(complete), len(subjects)))
@@ -116,7 +119,7 @@ def icc_2k(matrix: Floats) -> tuple[float | None, float | None, float | None]:
     >>> [round(value, 2) for value in icc_2k(np.array(shrout_fleiss, float))]
     [0.62, 0.07, 0.93]
     """
-    from scipy.stats import f as f_distribution
+    from scipy.special import fdtri
 
     n, k = matrix.shape
     mean = matrix.mean()
@@ -139,8 +142,8 @@ def icc_2k(matrix: Floats) -> tuple[float | None, float | None, float | None]:
         / ((n - 1) * k**2 * single**2 * ratio**2 + spread**2)
     )  # fmt: skip
     tail = 1 - (1 - _CONFIDENCE) / 2
-    below = f_distribution.ppf(tail, n - 1, freedom)
-    above = f_distribution.ppf(tail, freedom, n - 1)
+    below = fdtri(n - 1, freedom, tail)
+    above = fdtri(freedom, n - 1, tail)
     other = k * columns + (k * n - k - n) * error
     low = n * (rows - below * error) / (below * other + n * rows)
     high = n * (above * rows - error) / (other + n * above * rows)
@@ -159,27 +162,39 @@ def split_half(panel: Panel) -> float | None:
     Returns:
         None where no draw gives three clips that both halves rated, with variance in both.
     """
-    from scipy.sparse import csr_array
-
     clip, subject, score = panel.cells()
     subjects, code = np.unique(subject, return_inverse=True)
-    if len(subjects) < 2:
+    n, k = len(panel.clips), len(subjects)
+    if k < 2:
         return None
+    if len(score) == n * k:  # everybody rated everything: cells are in the order of the matrix
+        scores, given = score.reshape(n, k), np.ones((1, k))
+    else:
+        scores, given = _sparse(clip, code, score, (n, k))
     generator = np.random.default_rng(_SEED)
-    shape = (len(panel.clips), len(subjects))
-    scores = csr_array((score, (clip, code)), shape=shape)
-    given = csr_array((np.ones(len(score)), (clip, code)), shape=shape)
+    halves = np.zeros((k, _SPLITS))
+    for draw in halves.T:
+        draw[generator.permutation(k)[: k // 2]] = 1
     values = []
-    for _ in range(_SPLITS):
-        half = np.zeros(len(subjects))
-        half[generator.permutation(len(subjects))[: len(subjects) // 2]] = 1
+    for start in range(0, _SPLITS, size := max(1, _HELD // n)):
+        part = halves[:, start : start + size]
         with np.errstate(invalid="ignore"):
-            means = [(scores @ part) / (given @ part) for part in (half, 1 - half)]
-        both = np.isfinite(means[0]) & np.isfinite(means[1])
-        first, second = means[0][both], means[1][both]
-        if len(first) >= 3 and np.ptp(first) > 1e-12 and np.ptp(second) > 1e-12:
-            values.append(_stepped_up(float(np.corrcoef(first, second)[0, 1]), 2))
+            first = (scores @ part) / (given @ part)
+            second = (scores @ (1 - part)) / (given @ (1 - part))
+        both = np.isfinite(first) & np.isfinite(second)
+        for x, y, rows in zip(first.T, second.T, both.T, strict=True):
+            x, y = (x, y) if rows.all() else (x[rows], y[rows])  # noqa: PLW2901
+            if len(x) >= 3 and np.ptp(x) > 1e-12 and np.ptp(y) > 1e-12:
+                values.append(_stepped_up(float(np.corrcoef(x, y)[0, 1]), 2))
     return float(np.mean(values)) if values else None
+
+
+def _sparse(clip: Codes, subject: Codes, score: Floats, shape: tuple[int, int]) -> Any:
+    """Scores, and ones where there is a score, as sparse (clips, subjects)."""
+    from scipy.sparse import csr_array
+
+    ones = np.ones(len(score))
+    return tuple(csr_array((values, (clip, subject)), shape=shape) for values in (score, ones))
 
 
 def sos_exponent(ratings: Panel, low: float, high: float) -> float | None:

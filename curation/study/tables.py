@@ -163,7 +163,9 @@ def from_frame(
 def _are_addresses(column: pl.Series) -> bool:
     import polars as pl
 
-    return bool(column.cast(pl.String).str.contains(r"^\s*[^@\s]+@[^@\s]+\.[^@\s]+\s*$").any())
+    return bool(
+        column.cast(pl.String).unique().str.contains(r"^\s*[^@\s]+@[^@\s]+\.[^@\s]+\s*$").any()
+    )
 
 
 def _numbered(column: pl.Series) -> pl.Series:
@@ -202,9 +204,9 @@ def _scores(frame: pl.DataFrame, options: TableOptions, where: str) -> tuple[Flo
 
 
 def _with_decimal_points(text: pl.Series, rows: pl.Series, where: str) -> pl.Series:
-    comma, point = text.str.contains(_DECIMAL_COMMA), text.str.contains(_DECIMAL_POINT)
-    if not comma.any():
+    if not text.unique().str.contains(_DECIMAL_COMMA).any():
         return text
+    comma, point = text.str.contains(_DECIMAL_COMMA), text.str.contains(_DECIMAL_POINT)
     if point.any():
         first, second = int(comma.arg_max() or 0), int(point.arg_max() or 0)
         raise RatingsError(

@@ -78,6 +78,24 @@ def test_split_half_of_parallel_subjects_is_near_the_consistency_of_their_mean()
     assert split_half(panel(matrix)) == pytest.approx((rows - error) / rows, abs=0.005)
 
 
+def test_split_half_over_incomplete_designs():
+    """The same draws, by loops over subjects."""
+    matrix = made(n=30, k=7)
+    matrix[np.random.default_rng(3).random(matrix.shape) < 0.2] = np.nan
+    generator = np.random.default_rng(0)
+    values = []
+    for _ in range(100):
+        half = generator.permutation(7)[:3]
+        others = [subject for subject in range(7) if subject not in half]
+        with np.errstate(invalid="ignore"):
+            means = [np.nansum(matrix[:, s], axis=1) / np.isfinite(matrix[:, s]).sum(axis=1)
+                     for s in (half, others)]  # fmt: skip
+        both = np.isfinite(means[0]) & np.isfinite(means[1])
+        r = np.corrcoef(means[0][both], means[1][both])[0, 1]
+        values.append(2 * r / (1 + r))
+    assert split_half(panel(matrix)) == pytest.approx(np.mean(values))
+
+
 def test_the_sos_exponent_spans_its_range():
     assert sos_exponent(panel([[1, 1], [3, 3], [5, 5]]), 1, 5) == 0
     assert sos_exponent(panel([[1, 5], [1, 5]]), 1, 5) == pytest.approx(1)
