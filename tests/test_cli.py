@@ -234,3 +234,24 @@ def test_ctrl_c_inside_a_command_reaches_the_user(monkeypatch, capsys):
 def test_success_is_code_0(monkeypatch, capsys):
     assert leave(monkeypatch, "--version") == 0
     assert capsys.readouterr().out.startswith("theval-data ")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("theval-data build thqa-", {"thqa-mt", "thqa-ntire"}),
+        ("theval-data curate videos --recipe thev", {"theval"}),
+        ("theval-data extract work --features vad,head_p", {"vad,head_pose"}),
+        ("theval-data study ratings.csv --preset p9", {"p913"}),
+        ("theval-data explain near_", {"near_duplicates"}),
+        ("theval-data fun", {"funnel"}),
+    ],
+)
+def test_the_shell_completes_names(monkeypatch, words, expected):
+    environment = {
+        "_THEVAL_DATA_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }
+    done = CliRunner().invoke(cli.app, [], env=environment, prog_name="theval-data")
+    assert set(done.output.split()) == expected

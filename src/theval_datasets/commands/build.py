@@ -15,6 +15,7 @@ from theval_datasets import catalog
 from theval_datasets.utils.archives import locate
 from theval_datasets.utils.report import Report
 
+from . import completion
 from .options import CacheLocation, Output, StrPath
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class BuildReport(Report):
 
 
 def build(
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=completion.datasets)],
     output: Output,
     *,
     manifest: Annotated[StrPath | None, typer.Option(metavar="MANIFEST")] = None,
@@ -104,7 +105,9 @@ def build(
     tables: Annotated[Sequence[str], typer.Option("--with", metavar="KIND=PATH")] = (),
     configs: Annotated[Sequence[str], typer.Option("--config", metavar="NAME")] = (),
     version: Annotated[str | None, typer.Option(metavar="X.Y.Z")] = None,
-    without: Annotated[Sequence[str], typer.Option(metavar="EXTRACTOR")] = (),
+    without: Annotated[
+        Sequence[str], typer.Option(metavar="EXTRACTOR", autocompletion=completion.extractors)
+    ] = (),
     anonymise: bool = False,
 ) -> BuildReport:
     """Build a dataset: Parquet for every config, card, info and manifest.

@@ -16,6 +16,7 @@ from theval_datasets.errors import InputError
 from theval_datasets.utils.optional import need
 from theval_datasets.utils.report import Report
 
+from . import completion
 from .options import CacheLocation, Fetch, Output, StrPath, Workers
 
 if TYPE_CHECKING:
@@ -136,7 +137,9 @@ def curate(
     sources: Annotated[Sequence[StrPath], typer.Argument(metavar="SOURCE", parser=str)],
     output: Output,
     *,
-    recipe: Annotated[StrPath, typer.Option(metavar="NAME|FILE", parser=str)] = "as-is",
+    recipe: Annotated[
+        StrPath, typer.Option(metavar="NAME|FILE", parser=str, autocompletion=completion.recipes)
+    ] = "as-is",
     root: Annotated[StrPath | None, typer.Option(metavar="DIR")] = None,
     workers: Workers = None,
     fetch: Fetch = None,

@@ -147,7 +147,15 @@ def list_units(
     return ListReport(tuple(unit for one in kinds for unit in _UNITS[one]()))
 
 
-def explain(name: Annotated[str, typer.Argument(metavar="NAME")]) -> ExplainReport:
+def _completed(incomplete: str) -> list[str]:
+    """Names that begin with what was typed, for the shell."""
+    names = {unit.name for unit in list_units().units}
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+def explain(
+    name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=_completed)],
+) -> ExplainReport:
     """Explain a recipe, filter, extractor, dataset, preset or generator.
 
     Args:

@@ -16,6 +16,7 @@ from theval_datasets.errors import InputError
 from theval_datasets.utils.optional import available, install_command, need
 from theval_datasets.utils.report import Report
 
+from . import completion
 from .options import CacheLocation, Workers
 from .options import Manifest as ManifestArgument
 
@@ -150,7 +151,9 @@ class ExtractReport(Report):
 def extract(
     manifest: ManifestArgument,
     *,
-    features: Annotated[str | Sequence[str], typer.Option(metavar="NAME,...")] = (),
+    features: Annotated[
+        str | Sequence[str], typer.Option(metavar="NAME,...", autocompletion=completion.extractors)
+    ] = (),
     cache: CacheLocation = None,
     engine: Literal["local", "ray"] = "local",
     address: Annotated[str | None, typer.Option(metavar="HOST:PORT")] = None,

@@ -14,6 +14,7 @@ from theval_datasets.errors import InputError, RatingsError
 from theval_datasets.utils.records import from_plain, to_plain
 from theval_datasets.utils.report import Report
 
+from . import completion
 from .options import StrPath
 
 if TYPE_CHECKING:
@@ -175,7 +176,9 @@ def study(
     ratings: Annotated[StrPath, typer.Argument(metavar="RATINGS")],
     *,
     output: Annotated[StrPath | None, typer.Option("-o", "--output", metavar="DIR")] = None,
-    preset: Annotated[str, typer.Option(metavar="NAME")] = "bt500",
+    preset: Annotated[
+        str, typer.Option(metavar="NAME", autocompletion=completion.presets)
+    ] = "bt500",
     model: Annotated[str | None, typer.Option(metavar="NAME")] = None,
     manifest: Annotated[StrPath | None, typer.Option(metavar="MANIFEST")] = None,
     taxonomy: Annotated[StrPath | None, typer.Option(metavar="FILE")] = None,

@@ -1,0 +1,52 @@
+"""Names that the shell completes; each function gets what was typed so far."""
+
+from __future__ import annotations
+
+from theval_datasets import catalog
+
+
+def datasets(incomplete: str) -> list[str]:
+    """Names of datasets.
+
+    Example:
+        >>> datasets("thqa")
+        ['thqa', 'thqa-mt', 'thqa-ntire']
+    """
+    names = (name.replace("_", "-") for name in catalog.names("dataset"))
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def extractors(incomplete: str) -> list[str]:
+    """Lists of extractors, separated by commas: the last name is completed.
+
+    Example:
+        >>> extractors("landmarks,vad_s")
+        ['landmarks,vad_silero']
+    """
+    before, comma, last = incomplete.rpartition(",")
+    names = (name for name in catalog.names("extractor") if name.startswith(last))
+    return [f"{before}{comma}{name}" for name in names]
+
+
+def recipes(incomplete: str) -> list[str]:
+    """Names of recipes.
+
+    Example:
+        >>> recipes("the")
+        ['theval']
+    """
+    from theval_datasets.curation.recipes.recipe import recipe_names
+
+    return [name for name in recipe_names() if name.startswith(incomplete)]
+
+
+def presets(incomplete: str) -> list[str]:
+    """Names of the presets of studies.
+
+    Example:
+        >>> presets("bt")
+        ['bt500']
+    """
+    from theval_datasets.curation.study.parameters import presets as known
+
+    return [name for name in known() if name.startswith(incomplete)]
