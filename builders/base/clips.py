@@ -76,8 +76,8 @@ def frame_size_notes(rows: Iterable[ManifestRow]) -> tuple[str, ...]:
     (_, *least), (_, *most) = min(sizes), max(sizes)
     return (
         f"The clips have {len(sizes)} frame sizes, {least[0]}×{least[1]} to {most[0]}×{most[1]}: "
-        "`head_motion` and `head_motion_release` measure the head's centre in pixels and grow with "
-        "the frame. Compare clips of one size by them, or use `head_motion_scale_invariant`.",
+        "head_motion and head_motion_release measure the head's centre in pixels and grow with "
+        "the frame. Compare clips of one size by them, or use head_motion_scale_invariant.",
     )
 
 

@@ -117,7 +117,7 @@ class Corpus:
 
     def add_clip(self, name: str, seed: int = 0, n_frames: int = 20, **changed) -> ManifestRow:
         """A clip with a face and speech."""
-        clip = row(name, media=facts(n_frames), **changed)
+        clip = row(name, **({"media": facts(n_frames)} | changed))
         found = {k: Feature(Outcome("ok"), v) for k, v in values(seed, n_frames).items()}
         self.add(clip, found)
         return clip

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
 from feature_factory import facts, row
 
 from theval_datasets.builders.base.clips import frame_size_notes
 
 
 def clip(name, width, height):
-    return row(name, media=msgspec.structs.replace(facts(20), width=width, height=height))
+    return row(name, media=facts(20, width=width, height=height))
 
 
 def test_frame_sizes_that_differ_are_a_warning():

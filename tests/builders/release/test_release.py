@@ -9,7 +9,7 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from feature_factory import DECODER, Corpus, row, small_corpus
+from feature_factory import DECODER, Corpus, facts, row, small_corpus
 
 from theval_datasets import catalog
 from theval_datasets.builders.base.inputs import Inputs
@@ -56,6 +56,16 @@ def test_a_release_has_its_parts(build, tmp_path):
     assert info.configs["features"].missing["landmarks:no-face"] == 1
     assert info.extractors["landmarks"].weights.startswith("mediapipe-")
     assert set(info.extractors) <= set(catalog.names("extractor"))
+
+
+def test_a_card_warns_where_frame_sizes_differ(build, corpus, tmp_path):
+    warning = "2 frame sizes, 256×192 to 512×384"
+    assert warning not in (build().folder / "README.md").read_text("utf-8")
+    corpus.add_clip("small", media=facts(20, width=256, height=192))
+    made = build(tmp_path / "two")
+    (note,) = (note for note in made.info.notes if "frame sizes" in note)
+    assert warning in note
+    assert warning in (made.folder / "README.md").read_text("utf-8")
 
 
 def test_a_stranger_loads_what_was_built(build, corpus, tmp_path):
