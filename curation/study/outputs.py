@@ -78,14 +78,16 @@ def page_of(
         "title": f"Study {name}",
         "preset": plain["preset"],
         "model": plain.get("model"),
-        "facts": facts(study),
+        "facts": [*facts(study), *_reliability(study)],
+        "table": study.ratings.to_text(),
+        "protocol": list(plain.get("protocol", {}).items()),
         "plots": [
             (file, caption, base64.b64encode(png).decode())
             for file, (caption, png) in plots.items()
         ],
         "subject_columns": [field.name for field in fields(SubjectReport)],
         "subjects": [
-            {"gone": report.rejected, "cells": _cells(report)} for report in study.subjects
+            {"rejected": report.rejected, "cells": _cells(report)} for report in study.subjects
         ],
         "session_columns": [field.name for field in fields(SessionReport)],
         "sessions": [_cells(report) for report in study.sessions],
@@ -106,6 +108,18 @@ def facts(study: StudyResult) -> list[tuple[str, str]]:
     if study.labels is not None:
         facts_of_study.append(("distortions", f"{study.labels.instances:,}"))
     return facts_of_study
+
+
+def _reliability(study: StudyResult) -> list[tuple[str, str]]:
+    """ICC(2,k), split-half reliability and SOS exponent of each dimension."""
+    shown = []
+    for dimension, one in study.reliability.items():
+        suffix = "" if len(study.reliability) == 1 else f", {dimension}"
+        for name, value in (
+            ("ICC(2,k)", one.icc2k), ("split-half", one.split_half), ("SOS exponent", one.sos)
+        ):  # fmt: skip
+            shown.append((f"{name}{suffix}", "undefined" if value is None else f"{value:.3f}"))
+    return shown
 
 
 def _cells(report: SubjectReport | SessionReport) -> Sequence[str]:

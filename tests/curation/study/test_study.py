@@ -252,3 +252,38 @@ def test_the_command_prints_the_golden_scores(shared_data: Path, capsys, monkeyp
         [row["std"] for row in plain["clips"]], wanted["quality_ambiguity"], atol=1e-9
     )
     assert [row["rejected"] for row in plain["subjects"]] == wanted["observer_rejected"]
+
+
+def test_the_page_shows_reliability_and_protocol(table, tmp_path):
+    protocol = tmp_path / "protocol.yaml"
+    protocol.write_text("instructions: '<b>Rate</b> the quality'\n")
+    report = study(table, output=tmp_path / "out", protocol=protocol)
+    page = (tmp_path / "out" / "study.html").read_text()
+    reliability = report.to_plain()["dimensions"]["quality"]["reliability"]
+    assert f"<li>ICC(2,k)<b>{reliability['icc2k']:.3f}</b></li>" in page
+    assert f"<li>split-half<b>{reliability['split_half']:.3f}</b></li>" in page
+    assert f"<li>SOS exponent<b>{reliability['sos']:.3f}</b></li>" in page
+    assert "<dt>Instructions</dt><dd>&lt;b&gt;Rate&lt;/b&gt; the quality</dd>" in page
+    assert "one row a rating" in page
+    assert report.to_plain()["protocol"] == {"instructions": "<b>Rate</b> the quality"}
+    assert f"ICC(2,k) {reliability['icc2k']:.3f}" in report.to_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        ("subject,clip,score\na,x,4\nb,x,5\nmean,x,4.5\n", 2, "'mean' in the column subject"),
+        ("subject,clip,score\nS1,x,4\nS1 ,x,5\n", 2, "'S1' and 'S1 '"),
+        ("subject,clip,score\na,x,4\nb,x,-1\nc,x,3\nd,x,3\n", 2, "--missing-code -1"),
+    ],
+)
+def test_faults_of_a_table_end_with_code_2(tmp_path, monkeypatch, capsys, text, code, message):
+    from theval_datasets import cli
+
+    path = tmp_path / "r.csv"
+    path.write_text(text)
+    monkeypatch.setattr("sys.argv", ["theval-data", "study", str(path)])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == code
+    assert message in " ".join(capsys.readouterr().err.split())
