@@ -50,12 +50,12 @@ def run() -> list[Row]:
             name: _scores(paths, folder / name.replace(" ", "-"), options)
             for name, options in CHANGES.items()
         }
-    return [
-        _row(metric, name, _relative(metric, originals, scores), kind)
+    measured = [
+        (metric, name, _relative(metric, originals, scores))
         for metric in (*METRICS, SCALE_INVARIANT)
-        if any(_value(clip, metric) is not None for clip in originals)
         for name, scores in changed.items()
     ]
+    return [_row(metric, name, percent, kind) for metric, name, percent in measured if len(percent)]
 
 
 def _scores(paths: list[Path], folder: Path, options: tuple[str, ...]) -> tuple[ClipScore, ...]:
@@ -79,10 +79,9 @@ def _value(clip: ClipScore, metric: str) -> float | None:
 def _relative(
     metric: str, before: tuple[ClipScore, ...], after: tuple[ClipScore, ...]
 ) -> np.ndarray:
-    """Absolute relative change in percent, of the clips that have a value before and after."""
+    """Absolute relative change in percent, (n,), of the clips that have a value before and after."""
     pairs = [(_value(a, metric), _value(b, metric)) for a, b in zip(before, after, strict=True)]
-    kept = np.array([(a, b) for a, b in pairs if a is not None and b is not None])
-    return 100 * np.abs(kept[:, 1] / kept[:, 0] - 1)
+    return np.array([100 * abs(b / a - 1) for a, b in pairs if a and b is not None])
 
 
 def _row(metric: str, change: str, percent: np.ndarray, kind: str) -> Row:
@@ -99,7 +98,7 @@ def markdown(rows: list[Row]) -> str:
         values.setdefault(metric, {})[change] = f"{row.value:.1f} ({largest})"
     lines = [f"| metric | {' | '.join(CHANGES)} |", "|---" * (len(CHANGES) + 1) + "|"]
     lines += [
-        f"| `{metric}` | {' | '.join(cells[change] for change in CHANGES)} |"
+        f"| `{metric}` | {' | '.join(cells.get(change, '–') for change in CHANGES)} |"
         for metric, cells in values.items()
     ]
     return "\n".join(lines) + "\n"
