@@ -86,7 +86,7 @@ def index(
         recogniser,
         write_index,
     )
-    from theval_datasets.errors import ThevalError
+    from theval_datasets.errors import ThevalError, UnsafePathError
     from theval_datasets.extraction.cache import default_location
     from theval_datasets.extraction.engines.local import LocalEngine, default_workers
     from theval_datasets.extraction.jobs import ClipJob
@@ -98,13 +98,17 @@ def index(
     output = Path(output)
     rows = read_manifest(Path(manifest))
     need("media")
-    jobs = [
-        ClipJob(row.clip_id, str(file.resolve()), row.sha256)
-        for row in rows.rows
-        for file in [rows.file(row)]
-        if file is not None and row.sha256 is not None
-    ]
-    if not jobs:
+    jobs: list[ClipJob] = []
+    missing: dict[str, str] = {}
+    for row in rows.rows:
+        try:
+            file = rows.file(row)
+        except UnsafePathError:
+            missing[row.clip_id] = "unsafe"
+            continue
+        if file is not None and row.sha256 is not None:
+            jobs.append(ClipJob(row.clip_id, str(file.resolve()), row.sha256))
+    if not jobs and not missing:
         raise InputError(f"{manifest} lists no clip: there is nothing to index")
     Arcface().fetch_weights()
     store = FeatureStore((Fingerprints(), Arcface()), str(cache or default_location()))
@@ -115,7 +119,6 @@ def index(
     except ThevalError as error:
         note = f"people are not in it, so that only recordings can be known again: {error}"
     references: list[ReferenceClip] = []
-    missing: dict[str, str] = {}
     for job in jobs:
         name = job.clip_id
         prints = store.find("fingerprints", job.sha256)

@@ -7,6 +7,7 @@ import wave
 
 import numpy as np
 import pytest
+from msgspec.structs import replace as replace_record
 from PIL import Image
 
 from theval_datasets.commands.curate import curate
@@ -29,7 +30,7 @@ from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.extraction.mesh import N_POINTS
 from theval_datasets.features.audio_levels import integrated_loudness
 from theval_datasets.features.people.detector import Detections
-from theval_datasets.manifest.rows import read_manifest, read_rows
+from theval_datasets.manifest.rows import read_manifest, read_rows, write_manifest
 
 # difficulty
 
@@ -368,6 +369,17 @@ def test_what_another_set_holds_is_left_out(judged, tmp_path):
     assert ours.reasons["leaked-clip"] == 2
     with pytest.raises(InputError, match="no filter leakage"):
         curate([str(judged[0])], tmp_path / "x", references=[tmp_path / "theirs.jsonl"])
+
+
+def test_a_row_whose_file_lies_elsewhere_is_missing_in_an_index(judged, tmp_path):
+    go(judged, tmp_path, text=judged[1].read_text().replace("130", "100"))
+    rows = list(read_manifest(tmp_path / "out").rows)
+    write_manifest(
+        tmp_path / "out/manifest.jsonl", [replace_record(rows[0], path="../x.mp4"), *rows[1:]]
+    )
+    cache = str(tmp_path / "cache")
+    made = index(tmp_path / "out", tmp_path / "i.jsonl", cache=cache, workers=1)
+    assert (made.clips, made.missing, made.exit_code) == (1, {rows[0].clip_id: "unsafe"}, 1)
 
 
 # recipes
