@@ -17,8 +17,9 @@ from benchmarks._media import SHARED, clips
 from benchmarks._rows import Row, at_least, at_most
 from theval_datasets import media
 from theval_datasets.extraction.cache import Cache, spec_of
+from theval_datasets.extraction.jobs import ClipJob, Plan
 from theval_datasets.extraction.outcomes import Feature, Outcome
-from theval_datasets.extraction.runner import ClipJob, Plan, Runner
+from theval_datasets.extraction.runner import Runner
 from theval_datasets.features.head_pose import HeadPose
 from theval_datasets.features.landmarks import Landmarks, load_face_mesh, points_of
 from theval_datasets.features.loudness import Loudness
@@ -130,7 +131,7 @@ cores, workers = json.loads(sys.argv[1]), int(sys.argv[2])
 os.sched_setaffinity(0, cores)
 from benchmarks.bench_extract import EXTRACTORS, jobs_of
 from theval_datasets.extraction.engines.local import LocalEngine
-from theval_datasets.extraction.runner import Plan
+from theval_datasets.extraction.jobs import Plan
 if __name__ == "__main__":
     jobs = jobs_of([Path(p) for p in sys.argv[4:]])
     jobs += [replace(job, clip_id=f"{job.clip_id}-again", sha256=job.sha256[::-1]) for job in jobs]
@@ -200,7 +201,8 @@ _PEAK = """
 import resource, sys
 from benchmarks.bench_extract import EXTRACTORS, jobs_of
 from pathlib import Path
-from theval_datasets.extraction.runner import Plan, Runner
+from theval_datasets.extraction.jobs import Plan
+from theval_datasets.extraction.runner import Runner
 runner = Runner(Plan(EXTRACTORS, sys.argv[1], decode_threads=1))
 report = runner.process(jobs_of([Path(sys.argv[2])])[0])
 assert all(o.status == "ok" for o in report.outcomes.values()), report

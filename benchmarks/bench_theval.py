@@ -24,7 +24,7 @@ from benchmarks.bench_extract import EXTRACTORS, bare_pass, jobs_of
 from theval_datasets import media
 from theval_datasets.errors import AbsentError, MediaError
 from theval_datasets.extraction.engines.local import LocalEngine
-from theval_datasets.extraction.runner import Plan
+from theval_datasets.extraction.jobs import Plan
 from theval_datasets.features.formulas import release_signals as _release
 from theval_datasets.features.landmarks import load_face_mesh, points_of
 from theval_datasets.features.theval_release import ThevalRelease

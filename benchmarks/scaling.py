@@ -22,7 +22,7 @@ import psutil
 
 from benchmarks._media import clips
 from benchmarks.bench_extract import EXTRACTORS, jobs_of
-from theval_datasets.extraction.engines import Engine
+from theval_datasets.extraction.engines.base import Engine
 from theval_datasets.extraction.engines.local import LocalEngine
 from theval_datasets.extraction.engines.ray import RayEngine
 from theval_datasets.extraction.runner import ClipJob, Plan

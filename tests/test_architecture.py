@@ -200,8 +200,19 @@ def graph(files: Mapping[str, str]) -> dict[str, set[str]]:
 
 
 def circles(files: Mapping[str, str]) -> list[str]:
-    """One circle of imports, if there is any. A package's `__init__` hands on what it holds."""
-    hallways = {module_name(path) for path in files if path.endswith("/__init__.py")}
+    """One circle of imports, if there is any.
+
+    A package's `__init__` that defines nothing only hands on what its modules define.
+    """
+    hallways = {
+        module_name(path)
+        for path, text in files.items()
+        if path.endswith("/__init__.py")
+        and not any(
+            isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("__")
+            for node in ast.parse(text).body
+        )
+    }
     edges = {
         name: {one for one in targets if one not in hallways}
         for name, targets in graph(files).items()

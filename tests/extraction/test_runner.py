@@ -16,7 +16,8 @@ from theval_datasets.errors import AbsentError, WeightsMissingError
 from theval_datasets.extraction.cache import Cache, spec_of
 from theval_datasets.extraction.engines.local import LocalEngine
 from theval_datasets.extraction.extractor import Column, Extractor
-from theval_datasets.extraction.runner import ClipJob, Plan, Runner
+from theval_datasets.extraction.jobs import ClipJob, Plan
+from theval_datasets.extraction.runner import Runner
 from theval_datasets.media.frames import FrameRequest
 from theval_datasets.utils.files import sha256_file
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from theval_datasets import media
 from theval_datasets.extraction.cache import Cache, spec_of
+from theval_datasets.extraction.jobs import ClipJob, Plan
 from theval_datasets.extraction.outcomes import Feature
-from theval_datasets.extraction.runner import ClipJob, Plan, Runner
+from theval_datasets.extraction.runner import Runner
 from theval_datasets.media import _video
 from theval_datasets.utils.files import sha256_file
 

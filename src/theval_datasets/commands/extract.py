@@ -21,7 +21,7 @@ from .options import CacheLocation, Workers
 from .options import Manifest as ManifestArgument
 
 if TYPE_CHECKING:
-    from theval_datasets.extraction.engines import Engine
+    from theval_datasets.extraction.engines.base import Engine
     from theval_datasets.extraction.extractor import Extractor
     from theval_datasets.extraction.jobs import ClipJob, ClipReport
     from theval_datasets.extraction.outcomes import Outcome

@@ -45,7 +45,7 @@ class InspectReport(Report):
     @property
     def exit_code(self) -> int:
         """1 if something failed for a reason that lies in the clip."""
-        from theval_datasets.extraction.runner import UNAVAILABLE
+        from theval_datasets.extraction.outcomes import UNAVAILABLE
 
         failed = (o for o in self.outcomes.values() if o.status == "failed")
         return int(any(outcome.reason not in UNAVAILABLE for outcome in failed))

@@ -18,12 +18,10 @@ from theval_datasets.utils.files import sha256_file
 from .clip_run import ClipRun
 from .extractor import Extractor
 from .jobs import ClipJob, ClipReport, Plan
-from .outcomes import UNAVAILABLE, outcome_of
+from .outcomes import outcome_of
 from .store import FeatureStore
 
 _log = logging.getLogger(__name__)
-
-__all__ = ["UNAVAILABLE", "ClipJob", "ClipReport", "Plan", "Runner"]
 
 
 class Runner:

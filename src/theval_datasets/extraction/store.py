@@ -20,7 +20,7 @@ from .jobs import ClipJob, ClipReport, Plan
 from .outcomes import Feature, Outcome, Values, outcome_of
 
 if TYPE_CHECKING:
-    from .engines import Engine
+    from .engines.base import Engine
 
 _log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from theval_datasets.extraction.engines import longest_first
+from theval_datasets.extraction.engines.base import longest_first
 from theval_datasets.extraction.jobs import ClipJob
 
 

@@ -12,7 +12,7 @@ from theval_datasets.commands.extract import extract
 from theval_datasets.errors import InputError
 from theval_datasets.extraction.engines.local import LocalEngine
 from theval_datasets.extraction.engines.ray import RayEngine
-from theval_datasets.extraction.runner import ClipJob, Plan
+from theval_datasets.extraction.jobs import ClipJob, Plan
 from theval_datasets.features.theval_signals import ThevalSignals
 from theval_datasets.features.vad import Vad
 from theval_datasets.utils.files import sha256_file

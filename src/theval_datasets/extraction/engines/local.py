@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from theval_datasets.utils.workers import WorkerLost, WorkerPool
 
-from ..runner import ClipJob, ClipReport, Plan, Runner
-from . import longest_first, lost
+from ..jobs import ClipJob, ClipReport, Plan
+from ..runner import Runner
+from .base import longest_first, lost
 
 
 def default_workers() -> int:

@@ -16,8 +16,9 @@ from typing import Any, Final
 from theval_datasets.errors import ThevalError
 from theval_datasets.utils.optional import require
 
-from ..runner import ClipJob, ClipReport, Plan, Runner
-from . import TRIES, longest_first, lost
+from ..jobs import ClipJob, ClipReport, Plan
+from ..runner import Runner
+from .base import TRIES, longest_first, lost
 
 _log = logging.getLogger(__name__)
 

@@ -1,0 +1,47 @@
+"""What every engine has in common.
+
+Every engine takes the same jobs and the same plan and yields one report a clip, in any order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from theval_datasets.utils.workers import TRIES
+
+from ..jobs import ClipJob, ClipReport, Plan
+from ..outcomes import Outcome
+
+__all__ = ["TRIES", "Engine", "longest_first", "lost"]
+
+
+class Engine(Protocol):
+    """Runs a plan over clips."""
+
+    def run(self, jobs: Sequence[ClipJob], plan: Plan) -> Iterator[ClipReport]:
+        """Yield one report a clip as they end."""
+        ...
+
+
+def longest_first(jobs: Sequence[ClipJob]) -> deque[ClipJob]:
+    """Jobs in the order in which they are handed out: large files before small ones.
+
+    So that at the end of a run no worker is left alone with a long clip.
+    """
+
+    def size(job: ClipJob) -> int:
+        try:
+            return Path(job.path).stat().st_size
+        except OSError:
+            return 0  # the runner will say what is wrong with it
+
+    return deque(sorted(jobs, key=size, reverse=True))
+
+
+def lost(job: ClipJob, plan: Plan) -> ClipReport:
+    """The report of a clip on which every worker that tried it died."""
+    outcome = Outcome("failed", "worker-lost", f"{TRIES} workers died on this clip")
+    return ClipReport(job.clip_id, {extractor.name: outcome for extractor in plan.extractors})
