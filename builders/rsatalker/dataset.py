@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from theval_datasets.errors import InputError
+from theval_datasets.manifest.joins import Join, join_values, reason_of
 
 from ..base.builder import TableConfig
 from ..base.fields import BOOL, DOUBLE, INT, STRING, Field
@@ -125,9 +126,6 @@ class Rsatalker(ScoredBuilder):
     def notes(self) -> tuple[str, ...]:
         """Recordings without speech, motion, place or relationship, and inputs that match none."""
         notes = list(super().notes())
-        values = [row.values for row in self.rows]
-        ids = {row.clip_id for row in self.rows} | {v["conversation"] for v in values}
-        known = ids | {v["youtube_id"] for v in values}
         kept = {row.clip_id: self._recordings[row.clip_id] for row in self.rows}
         for what, names in (
             ("recordings have no speech", [n for n, one in kept.items() if one.speech is None]),
@@ -138,12 +136,11 @@ class Rsatalker(ScoredBuilder):
              [r.clip_id for r in self.rows if r.values["start"] is None]),
             ("recordings have no relationship",
              [r.clip_id for r in self.rows if r.values["relationship"] is None]),
-            ("spans are of no recording", sorted(self._spans.keys() - ids)),
-            ("relationships are of no recording", sorted(self._relations.keys() - known)),
         ):  # fmt: skip
             if names:
                 notes.append(f"{len(names)} {what}, such as {names[0]}.")
-        return tuple(notes)
+        joins = (self._spans[0], self._relations[0])
+        return (*notes, *(join.to_text(names_alone=True) for join in joins if join is not None))
 
     def table_rows(self, config_name: str, rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
         """Rows of a config for some recordings."""
@@ -163,20 +160,31 @@ class Rsatalker(ScoredBuilder):
         return dict(sorted(find_recordings(self.inputs.release).items()))
 
     @cached_property
-    def _spans(self) -> dict[str, LocatedSpan]:
+    def _spans(self) -> tuple[Join | None, dict[str, LocatedSpan]]:
+        """How the spans match recordings and conversations, and the spans by these."""
         path = self.inputs.path("spans")
-        return {} if path is None else read_spans(path)
+        if path is None:
+            return None, {}
+        recordings = self._recordings.values()
+        ids = {name for one in recordings for name in (one.name, one.conversation)}
+        return join_values("spans", read_spans(path), ids, "recording")
 
     @cached_property
-    def _relations(self) -> dict[str, RelationshipLabel]:
+    def _relations(self) -> tuple[Join | None, dict[str, RelationshipLabel]]:
+        """How the relationships match conversations and videos, and the relationships by these."""
         path = self.inputs.path("relationships")
-        return {} if path is None else read_relations(path)
+        if path is None:
+            return None, {}
+        recordings = self._recordings.values()
+        ids = {name for one in recordings for name in (one.conversation, one.youtube_id) if name}
+        return join_values("relationships", read_relations(path), ids, "conversation")
 
     def _scored(self, one: DualtalkRecording) -> ScoredRow:
-        relation = self._relations.get(one.conversation) or self._relations.get(
+        (relation_join, relations), (_, spans) = self._relations, self._spans
+        relation = relations.get(one.conversation) or relations.get(
             one.youtube_id or "", RelationshipLabel(None, None, None)
         )
-        span = self._spans.get(one.name) or self._spans.get(one.conversation)
+        span = spans.get(one.name) or spans.get(one.conversation)
         seconds = None if one.speech is None else speech_seconds(one.speech)
         end = None if span is None else span.end
         if span is not None and end is None and seconds is not None:
@@ -199,7 +207,7 @@ class Rsatalker(ScoredBuilder):
         origins = {
             "blood": "blood:not-stated",
             "equal": "equal:not-stated",
-            "relationship": "relationships:not-stated",
+            "relationship": f"relationships:{reason_of(relation_join, 'not-stated')}",
             "youtube_id": "name:unknown-pattern",
             "start": "spans:not-located",
             "end": "end:not-located" if span is None else "end:no-speech",

@@ -22,7 +22,7 @@ from theval_datasets.manifest.joins import join_clips
         ("Clip (1).mp4", "Clip_1"),
         ("Some New Model.mp4", "Some New Model"),
         (unicodedata.normalize("NFD", "Amélie.mp4"), "Amélie"),
-        ("Amélie.mp4", "Ame_lie"),  # the id of a file whose name was decomposed
+        ("a.mp4", "_a/a"),
         ("a.b", "a.b"),
         ("a.mp4", "a.mp4"),
     ],
@@ -53,6 +53,15 @@ def test_a_name_alone_never_outweighs_its_folder():
     assert join.unmatched == ("MuseTalk/p0.mp4",)
     neither = join_clips("ratings", ["x/p0", "y/p0", "q"], ["z/p0", "q"])
     assert neither.unmatched == ("x/p0", "y/p0")
+
+
+def test_names_that_are_safe_alike_are_told_apart_by_their_spelling():
+    join = join_clips("ratings", ["_a.mp4", "clips/x", "a.mp4"], ["_a", "a", "x"])
+    assert join.matched == {"_a.mp4": "_a", "a.mp4": "a", "clips/x": "x"}
+    with pytest.raises(
+        InputError, match=r"'v/a' could mean 'a' or '_a'|'v/a' could mean '_a' or 'a'"
+    ):
+        join_clips("ratings", ["v/a"], ["_a", "a"])
 
 
 def test_other_folders_are_said():

@@ -23,26 +23,25 @@ NOT_GIVEN: Final = "not-given"
 NOT_MATCHED: Final = "not-matched"
 """Reasons in `missing`: no such input, or an input that has nothing of the clip."""
 MEDIA_SUFFIXES: Final = frozenset(
-    [
-        "avi",
-        "flv",
-        "gif",
-        "jpeg",
-        "jpg",
-        "m4v",
-        "mkv",
-        "mov",
-        "mp4",
-        "mpeg",
-        "mpg",
-        "mts",
-        "ogv",
-        "png",
-        "ts",
-        "webm",
-        "webp",
-        "wmv",
-    ]
+    {
+        *(
+            "avi",
+            "flv",
+            "m4v",
+            "mkv",
+            "mov",
+            "mp4",
+            "mpeg",
+            "mpg",
+            "mts",
+            "ogv",
+            "ts",
+            "webm",
+            "wmv",
+        ),
+        *("gif", "jpeg", "jpg", "png", "webp"),
+        *("flac", "m4a", "mp3", "ogg", "wav"),
+    }
 )
 _SHOWN: Final = 3
 _EXACT, _SAME_KEY, _SAME_NAME = range(3)
@@ -79,16 +78,19 @@ class Join:
     by_name: tuple[str, ...] = ()
     noun: str = "clip"
 
-    def to_text(self) -> str:
-        """One sentence for reports and cards: matched and unmatched on both sides."""
+    def to_text(self, *, names_alone: bool = False) -> str:
+        """One sentence for reports and cards: matched and unmatched on both sides.
+
+        Args:
+            names_alone: Leave out the side of the clips.
+        """
         n_names, n_clips = len(self.matched) + len(self.unmatched), self._n_clips
-        text = (
-            f"{self.label}: {len(self.matched)} of {n_names} names match a {self.noun}, "
-            f"{n_clips - len(self.without)} of {n_clips} {self.noun}s are matched"
-        )
+        text = f"{self.label}: {len(self.matched)} of {n_names} names match a {self.noun}"
+        if not names_alone:
+            text += f", {n_clips - len(self.without)} of {n_clips} {self.noun}s are matched"
         parts = (
             ("not matched", self.unmatched),
-            (f"{self.noun}s without", self.without),
+            (f"{self.noun}s without", () if names_alone else self.without),
             ("matched by file name alone, in other folders", self.by_name),
         )
         for what, names in parts:
@@ -164,7 +166,7 @@ def join_clips(
 
 
 def join_values(
-    label: str, given: Mapping[str, T], clip_ids: Iterable[str]
+    label: str, given: Mapping[str, T], clip_ids: Iterable[str], noun: str = "clip"
 ) -> tuple[Join, dict[str, T]]:
     """Match what an input gives by clip; unmatched values keep their names.
 
@@ -172,11 +174,12 @@ def join_values(
         label: The input, for messages.
         given: The input's names of clips to its values.
         clip_ids: The dataset's ids.
+        noun: What is matched.
 
     Raises:
         InputError: See `join_clips`.
     """
-    join = join_clips(label, given, clip_ids)
+    join = join_clips(label, given, clip_ids, noun)
     return join, {join.matched.get(name, name): value for name, value in given.items()}
 
 
@@ -197,7 +200,7 @@ class ClipIndex:
         self._by_key: dict[tuple[str, ...], list[str]] = {}
         self._by_name: dict[str, list[tuple[tuple[str, ...], str]]] = {}
         for clip_id in sorted(self.clip_ids):
-            key = _keys(clip_id)[0]
+            key = _key(clip_id)
             self._by_key.setdefault(key, []).append(clip_id)
             self._by_name.setdefault(key[-1], []).append((key, clip_id))
 
@@ -212,25 +215,22 @@ class ClipIndex:
 
     def lookup(self, name: str, label: str) -> tuple[str, int] | None:
         """The id, and how well it matches: the smaller the number, the better."""
-        if name in self.clip_ids:
-            return name, _EXACT
-        for key in _keys(name):
-            same = self._by_key.get(key, ())
-            if same:
-                return self._only(name, list(same), label), _SAME_KEY
-            candidates = self._by_name.get(key[-1], ())
-            if candidates:
-                shared = [_common_end(key, other) for other, _ in candidates]
-                best = max(shared)
-                chosen = [
-                    (other, clip_id)
-                    for n, (other, clip_id) in zip(shared, candidates, strict=True)
-                    if n == best
-                ]
-                whole = best == min(len(key), *(len(other) for other, _ in chosen))
-                clip_id = self._only(name, [clip_id for _, clip_id in chosen], label)
-                return clip_id, _SAME_KEY if whole else _SAME_NAME
-        return None
+        for spelling, quality in ((name, _EXACT), (plain_name(name), _SAME_KEY)):
+            if spelling in self.clip_ids:
+                return spelling, quality
+        key = _key(name)
+        same = self._by_key.get(key)
+        if same:
+            return self._only(name, same, label), _SAME_KEY
+        candidates = self._by_name.get(key[-1], ())
+        if not candidates:
+            return None
+        shared = [_common_end(key, other) for other, _ in candidates]
+        best = max(shared)
+        chosen = [one for one, n in zip(candidates, shared, strict=True) if n == best]
+        whole = best == min(len(key), *(len(other) for other, _ in chosen))
+        clip_id = self._only(name, [clip_id for _, clip_id in chosen], label)
+        return clip_id, _SAME_KEY if whole else _SAME_NAME
 
     @staticmethod
     def _only(name: str, clip_ids: list[str], label: str) -> str:
@@ -242,14 +242,11 @@ class ClipIndex:
         return clip_ids[0]
 
 
-def _keys(name: str) -> tuple[tuple[str, ...], ...]:
-    """Parts of the safe path of a name, first of its composed, then of its decomposed spelling."""
+def _key(name: str) -> tuple[str, ...]:
+    """Parts of the safe path of a name."""
     plain = plain_name(name)
-    keys = []
-    for form in ("NFC", "NFD"):
-        parts = [part for part in unicodedata.normalize(form, plain).split("/") if part.strip(" .")]
-        keys.append(tuple(safe_name(part) for part in parts or [plain]))
-    return (keys[0],) if keys[0] == keys[1] else (keys[0], keys[1])
+    parts = [part for part in plain.split("/") if part.strip(" .")]
+    return tuple(safe_name(part) for part in parts or [plain])
 
 
 def _common_end(first: tuple[str, ...], second: tuple[str, ...]) -> int:

@@ -156,17 +156,31 @@ def test_parts_that_are_missing_are_said(release, tmp_path):
     (release / "test" / "zzzzzzzzzzz_sub_video_3_speaker1.wav").unlink()
     (release / "test" / "zzzzzzzzzzz_sub_video_3_speaker2.npz").unlink()
     relations = tmp_path / "r.csv"
-    relations.write_text("id,relationship\nnobody,couple\n")
+    relations.write_text("id,relationship\nnobody,couple\nzzzzzzzzzzz.mp4,siblings\n")
     made = build(tmp_path, release, relationships=relations)
     notes = " ".join(made.info.notes)
     for said in (
         "1 recordings have no speech, such as zzzzzzzzzzz_sub_video_3_speaker1",
         "1 recordings have no motion, such as zzzzzzzzzzz_sub_video_3_speaker2",
         "1 recordings lack the other speaker, such as odd name_speaker1",
-        "1 relationships are of no recording, such as nobody",
+        "relationships: 1 of 2 names match a conversation; not matched: 'nobody'.",
     ):
         assert said in notes, said
     assert verify(made.folder).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("spans", "clip_id,start\nelsewhere,1\n"),
+        ("relationships", "id,relationship\nelsewhere,couple\n"),
+    ],
+)
+def test_tables_that_match_no_recording_are_an_error(release, tmp_path, kind, text):
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=f"{kind}: none of the 1 names matches"):
+        build(tmp_path, release, **{kind: path})
 
 
 def test_two_builds_are_the_same_bytes(release, tmp_path):
