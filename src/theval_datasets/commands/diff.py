@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Folder
+from .options import StrPath
 
 if TYPE_CHECKING:
     from theval_datasets.builders.release.diff import DiffReport
 
 
 def diff(
-    first: Folder,
-    second: Folder,
+    first: Annotated[StrPath, typer.Argument(metavar="EARLIER")],
+    second: Annotated[StrPath, typer.Argument(metavar="LATER")],
     *,
     tolerance: Annotated[float, typer.Option(min=0, metavar="FRACTION")] = 1e-9,
 ) -> DiffReport:

@@ -47,7 +47,7 @@ Folder = Annotated[StrPath, typer.Argument(metavar="DIR")]
 Manifest = Annotated[StrPath, typer.Argument(metavar="MANIFEST")]
 Output = Annotated[StrPath, typer.Option("-o", "--output", metavar="DIR")]
 Workers = Annotated[int | None, typer.Option(min=1, metavar="N")]
-CacheLocation = Annotated[StrPath | None, typer.Option(metavar="DIR", parser=str)]
+CacheLocation = Annotated[StrPath | None, typer.Option(metavar="DIR|URL", parser=str)]
 Fetch = Annotated[
     "FetchOptions | None",
     Fields(
