@@ -8,7 +8,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from feature_factory import small_corpus
+from feature_factory import row
+
+from theval_datasets.manifest.rows import MANIFEST_NAME, write_manifest
 
 _BLOCKED = """
 import sys
@@ -95,7 +97,8 @@ def test_what_needs_media_says_so_at_once(call, tmp_path):
         except Exception as error:
             print(type(error).__name__, error)
     """
-    manifest = small_corpus(tmp_path).manifest
+    manifest = tmp_path / MANIFEST_NAME
+    write_manifest(manifest, [row("talk")])
     done = run(_BLOCKED + textwrap.dedent(code), sys.executable, str(manifest))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("MissingExtraError")

@@ -32,7 +32,15 @@ SHARED: Final[dict[Kind, frozenset[str]]] = {
 
 
 def names(kind: Kind) -> list[str]:
-    """The names of all units of a kind, sorted."""
+    """The names of all units of a kind, sorted.
+
+    Args:
+        kind: Kind of unit.
+
+    Example:
+        >>> "vad" in names("extractor"), "thqa_mt" in names("dataset")
+        (True, True)
+    """
     package = importlib.import_module(PACKAGES[kind])
     return sorted(
         module.name
@@ -45,12 +53,16 @@ def load(kind: Kind, name: str) -> type[Any]:
     """The public class of a unit.
 
     Args:
-        kind: What sort of unit.
-        name: Its name; hyphens count as underscores (``thqa-mt`` is ``thqa_mt``), and a dataset
-            may have its owner before it (``theval/thqa-mt``).
+        kind: Kind of unit.
+        name: Name of the unit; hyphens count as underscores (``thqa-mt`` is ``thqa_mt``), and a
+            dataset may have its owner before it (``theval/thqa-mt``).
 
     Raises:
         UnknownNameError: There is no such unit.
+
+    Example:
+        >>> load("filter", "speech").__name__
+        'Speech'
     """
     module_name = name.removeprefix("theval/" if kind == "dataset" else "").replace("-", "_")
     known = names(kind)
