@@ -30,7 +30,7 @@ from theval_datasets.manifest.info import (
     write_info,
 )
 from theval_datasets.manifest.rows import MANIFEST_NAME, write_manifest
-from theval_datasets.utils.files import sha256_file, write_text
+from theval_datasets.utils.files import sha256_file, storage_errors, write_text
 from theval_datasets.utils.progress import progress
 
 from ..base.builder import Builder
@@ -93,8 +93,10 @@ def write_release(
             raise UnknownNameError(f"config of {dataset.repository()}", name, dataset.FIELDS)
     folder = out / dataset.repository()
     check_place(folder)
-    sweep(folder)
+    with storage_errors(folder):
+        sweep(folder)
     with (
+        storage_errors(folder),
         tempfile.TemporaryDirectory(prefix="theval-build-") as scratch,
         clips_of_release(
             dataset, inputs, folder, lambda: _available(dataset, inputs, scratch)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _STATUSES: Final = ("ok", "empty", "failed")
+_UNWRITTEN: Final = "io-error"
 _SHOWN: Final = 20
 
 
@@ -141,6 +142,9 @@ class ExtractReport(Report):
         for (name, status, reason), clips in reasons.items():
             shown = ", ".join(sorted(clips)[:_SHOWN]) + (", …" if len(clips) > _SHOWN else "")
             lines.append(f"  {name} {status} ({reason}): {shown}")
+        unwritten = [r.outcome.detail for r in self.remarks if r.outcome.reason == _UNWRITTEN]
+        if unwritten and unwritten[0]:
+            lines.append(f"  {unwritten[0]}")  # the cache is at fault, and no clip
         if self.skipped:
             lines.append(f"{self.skipped} rows have no clip and were passed over")
         lines += ["", f"{self.clips} clips, features in {self.cache}"]

@@ -50,10 +50,25 @@ def storage_error(error: BaseException | str, place: Path) -> StorageError | Non
             return one
         number = one.errno if isinstance(one, OSError) else None
         if number in _STORAGE or (number is None and _IN_WORDS.search(str(one))):
-            return _full(place, one.strerror if isinstance(one, OSError) else str(one))
+            return _full(place, getattr(one, "strerror", None) or str(one))
         wrapped = getattr(one, "exc_info", None)
         rest += [wrapped[1] if wrapped else None, one.__cause__, one.__context__]
     return None
+
+
+@contextmanager
+def storage_errors(place: Path) -> Iterator[None]:
+    """A block whose errors become a `StorageError` that names `place`, if the disk is to blame.
+
+    Raises:
+        StorageError: If the place is full or read-only.
+    """
+    try:
+        yield
+    except Exception as error:
+        if fault := storage_error(error, place):
+            raise fault from None
+        raise
 
 
 def _full(place: Path, reason: str | None) -> StorageError:

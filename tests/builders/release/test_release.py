@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ from theval_datasets.builders.base.inputs import Inputs
 from theval_datasets.builders.release import write as _release
 from theval_datasets.builders.release.write import write_release
 from theval_datasets.builders.theval import Theval
-from theval_datasets.errors import BuildError, InputError, UnknownNameError
+from theval_datasets.errors import BuildError, InputError, StorageError, UnknownNameError
 from theval_datasets.manifest.info import read_info
 from theval_datasets.manifest.rows import read_manifest
 
@@ -126,14 +127,22 @@ def test_a_link_in_the_way_is_not_followed(build, tmp_path):
         build()
 
 
-def test_a_build_that_fails_leaves_the_old_release(build, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), StorageError),
+        (OSError("No space left on device"), StorageError),
+        (OSError("other"), OSError),
+    ],
+)
+def test_a_build_that_fails_leaves_the_old_release(build, tmp_path, monkeypatch, error, raised):
     before = hashes(build().folder)
 
     def fail(*_):
-        raise OSError("No space left on device")
+        raise error
 
     monkeypatch.setattr(_release, "write_info", fail)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(raised, match=r"out/theval/theval cannot be written: No space|other"):
         build(version="0.2.0")
     assert hashes(tmp_path / "out" / "theval" / "theval") == before
     assert [p.name for p in (tmp_path / "out" / "theval").iterdir()] == ["theval"]
