@@ -34,7 +34,7 @@ def read_frames(
 
     Args:
         path: The file.
-        indices: Which of `frame_index(path)`, growing.
+        indices: Which of `frame_index(path)`, in any order.
         index: That index, if it is at hand.
         made_here: Whether this software itself encoded the file. Only then decord reads it, whose
             old demuxers take some files for playlists and follow them.
@@ -50,10 +50,11 @@ def read_frames(
     if still_format(path):
         with open_video(path) as video:
             return next(video.frames())
-    pixels = _read_with_decord(path, wanted, index) if made_here else None
+    growing, places = np.unique(wanted, return_inverse=True)
+    pixels = _read_with_decord(path, growing, index) if made_here else None
     if pixels is None:
-        pixels = _read_with_av(path, wanted, index)
-    return Frames(pixels, index.times[wanted], wanted)
+        pixels = _read_with_av(path, growing, index)
+    return Frames([pixels[i] for i in places], index.times[wanted], wanted)
 
 
 def sample_frames(path: Path, fps: float, *, made_here: bool = False) -> Iterator[Frames]:
