@@ -12,7 +12,12 @@ _LONGEST: Final = 160
 
 
 def plain_line(text: object, longest: int = _LONGEST) -> str:
-    """One line without control or direction characters, of bounded length."""
+    """One line without control or direction characters, of bounded length.
+
+    Example:
+        >>> plain_line("two   words")
+        'two words'
+    """
     shown = "".join(
         " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c
         for c in str(text)
@@ -27,6 +32,10 @@ def markdown(text: object, longest: int = _LONGEST) -> str:
 
     Addresses lose their meaning too (a zero-width space after ``:`` and ``@`` and ``www``), so that
     nothing becomes a link by itself.
+
+    Example:
+        >>> markdown("<b>")
+        '&lt;b&gt;'
     """
     shown = (
         plain_line(text, longest).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

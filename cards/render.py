@@ -224,7 +224,13 @@ def _length(seconds: float | None) -> str:
 
 
 def kind_in_words(feature: Any) -> str:
-    """A type in words: ``float64``, ``list of int16``, ``Video``."""
+    """A type in words: ``float64``, ``list of int16``, ``Video``.
+
+    Example:
+        >>> import datasets
+        >>> kind_in_words(datasets.List(datasets.Value("float32")))
+        'list of float32'
+    """
     if isinstance(feature, datasets.Value):
         return str(feature.dtype)
     if isinstance(feature, datasets.List):

@@ -48,7 +48,12 @@ def by_split(rows: Iterable[ManifestRow]) -> dict[str, list[ManifestRow]]:
 
 
 def in_order(splits: Mapping[str, T]) -> dict[str, T]:
-    """Splits as users expect them: training first, then validation, test, and others by name."""
+    """Splits as users expect them: training first, then validation, test, and others by name.
+
+    Example:
+        >>> list(in_order({"test": 1, "train": 2, "validation": 3}))
+        ['train', 'validation', 'test']
+    """
     first = {"train": 0, "validation": 1, "test": 2}
     return dict(sorted(splits.items(), key=lambda item: (first.get(item[0], 3), item[0])))
 

@@ -86,7 +86,12 @@ def _flat(name: str, value: Any) -> pa.Array:
 
 
 def batched(rows: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Lists of up to `size` items."""
+    """Lists of up to `size` items.
+
+    Example:
+        >>> list(batched(range(5), 2))
+        [[0, 1], [2, 3], [4]]
+    """
     batch: list[Any] = []
     for row in rows:
         batch.append(row)

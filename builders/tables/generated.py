@@ -150,7 +150,12 @@ class GeneratedClips:
 
 
 def kind_of(generator: str, stated: Mapping[str, str] | None = None) -> str | None:
-    """`end-to-end` or `sequential` for generators that are known; None for others."""
+    """`end-to-end` or `sequential` for generators that are known; None for others.
+
+    Example:
+        >>> kind_of("SadTalker"), kind_of("my generator") is None
+        ('sequential', True)
+    """
     return (stated or {}).get(generator) or KINDS.get(_plain(generator))
 
 

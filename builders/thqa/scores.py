@@ -72,7 +72,12 @@ class ClipOrigin:
 
 
 def parse_name(name: str) -> ClipOrigin:
-    """What the name of a clip tells; a name of no known pattern tells nothing."""
+    """What the name of a clip tells; a name of no known pattern tells nothing.
+
+    Example:
+        >>> parse_name("3_voice_en_34960039_wavlip").generator
+        'wavlip'
+    """
     if match := _PROMPTED.fullmatch(name):
         prompt, model, language, voice, talker = match.groups()
         return ClipOrigin("prompted", prompt, model, None, voice, talker, language=language)

@@ -49,6 +49,12 @@ def grade(
         turned: Degrees of the most turned head.
         busy: Share of the background on edges.
         rule: Steps and limits.
+
+    Example:
+        >>> grade(people=3, face_height=0.05, turned=40.0, busy=0.2)
+        'Hard'
+        >>> grade(people=1, face_height=0.5, turned=0.0, busy=0.0)
+        'Easy'
     """
     rule = rule or DifficultyRule()
     points = sum(people >= step for step in rule.people)

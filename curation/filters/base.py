@@ -157,12 +157,22 @@ class SetFilter:
 
 
 def keep(**measured: float | int | str | bool | None) -> Verdict:
-    """A clip that passes."""
+    """A clip that passes.
+
+    Example:
+        >>> keep(seconds=4.123456).measured
+        {'seconds': 4.1235}
+    """
     return Verdict("keep", None, _tidy(measured))
 
 
 def reject(reason: str, **measured: float | int | str | bool | None) -> Verdict:
-    """A clip that does not."""
+    """A clip that does not.
+
+    Example:
+        >>> reject("too-short", seconds=1.0).reason
+        'too-short'
+    """
     return Verdict("reject", reason, _tidy(measured))
 
 

@@ -172,6 +172,10 @@ def load_recipe(name: str) -> Recipe:
     Raises:
         UnknownNameError: There is no such recipe.
         InputError: The file is not a recipe; says where and what was expected.
+
+    Example:
+        >>> load_recipe("theval").cut
+        'spans'
     """
     text, where, folder = _read(name)
     return parse_recipe(text, where, folder)

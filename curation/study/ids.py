@@ -22,7 +22,12 @@ _BRACKETS: Final = re.compile(r"[(\[{].*?[)\]}]")
 
 
 def clean_name(text: str) -> str:
-    """A name without spaces (no-break and invisible ones too) around it, composed (NFC)."""
+    """A name without spaces (no-break and invisible ones too) around it, composed (NFC).
+
+    Example:
+        >>> clean_name(" Clip 1.mp4 ")
+        'Clip 1.mp4'
+    """
     return unicodedata.normalize("NFC", text.strip().strip(_INVISIBLE).strip())
 
 

@@ -20,6 +20,10 @@ def level_edges(scores: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
     Raises:
         InputError: If there are no intervals.
+
+    Example:
+        >>> level_edges([0.0, 50.0, 100.0]).tolist()
+        [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
     """
     values = np.asarray(scores, np.float64)
     if values.size == 0 or not np.isfinite(values).all() or values.min() == values.max():
@@ -41,6 +45,10 @@ def quality_levels(
         scores: Finite numbers, not all the same.
         mode: `closed` calls the smallest score "bad"; `official` gives it no level, as the files of
             the Gen3DHF release do (they write "None").
+
+    Example:
+        >>> quality_levels([0.0, 50.0, 100.0])
+        ['bad', 'fair', 'excellent']
     """
     values = np.asarray(scores, np.float64)
     edges = level_edges(values)

@@ -94,7 +94,12 @@ class StudyParameters:
 
 
 def presets() -> dict[str, StudyParameters]:
-    """The named sets of parameters, from `presets.yaml`."""
+    """The named sets of parameters, from `presets.yaml`.
+
+    Example:
+        >>> "bt500" in presets()
+        True
+    """
     return {name: _parameters(name, plain) for name, plain in _read("presets.yaml").items()}
 
 
@@ -103,6 +108,10 @@ def preset(name: str) -> StudyParameters:
 
     Raises:
         UnknownNameError: If there is none of that name.
+
+    Example:
+        >>> preset("bt500").screen
+        'bt500'
     """
     known = presets()
     if name not in known:

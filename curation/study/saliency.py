@@ -53,6 +53,10 @@ def fixation_map(fixations: Centres, shape: tuple[int, int]) -> npt.NDArray[np.f
 
     Raises:
         InputError: If a fixation lies outside.
+
+    Example:
+        >>> fixation_map(np.array([[0, 1]]), (2, 2)).tolist()
+        [[0.0, 1.0], [0.0, 0.0]]
     """
     counts = np.zeros(shape)
     points = np.asarray(fixations, np.int64).reshape(-1, 2)
@@ -128,7 +132,12 @@ def saliency_from_marks(
 
 
 def scale_fixations(fixations: Centres, shape: tuple[int, int], target: tuple[int, int]) -> Centres:
-    """Fixations in the pixels of a picture of another size (both height and width)."""
+    """Fixations in the pixels of a picture of another size (both height and width).
+
+    Example:
+        >>> scale_fixations(np.array([[10, 20]]), (100, 100), (50, 50)).tolist()
+        [[5, 10]]
+    """
     if shape == target:
         return fixations
     factor = np.array(target) / np.array(shape)

@@ -250,6 +250,10 @@ def similarity(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> Any:
 
     Returns:
         -1 to 1, (n, m).
+
+    Example:
+        >>> round(float(similarity(np.array([1.0, 0.0]), np.array([0.6, 0.8]))), 3)
+        0.6
     """
     return np.clip(a.astype(np.float64) @ b.astype(np.float64).T, -1.0, 1.0)
 

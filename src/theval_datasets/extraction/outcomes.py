@@ -59,7 +59,12 @@ UNAVAILABLE: Final = frozenset({"weights-missing", "extra-missing"})
 
 
 def outcome_of(error: Exception) -> Outcome:
-    """The outcome that an exception stands for."""
+    """The outcome that an exception stands for.
+
+    Example:
+        >>> outcome_of(AbsentError("no-face"))
+        Outcome(status='empty', reason='no-face', detail=None, missing={})
+    """
     detail = str(error) or type(error).__name__
     match error:
         case AbsentError():

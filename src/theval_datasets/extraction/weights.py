@@ -118,6 +118,10 @@ def known(name: str) -> Weights:
 
     Raises:
         UnknownNameError: There are none of this name.
+
+    Example:
+        >>> known("buffalo_l").kind
+        'zip'
     """
     if name not in registry():
         raise UnknownNameError("weights", name, registry())

@@ -34,7 +34,12 @@ class Downloaded:
 
 
 def is_name(text: str) -> bool:
-    """Whether a text has the form ``OWNER/NAME`` or ``OWNER/NAME@REVISION``."""
+    """Whether a text has the form ``OWNER/NAME`` or ``OWNER/NAME@REVISION``.
+
+    Example:
+        >>> is_name("theval/thqa-mt@v0.1.0"), is_name("./work")
+        (True, False)
+    """
     return _NAME.fullmatch(text) is not None
 
 

@@ -190,6 +190,10 @@ def parse_version(text: str) -> tuple[int, int, int]:
 
     Raises:
         InputError: For anything else.
+
+    Example:
+        >>> parse_version("1.20.3")
+        (1, 20, 3)
     """
     match = _SEMVER.fullmatch(text)
     if match is None:

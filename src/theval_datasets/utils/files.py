@@ -195,14 +195,24 @@ def sha256_file(path: Path) -> str:
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values, equal bytes. Refuses NaN."""
+    """JSON with sorted keys and no spaces: equal values, equal bytes. Refuses NaN.
+
+    Example:
+        >>> canonical_json({"b": 1, "a": [True, None]})
+        '{"a":[true,null],"b":1}'
+    """
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
     )
 
 
 def digest(value: Any) -> str:
-    """Hex SHA-256 of a value's canonical JSON."""
+    """Hex SHA-256 of a value's canonical JSON.
+
+    Example:
+        >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+        True
+    """
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
