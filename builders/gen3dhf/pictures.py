@@ -145,7 +145,7 @@ def saliency_row(
 
 
 def read_picture(file: ReleaseFile, mode: str = "RGB") -> Image:
-    """A picture as uint8.
+    """The pixels of a picture: uint8 (height, width, 3) for RGB, (height, width) for L.
 
     Raises:
         InputError: If the file is not a picture, or too large.

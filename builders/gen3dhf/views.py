@@ -52,8 +52,11 @@ def snapshots(video: Path, turn: HeadTurn = HeadTurn()) -> Image:
     """The frames at -45, 0 and +45 degrees side by side, each 512 pixels square.
 
     Args:
-        video: Of a head that turns.
-        turn: From where to where.
+        video: A video of a head that turns.
+        turn: Where the turn begins and ends.
+
+    Returns:
+        uint8 (512, 1536, 3), RGB.
 
     Raises:
         MediaError: If the video cannot be read.

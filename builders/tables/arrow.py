@@ -16,7 +16,7 @@ def list_array(rows: Sequence[pa.Array | None], item: pa.DataType) -> pa.ListArr
     """A list column out of one array a row; None becomes null.
 
     Args:
-        rows: Flat arrays, which may hold nulls themselves.
+        rows: Arrow arrays (elements,), one a row, which may hold nulls themselves.
         item: Type of the elements.
     """
     lengths = [0 if row is None else len(row) for row in rows]
@@ -51,7 +51,11 @@ def scattered(where: Array, values: Array) -> pa.Array:
 
 
 def check_finite(name: str, values: Array) -> Array:
-    """The same array, refused if it holds NaN or infinity: undefined is null here."""
+    """The same array (of any shape), refused if it holds NaN or infinity: undefined is null.
+
+    Raises:
+        BuildError: If a value is not finite.
+    """
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise BuildError(
             f"column {name!r} holds a value that is not finite; undefined must be null"

@@ -16,7 +16,10 @@ def level_edges(scores: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """The six edges of the five intervals.
 
     Args:
-        scores: Finite numbers, not all the same.
+        scores: Float array (n,), finite, not all the same.
+
+    Returns:
+        float64 (6,), ascending, on the scale of the scores.
 
     Raises:
         InputError: If there are no intervals.
@@ -42,7 +45,7 @@ def quality_levels(
     Level i is ``edge[i] < score <= edge[i+1]``. The smallest score is on the lowest edge.
 
     Args:
-        scores: Finite numbers, not all the same.
+        scores: Float array (n,), finite, not all the same.
         mode: `closed` calls the smallest score "bad"; `official` gives it no level, as the files of
             the Gen3DHF release do (they write "None").
 

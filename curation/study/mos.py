@@ -118,7 +118,7 @@ def opinion_scores(panel: Panel, parameters: StudyParameters) -> OpinionScores:
 
 
 def degenerate_subjects(panel: Panel) -> Flags:
-    """Subjects with fewer than two ratings, or with all ratings the same; those with none are not."""
+    """Subjects with one rating, or with all ratings the same: bool (subjects,); without any: False."""
     some = np.zeros(len(panel.subjects))
     some[panel.subject] = panel.score
     varied = np.zeros(len(panel.subjects), bool)

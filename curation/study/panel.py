@@ -85,7 +85,7 @@ class Panel:
         return mean
 
     def spread(self, per_clip: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """A per-clip array, repeated for each of the clip's rows."""
+        """A per-clip array (clips,), repeated for each of the clip's rows: (n,)."""
         return np.repeat(per_clip, self.counts)
 
     @cached_property
@@ -100,17 +100,20 @@ class Panel:
         )
 
     def subject_mean(self, values: npt.NDArray[Any]) -> Floats:
-        """Mean of a per-row array over each subject; NaN for one without rows."""
+        """Mean of a per-row array (n,) over each subject: float64 (subjects,); NaN without rows."""
         with np.errstate(invalid="ignore"):
             mean: Floats = self.subject_sum(values) / self.subject_counts
         return mean
 
     def with_scores(self, score: Floats) -> Panel:
-        """The same presentations with other numbers."""
+        """The same presentations with other scores: float64 (n,), finite."""
         return replace(self, score=score)
 
     def keep(self, rows: Flags) -> Panel:
-        """The panel without some rows; clips without any rating left go, names of subjects stay."""
+        """The panel of the rows that are true in `rows`, bool (n,).
+
+        Clips without any rating left are dropped; names of subjects stay.
+        """
         if rows.all():
             return self
         chosen = np.flatnonzero(rows)
@@ -131,7 +134,11 @@ class Panel:
         )
 
     def cells(self) -> tuple[Codes, Codes, Floats]:
-        """Clip, subject and mean score of each (clip, subject) pair, over its repetitions."""
+        """Each rated pair of a clip and a subject, over its repetitions.
+
+        Returns:
+            Index of the clip, index of the subject: int64 (pairs,); mean score: float64 (pairs,).
+        """
         if self.n_repetitions <= 1:
             return self.clip, self.subject, self.score
         key = self.clip * len(self.subjects) + self.subject
@@ -143,7 +150,7 @@ class Panel:
 
 
 def those_of(names: tuple[str, ...], alive: Flags) -> tuple[str, ...]:
-    """The names of those that are left."""
+    """The names that are true in `alive`, bool (names,)."""
     if alive.all():
         return names
     return tuple(name for name, kept in zip(names, alive, strict=True) if kept)

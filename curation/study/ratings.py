@@ -258,10 +258,22 @@ def make(
     generator: tuple[str, ...] | None = None,
     n_missing: int = 0,
 ) -> Ratings:
-    """Sort codes into a `Ratings`; names and codes are subjects, clips, dimensions, sessions.
+    """Sort columns of codes into a `Ratings`.
 
     The repetitions of a subject and a clip are counted through from 0, in the order of the
     sessions' names and of the given numbers.
+
+    Args:
+        names: Sorted names of subjects, clips, dimensions and sessions.
+        codes: int64 (n,) each: indices into these names.
+        repetition: int64 (n,), at least 0.
+        score: float64 (n,), finite.
+        votes: bool (n, types), or None.
+        vote_names: Ids of the types.
+        content: Content of each clip, or None.
+        reference: bool (clips,), or None.
+        generator: Generator of each clip, or None.
+        n_missing: Presentations without a score, which were left out.
 
     Raises:
         RatingsError: If the same presentation occurs twice, or a score is not finite.
@@ -305,7 +317,7 @@ def make(
 
 
 def encode(values: Sequence[str] | npt.NDArray[Any]) -> tuple[tuple[str, ...], Codes]:
-    """Sorted distinct names, and the index of each value among them."""
+    """Sorted distinct names of n values, and the index of each value among them: int64 (n,)."""
     distinct, codes = np.unique(np.asarray(values, dtype=str), return_inverse=True)
     return tuple(str(name) for name in distinct), codes.astype(np.int64)
 

@@ -40,7 +40,7 @@ class SaliencyMap:
         return len(self.fixations) == 0
 
     def as_bytes(self) -> Image:
-        """The map as uint8, truncated as the release does."""
+        """The map as uint8 (height, width), 0 to 255, truncated as the release does."""
         return (self.saliency * 255.0).astype(np.uint8)
 
 

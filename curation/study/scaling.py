@@ -97,9 +97,12 @@ def mapped(panel: Panel, raw: Panel, parameters: StudyParameters) -> Floats:
     """Scores of the retained subjects on the scale of `range`; see `StudyParameters.rescale`.
 
     Args:
-        panel: What is averaged, of the retained subjects.
+        panel: The scores that are averaged, of the retained subjects.
         raw: The same rows before z-scoring.
         parameters: `rescale`, `range` and `clip`; `minmax_mos` is left to `map_means`.
+
+    Returns:
+        float64 (n,), one a row of the panel.
     """
     low, high = parameters.range
     if parameters.rescale == "pm3":
@@ -119,7 +122,18 @@ def mapped(panel: Panel, raw: Panel, parameters: StudyParameters) -> Floats:
 
 
 def map_means(mean: Floats, parameters: StudyParameters) -> tuple[Floats, float]:
-    """Mean scores with their smallest and largest at the ends of `range`, and the map's factor."""
+    """Mean scores with their smallest and largest at the ends of `range`, and the map's factor.
+
+    Args:
+        mean: float64 (clips,).
+        parameters: With `range`.
+
+    Returns:
+        float64 (clips,) on `range`, and the factor by which standard deviations change.
+
+    Raises:
+        RatingsError: If all means are the same.
+    """
     low, high = parameters.range
     factor = (high - low) / (mean.max() - mean.min()) if mean.max() > mean.min() else 0.0
     if not factor:

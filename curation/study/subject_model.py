@@ -105,7 +105,12 @@ def fit_projection(panel: Panel, *, errors_from: str = "clip") -> SubjectModel:
 
 
 def normal_loglikelihood(residual: Floats, variance: Floats) -> float:
-    """Mean over the rows of the log density of N(0, variance); rows without variance do not count."""
+    """Mean over the rows of the log density of N(0, variance).
+
+    Args:
+        residual: float64 (n,).
+        variance: float64 (n,), at least 0; rows without variance do not count.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = -0.5 * (np.log(2.0 * np.pi * variance) + residual**2 / variance)
     return float(terms[np.isfinite(terms)].sum() / len(residual))
