@@ -122,3 +122,50 @@ def test_workers_and_their_programs_do_not_outlive_a_killed_parent(tmp_path):
     pids = [int(path.name) for path in tmp_path.iterdir()]
     assert len(pids) == 2
     assert all(gone(pid) for pid in pids)
+
+
+SCRIPT = """
+from collections.abc import Callable
+from pathlib import Path
+from theval_datasets.utils.workers import WorkerPool
+{setup}
+Path("runs").open("a").write("x")
+with WorkerPool(2, {name}) as pool:
+    print(sorted(result for _, result in pool.map([1, 2])))
+"""
+
+
+def run_script(folder, **parts):
+    (folder / "script.py").write_text(SCRIPT.format(**parts))
+    return subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_script_without_a_guard_is_not_run_by_the_workers(tmp_path):
+    theirs = "from functools import partial"
+    done = run_script(tmp_path, setup=theirs, name="partial(partial, str)")
+    assert done.stdout == "['1', '2']\n", done.stderr
+    assert (tmp_path / "runs").read_text() == "x"
+
+
+def test_units_of_a_script_without_a_guard_end_it_with_what_to_do(tmp_path):
+    own = "def setup():\n    return str\n"
+    done = run_script(tmp_path, setup=own, name="setup")
+    assert done.returncode == 1
+    assert "units of its own" in done.stderr
+    guarded = SCRIPT.replace("Path(", "if __name__ == '__main__':\n    Path(").replace(
+        "with WorkerPool", "    with WorkerPool"
+    )
+    guarded = guarded.replace("    print", "        print")
+    (tmp_path / "script.py").write_text(guarded.format(setup=own, name="setup"))
+    again = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert again.stdout == "['1', '2']\n", again.stderr

@@ -11,10 +11,14 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
+import sys
 import threading
+import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -171,7 +175,7 @@ class WorkerPool(Generic[T, R]):
         if not worker.ready:
             raise ThevalError(
                 f"a worker process ended with code {code} before it could begin. A script that "
-                "calls this package has to do so below `if __name__ == '__main__':`"
+                "defines units of its own has to call this package below `if __name__ == '__main__':`"
             )
         _log.warning("a worker process ended with code %s; another one takes its place", code)
         self._workers[self._workers.index(worker)] = self._start()
@@ -182,10 +186,29 @@ class WorkerPool(Generic[T, R]):
         end, lifeline = self._context.Pipe(duplex=False)
         arguments = (theirs, end, self._setup, dict(os.environ))
         process = self._context.Process(target=_work, args=arguments, daemon=True)
-        process.start()
+        with _main_for(self._setup):
+            process.start()
         theirs.close()
         end.close()
         return _Worker(process, ours, lifeline)
+
+
+@contextmanager
+def _main_for(setup: Callable[[], Any]) -> Iterator[None]:
+    """Hide the main module from processes that are started meanwhile, unless the setup is from there.
+
+    A new process otherwise runs the user's script once more, which fails, or does its work again, where
+    that is not below `if __name__ == "__main__":`.
+    """
+    if b"__main__" in pickle.dumps(setup):
+        yield
+        return
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _hand_out(worker: _Worker[T], waiting: deque[tuple[int, T]]) -> None:
