@@ -292,7 +292,7 @@ def _check_headings(
         if statistic_key(column) in statistics():
             raise RatingsError(
                 f"{where}: the column {column!r} holds a statistic or a fact, not ratings of a "
-                f"{noun}; ignore it, or rename it if it is one"
+                f"{noun}; remove it (study --ignore {column!r}), or rename it if it is a {noun}"
             )
     if target == "clip_id" and {c.lower() for c in columns} <= set(column_names()["dimensions"]):
         raise RatingsError(

@@ -54,11 +54,13 @@ class Reliability:
         def shown(value: float | None) -> str:
             return "undefined" if value is None else f"{value:.3f}"
 
-        return (
+        text = (
             f"ICC(2,k) {shown(self.icc2k)} [{shown(self.icc2k_low)}, {shown(self.icc2k_high)}], "
             f"split-half {shown(self.split_half)}, SOS exponent {shown(self.sos)} over "
             f"{self.n_subjects} subjects"
         )
+        reasons = (f"{name} is undefined: {reason}" for name, reason in self.reasons.items())
+        return "; ".join([text, *reasons])
 
 
 def reliability(

@@ -120,7 +120,7 @@ def test_undefined_values_have_a_reason():
     found = reliability(panel(matrix), panel(matrix), np.ones(4, bool), (1, 5))
     assert (found.icc2k, found.split_half, found.sos) == (None, None, None)
     assert set(found.reasons) == {"icc2k", "split_half", "sos"}
-    assert "undefined" in found.to_text()
+    assert "sos is undefined: no clip with two ratings" in found.to_text()
 
 
 def test_a_study_has_the_reliability_of_its_retained_subjects():
