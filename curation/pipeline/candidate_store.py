@@ -78,7 +78,7 @@ class CandidateStore:
     """
 
     def __init__(self, output: Path) -> None:
-        self._folder = output / FOLDER
+        self._folder = output.resolve() / FOLDER  # as `inside` gives its files
         self._index = self._folder / _INDEX
         # of lines about the same name the last one counts
         self._known = {one.clip_id: one for one in read_journal(self._index, _Entry)}

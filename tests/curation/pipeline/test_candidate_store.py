@@ -60,6 +60,17 @@ def test_nothing_is_cut_twice(spans, tmp_path, monkeypatch):
     assert {json.loads(line)["clip_id"] for line in lines} == set(NAMES)
 
 
+def test_a_relative_output_keeps_its_candidates(spans, tmp_path, monkeypatch):
+    """As `-o work` gives it: what is a candidate still is not removed as one of earlier runs."""
+    monkeypatch.chdir(tmp_path)
+    made = cut_all(spans, Path("work"))
+    CandidateStore(Path("work")).keep_only(made)
+    assert all(one.path.is_file() for one in made)
+    again = counted(monkeypatch)
+    assert cut_all(spans, Path("work")) == made
+    assert again == []
+
+
 def test_another_encoding_or_source_is_cut_again(spans, tmp_path, monkeypatch):
     cut_all(spans, tmp_path)
     made = counted(monkeypatch)
