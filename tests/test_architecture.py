@@ -11,6 +11,7 @@ other in a circle.
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -62,7 +63,8 @@ def module_name(relative: str) -> str:
     return inner.removesuffix("/__init__").removesuffix("__init__").replace("/", ".")
 
 
-def imports(relative: str, text: str) -> Iterator[Import]:
+@functools.cache
+def imports(relative: str, text: str) -> tuple[Import, ...]:
     is_package = relative.endswith("/__init__.py")
     here = module_name(relative).split(".")
     package = here if is_package else here[:-1]
@@ -93,7 +95,7 @@ def imports(relative: str, text: str) -> Iterator[Import]:
         for child in ast.iter_child_nodes(node):
             yield from walk(child, eager and not lazy)
 
-    return walk(ast.parse(text, relative), True)
+    return tuple(walk(ast.parse(text, relative), True))
 
 
 def sources(root: Path) -> dict[str, str]:
