@@ -138,10 +138,15 @@ def link_or_copy(source: Path, target: Path) -> None:
     """Put a file at `target`, whole or not at all: a hard link where that works, else a copy.
 
     Raises:
-        OSError: The source cannot be read, or the target not be written.
+        OSError: The source cannot be read, or the disk is full.
+        StorageError: The target's folder cannot be written to.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as folder:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-")
+    except OSError as error:
+        raise _unwritable(target, error) from None
+    with temporary as folder:
         part = Path(folder, "file")
         try:
             part.hardlink_to(source.resolve())

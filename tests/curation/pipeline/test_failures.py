@@ -156,6 +156,13 @@ def test_a_full_disk_is_the_fault_of_no_file(folder, monkeypatch):
     assert len(read_manifest(folder.parent / "out")) == 2
 
 
+def test_a_folder_that_cannot_be_written_to_is_the_fault_of_no_file(folder):
+    (folder.parent / "out").mkdir()
+    (folder.parent / "out/clips").touch()
+    with pytest.raises(StorageError, match=r"out/clips/.* cannot be written"):
+        run(folder, AS_IS)
+
+
 # the tasks themselves
 
 
