@@ -42,9 +42,9 @@ REFUSED = (
 WHY = {
     "cartoon": {"no-such-people", "short-shot"},
     "liveportrait_d14": {"little-speech"},
-    "liveportrait_d18": {"digital-silence"},
+    "liveportrait_d18": {"little-speech"},  # in a source with sound elsewhere
     "room_noface": {"no-such-people", "short-shot"},
-    "workshop_lookdown_noaudio": {"no-audio"},
+    "workshop_lookdown_noaudio": {"little-speech"},
     "derived_slides_speech_noface_20s": {"no-such-people"},
     "liveportrait_d10_littlespeech": {"little-speech"},
     "black": {"black"},
