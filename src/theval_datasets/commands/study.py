@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from theval_datasets.errors import InputError, RatingsError
+from theval_datasets.errors import InputError, RatingsError, UnknownNameError
 from theval_datasets.utils.records import from_plain, to_plain
 from theval_datasets.utils.report import Report
 
@@ -18,6 +18,8 @@ from . import completion
 from .options import StrPath
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from theval_datasets.curation.study.parameters import StudyParameters
     from theval_datasets.curation.study.ratings import Ratings
     from theval_datasets.curation.study.study import StudyResult
@@ -182,6 +184,7 @@ def study(
     model: Annotated[str | None, typer.Option(metavar="NAME")] = None,
     manifest: Annotated[StrPath | None, typer.Option(metavar="MANIFEST")] = None,
     taxonomy: Annotated[StrPath | None, typer.Option(metavar="FILE")] = None,
+    columns: Annotated[Sequence[str], typer.Option("--column", metavar="NAME=COLUMN")] = (),
     ignore: Annotated[Sequence[str], typer.Option(metavar="COLUMN")] = (),
     score_range: Annotated[
         tuple[float, float] | None, typer.Option("--scale", metavar="LOW HIGH")
@@ -205,6 +208,8 @@ def study(
         manifest: Manifest whose clip ids replace the names in the table; names without a clip
             are reported, and it is an error if no name matches. Default: names are kept.
         taxonomy: File with the names of the distortions that were voted on. Default: THQA-MT's.
+        columns: Standard name and the table's own name of a column, such as
+            ``subject=user_ID``; may be repeated. Default: columns are recognised by common names.
         ignore: Column to leave out; may be repeated.
         score_range: Lowest and highest rating. Default: the protocol's, else the preset's, else
             the scale that the ratings suggest.
@@ -231,7 +236,7 @@ def study(
     parameters = _parameters(preset, model, degenerate)
     stated = read_protocol(None if protocol is None else Path(protocol))
     file = read_table(ratings, error=RatingsError)
-    frame = file.frame
+    frame = _with_names(file.frame, columns)
     if _is_pairwise(frame.columns):
         return _pairwise(frame.drop([c for c in ignore if c in frame.columns]), ratings.name, out)
     types = load_taxonomy(None if taxonomy is None else Path(taxonomy))
@@ -280,6 +285,27 @@ def _parameters(preset: str, model: str | None, degenerate: str | None) -> Study
     if degenerate is None:
         return chosen
     return from_plain(type(chosen), {**to_plain(chosen), "degenerate": degenerate}, "degenerate")
+
+
+def _with_names(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """A table whose columns have the names that were stated for them, as ``NAME=COLUMN``."""
+    names: dict[str, str] = {}
+    for stated in columns:
+        name, equals, column = (part.strip() for part in stated.partition("="))
+        if not (name and equals and column):
+            raise InputError(f"expected --column NAME=COLUMN, such as subject=id, got {stated!r}")
+        if column not in frame.columns:
+            raise UnknownNameError("column", column, frame.columns)
+        if column in names:
+            raise InputError(f"two names were stated for the column {column}")
+        names[column] = name
+    renamed = [names.get(column, column) for column in frame.columns]
+    twice = sorted({name for name in names.values() if renamed.count(name) > 1})
+    if twice:
+        raise InputError(
+            f"two columns would be named {', '.join(twice)}: leave one out of the table"
+        )
+    return frame.rename(names)
 
 
 def _is_pairwise(columns: Sequence[str]) -> bool:

@@ -287,3 +287,36 @@ def test_faults_of_a_table_end_with_code_2(tmp_path, monkeypatch, capsys, text, 
         cli.main()
     assert left.value.code == code
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+ODD = "Proband,Datei,Urteil\n" + "".join(
+    f"p{subject},c{clip},{1 + (subject + clip) % 5}\n" for subject in range(6) for clip in range(5)
+)
+NAMES = ("subject=Proband", "clip_id=Datei", "score = Urteil")
+
+
+def test_columns_of_any_name_can_be_stated(tmp_path):
+    odd, usual = tmp_path / "odd.csv", tmp_path / "usual.csv"
+    odd.write_text(ODD)
+    usual.write_text(ODD.replace("Proband,Datei,Urteil", "subject,clip_id,score"))
+    stated, known = study(odd, columns=NAMES).to_plain(), study(usual).to_plain()
+    assert stated["clips"] == known["clips"]
+    assert stated["subjects"] == known["subjects"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "complaint"),
+    [
+        (("subject",), "NAME=COLUMN"),
+        (("=Proband",), "NAME=COLUMN"),
+        (("subject=",), "NAME=COLUMN"),
+        (("subject=Probant",), "did you mean Proband"),
+        (("subject=Proband", "subject=Datei"), "two columns would be named subject"),
+        (("subject=Proband", "session=Proband"), "two names were stated for the column Proband"),
+        (("Urteil=Proband",), "two columns would be named Urteil"),
+    ],
+)
+def test_columns_that_cannot_be_are_refused(tmp_path, columns, complaint):
+    (tmp_path / "odd.csv").write_text(ODD)
+    with pytest.raises(InputError, match=complaint):
+        study(tmp_path / "odd.csv", columns=columns)
