@@ -60,10 +60,10 @@ class Archive(SourceReader):
         """Its other files, by suffix, and hidden ones."""
         with zipfile.ZipFile(self.place) as packed:
             names = [PurePosixPath(m.filename) for m in packed.infolist() if not m.is_dir()]
-        found: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for name in names:
             if any(part.startswith((".", "__MACOSX")) for part in name.parts):
-                found["hidden"] += 1
+                counts["hidden"] += 1
             elif name.suffix.lower() not in SUFFIXES:
-                found[name.suffix.lower() or name.name] += 1
-        return dict(found)
+                counts[name.suffix.lower() or name.name] += 1
+        return dict(counts)

@@ -54,5 +54,5 @@ class SourceReader:
         raise NotImplementedError
 
     def skipped(self) -> dict[str, int]:
-        """How many things were passed over because of their kind, by suffix."""
+        """Number of files skipped because of their kind, by suffix."""
         return {}

@@ -20,7 +20,7 @@ VIDEO: Final = frozenset([
 STILL: Final = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".webp"])
 AUDIO: Final = frozenset([".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav"])
 SUFFIXES: Final = VIDEO | STILL | AUDIO
-"""What is taken for media, by its name; what is in it shows when it is opened."""
+"""Suffixes of media files; the content is checked when a file is opened."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Local(SourceReader):
 
     Files with a suffix of video, stills or sound are taken, whatever is in them: a still is a clip of
     one frame, sound alone is refused with that reason. A folder's other files, hidden ones and linked
-    folders are passed over and counted.
+    folders are skipped and counted.
 
     Attributes:
         place: The file or folder.
@@ -93,8 +93,8 @@ class Local(SourceReader):
         if self.root is None:
             return SourceFile(path, name, group, Origin(kind="local", location=""))
         if not _below(path, self.root):
-            said = f"it is a link to a file that is not below the root {self.root}"
-            return _gone(name, group, "outside-root", said)
+            detail = f"it is a link to a file that is not below the root {self.root}"
+            return _gone(name, group, "outside-root", detail)
         location = path.absolute().relative_to(self.root.absolute()).as_posix()
         return SourceFile(path, name, group, Origin(kind="local", location=location))
 

@@ -34,12 +34,12 @@ class Youtube(Http):
 
     def __post_init__(self) -> None:
         if not is_youtube(self.url):
-            raise InputError(f"{self.url} is no address of YouTube.")
+            raise InputError(f"{self.url} is not an address of YouTube.")
 
     def items(self) -> Iterator[SourceFile | SourceFailure]:
-        """As `Http`, once it was said what YouTube needs and is not here."""
+        """As `Http`, after a warning about requirements of YouTube that are missing here."""
         require("yt_dlp", extra="youtube")
-        _say_what_is_missing(self.options)
+        _warn_of_missing_parts(self.options)
         yield from super().items()
 
 
@@ -49,11 +49,11 @@ def is_youtube(url: str) -> bool:
 
 
 @functools.cache
-def _say_what_is_missing(options: FetchOptions) -> None:
-    """Warn, once a run, of what YouTube's pages need and is not here."""
-    found = runtimes_here(options.runtimes())
-    if not any(usable for _, usable in found.values()):
-        old = "".join(f" ({name} {version} is too old)" for name, (version, _) in found.items())
+def _warn_of_missing_parts(options: FetchOptions) -> None:
+    """Warn, once a run, about requirements of YouTube's pages that are missing here."""
+    runtimes = runtimes_here(options.runtimes())
+    if not any(usable for _, usable in runtimes.values()):
+        old = "".join(f" ({name} {version} is too old)" for name, (version, _) in runtimes.items())
         _log.warning(
             "no JavaScript runtime was found%s: YouTube hides formats without one. "
             "%s brings deno; node from version 22 will do too",

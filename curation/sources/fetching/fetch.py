@@ -1,7 +1,7 @@
-"""Fetching through yt-dlp's Python API: listing, formats, resuming, waiting; every failure is data.
+"""Downloads through yt-dlp's Python API: listing, formats, resuming, waiting; every failure is data.
 
-yt-dlp gets no ffmpeg and no way to the network but the guard. Streams that come apart are joined
-here, from local files.
+yt-dlp gets no ffmpeg and no way to the network but the guard. Separate streams of picture and sound
+are joined here, from local files.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _log = logging.getLogger(__name__)
 FETCHED: Final = "sources"
 _PROTOCOLS: Final = frozenset({"http", "https", "m3u8", "m3u8_native", "http_dash_segments"})
 _LOOKUP_BYTES: Final = 128 << 20
-"""What pages and playlists may have: yt-dlp holds them in memory."""
+"""Maximum bytes of pages and playlists, which yt-dlp holds in memory."""
 _ENOUGH: Final = 5
-"""Bot checks in a row after which a site is asked no more: every further question makes it worse."""
+"""Bot checks in a row after which a site gets no further requests: each would make it worse."""
 _FAILURES: Final = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
-"""What extractors raise besides yt-dlp's own errors when a site is not as they think."""
+"""Exceptions of extractors, besides yt-dlp's own, when a site is not as they expect."""
 
 
 class Fetcher:
@@ -53,9 +53,9 @@ class Fetcher:
     Args:
         folder: The manifest's folder: files go to `sources/` in it, what is known of them to
             `sources.jsonl`.
-        options: How to go about it.
-        extractors: Which of yt-dlp's extractors may be used, as it names them.
-        allowed: Says of an IP address whether it may be connected to; by the options if None.
+        options: Options of the user.
+        extractors: Names of yt-dlp's extractors that may be used.
+        allowed: Predicate of IP addresses that may be connected to; by the options if None.
     """
 
     def __init__(
@@ -125,18 +125,18 @@ class Fetcher:
             yield self._gone(url, "bot-check", f"not asked: {_ENOUGH} before it met a bot check")
             return
         name = name_of(url)
-        found = self._patiently(
+        info = self._patiently(
             url, name, lambda: self._ydl.extract_info(url, download=False), limit=_LOOKUP_BYTES
         )
-        if isinstance(found, LedgerEntry):
-            yield found
-        elif found.get("_type") in ("playlist", "multi_video"):
-            yield from self._entries(found, depth)
+        if isinstance(info, LedgerEntry):
+            yield info
+        elif info.get("_type") in ("playlist", "multi_video"):
+            yield from self._entries(info, depth)
         else:
-            yield self._video(url, found)
+            yield self._video(url, info)
 
     def _entries(self, playlist: Mapping[str, Any], depth: int) -> Iterator[LedgerEntry]:
-        """What a playlist holds; channels hold playlists."""
+        """Entries of a playlist; channels hold playlists."""
         if depth > 3:
             return
         for item in playlist.get("entries") or ():
@@ -168,7 +168,7 @@ class Fetcher:
         if entry.reason == "no-space":
             return None  # earlier versions took a full disk for the source's failure
         if entry.reason == "too-short" and not self._is_short(entry.facts):
-            return None  # of a run that wanted longer ones
+            return None  # the minimum was higher in that run
         if entry.reason == "private-address":
             return None  # refused by this machine's choice, which may be another now
         return entry
@@ -180,8 +180,8 @@ class Fetcher:
 
     def _short(self, url: str, info: Mapping[str, Any]) -> LedgerEntry:
         length = info["duration"]
-        said = f"{length:g} s; at least {self._options.min_seconds:g} s are wanted"
-        return self._gone(url, "too-short", said, origin_of(url, info), {"duration": length})
+        detail = f"{length:g} s; at least {self._options.min_seconds:g} s are wanted"
+        return self._gone(url, "too-short", detail, origin_of(url, info), {"duration": length})
 
     def _video(self, url: str, info: Mapping[str, Any]) -> LedgerEntry:
         """Download one video that was looked up."""
@@ -236,7 +236,7 @@ class Fetcher:
             wanted = {k: v for k, v in info.items() if k != "requested_formats"} | dict(one)
             complete, _ = self._ydl.dl(str(part), wanted)
             if not complete or not part.is_file():
-                raise OSError(f"{name} came incomplete")
+                raise OSError(f"{name} was received incompletely")
             files.append(part)
         if len(files) == 1:
             target = folder / f"{name}{suffix_of(files[0])}"
@@ -250,17 +250,17 @@ class Fetcher:
     def _patiently(
         self, url: str, name: str, action: Any, origin: Source | None = None, *, limit: int
     ) -> Any:
-        """Do something at the network; again after a pause where that may help.
+        """Run an action on the network; again after a pause where that may help.
 
         Args:
-            url: What it is about.
-            name: The same for people.
-            action: What to do.
-            origin: What is known of it.
-            limit: The most bytes that may come.
+            url: Address of the source.
+            name: Its name in messages.
+            action: The action.
+            origin: Known metadata.
+            limit: Maximum bytes received.
 
         Returns:
-            What the action gave, or an entry that says what is wrong.
+            The result of the action, or an entry with the reason of its failure.
         """
         attempt = 0
         while True:
@@ -272,15 +272,17 @@ class Fetcher:
                     raise fault from None
                 status, retry_after = status_of(error)
                 if self._guard.refused:
-                    said = f"{self._guard.refused[0]}; --allow-private-addresses lets it be fetched"
-                    return self._gone(url, "private-address", said, origin)
+                    detail = (
+                        f"{self._guard.refused[0]}; --allow-private-addresses lets it be fetched"
+                    )
+                    return self._gone(url, "private-address", detail, origin)
                 if self._guard.exceeded:
                     return self._gone(url, "too-large", f"more than {limit} B", origin)
                 reason = error.reason if isinstance(error, MediaError) else reason_of(error, status)
                 attempt += 1
                 if reason == "rate-limited" and attempt <= self._options.retries:
                     pause = pause_before(attempt, retry_after)
-                    _log.warning("%s wants us to wait; going on in %.0f s", name, pause)
+                    _log.warning("%s asks for a pause; continuing in %.0f s", name, pause)
                     time.sleep(pause)
                     continue
                 return self._gone(url, reason, _plain(error), origin)
@@ -303,8 +305,8 @@ class Fetcher:
             self._bot_checks[site] += 1
             if self._bot_checks[site] == _ENOUGH:
                 _log.warning(
-                    "%s takes us for a bot and is asked no more in this run; try --retry after some "
-                    "hours, with --cookies-from-browser, --sleep or --per-hour",
+                    "%s detected automated access; no further requests in this run. Try --retry after "
+                    "some hours, with --cookies-from-browser, --sleep or --per-hour",
                     site,
                 )
         return entry
@@ -331,7 +333,7 @@ class Fetcher:
         while quota and (
             pause := pause_for_quota((one.origin.fetched_at for one in self._ledger), quota)
         ):
-            _log.warning("%d videos in this hour; going on in %.0f s", quota, pause)
+            _log.warning("%d videos in this hour; continuing in %.0f s", quota, pause)
             time.sleep(pause)
 
 

@@ -1,9 +1,9 @@
-"""The one way out to the network while sources are fetched: a proxy that checks every connection.
+"""A proxy that checks every connection: the only way to the network while sources are fetched.
 
 A page may redirect, a playlist may name segments anywhere, a name may resolve to another address the
-second time. So it does not suffice to look at the first URL. All requests go through this proxy on
-the loopback interface; it resolves each name once, refuses addresses that are not public, connects
-to the very address that it checked, and stops when more bytes came than allowed.
+second time, so checking the first URL is not enough. All requests go through this proxy on the
+loopback interface. It resolves each name once, refuses addresses that are not public, connects to the
+very address that it checked, and stops when more bytes were received than allowed.
 """
 
 from __future__ import annotations
@@ -86,12 +86,12 @@ class Guard:
     """A running proxy; use it as a context manager.
 
     Args:
-        allowed: Says of an IP address whether it may be connected to.
+        allowed: Predicate of IP addresses that may be connected to.
 
     Attributes:
-        url: Its own address.
-        refused: What was refused since the last `start`, in words.
-        exceeded: Whether more came since the last `start` than was allowed.
+        url: Address of the proxy.
+        refused: Connections refused since the last `start`, in words.
+        exceeded: Whether more bytes than allowed were received since the last `start`.
     """
 
     def __init__(self, allowed: Callable[[str], bool] = is_public) -> None:
@@ -127,7 +127,7 @@ class Guard:
         self._thread.join()
 
     def start(self, limit: int | None) -> None:
-        """Begin to count anew: at most `limit` bytes may come; None for any number."""
+        """Reset the counter: at most `limit` bytes may be received; None for any number."""
         with self._lock:
             self._left = limit
             self.refused = []
@@ -140,15 +140,15 @@ class Guard:
             PermissionError: One of the name's addresses is not allowed.
             OSError: It cannot be reached.
         """
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        for *_, place in found:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        for *_, place in addresses:
             if not self._allowed(str(place[0])):
-                said = f"{host} is {place[0]}, which is not a public address"
+                reason = f"{host} is {place[0]}, which is not a public address"
                 with self._lock:
-                    self.refused.append(said)
-                raise PermissionError(said)
+                    self.refused.append(reason)
+                raise PermissionError(reason)
         last: OSError | None = None
-        for family, kind, protocol, _, place in found:
+        for family, kind, protocol, _, place in addresses:
             connection = socket.socket(family, kind, protocol)
             connection.settimeout(_CONNECT_SECONDS)
             try:
@@ -162,7 +162,7 @@ class Guard:
         raise last or OSError(f"{host} has no address")
 
     def take(self, count: int) -> bool:
-        """Note that bytes came; False once there are too many."""
+        """Count received bytes; False once there are too many."""
         with self._lock:
             if self._left is None:
                 return True
@@ -243,7 +243,7 @@ class _Requests(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _relay(self, upstream: socket.socket) -> None:
-        """Carry bytes both ways until one side ends or too many came."""
+        """Carry bytes both ways until one side ends or too many were received."""
         pair: dict[Any, Any] = {self.connection: upstream, upstream: self.connection}
         try:
             while True:
@@ -263,22 +263,22 @@ class _Requests(http.server.BaseHTTPRequestHandler):
 
 
 def _closing(upstream: socket.socket) -> bytes:
-    """The head of an answer, saying that the connection ends with it, and what came with it."""
+    """The head of an answer with ``Connection: close``, and the bytes received with it."""
     received = b""
     while b"\r\n\r\n" not in received and len(received) < _BLOCK:
         block = upstream.recv(_BLOCK)
         if not block:
             break
         received += block
-    head, found, body = received.partition(b"\r\n\r\n")
-    if not found:
+    head, separator, body = received.partition(b"\r\n\r\n")
+    if not separator:
         return received
     lines = [
         line
         for line in head.split(b"\r\n")
         if line.partition(b":")[0].strip().lower() not in (b"connection", b"keep-alive")
     ]
-    return b"\r\n".join([*lines, b"Connection: close"]) + found + body
+    return b"\r\n".join([*lines, b"Connection: close"]) + separator + body
 
 
 def _port(target: urllib.parse.SplitResult) -> int | None:

@@ -98,10 +98,10 @@ def parameters(
     Args:
         options: The user's.
         proxy: Address of the guard, the only way to the network.
-        no_ffmpeg: An empty folder, so that no ffmpeg is found.
+        no_ffmpeg: An empty folder, in place of the one with ffmpeg.
         extractors: Which of yt-dlp's extractors may be used, as it names them.
     """
-    found: dict[str, Any] = {
+    given: dict[str, Any] = {
         "quiet": True,
         "noprogress": True,
         "no_warnings": False,
@@ -132,14 +132,14 @@ def parameters(
         "remote_components": [],  # nothing that is run is fetched: yt-dlp-ejs comes with the extra
     }
     if options.cookies is not None:
-        found["cookiefile"] = str(options.cookies)
+        given["cookiefile"] = str(options.cookies)
     if options.cookies_from_browser is not None:
         browser, _, profile = options.cookies_from_browser.partition(":")
-        found["cookiesfrombrowser"] = (browser.lower(), profile or None, None, None)
+        given["cookiesfrombrowser"] = (browser.lower(), profile or None, None, None)
     if options.player_client is not None:
         clients = [name.strip() for name in options.player_client.split(",") if name.strip()]
-        found["extractor_args"] = {"youtube": {"player_client": clients}}
-    return found
+        given["extractor_args"] = {"youtube": {"player_client": clients}}
+    return given
 
 
 def runtimes_here(wanted: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[str, bool]]:
@@ -158,7 +158,7 @@ def runtimes_here(wanted: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[st
     from yt_dlp.globals import supported_js_runtimes
 
     known = supported_js_runtimes.value
-    found: dict[str, tuple[str, bool]] = {}
+    installed: dict[str, tuple[str, bool]] = {}
     for name, about in wanted.items():
         if name not in known:
             raise InputError(
@@ -166,8 +166,8 @@ def runtimes_here(wanted: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[st
             )
         runtime = known[name](path=about.get("path")).info
         if runtime is not None:
-            found[name] = (runtime.version, bool(runtime.supported))
-    return found
+            installed[name] = (runtime.version, bool(runtime.supported))
+    return installed
 
 
 def _format() -> str:

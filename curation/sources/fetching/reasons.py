@@ -1,4 +1,4 @@
-"""Why a source could not be fetched, as one of a few classes that can be counted over years."""
+"""Classes of failures to fetch a source: few and stable, so that they can be counted over years."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 TRANSIENT: Final = frozenset({"network", "rate-limited", "bot-check", "no-space", "not-yet"})
-"""Reasons that lie in the moment, so that asking again may help; the others are the source's own."""
+"""Temporary reasons, for which another attempt may help; the others are permanent."""
 
 _BOT_CHECK: Final = re.compile(
     r"not a bot|captcha|unusual traffic|cloudflare anti-bot", re.IGNORECASE
@@ -44,8 +44,8 @@ def reason_of(error: BaseException, status: int | None) -> str:
     """The class of a failure.
 
     Args:
-        error: What yt-dlp raised.
-        status: Of the HTTP answer behind it, if there was one.
+        error: Exception of yt-dlp.
+        status: HTTP status of the answer behind it, if there was one.
     """
     kind = type(_innermost(error)).__name__
     if kind == "GeoRestrictedError":
@@ -64,7 +64,7 @@ def reason_of(error: BaseException, status: int | None) -> str:
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """What is wrapped in yt-dlp's DownloadError."""
+    """The exception inside yt-dlp's DownloadError."""
     wrapped = getattr(error, "exc_info", None)
     if wrapped and isinstance(wrapped[1], BaseException) and wrapped[1] is not error:
         return _innermost(wrapped[1])
@@ -74,7 +74,7 @@ def _innermost(error: BaseException) -> BaseException:
 def status_of(error: BaseException) -> tuple[int | None, str | None]:
     """HTTP status and `Retry-After` of the answer behind an error, if there was one.
 
-    Of a lost segment yt-dlp keeps only the words, so these are looked at last.
+    For a lost segment yt-dlp keeps only the message, which is therefore read last.
     """
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
@@ -94,5 +94,5 @@ def status_of(error: BaseException) -> tuple[int | None, str | None]:
             one.__cause__,
             one.__context__,
         ]
-    said = re.search(r"HTTP Error (\d{3})\b", str(error))
-    return (int(said[1]) if said else None), None
+    message = re.search(r"HTTP Error (\d{3})\b", str(error))
+    return (int(message[1]) if message else None), None

@@ -1,4 +1,4 @@
-"""`info.json`: what a built dataset says of itself, apart from the card that people read.
+"""`info.json`: the machine-readable description of a built dataset, beside the card for people.
 
 Two numbers are kept apart: `format_version` is the layout of the folder and of this file, an
 integer that changes when the toolkit's layout does; `version` is the dataset's own.
@@ -99,7 +99,7 @@ class ConfigInfo:
 
 @dataclass(frozen=True, slots=True)
 class ExtractorInfo:
-    """How an extractor's columns came about.
+    """Provenance of an extractor's columns.
 
     Attributes:
         version: Of its code.
@@ -139,7 +139,7 @@ class Info:
         card_sha256: Of `README.md`.
         extractors: By name, those whose columns are in it.
         counts: Facts worth comparing: clips, sources, seconds, …
-        notes: What was not built or not found, in sentences.
+        notes: Remarks on parts that were not built or are missing, in sentences.
         study: Parameters of the rating study; {} without one.
         tombstones: What was taken down.
         format_version: Of this layout.
@@ -238,8 +238,8 @@ def migrate(plain: Any, where: str) -> dict[str, Any]:
     at = plain.get("format_version") if isinstance(plain, dict) else None
     if not isinstance(at, int) or isinstance(at, bool):
         raise InputError(f"{where}: expected an object with a whole number as format_version")
-    found: dict[str, Any] = dict(plain)
-    while (at := found["format_version"]) != FORMAT_VERSION:
+    current: dict[str, Any] = dict(plain)
+    while (at := current["format_version"]) != FORMAT_VERSION:
         if at > FORMAT_VERSION:
             raise InputError(
                 f"{where} has format version {at}; this package reads up to {FORMAT_VERSION}. "
@@ -247,7 +247,7 @@ def migrate(plain: Any, where: str) -> dict[str, Any]:
             )
         if at not in MIGRATIONS:
             raise InputError(f"{where} has format version {at}, which no release ever had")
-        found = MIGRATIONS[at](found)
-        if found["format_version"] != at + 1:
+        current = MIGRATIONS[at](current)
+        if current["format_version"] != at + 1:
             raise RuntimeError(f"the migration from format {at} does not lead to {at + 1}")
-    return found
+    return current

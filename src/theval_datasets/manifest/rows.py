@@ -61,7 +61,7 @@ class FileStamp(Record, frozen=True):
 
 
 class Judgement(Record, frozen=True):
-    """What one filter said of a clip.
+    """Verdict of one filter on a clip.
 
     Attributes:
         filter: The filter's name.
@@ -97,8 +97,8 @@ class ManifestRow(Record, frozen=True):
         tracks: Per-person facts.
         difficulty: Easy, Medium or Hard.
         split: The split it is in, in a built dataset.
-        judgements: What the filters said.
-        reason: Why it was rejected, or why its source is gone; None for kept clips.
+        judgements: Verdicts of the filters.
+        reason: Reason of the rejection, or of the failure of its source; None for kept clips.
         tools: Versions that the bytes depend on: encoder binary, threads, decoder.
         recipe: Name and hash of the recipe.
         stamp: Of the clip's file.

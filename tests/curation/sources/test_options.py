@@ -92,7 +92,7 @@ def test_runtimes_are_found_with_their_versions(tmp_path):
 
 def test_youtube_says_what_it_lacks(tmp_path, caplog, monkeypatch):
     def said(options):
-        youtube._say_what_is_missing.cache_clear()
+        youtube._warn_of_missing_parts.cache_clear()
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             next(Youtube("https://youtu.be/x", tmp_path, options).items(), None)
