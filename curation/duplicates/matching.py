@@ -178,16 +178,16 @@ class FingerprintIndex:
             max_mute: Up to which pictures agree that have to decide alone.
         """
         near, picture = self.near(prints, max(max_frames, max_mute))
-        found = Nearest(None, picture)
+        nearest = Nearest(None, picture)
         same_picture: int | None = None
         for number in near:
             frames, audio = resemblance(prints, self._prints[number])
             if same_recording(frames, audio, max_frames, max_audio, max_mute):
                 return Nearest(number, picture, frames, audio)
-            if found.frames is None or frames < found.frames:
-                found = Nearest(None, picture, frames, audio)
+            if nearest.frames is None or frames < nearest.frames:
+                nearest = Nearest(None, picture, frames, audio)
                 same_picture = number if audio is not None and frames <= max_mute else None
-        return replace(found, same_picture=same_picture)
+        return replace(nearest, same_picture=same_picture)
 
 
 def _signs(hashes: Hashes) -> npt.NDArray[np.int8]:

@@ -58,9 +58,9 @@ class RecordingFilter(SetFilter):
 
     def nearest(self, index: FingerprintIndex, prints: Prints) -> Nearest:
         """The clip of an index that is nearest, as it is or mirrored, by these thresholds."""
-        found = index.nearest(prints, self.max_frames, self.max_audio, self.max_mute)
-        if found.twin is not None:
-            return found
+        upright = index.nearest(prints, self.max_frames, self.max_audio, self.max_mute)
+        if upright.twin is not None:
+            return upright
         mute = self.max_mute + MIRROR_ERROR
         mirrored = index.nearest(prints.mirrored(), self.max_frames, self.max_audio, mute)
-        return found if mirrored.twin is None else replace(mirrored, mirrored=True)
+        return upright if mirrored.twin is None else replace(mirrored, mirrored=True)

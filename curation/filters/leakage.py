@@ -65,16 +65,16 @@ class Leakage(RecordingFilter):
             embeddings = None if nobody else features.values("arcface")["person_embedding"]
         except UndecidedError as absent:
             return undecided(absent.what)
-        found = self.nearest(index, prints)
-        if found.twin is not None:
-            return reject("leaked-clip", of=indexed[found.twin].clip_id, **found.measured)
+        nearest = self.nearest(index, prints)
+        if nearest.twin is not None:
+            return reject("leaked-clip", of=indexed[nearest.twin].clip_id, **nearest.measured)
         if known is None or embeddings is None:
-            return keep(picture=found.picture, cosine=None)
+            return keep(picture=nearest.picture, cosine=None)
         if known.people.shape[1] != embeddings.shape[1]:
             return undecided("other-pack")
         alike = similarity(embeddings, known.people).max(axis=0)
         best = int(np.argmax(alike))
-        measured = {"picture": found.picture, "cosine": float(alike[best])}
+        measured = {"picture": nearest.picture, "cosine": float(alike[best])}
         if alike[best] >= self.min_cosine:
             return reject("leaked-person", of=known.clip_ids[best], **measured)
         return keep(**measured)
