@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
-from theval_datasets.extraction.mesh import Points, pixels
+from theval_datasets.extraction.mesh import PixelMesh, Points, by_frame
 from theval_datasets.extraction.outcomes import Values
 
 from .landmarks import Landmarks
@@ -77,8 +77,8 @@ class HeadPose(Extractor):
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
         """Fit the axes in every frame with a face."""
         mesh = clip.feature(Landmarks())
-        points = pixels(mesh["mesh"], int(mesh["width"]), int(mesh["height"]))
-        pitch, yaw, roll = euler_angles(points)
+        points = PixelMesh(mesh["mesh"], int(mesh["width"]), int(mesh["height"]))
+        pitch, yaw, roll = by_frame(points, lambda some: np.stack(euler_angles(some), axis=1)).T
         return {
             "pitch": pitch.astype(np.float32),
             "yaw": yaw.astype(np.float32),

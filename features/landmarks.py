@@ -103,12 +103,21 @@ class _MeshTracker:
         values = {
             "time": np.array(self._times),
             "face": np.array(self._faces),
-            "mesh": np.stack(self._meshes),
+            "mesh": _stacked(self._meshes),
             "width": np.array(width, dtype=np.int32),
             "height": np.array(height, dtype=np.int32),
             "duration": np.array(self._clip.duration),
         }
         return values, {}
+
+
+def _stacked(meshes: list[Mesh]) -> Mesh:
+    """Meshes as one array; the list is emptied, so that a long clip's are never there twice."""
+    stacked = np.empty((len(meshes), *meshes[0].shape), meshes[0].dtype)
+    while meshes:
+        last = len(meshes) - 1
+        stacked[last] = meshes.pop()
+    return stacked
 
 
 def load_face_mesh(*, max_faces: int, refine: bool, static: bool) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from theval_datasets.errors import AbsentError
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
-from theval_datasets.extraction.mesh import face_width, pixels
+from theval_datasets.extraction.mesh import PixelMesh, face_width
 from theval_datasets.extraction.outcomes import Array, Values
 
 from .formulas import signals as _signals
@@ -120,7 +120,7 @@ class ThevalSignals(Extractor):
         landmarks = clip.feature(Landmarks())
         mesh = landmarks["mesh"]
         face = landmarks["face"]
-        points = pixels(mesh, int(landmarks["width"]), int(landmarks["height"]))
+        points = PixelMesh(mesh, int(landmarks["width"]), int(landmarks["height"]))
         openness = _signals.mouth_openness(points)
         speech, silence, unheard = _speech_of(clip, landmarks["time"])
 

@@ -23,7 +23,9 @@ from theval_datasets.extraction.mesh import (
     SCALE,
     UPPER_INNER_LIP,
     Mesh,
+    PixelMesh,
     Points,
+    by_frame,
     face_centre,
     inter_ocular,
 )
@@ -36,6 +38,7 @@ GRID: Final = 256.0
 MIN_SILENCE: Final = 0.3
 """Seconds that a silence must last (B.3)."""
 _PAIRS: Final = np.array(list(combinations(range(len(LIPS)), 2)))
+_BLOCKS: Final = 39
 
 
 def lip_dynamics(mesh: Mesh) -> float:
@@ -54,13 +57,18 @@ def lip_dynamics(mesh: Mesh) -> float:
     """
     _need_two(len(mesh))
     lips = mesh[:, LIPS, :2].astype(np.float64) * (SCALE * GRID)
-    sides = lips[:, _PAIRS[:, 0]] - lips[:, _PAIRS[:, 1]]
-    distances = np.hypot(sides[..., 0], sides[..., 1])
-    return float(distances.std(axis=0, ddof=1).mean())
+    spreads = []
+    for pairs in np.split(_PAIRS, _BLOCKS):  # all at once take 20 kB a frame
+        sides = lips[:, pairs[:, 0]] - lips[:, pairs[:, 1]]
+        spreads.append(np.hypot(sides[..., 0], sides[..., 1]).std(axis=0, ddof=1))
+    return float(np.concatenate(spreads).mean())
 
 
 def head_motion(
-    points: Points, angles: Floats, frames: npt.NDArray[np.int64], unit: float = 1.0
+    points: Points | PixelMesh,
+    angles: Floats,
+    frames: npt.NDArray[np.int64],
+    unit: float = 1.0,
 ) -> float:
     """sqrt(mean std(angles) · mean var(Δ angles) + mean var(centre)).
 
@@ -86,11 +94,11 @@ def head_motion(
     _need_two(len(steps))
     spread = angles.std(axis=0, ddof=1).mean()
     speed = steps.var(axis=0, ddof=1).mean()
-    drift = (face_centre(points) / unit).var(axis=0, ddof=1).mean()
+    drift = (by_frame(points, face_centre) / unit).var(axis=0, ddof=1).mean()
     return float(np.sqrt(spread * speed + drift))
 
 
-def eyebrow_dynamics(points: Points) -> float:
+def eyebrow_dynamics(points: Points | PixelMesh) -> float:
     """Standard deviation of the brow-to-eye distance in units of the inter-ocular distance.
 
     Equations 27 and 28; the distance is vertical, between centroids, mean of both sides.
@@ -105,14 +113,18 @@ def eyebrow_dynamics(points: Points) -> float:
         AbsentError: There are fewer than two frames.
     """
     _need_two(len(points))
+    return float(by_frame(points, _brow_height).std(ddof=1))
+
+
+def _brow_height(points: Points) -> Floats:
     y = points[:, :, 1]
     left = np.abs(y[:, LEFT_BROW].mean(axis=1) - y[:, LEFT_EYE].mean(axis=1))
     right = np.abs(y[:, RIGHT_BROW].mean(axis=1) - y[:, RIGHT_EYE].mean(axis=1))
-    relative = (left + right) / 2 / inter_ocular(points)
-    return float(relative.std(ddof=1))
+    relative: Floats = (left + right) / 2 / inter_ocular(points)
+    return relative
 
 
-def silent_lip_stability(points: Points, silence: Flags) -> float:
+def silent_lip_stability(points: Points | PixelMesh, silence: Flags) -> float:
     """Median absolute deviation of the mouth opening over silent frames.
 
     Equations 29 to 31.
@@ -130,13 +142,17 @@ def silent_lip_stability(points: Points, silence: Flags) -> float:
     if not silence.any():
         raise AbsentError("no-silence")
     _need_two(int(silence.sum()))
-    quiet = points[silence]
-    gaps = np.abs(quiet[:, UPPER_INNER_LIP, 1] - quiet[:, LOWER_INNER_LIP, 1]).mean(axis=1)
-    opening = gaps / inter_ocular(quiet)
+    opening = by_frame(points, _lip_gap)[silence]
     return float(np.median(np.abs(opening - np.median(opening))))
 
 
-def mouth_openness(points: Points) -> Floats:
+def _lip_gap(points: Points) -> Floats:
+    gaps = np.abs(points[:, UPPER_INNER_LIP, 1] - points[:, LOWER_INNER_LIP, 1]).mean(axis=1)
+    relative: Floats = gaps / inter_ocular(points)
+    return relative
+
+
+def mouth_openness(points: Points | PixelMesh) -> Floats:
     """Distance of the mean inner upper and lower lip (eq. 32).
 
     Args:
@@ -145,6 +161,10 @@ def mouth_openness(points: Points) -> Floats:
     Returns:
         In inter-ocular distances, at least 0, (n,).
     """
+    return by_frame(points, _openness)
+
+
+def _openness(points: Points) -> Floats:
     upper = points[:, UPPER_INNER_LIP, 1].mean(axis=1)
     lower = points[:, LOWER_INNER_LIP, 1].mean(axis=1)
     openness: Floats = np.abs(upper - lower) / inter_ocular(points)

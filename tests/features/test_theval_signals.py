@@ -316,3 +316,31 @@ def test_a_mouth_that_follows_the_voice_is_in_sync(sample, tmp_path):
     openness = found[0].values["openness"]
     n = min(len(openness), len(loud.values["rms"]))
     assert np.corrcoef(openness[:n], loud.values["rms"][:n])[0, 1] > 0.4
+
+
+def test_values_do_not_depend_on_how_many_frames_are_converted_at_once(monkeypatch):
+    """Long clips are measured some frames at a time, to the same bits."""
+    from theval_datasets.extraction import mesh as module
+
+    random = np.random.default_rng(7)
+    stored = random.integers(-9000, 9000, (37, 478, 3)).astype(np.int16)
+    whole = module.pixels(stored, 640, 360)
+    lazy = module.PixelMesh(stored, 640, 360)
+    silent = random.random(37) < 0.5
+    angles = random.normal(size=(37, 3))
+
+    def all_values(points):
+        return [
+            _signals.eyebrow_dynamics(points),
+            _signals.silent_lip_stability(points, silent),
+            _signals.mouth_openness(points).tolist(),
+            _signals.head_motion(points, angles, np.arange(37)),
+            module.face_width(points),
+        ]
+
+    expected = all_values(whole)
+    for chunk in (1, 5, 36, 37, 38, 512):
+        monkeypatch.setattr(module, "_CHUNK", chunk)
+        assert all_values(lazy) == expected
+    assert len(lazy) == 37
+    assert _signals.mouth_openness(module.PixelMesh(stored[:0], 640, 360)).shape == (0,)

@@ -159,7 +159,7 @@ class _Head:
 
 def _encode(feature: Feature, key: str) -> bytes:
     arrays: list[tuple[str, str, list[int]]] = []
-    parts: list[bytes] = []
+    parts: list[memoryview] = []
     for name in sorted(feature.values):
         array = np.asarray(feature.values[name])
         if array.dtype.kind not in _SAFE_KINDS:
@@ -168,7 +168,8 @@ def _encode(feature: Feature, key: str) -> bytes:
             )
         little = array.astype(array.dtype.newbyteorder("<"), copy=False)
         arrays.append((name, little.dtype.str, list(array.shape)))
-        parts.append(np.ascontiguousarray(little).tobytes())
+        flat = np.ascontiguousarray(little).reshape(-1)
+        parts.append(flat.view(np.uint8).data if flat.size else memoryview(b""))
     raw = b"".join(parts)
     payload = pa.compress(raw, codec="zstd", asbytes=True) if raw else b""
     outcome = feature.outcome

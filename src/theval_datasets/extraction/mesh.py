@@ -7,6 +7,7 @@ extractor; every metric is computed from the stored integers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -34,6 +35,7 @@ RIGHT_EYE: Final = (
 UPPER_INNER_LIP: Final = (191, 80, 81, 82, 13, 312, 311, 310)
 LOWER_INNER_LIP: Final = (95, 88, 178, 87, 14, 317, 402, 318)
 
+_CHUNK: Final = 512
 _LARGEST: Final = np.iinfo(np.int16).max
 
 
@@ -67,6 +69,44 @@ def pixels(mesh: Mesh, width: int, height: int) -> Points:
     return points
 
 
+class PixelMesh:
+    """Meshes in pixels that are converted some frames at a time, so that long clips fit into memory.
+
+    Args:
+        mesh: int16 in units of `SCALE`, (n, points, 3).
+        width: Of the frame, pixels.
+        height: Of the frame, pixels.
+    """
+
+    def __init__(self, mesh: Mesh, width: int, height: int) -> None:
+        self._mesh = mesh
+        self._size = (width, height)
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self._mesh)
+
+    def __getitem__(self, frames: slice) -> Points:
+        """Some frames in pixels: float64, (k, points, 3)."""
+        return pixels(self._mesh[frames], *self._size)
+
+
+def by_frame(
+    points: Points | PixelMesh, quantity: Callable[[Points], npt.NDArray[np.float64]]
+) -> npt.NDArray[np.float64]:
+    """A quantity of every frame, computed some frames at a time.
+
+    Args:
+        points: Meshes in pixels, (n, points, 3).
+        quantity: Of (k, points, 3) gives (k, ...), each frame's by itself.
+
+    Returns:
+        (n, ...).
+    """
+    starts = range(0, max(1, len(points)), _CHUNK)
+    return np.concatenate([quantity(points[i : i + _CHUNK]) for i in starts])
+
+
 def inter_ocular(points: Points) -> npt.NDArray[np.float64]:
     """Distance between the centroids of the two eye contours.
 
@@ -82,7 +122,7 @@ def inter_ocular(points: Points) -> npt.NDArray[np.float64]:
     return distance
 
 
-def face_width(points: Points) -> float:
+def face_width(points: Points | PixelMesh) -> float:
     """Median width of the bounding box of the 468 face points over frames.
 
     Args:
@@ -91,8 +131,13 @@ def face_width(points: Points) -> float:
     Returns:
         In the unit of `points`.
     """
+    return float(np.median(by_frame(points, _width)))
+
+
+def _width(points: Points) -> npt.NDArray[np.float64]:
     x = points[:, :468, 0]
-    return float(np.median(x.max(axis=1) - x.min(axis=1)))
+    wide: npt.NDArray[np.float64] = x.max(axis=1) - x.min(axis=1)
+    return wide
 
 
 def face_centre(points: Points) -> npt.NDArray[np.float64]:
