@@ -65,10 +65,10 @@ def run(folder, recipe):
 def failing(real, error):
     """A function that fails on the bad file."""
 
-    def step(path, *rest):
+    def step(path, *rest, **options):
         if "bad" in Path(path).name:
             raise error
-        return real(path, *rest)
+        return real(path, *rest, **options)
 
     return step
 
