@@ -216,24 +216,24 @@ class _FaceTracker:
         cut = self._shots.is_cut(small)
         self._shot += cut
         self._seams.update(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY))
-        found = self._detector.find(frame)
+        result = self._detector.find(frame)
         sample = len(self._times)
         self._times.append(time)
         self._frames.append(index)
         self._shot_of.append(self._shot)
-        for i, link in enumerate(self._linker.link(time, frame, found, cut=cut)):
+        for i, link in enumerate(self._linker.link(time, frame, result, cut=cut)):
             tracklet = self._tracklets.setdefault(link.tracklet, Tracklet(self._shot))
             number = len(self._scores)
-            self._scores.append(float(found.scores[i]))
+            self._scores.append(float(result.scores[i]))
             tracklet.samples.append(sample)
-            tracklet.boxes.append(found.boxes[i])
-            tracklet.points.append(found.points[i])
-            tracklet.scores.append(float(found.scores[i]))
+            tracklet.boxes.append(result.boxes[i])
+            tracklet.points.append(result.points[i])
+            tracklet.scores.append(float(result.scores[i]))
             tracklet.detections.append(number)
             if not link.new:
                 tracklet.changes.append(link.change)
             if self._recogniser is not None and (due or link.new):
-                embedding = self._recogniser.embed(frame, found.points[i])
+                embedding = self._recogniser.embed(frame, result.points[i])
                 tracklet.embeddings.append(embedding)
                 self._embedded.append(number)
                 self._embeddings.append(embedding)
@@ -250,11 +250,11 @@ class _FaceTracker:
         track = np.zeros(count, np.int32)
         box = np.zeros((count, 4), np.float32)
         points = np.zeros((count, 5, 2), np.float32)
-        for number, found in enumerate(people.tracks):
-            sample[found.detections] = found.samples
-            track[found.detections] = number
-            box[found.detections] = np.stack(found.boxes)
-            points[found.detections] = np.stack(found.points)
+        for number, result in enumerate(people.tracks):
+            sample[result.detections] = result.samples
+            track[result.detections] = number
+            box[result.detections] = np.stack(result.boxes)
+            points[result.detections] = np.stack(result.points)
         times = np.array(self._times)
         width, height = self._clip.size
         dim = len(self._embeddings[0]) if self._embeddings else 0

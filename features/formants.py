@@ -78,8 +78,8 @@ class Formants(Extractor):
         tracks = np.array(
             [[formant.get_value_at_time(n, t) for n in (1, 2)] for t in times[voiced]]
         ).reshape(-1, 2)
-        found = np.isfinite(tracks).all(axis=1)
-        tracks, times = tracks[found], times[voiced][found]
+        result = np.isfinite(tracks).all(axis=1)
+        tracks, times = tracks[result], times[voiced][result]
         if len(tracks) < _ENOUGH:
             raise AbsentError("no-voice", f"{len(tracks)} voiced frames")
         peaks = np.percentile(tracks, self.percentile, axis=0)

@@ -262,16 +262,16 @@ def _picture_filters(
     piece: Piece, facts: media.CuttingFacts, frames: tuple[int, int], seek: _Seek
 ) -> list[str]:
     if seek.skip is None:
-        found = [f"trim=end_frame={frames[1] - frames[0]}"]
+        results = [f"trim=end_frame={frames[1] - frames[0]}"]
     else:
         late = _EARLY * _step_before(facts.index, frames[1])
         end = seek.sound + _length(facts.index, frames) - late
-        found = [f"trim=start={seek.skip:.6f}:end={end:.6f}"]
-    found += ["setpts=PTS-STARTPTS", *(facts.filters or ())]
+        results = [f"trim=start={seek.skip:.6f}:end={end:.6f}"]
+    results += ["setpts=PTS-STARTPTS", *(facts.filters or ())]
     if piece.crop:
         left, top, width, height = piece.crop
-        found.append(f"crop={width}:{height}:{left}:{top}")
-    return [*found, "scale=trunc(iw/2)*2:trunc(ih/2)*2:flags=bicubic+bitexact"]
+        results.append(f"crop={width}:{height}:{left}:{top}")
+    return [*results, "scale=trunc(iw/2)*2:trunc(ih/2)*2:flags=bicubic+bitexact"]
 
 
 def _length(index: media.FrameIndex, frames: tuple[int, int]) -> float:

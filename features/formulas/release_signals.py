@@ -204,10 +204,10 @@ def frame_loudness(audio: Audio, rate: float, n_frames: int) -> Floats:
     padded = np.pad(audio.samples.astype(np.float64), size // 2)
     windows = np.lib.stride_tricks.sliding_window_view(padded, size)[::size]
     rms = np.sqrt(np.mean(windows**2, axis=1))
-    found: Floats = np.interp(
+    results: Floats = np.interp(
         np.arange(n_frames) / rate, np.arange(len(rms)) * size / audio.rate, rms
     )
-    return found
+    return results
 
 
 def lip_sync(openness: Floats, loudness: Floats, speech: Flags) -> float:

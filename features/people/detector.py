@@ -66,9 +66,9 @@ class Scrfd:
         Args:
             frame: Blue, green, red, uint8, (height, width, 3).
         """
-        found = self._look(frame)
-        if len(found):
-            return found
+        result = self._look(frame)
+        if len(result):
+            return result
         import cv2
 
         border = frame.shape[0] // 2
@@ -112,10 +112,10 @@ class MediaPipeDetector:
         """
         height, width = frame.shape[:2]
         rgb = np.ascontiguousarray(frame[..., ::-1])
-        found = self._model.process(rgb).detections or ()
+        result = self._model.process(rgb).detections or ()
         size = np.array((width, height), dtype=np.float32)
         boxes, points, scores = [], [], []
-        for face in found:
+        for face in result:
             box = face.location_data.relative_bounding_box
             boxes.append((box.xmin, box.ymin, box.xmin + box.width, box.ymin + box.height))
             keys = [(p.x, p.y) for p in face.location_data.relative_keypoints]

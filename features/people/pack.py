@@ -182,8 +182,8 @@ class Recogniser:
             points: Eyes, nose, corners of the mouth in pixels, (5, 2).
         """
         crop = aligned(frame, points, int(self._model.input_size[0]))
-        found = np.asarray(self._model.get_feat(crop), dtype=np.float64).ravel()
-        return (found / np.linalg.norm(found)).astype(np.float32)
+        result = np.asarray(self._model.get_feat(crop), dtype=np.float64).ravel()
+        return (result / np.linalg.norm(result)).astype(np.float32)
 
 
 def aligned(frame: Pixels, points: Points, side: int = _CROP) -> Pixels:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from theval_datasets.errors import CacheError
+from theval_datasets.errors import CacheError, StorageError
 from theval_datasets.extraction.cache import (
     Cache,
     _decode,
@@ -106,7 +106,7 @@ def test_a_crash_while_writing_leaves_nothing_behind(cache, monkeypatch):
     from theval_datasets.utils import files
 
     monkeypatch.setattr(files.os, "fsync", _full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(StorageError, match="No space"):
         cache.write(RECIPE, SHA, OK)
     assert not [p for p in Path(cache.location).rglob("*") if p.is_file()]
     assert cache.read(RECIPE, SHA) is None

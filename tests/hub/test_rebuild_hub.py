@@ -139,7 +139,7 @@ def test_what_is_not_there_is_said(repo, hub, client, sources, tmp_path):
     ):
         said = again(client, name, tmp_path / "out", sources)
         assert said.code == 2, (name, said.err)
-        assert word in said.err
+        assert word in json.loads(said.out)["error"]["message"]
         assert "Traceback" not in said.err
         assert not (tmp_path / "out").exists()
 
@@ -149,7 +149,8 @@ def test_what_may_not_be_read_is_said(repo, hub, client, sources, tmp_path):
     hub.fail("GET", "someone/gated", 403, times=9)
     said = again(client, "someone/gated", tmp_path / "out", sources, token=READER)
     assert said.code == 2
-    assert "ask for access" in said.err
+    assert "ask for access" in json.loads(said.out)["error"]["message"]
+    assert READER not in said.out
     assert READER not in said.err
 
 
@@ -157,7 +158,7 @@ def test_without_a_network_it_is_said(sources, tmp_path):
     with client_of("http://127.0.0.1:9", tmp_path / "hf") as client:
         said = again(client, NAME, tmp_path / "out", sources)
     assert said.code == 1
-    assert NAME in said.err
+    assert NAME in json.loads(said.out)["error"]["message"]
     assert "Traceback" not in said.err
 
 

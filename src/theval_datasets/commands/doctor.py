@@ -121,16 +121,16 @@ def _decoders() -> list[Check]:
         done = subprocess.run(
             [binary, "-version"], capture_output=True, text=True, check=True, timeout=30
         )
-        found: str | None = f"{done.stdout.split(' Copyright')[0].strip()} ({binary})"
+        results: str | None = f"{done.stdout.split(' Copyright')[0].strip()} ({binary})"
         advice = ""
     except (ImportError, OSError, RuntimeError, ThevalError, subprocess.SubprocessError) as error:
-        found, advice = (
+        results, advice = (
             None,
             f"it does not run: {error}. Unset THEVAL_FFMPEG or reinstall imageio-ffmpeg",
         )
     decord = _version("decord")
     return [
-        Check("media", "ffmpeg", found, advice, needed=True),
+        Check("media", "ffmpeg", results, advice, needed=True),
         Check("media", "av (PyAV)", _version("av"), needed=True),
         Check("media", "decord", decord, "" if decord else "faster single frames; only for x86-64"),
         *(Check("media", name, _version(name), needed=True) for name in _MEDIA),

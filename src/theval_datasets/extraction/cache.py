@@ -101,8 +101,8 @@ class Cache:
         key = key_of(spec, media_sha256)
         try:
             head = self._fs.cat_file(self._path(spec, key), start=0, end=_HEAD_BYTES)
-            line, found, _ = head.partition(b"\n")
-            if not found:
+            line, result, _ = head.partition(b"\n")
+            if not result:
                 line = self._fs.cat_file(self._path(spec, key)).partition(b"\n")[0]
             return _parse_head(line, key).outcome
         except (FileNotFoundError, CacheError):
@@ -204,8 +204,8 @@ def _parse_head(line: bytes, key: str) -> _Head:
 
 
 def _decode(data: bytes, key: str) -> Feature:
-    line, found, payload = data.partition(b"\n")
-    if not found:
+    line, result, payload = data.partition(b"\n")
+    if not result:
         raise CacheError("it has no first line")
     head = _parse_head(line, key)
     if hashlib.sha256(payload).hexdigest() != head.checksum:

@@ -76,16 +76,16 @@ class ClipRun:
 
     def audio(self, rate: int = SAMPLE_RATE, *, aligned: bool = True) -> Audio:
         """The audio track, decoded once a rate."""
-        found = self._audio.get((rate, aligned))
-        if found is None:
+        result = self._audio.get((rate, aligned))
+        if result is None:
             try:
-                found = media.read_audio(self._path, rate=rate, aligned=aligned)
+                result = media.read_audio(self._path, rate=rate, aligned=aligned)
             except MediaError as error:
-                found = error
-            self._audio[rate, aligned] = found
-        if isinstance(found, MediaError):
-            raise found
-        return found
+                result = error
+            self._audio[rate, aligned] = result
+        if isinstance(result, MediaError):
+            raise result
+        return result
 
     def feature(self, extractor: Extractor) -> Values:
         """Values of a needed extractor."""

@@ -103,9 +103,9 @@ class FeatureStore:
             return None
         if one in self.unavailable:
             return Feature(self.unavailable[one])
-        found = None if self._cache is None else self._cache.read(self.specs[one], sha256)
-        if found is not None:
-            return found
+        result = None if self._cache is None else self._cache.read(self.specs[one], sha256)
+        if result is not None:
+            return result
         outcome = self._reported.get(sha256, {}).get(one.name)
         return None if outcome is None or outcome.status == "ok" else Feature(outcome)
 
@@ -204,12 +204,12 @@ class StoredFeatures(Mapping[str, Feature]):
         """The feature of an extractor."""
         if extractor in self._held:
             return self._held[extractor]
-        found = self._store.find(extractor, self._sha256)
-        if found is None:
+        result = self._store.find(extractor, self._sha256)
+        if result is None:
             raise KeyError(extractor)
-        if sum(array.nbytes for array in found.values.values()) <= _SMALL:
-            self._held[extractor] = found
-        return found
+        if sum(array.nbytes for array in result.values.values()) <= _SMALL:
+            self._held[extractor] = result
+        return result
 
     def __iter__(self) -> Iterator[str]:
         """Names of the extractors that have a feature."""
@@ -230,5 +230,5 @@ class StoredFeatures(Mapping[str, Feature]):
 
 def values_of(features: Mapping[str, Feature]) -> dict[str, Values]:
     """The values of the features that are `ok`, by extractor's name."""
-    found = {name: features[name] for name in features}
-    return {name: one.values for name, one in found.items() if one.outcome.status == "ok"}
+    results = {name: features[name] for name in features}
+    return {name: one.values for name, one in results.items() if one.outcome.status == "ok"}

@@ -79,9 +79,9 @@ class Orientation:
 
     def filters(self) -> list[tuple[str, str]]:
         """The same as filters of FFmpeg."""
-        found = [("transpose", "cclock_flip")] if self.transposed else []
-        found += [("hflip", "")] if self.flip_x else []
-        return found + ([("vflip", "")] if self.flip_y else [])
+        result = [("transpose", "cclock_flip")] if self.transposed else []
+        result += [("hflip", "")] if self.flip_x else []
+        return result + ([("vflip", "")] if self.flip_y else [])
 
 
 def orientation_of(frame: Any) -> tuple[Orientation, float | None]:
@@ -162,10 +162,10 @@ def form_of(frame: Any, aspect: Fraction) -> Form:
 
 def aspect_of(stream: Any) -> Fraction:
     """Width of a stream's pixels over their height; 1 where none, or an absurd one, is given."""
-    found = stream.sample_aspect_ratio
-    if not found or not Fraction(1, 20) <= found <= 20:
+    result = stream.sample_aspect_ratio
+    if not result or not Fraction(1, 20) <= result <= 20:
         return Fraction(1)
-    return Fraction(found.numerator, found.denominator)
+    return Fraction(result.numerator, result.denominator)
 
 
 def is_interlaced(frame: Any) -> bool:
@@ -307,12 +307,12 @@ def cutting_filters(form: Form, orientation: Orientation, interlaced: bool) -> l
     """
     if form.ordinary and not interlaced:
         return None
-    found = ["=".join(DEINTERLACE)] if interlaced else []
+    result = ["=".join(DEINTERLACE)] if interlaced else []
     if form.alpha:
-        found += ["format=gbrap", "premultiply=inplace=1"]
+        result += ["format=gbrap", "premultiply=inplace=1"]
     if form.transfer is not None:
-        found += ["=".join(TO_SDR), "format=yuv420p"]
-    found += [f"{name}={value}" if value else name for name, value in orientation.filters()]
+        result += ["=".join(TO_SDR), "format=yuv420p"]
+    result += [f"{name}={value}" if value else name for name, value in orientation.filters()]
     width, height = displayed_size(form, orientation)
     square = f"scale={width}:{height}:out_color_matrix=bt709:out_range=limited"
-    return [*found, f"{square}:flags=bicubic+accurate_rnd+bitexact", "format=yuv420p", "setsar=1"]
+    return [*result, f"{square}:flags=bicubic+accurate_rnd+bitexact", "format=yuv420p", "setsar=1"]

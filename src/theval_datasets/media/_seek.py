@@ -118,17 +118,17 @@ def _read_with_av(path: Path, wanted: npt.NDArray[np.int64], index: FrameIndex) 
 
     Where a seek does not lead there, from further back, at last from the beginning.
     """
-    found: dict[int, Pixels] = {}
+    results: dict[int, Pixels] = {}
     if index.seekable:
         for run in _runs(wanted, index):
-            found |= _read_run(path, run, index)
-    lost = [int(i) for i in wanted if int(i) not in found]
+            results |= _read_run(path, run, index)
+    lost = [int(i) for i in wanted if int(i) not in results]
     if lost:
-        found |= _read_from(path, lost, index, None)
-    lost = [int(i) for i in wanted if int(i) not in found]
+        results |= _read_from(path, lost, index, None)
+    lost = [int(i) for i in wanted if int(i) not in results]
     if lost:
         raise BrokenMediaError(f"{path.name}: frames {lost[:5]} do not decode")
-    return [found[int(i)] for i in wanted]
+    return [results[int(i)] for i in wanted]
 
 
 def _read_run(path: Path, run: list[int], index: FrameIndex) -> dict[int, Pixels]:
@@ -137,9 +137,9 @@ def _read_run(path: Path, run: list[int], index: FrameIndex) -> dict[int, Pixels
     for back in _STEPS_BACK:
         if back > len(keys):
             break
-        found = _read_from(path, run, index, int(keys[-back]))
-        if len(found) == len(run):
-            return found
+        result = _read_from(path, run, index, int(keys[-back]))
+        if len(result) == len(run):
+            return result
     return {}
 
 
@@ -166,11 +166,11 @@ def _read_from(
     """
     targets = {int(index.ticks[i]): i for i in wanted}
     last = int(index.ticks[wanted[-1]])
-    found: dict[int, Pixels] = {}
+    results: dict[int, Pixels] = {}
     presenter: Presenter | None = None
 
     def keep(pictures: Iterator[tuple[int, Pixels]]) -> None:
-        found.update((targets[tick], one) for tick, one in pictures if tick in targets)
+        results.update((targets[tick], one) for tick, one in pictures if tick in targets)
 
     with open_container(path) as container:
         stream = video_stream(container, path)
@@ -187,12 +187,12 @@ def _read_from(
                 presenter = _presenter(stream, frame, path, index)
             if push_all or frame.pts in targets:
                 keep(presenter.push(frame))
-            if len(found) == len(targets) or (frame.pts > last and not push_all):
-                return found
+            if len(results) == len(targets) or (frame.pts > last and not push_all):
+                return results
         else:
             if presenter is not None:
                 keep(presenter.flush())
-            return found
+            return results
     if start is not None:
         return {}
     return _read_from(path, wanted, index, None, push_all=True)

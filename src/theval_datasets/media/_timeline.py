@@ -63,8 +63,8 @@ class FrameIndex:
 
     def at(self, seconds: Sequence[float]) -> npt.NDArray[np.int64]:
         """Indices of the frames on screen at some times (the nearest ends outside)."""
-        found = np.searchsorted(self.times, np.asarray(seconds) + 1e-6, side="right") - 1
-        return np.clip(found, 0, len(self.times) - 1).astype(np.int64)
+        result = np.searchsorted(self.times, np.asarray(seconds) + 1e-6, side="right") - 1
+        return np.clip(result, 0, len(self.times) - 1).astype(np.int64)
 
 
 class SlotPicker:
