@@ -135,7 +135,7 @@ def test_what_is_not_there_is_said(repo, hub, client, sources, tmp_path):
         ("someone/none", "look at the name"),
         (f"{NAME}@v9.9.9", "revision"),
         ("someone/empty", "manifest.jsonl"),
-        ("someone/hidden", "log in"),
+        ("someone/hidden", "logged in"),
     ):
         said = again(client, name, tmp_path / "out", sources)
         assert said.code == 2, (name, said.err)
