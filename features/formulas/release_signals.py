@@ -71,6 +71,10 @@ def silent_frames(speech: Segments, header: Header) -> Flags:
 
     Returns:
         (n,).
+
+    Example:
+        >>> silent_frames(((0.3, 0.5),), Header(rate=10, n_frames=8)).tolist()
+        [True, True, True, False, False, False, False, False]
     """
     quiet = ~speech_frames(speech, header.rate, header.n_frames)
     edges = np.flatnonzero(np.diff(np.concatenate(([0], quiet.view(np.int8), [0]))))
@@ -147,6 +151,10 @@ def eyebrow_dynamics(distances: list[Floats]) -> float:
 
     Raises:
         AbsentError: There are fewer than two frames.
+
+    Example:
+        >>> eyebrow_dynamics([np.array([0.5, 0.5]), np.array([1.0, 0.5])])
+        0.25
     """
     if len(distances) < 2:
         raise AbsentError("too-few-frames" if distances else "no-face")
@@ -168,7 +176,12 @@ def lip_opening(face: Points) -> float:
 
 
 def silent_lip_stability(openings: list[float]) -> float:
-    """Median absolute deviation around the mean, not the median."""
+    """Median absolute deviation around the mean, not the median.
+
+    Example:
+        >>> silent_lip_stability([0.0, 0.0, 1.0, 3.0])
+        1.0
+    """
     if len(openings) < 2:
         raise AbsentError("too-few-frames", f"{len(openings)} silent frames with a face")
     values = np.array(openings)

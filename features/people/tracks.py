@@ -98,13 +98,13 @@ class TrackLinker:
         self._open: list[_Open] = []
         self._count = 0
 
-    def link(self, time: float, frame: Pixels, found: Detections, *, cut: bool) -> list[Link]:
+    def link(self, time: float, frame: Pixels, detections: Detections, *, cut: bool) -> list[Link]:
         """Link the faces of the next frame.
 
         Args:
             time: Seconds.
             frame: Blue, green, red, uint8, (height, width, 3).
-            found: Its faces.
+            detections: Its faces.
             cut: Whether a new shot begins with it.
 
         Returns:
@@ -114,10 +114,10 @@ class TrackLinker:
 
         self._open = [o for o in self._open if not cut and time - o.time <= GAP]
         grey = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
-        partner = _matched([o.box for o in self._open], found.boxes)
+        partner = _matched([o.box for o in self._open], detections.boxes)
         links: list[Link] = []
         going_on: list[_Open] = []
-        for i, box in enumerate(found.boxes):
+        for i, box in enumerate(detections.boxes):
             patch = _patch(grey, box)
             if i in partner:
                 known = self._open[partner[i]]

@@ -91,5 +91,12 @@ _FAILURES: Final = _OF_MEDIA | {"missing", "changed", "error", "io-error", "out-
 
 
 def decided_by_media(outcome: Outcome) -> bool:
-    """Whether another run would end alike: only then is an outcome kept in the cache."""
+    """Whether another run would end alike: only then is an outcome kept in the cache.
+
+    Example:
+        >>> decided_by_media(Outcome("failed", "truncated", ""))
+        True
+        >>> decided_by_media(Outcome("failed", "out-of-memory", ""))
+        False
+    """
     return outcome.status != "failed" or outcome.reason in _OF_MEDIA
