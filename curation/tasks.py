@@ -127,7 +127,12 @@ def _attempt(job: tuple[Callable[[Any], Any], Any]) -> Any:
 
 
 def failure_of(error: Exception) -> Failure:
-    """The failure that an exception stands for."""
+    """The failure that an exception stands for.
+
+    Example:
+        >>> failure_of(MemoryError()).reason, failure_of(KeyError("x")).detail
+        ('out-of-memory', "KeyError: 'x'")
+    """
     detail = str(error) or type(error).__name__
     match error:
         case UnsafePathError():

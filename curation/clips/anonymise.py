@@ -22,15 +22,25 @@ def anonymised(picture: Pixels, boxes: npt.NDArray[Any] | None = None) -> Pixels
     A picture without a detected face is blurred as a whole: the detector may have missed one.
 
     Args:
-        picture: (height, width, 3) in red, green, blue.
+        picture: uint8 (height, width, 3) in red, green, blue.
         boxes: Left, top, right, bottom of the faces in pixels, (n, 4); detected if None.
+
+    Returns:
+        uint8, of the same shape.
     """
     faces = face_boxes(picture) if boxes is None else boxes
     return blur_faces(picture, faces) if len(faces) else blur_all(picture)
 
 
 def blur_all(picture: Pixels) -> Pixels:
-    """A copy of which a few cells are left."""
+    """A copy of which a few cells are left.
+
+    Args:
+        picture: uint8 (height, width, 3).
+
+    Returns:
+        uint8, of the same shape.
+    """
     import cv2
 
     height, width = picture.shape[:2]
@@ -45,8 +55,11 @@ def blur_faces(picture: Pixels, boxes: npt.NDArray[Any]) -> Pixels:
     """A copy in which every face is an oval of a few blurred cells.
 
     Args:
-        picture: (height, width, 3).
+        picture: uint8 (height, width, 3).
         boxes: Left, top, right, bottom in pixels; (n, 4).
+
+    Returns:
+        uint8, of the same shape.
     """
     import cv2
 
@@ -76,10 +89,10 @@ def face_boxes(picture: Pixels) -> npt.NDArray[np.float32]:
     twice has two boxes.
 
     Args:
-        picture: (height, width, 3) in red, green, blue.
+        picture: uint8 (height, width, 3) in red, green, blue.
 
     Returns:
-        Left, top, right, bottom in pixels; (n, 4).
+        Left, top, right, bottom in pixels; float32 (n, 4).
     """
     import cv2
 

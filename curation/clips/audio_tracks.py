@@ -42,7 +42,13 @@ def write_mono(clip: Path, target: Path) -> bool:
 
 
 def write_wav(target: Path, samples: FloatArray, rate: int) -> None:
-    """Write mono samples in [-1, 1] as 16-bit WAV, whole or not at all."""
+    """Write mono samples as 16-bit WAV, whole or not at all.
+
+    Args:
+        target: The file.
+        samples: Float array (n,) in [-1, 1]; what lies outside is clipped.
+        rate: Samples a second.
+    """
     pcm = np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2")
     held = io.BytesIO()
     with wave.open(held, "wb") as track:
@@ -107,7 +113,10 @@ def merged(tracks: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]
     it is turned down as a whole.
 
     Args:
-        tracks: Mono at 48 kHz, in [-1, 1].
+        tracks: Mono at 48 kHz, float32 (n,) each, in [-1, 1].
+
+    Returns:
+        Mono at 48 kHz, float32, as long as the longest track.
 
     Raises:
         InputError: There is no track.

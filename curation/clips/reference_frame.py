@@ -37,6 +37,9 @@ def middle(clip: Path, *, made_here: bool = False) -> tuple[float, npt.NDArray[n
     Args:
         clip: The file.
         made_here: Whether it was cut by this software; see `theval_datasets.media.read_frames`.
+
+    Returns:
+        Seconds, and uint8 (height, width, 3).
     """
     index = media.frame_index(clip)
     frames = media.read_frames(clip, [len(index.times) // 2], index, made_here=made_here)
@@ -44,7 +47,12 @@ def middle(clip: Path, *, made_here: bool = False) -> tuple[float, npt.NDArray[n
 
 
 def write_frame(target: Path, picture: npt.NDArray[np.uint8]) -> None:
-    """Write a reference frame as JPEG, whole or not at all."""
+    """Write a reference frame as JPEG, whole or not at all.
+
+    Args:
+        target: The file.
+        picture: uint8 (height, width, 3) in red, green, blue.
+    """
     from PIL import Image
 
     with atomic_write(target) as stream:
@@ -69,7 +77,7 @@ def choose(
         made_here: As for `middle`.
 
     Returns:
-        Seconds, and the frame in red, green, blue.
+        Seconds, and the frame in red, green, blue: uint8 (height, width, 3).
     """
     scores = _scores(features)
     if scores is None:

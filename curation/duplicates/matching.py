@@ -55,7 +55,12 @@ def prints_of(values: Values) -> Prints:
 
 
 def prints_in_hex(values: Values | None) -> tuple[str | None, str | None]:
-    """The same as a manifest row has them: `phash` and `audio_print`, None for what is not there."""
+    """The same as a manifest row has them: `phash` and `audio_print`, None for what is not there.
+
+    Example:
+        >>> prints_in_hex(None)
+        (None, None)
+    """
     if values is None:
         return None, None
     prints = prints_of(values)
@@ -85,6 +90,12 @@ def same_recording(
         max_frames: Up to which pictures agree, where sounds do.
         max_audio: Up to which sounds agree.
         max_mute: Up to which pictures agree that have to decide alone.
+
+    Example:
+        >>> same_recording(0.05, 0.1, max_frames=0.1, max_audio=0.2, max_mute=0.04)
+        True
+        >>> same_recording(0.05, None, max_frames=0.1, max_audio=0.2, max_mute=0.04)
+        False
     """
     if audio is None:
         return frames <= max_mute

@@ -177,7 +177,12 @@ def reject(reason: str, **measured: float | int | str | bool | None) -> Verdict:
 
 
 def undecided(reason: str, **measured: float | int | str | bool | None) -> Verdict:
-    """A clip that cannot be judged."""
+    """A clip that cannot be judged.
+
+    Example:
+        >>> undecided("no-face", faces=0)
+        Verdict(verdict='undecided', reason='no-face', measured={'faces': 0})
+    """
     return Verdict("undecided", reason, _tidy(measured))
 
 
@@ -190,6 +195,12 @@ def check_range(name: str, low: float, high: float | None) -> None:
 
     Raises:
         ValueError: If `high` lies below `low`.
+
+    Example:
+        >>> check_range("seconds", 2.0, 1.0)
+        Traceback (most recent call last):
+            ...
+        ValueError: expected seconds not to be empty, got 2.0 to 1.0
     """
     if high is not None and high < low:
         raise ValueError(f"expected {name} not to be empty, got {low} to {high}")

@@ -191,6 +191,10 @@ def parse_recipe(text: str, where: str, folder: Path | None = None) -> Recipe:
 
     Raises:
         InputError: It is not one.
+
+    Example:
+        >>> parse_recipe("base: as-is", "mine.yaml").plain
+        True
     """
     return from_plain(Recipe, _plain(text, where, folder, 0), where)
 

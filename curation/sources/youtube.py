@@ -44,7 +44,12 @@ class Youtube(Http):
 
 
 def is_youtube(url: str) -> bool:
-    """Whether an address is one of YouTube's."""
+    """Whether an address is one of YouTube's.
+
+    Example:
+        >>> is_youtube("https://youtu.be/abc"), is_youtube("https://youtube.com.example.org/")
+        (True, False)
+    """
     return bool(_HOSTS.fullmatch(urllib.parse.urlsplit(url).hostname or ""))
 
 

@@ -57,6 +57,12 @@ def bradley_terry(votes: PairwiseVotes, *, prior: float = 0.0) -> BradleyTerry:
         votes: The votes; a tie is half a win for both.
         prior: Virtual wins that every model gets against every other; above 0 there always is a
             maximum.
+
+    Example:
+        >>> from theval_datasets.curation.study.pairwise import make_votes
+        >>> votes = make_votes(["a"] * 4, ["b"] * 4, ["a", "a", "a", "b"])
+        >>> round(bradley_terry(votes).strengths["a"].value, 3)
+        0.549
     """
     wins = votes.wins + prior * (1.0 - np.eye(len(votes.models)))
     if not _connected(wins):

@@ -74,7 +74,12 @@ class KeywordTable:
         return re.compile(rf"(?<!\w)({body})(?:s|es)?(?!\w)"), owner
 
     def assign(self, text: str) -> CategoryAssignment:
-        """The categories of a description, in any mixture of upper and lower case."""
+        """The categories of a description, in any mixture of upper and lower case.
+
+        Example:
+            >>> load_keywords().assign("Flickering, and one hand is BLURRY").words
+            {'Blurring / Exposure / Grain': ('flickering', 'blurry')}
+        """
         pattern, owner = self._pattern
         rows: dict[str, list[str]] = {}
         for match in pattern.finditer(text.lower()):
@@ -94,6 +99,10 @@ def load_keywords(path: Path | None = None) -> KeywordTable:
 
     Raises:
         InputError: If it is not there or malformed.
+
+    Example:
+        >>> len(load_keywords().categories)
+        9
     """
     if path is None:
         text = resources.files(__package__ or "").joinpath("descriptions.yaml").read_text("utf-8")

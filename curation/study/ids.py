@@ -32,7 +32,12 @@ def clean_name(text: str) -> str:
 
 
 def statistic_key(text: str) -> str:
-    """The letters and digits of a name, by which names of statistics are known."""
+    """The letters and digits of a name, by which names of statistics are known.
+
+    Example:
+        >>> statistic_key("Std. Dev. (SD)")
+        'stddev'
+    """
     return re.sub(r"[^a-z0-9]", "", _BRACKETS.sub("", text.casefold()))
 
 

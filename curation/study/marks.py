@@ -57,6 +57,9 @@ def red_mask(image: Image, parameters: DotParameters | None = None) -> npt.NDArr
         image: uint8 (height, width, 3), RGB.
         parameters: The colour gate.
 
+    Returns:
+        bool (height, width).
+
     Raises:
         InputError: If it is not such a picture.
     """

@@ -69,6 +69,12 @@ def opinion_scores(panel: Panel, parameters: StudyParameters) -> OpinionScores:
 
     Raises:
         RatingsError: If there are no ratings, or a subject is degenerate and may not be.
+
+    Example:
+        >>> from theval_datasets.curation.study.ratings import Ratings
+        >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
+        >>> opinion_scores(panel, StudyParameters()).mos.tolist()
+        [2.0, 3.0]
     """
     if not len(panel):
         raise RatingsError("the table holds no ratings")
@@ -118,7 +124,13 @@ def opinion_scores(panel: Panel, parameters: StudyParameters) -> OpinionScores:
 
 
 def degenerate_subjects(panel: Panel) -> Flags:
-    """Subjects with one rating, or with all ratings the same: bool (subjects,); without any: False."""
+    """Subjects with one rating, or with all ratings the same: bool (subjects,); without any: False.
+
+    Example:
+        >>> from theval_datasets.curation.study.ratings import Ratings
+        >>> degenerate_subjects(Ratings.from_matrix([[1, 3], [2, 3]]).panel()).tolist()
+        [False, True]
+    """
     some = np.zeros(len(panel.subjects))
     some[panel.subject] = panel.score
     varied = np.zeros(len(panel.subjects), bool)

@@ -76,7 +76,14 @@ def read_pairwise_votes(path: Path) -> PairwiseVotes:
 
 
 def votes_from_frame(frame: pl.DataFrame, *, where: str = "the table") -> PairwiseVotes:
-    """Check a polars table of votes; see `read_pairwise_votes`."""
+    """Check a polars table of votes; see `read_pairwise_votes`.
+
+    Example:
+        >>> import polars as pl
+        >>> table = pl.DataFrame({"model_a": ["x"], "model_b": ["y"], "winner": ["y"]})
+        >>> votes_from_frame(table).outcome.tolist()
+        [0.0]
+    """
     known = {alias: name for name, many in _ALIASES.items() for alias in many}
     names: dict[str, str] = {}
     for column in frame.columns:
@@ -115,6 +122,10 @@ def make_votes(
 
     Raises:
         RatingsError: If there are none, a model meets itself, or a winner is neither.
+
+    Example:
+        >>> make_votes(["a", "a"], ["b", "b"], ["left", "tie"]).outcome.tolist()
+        [1.0, 0.5]
     """
     if not len(left):
         raise RatingsError(f"{where} holds no votes")
@@ -146,7 +157,12 @@ def make_votes(
 
 
 def win_rates(votes: PairwiseVotes) -> dict[str, float]:
-    """Share of its votes that each model won; a tie is half a win."""
+    """Share of its votes that each model won; a tie is half a win.
+
+    Example:
+        >>> win_rates(make_votes(["a", "b"], ["b", "a"], ["a", "tie"]))
+        {'a': 0.75, 'b': 0.25}
+    """
     wins = votes.wins
     rate = wins.sum(axis=1) / (wins + wins.T).sum(axis=1)
     return dict(zip(votes.models, rate.tolist(), strict=True))
@@ -170,7 +186,12 @@ class PositionBias:
 
 
 def position_bias(votes: PairwiseVotes) -> PositionBias:
-    """Test whether the left side wins half of the votes."""
+    """Test whether the left side wins half of the votes.
+
+    Example:
+        >>> position_bias(make_votes(["a"] * 4, ["b"] * 4, ["left", "left", "left", "tie"]))
+        PositionBias(left_wins=3, n=3, left_rate=1.0, p_value=0.25)
+    """
     from scipy.stats import binomtest
 
     decided = votes.outcome[votes.outcome != 0.5]
@@ -203,6 +224,10 @@ def agreement(votes: PairwiseVotes) -> VoteAgreement:
 
     Reference: K. Krippendorff, Content Analysis, 4th ed., 2018, chapter 12. A value is "the first
     in alphabetical order wins", "the second wins" or "tie", whatever side it was shown on.
+
+    Example:
+        >>> agreement(make_votes(list("abac"), list("baca"), list("aacc")))
+        VoteAgreement(alpha=1.0, share=1.0, n_units=2, unit='pair')
     """
     swapped = votes.left > votes.right
     value = np.where(swapped, 1.0 - votes.outcome, votes.outcome)

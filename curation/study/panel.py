@@ -72,7 +72,14 @@ class Panel:
         return int(self.repetition.max()) + 1 if len(self) else 0
 
     def clip_sum(self, values: npt.NDArray[Any]) -> Floats:
-        """Sum of a per-row array over each clip; float64 (clips,)."""
+        """Sum of a per-row array (n,) over each clip; float64 (clips,).
+
+        Example:
+            >>> from theval_datasets.curation.study.ratings import Ratings
+            >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
+            >>> panel.clip_sum(panel.score).tolist()
+            [4.0, 6.0]
+        """
         if self._width:
             total: Floats = values.reshape(-1, self._width).sum(axis=1, dtype=np.float64)
         else:
@@ -80,12 +87,26 @@ class Panel:
         return total
 
     def clip_mean(self, values: npt.NDArray[Any]) -> Floats:
-        """Mean of a per-row array over each clip; float64 (clips,)."""
+        """Mean of a per-row array (n,) over each clip; float64 (clips,).
+
+        Example:
+            >>> from theval_datasets.curation.study.ratings import Ratings
+            >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
+            >>> panel.clip_mean(panel.score).tolist()
+            [2.0, 3.0]
+        """
         mean: Floats = self.clip_sum(values) / self.counts
         return mean
 
     def spread(self, per_clip: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """A per-clip array (clips,), repeated for each of the clip's rows: (n,)."""
+        """A per-clip array (clips,), repeated for each of the clip's rows: (n,).
+
+        Example:
+            >>> from theval_datasets.curation.study.ratings import Ratings
+            >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
+            >>> panel.spread(np.array([10, 20])).tolist()
+            [10, 10, 20, 20]
+        """
         return np.repeat(per_clip, self.counts)
 
     @cached_property
@@ -94,25 +115,52 @@ class Panel:
         return np.bincount(self.subject, minlength=len(self.subjects))
 
     def subject_sum(self, values: npt.NDArray[Any]) -> Floats:
-        """Sum of a per-row array over each subject; float64 (subjects,)."""
+        """Sum of a per-row array (n,) over each subject; float64 (subjects,).
+
+        Example:
+            >>> from theval_datasets.curation.study.ratings import Ratings
+            >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
+            >>> panel.subject_sum(panel.score).tolist()
+            [3.0, 7.0]
+        """
         return np.bincount(self.subject, weights=values, minlength=len(self.subjects)).astype(
             np.float64
         )
 
     def subject_mean(self, values: npt.NDArray[Any]) -> Floats:
-        """Mean of a per-row array (n,) over each subject: float64 (subjects,); NaN without rows."""
+        """Mean of a per-row array (n,) over each subject: float64 (subjects,); NaN without rows.
+
+        Example:
+            >>> from theval_datasets.curation.study.ratings import Ratings
+            >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
+            >>> panel.subject_mean(panel.score).tolist()
+            [1.5, 3.5]
+        """
         with np.errstate(invalid="ignore"):
             mean: Floats = self.subject_sum(values) / self.subject_counts
         return mean
 
     def with_scores(self, score: Floats) -> Panel:
-        """The same presentations with other scores: float64 (n,), finite."""
+        """The same presentations with other scores: float64 (n,), finite.
+
+        Example:
+            >>> from theval_datasets.curation.study.ratings import Ratings
+            >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
+            >>> panel.with_scores(panel.score * 10).score.tolist()
+            [10.0, 30.0, 20.0, 40.0]
+        """
         return replace(self, score=score)
 
     def keep(self, rows: Flags) -> Panel:
         """The panel of the rows that are true in `rows`, bool (n,).
 
         Clips without any rating left are dropped; names of subjects stay.
+
+        Example:
+            >>> from theval_datasets.curation.study.ratings import Ratings
+            >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
+            >>> panel.keep(panel.score > 1).score.tolist()
+            [3.0, 2.0, 4.0]
         """
         if rows.all():
             return self
@@ -138,6 +186,12 @@ class Panel:
 
         Returns:
             Index of the clip, index of the subject: int64 (pairs,); mean score: float64 (pairs,).
+
+        Example:
+            >>> from theval_datasets.curation.study.ratings import Ratings
+            >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
+            >>> [column.tolist() for column in panel.cells()]
+            [[0, 0, 1, 1], [0, 1, 0, 1], [1.0, 3.0, 2.0, 4.0]]
         """
         if self.n_repetitions <= 1:
             return self.clip, self.subject, self.score
@@ -150,7 +204,12 @@ class Panel:
 
 
 def those_of(names: tuple[str, ...], alive: Flags) -> tuple[str, ...]:
-    """The names that are true in `alive`, bool (names,)."""
+    """The names that are true in `alive`, bool (names,).
+
+    Example:
+        >>> those_of(("a", "b", "c"), np.array([True, False, True]))
+        ('a', 'c')
+    """
     if alive.all():
         return names
     return tuple(name for name, kept in zip(names, alive, strict=True) if kept)

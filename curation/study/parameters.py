@@ -120,7 +120,12 @@ def preset(name: str) -> StudyParameters:
 
 
 def reference_models() -> dict[str, StudyParameters]:
-    """The models of sureal 0.9.0 by its names, as parameters, from `reference_models.yaml`."""
+    """The models of sureal 0.9.0 by its names, as parameters, from `reference_models.yaml`.
+
+    Example:
+        >>> sorted(reference_models())[:2]
+        ['BR_MOS', 'BR_SR_MOS']
+    """
     common = _read("reference_models.yaml")
     shared = common.pop("shared")
     return {name: _parameters(name, {**shared, **plain}) for name, plain in common.items()}
@@ -131,6 +136,10 @@ def reference_model(name: str) -> StudyParameters:
 
     Raises:
         UnknownNameError: If there is none of that name.
+
+    Example:
+        >>> reference_model("MOS").estimate
+        'mean'
     """
     known = reference_models()
     if name not in known:

@@ -103,6 +103,10 @@ class Ratings:
 
         Raises:
             RatingsError: If two clips get one name.
+
+        Example:
+            >>> Ratings.from_matrix([[1, 2], [4, 5]]).renamed({"c0000": "first"}).clips
+            ('c0001', 'first')
         """
         renamed = [names.get(clip, clip) for clip in self.clips]
         clips, place = encode(renamed)
@@ -132,6 +136,10 @@ class Ratings:
 
         Raises:
             RatingsError: If there is no such dimension, or several and none was named.
+
+        Example:
+            >>> Ratings.from_matrix([[1, 2], [4, 5]]).panel().score.tolist()
+            [1.0, 2.0, 4.0, 5.0]
         """
         if dimension is None:
             if len(self.dimensions) != 1:
@@ -191,9 +199,9 @@ class Ratings:
         """Ratings from parallel sequences, one entry a presentation.
 
         Args:
-            subject: Names.
-            clip: Names.
-            score: Finite numbers.
+            subject: Names, n of them.
+            clip: Names, n of them.
+            score: Finite numbers (n,), on the scale of the study.
             dimension: Names; "quality" without.
             session: Names.
             repetition: Whole numbers that tell presentations apart.
@@ -202,6 +210,10 @@ class Ratings:
 
         Raises:
             RatingsError: If the same presentation occurs twice, or a score is not finite.
+
+        Example:
+            >>> Ratings.from_arrays(["s1", "s2"], ["c1", "c1"], [3, 4]).score.tolist()
+            [3.0, 4.0]
         """
         n = len(subject)
         subjects, subject_codes = encode(subject)
@@ -226,6 +238,10 @@ class Ratings:
         """Ratings from a (clips, subjects) or (clips, subjects, repetitions) array; NaN is not rated.
 
         Clips are called ``c0000`` and so on, subjects ``s0000``.
+
+        Example:
+            >>> Ratings.from_matrix([[1, float("nan")], [4, 5]]).score.tolist()
+            [1.0, 4.0, 5.0]
         """
         values = np.asarray(matrix, np.float64)
         values = values[:, :, None] if values.ndim == 2 else values
@@ -317,7 +333,13 @@ def make(
 
 
 def encode(values: Sequence[str] | npt.NDArray[Any]) -> tuple[tuple[str, ...], Codes]:
-    """Sorted distinct names of n values, and the index of each value among them: int64 (n,)."""
+    """Sorted distinct names of n values, and the index of each value among them: int64 (n,).
+
+    Example:
+        >>> names, codes = encode(["b", "a", "b"])
+        >>> names, codes.tolist()
+        (('a', 'b'), [1, 0, 1])
+    """
     distinct, codes = np.unique(np.asarray(values, dtype=str), return_inverse=True)
     return tuple(str(name) for name in distinct), codes.astype(np.int64)
 

@@ -97,7 +97,13 @@ def reliability(
 
 
 def complete_matrix(panel: Panel) -> Floats:
-    """Mean scores of the clips that every subject rated: float64 (clips, subjects)."""
+    """Mean scores of the clips that every subject rated: float64 (clips, subjects).
+
+    Example:
+        >>> from theval_datasets.curation.study.ratings import Ratings
+        >>> complete_matrix(Ratings.from_matrix([[1, 3], [2, float("nan")]]).panel()).tolist()
+        [[1.0, 3.0]]
+    """
     clip, subject, score = panel.cells()
     subjects, code = np.unique(subject, return_inverse=True)
     if len(score) == len(panel.clips) * len(subjects):
@@ -163,6 +169,11 @@ def split_half(panel: Panel) -> float | None:
 
     Returns:
         None where no draw gives three clips that both halves rated, with variance in both.
+
+    Example:
+        >>> from theval_datasets.curation.study.ratings import Ratings
+        >>> round(split_half(Ratings.from_matrix([[1, 2], [2, 1], [3, 3]]).panel()), 2)
+        0.67
     """
     clip, subject, score = panel.cells()
     subjects, code = np.unique(subject, return_inverse=True)
@@ -209,6 +220,11 @@ def sos_exponent(ratings: Panel, low: float, high: float) -> float | None:
 
     Returns:
         From 0 to 1; None where no clip with two ratings has a mean between the ends.
+
+    Example:
+        >>> from theval_datasets.curation.study.ratings import Ratings
+        >>> round(sos_exponent(Ratings.from_matrix([[1, 2], [2, 4], [5, 5]]).panel(), 1, 5), 3)
+        0.233
     """
     mean = ratings.clip_mean(ratings.score)
     variance = ratings.clip_mean((ratings.score - ratings.spread(mean)) ** 2)

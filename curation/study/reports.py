@@ -81,7 +81,12 @@ class SessionReport:
 
 
 def optional(value: float | np.floating[Any] | None) -> float | None:
-    """The number as Python's float; None for what is undefined."""
+    """The number as Python's float; None for what is undefined.
+
+    Example:
+        >>> optional(0.5), optional(float("nan"))
+        (0.5, None)
+    """
     return None if value is None or not np.isfinite(value) else float(value)
 
 
@@ -162,6 +167,11 @@ def agreement_matrix(panel: Panel) -> Floats:
     Returns:
         float64 (subjects, subjects), symmetric; NaN where fewer than three clips are common, or
         one of the two has no variance on them.
+
+    Example:
+        >>> from theval_datasets.curation.study.ratings import Ratings
+        >>> agreement_matrix(Ratings.from_matrix([[1, 3], [2, 2], [3, 1]]).panel()).tolist()
+        [[1.0, -1.0], [-1.0, 1.0]]
     """
     clip, subject, score = panel.cells()
     shape = (len(panel.subjects), len(panel.clips))

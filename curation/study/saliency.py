@@ -48,8 +48,11 @@ def fixation_map(fixations: Centres, shape: tuple[int, int]) -> npt.NDArray[np.f
     """How many fixations each pixel has.
 
     Args:
-        fixations: (n, 2): row and column.
+        fixations: int64 (n, 2): row and column, in pixels.
         shape: Height and width.
+
+    Returns:
+        float64 (height, width): whole numbers, at least 0.
 
     Raises:
         InputError: If a fixation lies outside.
@@ -72,9 +75,16 @@ def saliency_from_fixations(
     """Fixations smoothed by a Gaussian (mirrored at the borders) and divided by the maximum.
 
     Args:
-        fixations: (n, 2): row and column.
+        fixations: int64 (n, 2): row and column, in pixels.
         shape: Height and width of the map.
         sigma: Pixels.
+
+    Returns:
+        float64 (height, width), 0 to 1; all 0 without fixations.
+
+    Example:
+        >>> saliency_from_fixations(np.array([[1, 1]]), (3, 3), sigma=0.5).round(2)[1].tolist()
+        [0.14, 1.0, 0.14]
     """
     from scipy.ndimage import gaussian_filter
 
@@ -133,6 +143,14 @@ def saliency_from_marks(
 
 def scale_fixations(fixations: Centres, shape: tuple[int, int], target: tuple[int, int]) -> Centres:
     """Fixations in the pixels of a picture of another size (both height and width).
+
+    Args:
+        fixations: int64 (n, 2): row and column, in pixels.
+        shape: Height and width of their picture.
+        target: Height and width of the other picture.
+
+    Returns:
+        int64 (n, 2): row and column, in pixels of the other picture.
 
     Example:
         >>> scale_fixations(np.array([[10, 20]]), (100, 100), (50, 50)).tolist()

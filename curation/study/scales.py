@@ -62,7 +62,12 @@ class Scale:
     declared: bool
 
     def to_text(self) -> str:
-        """Such as ``1 … 5 (apparent)``."""
+        """Such as ``1 … 5 (apparent)``.
+
+        Example:
+            >>> Scale(1, 5, declared=False).to_text()
+            '1 … 5 (apparent)'
+        """
         return f"{self.low:g} … {self.high:g}" + ("" if self.declared else " (apparent)")
 
 
@@ -71,6 +76,10 @@ def apparent_scale(scores: Floats) -> Scale:
 
     Args:
         scores: float64 (n,), n at least 1, finite.
+
+    Example:
+        >>> apparent_scale(np.array([2.0, 4.0])).to_text()
+        '1 … 5 (apparent)'
     """
     low, high = float(scores.min()), float(scores.max())
     fitting = [ends for ends in STANDARD_SCALES if ends[0] <= low and high <= ends[1]]
@@ -89,6 +98,11 @@ def off_scale(scores: Floats) -> tuple[Scale, Flags] | None:
 
     Returns:
         The scale of the others, and bool (n,): the scores apart from it; None if there are none.
+
+    Example:
+        >>> scale, apart = off_scale(np.array([1.0, 3.0, 5.0, 4.0, -1.0]))
+        >>> scale.to_text(), apart.tolist()
+        ('1 … 5 (apparent)', [False, False, False, False, True])
     """
     values, counts = np.unique(scores, return_counts=True)
     stray = int(_STRAY * len(scores)) or 1
@@ -122,6 +136,10 @@ def check_scale(
 
     Raises:
         RatingsError: For scores off the scale, with how to declare scale or missing code.
+
+    Example:
+        >>> check_scale(np.array([2.0, 4.0]), [1, 2], (1, 9), "votes.csv").to_text()
+        '1 … 9'
     """
     if declared is not None:
         scale = Scale(*declared, declared=True)

@@ -34,6 +34,11 @@ def zscores(panel: Panel, *, ddof: int = 1, scope: str = "subject") -> Floats:
 
     Raises:
         RatingsError: If a subject (or a session) has too few ratings, or all the same.
+
+    Example:
+        >>> from theval_datasets.curation.study.ratings import Ratings
+        >>> zscores(Ratings.from_matrix([[1], [2], [3]]).panel()).tolist()
+        [-1.0, 0.0, 1.0]
     """
     group, n_groups = panel.subject, len(panel.subjects)
     if scope == "session":
@@ -64,6 +69,11 @@ def subject_bias(panel: Panel) -> Floats:
 
     Returns:
         float64 (subjects,); NaN for a subject without ratings.
+
+    Example:
+        >>> from theval_datasets.curation.study.ratings import Ratings
+        >>> subject_bias(Ratings.from_matrix([[1, 3], [2, 4]]).panel()).tolist()
+        [-1.0, 1.0]
     """
     return panel.subject_mean(panel.score - panel.spread(panel.clip_mean(panel.score)))
 
@@ -133,6 +143,11 @@ def map_means(mean: Floats, parameters: StudyParameters) -> tuple[Floats, float]
 
     Raises:
         RatingsError: If all means are the same.
+
+    Example:
+        >>> scores, factor = map_means(np.array([1.0, 2.0, 3.0]), StudyParameters(range=(0, 100)))
+        >>> scores.tolist(), factor
+        ([0.0, 50.0, 100.0], 50.0)
     """
     low, high = parameters.range
     factor = (high - low) / (mean.max() - mean.min()) if mean.max() > mean.min() else 0.0

@@ -42,6 +42,11 @@ def schedule(clips: Mapping[str, Set[str]], n_trials: int, *, seed: int) -> list
 
     Raises:
         InputError: If there are fewer than two models, or a pair has no clip in common.
+
+    Example:
+        >>> plan = schedule({"a": {"1"}, "b": {"1"}, "c": {"1"}}, 6, seed=0)
+        >>> sorted("".join(sorted(trial.left + trial.right)) for trial in plan)
+        ['ab', 'ab', 'ac', 'ac', 'bc', 'bc']
     """
     if len(clips) < 2 or n_trials < 0:
         raise InputError(

@@ -166,6 +166,12 @@ def by_correlation(panel: Panel, *, ranks: bool = False) -> Screening:
     Args:
         panel: The ratings.
         ranks: Spearman's correlation instead of Pearson's.
+
+    Example:
+        >>> from theval_datasets.curation.study.ratings import Ratings
+        >>> panel = Ratings.from_matrix([[1, 1, 3], [2, 2, 2], [3, 3, 1]]).panel()
+        >>> by_correlation(panel).rejected.tolist()
+        [False, False, True]
     """
     r = panel_correlation(panel, ranks=ranks, leave_out=False)
     defined = np.isfinite(r)
@@ -193,6 +199,12 @@ def panel_correlation(panel: Panel, *, ranks: bool, leave_out: bool) -> Floats:
 
     Returns:
         float64 (subjects,); NaN where it is undefined.
+
+    Example:
+        >>> from theval_datasets.curation.study.ratings import Ratings
+        >>> panel = Ratings.from_matrix([[1, 3], [2, 2], [3, 1]]).panel()
+        >>> panel_correlation(panel, ranks=False, leave_out=True).tolist()
+        [-1.0, -1.0]
     """
     clip, subject, score = panel.cells()
     n = np.bincount(clip, minlength=len(panel.clips))

@@ -109,6 +109,11 @@ def run_study(
 
     Raises:
         RatingsError: If the table does not allow what the parameters ask for.
+
+    Example:
+        >>> study = run_study(Ratings.from_matrix([[1, 3], [2, 4]]), StudyParameters())
+        >>> [row["mos"] for row in study.clip_rows()]
+        [2.0, 3.0]
     """
     opinions = {
         dimension: opinion_scores(ratings.panel(dimension), parameters)

@@ -61,6 +61,13 @@ def fit_projection(panel: Panel, *, errors_from: str = "clip") -> SubjectModel:
         panel: The ratings.
         errors_from: Standard errors of the quality from each `clip`'s residuals or from each
             `subject`'s inconsistency.
+
+    Example:
+        >>> from theval_datasets.curation.study.ratings import Ratings
+        >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
+        >>> model = fit_projection(panel)
+        >>> model.quality.tolist(), model.bias.tolist()
+        ([2.0, 3.0], [-1.0, 1.0])
     """
     x, subject = panel.score, panel.subject
     quality = panel.clip_mean(x)
@@ -110,6 +117,10 @@ def normal_loglikelihood(residual: Floats, variance: Floats) -> float:
     Args:
         residual: float64 (n,).
         variance: float64 (n,), at least 0; rows without variance do not count.
+
+    Example:
+        >>> round(normal_loglikelihood(np.zeros(2), np.ones(2)), 4)
+        -0.9189
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = -0.5 * (np.log(2.0 * np.pi * variance) + residual**2 / variance)

@@ -69,7 +69,12 @@ class Taxonomy:
         return tuple(kind.id for kind in self.types)
 
     def dimension_of(self, index: int) -> str:
-        """The dimension of a type, or `unassigned`."""
+        """The dimension of a type, or `unassigned`.
+
+        Example:
+            >>> load_taxonomy().dimension_of(0)
+            'unassigned'
+        """
         return self.types[index].dimension or UNASSIGNED
 
 
@@ -81,6 +86,10 @@ def load_taxonomy(path: Path | None = None) -> Taxonomy:
 
     Raises:
         InputError: If it is not there or malformed.
+
+    Example:
+        >>> len(load_taxonomy().types)
+        12
     """
     if path is None:
         text = resources.files(__package__ or "").joinpath("taxonomy.yaml").read_text("utf-8")

@@ -28,6 +28,12 @@ def check_url(url: str) -> str:
     Raises:
         UnsafePathError: It is not http(s), has a user part, no proper host or port, or carries
             instructions for yt-dlp.
+
+    Example:
+        >>> check_url("https://Example.COM./a?b=C")
+        'https://example.com/a?b=C'
+        >>> check_url("http://0x7f.1/")
+        'http://127.0.0.1/'
     """
     if _SMUGGLE in url or _UNPLAIN.search(url):
         raise UnsafePathError(f"{url!r} is not a plain address")
@@ -74,7 +80,14 @@ def _normal_host(host: str) -> str | None:
 
 
 def name_of(url: str, site: str | None = None) -> str:
-    """The stem for a source's files: site and id, or host, path and a hash of the address."""
+    """The stem for a source's files: site and id, or host, path and a hash of the address.
+
+    Example:
+        >>> name_of("https://youtu.be/abc", site="youtube:abc")
+        'youtube-abc'
+        >>> name_of("https://example.com/talks/one.mp4")
+        'example_com-one-4594384900'
+    """
     if site is not None:
         return re.sub(r"[^\w-]+", "_", site.replace(":", "-", 1))[:100]
     parts = urllib.parse.urlsplit(url)
@@ -84,7 +97,12 @@ def name_of(url: str, site: str | None = None) -> str:
 
 
 def origin_of(url: str, info: Mapping[str, Any]) -> Source:
-    """The part of yt-dlp's metadata of a source that the manifest keeps."""
+    """The part of yt-dlp's metadata of a source that the manifest keeps.
+
+    Example:
+        >>> origin_of("https://example.com/a", {"extractor": "vimeo", "id": "7"}).site
+        'vimeo:7'
+    """
     extractor = str(info.get("extractor") or "generic")
     day = str(info.get("upload_date") or "")
     generic = extractor.startswith("generic") or "id" not in info
@@ -101,7 +119,12 @@ def origin_of(url: str, info: Mapping[str, Any]) -> Source:
 
 
 def chapters_of(info: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """Start, end and title of each chapter."""
+    """Start, end and title of each chapter.
+
+    Example:
+        >>> chapters_of({"chapters": [{"start_time": 0, "end_time": 9.5, "title": "Intro"}]})
+        ({'start': 0, 'end': 9.5, 'title': 'Intro'},)
+    """
     return tuple(
         {
             "start": chapter.get("start_time"),
@@ -113,7 +136,12 @@ def chapters_of(info: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
 
 
 def plain_text(value: Any) -> str | None:
-    """Text of a site, without control characters, of at most 1,000 characters."""
+    """Text of a site, without control characters, of at most 1,000 characters.
+
+    Example:
+        >>> plain_text("A\\ttitle ")
+        'A title'
+    """
     if not isinstance(value, str) or not value:
         return None
     return re.sub(r"[\x00-\x1f\x7f]+", " ", value).strip()[:1000] or None

@@ -46,6 +46,10 @@ def reason_of(error: BaseException, status: int | None) -> str:
     Args:
         error: Exception of yt-dlp.
         status: HTTP status of the answer behind it, if there was one.
+
+    Example:
+        >>> reason_of(OSError("timed out"), None), reason_of(OSError("not there"), 404)
+        ('network', 'removed')
     """
     kind = type(_innermost(error)).__name__
     if kind == "GeoRestrictedError":
