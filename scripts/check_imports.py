@@ -39,7 +39,7 @@ def unresolved(report: dict[str, list[dict[str, object]]], optional: set[str]) -
 
 def main() -> int:
     """Run pyright; 1 if an import does not resolve."""
-    command = [sys.executable, "-m", "basedpyright", "--outputjson"]
+    command = [sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable, "--outputjson"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     report = json.loads(done.stdout)
     count = report["summary"]["filesAnalyzed"]
