@@ -24,7 +24,7 @@ def faults_of(
     Args:
         path: A Parquet file.
         config: The config it belongs to.
-        said: Its columns.
+        expected: What `info.json` says of the config.
         builder: What knows further rules; None for an unknown dataset.
     """
     columns = {column.name: column for column in expected.columns}
