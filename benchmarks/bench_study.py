@@ -21,7 +21,7 @@ from theval_datasets.curation.study.parameters import preset
 from theval_datasets.curation.study.ratings import Ratings
 from theval_datasets.curation.study.study import run_study
 from theval_datasets.curation.study.tables import from_frame, read_ratings
-from theval_datasets.evaluation import bootstrap
+from theval_datasets.evaluation import FitBoundWarning, bootstrap, fit_map
 
 SIZES = ((40, 5_492), (24, 2_000))
 """Subjects and clips of THQA-MT, and about those of Gen3DHF."""
@@ -34,6 +34,7 @@ def run() -> list[Row]:
         rows += _against_sureal(subjects, clips)
     rows += _ten_million()
     rows.append(_bootstrap())
+    rows += _logistic()
     return rows
 
 
@@ -144,6 +145,20 @@ def _bootstrap() -> Row:
     y = x + rng.normal(size=17)
     seconds = _best(lambda: bootstrap(x, y, "srcc", n_resamples=10_000), 5)
     return at_most("bootstrap of SRCC, 17 models, 10,000 resamples", seconds, "s", 0.1)
+
+
+def _logistic() -> list[Row]:
+    """The slower of smooth data and a step, 5,000 pairs."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 10, 5000)
+    kinds = (5 / (1 + np.exp(5 - x)) + 0.3 * rng.normal(size=5000), (x > 5) * 4.0)
+    rows = []
+    for name in ("logistic4", "logistic5"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FitBoundWarning)
+            seconds = max(_best(lambda y=y, name=name: fit_map(x, y, name), 5) for y in kinds)
+        rows.append(at_most(f"{name} map of 5,000 pairs", seconds, "s", 0.05))
+    return rows
 
 
 def _best(work: Callable[[], object], times: int) -> float:
