@@ -45,5 +45,10 @@ def markdown(text: object, longest: int = _LONGEST) -> str:
 
 
 def code(text: object) -> str:
-    """Text as inline code; backticks inside become apostrophes, bars are escaped for tables."""
+    """Text as inline code; backticks inside become apostrophes, bars are escaped for tables.
+
+    Example:
+        >>> code("say `hi`")
+        "`say 'hi'`"
+    """
     return "`" + plain_line(text).replace("`", "'").replace("|", "\\|") + "`"

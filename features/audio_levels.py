@@ -81,6 +81,11 @@ def integrated_loudness(samples: Floats, rate: int = _RATE) -> float | None:
 
     Returns:
         LUFS, at least -70; None for a track that is shorter than 0.4 s or nowhere above -70 LUFS.
+
+    Example:
+        >>> tone = np.sin(2 * np.pi * 997 * np.arange(48_000) / 48_000)
+        >>> round(integrated_loudness(tone), 1)
+        -3.0
     """
     from scipy.signal import lfilter
 

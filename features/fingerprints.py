@@ -92,6 +92,10 @@ def frame_hash(grey: npt.NDArray[np.uint8]) -> int:
 
     Returns:
         0 to 2⁶⁴ - 1; pictures that look alike differ in few bits.
+
+    Example:
+        >>> frame_hash(np.zeros((90, 160), np.uint8))
+        0
     """
     import cv2
 
@@ -109,6 +113,10 @@ def audio_hashes(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
 
     Returns:
         32 bits each, (steps,); none for less than 0.32 s.
+
+    Example:
+        >>> audio_hashes(np.zeros(16_000, np.float32)).shape
+        (11,)
     """
     hop = round(AUDIO_HOP * SAMPLE_RATE)
     count = (len(samples) - _WINDOW) // hop + 1

@@ -139,11 +139,19 @@ def head_motion(angles: Floats, centres: Floats) -> float:
     """The metric of frames with a face, whatever lies between them.
 
     Args:
-        angles: Degrees, (n, 3).
-        centres: Pixels, (n, 2).
+        angles: Pitch, yaw and roll in degrees, -180 to 180, (n, 3).
+        centres: x and y in pixels of the frame, (n, 2).
+
+    Returns:
+        At least 0; degrees and pixels are added, as the released code does.
 
     Raises:
         AbsentError: There are fewer than two frames.
+
+    Example:
+        >>> angles = np.array([[0.0, 0.0, 0.0], [3.0, 3.0, 3.0]])
+        >>> head_motion(angles, np.array([[10.0, 10.0], [14.0, 14.0]]))
+        2.0
     """
     if len(angles) < 2:
         raise AbsentError("too-few-frames", f"{len(angles)} frames with a face")

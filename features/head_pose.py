@@ -97,6 +97,10 @@ def euler_angles(points: Points) -> tuple[Angles, Angles, Angles]:
 
     Returns:
         Three arrays of degrees, (n,) each: pitch and roll -180 to 180, yaw -90 to 90.
+
+    Example:
+        >>> [angle.shape for angle in euler_angles(np.random.default_rng(0).uniform(0, 9, (2, 478, 3)))]
+        [(2,), (2,), (2,)]
     """
     across = _mean_difference(points, _ACROSS)
     down = _mean_difference(points, _DOWN)

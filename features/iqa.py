@@ -188,6 +188,12 @@ def face_crop(frame: Pixels, points: Points) -> Pixels:
 
     Returns:
         uint8, (rows, columns, 3): the part of the square within the frame, at least one pixel.
+
+    Example:
+        >>> points = np.full((478, 3), 50.0)
+        >>> points[0] = (70.0, 60.0, 0.0)
+        >>> face_crop(np.zeros((100, 100, 3), np.uint8), points).shape
+        (26, 26, 3)
     """
     low, high = points[:468, :2].min(axis=0), points[:468, :2].max(axis=0)
     half = float((high - low).max()) * _FACE_SCALE / 2
@@ -204,6 +210,10 @@ def mouth_crop(frame: Pixels, points: Points) -> Pixels:
 
     Returns:
         uint8, (rows, columns, 3): the part of the box within the frame, at least one pixel.
+
+    Example:
+        >>> mouth_crop(np.zeros((100, 100, 3), np.uint8), np.full((478, 3), 50.0)).shape
+        (1, 1, 3)
     """
     lips = points[list(LIPS), :2]
     low, high = lips.min(axis=0), lips.max(axis=0)

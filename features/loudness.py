@@ -79,6 +79,11 @@ def rms_at(audio: Audio, times: npt.NDArray[np.float64]) -> npt.NDArray[np.float
 
     Returns:
         In full scale, 0 to 1, (n,).
+
+    Example:
+        >>> audio = Audio(np.full(16_000, 0.5, np.float32))
+        >>> rms_at(audio, np.array([0.2, 0.4])).tolist()
+        [0.5, 0.5]
     """
     energy = np.concatenate(([0.0], np.cumsum(audio.samples.astype(np.float64) ** 2)))
     centre = (times - audio.start) * SAMPLE_RATE

@@ -156,6 +156,10 @@ def text_mask(grey: Grey) -> npt.NDArray[np.bool_]:
 
     Returns:
         (height, width).
+
+    Example:
+        >>> bool(text_mask(np.zeros((90, 160), np.uint8)).any())
+        False
     """
     import cv2
 

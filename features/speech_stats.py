@@ -92,11 +92,19 @@ def signal_to_noise(audio: Audio, segments: npt.NDArray[np.float64]) -> float:
     """Signal-to-noise ratio in dB.
 
     Args:
-        audio: The track.
-        segments: Begin and end of speech in seconds, (n, 2).
+        audio: The track, float32 (samples,) in [-1, 1].
+        segments: Begin and end of speech in seconds, growing, (n, 2).
+
+    Returns:
+        dB, any sign.
 
     Raises:
         AbsentError: It is undefined: no-speech, no-silence, noiseless or no-signal.
+
+    Example:
+        >>> audio = Audio(np.repeat(np.float32([0.1, 1.0]), 16_000))
+        >>> round(signal_to_noise(audio, np.array([[1.0, 2.0]])), 2)
+        19.96
     """
     speech = np.zeros(len(audio.samples), dtype=bool)
     for begin, end in np.rint((segments - audio.start) * SAMPLE_RATE).astype(int).tolist():

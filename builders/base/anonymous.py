@@ -20,14 +20,28 @@ _QUALITY: Final = 92
 
 
 def has_recordings(fields: Iterable[Field]) -> bool:
-    """Whether a table holds what no blur covers: video, sound or meshes."""
+    """Whether a table holds what no blur covers: video, sound or meshes.
+
+    Example:
+        >>> has_recordings([Field("video", datasets.Video(), "The clip")])
+        True
+        >>> has_recordings([Field("reference", datasets.Image(), "A frame")])
+        False
+    """
     return any(
         isinstance(f.feature, (datasets.Video, datasets.Audio, datasets.Mesh)) for f in fields
     )
 
 
 def image_columns(fields: Iterable[Field]) -> list[str]:
-    """Columns whose pictures may show a face."""
+    """Columns whose pictures may show a face.
+
+    Example:
+        >>> image_columns([Field("map", datasets.Image(), "Saliency", faceless=True)])
+        []
+        >>> image_columns([Field("reference", datasets.Image(), "A frame")])
+        ['reference']
+    """
     return [f.name for f in fields if isinstance(f.feature, datasets.Image) and not f.faceless]
 
 

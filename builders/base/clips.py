@@ -63,6 +63,10 @@ def checked_split(name: str) -> str:
 
     Raises:
         InputError: For anything but letters, digits and underscores.
+
+    Example:
+        >>> checked_split("test_2")
+        'test_2'
     """
     if not _SPLIT.fullmatch(name):
         raise InputError(
@@ -87,7 +91,12 @@ def frame_size_notes(rows: Iterable[ManifestRow]) -> tuple[str, ...]:
 
 
 def content_of(source: Source) -> str:
-    """Content of a source, shared by its clips: its id at the site, else its address or path."""
+    """Content of a source, shared by its clips: its id at the site, else its address or path.
+
+    Example:
+        >>> content_of(Source("url", "https://example.org/a.mp4", site="example:a"))
+        'example:a'
+    """
     return source.site or source.location
 
 

@@ -81,6 +81,10 @@ def field_of(
         name: In the dataset; the extractor's if not given.
         meaning: Text of its own, for values that are laid out in another way.
         taken: Whether the extractor's value is the dataset's as it is.
+
+    Example:
+        >>> field_of("vad", "segments", list_of("float64")).unit
+        's'
     """
     writes: tuple[Column, ...] = catalog.load("extractor", extractor).writes
     (declared,) = (one for one in writes if one.name == column)
@@ -97,17 +101,32 @@ def field_of(
 
 
 def features_of(fields: Iterable[Field]) -> datasets.Features:
-    """The `datasets` schema of some columns."""
+    """The `datasets` schema of some columns.
+
+    Example:
+        >>> features_of([Field("fps", DOUBLE, "Frame rate")])
+        {'fps': Value('float64')}
+    """
     return datasets.Features({field.name: field.feature for field in fields})
 
 
 def schema_of(fields: Iterable[Field]) -> pa.Schema:
-    """The Arrow schema of some columns, with the `datasets` types in its metadata."""
+    """The Arrow schema of some columns, with the `datasets` types in its metadata.
+
+    Example:
+        >>> schema_of([Field("fps", DOUBLE, "Frame rate")]).types
+        [DataType(double)]
+    """
     return features_of(fields).arrow_schema
 
 
 def list_of(dtype: str) -> Any:
-    """A list of any length of a plain type."""
+    """A list of any length of a plain type.
+
+    Example:
+        >>> list_of("int32")
+        List(Value('int32'))
+    """
     return datasets.List(datasets.Value(dtype))
 
 
@@ -215,5 +234,11 @@ COMMON: Final[tuple[Field, ...]] = (
 
 
 def with_columns(fields: Iterable[Field], *further: Field) -> tuple[Field, ...]:
-    """Columns with further ones before `missing`, which stays last."""
+    """Columns with further ones before `missing`, which stays last.
+
+    Example:
+        >>> fields = with_columns([MISSING], Field("fps", DOUBLE, "Frame rate"))
+        >>> [field.name for field in fields]
+        ['fps', 'missing']
+    """
     return (*(field for field in fields if field.name != "missing"), *further, MISSING)

@@ -167,6 +167,10 @@ def parse_tables(items: list[str]) -> dict[str, Path]:
 
     Raises:
         InputError: For what is not of that form, or a kind that occurs twice.
+
+    Example:
+        >>> parse_tables(["ratings=study/ratings.csv"])["ratings"].name
+        'ratings.csv'
     """
     tables: dict[str, Path] = {}
     for item in items:

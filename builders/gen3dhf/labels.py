@@ -91,7 +91,14 @@ def read_labels(folder: Path) -> PublishedLabels:
 
 
 def answer(dimension: str, level: str | None, score: float | None = None) -> str:
-    """The assistant's sentence as the release writes it; with a score the numeric one."""
+    """The assistant's sentence as the release writes it; with a score the numeric one.
+
+    Example:
+        >>> answer("quality", "good")
+        'The quality of the human face in this video is good.'
+        >>> answer("quality", "good", 71.5)
+        'The quality of the human face in this video is good. (71.5)'
+    """
     sentence = f"The {dimension} of the human face in this video is {level or _NONE}."
     return sentence if score is None else f"{sentence} ({score!r})"
 

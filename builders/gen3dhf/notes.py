@@ -14,6 +14,10 @@ def lacking(release: Path, parts: Mapping[str, tuple[str, ...]]) -> list[str]:
     Args:
         release: Its folder.
         parts: What it could hold, in words, to the names it may have.
+
+    Example:
+        >>> lacking(Path("no-such-folder"), {"videos": ("videos",)})
+        ['The release that was given holds no videos.']
     """
     absent = [what for what, names in parts.items() if locate(release, *names) is None]
     return [f"The release that was given holds no {', no '.join(absent)}."] if absent else []

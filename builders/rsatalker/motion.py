@@ -63,7 +63,11 @@ def motion_row(name: str, path: Path) -> dict[str, Any]:
 
 
 def read_motion(path: Path) -> tuple[Motion, Motion, Motion]:
-    """Expression (T, ≥ 50), head pose (T, 3) and jaw (T, 3) of an NPZ; nothing in it is unpickled.
+    """Expression, head pose and jaw of an NPZ; nothing in it is unpickled.
+
+    Returns:
+        FLAME coefficients of expression, without unit, (T, ≥ 50); head pose and jaw as rotation
+        vectors in radians, (T, 3) each.
 
     Raises:
         InputError: If it is not such a file.

@@ -18,6 +18,10 @@ def list_array(rows: Sequence[pa.Array | None], item: pa.DataType) -> pa.ListArr
     Args:
         rows: Arrow arrays (elements,), one a row, which may hold nulls themselves.
         item: Type of the elements.
+
+    Example:
+        >>> list_array([pa.array([1, 2]), None], pa.int32()).to_pylist()
+        [[1, 2], None]
     """
     lengths = [0 if row is None else len(row) for row in rows]
     offsets = np.zeros(len(rows) + 1, dtype=np.int64)
@@ -39,7 +43,17 @@ def scattered(where: Array, values: Array) -> pa.Array:
 
     Args:
         where: bool, (n,).
-        values: (number of true positions,).
+        values: Of any unit and range, (number of true positions,).
+
+    Returns:
+        As many as `where` has, (n,).
+
+    Raises:
+        BuildError: If the numbers differ.
+
+    Example:
+        >>> scattered(np.array([True, False, True]), np.array([0.5, 0.25])).to_pylist()
+        [0.5, None, 0.25]
     """
     if int(np.count_nonzero(where)) != len(values):
         raise BuildError(
@@ -55,6 +69,10 @@ def check_finite(name: str, values: Array) -> Array:
 
     Raises:
         BuildError: If a value is not finite.
+
+    Example:
+        >>> check_finite("snr", np.array([12.5])).tolist()
+        [12.5]
     """
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise BuildError(
@@ -64,7 +82,12 @@ def check_finite(name: str, values: Array) -> Array:
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """A table out of rows of plain values, numpy or Arrow arrays, in the columns of a schema."""
+    """A table out of rows of plain values, numpy or Arrow arrays, in the columns of a schema.
+
+    Example:
+        >>> table_of([{"clip_id": "a"}], pa.schema([("clip_id", pa.string())])).to_pylist()
+        [{'clip_id': 'a'}]
+    """
     columns = []
     for field in schema:
         values = [row[field.name] for row in rows]

@@ -200,6 +200,10 @@ def sound_values(
         clip: Its features.
         time: Seconds of the frames, (n,); None if unknown.
         frame: Their indices in the clip, (n,); None for all of its frames.
+
+    Returns:
+        For each column (n,) values: loudness in full scale, 0 to 1, speech probability 0 to 1,
+        speech and silence true or false; None where the clip has no such feature.
     """
     heard, rms = clip.value("loudness", "heard"), clip.value("loudness", "rms")
     speech, silence = (

@@ -119,7 +119,20 @@ def media_tables(
 
 
 def wav_bytes(audio: Audio) -> bytes:
-    """A track as 16-bit WAV that begins with the first video frame."""
+    """A track as 16-bit WAV that begins with the first video frame.
+
+    Args:
+        audio: Mono at 16 kHz, float32 (samples,); what lies beyond [-1, 1] is clipped.
+
+    Returns:
+        A header of 44 bytes, then 2 bytes a sample.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> silence = SimpleNamespace(start=0.5, samples=np.zeros(8000, np.float32))
+        >>> len(wav_bytes(silence)) - 44
+        32000
+    """
     lead = np.zeros(round(audio.start * SAMPLE_RATE), dtype=np.float32)
     samples = np.concatenate([lead, np.clip(audio.samples, -1.0, 1.0)])
     stream = io.BytesIO()

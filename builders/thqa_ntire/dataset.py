@@ -174,6 +174,10 @@ def clean_parts(
 
     Returns:
         For each row its part, or None.
+
+    Example:
+        >>> clean_parts(["train", "train", "test"], {"portrait": ["a", "a", "a"]}, ["1", "2", "3"])
+        ['train', 'train', None]
     """
     groups = content_groups(content, names).tolist()
     held: dict[int, Counter[str]] = {}

@@ -40,6 +40,10 @@ def blur_all(picture: Pixels) -> Pixels:
 
     Returns:
         uint8, of the same shape.
+
+    Example:
+        >>> blur_all(np.zeros((64, 64, 3), np.uint8)).shape
+        (64, 64, 3)
     """
     import cv2
 

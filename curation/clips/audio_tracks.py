@@ -120,6 +120,10 @@ def merged(tracks: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]
 
     Raises:
         InputError: There is no track.
+
+    Example:
+        >>> merged([np.zeros(480, np.float32), np.zeros(960, np.float32)]).shape
+        (960,)
     """
     if not tracks:
         raise InputError("expected at least one track to merge")

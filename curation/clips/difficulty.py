@@ -75,6 +75,10 @@ def busyness(picture: npt.NDArray[np.uint8], boxes: Sequence[Sequence[float]]) -
 
     Returns:
         0 to 1; 0 where faces cover the whole picture.
+
+    Example:
+        >>> busyness(np.zeros((90, 160, 3), np.uint8), np.zeros((0, 4)))
+        0.0
     """
     import cv2
 

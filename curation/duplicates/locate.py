@@ -91,6 +91,13 @@ def best_match(short: SoundFeature, long: SoundFeature) -> Match | None:
     Args:
         short: Feature of the short one, (n, bands).
         long: Feature of the long one, (m, bands).
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> sound = rng.normal(0, 0.1, 80_000).astype(np.float32)
+        >>> match = best_match(feature_of(sound[32_000:64_000]), feature_of(sound))
+        >>> round(match.start, 2)
+        2.0
     """
     n, m = len(short), len(long)
     if n < round(MIN_SECONDS / STEP) or m < n:

@@ -50,7 +50,16 @@ class Prints:
 
 
 def prints_of(values: Values) -> Prints:
-    """The prints among the values of the extractor `fingerprints`."""
+    """The prints among the values of the extractor `fingerprints`.
+
+    Args:
+        values: `frame_hash`, 64 bits a frame, (frames,), and, where there is sound, `audio_hash`,
+            32 bits a step, (steps,).
+
+    Example:
+        >>> prints_of({"frame_hash": np.zeros(3, np.uint64)}).frames.shape
+        (3,)
+    """
     return Prints(values["frame_hash"], values.get("audio_hash", np.zeros(0, np.uint32)))
 
 
@@ -70,8 +79,17 @@ def prints_in_hex(values: Values | None) -> tuple[str | None, str | None]:
 def resemblance(a: Prints, b: Prints) -> tuple[float, float | None]:
     """Share of differing bits of pictures and sounds where the two fit best.
 
+    Args:
+        a: Hashes of frames (frames,) and of sound (steps,) of one clip.
+        b: Of the other; the numbers may differ.
+
     Returns:
-        Of the pictures, at most 0.5; of the sounds, None where either has too little.
+        Of the pictures, 0 to 0.5; of the sounds, 0 to 1, None where either has too little.
+
+    Example:
+        >>> prints = prints_of({"frame_hash": np.arange(20, dtype=np.uint64) ** 9})
+        >>> resemblance(prints, prints)
+        (0.0, None)
     """
     seen = _best(a.frames, b.frames, _LEAST_FRAMES)
     speaking = _speaks(a.frames) and _speaks(b.frames)

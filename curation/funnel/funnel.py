@@ -146,7 +146,12 @@ def _rejecting(row: ManifestRow) -> str | None:
 
 
 def filter_about(name: str) -> str:
-    """What a filter or stage does, in a line."""
+    """What a filter or stage does, in a line.
+
+    Example:
+        >>> filter_about("cut")
+        'could not be cut'
+    """
     stages = {
         "source": "could not be fetched",
         "media": "is no media that can be read",

@@ -156,5 +156,9 @@ def candidate_file(folder: Path, clip_id: str) -> Path:
 
     Raises:
         UnsafePathError: The name leads out of the folder.
+
+    Example:
+        >>> candidate_file(Path("/data/.candidates"), "a").name
+        'a.mp4'
     """
     return inside(folder, f"{clip_id}{SUFFIX}")

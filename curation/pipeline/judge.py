@@ -17,7 +17,13 @@ _log = logging.getLogger(__name__)
 
 
 def needed(recipe: Recipe) -> tuple[Extractor, ...]:
-    """The extractors whose values the recipe's filters read, each once."""
+    """The extractors whose values the recipe's filters read, each once.
+
+    Example:
+        >>> from theval_datasets.curation.recipes.recipe import load_recipe
+        >>> needed(load_recipe("as-is"))
+        ()
+    """
     wanted: dict[Extractor, None] = {}
     for _, judge in recipe.judges():
         wanted.update(dict.fromkeys(judge.needs()))
@@ -60,7 +66,13 @@ def judge_clips(
 
 
 def rejection(judgements: Sequence[Judgement], recipe: Recipe) -> str | None:
-    """The reason of the first judgement that rejects a clip; None if it is kept."""
+    """The reason of the first judgement that rejects a clip; None if it is kept.
+
+    Example:
+        >>> from theval_datasets.curation.recipes.recipe import load_recipe
+        >>> rejection([], load_recipe("as-is")) is None
+        True
+    """
     fatal = ("reject", "undecided") if recipe.on_undecided == "reject" else ("reject",)
     return next((one.reason for one in judgements if one.verdict in fatal), None)
 

@@ -154,7 +154,12 @@ def recipe_folders() -> Iterator[Path]:
 
 
 def recipe_names() -> list[str]:
-    """The recipes that come with the toolkit, and the user's own."""
+    """The recipes that come with the toolkit, and the user's own.
+
+    Example:
+        >>> "as-is" in recipe_names()
+        True
+    """
     folder = importlib.resources.files(_PACKAGE)
     names = {
         item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml")

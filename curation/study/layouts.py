@@ -57,7 +57,12 @@ class LongTable:
 
 @lru_cache(maxsize=1)
 def column_names() -> dict[str, Any]:
-    """`columns.yaml`: the names under which columns are understood."""
+    """`columns.yaml`: the names under which columns are understood.
+
+    Example:
+        >>> sorted(column_names())
+        ['aliases', 'dimensions', 'distortion_prefix', 'form_times', 'statistics']
+    """
     text = resources.files(__package__ or "").joinpath("columns.yaml").read_text("utf-8")
     plain: dict[str, Any] = yaml.safe_load(text)
     return plain
@@ -65,7 +70,12 @@ def column_names() -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def statistics() -> frozenset[str]:
-    """Names of statistics, by their letters and digits alone."""
+    """Names of statistics, by their letters and digits alone.
+
+    Example:
+        >>> "mean" in statistics()
+        True
+    """
     return frozenset(column_names()["statistics"])
 
 
@@ -78,6 +88,12 @@ def to_long(frame: pl.DataFrame, where: str) -> LongTable:
 
     Raises:
         RatingsError: For columns that are unknown, doubled, or statistics.
+
+    Example:
+        >>> import polars as pl
+        >>> table = {ROW: [2, 3], "subject": ["s1", "s2"], "clip_id": ["a", "a"], "score": [3, 4]}
+        >>> to_long(pl.DataFrame(table), "ratings.csv").frame.columns[1:]
+        ['subject', 'clip_id', 'score']
     """
     frame = frame.rename({column: clean_name(column) for column in frame.columns if column != ROW})
     plain = {_plain(column): column for column in frame.columns}

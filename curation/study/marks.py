@@ -62,6 +62,10 @@ def red_mask(image: Image, parameters: DotParameters | None = None) -> npt.NDArr
 
     Raises:
         InputError: If it is not such a picture.
+
+    Example:
+        >>> red_mask(np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8)).tolist()
+        [[True, False]]
     """
     gate = parameters or DotParameters()
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
@@ -89,6 +93,13 @@ def find_dots(
 
     Returns:
         int64 (n, 2): row and column, in reading order.
+
+    Example:
+        >>> picture = np.full((200, 200, 3), 255, np.uint8)
+        >>> y, x = np.mgrid[:200, :200]
+        >>> picture[(y - 60) ** 2 + (x - 90) ** 2 <= 36] = (255, 0, 0)
+        >>> find_dots(picture).tolist()
+        [[60, 90]]
     """
     rules = parameters or DotParameters()
     mask = red_mask(image, rules)

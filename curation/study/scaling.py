@@ -11,7 +11,14 @@ from .parameters import Scale, StudyParameters
 
 
 def scaled(panel: Panel, scale: Scale, parameters: StudyParameters) -> Panel:
-    """The panel with its scores on one of the three scales."""
+    """The panel with its scores on one of the three scales.
+
+    Example:
+        >>> from theval_datasets.curation.study.ratings import Ratings
+        >>> panel = Ratings.from_matrix([[1], [2], [3]]).panel()
+        >>> scaled(panel, "zscore", StudyParameters()).score.tolist()
+        [-1.0, 0.0, 1.0]
+    """
     if scale == "zscore":
         return panel.with_scores(
             zscores(panel, ddof=parameters.zscore_ddof, scope=parameters.zscore_scope)
@@ -81,6 +88,13 @@ def subject_bias(panel: Panel) -> Floats:
 def differential(panel: Panel, reference_score: float) -> Panel:
     """``x + reference_score - mean of the reference of the same content``.
 
+    Args:
+        panel: Scores, float64 (n,).
+        reference_score: What every reference is moved to, on the scale of the scores.
+
+    Returns:
+        The panel with (n,) scores on that scale, which may leave its range.
+
     Raises:
         RatingsError: If the table names no contents and references, or a content does not have
             exactly one reference.
@@ -113,6 +127,13 @@ def mapped(panel: Panel, raw: Panel, parameters: StudyParameters) -> Floats:
 
     Returns:
         float64 (n,), one a row of the panel.
+
+    Example:
+        >>> from theval_datasets.curation.study.ratings import Ratings
+        >>> panel = Ratings.from_matrix([[1], [2], [3]]).panel()
+        >>> normal = scaled(panel, "zscore", StudyParameters())
+        >>> mapped(normal, panel, StudyParameters(rescale="pm3", range=(0.0, 100.0))).round(2).tolist()
+        [33.33, 50.0, 66.67]
     """
     low, high = parameters.range
     if parameters.rescale == "pm3":

@@ -48,6 +48,12 @@ def screen(panel: Panel, parameters: StudyParameters) -> Screening:
     Args:
         panel: The ratings on the scale to screen.
         parameters: `screen` and what belongs to it.
+
+    Example:
+        >>> from theval_datasets.curation.study.ratings import Ratings
+        >>> panel = Ratings.from_matrix([[1, 2], [2, 3], [3, 4]]).panel()
+        >>> screen(panel, StudyParameters(screen=None)).rejected.tolist()
+        [False, False]
     """
     if parameters.screen is None:
         return Screening(rejected=np.zeros(len(panel.subjects), bool))
@@ -83,6 +89,11 @@ def bt500(
         denominator: `rated`: what the subject rated; `presentations`: clips × repetitions.
         skip_zero_variance: See `StudyParameters`.
         tie_tolerance: Relative tolerance of "on the limit" and of β2's limits.
+
+    Example:
+        >>> from theval_datasets.curation.study.ratings import Ratings
+        >>> bt500(Ratings.from_matrix([[1, 2], [2, 3], [3, 4]]).panel()).rejected.tolist()
+        [False, False]
     """
     flat = np.maximum.reduceat(panel.score, panel.starts) == np.minimum.reduceat(
         panel.score, panel.starts

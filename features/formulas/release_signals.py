@@ -92,6 +92,10 @@ def lip_distances(face: Points) -> Floats:
 
     Returns:
         Pixels of that frame, (780,).
+
+    Example:
+        >>> lip_distances(np.zeros((468, 3))).shape
+        (780,)
     """
     lips = face[LIPS, :2] * GRID
     sides = lips[_PAIRS[:, 0]] - lips[_PAIRS[:, 1]]
@@ -110,6 +114,10 @@ def lip_dynamics(distances: list[Floats]) -> float:
 
     Raises:
         AbsentError: There are fewer than two frames.
+
+    Example:
+        >>> lip_dynamics([np.zeros(780), np.full(780, 2.0)])
+        1.0
     """
     if len(distances) < 2:
         raise AbsentError("too-few-frames" if distances else "no-face")
@@ -212,6 +220,12 @@ def frame_loudness(audio: Audio, rate: float, n_frames: int) -> Floats:
 
     Returns:
         In full scale, 0 to 1, (n,).
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> tone = SimpleNamespace(rate=16_000, samples=np.full(16_000, 0.5, np.float32))
+        >>> frame_loudness(tone, 25, 3).round(3).tolist()
+        [0.354, 0.471, 0.5]
     """
     size = int(WINDOW * audio.rate)
     padded = np.pad(audio.samples.astype(np.float64), size // 2)
@@ -236,6 +250,11 @@ def lip_sync(openness: Floats, loudness: Floats, speech: Flags) -> float:
 
     Raises:
         AbsentError: Speech is in less than a tenth of the frames, or fewer than two have a face.
+
+    Example:
+        >>> openness, speech = np.array([0.0, 1.0, 2.0]), np.array([True, True, True])
+        >>> round(lip_sync(openness, np.array([0.1, 0.3, 0.2]), speech), 3)
+        0.333
     """
     if speech.mean() < MIN_SPEECH_SHARE:
         raise AbsentError("no-speech", f"speech in {speech.mean():.0%} of the frames, 10% needed")

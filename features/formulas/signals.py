@@ -54,6 +54,10 @@ def lip_dynamics(mesh: Mesh) -> float:
 
     Raises:
         AbsentError: There are fewer than two frames.
+
+    Example:
+        >>> lip_dynamics(np.zeros((2, 478, 3), np.int16))
+        0.0
     """
     _need_two(len(mesh))
     lips = mesh[:, LIPS, :2].astype(np.float64) * (SCALE * GRID)
@@ -88,6 +92,11 @@ def head_motion(
 
     Raises:
         AbsentError: There are fewer than two frames, or than two pairs of consecutive ones.
+
+    Example:
+        >>> still = np.zeros((3, 478, 3))
+        >>> head_motion(still, np.zeros((3, 3)), np.arange(3))
+        0.0
     """
     _need_two(len(points))
     steps = np.diff(angles, axis=0)[np.diff(frames) == 1]
@@ -111,6 +120,11 @@ def eyebrow_dynamics(points: Points | PixelMesh) -> float:
 
     Raises:
         AbsentError: There are fewer than two frames.
+
+    Example:
+        >>> points = np.random.default_rng(0).uniform(0, 100, (1, 478, 3)).repeat(2, axis=0)
+        >>> eyebrow_dynamics(points)
+        0.0
     """
     _need_two(len(points))
     return float(by_frame(points, _brow_height).std(ddof=1))
@@ -138,6 +152,11 @@ def silent_lip_stability(points: Points | PixelMesh, silence: Flags) -> float:
 
     Raises:
         AbsentError: No frame is silent, or only one.
+
+    Example:
+        >>> points = np.random.default_rng(0).uniform(0, 100, (1, 478, 3)).repeat(3, axis=0)
+        >>> silent_lip_stability(points, np.array([True, True, False]))
+        0.0
     """
     if not silence.any():
         raise AbsentError("no-silence")
@@ -160,6 +179,10 @@ def mouth_openness(points: Points | PixelMesh) -> Floats:
 
     Returns:
         In inter-ocular distances, at least 0, (n,).
+
+    Example:
+        >>> mouth_openness(np.random.default_rng(0).uniform(0, 100, (2, 478, 3))).shape
+        (2,)
     """
     return by_frame(points, _openness)
 

@@ -128,8 +128,11 @@ def against_portrait(portrait: Embeddings, sightings: Sightings) -> IdentityScor
     """Consistency with a reference picture.
 
     Args:
-        portrait: One embedding a subject, (N, dim).
-        sightings: Of the clip.
+        portrait: One embedding of length 1 a subject, (N, dim).
+        sightings: Of the clip, with embeddings (sightings, dim).
+
+    Returns:
+        Similarities are cosines, -1 to 1.
     """
     return _measure(portrait, sightings, np.arange(len(sightings.times)))
 

@@ -196,6 +196,11 @@ def aligned(frame: Pixels, points: Points, side: int = _CROP) -> Pixels:
 
     Returns:
         uint8, (side, side, 3).
+
+    Example:
+        >>> points = np.array(_TEMPLATE)
+        >>> aligned(np.zeros((112, 112, 3), np.uint8), points).shape
+        (112, 112, 3)
     """
     import cv2
 

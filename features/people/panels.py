@@ -30,6 +30,11 @@ def in_panels(a: Floats, b: Floats, seams: tuple[Seam, ...]) -> bool:
         a: Five points of one face at each moment, pixels, (n, 5, 2).
         b: Of the other at the same moments, (n, 5, 2).
         seams: Of the clip, their places in pixels.
+
+    Example:
+        >>> points = np.random.default_rng(0).uniform(0, 100, (20, 5, 2))
+        >>> in_panels(points, points + (200.0, 0.0), ())
+        False
     """
     if len(a) < _LEAST:
         return False
@@ -47,8 +52,13 @@ def motion_likeness(a: Floats, b: Floats) -> float:
     against the distance of the eyes, and the tilt. One that is constant correlates with nothing.
 
     Args:
-        a: Five points of one face at each moment, (n, 5, 2).
-        b: Of the other at the same moments.
+        a: Five points of one face at each moment, pixels, (n, 5, 2), n at least 1.
+        b: Of the other at the same moments, pixels, (n, 5, 2).
+
+    Example:
+        >>> points = np.random.default_rng(0).uniform(0, 100, (20, 5, 2))
+        >>> round(motion_likeness(points, points), 3)
+        1.0
     """
     x, y = (s - s.mean(axis=0) for s in (_signals(a), _signals(b)))
     scale = np.sqrt((x**2).sum(axis=0) * (y**2).sum(axis=0))

@@ -76,7 +76,12 @@ def open_built(folder: Path, expect: str | None = None) -> BuiltDataset:
 
 
 def types_differ(wanted: Mapping[str, str], actual: Mapping[str, str]) -> str:
-    """How columns and their types are not those that are wanted, in words."""
+    """How columns and their types are not those that are wanted, in words.
+
+    Example:
+        >>> types_differ({"mos": "double", "fps": "double"}, {"mos": "string"})
+        'fps is missing, mos is string instead of double'
+    """
     parts = [f"{n} is missing" for n in wanted if n not in actual]
     parts += [f"{n} is not declared" for n in actual if n not in wanted]
     parts += [

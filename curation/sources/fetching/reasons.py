@@ -79,6 +79,10 @@ def status_of(error: BaseException) -> tuple[int | None, str | None]:
     """HTTP status and `Retry-After` of the answer behind an error, if there was one.
 
     For a lost segment yt-dlp keeps only the message, which is therefore read last.
+
+    Example:
+        >>> status_of(ValueError("HTTP Error 403: Forbidden"))
+        (403, None)
     """
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]

@@ -145,7 +145,20 @@ def make_clip(clip: SampleClip, path: Path) -> Path:
 def mouth_curve(
     samples: npt.NDArray[np.int16], rate: int, n_frames: int
 ) -> npt.NDArray[np.float64]:
-    """How loud the voice is at each frame: 0 for silence to 1, RMS over 60 ms, compressed."""
+    """How loud the voice is at each frame: RMS over 60 ms, compressed.
+
+    Args:
+        samples: Full scale is 32,768, (n,).
+        rate: Hz.
+        n_frames: Frames of the clip, at 25 a second.
+
+    Returns:
+        0 for silence to 1 for the loudest frame, (n_frames,).
+
+    Example:
+        >>> mouth_curve(np.zeros(16000, np.int16), 16000, 3).tolist()
+        [0.0, 0.0, 0.0]
+    """
     sound = samples.astype(np.float64) / 32768
     half = int(0.03 * rate)
     power = np.concatenate([[0.0], np.cumsum(sound**2)])

@@ -58,7 +58,12 @@ class Pose:
 
 
 def render(pose: Pose) -> Image:
-    """The face in a pose: uint8, (512, 512, 3), RGB."""
+    """The face in a pose: uint8, (512, 512, 3), RGB.
+
+    Example:
+        >>> render(Pose()).shape
+        (512, 512, 3)
+    """
     return _turn(_express(pose), pose)
 
 

@@ -44,7 +44,7 @@ def speak(text: str, voice: Voice) -> tuple[npt.NDArray[np.int16], int]:
     across its own termination. So each utterance gets a fresh copy of the library.
 
     Returns:
-        Mono samples, and their rate in Hz (22,050).
+        Mono samples (n,) of full scale 32,768, and their rate in Hz (22,050).
 
     Raises:
         MissingExtraError: Without the extra ``[demo]``.

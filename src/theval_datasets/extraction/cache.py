@@ -77,7 +77,12 @@ def spec_of(extractor: Extractor, decoder: str) -> FeatureSpec:
 
 
 def key_of(spec: FeatureSpec, media_sha256: str) -> str:
-    """The cache key of an extractor on a clip: 64 hex digits."""
+    """The cache key of an extractor on a clip: 64 hex digits.
+
+    Example:
+        >>> key_of(FeatureSpec("vad", "ab", {}), "cd")[:8]
+        'ef7d2602'
+    """
     return hashlib.sha256(f"{FORMAT}:{spec.digest}:{media_sha256}".encode()).hexdigest()
 
 

@@ -38,6 +38,11 @@ def jobs_of(files: Iterable[tuple[str, Path, str]], *, made_here: bool = False) 
     Args:
         files: Name, path and SHA-256 of each; of equal files the last name is used.
         made_here: Whether this software itself encoded them.
+
+    Example:
+        >>> jobs = jobs_of([("a", Path("a.mp4"), "00"), ("same", Path("same.mp4"), "00")])
+        >>> [job.clip_id for job in jobs]
+        ['same']
     """
     jobs = {
         sha256: ClipJob(name, str(path.resolve()), sha256, made_here=made_here)

@@ -47,6 +47,10 @@ def quantise(points: Points) -> Mesh:
 
     Returns:
         int16 in units of `SCALE`, the same shape.
+
+    Example:
+        >>> quantise(np.array([0.5, -0.25])).tolist()
+        [8192, -4096]
     """
     scaled = np.rint(np.asarray(points) / SCALE)
     stored: Mesh = np.clip(scaled, -_LARGEST, _LARGEST).astype(np.int16)
@@ -63,6 +67,10 @@ def pixels(mesh: Mesh, width: int, height: int) -> Points:
 
     Returns:
         float64, (..., 3).
+
+    Example:
+        >>> pixels(quantise(np.array([[0.5, 0.5, 0.0]])), 640, 480).round(2).tolist()
+        [[320.0, 240.0, 0.0]]
     """
     factors = np.array([width, height, width], dtype=np.float64) * SCALE
     points: Points = mesh.astype(np.float64) * factors
@@ -102,6 +110,10 @@ def by_frame(
 
     Returns:
         (n, ...).
+
+    Example:
+        >>> by_frame(np.zeros((3, 478, 3)), lambda points: points[:, 0, 0]).tolist()
+        [0.0, 0.0, 0.0]
     """
     starts = range(0, max(1, len(points)), _CHUNK)
     return np.concatenate([quantity(points[i : i + _CHUNK]) for i in starts])
@@ -115,6 +127,12 @@ def inter_ocular(points: Points) -> npt.NDArray[np.float64]:
 
     Returns:
         In the unit of `points`, (n,).
+
+    Example:
+        >>> points = np.zeros((1, 478, 2))
+        >>> points[0, LEFT_EYE] = (3.0, 4.0)
+        >>> inter_ocular(points).tolist()
+        [5.0]
     """
     left = points[:, LEFT_EYE, :2].mean(axis=1)
     right = points[:, RIGHT_EYE, :2].mean(axis=1)
@@ -130,6 +148,12 @@ def face_width(points: Points | PixelMesh) -> float:
 
     Returns:
         In the unit of `points`.
+
+    Example:
+        >>> points = np.zeros((1, 478, 2))
+        >>> points[0, 0] = (100.0, 50.0)
+        >>> face_width(points)
+        100.0
     """
     return float(np.median(by_frame(points, _width)))
 
@@ -148,6 +172,12 @@ def face_centre(points: Points) -> npt.NDArray[np.float64]:
 
     Returns:
         x and y in the unit of `points`, (n, 2).
+
+    Example:
+        >>> points = np.zeros((1, 478, 2))
+        >>> points[0, 0] = (100.0, 50.0)
+        >>> face_centre(points).tolist()
+        [[50.0, 25.0]]
     """
     face = points[:, :468, :2]
     centre: npt.NDArray[np.float64] = (face.min(axis=1) + face.max(axis=1)) / 2

@@ -57,6 +57,10 @@ def explain(error: BaseException, repo_id: str, advice: Advice = PUSHING) -> str
         error: The error; the answer of the Hub is searched along its causes.
         repo_id: Repository of the request.
         advice: What to do, by the kind of error.
+
+    Example:
+        >>> explain(TimeoutError("timed out"), "theval/thqa-mt")
+        'theval/thqa-mt: timed out; push again to go on: files that were sent are not sent twice'
     """
     status, message = _answer(error)
     if status is None:
@@ -68,7 +72,11 @@ def explain(error: BaseException, repo_id: str, advice: Advice = PUSHING) -> str
 
 
 def status_of(error: BaseException) -> int | None:
-    """HTTP status of the answer behind an error; None if there was no answer."""
+    """HTTP status of the answer behind an error; None if there was no answer.
+
+    Example:
+        >>> status_of(TimeoutError("timed out"))
+    """
     return _answer(error)[0]
 
 

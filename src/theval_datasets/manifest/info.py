@@ -234,6 +234,10 @@ def migrate(plain: Any, where: str) -> dict[str, Any]:
 
     Raises:
         InputError: If it has no format version, or one that cannot be migrated.
+
+    Example:
+        >>> migrate({"format_version": FORMAT_VERSION}, "info.json")["format_version"] == FORMAT_VERSION
+        True
     """
     at = plain.get("format_version") if isinstance(plain, dict) else None
     if not isinstance(at, int) or isinstance(at, bool):

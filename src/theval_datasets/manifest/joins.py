@@ -178,13 +178,23 @@ def join_values(
 
     Raises:
         InputError: See `join_clips`.
+
+    Example:
+        >>> join, values = join_values("ratings", {"A.mp4": 3.5}, ["A"])
+        >>> values
+        {'A': 3.5}
     """
     join = join_clips(label, given, clip_ids, noun)
     return join, {join.matched.get(name, name): value for name, value in given.items()}
 
 
 def reason_of(join: Join | None, not_given: str = NOT_GIVEN) -> str:
-    """Why a clip has nothing of an input: `not-matched`, or that there is no such input."""
+    """Why a clip has nothing of an input: `not-matched`, or that there is no such input.
+
+    Example:
+        >>> reason_of(None)
+        'not-given'
+    """
     return not_given if join is None else NOT_MATCHED
 
 

@@ -286,7 +286,12 @@ class Presenter:
 
 
 def over_black(rgba: Pixels) -> Pixels:
-    """Straight RGBA, (height, width, 4), blended over black: (height, width, 3)."""
+    """Straight RGBA, 0 to 255, (height, width, 4), blended over black: 0 to 255, (height, width, 3).
+
+    Example:
+        >>> over_black(np.array([[[255, 100, 0, 51]]], np.uint8)).tolist()
+        [[[51, 20, 0]]]
+    """
     alpha = rgba[..., 3:].astype(np.uint16)
     blended: Pixels = ((rgba[..., :3] * alpha + 127) // 255).astype(np.uint8)
     return blended

@@ -58,11 +58,35 @@ class FrameIndex:
     seekable: bool = True
 
     def pick(self, fps: float) -> npt.NDArray[np.int64]:
-        """Indices of `fps` frames a second: the first frame of each 1/fps interval that has one."""
+        """Indices of `fps` frames a second: the first frame of each 1/fps interval that has one.
+
+        Args:
+            fps: Frames a second, above 0.
+
+        Returns:
+            Growing, (k,), each 0 to n - 1.
+
+        Example:
+            >>> index = FrameIndex(np.array([0.0, 0.04, 0.08]), np.arange(3), np.array([True, False, False]), 0.04)
+            >>> index.pick(12.5).tolist()
+            [0, 2]
+        """
         return np.flatnonzero(SlotPicker(fps).take(self.times))
 
     def at(self, seconds: Sequence[float]) -> npt.NDArray[np.int64]:
-        """Indices of the frames on screen at some times (the nearest ends outside)."""
+        """Indices of the frames on screen at some times (the nearest ends outside).
+
+        Args:
+            seconds: Since the first frame, (k,).
+
+        Returns:
+            (k,), each 0 to n - 1.
+
+        Example:
+            >>> index = FrameIndex(np.array([0.0, 0.04, 0.08]), np.arange(3), np.array([True, False, False]), 0.04)
+            >>> index.at([0.05, 1.0]).tolist()
+            [1, 2]
+        """
         result = np.searchsorted(self.times, np.asarray(seconds) + 1e-6, side="right") - 1
         return np.clip(result, 0, len(self.times) - 1).astype(np.int64)
 
@@ -75,7 +99,18 @@ class SlotPicker:
         self._slot = -1
 
     def take(self, times: Times) -> npt.NDArray[np.bool_]:
-        """Which of the next frames are chosen."""
+        """Which of the next frames are chosen.
+
+        Args:
+            times: Seconds since the first frame, not falling, (n,); later calls go on from there.
+
+        Returns:
+            (n,).
+
+        Example:
+            >>> SlotPicker(1.0).take(np.array([0.0, 0.5, 1.0])).tolist()
+            [True, False, True]
+        """
         slots = np.floor(times * self._fps + 1e-6).astype(np.int64)
         before = np.maximum.accumulate(np.concatenate(([self._slot], slots)))[:-1]
         if len(slots):

@@ -36,6 +36,11 @@ def storage_error(error: BaseException | str, place: Path) -> StorageError | Non
     Args:
         error: An exception, looked at with its causes, or a program's own words.
         place: The file or folder that was being written.
+
+    Example:
+        >>> storage_error(ValueError("not a number"), Path("out"))
+        >>> storage_error(OSError(28, "No space left on device"), Path("out")).__class__.__name__
+        'StorageError'
     """
     if isinstance(error, str):
         return _full(place, error) if _IN_WORDS.search(error) else None
@@ -194,7 +199,12 @@ def _umask() -> int:
 
 
 def sha256_file(path: Path) -> str:
-    """Hex SHA-256 of a file, read in blocks."""
+    """Hex SHA-256 of a file, read in blocks.
+
+    Example:
+        >>> sha256_file(Path(os.devnull))[:8]
+        'e3b0c442'
+    """
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -231,6 +241,10 @@ def inside(root: Path, relative: str) -> Path:
     Raises:
         UnsafePathError: For an absolute path, ``..``, a NUL, a name that no file system holds, or a
             link that leads out or round.
+
+    Example:
+        >>> inside(Path("/data"), "clips/a.mp4").as_posix()
+        '/data/clips/a.mp4'
     """
     if "\0" in relative or not relative or Path(relative).is_absolute():
         raise UnsafePathError(f"expected a path below {root}, got {relative!r}")

@@ -72,7 +72,12 @@ def read_journal(path: Path, kind: type[T]) -> Iterator[T]:
 
 
 def line_of(record: Any) -> bytes:
-    """A record as a line, with its end."""
+    """A record as a line, with its end.
+
+    Example:
+        >>> line_of({"clip_id": "a"}).decode().strip()
+        '{"clip_id":"a"}'
+    """
     return canonical_json(to_plain(record)).encode() + b"\n"
 
 

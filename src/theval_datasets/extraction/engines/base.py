@@ -30,6 +30,10 @@ def longest_first(jobs: Sequence[ClipJob]) -> deque[ClipJob]:
     """Jobs in the order in which they are handed out: large files before small ones.
 
     So that at the end of a run no worker is left alone with a long clip.
+
+    Example:
+        >>> len(longest_first([]))
+        0
     """
 
     def size(job: ClipJob) -> int:
