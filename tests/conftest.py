@@ -140,6 +140,27 @@ def web(tmp_path: Path):
         yield server
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium; skipped where it is not installed. See tests/support/browser.py.
+
+    One a module, because an open browser keeps an event loop running in this thread.
+    """
+    from browser import chromium
+
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def page(browser):
+    """A page that fails its test if it logs an error or asks for anything but files and loopback."""
+    from browser import watched_page
+
+    with watched_page(browser) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="session")
 def clean_env_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment that holds `datasets` and nothing of ours; for slow tests.
