@@ -5,22 +5,12 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Any, Final
-
-import jinja2
 
 _GREEN: Final = "#2a9d8f"
 _RED: Final = "#e76f51"
 _COLUMNS: Final = 4
 _BINS: Final = 24
-
-
-def render_funnel_page(page: Mapping[str, Any]) -> str:
-    """The page as HTML, with plots and pictures inside and every text escaped."""
-    source = resources.files(__package__ or "").joinpath("funnel.html.jinja")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(source.read_text(encoding="utf-8")).render(**page)
 
 
 def draw_steps(steps: Sequence[tuple[str, int, int]], kept: int) -> bytes:

@@ -31,6 +31,9 @@ def test_what_lies_off_screen_is_found_unless_it_scrolls_in_a_box(page):
     ["null.x", "console.error('broken')", "new Image().src = 'http://example.invalid/a.png'"],
 )
 def test_a_page_that_fails_or_asks_the_network_fails_its_test(browser, script):
-    with pytest.raises(AssertionError), watched_page(browser) as page:
-        page.set_content(f"<p>text</p><script>{script}</script>")
-        page.wait_for_timeout(50)
+    watched = watched_page(browser)
+    page = watched.__enter__()
+    page.set_content(f"<p>text</p><script>{script}</script>")
+    page.wait_for_timeout(50)
+    with pytest.raises(AssertionError):
+        watched.__exit__(None, None, None)

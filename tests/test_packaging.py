@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOMS = ("builders", "cards", "curation", "features")
-DATA = (".json", ".yaml", ".jinja", ".csv", "py.typed")
+DATA = (".json", ".yaml", ".jinja", ".csv", ".css", ".js", "py.typed")
 
 
 PLACES = ("src/theval_datasets", *ROOMS)

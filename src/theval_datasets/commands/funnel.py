@@ -100,7 +100,8 @@ def funnel(
     Raises:
         InputError: There is no manifest, or it lists nothing.
     """
-    from theval_datasets.cards.funnel_page import draw_distributions, draw_steps, render_funnel_page
+    from theval_datasets.cards.funnel_page import draw_distributions, draw_steps
+    from theval_datasets.cards.pages import render_page
     from theval_datasets.curation.funnel.funnel import filter_about, funnel_of
     from theval_datasets.curation.recipes.recipe import load_recipe
 
@@ -116,7 +117,8 @@ def funnel(
         for d in result.distributions
     ]
     plot = draw_distributions(shown) if shown else b""
-    page = render_funnel_page(
+    page = render_page(
+        "funnel.html.jinja",
         {
             "title": f"What was kept of {result.folder.resolve().name}, and why",
             "recipe": result.recipe,
@@ -143,7 +145,7 @@ def funnel(
             ],
             "plot": base64.b64encode(plot).decode(),
             "borders": _groups(result.borders, anonymise),
-        }
+        },
     )
     place = Path(output or result.folder)
     write_text(place / PAGE, page)

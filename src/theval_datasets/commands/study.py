@@ -262,14 +262,16 @@ def study(
     )
     if out is None:
         return report
-    from theval_datasets.cards.study_page import render_study_page
+    from functools import partial
+
+    from theval_datasets.cards.pages import render_page
 
     files = write_study(
         report.study,
         report.to_plain(),
         out,
         name=ratings.stem,
-        render=render_study_page if plots else None,
+        render=partial(render_page, "study.html.jinja") if plots else None,
     )
     return replace(report, files=tuple(files))
 

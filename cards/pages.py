@@ -1,0 +1,29 @@
+"""Pages that this package writes: one HTML file each, with style, plots and pictures inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jinja2
+
+
+def render_page(template: str, content: Mapping[str, Any]) -> str:
+    """A page as HTML.
+
+    Every text is escaped, and the page's content security policy allows neither scripts nor
+    anything from elsewhere.
+
+    Args:
+        template: Name of a template of this package that extends ``page.html.jinja``.
+        content: What the template shows, with ``title``. Plots are `markupsafe.Markup` or text
+            that the template marks as safe: the output of `theval_datasets.utils.figures.svg`.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("theval_datasets.cards", "."),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(**content)
