@@ -3,6 +3,7 @@
 # make check  format, lint, types, imports, unused code, architecture
 # make format format the code, and repair what the linter can
 # make bench  measured figures against their targets
+# make docs   the documentation site, in build/site
 #
 # Each makes the virtual environment it needs. PYTHON is 3.11 or 3.12: make demo PYTHON=python3.12
 
@@ -11,7 +12,7 @@ VENV ?= .venv
 VENV_DEMO ?= .venv-demo
 PIP = -m pip --disable-pip-version-check
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check format bench docs clean
 
 demo: $(VENV_DEMO)/done
 	$(VENV_DEMO)/bin/theval-data demo -o demo-out
@@ -34,6 +35,10 @@ format: $(VENV)/done
 
 bench: $(VENV)/done
 	$(VENV)/bin/python -m benchmarks
+
+docs: $(VENV)/done
+	$(VENV)/bin/python scripts/make_docs.py
+	$(VENV)/bin/zensical build --strict --clean
 
 clean:
 	rm -rf $(VENV) $(VENV_DEMO) build demo-out bench-out *.egg-info

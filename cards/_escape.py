@@ -14,7 +14,7 @@ _LONGEST: Final = 160
 def plain_line(text: object, longest: int = _LONGEST) -> str:
     """One line without control or direction characters, of bounded length.
 
-    Example:
+    Examples:
         >>> plain_line("two   words")
         'two words'
     """
@@ -33,7 +33,7 @@ def markdown(text: object, longest: int = _LONGEST) -> str:
     Addresses lose their meaning too (a zero-width space after ``:`` and ``@`` and ``www``), so that
     nothing becomes a link by itself.
 
-    Example:
+    Examples:
         >>> markdown("<b>")
         '&lt;b&gt;'
     """
@@ -47,7 +47,7 @@ def markdown(text: object, longest: int = _LONGEST) -> str:
 def code(text: object) -> str:
     """Text as inline code; backticks inside become apostrophes, bars are escaped for tables.
 
-    Example:
+    Examples:
         >>> code("say `hi`")
         "`say 'hi'`"
     """

@@ -226,7 +226,7 @@ def _length(seconds: float | None) -> str:
 def kind_in_words(feature: Any) -> str:
     """A type in words: ``float64``, ``list of int16``, ``Video``.
 
-    Example:
+    Examples:
         >>> import datasets
         >>> kind_in_words(datasets.List(datasets.Value("float32")))
         'list of float32'

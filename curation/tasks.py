@@ -129,7 +129,7 @@ def _attempt(job: tuple[Callable[[Any], Any], Any]) -> Any:
 def failure_of(error: Exception) -> Failure:
     """The failure that an exception stands for.
 
-    Example:
+    Examples:
         >>> failure_of(MemoryError()).reason, failure_of(KeyError("x")).detail
         ('out-of-memory', "KeyError: 'x'")
     """

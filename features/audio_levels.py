@@ -82,7 +82,7 @@ def integrated_loudness(samples: Floats, rate: int = _RATE) -> float | None:
     Returns:
         LUFS, at least -70; None for a track that is shorter than 0.4 s or nowhere above -70 LUFS.
 
-    Example:
+    Examples:
         >>> tone = np.sin(2 * np.pi * 997 * np.arange(48_000) / 48_000)
         >>> round(integrated_loudness(tone), 1)
         -3.0
@@ -116,7 +116,7 @@ def clipped_share(samples: Floats, full: float, run: int) -> float:
     Returns:
         0 to 1.
 
-    Example:
+    Examples:
         >>> clipped_share(np.array([0.1, 1.0, 1.0, 1.0, -0.2]), full=0.985, run=3)
         0.6
     """

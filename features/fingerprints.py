@@ -93,7 +93,7 @@ def frame_hash(grey: npt.NDArray[np.uint8]) -> int:
     Returns:
         0 to 2⁶⁴ - 1; pictures that look alike differ in few bits.
 
-    Example:
+    Examples:
         >>> frame_hash(np.zeros((90, 160), np.uint8))
         0
     """
@@ -114,7 +114,7 @@ def audio_hashes(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
     Returns:
         32 bits each, (steps,); none for less than 0.32 s.
 
-    Example:
+    Examples:
         >>> audio_hashes(np.zeros(16_000, np.float32)).shape
         (11,)
     """
@@ -146,7 +146,7 @@ def bit_distance(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
     Returns:
         0 for equal ones, about 0.5 for unrelated ones, at most 1.
 
-    Example:
+    Examples:
         >>> bit_distance(np.array([0b1111], np.uint32), np.array([0b0000], np.uint32))
         0.125
     """
@@ -161,7 +161,7 @@ def to_hex(hashes: npt.NDArray[Any]) -> str:
     Args:
         hashes: Unsigned integers, (n,).
 
-    Example:
+    Examples:
         >>> to_hex(np.array([1, 255], np.uint32))
         '00000001000000ff'
     """
@@ -182,7 +182,7 @@ def from_hex(text: str, dtype: Any) -> npt.NDArray[Any]:
     Raises:
         ValueError: The number of digits is no multiple of the type's.
 
-    Example:
+    Examples:
         >>> from_hex("00000001000000ff", np.uint32).tolist()
         [1, 255]
     """

@@ -148,7 +148,7 @@ def head_motion(angles: Floats, centres: Floats) -> float:
     Raises:
         AbsentError: There are fewer than two frames.
 
-    Example:
+    Examples:
         >>> angles = np.array([[0.0, 0.0, 0.0], [3.0, 3.0, 3.0]])
         >>> head_motion(angles, np.array([[10.0, 10.0], [14.0, 14.0]]))
         2.0

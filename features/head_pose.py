@@ -98,7 +98,7 @@ def euler_angles(points: Points) -> tuple[Angles, Angles, Angles]:
     Returns:
         Three arrays of degrees, (n,) each: pitch and roll -180 to 180, yaw -90 to 90.
 
-    Example:
+    Examples:
         >>> [angle.shape for angle in euler_angles(np.random.default_rng(0).uniform(0, 9, (2, 478, 3)))]
         [(2,), (2,), (2,)]
     """

@@ -189,7 +189,7 @@ def face_crop(frame: Pixels, points: Points) -> Pixels:
     Returns:
         uint8, (rows, columns, 3): the part of the square within the frame, at least one pixel.
 
-    Example:
+    Examples:
         >>> points = np.full((478, 3), 50.0)
         >>> points[0] = (70.0, 60.0, 0.0)
         >>> face_crop(np.zeros((100, 100, 3), np.uint8), points).shape
@@ -211,7 +211,7 @@ def mouth_crop(frame: Pixels, points: Points) -> Pixels:
     Returns:
         uint8, (rows, columns, 3): the part of the box within the frame, at least one pixel.
 
-    Example:
+    Examples:
         >>> mouth_crop(np.zeros((100, 100, 3), np.uint8), np.full((478, 3), 50.0)).shape
         (1, 1, 3)
     """

@@ -80,7 +80,7 @@ def rms_at(audio: Audio, times: npt.NDArray[np.float64]) -> npt.NDArray[np.float
     Returns:
         In full scale, 0 to 1, (n,).
 
-    Example:
+    Examples:
         >>> audio = Audio(np.full(16_000, 0.5, np.float32))
         >>> rms_at(audio, np.array([0.2, 0.4])).tolist()
         [0.5, 0.5]

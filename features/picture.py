@@ -157,7 +157,7 @@ def text_mask(grey: Grey) -> npt.NDArray[np.bool_]:
     Returns:
         (height, width).
 
-    Example:
+    Examples:
         >>> bool(text_mask(np.zeros((90, 160), np.uint8)).any())
         False
     """

@@ -101,7 +101,7 @@ def signal_to_noise(audio: Audio, segments: npt.NDArray[np.float64]) -> float:
     Raises:
         AbsentError: It is undefined: no-speech, no-silence, noiseless or no-signal.
 
-    Example:
+    Examples:
         >>> audio = Audio(np.repeat(np.float32([0.1, 1.0]), 16_000))
         >>> round(signal_to_noise(audio, np.array([[1.0, 2.0]])), 2)
         19.96

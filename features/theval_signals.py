@@ -28,7 +28,7 @@ class ThevalSignals(Extractor):
     is in widths of the face.
     Pure functions of cached features (`formulas.signals`), so that a changed metric decodes nothing. Each
     metric that is undefined for a clip is left out, with its reason. Where the
-    paper is silent, DATASETS.md states what `paper` means here.
+    paper is silent, docs/concepts/metrics.md states what `paper` means here.
     """
 
     name: ClassVar[str] = "theval_signals"

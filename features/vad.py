@@ -129,7 +129,7 @@ def speech_segments(
     Returns:
         Begin and end in samples, (n, 2), sorted and disjoint.
 
-    Example:
+    Examples:
         >>> loud = np.repeat(np.array([0.0, 0.9, 0.0], np.float32), 20)
         >>> speech_segments(loud, 60 * CHUNK).tolist()
         [[9760.0, 20960.0]]

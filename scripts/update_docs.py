@@ -1,109 +1,30 @@
-"""Write the tables of DATASETS.md from what the code declares; ``--check`` only compares.
+"""Write the generated tables of committed pages; ``--check`` only compares.
 
-Everything between ``<!-- generated: NAME -->`` and ``<!-- end -->`` is generated: from the
-catalogue, the builders' columns, and the extractors' `writes`.
+Everything between ``<!-- generated: NAME -->`` and ``<!-- end -->`` is made from what the code
+declares. Pages that are generated as a whole are made by `make_docs.py`.
 """
 
 from __future__ import annotations
 
 import argparse
-import inspect
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from theval_datasets import catalog
-from theval_datasets.cards.papers import PAPERS
-from theval_datasets.cards.render import kind_in_words
+import reference
 
-PAGE: Final = Path(__file__).resolve().parents[1] / "DATASETS.md"
+ROOT: Final = Path(__file__).resolve().parents[1]
+PAGES: Final = (ROOT / "DATASETS.md", ROOT / "docs" / "concepts" / "manifest.md")
 _BLOCK: Final = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
-
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """A Markdown table; bars inside cells are escaped."""
-    lines = [" | ".join(head), " | ".join("---" for _ in head)]
-    lines += [" | ".join(cell.replace("|", "\\|") for cell in row) for row in rows]
-    return "".join(f"| {line} |\n" for line in lines)
-
-
-def first_line(unit: type[Any]) -> str:
-    """The first line of a class's docstring."""
-    return (inspect.getdoc(unit) or "").partition("\n")[0]
-
-
-def datasets_table() -> str:
-    """Every dataset: what it is, its configs, what it is built from."""
-    rows = []
-    for name in catalog.names("dataset"):
-        unit = catalog.load("dataset", name)
-        configs = ", ".join(f"`{config.name}`" for config in unit.BUILDER_CONFIGS)
-        papers = ", ".join(PAPERS[key].title for key in unit.CITES)
-        rows.append((f"`{unit.repository()}`", unit.SUMMARY, configs, papers))
-    return table(("dataset", "what it is", "configs", "paper"), rows)
-
-
-def kinds_table() -> str:
-    """What each dataset takes by ``--with KIND=PATH``."""
-    rows = [
-        (f"`{unit.repository()}`", f"`{kind}`", meaning)
-        for unit in (catalog.load("dataset", name) for name in catalog.names("dataset"))
-        for kind, meaning in unit.kinds().items()
-    ]
-    return table(("dataset", "kind", "what it is"), rows)
-
-
-def columns_tables() -> str:
-    """The columns of every config of every dataset."""
-    parts = []
-    for name in catalog.names("dataset"):
-        unit = catalog.load("dataset", name)
-        for config in unit.BUILDER_CONFIGS:
-            rows = [
-                (
-                    f"`{field.name}`",
-                    kind_in_words(field.feature),
-                    field.unit,
-                    field.meaning,
-                    f"`{field.origin}`",
-                )
-                for field in unit.FIELDS[config.name]
-            ]
-            head = ("column", "type", "unit", "meaning", "from")
-            title = f"### `{unit.repository()}`, `{config.name}`\n\n{config.description}\n\n"
-            parts.append(title + table(head, rows))
-    return "\n".join(parts)
-
-
-def extractors_table() -> str:
-    """Every extractor and what it writes."""
-    rows = []
-    for name in catalog.names("extractor"):
-        unit = catalog.load("extractor", name)
-        extra = f"`[{unit.extra}]`" if unit.extra else ""
-        writes = ", ".join(f"`{column.name}`" for column in unit.writes)
-        rows.append((f"`{name}`", str(unit.version), extra, first_line(unit), writes))
-    return table(("extractor", "version", "extra", "what it computes", "writes"), rows)
-
-
-def units_table(kind: catalog.Kind) -> Callable[[], str]:
-    """Every unit of a kind, with its docstring's first line."""
-
-    def make() -> str:
-        rows = [(f"`{n}`", first_line(catalog.load(kind, n))) for n in catalog.names(kind)]
-        return table((kind, "what it does"), rows)
-
-    return make
-
-
 BLOCKS: Final[dict[str, Callable[[], str]]] = {
-    "datasets": datasets_table,
-    "kinds": kinds_table,
-    "columns": columns_tables,
-    "extractors": extractors_table,
-    "filters": units_table("filter"),
+    "datasets": reference.datasets_table,
+    "inputs": reference.common_inputs_table,
+    "common": reference.common_columns_table,
+    "special": reference.special_sections,
+    "manifest": reference.manifest_tables,
 }
 
 
@@ -124,18 +45,20 @@ def updated(text: str) -> str:
 
 
 def main() -> int:
-    """Returns 1 if `--check` finds a stale page."""
+    """Return 1 if `--check` finds a stale page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing, fail if stale")
     check = parser.parse_args().check
-    before = PAGE.read_text(encoding="utf-8")
-    after = updated(before)
-    if check:
-        if before != after:
-            print("DATASETS.md is stale: run python scripts/update_docs.py", file=sys.stderr)
-        return int(before != after)
-    PAGE.write_text(after, encoding="utf-8")
-    return 0
+    stale = {page: new for page in PAGES if (new := updated(old := page.read_text("utf-8"))) != old}
+    for page, text in stale.items():
+        if check:
+            print(
+                f"{page.relative_to(ROOT)} is stale: run python scripts/update_docs.py",
+                file=sys.stderr,
+            )
+        else:
+            page.write_text(text, encoding="utf-8")
+    return int(check and bool(stale))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def extended(repo, tmp_path_factory) -> Path:
     """A copy of the checkout with the examples in it."""
     copy = tmp_path_factory.mktemp("contributing") / "checkout"
     copy.mkdir()
-    for name in ("src", "builders", "cards", "curation", "features", "scripts", "tests"):
+    for name in ("src", "builders", "cards", "curation", "features", "scripts", "docs", "tests"):
         shutil.copytree(
             repo / name, copy / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
         )
@@ -81,11 +81,11 @@ def test_the_examples_are_tidy(extended, repo):
 
 @pytest.mark.slow
 def test_the_page_of_datasets_is_updated(extended):
-    assert run(extended, "pytest", "-q", "tests/test_docs.py").returncode != 0
+    assert run(extended, "pytest", "-q", "tests/docs/test_tables.py").returncode != 0
     done = subprocess.run(
         [sys.executable, "scripts/update_docs.py"], cwd=extended, check=False,
         env=os.environ | {"PYTHONPATH": str(extended / "src")}, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0
     text = (extended / "DATASETS.md").read_text("utf-8")
-    assert all(name in text for name in ("zero_crossings", "theval/lab-study"))
+    assert "theval/lab-study" in text

@@ -22,7 +22,7 @@ _QUALITY: Final = 92
 def has_recordings(fields: Iterable[Field]) -> bool:
     """Whether a table holds what no blur covers: video, sound or meshes.
 
-    Example:
+    Examples:
         >>> has_recordings([Field("video", datasets.Video(), "The clip")])
         True
         >>> has_recordings([Field("reference", datasets.Image(), "A frame")])
@@ -36,7 +36,7 @@ def has_recordings(fields: Iterable[Field]) -> bool:
 def image_columns(fields: Iterable[Field]) -> list[str]:
     """Columns whose pictures may show a face.
 
-    Example:
+    Examples:
         >>> image_columns([Field("map", datasets.Image(), "Saliency", faceless=True)])
         []
         >>> image_columns([Field("reference", datasets.Image(), "A frame")])

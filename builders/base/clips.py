@@ -50,7 +50,7 @@ def by_split(rows: Iterable[ManifestRow]) -> dict[str, list[ManifestRow]]:
 def in_order(splits: Mapping[str, T]) -> dict[str, T]:
     """Splits as users expect them: training first, then validation, test, and others by name.
 
-    Example:
+    Examples:
         >>> list(in_order({"test": 1, "train": 2, "validation": 3}))
         ['train', 'validation', 'test']
     """
@@ -64,7 +64,7 @@ def checked_split(name: str) -> str:
     Raises:
         InputError: For anything but letters, digits and underscores.
 
-    Example:
+    Examples:
         >>> checked_split("test_2")
         'test_2'
     """
@@ -93,7 +93,7 @@ def frame_size_notes(rows: Iterable[ManifestRow]) -> tuple[str, ...]:
 def content_of(source: Source) -> str:
     """Content of a source, shared by its clips: its id at the site, else its address or path.
 
-    Example:
+    Examples:
         >>> content_of(Source("url", "https://example.org/a.mp4", site="example:a"))
         'example:a'
     """

@@ -82,7 +82,7 @@ def field_of(
         meaning: Text of its own, for values that are laid out in another way.
         taken: Whether the extractor's value is the dataset's as it is.
 
-    Example:
+    Examples:
         >>> field_of("vad", "segments", list_of("float64")).unit
         's'
     """
@@ -103,7 +103,7 @@ def field_of(
 def features_of(fields: Iterable[Field]) -> datasets.Features:
     """The `datasets` schema of some columns.
 
-    Example:
+    Examples:
         >>> features_of([Field("fps", DOUBLE, "Frame rate")])
         {'fps': Value('float64')}
     """
@@ -113,7 +113,7 @@ def features_of(fields: Iterable[Field]) -> datasets.Features:
 def schema_of(fields: Iterable[Field]) -> pa.Schema:
     """The Arrow schema of some columns, with the `datasets` types in its metadata.
 
-    Example:
+    Examples:
         >>> schema_of([Field("fps", DOUBLE, "Frame rate")]).types
         [DataType(double)]
     """
@@ -123,7 +123,7 @@ def schema_of(fields: Iterable[Field]) -> pa.Schema:
 def list_of(dtype: str) -> Any:
     """A list of any length of a plain type.
 
-    Example:
+    Examples:
         >>> list_of("int32")
         List(Value('int32'))
     """
@@ -236,7 +236,7 @@ COMMON: Final[tuple[Field, ...]] = (
 def with_columns(fields: Iterable[Field], *further: Field) -> tuple[Field, ...]:
     """Columns with further ones before `missing`, which stays last.
 
-    Example:
+    Examples:
         >>> fields = with_columns([MISSING], Field("fps", DOUBLE, "Frame rate"))
         >>> [field.name for field in fields]
         ['fps', 'missing']

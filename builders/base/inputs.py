@@ -168,7 +168,7 @@ def parse_tables(items: list[str]) -> dict[str, Path]:
     Raises:
         InputError: For what is not of that form, or a kind that occurs twice.
 
-    Example:
+    Examples:
         >>> parse_tables(["ratings=study/ratings.csv"])["ratings"].name
         'ratings.csv'
     """

@@ -93,7 +93,7 @@ def read_labels(folder: Path) -> PublishedLabels:
 def answer(dimension: str, level: str | None, score: float | None = None) -> str:
     """The assistant's sentence as the release writes it; with a score the numeric one.
 
-    Example:
+    Examples:
         >>> answer("quality", "good")
         'The quality of the human face in this video is good.'
         >>> answer("quality", "good", 71.5)

@@ -15,7 +15,7 @@ def lacking(release: Path, parts: Mapping[str, tuple[str, ...]]) -> list[str]:
         release: Its folder.
         parts: What it could hold, in words, to the names it may have.
 
-    Example:
+    Examples:
         >>> lacking(Path("no-such-folder"), {"videos": ("videos",)})
         ['The release that was given holds no videos.']
     """

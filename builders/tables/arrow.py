@@ -19,7 +19,7 @@ def list_array(rows: Sequence[pa.Array | None], item: pa.DataType) -> pa.ListArr
         rows: Arrow arrays (elements,), one a row, which may hold nulls themselves.
         item: Type of the elements.
 
-    Example:
+    Examples:
         >>> list_array([pa.array([1, 2]), None], pa.int32()).to_pylist()
         [[1, 2], None]
     """
@@ -51,7 +51,7 @@ def scattered(where: Array, values: Array) -> pa.Array:
     Raises:
         BuildError: If the numbers differ.
 
-    Example:
+    Examples:
         >>> scattered(np.array([True, False, True]), np.array([0.5, 0.25])).to_pylist()
         [0.5, None, 0.25]
     """
@@ -70,7 +70,7 @@ def check_finite(name: str, values: Array) -> Array:
     Raises:
         BuildError: If a value is not finite.
 
-    Example:
+    Examples:
         >>> check_finite("snr", np.array([12.5])).tolist()
         [12.5]
     """
@@ -84,7 +84,7 @@ def check_finite(name: str, values: Array) -> Array:
 def table_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     """A table out of rows of plain values, numpy or Arrow arrays, in the columns of a schema.
 
-    Example:
+    Examples:
         >>> table_of([{"clip_id": "a"}], pa.schema([("clip_id", pa.string())])).to_pylist()
         [{'clip_id': 'a'}]
     """
@@ -115,7 +115,7 @@ def _flat(name: str, value: Any) -> pa.Array:
 def batched(rows: Iterable[Any], size: int) -> Iterator[list[Any]]:
     """Lists of up to `size` items.
 
-    Example:
+    Examples:
         >>> list(batched(range(5), 2))
         [[0, 1], [2, 3], [4]]
     """

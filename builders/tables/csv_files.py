@@ -66,7 +66,7 @@ def number(row: Mapping[str, str], column: str, where: str) -> float:
     Raises:
         InputError: If the cell is not a finite number.
 
-    Example:
+    Examples:
         >>> number({"mos": "3,5"}, "mos", "ratings.csv:2")
         3.5
     """

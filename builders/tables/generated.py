@@ -152,7 +152,7 @@ class GeneratedClips:
 def kind_of(generator: str, stated: Mapping[str, str] | None = None) -> str | None:
     """`end-to-end` or `sequential` for generators that are known; None for others.
 
-    Example:
+    Examples:
         >>> kind_of("SadTalker"), kind_of("my generator") is None
         ('sequential', True)
     """

@@ -127,7 +127,7 @@ def wav_bytes(audio: Audio) -> bytes:
     Returns:
         A header of 44 bytes, then 2 bytes a sample.
 
-    Example:
+    Examples:
         >>> from types import SimpleNamespace
         >>> silence = SimpleNamespace(start=0.5, samples=np.zeros(8000, np.float32))
         >>> len(wav_bytes(silence)) - 44

@@ -88,7 +88,7 @@ def parse_obj(data: bytes, name: str) -> tuple[list[list[float]], list[list[int]
     Raises:
         InputError: If it is not such a file.
 
-    Example:
+    Examples:
         >>> lines = [b"v 0 0 0", b"v 1 0 0", b"v 0 1 0", b"f 1 2 3"]
         >>> vertices, triangles = parse_obj(bytes([10]).join(lines), "face.obj")
         >>> triangles

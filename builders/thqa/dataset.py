@@ -32,7 +32,7 @@ train, test = table[table["fold"] != 0], table[table["fold"] == 0]  # no portrai
 def column_of(published: str) -> str:
     """Name of the column that holds a published feature.
 
-    Example:
+    Examples:
         >>> column_of("THQA+LSE-C")
         'published_THQA_plusLSE_C'
     """

@@ -74,7 +74,7 @@ class ClipOrigin:
 def parse_name(name: str) -> ClipOrigin:
     """What the name of a clip tells; a name of no known pattern tells nothing.
 
-    Example:
+    Examples:
         >>> parse_name("3_voice_en_34960039_wavlip").generator
         'wavlip'
     """

@@ -175,7 +175,7 @@ def clean_parts(
     Returns:
         For each row its part, or None.
 
-    Example:
+    Examples:
         >>> clean_parts(["train", "train", "test"], {"portrait": ["a", "a", "a"]}, ["1", "2", "3"])
         ['train', 'train', None]
     """

@@ -41,7 +41,7 @@ def blur_all(picture: Pixels) -> Pixels:
     Returns:
         uint8, of the same shape.
 
-    Example:
+    Examples:
         >>> blur_all(np.zeros((64, 64, 3), np.uint8)).shape
         (64, 64, 3)
     """

@@ -121,7 +121,7 @@ def merged(tracks: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]
     Raises:
         InputError: There is no track.
 
-    Example:
+    Examples:
         >>> merged([np.zeros(480, np.float32), np.zeros(960, np.float32)]).shape
         (960,)
     """

@@ -50,7 +50,7 @@ def grade(
         busy: Share of the background on edges.
         rule: Steps and limits.
 
-    Example:
+    Examples:
         >>> grade(people=3, face_height=0.05, turned=40.0, busy=0.2)
         'Hard'
         >>> grade(people=1, face_height=0.5, turned=0.0, busy=0.0)
@@ -76,7 +76,7 @@ def busyness(picture: npt.NDArray[np.uint8], boxes: Sequence[Sequence[float]]) -
     Returns:
         0 to 1; 0 where faces cover the whole picture.
 
-    Example:
+    Examples:
         >>> busyness(np.zeros((90, 160, 3), np.uint8), np.zeros((0, 4)))
         0.0
     """

@@ -18,7 +18,7 @@ def clip_ids(names: Sequence[tuple[str, str]]) -> list[str]:
     Args:
         names: Path below the source (with suffix), and the source's name, of each file.
 
-    Example:
+    Examples:
         >>> clip_ids([("a.mp4", "x"), ("a.mov", "x"), ("b.mp4", "x")])
         ['a.mp4', 'a.mov', 'b']
     """

@@ -58,7 +58,7 @@ def feature_of(samples: FloatArray) -> SoundFeature:
     Returns:
         Float32, a row each 10 ms; (steps, bands), (0, bands) for a track that is too short.
 
-    Example:
+    Examples:
         >>> feature_of(np.zeros(16000)).shape
         (97, 24)
     """
@@ -92,7 +92,7 @@ def best_match(short: SoundFeature, long: SoundFeature) -> Match | None:
         short: Feature of the short one, (n, bands).
         long: Feature of the long one, (m, bands).
 
-    Example:
+    Examples:
         >>> rng = np.random.default_rng(0)
         >>> sound = rng.normal(0, 0.1, 80_000).astype(np.float32)
         >>> match = best_match(feature_of(sound[32_000:64_000]), feature_of(sound))

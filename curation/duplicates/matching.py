@@ -56,7 +56,7 @@ def prints_of(values: Values) -> Prints:
         values: `frame_hash`, 64 bits a frame, (frames,), and, where there is sound, `audio_hash`,
             32 bits a step, (steps,).
 
-    Example:
+    Examples:
         >>> prints_of({"frame_hash": np.zeros(3, np.uint64)}).frames.shape
         (3,)
     """
@@ -66,7 +66,7 @@ def prints_of(values: Values) -> Prints:
 def prints_in_hex(values: Values | None) -> tuple[str | None, str | None]:
     """The same as a manifest row has them: `phash` and `audio_print`, None for what is not there.
 
-    Example:
+    Examples:
         >>> prints_in_hex(None)
         (None, None)
     """
@@ -86,7 +86,7 @@ def resemblance(a: Prints, b: Prints) -> tuple[float, float | None]:
     Returns:
         Of the pictures, 0 to 0.5; of the sounds, 0 to 1, None where either has too little.
 
-    Example:
+    Examples:
         >>> prints = prints_of({"frame_hash": np.arange(20, dtype=np.uint64) ** 9})
         >>> resemblance(prints, prints)
         (0.0, None)
@@ -109,7 +109,7 @@ def same_recording(
         max_audio: Up to which sounds agree.
         max_mute: Up to which pictures agree that have to decide alone.
 
-    Example:
+    Examples:
         >>> same_recording(0.05, 0.1, max_frames=0.1, max_audio=0.2, max_mute=0.04)
         True
         >>> same_recording(0.05, None, max_frames=0.1, max_audio=0.2, max_mute=0.04)

@@ -159,7 +159,7 @@ class SetFilter:
 def keep(**measured: float | int | str | bool | None) -> Verdict:
     """A clip that passes.
 
-    Example:
+    Examples:
         >>> keep(seconds=4.123456).measured
         {'seconds': 4.1235}
     """
@@ -169,7 +169,7 @@ def keep(**measured: float | int | str | bool | None) -> Verdict:
 def reject(reason: str, **measured: float | int | str | bool | None) -> Verdict:
     """A clip that does not.
 
-    Example:
+    Examples:
         >>> reject("too-short", seconds=1.0).reason
         'too-short'
     """
@@ -179,7 +179,7 @@ def reject(reason: str, **measured: float | int | str | bool | None) -> Verdict:
 def undecided(reason: str, **measured: float | int | str | bool | None) -> Verdict:
     """A clip that cannot be judged.
 
-    Example:
+    Examples:
         >>> undecided("no-face", faces=0)
         Verdict(verdict='undecided', reason='no-face', measured={'faces': 0})
     """
@@ -196,7 +196,7 @@ def check_range(name: str, low: float, high: float | None) -> None:
     Raises:
         ValueError: If `high` lies below `low`.
 
-    Example:
+    Examples:
         >>> check_range("seconds", 2.0, 1.0)
         Traceback (most recent call last):
             ...

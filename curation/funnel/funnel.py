@@ -148,7 +148,7 @@ def _rejecting(row: ManifestRow) -> str | None:
 def filter_about(name: str) -> str:
     """What a filter or stage does, in a line.
 
-    Example:
+    Examples:
         >>> filter_about("cut")
         'could not be cut'
     """

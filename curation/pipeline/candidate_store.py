@@ -157,7 +157,7 @@ def candidate_file(folder: Path, clip_id: str) -> Path:
     Raises:
         UnsafePathError: The name leads out of the folder.
 
-    Example:
+    Examples:
         >>> candidate_file(Path("/data/.candidates"), "a").name
         'a.mp4'
     """

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 def needed(recipe: Recipe) -> tuple[Extractor, ...]:
     """The extractors whose values the recipe's filters read, each once.
 
-    Example:
+    Examples:
         >>> from theval_datasets.curation.recipes.recipe import load_recipe
         >>> needed(load_recipe("as-is"))
         ()
@@ -68,7 +68,7 @@ def judge_clips(
 def rejection(judgements: Sequence[Judgement], recipe: Recipe) -> str | None:
     """The reason of the first judgement that rejects a clip; None if it is kept.
 
-    Example:
+    Examples:
         >>> from theval_datasets.curation.recipes.recipe import load_recipe
         >>> rejection([], load_recipe("as-is")) is None
         True

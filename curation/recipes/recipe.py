@@ -156,7 +156,7 @@ def recipe_folders() -> Iterator[Path]:
 def recipe_names() -> list[str]:
     """The recipes that come with the toolkit, and the user's own.
 
-    Example:
+    Examples:
         >>> "as-is" in recipe_names()
         True
     """
@@ -178,7 +178,7 @@ def load_recipe(name: str) -> Recipe:
         UnknownNameError: There is no such recipe.
         InputError: The file is not a recipe; says where and what was expected.
 
-    Example:
+    Examples:
         >>> load_recipe("theval").cut
         'spans'
     """
@@ -197,7 +197,7 @@ def parse_recipe(text: str, where: str, folder: Path | None = None) -> Recipe:
     Raises:
         InputError: It is not one.
 
-    Example:
+    Examples:
         >>> parse_recipe("base: as-is", "mine.yaml").plain
         True
     """

@@ -46,7 +46,7 @@ class Youtube(Http):
 def is_youtube(url: str) -> bool:
     """Whether an address is one of YouTube's.
 
-    Example:
+    Examples:
         >>> is_youtube("https://youtu.be/abc"), is_youtube("https://youtube.com.example.org/")
         (True, False)
     """

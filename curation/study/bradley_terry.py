@@ -58,7 +58,7 @@ def bradley_terry(votes: PairwiseVotes, *, prior: float = 0.0) -> BradleyTerry:
         prior: Virtual wins that every model gets against every other; above 0 there always is a
             maximum.
 
-    Example:
+    Examples:
         >>> from theval_datasets.curation.study.pairwise import make_votes
         >>> votes = make_votes(["a"] * 4, ["b"] * 4, ["a", "a", "a", "b"])
         >>> round(bradley_terry(votes).strengths["a"].value, 3)

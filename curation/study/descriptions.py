@@ -76,7 +76,7 @@ class KeywordTable:
     def assign(self, text: str) -> CategoryAssignment:
         """The categories of a description, in any mixture of upper and lower case.
 
-        Example:
+        Examples:
             >>> load_keywords().assign("Flickering, and one hand is BLURRY").words
             {'Blurring / Exposure / Grain': ('flickering', 'blurry')}
         """
@@ -100,7 +100,7 @@ def load_keywords(path: Path | None = None) -> KeywordTable:
     Raises:
         InputError: If it is not there or malformed.
 
-    Example:
+    Examples:
         >>> len(load_keywords().categories)
         9
     """

@@ -24,7 +24,7 @@ _BRACKETS: Final = re.compile(r"[(\[{].*?[)\]}]")
 def clean_name(text: str) -> str:
     """A name without spaces (no-break and invisible ones too) around it, composed (NFC).
 
-    Example:
+    Examples:
         >>> clean_name(" Clip 1.mp4 ")
         'Clip 1.mp4'
     """
@@ -34,7 +34,7 @@ def clean_name(text: str) -> str:
 def statistic_key(text: str) -> str:
     """The letters and digits of a name, by which names of statistics are known.
 
-    Example:
+    Examples:
         >>> statistic_key("Std. Dev. (SD)")
         'stddev'
     """

@@ -59,7 +59,7 @@ class LongTable:
 def column_names() -> dict[str, Any]:
     """`columns.yaml`: the names under which columns are understood.
 
-    Example:
+    Examples:
         >>> sorted(column_names())
         ['aliases', 'dimensions', 'distortion_prefix', 'form_times', 'statistics']
     """
@@ -72,7 +72,7 @@ def column_names() -> dict[str, Any]:
 def statistics() -> frozenset[str]:
     """Names of statistics, by their letters and digits alone.
 
-    Example:
+    Examples:
         >>> "mean" in statistics()
         True
     """
@@ -89,7 +89,7 @@ def to_long(frame: pl.DataFrame, where: str) -> LongTable:
     Raises:
         RatingsError: For columns that are unknown, doubled, or statistics.
 
-    Example:
+    Examples:
         >>> import polars as pl
         >>> table = {ROW: [2, 3], "subject": ["s1", "s2"], "clip_id": ["a", "a"], "score": [3, 4]}
         >>> to_long(pl.DataFrame(table), "ratings.csv").frame.columns[1:]

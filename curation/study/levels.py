@@ -24,7 +24,7 @@ def level_edges(scores: npt.ArrayLike) -> npt.NDArray[np.float64]:
     Raises:
         InputError: If there are no intervals.
 
-    Example:
+    Examples:
         >>> level_edges([0.0, 50.0, 100.0]).tolist()
         [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
     """
@@ -49,7 +49,7 @@ def quality_levels(
         mode: `closed` calls the smallest score "bad"; `official` gives it no level, as the files of
             the Gen3DHF release do (they write "None").
 
-    Example:
+    Examples:
         >>> quality_levels([0.0, 50.0, 100.0])
         ['bad', 'fair', 'excellent']
     """

@@ -63,7 +63,7 @@ def red_mask(image: Image, parameters: DotParameters | None = None) -> npt.NDArr
     Raises:
         InputError: If it is not such a picture.
 
-    Example:
+    Examples:
         >>> red_mask(np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8)).tolist()
         [[True, False]]
     """
@@ -94,7 +94,7 @@ def find_dots(
     Returns:
         int64 (n, 2): row and column, in reading order.
 
-    Example:
+    Examples:
         >>> picture = np.full((200, 200, 3), 255, np.uint8)
         >>> y, x = np.mgrid[:200, :200]
         >>> picture[(y - 60) ** 2 + (x - 90) ** 2 <= 36] = (255, 0, 0)

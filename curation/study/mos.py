@@ -70,7 +70,7 @@ def opinion_scores(panel: Panel, parameters: StudyParameters) -> OpinionScores:
     Raises:
         RatingsError: If there are no ratings, or a subject is degenerate and may not be.
 
-    Example:
+    Examples:
         >>> from theval_datasets.curation.study.ratings import Ratings
         >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
         >>> opinion_scores(panel, StudyParameters()).mos.tolist()
@@ -126,7 +126,7 @@ def opinion_scores(panel: Panel, parameters: StudyParameters) -> OpinionScores:
 def degenerate_subjects(panel: Panel) -> Flags:
     """Subjects with one rating, or with all ratings the same: bool (subjects,); without any: False.
 
-    Example:
+    Examples:
         >>> from theval_datasets.curation.study.ratings import Ratings
         >>> degenerate_subjects(Ratings.from_matrix([[1, 3], [2, 3]]).panel()).tolist()
         [False, True]

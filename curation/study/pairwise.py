@@ -78,7 +78,7 @@ def read_pairwise_votes(path: Path) -> PairwiseVotes:
 def votes_from_frame(frame: pl.DataFrame, *, where: str = "the table") -> PairwiseVotes:
     """Check a polars table of votes; see `read_pairwise_votes`.
 
-    Example:
+    Examples:
         >>> import polars as pl
         >>> table = pl.DataFrame({"model_a": ["x"], "model_b": ["y"], "winner": ["y"]})
         >>> votes_from_frame(table).outcome.tolist()
@@ -123,7 +123,7 @@ def make_votes(
     Raises:
         RatingsError: If there are none, a model meets itself, or a winner is neither.
 
-    Example:
+    Examples:
         >>> make_votes(["a", "a"], ["b", "b"], ["left", "tie"]).outcome.tolist()
         [1.0, 0.5]
     """
@@ -159,7 +159,7 @@ def make_votes(
 def win_rates(votes: PairwiseVotes) -> dict[str, float]:
     """Share of its votes that each model won; a tie is half a win.
 
-    Example:
+    Examples:
         >>> win_rates(make_votes(["a", "b"], ["b", "a"], ["a", "tie"]))
         {'a': 0.75, 'b': 0.25}
     """
@@ -188,7 +188,7 @@ class PositionBias:
 def position_bias(votes: PairwiseVotes) -> PositionBias:
     """Test whether the left side wins half of the votes.
 
-    Example:
+    Examples:
         >>> position_bias(make_votes(["a"] * 4, ["b"] * 4, ["left", "left", "left", "tie"]))
         PositionBias(left_wins=3, n=3, left_rate=1.0, p_value=0.25)
     """
@@ -225,7 +225,7 @@ def agreement(votes: PairwiseVotes) -> VoteAgreement:
     Reference: K. Krippendorff, Content Analysis, 4th ed., 2018, chapter 12. A value is "the first
     in alphabetical order wins", "the second wins" or "tie", whatever side it was shown on.
 
-    Example:
+    Examples:
         >>> agreement(make_votes(list("abac"), list("baca"), list("aacc")))
         VoteAgreement(alpha=1.0, share=1.0, n_units=2, unit='pair')
     """

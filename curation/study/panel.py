@@ -74,7 +74,7 @@ class Panel:
     def clip_sum(self, values: npt.NDArray[Any]) -> Floats:
         """Sum of a per-row array (n,) over each clip; float64 (clips,).
 
-        Example:
+        Examples:
             >>> from theval_datasets.curation.study.ratings import Ratings
             >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
             >>> panel.clip_sum(panel.score).tolist()
@@ -89,7 +89,7 @@ class Panel:
     def clip_mean(self, values: npt.NDArray[Any]) -> Floats:
         """Mean of a per-row array (n,) over each clip; float64 (clips,).
 
-        Example:
+        Examples:
             >>> from theval_datasets.curation.study.ratings import Ratings
             >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
             >>> panel.clip_mean(panel.score).tolist()
@@ -101,7 +101,7 @@ class Panel:
     def spread(self, per_clip: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """A per-clip array (clips,), repeated for each of the clip's rows: (n,).
 
-        Example:
+        Examples:
             >>> from theval_datasets.curation.study.ratings import Ratings
             >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
             >>> panel.spread(np.array([10, 20])).tolist()
@@ -117,7 +117,7 @@ class Panel:
     def subject_sum(self, values: npt.NDArray[Any]) -> Floats:
         """Sum of a per-row array (n,) over each subject; float64 (subjects,).
 
-        Example:
+        Examples:
             >>> from theval_datasets.curation.study.ratings import Ratings
             >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
             >>> panel.subject_sum(panel.score).tolist()
@@ -130,7 +130,7 @@ class Panel:
     def subject_mean(self, values: npt.NDArray[Any]) -> Floats:
         """Mean of a per-row array (n,) over each subject: float64 (subjects,); NaN without rows.
 
-        Example:
+        Examples:
             >>> from theval_datasets.curation.study.ratings import Ratings
             >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
             >>> panel.subject_mean(panel.score).tolist()
@@ -143,7 +143,7 @@ class Panel:
     def with_scores(self, score: Floats) -> Panel:
         """The same presentations with other scores: float64 (n,), finite.
 
-        Example:
+        Examples:
             >>> from theval_datasets.curation.study.ratings import Ratings
             >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
             >>> panel.with_scores(panel.score * 10).score.tolist()
@@ -156,7 +156,7 @@ class Panel:
 
         Clips without any rating left are dropped; names of subjects stay.
 
-        Example:
+        Examples:
             >>> from theval_datasets.curation.study.ratings import Ratings
             >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
             >>> panel.keep(panel.score > 1).score.tolist()
@@ -187,7 +187,7 @@ class Panel:
         Returns:
             Index of the clip, index of the subject: int64 (pairs,); mean score: float64 (pairs,).
 
-        Example:
+        Examples:
             >>> from theval_datasets.curation.study.ratings import Ratings
             >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
             >>> [column.tolist() for column in panel.cells()]
@@ -206,7 +206,7 @@ class Panel:
 def those_of(names: tuple[str, ...], alive: Flags) -> tuple[str, ...]:
     """The names that are true in `alive`, bool (names,).
 
-    Example:
+    Examples:
         >>> those_of(("a", "b", "c"), np.array([True, False, True]))
         ('a', 'c')
     """

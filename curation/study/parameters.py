@@ -96,7 +96,7 @@ class StudyParameters:
 def presets() -> dict[str, StudyParameters]:
     """The named sets of parameters, from `presets.yaml`.
 
-    Example:
+    Examples:
         >>> "bt500" in presets()
         True
     """
@@ -109,7 +109,7 @@ def preset(name: str) -> StudyParameters:
     Raises:
         UnknownNameError: If there is none of that name.
 
-    Example:
+    Examples:
         >>> preset("bt500").screen
         'bt500'
     """
@@ -122,7 +122,7 @@ def preset(name: str) -> StudyParameters:
 def reference_models() -> dict[str, StudyParameters]:
     """The models of sureal 0.9.0 by its names, as parameters, from `reference_models.yaml`.
 
-    Example:
+    Examples:
         >>> sorted(reference_models())[:2]
         ['BR_MOS', 'BR_SR_MOS']
     """
@@ -137,7 +137,7 @@ def reference_model(name: str) -> StudyParameters:
     Raises:
         UnknownNameError: If there is none of that name.
 
-    Example:
+    Examples:
         >>> reference_model("MOS").estimate
         'mean'
     """

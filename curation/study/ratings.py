@@ -104,7 +104,7 @@ class Ratings:
         Raises:
             RatingsError: If two clips get one name.
 
-        Example:
+        Examples:
             >>> Ratings.from_matrix([[1, 2], [4, 5]]).renamed({"c0000": "first"}).clips
             ('c0001', 'first')
         """
@@ -137,7 +137,7 @@ class Ratings:
         Raises:
             RatingsError: If there is no such dimension, or several and none was named.
 
-        Example:
+        Examples:
             >>> Ratings.from_matrix([[1, 2], [4, 5]]).panel().score.tolist()
             [1.0, 2.0, 4.0, 5.0]
         """
@@ -211,7 +211,7 @@ class Ratings:
         Raises:
             RatingsError: If the same presentation occurs twice, or a score is not finite.
 
-        Example:
+        Examples:
             >>> Ratings.from_arrays(["s1", "s2"], ["c1", "c1"], [3, 4]).score.tolist()
             [3.0, 4.0]
         """
@@ -239,7 +239,7 @@ class Ratings:
 
         Clips are called ``c0000`` and so on, subjects ``s0000``.
 
-        Example:
+        Examples:
             >>> Ratings.from_matrix([[1, float("nan")], [4, 5]]).score.tolist()
             [1.0, 4.0, 5.0]
         """
@@ -335,7 +335,7 @@ def make(
 def encode(values: Sequence[str] | npt.NDArray[Any]) -> tuple[tuple[str, ...], Codes]:
     """Sorted distinct names of n values, and the index of each value among them: int64 (n,).
 
-    Example:
+    Examples:
         >>> names, codes = encode(["b", "a", "b"])
         >>> names, codes.tolist()
         (('a', 'b'), [1, 0, 1])

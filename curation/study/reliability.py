@@ -99,7 +99,7 @@ def reliability(
 def complete_matrix(panel: Panel) -> Floats:
     """Mean scores of the clips that every subject rated: float64 (clips, subjects).
 
-    Example:
+    Examples:
         >>> from theval_datasets.curation.study.ratings import Ratings
         >>> complete_matrix(Ratings.from_matrix([[1, 3], [2, float("nan")]]).panel()).tolist()
         [[1.0, 3.0]]
@@ -121,11 +121,12 @@ def icc_2k(matrix: Floats) -> tuple[float | None, float | None, float | None]:
     Args:
         matrix: float64 (clips, subjects), at least (2, 2), finite.
 
-    >>> import numpy as np
-    >>> shrout_fleiss = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9],
-    ...                  [6, 2, 4, 7]]
-    >>> [round(value, 2) for value in icc_2k(np.array(shrout_fleiss, float))]
-    [0.62, 0.07, 0.93]
+    Examples:
+        >>> import numpy as np
+        >>> shrout_fleiss = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9],
+        ...                  [6, 2, 4, 7]]
+        >>> [round(value, 2) for value in icc_2k(np.array(shrout_fleiss, float))]
+        [0.62, 0.07, 0.93]
     """
     from scipy.special import fdtri
 
@@ -170,7 +171,7 @@ def split_half(panel: Panel) -> float | None:
     Returns:
         None where no draw gives three clips that both halves rated, with variance in both.
 
-    Example:
+    Examples:
         >>> from theval_datasets.curation.study.ratings import Ratings
         >>> round(split_half(Ratings.from_matrix([[1, 2], [2, 1], [3, 3]]).panel()), 2)
         0.67
@@ -221,7 +222,7 @@ def sos_exponent(ratings: Panel, low: float, high: float) -> float | None:
     Returns:
         From 0 to 1; None where no clip with two ratings has a mean between the ends.
 
-    Example:
+    Examples:
         >>> from theval_datasets.curation.study.ratings import Ratings
         >>> round(sos_exponent(Ratings.from_matrix([[1, 2], [2, 4], [5, 5]]).panel(), 1, 5), 3)
         0.233

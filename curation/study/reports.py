@@ -83,7 +83,7 @@ class SessionReport:
 def optional(value: float | np.floating[Any] | None) -> float | None:
     """The number as Python's float; None for what is undefined.
 
-    Example:
+    Examples:
         >>> optional(0.5), optional(float("nan"))
         (0.5, None)
     """
@@ -168,7 +168,7 @@ def agreement_matrix(panel: Panel) -> Floats:
         float64 (subjects, subjects), symmetric; NaN where fewer than three clips are common, or
         one of the two has no variance on them.
 
-    Example:
+    Examples:
         >>> from theval_datasets.curation.study.ratings import Ratings
         >>> agreement_matrix(Ratings.from_matrix([[1, 3], [2, 2], [3, 1]]).panel()).tolist()
         [[1.0, -1.0], [-1.0, 1.0]]

@@ -57,7 +57,7 @@ def fixation_map(fixations: Centres, shape: tuple[int, int]) -> npt.NDArray[np.f
     Raises:
         InputError: If a fixation lies outside.
 
-    Example:
+    Examples:
         >>> fixation_map(np.array([[0, 1]]), (2, 2)).tolist()
         [[0.0, 1.0], [0.0, 0.0]]
     """
@@ -82,7 +82,7 @@ def saliency_from_fixations(
     Returns:
         float64 (height, width), 0 to 1; all 0 without fixations.
 
-    Example:
+    Examples:
         >>> saliency_from_fixations(np.array([[1, 1]]), (3, 3), sigma=0.5).round(2)[1].tolist()
         [0.14, 1.0, 0.14]
     """
@@ -152,7 +152,7 @@ def scale_fixations(fixations: Centres, shape: tuple[int, int], target: tuple[in
     Returns:
         int64 (n, 2): row and column, in pixels of the other picture.
 
-    Example:
+    Examples:
         >>> scale_fixations(np.array([[10, 20]]), (100, 100), (50, 50)).tolist()
         [[5, 10]]
     """

@@ -64,7 +64,7 @@ class Scale:
     def to_text(self) -> str:
         """Such as ``1 … 5 (apparent)``.
 
-        Example:
+        Examples:
             >>> Scale(1, 5, declared=False).to_text()
             '1 … 5 (apparent)'
         """
@@ -77,7 +77,7 @@ def apparent_scale(scores: Floats) -> Scale:
     Args:
         scores: float64 (n,), n at least 1, finite.
 
-    Example:
+    Examples:
         >>> apparent_scale(np.array([2.0, 4.0])).to_text()
         '1 … 5 (apparent)'
     """
@@ -99,7 +99,7 @@ def off_scale(scores: Floats) -> tuple[Scale, Flags] | None:
     Returns:
         The scale of the others, and bool (n,): the scores apart from it; None if there are none.
 
-    Example:
+    Examples:
         >>> scale, apart = off_scale(np.array([1.0, 3.0, 5.0, 4.0, -1.0]))
         >>> scale.to_text(), apart.tolist()
         ('1 … 5 (apparent)', [False, False, False, False, True])
@@ -137,7 +137,7 @@ def check_scale(
     Raises:
         RatingsError: For scores off the scale, with how to declare scale or missing code.
 
-    Example:
+    Examples:
         >>> check_scale(np.array([2.0, 4.0]), [1, 2], (1, 9), "votes.csv").to_text()
         '1 … 9'
     """

@@ -13,7 +13,7 @@ from .parameters import Scale, StudyParameters
 def scaled(panel: Panel, scale: Scale, parameters: StudyParameters) -> Panel:
     """The panel with its scores on one of the three scales.
 
-    Example:
+    Examples:
         >>> from theval_datasets.curation.study.ratings import Ratings
         >>> panel = Ratings.from_matrix([[1], [2], [3]]).panel()
         >>> scaled(panel, "zscore", StudyParameters()).score.tolist()
@@ -42,7 +42,7 @@ def zscores(panel: Panel, *, ddof: int = 1, scope: str = "subject") -> Floats:
     Raises:
         RatingsError: If a subject (or a session) has too few ratings, or all the same.
 
-    Example:
+    Examples:
         >>> from theval_datasets.curation.study.ratings import Ratings
         >>> zscores(Ratings.from_matrix([[1], [2], [3]]).panel()).tolist()
         [-1.0, 0.0, 1.0]
@@ -77,7 +77,7 @@ def subject_bias(panel: Panel) -> Floats:
     Returns:
         float64 (subjects,); NaN for a subject without ratings.
 
-    Example:
+    Examples:
         >>> from theval_datasets.curation.study.ratings import Ratings
         >>> subject_bias(Ratings.from_matrix([[1, 3], [2, 4]]).panel()).tolist()
         [-1.0, 1.0]
@@ -128,7 +128,7 @@ def mapped(panel: Panel, raw: Panel, parameters: StudyParameters) -> Floats:
     Returns:
         float64 (n,), one a row of the panel.
 
-    Example:
+    Examples:
         >>> from theval_datasets.curation.study.ratings import Ratings
         >>> panel = Ratings.from_matrix([[1], [2], [3]]).panel()
         >>> normal = scaled(panel, "zscore", StudyParameters())
@@ -165,7 +165,7 @@ def map_means(mean: Floats, parameters: StudyParameters) -> tuple[Floats, float]
     Raises:
         RatingsError: If all means are the same.
 
-    Example:
+    Examples:
         >>> scores, factor = map_means(np.array([1.0, 2.0, 3.0]), StudyParameters(range=(0, 100)))
         >>> scores.tolist(), factor
         ([0.0, 50.0, 100.0], 50.0)

@@ -43,7 +43,7 @@ def schedule(clips: Mapping[str, Set[str]], n_trials: int, *, seed: int) -> list
     Raises:
         InputError: If there are fewer than two models, or a pair has no clip in common.
 
-    Example:
+    Examples:
         >>> plan = schedule({"a": {"1"}, "b": {"1"}, "c": {"1"}}, 6, seed=0)
         >>> sorted("".join(sorted(trial.left + trial.right)) for trial in plan)
         ['ab', 'ab', 'ac', 'ac', 'bc', 'bc']

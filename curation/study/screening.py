@@ -49,7 +49,7 @@ def screen(panel: Panel, parameters: StudyParameters) -> Screening:
         panel: The ratings on the scale to screen.
         parameters: `screen` and what belongs to it.
 
-    Example:
+    Examples:
         >>> from theval_datasets.curation.study.ratings import Ratings
         >>> panel = Ratings.from_matrix([[1, 2], [2, 3], [3, 4]]).panel()
         >>> screen(panel, StudyParameters(screen=None)).rejected.tolist()
@@ -90,7 +90,7 @@ def bt500(
         skip_zero_variance: See `StudyParameters`.
         tie_tolerance: Relative tolerance of "on the limit" and of β2's limits.
 
-    Example:
+    Examples:
         >>> from theval_datasets.curation.study.ratings import Ratings
         >>> bt500(Ratings.from_matrix([[1, 2], [2, 3], [3, 4]]).panel()).rejected.tolist()
         [False, False]
@@ -178,7 +178,7 @@ def by_correlation(panel: Panel, *, ranks: bool = False) -> Screening:
         panel: The ratings.
         ranks: Spearman's correlation instead of Pearson's.
 
-    Example:
+    Examples:
         >>> from theval_datasets.curation.study.ratings import Ratings
         >>> panel = Ratings.from_matrix([[1, 1, 3], [2, 2, 2], [3, 3, 1]]).panel()
         >>> by_correlation(panel).rejected.tolist()
@@ -211,7 +211,7 @@ def panel_correlation(panel: Panel, *, ranks: bool, leave_out: bool) -> Floats:
     Returns:
         float64 (subjects,); NaN where it is undefined.
 
-    Example:
+    Examples:
         >>> from theval_datasets.curation.study.ratings import Ratings
         >>> panel = Ratings.from_matrix([[1, 3], [2, 2], [3, 1]]).panel()
         >>> panel_correlation(panel, ranks=False, leave_out=True).tolist()

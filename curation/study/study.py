@@ -110,7 +110,7 @@ def run_study(
     Raises:
         RatingsError: If the table does not allow what the parameters ask for.
 
-    Example:
+    Examples:
         >>> study = run_study(Ratings.from_matrix([[1, 3], [2, 4]]), StudyParameters())
         >>> [row["mos"] for row in study.clip_rows()]
         [2.0, 3.0]

@@ -62,7 +62,7 @@ def fit_projection(panel: Panel, *, errors_from: str = "clip") -> SubjectModel:
         errors_from: Standard errors of the quality from each `clip`'s residuals or from each
             `subject`'s inconsistency.
 
-    Example:
+    Examples:
         >>> from theval_datasets.curation.study.ratings import Ratings
         >>> panel = Ratings.from_matrix([[1, 3], [2, 4]]).panel()
         >>> model = fit_projection(panel)
@@ -118,7 +118,7 @@ def normal_loglikelihood(residual: Floats, variance: Floats) -> float:
         residual: float64 (n,).
         variance: float64 (n,), at least 0; rows without variance do not count.
 
-    Example:
+    Examples:
         >>> round(normal_loglikelihood(np.zeros(2), np.ones(2)), 4)
         -0.9189
     """

@@ -71,7 +71,7 @@ class Taxonomy:
     def dimension_of(self, index: int) -> str:
         """The dimension of a type, or `unassigned`.
 
-        Example:
+        Examples:
             >>> load_taxonomy().dimension_of(0)
             'unassigned'
         """
@@ -87,7 +87,7 @@ def load_taxonomy(path: Path | None = None) -> Taxonomy:
     Raises:
         InputError: If it is not there or malformed.
 
-    Example:
+    Examples:
         >>> len(load_taxonomy().types)
         12
     """

@@ -52,7 +52,7 @@ def speech_frames(speech: Segments, rate: float, n_frames: int) -> Flags:
     Returns:
         (n,).
 
-    Example:
+    Examples:
         >>> speech_frames(((0.1, 0.3),), rate=10, n_frames=5).tolist()
         [False, True, True, True, False]
     """
@@ -72,7 +72,7 @@ def silent_frames(speech: Segments, header: Header) -> Flags:
     Returns:
         (n,).
 
-    Example:
+    Examples:
         >>> silent_frames(((0.3, 0.5),), Header(rate=10, n_frames=8)).tolist()
         [True, True, True, False, False, False, False, False]
     """
@@ -93,7 +93,7 @@ def lip_distances(face: Points) -> Floats:
     Returns:
         Pixels of that frame, (780,).
 
-    Example:
+    Examples:
         >>> lip_distances(np.zeros((468, 3))).shape
         (780,)
     """
@@ -115,7 +115,7 @@ def lip_dynamics(distances: list[Floats]) -> float:
     Raises:
         AbsentError: There are fewer than two frames.
 
-    Example:
+    Examples:
         >>> lip_dynamics([np.zeros(780), np.full(780, 2.0)])
         1.0
     """
@@ -160,7 +160,7 @@ def eyebrow_dynamics(distances: list[Floats]) -> float:
     Raises:
         AbsentError: There are fewer than two frames.
 
-    Example:
+    Examples:
         >>> eyebrow_dynamics([np.array([0.5, 0.5]), np.array([1.0, 0.5])])
         0.25
     """
@@ -186,7 +186,7 @@ def lip_opening(face: Points) -> float:
 def silent_lip_stability(openings: list[float]) -> float:
     """Median absolute deviation around the mean, not the median.
 
-    Example:
+    Examples:
         >>> silent_lip_stability([0.0, 0.0, 1.0, 3.0])
         1.0
     """
@@ -221,7 +221,7 @@ def frame_loudness(audio: Audio, rate: float, n_frames: int) -> Floats:
     Returns:
         In full scale, 0 to 1, (n,).
 
-    Example:
+    Examples:
         >>> from types import SimpleNamespace
         >>> tone = SimpleNamespace(rate=16_000, samples=np.full(16_000, 0.5, np.float32))
         >>> frame_loudness(tone, 25, 3).round(3).tolist()
@@ -251,7 +251,7 @@ def lip_sync(openness: Floats, loudness: Floats, speech: Flags) -> float:
     Raises:
         AbsentError: Speech is in less than a tenth of the frames, or fewer than two have a face.
 
-    Example:
+    Examples:
         >>> openness, speech = np.array([0.0, 1.0, 2.0]), np.array([True, True, True])
         >>> round(lip_sync(openness, np.array([0.1, 0.3, 0.2]), speech), 3)
         0.333

@@ -55,7 +55,7 @@ def lip_dynamics(mesh: Mesh) -> float:
     Raises:
         AbsentError: There are fewer than two frames.
 
-    Example:
+    Examples:
         >>> lip_dynamics(np.zeros((2, 478, 3), np.int16))
         0.0
     """
@@ -93,7 +93,7 @@ def head_motion(
     Raises:
         AbsentError: There are fewer than two frames, or than two pairs of consecutive ones.
 
-    Example:
+    Examples:
         >>> still = np.zeros((3, 478, 3))
         >>> head_motion(still, np.zeros((3, 3)), np.arange(3))
         0.0
@@ -121,7 +121,7 @@ def eyebrow_dynamics(points: Points | PixelMesh) -> float:
     Raises:
         AbsentError: There are fewer than two frames.
 
-    Example:
+    Examples:
         >>> points = np.random.default_rng(0).uniform(0, 100, (1, 478, 3)).repeat(2, axis=0)
         >>> eyebrow_dynamics(points)
         0.0
@@ -153,7 +153,7 @@ def silent_lip_stability(points: Points | PixelMesh, silence: Flags) -> float:
     Raises:
         AbsentError: No frame is silent, or only one.
 
-    Example:
+    Examples:
         >>> points = np.random.default_rng(0).uniform(0, 100, (1, 478, 3)).repeat(3, axis=0)
         >>> silent_lip_stability(points, np.array([True, True, False]))
         0.0
@@ -180,7 +180,7 @@ def mouth_openness(points: Points | PixelMesh) -> Floats:
     Returns:
         In inter-ocular distances, at least 0, (n,).
 
-    Example:
+    Examples:
         >>> mouth_openness(np.random.default_rng(0).uniform(0, 100, (2, 478, 3))).shape
         (2,)
     """
@@ -209,7 +209,7 @@ def lip_sync(openness: Floats, loudness: Floats) -> float:
     Raises:
         AbsentError: There are fewer than two frames, or a signal is constant.
 
-    Example:
+    Examples:
         >>> lip_sync(np.array([0.0, 1.0, 0.5, 0.0]), np.array([0.0, 0.25, 0.25, 0.0]))
         0.125
     """
@@ -231,7 +231,7 @@ def speech_flags(
     Returns:
         Two int8 arrays, (n,) each: 1 yes, 0 no, -1 outside the audio's extent.
 
-    Example:
+    Examples:
         >>> speech, silence = speech_flags(
         ...     np.array([0.1, 0.6, 1.5]), np.array([[0.0, 0.5]]), start=0.0, end=1.0
         ... )

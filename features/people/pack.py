@@ -197,7 +197,7 @@ def aligned(frame: Pixels, points: Points, side: int = _CROP) -> Pixels:
     Returns:
         uint8, (side, side, 3).
 
-    Example:
+    Examples:
         >>> points = np.array(_TEMPLATE)
         >>> aligned(np.zeros((112, 112, 3), np.uint8), points).shape
         (112, 112, 3)
@@ -228,7 +228,7 @@ def similarity_transform(
     Returns:
         (2, 3), as `cv2.warpAffine` takes it.
 
-    Example:
+    Examples:
         >>> square = np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)])
         >>> similarity_transform(square, 2 * square + 3).round(9).tolist()
         [[2.0, -0.0, 3.0], [0.0, 2.0, 3.0]]
@@ -256,7 +256,7 @@ def similarity(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> Any:
     Returns:
         -1 to 1, (n, m).
 
-    Example:
+    Examples:
         >>> round(float(similarity(np.array([1.0, 0.0]), np.array([0.6, 0.8]))), 3)
         0.6
     """
@@ -272,7 +272,7 @@ def mean_embedding(embeddings: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray
     Returns:
         Of length 1, (dim,).
 
-    Example:
+    Examples:
         >>> mean_embedding([np.array([1, 0], np.float32), np.array([0, 1], np.float32)]).round(3).tolist()
         [0.7070000171661377, 0.7070000171661377]
     """

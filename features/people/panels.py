@@ -31,7 +31,7 @@ def in_panels(a: Floats, b: Floats, seams: tuple[Seam, ...]) -> bool:
         b: Of the other at the same moments, (n, 5, 2).
         seams: Of the clip, their places in pixels.
 
-    Example:
+    Examples:
         >>> points = np.random.default_rng(0).uniform(0, 100, (20, 5, 2))
         >>> in_panels(points, points + (200.0, 0.0), ())
         False
@@ -55,7 +55,7 @@ def motion_likeness(a: Floats, b: Floats) -> float:
         a: Five points of one face at each moment, pixels, (n, 5, 2), n at least 1.
         b: Of the other at the same moments, pixels, (n, 5, 2).
 
-    Example:
+    Examples:
         >>> points = np.random.default_rng(0).uniform(0, 100, (20, 5, 2))
         >>> round(motion_likeness(points, points), 3)
         1.0

@@ -145,7 +145,7 @@ def overlap(a: Boxes, b: Boxes) -> Floats:
     Returns:
         0 to 1, (n, m).
 
-    Example:
+    Examples:
         >>> overlap(np.array([[0, 0, 2, 2]], np.float32), np.array([[1, 0, 3, 2]], np.float32)).round(3)
         array([[0.333]])
     """
@@ -200,7 +200,7 @@ def boxes_at(times: Floats, boxes: Boxes, wanted: Floats) -> Boxes:
     Returns:
         (m, 4).
 
-    Example:
+    Examples:
         >>> boxes = np.array([[0, 0, 2, 2], [2, 0, 4, 2]], np.float32)
         >>> boxes_at(np.array([0.0, 1.0]), boxes, np.array([0.5])).tolist()
         [[1.0, 0.0, 3.0, 2.0]]

@@ -37,7 +37,7 @@ def names(kind: Kind) -> list[str]:
     Args:
         kind: Kind of unit.
 
-    Example:
+    Examples:
         >>> "vad" in names("extractor"), "thqa_mt" in names("dataset")
         (True, True)
     """
@@ -60,7 +60,7 @@ def load(kind: Kind, name: str) -> type[Any]:
     Raises:
         UnknownNameError: There is no such unit.
 
-    Example:
+    Examples:
         >>> load("filter", "speech").__name__
         'Speech'
     """

@@ -49,7 +49,7 @@ class UnknownNameError(InputError):
         name: Name that was given.
         known: Names that exist.
 
-    Example:
+    Examples:
         >>> print(UnknownNameError("filter", "speach", ["speech", "motion"]))
         There is no filter named 'speach'; did you mean speech?
     """
@@ -184,7 +184,7 @@ def some_of(faults: Sequence[str], shown: int = 5) -> str:
         faults: Descriptions of faults.
         shown: Number of faults that are shown.
 
-    Example:
+    Examples:
         >>> some_of(["a is empty", "b is empty", "c is empty"], shown=2)
         'a is empty; b is empty; and 1 more'
     """

@@ -78,7 +78,7 @@ def open_built(folder: Path, expect: str | None = None) -> BuiltDataset:
 def types_differ(wanted: Mapping[str, str], actual: Mapping[str, str]) -> str:
     """How columns and their types are not those that are wanted, in words.
 
-    Example:
+    Examples:
         >>> types_differ({"mos": "double", "fps": "double"}, {"mos": "string"})
         'fps is missing, mos is string instead of double'
     """

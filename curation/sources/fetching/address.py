@@ -29,7 +29,7 @@ def check_url(url: str) -> str:
         UnsafePathError: It is not http(s), has a user part, no proper host or port, or carries
             instructions for yt-dlp.
 
-    Example:
+    Examples:
         >>> check_url("https://Example.COM./a?b=C")
         'https://example.com/a?b=C'
         >>> check_url("http://0x7f.1/")
@@ -82,7 +82,7 @@ def _normal_host(host: str) -> str | None:
 def name_of(url: str, site: str | None = None) -> str:
     """The stem for a source's files: site and id, or host, path and a hash of the address.
 
-    Example:
+    Examples:
         >>> name_of("https://youtu.be/abc", site="youtube:abc")
         'youtube-abc'
         >>> name_of("https://example.com/talks/one.mp4")
@@ -99,7 +99,7 @@ def name_of(url: str, site: str | None = None) -> str:
 def origin_of(url: str, info: Mapping[str, Any]) -> Source:
     """The part of yt-dlp's metadata of a source that the manifest keeps.
 
-    Example:
+    Examples:
         >>> origin_of("https://example.com/a", {"extractor": "vimeo", "id": "7"}).site
         'vimeo:7'
     """
@@ -121,7 +121,7 @@ def origin_of(url: str, info: Mapping[str, Any]) -> Source:
 def chapters_of(info: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     """Start, end and title of each chapter.
 
-    Example:
+    Examples:
         >>> chapters_of({"chapters": [{"start_time": 0, "end_time": 9.5, "title": "Intro"}]})
         ({'start': 0, 'end': 9.5, 'title': 'Intro'},)
     """
@@ -138,7 +138,7 @@ def chapters_of(info: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
 def plain_text(value: Any) -> str | None:
     """Text of a site, without control characters, of at most 1,000 characters.
 
-    Example:
+    Examples:
         >>> plain_text("A\\ttitle ")
         'A title'
     """

@@ -53,7 +53,7 @@ def is_public(address: str) -> bool:
     Args:
         address: In the usual notation; a zone such as ``%eth0`` is allowed, and never public.
 
-    Example:
+    Examples:
         >>> is_public("8.8.8.8")
         True
         >>> is_public("::ffff:10.0.0.1")

@@ -47,7 +47,7 @@ def reason_of(error: BaseException, status: int | None) -> str:
         error: Exception of yt-dlp.
         status: HTTP status of the answer behind it, if there was one.
 
-    Example:
+    Examples:
         >>> reason_of(OSError("timed out"), None), reason_of(OSError("not there"), 404)
         ('network', 'removed')
     """
@@ -80,7 +80,7 @@ def status_of(error: BaseException) -> tuple[int | None, str | None]:
 
     For a lost segment yt-dlp keeps only the message, which is therefore read last.
 
-    Example:
+    Examples:
         >>> status_of(ValueError("HTTP Error 403: Forbidden"))
         (403, None)
     """

@@ -16,7 +16,7 @@ _HOUR: Final = 3600.0
 def back_off(n: int) -> float:
     """Seconds before the try after the `n`-th (from 0), as yt-dlp asks for them.
 
-    Example:
+    Examples:
         >>> [back_off(n) for n in (0, 1, 2, 10)]
         [0.5, 1.0, 2.0, 60.0]
     """
@@ -26,7 +26,7 @@ def back_off(n: int) -> float:
 def pause_before(attempt: int, retry_after: str | None) -> float:
     """Seconds to wait, by the server's wish (`Retry-After`) or growing.
 
-    Example:
+    Examples:
         >>> pause_before(0, None), pause_before(0, "7"), pause_before(0, "86400")
         (1.0, 7.0, 600.0)
     """
@@ -47,7 +47,7 @@ def pause_for_quota(fetched_at: Iterable[str | None], per_hour: int) -> float:
         fetched_at: When earlier ones were tried, ISO 8601.
         per_hour: Videos that may be tried within an hour.
 
-    Example:
+    Examples:
         >>> pause_for_quota(["2020-01-01T00:00:00+00:00", None], per_hour=1)
         0.0
     """

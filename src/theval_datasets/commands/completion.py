@@ -8,7 +8,7 @@ from theval_datasets import catalog
 def datasets(incomplete: str) -> list[str]:
     """Names of datasets.
 
-    Example:
+    Examples:
         >>> datasets("thqa")
         ['thqa', 'thqa-mt', 'thqa-ntire']
     """
@@ -19,7 +19,7 @@ def datasets(incomplete: str) -> list[str]:
 def extractors(incomplete: str) -> list[str]:
     """Lists of extractors, separated by commas: the last name is completed.
 
-    Example:
+    Examples:
         >>> extractors("landmarks,vad_s")
         ['landmarks,vad_silero']
     """
@@ -31,7 +31,7 @@ def extractors(incomplete: str) -> list[str]:
 def recipes(incomplete: str) -> list[str]:
     """Names of recipes.
 
-    Example:
+    Examples:
         >>> recipes("the")
         ['theval']
     """
@@ -43,7 +43,7 @@ def recipes(incomplete: str) -> list[str]:
 def presets(incomplete: str) -> list[str]:
     """Names of the presets of studies.
 
-    Example:
+    Examples:
         >>> presets("bt")
         ['bt500']
     """

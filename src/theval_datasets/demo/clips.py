@@ -155,7 +155,7 @@ def mouth_curve(
     Returns:
         0 for silence to 1 for the loudest frame, (n_frames,).
 
-    Example:
+    Examples:
         >>> mouth_curve(np.zeros(16000, np.int16), 16000, 3).tolist()
         [0.0, 0.0, 0.0]
     """

@@ -60,7 +60,7 @@ class Pose:
 def render(pose: Pose) -> Image:
     """The face in a pose: uint8, (512, 512, 3), RGB.
 
-    Example:
+    Examples:
         >>> render(Pose()).shape
         (512, 512, 3)
     """

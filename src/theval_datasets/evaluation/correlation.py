@@ -53,7 +53,7 @@ def agreement(
         opinion: (n,): mean opinion scores, in the same order.
         mapping: Map that is fitted before `plcc_mapped` and `rmse_mapped`.
 
-    Example:
+    Examples:
         >>> scores = agreement([0.1, 0.4, 0.5, 0.9], [1.0, 3.0, 2.0, 5.0], mapping="linear")
         >>> round(scores.srcc, 3), scores.n
         (0.8, 4)
@@ -82,7 +82,7 @@ def srcc(predicted: npt.ArrayLike, opinion: npt.ArrayLike) -> float | None:
     Returns:
         −1 to 1; None if undefined.
 
-    Example:
+    Examples:
         >>> srcc([1, 2, 3], [10, 20, 15])
         0.5
     """
@@ -105,7 +105,7 @@ def plcc(
     Returns:
         −1 to 1; None if undefined.
 
-    Example:
+    Examples:
         >>> plcc([1, 2, 3], [2, 4, 6])
         1.0
         >>> plcc([1, 2, 3], [4, 4, 4]) is None  # one side does not vary
@@ -131,7 +131,7 @@ def krcc(
     Returns:
         −1 to 1; None if undefined.
 
-    Example:
+    Examples:
         >>> round(krcc([1, 2, 3, 4], [10, 30, 20, 40]), 3)
         0.667
     """
@@ -157,7 +157,7 @@ def rmse(
     Returns:
         At least 0, on the scale of the opinion scores; None without pairs.
 
-    Example:
+    Examples:
         >>> round(rmse([1.0, 2.0], [1.0, 4.0]), 3)
         1.414
     """
@@ -174,7 +174,7 @@ def pair(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[Floats, Floats]:
     Raises:
         InputError: If they are not.
 
-    Example:
+    Examples:
         >>> pair([1, 2], [3, 4])[1].tolist()
         [3.0, 4.0]
     """

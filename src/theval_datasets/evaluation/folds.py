@@ -31,7 +31,7 @@ def content_groups(content: Mapping[str, Sequence[object]], ids: Sequence[str]) 
     Raises:
         InputError: If lengths disagree or ids repeat.
 
-    Example:
+    Examples:
         >>> content = {"portrait": ["a", "a", "b"], "voice": ["x", "y", "y"]}
         >>> content_groups(content, ["clip-1", "clip-2", "clip-3"]).tolist()
         [0, 0, 0]
@@ -96,7 +96,7 @@ def grouped_folds(
     Raises:
         InputError: If there are fewer groups than folds.
 
-    Example:
+    Examples:
         >>> portraits = ["a", "a", "b", "b", "c", "c"]
         >>> folds = grouped_folds({"portrait": portraits}, [f"clip-{i}" for i in range(6)], k=3)
         >>> len({(portrait, int(fold)) for portrait, fold in zip(portraits, folds)})
@@ -149,7 +149,7 @@ def plain_folds(ids: Sequence[str], k: int = 5, *, seed: int = 0) -> Codes:
     Returns:
         int64 (rows,): the fold of each row, 0 … k-1.
 
-    Example:
+    Examples:
         >>> sorted(plain_folds([f"clip-{i}" for i in range(6)], k=3).tolist())
         [0, 0, 1, 1, 2, 2]
     """

@@ -32,7 +32,7 @@ def frechet_distance(real: npt.ArrayLike, generated: npt.ArrayLike) -> float:
     Raises:
         InputError: If the shapes do not fit, or values are not finite.
 
-    Example:
+    Examples:
         >>> frechet_distance([[0.0], [2.0]], [[3.0], [5.0]])
         9.0
     """
@@ -61,7 +61,7 @@ def frechet_of_moments(
     Returns:
         At least 0, in squared units of the features.
 
-    Example:
+    Examples:
         >>> frechet_of_moments([0.0], [[1.0]], [3.0], [[4.0]])
         10.0
     """
@@ -96,7 +96,7 @@ def paired_frechet_distance(
     Raises:
         InputError: If the numbers of frames differ.
 
-    Example:
+    Examples:
         >>> partner = [[0.0], [1.0], [0.0]]
         >>> paired_frechet_distance([[0.0], [1.0], [2.0]], [[1.0], [2.0], [3.0]], partner)
         1.0
@@ -142,7 +142,7 @@ def motion_scores(
     Raises:
         InputError: If clips, frames or parts do not fit.
 
-    Example:
+    Examples:
         >>> real, generated = [{"jaw": [0.0, 1.0, 2.0]}], [{"jaw": [0.5, 1.5, 2.5]}]
         >>> motion_scores(real, generated, parts=["jaw"])["jaw"].mse
         0.25

@@ -39,7 +39,7 @@ class Leak:
     def to_text(self) -> str:
         """One line for people.
 
-        Example:
+        Examples:
             >>> Leak("voice", "test", "train", ("x",), 1, 2, 10, 90).to_text()
             'test and train share 1 value of voice (x): 1 of 10 and 2 of 90 rows'
         """
@@ -67,7 +67,7 @@ def leak_report(split: Sequence[object], content: Mapping[str, Sequence[object]]
     Raises:
         InputError: If lengths disagree.
 
-    Example:
+    Examples:
         >>> (leak,) = leak_report(["train", "train", "test"], {"portrait": ["a", "b", "a"]})
         >>> print(leak.to_text())
         test and train share 1 value of portrait (a): 1 of 1 and 1 of 2 rows

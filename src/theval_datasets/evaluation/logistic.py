@@ -54,8 +54,9 @@ def logistic4(x: Floats, b1: float, b2: float, b3: float, b4: float) -> Floats:
     Returns:
         float64 of the same shape, between b1 and b2.
 
-    >>> logistic4(np.array([0.0, 5.0]), 4.0, 2.0, 0.0, 1.0).round(3).tolist()
-    [3.0, 3.987]
+    Examples:
+        >>> logistic4(np.array([0.0, 5.0]), 4.0, 2.0, 0.0, 1.0).round(3).tolist()
+        [3.0, 3.987]
     """
     from scipy.special import expit
 
@@ -77,8 +78,9 @@ def logistic5(x: Floats, b1: float, b2: float, b3: float, b4: float, b5: float) 
     Returns:
         float64 of the same shape.
 
-    >>> logistic5(np.array([0.0, 5.0]), 2.0, 1.0, 0.0, 0.0, 3.0).round(3).tolist()
-    [3.0, 3.987]
+    Examples:
+        >>> logistic5(np.array([0.0, 5.0]), 2.0, 1.0, 0.0, 0.0, 3.0).round(3).tolist()
+        [3.0, 3.987]
     """
     from scipy.special import expit
 
@@ -132,8 +134,9 @@ def fit_map(x: Floats, y: Floats, name: str) -> FittedMap | None:
     Raises:
         UnknownNameError: For another name.
 
-    >>> fit_map(np.arange(5.0), 2 * np.arange(5.0) + 1, "linear")([10.0]).round(6).tolist()
-    [21.0]
+    Examples:
+        >>> fit_map(np.arange(5.0), 2 * np.arange(5.0) + 1, "linear")([10.0]).round(6).tolist()
+        [21.0]
     """
     if name not in _N_PARAMETERS:
         raise UnknownNameError("map", name, _N_PARAMETERS)

@@ -42,7 +42,7 @@ def psnr(generated: Pixels, real: Pixels) -> float:
     Raises:
         InputError: The shapes differ.
 
-    Example:
+    Examples:
         >>> dark = np.zeros((16, 16), np.uint8)
         >>> round(psnr(dark, dark + 16), 2)
         24.05
@@ -67,7 +67,7 @@ def ssim(generated: Pixels, real: Pixels) -> float:
     Raises:
         InputError: The shapes differ, or the pictures are too small.
 
-    Example:
+    Examples:
         >>> ramp = np.tile(np.arange(16, dtype=np.uint8), (16, 1))
         >>> ssim(ramp, ramp)
         1.0

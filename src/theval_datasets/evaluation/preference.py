@@ -54,7 +54,7 @@ def preference_correlation(
     Raises:
         InputError: If fewer than three models are common to both.
 
-    Example:
+    Examples:
         >>> values = {"A": 0.9, "B": 0.7, "C": 0.5, "D": 0.2}
         >>> preference = {"A": 0.8, "B": 0.6, "C": 0.4, "D": 0.1}
         >>> correlation = preference_correlation(values, preference, n_resamples=100)

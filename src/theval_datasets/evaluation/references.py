@@ -55,7 +55,7 @@ def pair_by_time(generated: Floats, real: Floats) -> Pairing:
         generated: float64 (n,): timestamps in seconds, ascending.
         real: float64 (m,): timestamps in seconds, ascending.
 
-    Example:
+    Examples:
         >>> pairs = pair_by_time(np.array([0.0, 0.1, 0.2]), np.array([0.0, 0.21]))
         >>> pairs.generated.tolist(), pairs.real.tolist()
         ([0, 2], [0, 1])
@@ -167,7 +167,7 @@ def read_lse(path: Path) -> dict[str, tuple[float, float]]:
     Raises:
         InputError: A column is missing, a value is not a number, or a clip is listed twice.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder) / "lse.csv"

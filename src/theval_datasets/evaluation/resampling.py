@@ -64,7 +64,7 @@ def bootstrap(
         level: Confidence level, 0 to 1.
         seed: Seed of the resampling.
 
-    Example:
+    Examples:
         >>> interval = bootstrap([1, 2, 3, 4, 5], [1, 2, 3, 5, 4], n_resamples=200)
         >>> round(interval.value, 3), interval.low < interval.value <= interval.high
         (0.9, True)
@@ -109,7 +109,7 @@ def permutation_p(
     Returns:
         p value, 0 to 1; None if the statistic is undefined.
 
-    Example:
+    Examples:
         >>> permutation_p(list(range(10)), list(range(10)), n_permutations=999)
         0.001
     """

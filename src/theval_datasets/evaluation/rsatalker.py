@@ -39,7 +39,7 @@ def user_study_score(criteria: Mapping[str, float]) -> UserStudyScore:
     Raises:
         InputError: If one is missing or out of range.
 
-    Example:
+    Examples:
         >>> criteria = {name: 80.0 for names in CRITERIA.values() for name in names}
         >>> user_study_score(criteria | {"lip_sync": 50.0}).total
         77.5

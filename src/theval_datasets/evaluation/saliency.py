@@ -64,7 +64,7 @@ def saliency_scores(
     Raises:
         InputError: If the sequences or sizes disagree.
 
-    Example:
+    Examples:
         >>> truth = np.array([[0.0, 1.0], [0.0, 3.0]])
         >>> (scores,) = saliency_scores([truth], [truth], [np.array([[1, 1]])])
         >>> scores.auc, scores.sim, scores.cc
@@ -105,7 +105,7 @@ def auc(
     Returns:
         In [0, 1]; None without fixations or negatives.
 
-    Example:
+    Examples:
         >>> auc(np.array([[0.1, 0.9], [0.2, 0.3]]), np.array([[0, 1]]))
         1.0
         >>> auc(np.zeros((2, 2)), np.array([[0, 1]]))
@@ -125,7 +125,7 @@ def auc_shuffled(predicted: Map, fixations: Points, pool: Points) -> float | Non
     Returns:
         In [0, 1]; None without fixations or pool.
 
-    Example:
+    Examples:
         >>> auc_shuffled(np.array([[0.1, 0.9], [0.2, 0.3]]), np.array([[0, 1]]), np.array([[1, 1]]))
         1.0
     """
@@ -152,7 +152,7 @@ def auc_judd(predicted: Map, fixations: Points) -> float | None:
     Returns:
         In [0, 1]; None without fixations or pixels beside them.
 
-    Example:
+    Examples:
         >>> auc_judd(np.array([[0.1, 0.9], [0.2, 0.3]]), np.array([[0, 1]]))
         1.0
     """
@@ -183,7 +183,7 @@ def nss(predicted: Map, fixations: Points) -> float | None:
     Returns:
         In standard deviations of the map; None without fixations.
 
-    Example:
+    Examples:
         >>> round(nss(np.array([[0.0, 0.0], [0.0, 4.0]]), np.array([[1, 1]])), 3)
         1.732
         >>> nss(np.ones((2, 2)), np.array([[1, 1]]))
@@ -209,7 +209,7 @@ def cc(predicted: Map, truth: Map) -> float | None:
     Returns:
         −1 to 1; None if one of the maps has no variance.
 
-    Example:
+    Examples:
         >>> cc(np.array([[0.0, 1.0], [2.0, 3.0]]), np.array([[0.0, 2.0], [4.0, 6.0]]))
         1.0
     """
@@ -230,7 +230,7 @@ def sim(predicted: Map, truth: Map) -> float:
     Returns:
         In [0, 1]; 1 for equal maps.
 
-    Example:
+    Examples:
         >>> sim(np.array([[1.0, 0.0]]), np.array([[1.0, 1.0]]))
         0.5
     """
@@ -249,7 +249,7 @@ def kld(predicted: Map, truth: Map, *, epsilon: float = EPSILON) -> float:
     Returns:
         In nats; 0 is best.
 
-    Example:
+    Examples:
         >>> kld(np.array([[1.0, 1.0]]), np.array([[1.0, 1.0]]), epsilon=0.0)
         0.0
     """

@@ -126,7 +126,7 @@ def normalised_score(value: float | None, reference: float | None) -> float | No
     Returns:
         At most 1; None if one of the two is None, or the reference is 0.
 
-    Example:
+    Examples:
         >>> normalised_score(0.75, 1.0)
         0.75
         >>> normalised_score(None, 1.0) is None
@@ -147,7 +147,7 @@ def score(values: Mapping[str, float | None], reference: Reference | Mapping[str
     Raises:
         UnknownNameError: A metric is none of the eight.
 
-    Example:
+    Examples:
         >>> reference = published_reference()
         >>> scores = score({"lip_sync": reference.values["lip_sync"]}, reference)
         >>> scores.normalised["lip_sync"], scores.final, scores.partial
@@ -167,7 +167,7 @@ def combine(normalised: Mapping[str, float | None]) -> Score:
     Args:
         normalised: Normalised value by metric, at most 1; absent or None is undefined.
 
-    Example:
+    Examples:
         >>> combine(dict.fromkeys(METRICS, 0.5)).final
         0.5
         >>> combine({"lip_sync": 0.5}).partial
@@ -200,7 +200,7 @@ def leaderboard(
         models: Model to its normalised value by metric.
         kinds: Model to Audio-driven or Video-driven.
 
-    Example:
+    Examples:
         >>> rows = leaderboard({"A": dict.fromkeys(METRICS, 0.5), "B": dict.fromkeys(METRICS, 0.75)})
         >>> [(row.rank, row.model, row.final) for row in rows]
         [(1, 'B', 0.75), (2, 'A', 0.5)]
@@ -226,7 +226,7 @@ def rank_of(final: float | None, others: list[float]) -> int | None:
         final: Final score of a model.
         others: Final scores to compare with.
 
-    Example:
+    Examples:
         >>> rank_of(0.7, [0.9, 0.7, 0.5])
         2
     """
@@ -239,7 +239,7 @@ def published_leaderboard() -> tuple[LeaderboardEntry, ...]:
 
     The finals are the means of the printed metrics; `published_finals` has the printed ones.
 
-    Example:
+    Examples:
         >>> first = published_leaderboard()[0]
         >>> first.rank, len(published_leaderboard())
         (1, 17)
@@ -252,7 +252,7 @@ def published_leaderboard() -> tuple[LeaderboardEntry, ...]:
 def published_finals() -> dict[str, float]:
     """The final scores as the paper prints them, by model.
 
-    Example:
+    Examples:
         >>> len(published_finals())
         17
     """
@@ -262,7 +262,7 @@ def published_finals() -> dict[str, float]:
 def published_reference() -> Reference:
     """The row of real videos that the authors publish, in the units of their code (`release`).
 
-    Example:
+    Examples:
         >>> published_reference().definition
         'release'
     """
@@ -282,7 +282,7 @@ def read_reference(path: Path, *, definition: str) -> Reference:
     Raises:
         InputError: If a column or the row is missing, or a value is no number.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder) / "real.csv"

@@ -79,7 +79,7 @@ def spec_of(extractor: Extractor, decoder: str) -> FeatureSpec:
 def key_of(spec: FeatureSpec, media_sha256: str) -> str:
     """The cache key of an extractor on a clip: 64 hex digits.
 
-    Example:
+    Examples:
         >>> key_of(FeatureSpec("vad", "ab", {}), "cd")[:8]
         'ef7d2602'
     """

@@ -39,7 +39,7 @@ def jobs_of(files: Iterable[tuple[str, Path, str]], *, made_here: bool = False) 
         files: Name, path and SHA-256 of each; of equal files the last name is used.
         made_here: Whether this software itself encoded them.
 
-    Example:
+    Examples:
         >>> jobs = jobs_of([("a", Path("a.mp4"), "00"), ("same", Path("same.mp4"), "00")])
         >>> [job.clip_id for job in jobs]
         ['same']

@@ -48,7 +48,7 @@ def quantise(points: Points) -> Mesh:
     Returns:
         int16 in units of `SCALE`, the same shape.
 
-    Example:
+    Examples:
         >>> quantise(np.array([0.5, -0.25])).tolist()
         [8192, -4096]
     """
@@ -68,7 +68,7 @@ def pixels(mesh: Mesh, width: int, height: int) -> Points:
     Returns:
         float64, (..., 3).
 
-    Example:
+    Examples:
         >>> pixels(quantise(np.array([[0.5, 0.5, 0.0]])), 640, 480).round(2).tolist()
         [[320.0, 240.0, 0.0]]
     """
@@ -111,7 +111,7 @@ def by_frame(
     Returns:
         (n, ...).
 
-    Example:
+    Examples:
         >>> by_frame(np.zeros((3, 478, 3)), lambda points: points[:, 0, 0]).tolist()
         [0.0, 0.0, 0.0]
     """
@@ -128,7 +128,7 @@ def inter_ocular(points: Points) -> npt.NDArray[np.float64]:
     Returns:
         In the unit of `points`, (n,).
 
-    Example:
+    Examples:
         >>> points = np.zeros((1, 478, 2))
         >>> points[0, LEFT_EYE] = (3.0, 4.0)
         >>> inter_ocular(points).tolist()
@@ -149,7 +149,7 @@ def face_width(points: Points | PixelMesh) -> float:
     Returns:
         In the unit of `points`.
 
-    Example:
+    Examples:
         >>> points = np.zeros((1, 478, 2))
         >>> points[0, 0] = (100.0, 50.0)
         >>> face_width(points)
@@ -173,7 +173,7 @@ def face_centre(points: Points) -> npt.NDArray[np.float64]:
     Returns:
         x and y in the unit of `points`, (n, 2).
 
-    Example:
+    Examples:
         >>> points = np.zeros((1, 478, 2))
         >>> points[0, 0] = (100.0, 50.0)
         >>> face_centre(points).tolist()

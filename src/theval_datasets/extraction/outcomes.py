@@ -61,7 +61,7 @@ UNAVAILABLE: Final = frozenset({"weights-missing", "extra-missing"})
 def outcome_of(error: Exception) -> Outcome:
     """The outcome that an exception stands for.
 
-    Example:
+    Examples:
         >>> outcome_of(AbsentError("no-face"))
         Outcome(status='empty', reason='no-face', detail=None, missing={})
     """
@@ -93,7 +93,7 @@ _FAILURES: Final = _OF_MEDIA | {"missing", "changed", "error", "io-error", "out-
 def decided_by_media(outcome: Outcome) -> bool:
     """Whether another run would end alike: only then is an outcome kept in the cache.
 
-    Example:
+    Examples:
         >>> decided_by_media(Outcome("failed", "truncated", ""))
         True
         >>> decided_by_media(Outcome("failed", "out-of-memory", ""))

@@ -119,7 +119,7 @@ def known(name: str) -> Weights:
     Raises:
         UnknownNameError: There are none of this name.
 
-    Example:
+    Examples:
         >>> known("buffalo_l").kind
         'zip'
     """

@@ -36,7 +36,7 @@ class Downloaded:
 def is_name(text: str) -> bool:
     """Whether a text has the form ``OWNER/NAME`` or ``OWNER/NAME@REVISION``.
 
-    Example:
+    Examples:
         >>> is_name("theval/thqa-mt@v0.1.0"), is_name("./work")
         (True, False)
     """

@@ -58,7 +58,7 @@ def explain(error: BaseException, repo_id: str, advice: Advice = PUSHING) -> str
         repo_id: Repository of the request.
         advice: What to do, by the kind of error.
 
-    Example:
+    Examples:
         >>> explain(TimeoutError("timed out"), "theval/thqa-mt")
         'theval/thqa-mt: timed out; push again to go on: files that were sent are not sent twice'
     """
@@ -74,7 +74,7 @@ def explain(error: BaseException, repo_id: str, advice: Advice = PUSHING) -> str
 def status_of(error: BaseException) -> int | None:
     """HTTP status of the answer behind an error; None if there was no answer.
 
-    Example:
+    Examples:
         >>> status_of(TimeoutError("timed out"))
     """
     return _answer(error)[0]

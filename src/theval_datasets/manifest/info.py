@@ -191,7 +191,7 @@ def parse_version(text: str) -> tuple[int, int, int]:
     Raises:
         InputError: For anything else.
 
-    Example:
+    Examples:
         >>> parse_version("1.20.3")
         (1, 20, 3)
     """
@@ -235,7 +235,7 @@ def migrate(plain: Any, where: str) -> dict[str, Any]:
     Raises:
         InputError: If it has no format version, or one that cannot be migrated.
 
-    Example:
+    Examples:
         >>> migrate({"format_version": FORMAT_VERSION}, "info.json")["format_version"] == FORMAT_VERSION
         True
     """

@@ -50,8 +50,9 @@ _EXACT, _SAME_KEY, _SAME_NAME = range(3)
 def plain_name(name: str) -> str:
     """A clip's name as it can be an id: composed, with ``/`` between folders, without media suffix.
 
-    >>> plain_name("D:\\\\clips\\\\a.MP4")
-    'D:/clips/a'
+    Examples:
+        >>> plain_name("D:\\\\clips\\\\a.MP4")
+        'D:/clips/a'
     """
     text = unicodedata.normalize("NFC", name.strip()).replace("\\", "/")
     stem, dot, suffix = text.rpartition(".")
@@ -117,8 +118,9 @@ def join_clips(
     Raises:
         InputError: If no name matches, two names mean one clip, or a name could mean several.
 
-    >>> join_clips("ratings", ["clips/a.mp4", "x"], ["a", "b"]).matched
-    {'clips/a.mp4': 'a'}
+    Examples:
+        >>> join_clips("ratings", ["clips/a.mp4", "x"], ["a", "b"]).matched
+        {'clips/a.mp4': 'a'}
     """
     index = ClipIndex(clip_ids)
     ordered = sorted(set(names))
@@ -179,7 +181,7 @@ def join_values(
     Raises:
         InputError: See `join_clips`.
 
-    Example:
+    Examples:
         >>> join, values = join_values("ratings", {"A.mp4": 3.5}, ["A"])
         >>> values
         {'A': 3.5}
@@ -191,7 +193,7 @@ def join_values(
 def reason_of(join: Join | None, not_given: str = NOT_GIVEN) -> str:
     """Why a clip has nothing of an input: `not-matched`, or that there is no such input.
 
-    Example:
+    Examples:
         >>> reason_of(None)
         'not-given'
     """

@@ -288,7 +288,7 @@ class Presenter:
 def over_black(rgba: Pixels) -> Pixels:
     """Straight RGBA, 0 to 255, (height, width, 4), blended over black: 0 to 255, (height, width, 3).
 
-    Example:
+    Examples:
         >>> over_black(np.array([[[255, 100, 0, 51]]], np.uint8)).tolist()
         [[[51, 20, 0]]]
     """

@@ -66,7 +66,7 @@ class FrameIndex:
         Returns:
             Growing, (k,), each 0 to n - 1.
 
-        Example:
+        Examples:
             >>> index = FrameIndex(np.array([0.0, 0.04, 0.08]), np.arange(3), np.array([True, False, False]), 0.04)
             >>> index.pick(12.5).tolist()
             [0, 2]
@@ -82,7 +82,7 @@ class FrameIndex:
         Returns:
             (k,), each 0 to n - 1.
 
-        Example:
+        Examples:
             >>> index = FrameIndex(np.array([0.0, 0.04, 0.08]), np.arange(3), np.array([True, False, False]), 0.04)
             >>> index.at([0.05, 1.0]).tolist()
             [1, 2]
@@ -107,7 +107,7 @@ class SlotPicker:
         Returns:
             (n,).
 
-        Example:
+        Examples:
             >>> SlotPicker(1.0).take(np.array([0.0, 0.5, 1.0])).tolist()
             [True, False, True]
         """

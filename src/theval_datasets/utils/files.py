@@ -37,7 +37,7 @@ def storage_error(error: BaseException | str, place: Path) -> StorageError | Non
         error: An exception, looked at with its causes, or a program's own words.
         place: The file or folder that was being written.
 
-    Example:
+    Examples:
         >>> storage_error(ValueError("not a number"), Path("out"))
         >>> storage_error(OSError(28, "No space left on device"), Path("out")).__class__.__name__
         'StorageError'
@@ -201,7 +201,7 @@ def _umask() -> int:
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file, read in blocks.
 
-    Example:
+    Examples:
         >>> sha256_file(Path(os.devnull))[:8]
         'e3b0c442'
     """
@@ -212,7 +212,7 @@ def sha256_file(path: Path) -> str:
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no spaces: equal values, equal bytes. Refuses NaN.
 
-    Example:
+    Examples:
         >>> canonical_json({"b": 1, "a": [True, None]})
         '{"a":[true,null],"b":1}'
     """
@@ -224,7 +224,7 @@ def canonical_json(value: Any) -> str:
 def digest(value: Any) -> str:
     """Hex SHA-256 of a value's canonical JSON.
 
-    Example:
+    Examples:
         >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
         True
     """
@@ -242,7 +242,7 @@ def inside(root: Path, relative: str) -> Path:
         UnsafePathError: For an absolute path, ``..``, a NUL, a name that no file system holds, or a
             link that leads out or round.
 
-    Example:
+    Examples:
         >>> inside(Path("/data"), "clips/a.mp4").as_posix()
         '/data/clips/a.mp4'
     """
@@ -270,8 +270,9 @@ def safe_name(text: str, *, limit: int = 120) -> str:
     other characters becomes ``_``. Each part has at most `limit` characters and 180 bytes of UTF-8,
     so that a suffix fits a file system's 255.
 
-    >>> safe_name("cafe\u0301: a clip?")
-    'caf\u00e9_a_clip'
+    Examples:
+        >>> safe_name("cafe\u0301: a clip?")
+        'caf\u00e9_a_clip'
     """
     parts = [_safe_part(part)[:limit] for part in unicodedata.normalize("NFC", text).split("/")]
     return "/".join(part.encode()[:_NAME_BYTES].decode(errors="ignore") for part in parts)

@@ -74,7 +74,7 @@ def read_journal(path: Path, kind: type[T]) -> Iterator[T]:
 def line_of(record: Any) -> bytes:
     """A record as a line, with its end.
 
-    Example:
+    Examples:
         >>> line_of({"clip_id": "a"}).decode().strip()
         '{"clip_id":"a"}'
     """

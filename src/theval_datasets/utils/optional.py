@@ -36,6 +36,7 @@ EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "release": (
         ("silero_vad", "torch", "torchaudio"), "the speech detector of THEval's published code"
     ),
+    "docs": (("zensical", "mkdocstrings"), "the documentation site"),
     "dev": (("pytest", "mypy", "ruff"), "tests, types and format: for work on the toolkit itself"),
 }  # fmt: skip
 """Extra to the modules that it installs, and what they give."""
@@ -53,7 +54,7 @@ def require(module: str, *, extra: str) -> Any:
     Raises:
         MissingExtraError: The module is not installed.
 
-    Example:
+    Examples:
         >>> require("json", extra="demo").dumps([1])
         '[1]'
     """
@@ -89,7 +90,7 @@ def need(extra: str) -> None:
 def available(module: str) -> bool:
     """Whether `module` could be imported, without importing it.
 
-    Example:
+    Examples:
         >>> available("json"), available("no_such_module")
         (True, False)
     """

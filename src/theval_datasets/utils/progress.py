@@ -107,7 +107,7 @@ class Lines:
     def line(self, elapsed: float) -> str:
         """Counts, rate and time left after `elapsed` seconds.
 
-        Example:
+        Examples:
             >>> lines = Lines(100, "extract", "clip")
             >>> lines.update(25)
             >>> lines.line(50.0)
@@ -127,7 +127,7 @@ class Lines:
 def duration(seconds: float) -> str:
     """A time span for people.
 
-    Example:
+    Examples:
         >>> duration(42), duration(150), duration(7260)
         ('42 s', '2 min 30 s', '2 h 1 min')
     """

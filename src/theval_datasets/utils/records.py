@@ -47,7 +47,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 def to_plain(record: Any) -> Any:
     """A record or dataclass (nested ones too) as the dicts, lists and scalars of JSON.
 
-    Example:
+    Examples:
         >>> to_plain({"size": (640, 480)})
         {'size': [640, 480]}
     """
@@ -76,7 +76,7 @@ def from_plain(kind: type[T], value: Any, where: str, *, error: type[InputError]
     Raises:
         InputError: (or `error`) at the first part that does not fit.
 
-    Example:
+    Examples:
         >>> class Size(msgspec.Struct):
         ...     width: int
         >>> from_plain(Size, {"width": 640}, "sizes.json").width
@@ -100,7 +100,7 @@ def from_json(
     Raises:
         InputError: (or `error`) for text that is not JSON, or a part that does not fit.
 
-    Example:
+    Examples:
         >>> class Size(msgspec.Struct):
         ...     width: int
         >>> from_json(Size, '{"width": 640}', "sizes.json:1").width

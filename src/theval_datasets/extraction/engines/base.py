@@ -31,7 +31,7 @@ def longest_first(jobs: Sequence[ClipJob]) -> deque[ClipJob]:
 
     So that at the end of a run no worker is left alone with a long clip.
 
-    Example:
+    Examples:
         >>> len(longest_first([]))
         0
     """

@@ -1,0 +1,254 @@
+"""Markdown about datasets, columns, units and commands, made from what the code declares."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import typer.main
+
+import theval_datasets as td
+from theval_datasets import catalog
+from theval_datasets.builders.base.fields import Field
+from theval_datasets.cards.papers import PAPERS
+from theval_datasets.cards.render import kind_in_words
+from theval_datasets.cli import GROUPS, app
+from theval_datasets.commands.explain import Explanation
+from theval_datasets.commands.signatures import Documentation
+from theval_datasets.manifest.rows import Judgement, ManifestRow, MediaFacts, Source
+
+_COLUMN_HEAD: Final = ("column", "type", "unit", "meaning", "from")
+Described = tuple[str, str, str, str, str]
+"""Name, type, unit, meaning and origin of a column: columns in which these agree are the same."""
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table; bars inside cells are escaped.
+
+    Examples:
+        >>> print(table(("name", "unit"), [("fps", "1/s")]), end="")
+        | name | unit |
+        | --- | --- |
+        | fps | 1/s |
+    """
+    lines = [" | ".join(head), " | ".join("---" for _ in head)]
+    lines += [" | ".join(cell.replace("|", "\\|") for cell in row) for row in rows]
+    return "".join(f"| {line} |\n" for line in lines)
+
+
+def first_line(unit: type[Any]) -> str:
+    """The first line of a class's docstring."""
+    return (inspect.getdoc(unit) or "").partition("\n")[0]
+
+
+def dataset_units() -> list[Any]:
+    """The builders, in order of their names."""
+    return [catalog.load("dataset", name) for name in catalog.names("dataset")]
+
+
+def datasets_table() -> str:
+    """Every dataset: what it is, its configs, its paper."""
+    rows = []
+    for unit in dataset_units():
+        configs = ", ".join(f"`{config.name}`" for config in unit.BUILDER_CONFIGS)
+        papers = ", ".join(PAPERS[key].title for key in unit.CITES)
+        rows.append((f"`{unit.repository()}`", unit.SUMMARY, configs, papers))
+    return table(("dataset", "what it is", "configs", "paper"), rows)
+
+
+def common_inputs() -> dict[str, str]:
+    """Kinds of ``--with KIND=PATH`` that every dataset takes, with their meaning."""
+    first, *rest = (unit.kinds() for unit in dataset_units())
+    return {
+        kind: meaning
+        for kind, meaning in first.items()
+        if all(kinds.get(kind) == meaning for kinds in rest)
+    }
+
+
+def inputs_table(kinds: Mapping[str, str]) -> str:
+    """Kinds of input and what they are."""
+    rows = [(f"`{kind}`", meaning) for kind, meaning in kinds.items()]
+    return table(("`--with`", "what it is"), rows)
+
+
+def common_inputs_table() -> str:
+    """The inputs that every dataset takes."""
+    return inputs_table(common_inputs())
+
+
+def described(field: Field) -> Described:
+    """What a reader is told of a column."""
+    return (field.name, kind_in_words(field.feature), field.unit, field.meaning, field.origin)
+
+
+def common_columns() -> dict[Described, Field]:
+    """The columns that the table `features` has in every dataset."""
+    first, *rest = (unit.FIELDS["features"] for unit in dataset_units())
+    others = [{described(field) for field in fields} for fields in rest]
+    return {
+        described(field): field
+        for field in first
+        if all(described(field) in other for other in others)
+    }
+
+
+def columns_table(fields: list[Field]) -> str:
+    """A row a column."""
+    rows = []
+    for field in fields:
+        name, kind, unit, meaning, origin = described(field)
+        rows.append((f"`{name}`", kind, unit, meaning, f"`{origin}`"))
+    return table(_COLUMN_HEAD, rows)
+
+
+def common_columns_table() -> str:
+    """The columns that all tables `features` share."""
+    return columns_table(list(common_columns().values()))
+
+
+def special_sections() -> str:
+    """For every dataset its own inputs, and the columns that were not described before.
+
+    A column that another table of the page describes in the same words is only named.
+    """
+    known: dict[Described, str] = dict.fromkeys(common_columns(), "")
+    parts = []
+    for unit in dataset_units():
+        own = {k: v for k, v in unit.kinds().items() if k not in common_inputs()}
+        parts.append(f"## `{unit.repository()}`\n\n{unit.SUMMARY}\n\n{inputs_table(own)}")
+        for config in unit.BUILDER_CONFIGS:
+            fields = unit.FIELDS[config.name]
+            new = [field for field in fields if described(field) not in known]
+            parts.append(f"### `{config.name}` of `{unit.NAME}`\n\n{config.description}\n")
+            if new:
+                parts.append(columns_table(new))
+            parts.append(_mentioned(fields, known, config.name))
+            known |= {described(field): f"`{config.name}` of `{unit.NAME}`" for field in new}
+    return "\n".join(part for part in parts if part)
+
+
+def _mentioned(fields: tuple[Field, ...], known: dict[Described, str], config: str) -> str:
+    """A sentence for each place that describes some of the columns."""
+    places: dict[str, list[str]] = {}
+    for field in fields:
+        if described(field) in known:
+            places.setdefault(known[described(field)], []).append(f"`{field.name}`")
+    lines = []
+    for place, names in places.items():
+        if not place and config == "features":
+            lines.append("It has all common columns too.\n")
+        elif not place:
+            lines.append(f"Common columns: {', '.join(names)}.\n")
+        else:
+            lines.append(f"As in {place}: {', '.join(names)}.\n")
+    return "\n".join(lines)
+
+
+def record_table(kind: type[Any]) -> str:
+    """The attributes of a record with what its docstring says of them."""
+    entries = Documentation.of(kind).entries
+    return table(("field", "meaning"), [(f"`{name}`", text) for name, text in entries.items()])
+
+
+def manifest_tables() -> str:
+    """The fields of a manifest's row, and of the records inside it."""
+    kinds = (ManifestRow, Source, MediaFacts, Judgement)
+    titles = ("A row", "`source`", "`media`", "An entry of `judgements`")
+    return "\n".join(
+        f"## {title}\n\n{record_table(kind)}" for title, kind in zip(titles, kinds, strict=True)
+    )
+
+
+def dataset_page(unit: Any) -> str:
+    """A page about one dataset, with every column of every table."""
+    papers = "".join(f"- {PAPERS[key].title}\n" for key in unit.CITES)
+    parts = [
+        f"# {unit.NAME}\n\n{unit.SUMMARY}\n",
+        f'```python\nfrom datasets import load_dataset\n\nrows = load_dataset("{unit.repository()}")\n```\n',
+        f"Described in:\n\n{papers}",
+        f"## Inputs\n\n`theval-data build {unit.NAME}` takes these by `--with KIND=PATH`:\n",
+        inputs_table(unit.kinds()),
+        "## Tables\n",
+    ]
+    for config in unit.BUILDER_CONFIGS:
+        fields = list(unit.FIELDS[config.name])
+        parts.append(f"### {config.name}\n\n{config.description}\n\n{columns_table(fields)}")
+    return "\n".join(parts)
+
+
+def units_page(kind: str, title: str, text: str) -> str:
+    """A page about all units of a kind, as `theval-data explain` describes each.
+
+    Args:
+        kind: As `theval-data list` takes it, such as `filters`.
+        title: Of the page.
+        text: Its first paragraph.
+    """
+    parts = [f"# {title}\n\n{text}\n"]
+    for unit in td.list_units(kind).units:  # type: ignore[arg-type]
+        for one in td.explain(unit.name).explanations:
+            if one.unit.kind == unit.kind and one.unit.name == unit.name:
+                parts.append(_explained(one))
+    return "\n".join(parts)
+
+
+def _explained(one: Explanation) -> str:
+    parts = [f"## {one.unit.name}\n\n{one.unit.summary}\n"]
+    if one.text:
+        parts.append(f"{one.text}\n")
+    if one.facts:
+        parts.append("".join(f"- {label}: {value}\n" for label, value in one.facts.items()))
+    if one.parameters:
+        rows = [
+            (
+                f"`{row['name']}`",
+                f"`{row['value']}`" if row.get("value") is not None else "",
+                str(row["meaning"]),
+            )
+            for row in one.parameters
+        ]
+        parts.append(table(("parameter", "default", "meaning"), rows))
+    if one.columns:
+        rows = [
+            (f"`{row['name']}`", str(row["type"]), str(row.get("unit") or ""), str(row["meaning"]))
+            for row in one.columns
+        ]
+        parts.append(table(("column", "type", "unit", "meaning"), rows))
+    return "\n".join(parts)
+
+
+def commands_page() -> str:
+    """A page about the command line, from the commands' own declarations."""
+    group = typer.main.get_command(app)
+    parts = [
+        "# Command line\n\nExit codes: 0 done, 1 something failed, 2 wrong use or input. Every command takes "
+        "`--json`, which prints machine-readable output, errors included, on standard output.\n"
+    ]
+    for title, commands in GROUPS.items():
+        parts.append(f"## {title}\n")
+        for name, (_, example) in commands.items():
+            command: Any = group
+            for word in name.split():
+                command = command.commands[word]
+            parts.append(f"### {name}\n\n{_paragraphs(command.help)}\n")
+            parts.append(f"```sh\n{' '.join(['theval-data', name, example]).strip()}\n```\n")
+            rows = list(_options(command))
+            if rows:
+                parts.append(table(("argument or option", "meaning"), rows))
+    return "\n".join(parts)
+
+
+def _paragraphs(text: str) -> str:
+    return inspect.cleandoc(text.replace("\b", "").replace("\f", "")).replace("<", "&lt;")
+
+
+def _options(command: Any) -> Iterator[tuple[str, str]]:
+    """Names with the value that they take, and the help, of arguments and options."""
+    context = typer.Context(command)
+    for parameter in command.params:
+        record = parameter.get_help_record(context)
+        if record is not None and parameter.name not in ("help", "json_"):
+            names, meaning = record
+            yield f"`{' '.join(names.split())}`", " ".join(meaning.split()).replace("<", "&lt;")
