@@ -255,3 +255,13 @@ def test_the_shell_completes_names(monkeypatch, words, expected):
     }
     done = CliRunner().invoke(cli.app, [], env=environment, prog_name="theval-data")
     assert set(done.output.split()) == expected
+
+
+def test_help_names_arguments_without_types():
+    assert "theval-data curate [OPTIONS] SOURCE...\n" in run("curate", "-h").output
+    assert "theval-data list [OPTIONS] [KIND]\n" in run("list", "-h").output
+    for name in ("curate", "explain", "locate", "score", "study"):
+        shown = run(name, "-h").output
+        assert "list[" not in shown
+        assert "<str>" not in shown
+        assert "<path>" not in shown

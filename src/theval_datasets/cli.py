@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from theval_datasets import __version__
 from theval_datasets.commands.build import build
@@ -95,6 +95,22 @@ class _Overview(TyperGroup):
                     formatter.write(f"  {'':<{width}}    {_example(name, example)}\n")
 
 
+class _Command(TyperCommand):
+    """Names arguments as their help does, ``SOURCE...``, without the Python type."""
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        for parameter in self.params:
+            if isinstance(parameter, TyperArgument):
+                name = parameter.display_name_raw + ("" if parameter.nargs == 1 else "...")
+                usage = name if parameter.required else f"[{name}]"
+                vars(parameter).update(
+                    _usage_display_name=lambda usage=usage: usage,
+                    _rich_display_name=lambda name=name: name,
+                    display_type_rich=lambda ctx: None,  # noqa: ARG005
+                )
+
+
 def _example(name: str, arguments: str) -> str:
     return f"theval-data {name} {arguments}".rstrip()
 
@@ -160,7 +176,7 @@ def _register() -> None:
                 app.add_typer(groups[group], name=group)
             place = groups.get(group, app)
             epilog = f"Example: {_example(name, example)}"
-            place.command(inner, epilog=epilog)(command_line(function, _show))
+            place.command(inner, cls=_Command, epilog=epilog)(command_line(function, _show))
 
 
 _register()
