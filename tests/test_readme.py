@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-import textwrap
 import tomllib
 
-import pytest
 import typer.main
 
 from theval_datasets.cli import app
@@ -52,27 +48,3 @@ def test_make_targets_are_there(repo):
     targets = set(re.findall(r"\bmake (demo|test|check|bench|\w+)(?=\s+#|`)", text))
     assert {"demo", "test", "check"} <= targets
     assert {name for name in targets if f"\n{name}:" not in makefile} == set()
-
-
-@pytest.mark.slow
-def test_the_journey_in_python_runs(repo, media, tmp_path):
-    (code,) = re.findall(
-        r"```python\n(import theval_datasets as td\n.*?)```",
-        (repo / "README.md").read_text(),
-        re.DOTALL,
-    )
-    (tmp_path / "my-videos").mkdir()
-    (tmp_path / "my-videos" / "clip.mp4").symlink_to(media("plain"))
-    script = tmp_path / "script.py"
-    script.write_text(
-        "def main():\n"
-        + textwrap.indent(code, "    ")
-        + "    assert td.verify('out/theval/theval').exit_code == 0\n"
-        + "\n\nif __name__ == '__main__':\n    main()\n"
-    )
-    done = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False,
-        timeout=200,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out/theval/theval/README.md").is_file()

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _INPUTS = re.compile(r"<!-- example: ([^>]+) -->")
 _BLOCK = re.compile(
     r"(?P<skip><!-- not run: (?P<reason>[^>]+) -->\n)?"
@@ -49,7 +49,7 @@ def test_every_block_has_a_known_language_and_runs_or_says_why_not():
 
 def test_the_tutorials_run():
     assert {page.stem for page in PAGES if runs(page)} >= {
-        "own-folder", "channel", "study", "train-a-metric"
+        "README", "own-folder", "channel", "study", "train-a-metric"
     }  # fmt: skip
 
 

@@ -43,6 +43,4 @@ def test_text_in_an_svg_is_no_markup(figure):
 
 def test_colours_are_those_of_the_style_of_pages(repo):
     light = (repo / "cards/page.css").read_text("utf-8").partition("@media")[0]
-    assert {name: colour for name, colour in re.findall(r"--([a-z-]+): (#\w+)", light)}.items() >= (
-        COLOURS.items()
-    )
+    assert dict(re.findall(r"--([a-z-]+): (#\w+)", light)).items() >= (COLOURS.items())
