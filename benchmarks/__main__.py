@@ -38,7 +38,7 @@ def main() -> int:
         options.rows.write_text(json.dumps([asdict(row) for row in rows]))
         return 0
     results = {name: _in_its_own_process(name) for name in wanted}
-    rows = [row for found in results.values() for row in found or ()]
+    rows = [row for rows_of_file in results.values() for row in rows_of_file or ()]
     crashed = [name for name, found in results.items() if found is None]
     print(_table(rows))
     for name in crashed:

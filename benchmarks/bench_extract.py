@@ -78,9 +78,9 @@ def bare_pass(paths: list[Path]) -> dict[str, float]:
                     break
                 started = cpu_seconds()
                 for frame in batch.pixels:
-                    found = mesh.process(frame).multi_face_landmarks
-                    if found:
-                        points_of(found[0])
+                    meshes = mesh.process(frame).multi_face_landmarks
+                    if meshes:
+                        points_of(meshes[0])
                 spent["mesh"] += cpu_seconds() - started
                 n_frames += len(batch)
     return spent | {"frames": n_frames}

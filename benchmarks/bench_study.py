@@ -92,9 +92,9 @@ def _against_sureal(subjects: int, clips: int) -> list[Row]:
         }
     )
     from_text = _best(lambda: opinion_scores(from_frame(frame).panel(), parameters), 5)
-    found = opinion_scores(fresh().panel(), reference)
-    wanted = theirs()
-    difference = float(np.abs(found.mos - np.array(wanted["quality_scores"])).max())  # type: ignore[index]
+    ours = opinion_scores(fresh().panel(), reference)
+    reference_scores = theirs()
+    difference = float(np.abs(ours.mos - np.array(reference_scores["quality_scores"])).max())  # type: ignore[index]
     size = f"BT.500, {subjects} x {clips:,}"
     note = f"sureal {1e3 * slow:.0f} ms, ours {1e3 * fast:.2f} ms from a long table in memory"
     return [
@@ -124,11 +124,11 @@ def _ten_million() -> list[Row]:
         start = time.perf_counter()
         ratings = read_ratings(path)
         loaded = time.perf_counter()
-        found = opinion_scores(ratings.panel(), preset("thqa-mt"))
+        scores = opinion_scores(ratings.panel(), preset("thqa-mt"))
         scored = time.perf_counter()
         run_study(ratings, preset("bt500"))
         reported = time.perf_counter()
-    if len(ratings) != subjects * clips or not np.isfinite(found.mos).all():
+    if len(ratings) != subjects * clips or not np.isfinite(scores.mos).all():
         raise RuntimeError("the table did not come back whole")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
     parts = f"{loaded - start:.1f} s to read, check and sort, {scored - loaded:.1f} s to score"

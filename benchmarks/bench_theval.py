@@ -38,9 +38,9 @@ def run() -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="theval-bench-") as name:
         folder = Path(name)
         if golden.is_file():
-            said = json.loads(golden.read_text())
-            paths = [SHARED / "media" / clip for clip in said["clips"]]
-            published, what = float(said["total"]), f"{len(paths)} real clips"
+            run = json.loads(golden.read_text())
+            paths = [SHARED / "media" / clip for clip in run["clips"]]
+            published, what = float(run["total"]), f"{len(paths)} real clips"
         else:
             paths, what = clips(folder / "sample")
         ours = _timed(lambda: _extract(paths, folder / "paper", EXTRACTORS))
@@ -149,8 +149,8 @@ def _speech(path: Path, vad: Any) -> _release.Segments:
         samples = media.read_audio(path, aligned=False).samples
     except MediaError:
         return ()
-    found = speech_segments(speech_probability(vad, samples), len(samples)) / SAMPLE_RATE
-    return tuple((float(a), float(b)) for a, b in np.round(found, 1))
+    segments = speech_segments(speech_probability(vad, samples), len(samples)) / SAMPLE_RATE
+    return tuple((float(a), float(b)) for a, b in np.round(segments, 1))
 
 
 def _opencv(path: Path) -> Iterator[Any]:
@@ -163,5 +163,5 @@ def _opencv(path: Path) -> Iterator[Any]:
 
 
 def _seen(mesh: Any, frame: Any) -> Any:
-    found = mesh.process(frame).multi_face_landmarks
-    return points_of(found[0]) if found else None
+    meshes = mesh.process(frame).multi_face_landmarks
+    return points_of(meshes[0]) if meshes else None

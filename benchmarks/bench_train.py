@@ -39,10 +39,10 @@ def run() -> list[Row]:
 
 
 def _measure(scratch: Path) -> list[Row]:
-    found, called = clips(scratch / "sample")
+    sample, called = clips(scratch / "sample")
     folder = scratch / "videos"
     folder.mkdir()
-    for number, path in enumerate(found[:_MOST]):
+    for number, path in enumerate(sample[:_MOST]):
         shutil.copy(path, folder / f"portrait-{number}__generator{path.suffix}")
     curated = curate([str(folder)], scratch / "work", root=scratch)
     cache = str(scratch / "cache")
@@ -66,7 +66,7 @@ def _measure(scratch: Path) -> list[Row]:
     first = subprocess.run(
         [sys.executable, "-c", _FIRST, str(made)], capture_output=True, text=True, check=True
     )
-    note = f"{min(len(found), _MOST)} of {called}, signals only; loading and five forests"
+    note = f"{min(len(sample), _MOST)} of {called}, signals only; loading and five forests"
     return [
         Row("extraction first, then training", extracting + training, "s", note=note),
         Row("training on stored features", training, "s", note=note),

@@ -96,7 +96,7 @@ def _take_down(wanted: Mapping[str, None], folder: Path, date: str) -> Takedown:
     others = {name for row in rows if row.clip_id not in wanted for name in files_of(row)}
     files = dict.fromkeys(name for row in own for name in files_of(row))
     files |= dict.fromkeys(
-        name for one in wanted for name in files_named(one, folder) if name not in others
+        name for clip_id in wanted for name in files_named(clip_id, folder) if name not in others
     )
     unsafe = [name for name in files if not _is_safe(folder, name)]
     path = folder / TOMBSTONES_NAME

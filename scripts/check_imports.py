@@ -22,18 +22,18 @@ def optional_packages() -> set[str]:
     """Top-level packages that need not be installed."""
     with (ROOT / "pyproject.toml").open("rb") as stream:
         overrides = tomllib.load(stream)["tool"]["mypy"]["overrides"]
-    return {name.partition(".")[0] for one in overrides for name in one["module"]}
+    return {name.partition(".")[0] for override in overrides for name in override["module"]}
 
 
 def unresolved(report: dict[str, list[dict[str, object]]], optional: set[str]) -> list[str]:
     """Lines ``file:line: message`` for each import that should resolve and does not."""
     faults = []
-    for one in report["generalDiagnostics"]:
-        match = _NAME.search(str(one["message"]))
-        if one.get("rule") != "reportMissingImports" or (match and match[1] in optional):
+    for diagnostic in report["generalDiagnostics"]:
+        match = _NAME.search(str(diagnostic["message"]))
+        if diagnostic.get("rule") != "reportMissingImports" or (match and match[1] in optional):
             continue
-        start = one["range"]["start"]["line"]  # type: ignore[index]
-        faults.append(f"{one['file']}:{start + 1}: {one['message']}")
+        start = diagnostic["range"]["start"]["line"]  # type: ignore[index]
+        faults.append(f"{diagnostic['file']}:{start + 1}: {diagnostic['message']}")
     return faults
 
 

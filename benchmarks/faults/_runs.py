@@ -114,7 +114,10 @@ def run(
             try:
                 family |= set(watched.children(recursive=True))
                 memory = max(
-                    [memory, *(one.memory_info().rss for one in family if one.is_running())]
+                    [
+                        memory,
+                        *(member.memory_info().rss for member in family if member.is_running()),
+                    ]
                 )
             except psutil.Error:
                 pass
@@ -142,10 +145,10 @@ def _survivors(group: int, patience: float = 15.0) -> int:
     """Processes of a session that are there still; they are ended."""
     deadline = time.monotonic() + patience
     while True:
-        there = [one for one in psutil.process_iter() if _is_of(one, group)]
+        there = [process for process in psutil.process_iter() if _is_of(process, group)]
         if not there or time.monotonic() > deadline:
-            for one in there:
-                one.kill()
+            for process in there:
+                process.kill()
             return len(there)
         time.sleep(_PAUSE)
 

@@ -32,15 +32,15 @@ def trial(case: kills.Case, base: kills.Base, delay: float) -> str | None:
 
         jobs = [pool.submit(kills._run, case, base, place), pool.submit(second)]
         ended = [job.result() for job in jobs]
-        faults = [one.fault for one in ended if one.fault]
+        faults = [run.fault for run in ended if run.fault]
         if faults:
             return f"{case.name}: {faults[0]}"
-        codes = [one.code for one in ended]
+        codes = [run.code for run in ended]
         if 0 not in codes:
             return f"{case.name}: exit codes {codes}: {ended[0].err.strip()[-200:]}"
-        for one in ended:
-            if one.code != 0 and one.err.count("Error: ") != 1:
-                return f"{case.name}: exit code {one.code} without a sentence"
+        for run in ended:
+            if run.code != 0 and run.err.count("Error: ") != 1:
+                return f"{case.name}: exit code {run.code} without a sentence"
         fault = difference(base.expected[case.name], kills._left(case, base, place))
         return fault and f"{case.name}: {fault}"
 

@@ -51,7 +51,9 @@ def blurred_tables(tables: Iterable[pa.Table], columns: Iterable[str]) -> Iterat
     for table in tables:
         covered = table
         for name in names:
-            values = [None if one is None else blurred(one) for one in table[name].to_pylist()]
+            values = [
+                None if picture is None else blurred(picture) for picture in table[name].to_pylist()
+            ]
             kind = table.schema.field(name)
             place = table.column_names.index(name)
             covered = covered.set_column(place, kind, pa.array(values, type=kind.type))

@@ -87,7 +87,7 @@ def field_of(
         's'
     """
     writes: tuple[Column, ...] = catalog.load("extractor", extractor).writes
-    (declared,) = (one for one in writes if one.name == column)
+    (declared,) = (candidate for candidate in writes if candidate.name == column)
     return Field(
         name or column,
         feature,

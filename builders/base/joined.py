@@ -168,7 +168,7 @@ def _check_lists(path: Path, name: str, column: pa.ChunkedArray, ids: list[str])
     if not isinstance(column.type, _LISTS) or _is_finite(column):
         return
     first = next(
-        one for one, value in zip(ids, column, strict=True) if not _is_finite(value.values)
+        name for name, value in zip(ids, column, strict=True) if not _is_finite(value.values)
     )
     raise InputError(
         f"{path}: column {name!r} holds a list with a number that is not finite, for clip_id {first!r}; "

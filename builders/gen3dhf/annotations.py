@@ -41,7 +41,11 @@ def read_descriptions(path: Path) -> dict[str, Annotations]:
     faults = []
     for where, row in read_csv(path, ("clip_id", "description")):
         name, text = _video(row["clip_id"]), row["description"].strip()
-        named = {one.strip() for one in (row.get("categories") or "").split(";") if one.strip()}
+        named = {
+            category.strip()
+            for category in (row.get("categories") or "").split(";")
+            if category.strip()
+        }
         unknown = sorted(named - set(CATEGORIES))
         if not name or unknown:
             faults.append(
@@ -55,7 +59,7 @@ def read_descriptions(path: Path) -> dict[str, Annotations]:
     described = {}
     for name, many in categories.items():
         kept = many - {table.nothing} if len(many) > 1 else many
-        ordered = tuple(one for one in CATEGORIES if one in kept)
+        ordered = tuple(category for category in CATEGORIES if category in kept)
         described[name] = Annotations(" ".join(texts[name]) or None, ordered)
     return described
 

@@ -141,7 +141,7 @@ class Gen3dhf(ScoredBuilder):
         if len(set(seeds) - {None}) >= _FOLDS:
             mos = [self._scores.by_video[name].get("quality") for name in names]
             folds = grouped_folds({"seed": seeds}, names, _FOLDS, mos=mos).tolist()
-        return [self._scored(*one) for one in zip(names, seeds, folds, strict=True)]
+        return [self._scored(*columns) for columns in zip(names, seeds, folds, strict=True)]
 
     def counts(self) -> dict[str, int | float]:
         """Sizes of the parts, scores, seeds, ratings and pictures."""
@@ -234,7 +234,9 @@ class Gen3dhf(ScoredBuilder):
         if path is not None:
             given = read_descriptions(path)
         elif labels is not None:
-            given = {name: Annotations(None, one) for name, one in hub.read_labels(labels).items()}
+            given = {
+                name: Annotations(None, value) for name, value in hub.read_labels(labels).items()
+            }
         else:
             return None, {}
         return join_values("descriptions", given, self._scores.by_video)

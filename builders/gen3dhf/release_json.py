@@ -68,7 +68,7 @@ def read_labels(path: Path) -> dict[str, tuple[str, ...]]:
         ):
             faults.append(f"{name!r}: {repr(categories)[:200]} are not of the nine categories")
             continue
-        labels[name] = tuple(one for one in CATEGORIES if one in categories)
+        labels[name] = tuple(category for category in CATEGORIES if category in categories)
     _refuse(path, faults)
     return labels
 
@@ -104,8 +104,10 @@ def _entries(path: Path) -> Iterator[tuple[str, Any]]:
     plain = read_json(path)
     if isinstance(plain, Mapping):
         pairs = list(plain.items())
-    elif isinstance(plain, list) and all(isinstance(one, Mapping) for one in plain):
-        pairs = [(next((one[key] for key in _NAMES if key in one), None), one) for one in plain]
+    elif isinstance(plain, list) and all(isinstance(entry, Mapping) for entry in plain):
+        pairs = [
+            (next((entry[key] for key in _NAMES if key in entry), None), entry) for entry in plain
+        ]
     else:
         raise InputError(
             f"{path.name}: expected a mapping from video to entry, or a list of them, got "

@@ -99,10 +99,10 @@ class VideoScores:
 
     def rated(self, videos: Collection[str]) -> dict[str, str]:
         """Names in the table of ratings to some of the videos."""
-        join, wanted = self.join, set(videos)
+        join, known = self.join, set(videos)
         if join is None:
             return {}
-        return {name: video for name, video in join.matched.items() if video in wanted}
+        return {name: video for name, video in join.matched.items() if video in known}
 
     @cached_property
     def levels(self) -> dict[str, dict[str, str | None]]:
@@ -179,7 +179,7 @@ class VideoScores:
         return spreads_of
 
     def _levels(self, dimension: str) -> dict[str, str | None]:
-        names = sorted(name for name, one in self.by_video.items() if dimension in one)
+        names = sorted(name for name, value in self.by_video.items() if dimension in value)
         values = [self.by_video[name][dimension] for name in names]
         if len(set(values)) < 2:
             return {}

@@ -130,24 +130,26 @@ def diff(first: Path, second: Path, *, tolerance: float = TOLERANCE) -> DiffRepo
     """
     if not 0 <= tolerance < 1:
         raise InputError(f"expected a tolerance in [0, 1), got {tolerance}")
-    one, two = read_info(first), read_info(second)
-    if one.dataset != two.dataset:
+    earlier, later = read_info(first), read_info(second)
+    if earlier.dataset != later.dataset:
         raise InputError(
-            f"{first} is {one.dataset} and {second} is {two.dataset}: only versions of one dataset "
+            f"{first} is {earlier.dataset} and {second} is {later.dataset}: only versions of one dataset "
             "can be compared"
         )
-    both = [name for name in one.configs if name in two.configs]
+    both = [name for name in earlier.configs if name in later.configs]
     changed = {
         name
-        for name in one.extractors.keys() | two.extractors.keys()
-        if one.extractors.get(name) != two.extractors.get(name)
+        for name in earlier.extractors.keys() | later.extractors.keys()
+        if earlier.extractors.get(name) != later.extractors.get(name)
     }
     return DiffReport(
-        first=f"{one.dataset} {one.version}",
-        second=f"{two.dataset} {two.version}",
-        configs_added=tuple(name for name in two.configs if name not in one.configs),
-        configs_removed=tuple(name for name in one.configs if name not in two.configs),
-        configs={name: _config((first, one), (second, two), name, tolerance) for name in both},
+        first=f"{earlier.dataset} {earlier.version}",
+        second=f"{later.dataset} {later.version}",
+        configs_added=tuple(name for name in later.configs if name not in earlier.configs),
+        configs_removed=tuple(name for name in earlier.configs if name not in later.configs),
+        configs={
+            name: _config((first, earlier), (second, later), name, tolerance) for name in both
+        },
         extractors=tuple(sorted(changed)),
     )
 

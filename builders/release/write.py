@@ -141,7 +141,7 @@ def _write(
     made: Sequence[Builder], part: Path, folder: Path, *, version: str, shard_bytes: int
 ) -> Release:
     dataset = type(made[0])
-    configs = {one.config.name: _write_config(one, part, shard_bytes) for one in made}
+    configs = {builder.config.name: _write_config(builder, part, shard_bytes) for builder in made}
     first = made[0]
     if not configs[first.config.name].rows:
         raise InputError(
@@ -152,7 +152,7 @@ def _write(
         write_manifest(part / MANIFEST_NAME, rows)
     measured = {column.name for info in configs.values() for column in info.columns}
     sizes = frame_size_notes(rows) if "head_motion" in measured else ()
-    extractors = merged([one.reader(one.config.name) for one in made])
+    extractors = merged([builder.reader(builder.config.name) for builder in made])
     draft = Info(
         dataset=dataset.repository(),
         version=version,
@@ -165,7 +165,7 @@ def _write(
         notes=(
             *first.inputs.remarks(),
             *first.notes(),
-            *(note for one in made for note in one.join_notes()),
+            *(note for builder in made for note in builder.join_notes()),
             *sizes,
         ),
         study=first.study(),
@@ -180,8 +180,8 @@ def _write(
     info = replace(draft, card_sha256=sha256_file(part / CARD_NAME), files=_files(part))
     write_info(part, info)
     missed: Counter[str] = Counter()
-    for one in made:
-        missed |= one.reader(one.config.name).not_extracted
+    for builder in made:
+        missed |= builder.reader(builder.config.name).not_extracted
     return Release(folder, info, dict(sorted(missed.items())))
 
 

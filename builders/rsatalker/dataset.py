@@ -102,15 +102,15 @@ class Rsatalker(ScoredBuilder):
         """`motion` needs NPZ files, `media` speech or clips."""
         recordings = self._recordings.values()
         given = {
-            "motion": any(one.motion is not None for one in recordings),
+            "motion": any(recording.motion is not None for recording in recordings),
             "media": "media" in super().available()
-            or any(one.speech is not None for one in recordings),
+            or any(recording.speech is not None for recording in recordings),
         }
         return tuple(name for name in self.FIELDS if given.get(name, True))
 
     def read(self) -> list[ScoredRow]:
         """One row a recording."""
-        return [self._scored(one) for one in self._recordings.values()]
+        return [self._scored(recording) for recording in self._recordings.values()]
 
     def counts(self) -> dict[str, int | float]:
         """Conversations, videos, and the four cells of relationships."""
@@ -166,7 +166,9 @@ class Rsatalker(ScoredBuilder):
         if path is None:
             return None, {}
         recordings = self._recordings.values()
-        ids = {name for one in recordings for name in (one.name, one.conversation)}
+        ids = {
+            name for recording in recordings for name in (recording.name, recording.conversation)
+        }
         return join_values("spans", read_spans(path), ids, "recording")
 
     @cached_property
@@ -176,7 +178,12 @@ class Rsatalker(ScoredBuilder):
         if path is None:
             return None, {}
         recordings = self._recordings.values()
-        ids = {name for one in recordings for name in (one.conversation, one.youtube_id) if name}
+        ids = {
+            name
+            for recording in recordings
+            for name in (recording.conversation, recording.youtube_id)
+            if name
+        }
         return join_values("relationships", read_relations(path), ids, "conversation")
 
     def _scored(self, one: DualtalkRecording) -> ScoredRow:

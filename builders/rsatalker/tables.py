@@ -80,11 +80,11 @@ def _located(path: Path) -> list[tuple[str, str, LocatedSpan]]:
         return [
             (
                 path.name,
-                PurePosixPath(one["short"]).stem,
-                LocatedSpan(float(one["start"]), None, float(one["score"])),
+                PurePosixPath(match["short"]).stem,
+                LocatedSpan(float(match["start"]), None, float(match["score"])),
             )
-            for one in plain["found"]
-            if one["reason"] is None
+            for match in plain["found"]
+            if match["reason"] is None
         ]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path.name} is not what `locate --json` writes: {error}") from None

@@ -136,16 +136,16 @@ class GeneratedClips:
             there: Names of the clips there are.
         """
         names = set(there)
-        made = Counter(one.generator for one in map(self.of, names) if one is not None)
+        made = Counter(clip.generator for clip in map(self.of, names) if clip is not None)
         generations: dict[str, tuple[int | None, int | None]] = {
             name: (self.rules.attempted.get(name), made[name])
             for name in {*made, *self.rules.attempted}
         }
         asked, given = Counter[str](), Counter[str]()
-        for name, one in self.attempts:
-            asked[one.generator] += 1
-            succeeded = name in names if one.succeeded is None else one.succeeded
-            given[one.generator] += succeeded
+        for name, attempt in self.attempts:
+            asked[attempt.generator] += 1
+            succeeded = name in names if attempt.succeeded is None else attempt.succeeded
+            given[attempt.generator] += succeeded
         return generations | {name: (count, given[name]) for name, count in asked.items()}
 
 
@@ -181,15 +181,15 @@ def read_listing(path: Path | None) -> GeneratedClips:
     attempts: list[tuple[str | None, GeneratedClip]] = []
     faults: list[str] = []
     for where, row in read_csv(path, ("clip_id", "generator", "portrait_id")):
-        name, one, fault = _entry(row)
+        name, attempt, fault = _entry(row)
         if fault is None and name is not None and name in clips:
             fault = f"the clip {name!r} occurs twice"
-        if fault is not None or one is None:
+        if fault is not None or attempt is None:
             faults.append(f"{where}: {fault}")
             continue
-        attempts.append((name, one))
-        if name is not None and one.succeeded is not False:
-            clips[name] = one
+        attempts.append((name, attempt))
+        if name is not None and attempt.succeeded is not False:
+            clips[name] = attempt
     if faults:
         more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         raise InputError("; ".join(faults[:_SHOWN]) + more)
@@ -208,7 +208,7 @@ def generator_rows(
         generations: Generator to how many clips were attempted and succeeded.
         clips: `generator` and `generator_kind` of every clip.
     """
-    kinds = {one.generator: one.kind for _, one in listing.attempts}
+    kinds = {attempt.generator: attempt.kind for _, attempt in listing.attempts}
     kinds |= {clip["generator"]: clip["generator_kind"] for clip in clips}
     n_clips = Counter(clip["generator"] for clip in clips)
     for name, (attempted, succeeded) in generations.items():

@@ -57,7 +57,7 @@ def find_meshes(place: Path) -> dict[str, list[ReleaseFile]]:
         if len({number for number, _ in files}) != len(files):
             raise InputError(f"{name}: two meshes have the same number")
     return {
-        name: [f for _, f in sorted(files, key=lambda one: one[0])]
+        name: [f for _, f in sorted(files, key=lambda pair: pair[0])]
         for name, files in sequences.items()
     }
 

@@ -191,7 +191,7 @@ def portrait_rows(
     n_clips = Counter(clip["portrait_id"] for clip in clips)
     stated = {c["portrait_id"]: c["difficulty"] for c in clips if c["difficulty"] is not None}
     for name in sorted(portraits):
-        one = portraits[name]
+        portrait = portraits[name]
         missing = []
         if name not in stated:
             missing.append("difficulty:not-stated")
@@ -199,9 +199,9 @@ def portrait_rows(
             missing.append(f"faces:{reference.unavailable}")
         yield {
             "portrait_id": name,
-            "image": {"bytes": one.file.read_bytes(), "path": one.file.name},
-            "width": one.width,
-            "height": one.height,
+            "image": {"bytes": portrait.file.read_bytes(), "path": portrait.file.name},
+            "width": portrait.width,
+            "height": portrait.height,
             "difficulty": stated.get(name),
             "n_faces": None if reference.unavailable is not None else reference.n_faces(name),
             "n_clips": n_clips[name],

@@ -120,9 +120,11 @@ class StudyTables:
         ratings = read_ratings(self.ratings_path, options)
         rated = set(ratings.dimensions)
         if len(rated) != 1 if self.dimensions is None else not rated <= set(self.dimensions):
-            wanted = "one dimension" if self.dimensions is None else " and ".join(self.dimensions)
+            dimensions = (
+                "one dimension" if self.dimensions is None else " and ".join(self.dimensions)
+            )
             raise RatingsError(
-                f"{self.ratings_path.name}: expected ratings of {wanted}, got the dimensions "
+                f"{self.ratings_path.name}: expected ratings of {dimensions}, got the dimensions "
                 f"{', '.join(ratings.dimensions)}"
             )
         return ratings
@@ -192,7 +194,7 @@ class StudyTables:
             "preset": self.preset,
             "rejected": ", ".join(self.result.rejected) or "nobody",
             "reliability": {
-                dimension: to_plain(one) for dimension, one in self.result.reliability.items()
+                dimension: to_plain(value) for dimension, value in self.result.reliability.items()
             },
             "protocol": self.protocol.facts(),
         }

@@ -98,8 +98,8 @@ class Thqa(ScoredBuilder):
             read[name] = {
                 "mos": score,
                 **{
-                    column_of(one): number(row, one, where) if row.get(one) else None
-                    for one in _PUBLISHED
+                    column_of(column): number(row, column, where) if row.get(column) else None
+                    for column in _PUBLISHED
                 },
             }
         return self._with_content(read)

@@ -183,7 +183,7 @@ class ThqaMt(ScoredBuilder):
             "subjects": 0 if self._study.ratings is None else len(self._study.ratings.subjects),
         }
         for place, name in enumerate(("attempted", "succeeded")):
-            numbers = [one[place] for one in made]
+            numbers = [result[place] for result in made]
             if numbers and None not in numbers:
                 counts[name] = sum(number for number in numbers if number is not None)
         return counts

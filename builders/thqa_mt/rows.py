@@ -172,7 +172,7 @@ def _folds(
 ) -> dict[str, int | None]:
     content: dict[str, Sequence[object]] = {
         "content": [contents[name] for name in names],
-        "portrait": [None if one is None else one.portrait_id for one in known.values()],
+        "portrait": [None if clip is None else clip.portrait_id for clip in known.values()],
     }
     if not names or int(content_groups(content, names).max()) + 1 < FOLDS:
         return dict.fromkeys(names)

@@ -196,11 +196,11 @@ def clean_parts(
 def _content_columns(contents: Iterable[ClipOrigin]) -> dict[str, list[object]]:
     all_of = list(contents)
     return {
-        "prompt": [one.prompt for one in all_of],
-        "portrait": [one.portrait for one in all_of],
-        "voice": [one.voice for one in all_of],
-        "sentence with distortion": [one.script for one in all_of],
-        "subject": [one.subject for one in all_of],
+        "prompt": [name.prompt for name in all_of],
+        "portrait": [name.portrait for name in all_of],
+        "voice": [name.voice for name in all_of],
+        "sentence with distortion": [name.script for name in all_of],
+        "subject": [name.subject for name in all_of],
     }
 
 

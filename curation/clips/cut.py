@@ -250,8 +250,8 @@ def _encode(
 
 def _filtered(stream: Any, chain: Sequence[str]) -> Any:
     """A stream of ffmpeg-python through filters written as ``name=value:key=value``."""
-    for one in chain:
-        name, _, options = one.partition("=")
+    for node in chain:
+        name, _, options = node.partition("=")
         parts = [part for part in options.split(":") if part]
         named = dict(part.split("=", 1) for part in parts if "=" in part)
         stream = stream.filter(name, *(part for part in parts if "=" not in part), **named)

@@ -115,8 +115,8 @@ def _scores(features: Mapping[str, Values]) -> tuple[npt.NDArray[np.int64], Floa
         eyes[own] = np.minimum(1, eyes[own] / max(float(np.percentile(eyes[own], 75)), 1e-9))
     face = _FRONTAL * frontal + _EYES * eyes + _MOUTH * (1 - np.minimum(1, mouth / _WIDE))
     visible = np.zeros(len(faces["time"]))
-    for one in shown:
-        visible[one.samples] += 1
+    for frame in shown:
+        visible[frame.samples] += 1
     worth = _VISIBLE * visible / len(shown)
     for sample, number in enumerate(faces["frame"].tolist()):
         rows = mesh["frame"] == number

@@ -60,13 +60,16 @@ def difficulty_of(
     if not facts:
         return None
     turned = max(
-        (max(abs(one.get("yaw_mean", 0.0)), abs(one.get("pitch_mean", 0.0))) for one in facts),
+        (
+            max(abs(subject.get("yaw_mean", 0.0)), abs(subject.get("pitch_mean", 0.0)))
+            for subject in facts
+        ),
         default=0.0,
     )
     return grade(
         len(facts),
-        min(one["face_height"] for one in facts),
+        min(subject["face_height"] for subject in facts),
         turned,
-        busyness(picture, [one["box"] for one in facts]),
+        busyness(picture, [subject["box"] for subject in facts]),
         rule,
     )

@@ -73,15 +73,15 @@ def write_index(path: Path, references: Iterable[ReferenceClip]) -> int:
     """
     lines = [
         _Line(
-            clip_id=one.clip_id,
-            frames=to_hex(one.prints.frames),
-            audio=to_hex(one.prints.audio),
-            people=base64.b64encode(one.people.astype("<f4").tobytes()).decode(),
-            dim=int(one.people.shape[1]) if one.people.size else 0,
-            pack=one.pack,
+            clip_id=reference.clip_id,
+            frames=to_hex(reference.prints.frames),
+            audio=to_hex(reference.prints.audio),
+            people=base64.b64encode(reference.people.astype("<f4").tobytes()).decode(),
+            dim=int(reference.people.shape[1]) if reference.people.size else 0,
+            pack=reference.pack,
             format=FORMAT,
         )
-        for one in sorted(references, key=lambda r: r.clip_id)
+        for reference in sorted(references, key=lambda r: r.clip_id)
     ]
     write_records(path, lines)
     return len(lines)

@@ -44,9 +44,9 @@ class Leakage(RecordingFilter):
     ) -> list[Verdict]:
         """Compare each clip with the references that have a similar picture, and all people."""
         index = FingerprintIndex()
-        indexed = [one for one in references if len(one.prints.frames)]
-        for one in indexed:
-            index.add(one.prints)
+        indexed = [reference for reference in references if len(reference.prints.frames)]
+        for reference in indexed:
+            index.add(reference.prints)
         known = _Known.of(references) if self.people else None
         return [self._judge(features, index, indexed, known) for _, features in clips]
 
@@ -90,10 +90,10 @@ class _Known:
     @classmethod
     def of(cls, references: Sequence[Any]) -> _Known | None:
         """None if there is nobody; of no length if they are of several packs."""
-        seen = [one for one in references if one.people.size]
+        seen = [reference for reference in references if reference.people.size]
         if not seen:
             return None
-        if len({one.people.shape[1] for one in seen}) > 1:
+        if len({reference.people.shape[1] for reference in seen}) > 1:
             return cls(np.zeros((0, 0), np.float32), ())
-        ids = [one.clip_id for one in seen for _ in one.people]
-        return cls(np.concatenate([one.people for one in seen]), ids)
+        ids = [reference.clip_id for reference in seen for _ in reference.people]
+        return cls(np.concatenate([reference.people for reference in seen]), ids)

@@ -34,7 +34,7 @@ class NearDuplicates(RecordingFilter):
         index = FingerprintIndex()
         kept: list[str] = []
         verdicts: dict[str, Verdict] = {}
-        for clip, features in sorted(clips, key=lambda one: _worst_last(one[0])):
+        for clip, features in sorted(clips, key=lambda pair: _worst_last(pair[0])):
             verdicts[clip.clip_id] = self._judge(clip, features, index, kept)
         return [verdicts[clip.clip_id] for clip, _ in clips]
 

@@ -127,8 +127,8 @@ def _steps(rows: Sequence[ManifestRow]) -> list[Step]:
                 name,
                 left,
                 len(rejected),
-                sum(one.verdict == "reject" for one in judgements),
-                sum(one.verdict == "undecided" for one in judgements),
+                sum(judgement.verdict == "reject" for judgement in judgements),
+                sum(judgement.verdict == "undecided" for judgement in judgements),
                 dict(Counter(row.reason or "" for row in rejected).most_common()),
                 tuple(row.clip_id for row in rejected[:3]),
             )

@@ -105,15 +105,15 @@ def borders(
 ) -> list[Border]:
     """The clips nearest to each threshold, on both sides, against the spread of the value."""
     near_limits: list[Border] = []
-    for one in shown:
-        spread = max({*one.kept, *one.rejected}, default=0.0) - min(
-            {*one.kept, *one.rejected}, default=0.0
+    for distribution in shown:
+        spread = max({*distribution.kept, *distribution.rejected}, default=0.0) - min(
+            {*distribution.kept, *distribution.rejected}, default=0.0
         )
-        for _, limit in one.limits:
+        for _, limit in distribution.limits:
             near: list[tuple[float, ManifestRow, Judgement, float]] = []
             for row in rows:
-                own = next((j for j in row.judgements if j.filter == one.filter), None)
-                value = _number(own.measured.get(one.name)) if own else None
+                own = next((j for j in row.judgements if j.filter == distribution.filter), None)
+                value = _number(own.measured.get(distribution.name)) if own else None
                 if own is None or value is None or spread <= 0:
                     continue
                 if abs(value - limit) <= 0.15 * spread:
@@ -123,8 +123,8 @@ def borders(
                 near_limits.append(
                     Border(
                         row.clip_id,
-                        one.filter,
-                        one.name,
+                        distribution.filter,
+                        distribution.name,
                         value,
                         limit,
                         own.verdict == "keep",

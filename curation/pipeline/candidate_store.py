@@ -81,7 +81,7 @@ class CandidateStore:
         self._folder = output.resolve() / FOLDER  # as `inside` gives its files
         self._index = self._folder / _INDEX
         # of lines about the same name the last one counts
-        self._known = {one.clip_id: one for one in read_journal(self._index, _Entry)}
+        self._known = {entry.clip_id: entry for entry in read_journal(self._index, _Entry)}
 
     def cut(
         self, segments: Sequence[Segment], encoding: Encoding, tasks: Tasks
@@ -93,9 +93,9 @@ class CandidateStore:
             encoding: How clips are encoded.
             tasks: Where they are cut.
         """
-        missing = [one for one in segments if not self._holds(one, encoding)]
-        new = {one.clip_id for one in missing}
-        yield from (self._candidate(one) for one in segments if one.clip_id not in new)
+        missing = [segment for segment in segments if not self._holds(segment, encoding)]
+        new = {segment.clip_id for segment in missing}
+        yield from (self._candidate(segment) for segment in segments if segment.clip_id not in new)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._write_index()
         for segment, made in tasks.run(_Cutting(self._folder, encoding), missing, "cut"):
@@ -110,7 +110,7 @@ class CandidateStore:
         """Remove the files of earlier runs that are no candidates of this one."""
         if not self._folder.is_dir():
             return
-        names = {one.clip_id for one in candidates if not one.segment.whole}
+        names = {candidate.clip_id for candidate in candidates if not candidate.segment.whole}
         files = {candidate_file(self._folder, name) for name in names} | {self._index}
         for path in self._folder.rglob("*"):
             if path not in files:

@@ -163,10 +163,10 @@ class _Run:
 
     def _prepared(self) -> tuple[Extractor, ...]:
         """What candidates are measured for, with its weights fetched and missing parts noted."""
-        wanted = _extractors(self._recipe)
-        fetch_weights(wanted)
-        self._note(*shortcomings(self._recipe, wanted, self._options.references))
-        return wanted
+        extractors = _extractors(self._recipe)
+        fetch_weights(extractors)
+        self._note(*shortcomings(self._recipe, extractors, self._options.references))
+        return extractors
 
     def _note(self, *notes: str) -> None:
         for note in filter(None, notes):
@@ -215,17 +215,17 @@ class _Run:
     ) -> list[Candidate]:
         """Candidates, measured, judged and finished."""
         segments = self._without_failures(self._tasks.run(hashed, segments, "hash", "file"))
-        segments.sort(key=lambda one: one.clip_id)
-        further, note = listeners(self._recipe, [one.source for one in segments])
+        segments.sort(key=lambda segment: segment.clip_id)
+        further, note = listeners(self._recipe, [segment.source for segment in segments])
         self._note(note)
         wanted = tuple(dict.fromkeys((*wanted, *further)))
-        candidates = sorted(self._candidates(segments), key=lambda one: one.clip_id)
+        candidates = sorted(self._candidates(segments), key=lambda candidate: candidate.clip_id)
         store = FeatureStore(wanted, self._options.cache)
         cut_here = self._recipe.cut == "spans"
         files = ((c.clip_id, c.path, c.sha256) for c in candidates)
         jobs = jobs_of(files, made_here=cut_here)
         store.compute(jobs, LocalEngine(self._options.workers), "measure")
-        clips = [(_clip(one), store.clip(one.sha256)) for one in candidates]
+        clips = [(_clip(candidate), store.clip(candidate.sha256)) for candidate in candidates]
         judgements = judge_clips(clips, self._recipe, self._options.references)
         kept: list[tuple[Candidate, tuple[Judgement, ...]]] = []
         for candidate, own in zip(candidates, judgements, strict=True):
@@ -240,7 +240,7 @@ class _Run:
     def _candidates(self, segments: Sequence[Segment]) -> Iterator[Candidate]:
         """Whole files, or the spans of them that are cut; all others become rows."""
         if self._recipe.cut == "whole":
-            segments = [one for one in segments if one.clip_id not in self._down]
+            segments = [segment for segment in segments if segment.clip_id not in self._down]
             yield from self._without_failures(
                 self._tasks.run(whole_file, segments, "probe", "file")
             )

@@ -74,7 +74,7 @@ def rejection(judgements: Sequence[Judgement], recipe: Recipe) -> str | None:
         True
     """
     fatal = ("reject", "undecided") if recipe.on_undecided == "reject" else ("reject",)
-    return next((one.reason for one in judgements if one.verdict in fatal), None)
+    return next((judgement.reason for judgement in judgements if judgement.verdict in fatal), None)
 
 
 def _verdict(judge: Filter, clip: Clip, features: Features) -> Verdict:

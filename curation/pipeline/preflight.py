@@ -26,9 +26,9 @@ _RECORDINGS = (
 
 def fetch_weights(wanted: Sequence[Extractor]) -> None:
     """Download missing models, each once."""
-    for one in with_needs(wanted):
-        if not one.needs():
-            one.fetch_weights()
+    for extractor in with_needs(wanted):
+        if not extractor.needs():
+            extractor.fetch_weights()
 
 
 def shortcomings(
@@ -49,7 +49,9 @@ def shortcomings(
     """
     leakage = dict(recipe.judges()).get("leakage")
     watched = leakage is not None and Arcface() in leakage.needs()
-    strangers = {one.pack for one in references if one.people.size} if watched else set()
+    strangers = (
+        {reference.pack for reference in references if reference.people.size} if watched else set()
+    )
     notes: list[str] = []
     if Faces() in with_needs(wanted) and not Faces().uses_insightface():
         notes.append(Faces().fallback())
@@ -98,7 +100,7 @@ def listeners(recipe: Recipe, sources: Sequence[SourceFile]) -> tuple[Sequence[E
         InputError: No source declares a language and none can be detected, so that all clips would be
             rejected.
     """
-    undeclared = sum(one.origin.language is None for one in sources)
+    undeclared = sum(source.origin.language is None for source in sources)
     language = next((judge for _, judge in recipe.judges() if isinstance(judge, Language)), None)
     if language is None or not undeclared:
         return (), ""

@@ -135,12 +135,16 @@ def scan(
         cache: Path or URL of the feature cache.
         workers: Files measured at once.
     """
-    wanted = (Shots(), FaceScan(recipe.segment.fps), Vad())
-    store = FeatureStore(wanted, cache)
-    jobs = jobs_of((one.clip_id, one.source.path, one.source_sha256) for one in segments)
+    extractors = (Shots(), FaceScan(recipe.segment.fps), Vad())
+    store = FeatureStore(extractors, cache)
+    jobs = jobs_of(
+        (segment.clip_id, segment.source.path, segment.source_sha256) for segment in segments
+    )
     store.compute(jobs, LocalEngine(workers), "scan")
     for segment in segments:
-        shots, faces, vad = (store.find(one, segment.source_sha256) for one in wanted)
+        shots, faces, vad = (
+            store.find(extractor, segment.source_sha256) for extractor in extractors
+        )
         measured = (shots, faces, vad)
         bad = next((f for f in measured if f is None or f.outcome.status == "failed"), None)
         if shots is None or faces is None or vad is None or bad or shots.outcome.status != "ok":
@@ -151,10 +155,10 @@ def scan(
             continue
         spans, refused = find_spans(shots.values, faces, vad, recipe.segment)
         yield from (replace(segment, start=span.start, end=span.end) for span in spans)
-        reported = [one for one in refused if one.end - one.start > _MIN_SECONDS]
-        for one in reported:
-            part = replace(segment, start=one.start, end=one.end)
-            yield Rejection(part, "segment", Failure(one.reason, ""))
+        reported = [span for span in refused if span.end - span.start > _MIN_SECONDS]
+        for span in reported:
+            part = replace(segment, start=span.start, end=span.end)
+            yield Rejection(part, "segment", Failure(span.reason, ""))
         if not (spans or reported):
             reason = "still" if len(shots.values["time"]) == 1 else "short-shot"
             yield Rejection(segment, "segment", Failure(reason, ""))

@@ -80,7 +80,7 @@ def rebuild(
         _remove(down, output)
         results, rows = _earlier(manifest, output, down)
         results += _made(rows, manifest, output, options)
-        results.sort(key=lambda one: one.clip_id)
+        results.sort(key=lambda result: result.clip_id)
         _write(results, manifest, output)
     return results
 
@@ -97,7 +97,9 @@ def _earlier(
     manifest: Manifest, output: Path, down: Set[str]
 ) -> tuple[list[RebuildResult], list[ManifestRow]]:
     """The results that hold from an earlier run, and the rows that are left."""
-    earlier = {one.clip_id: one for one in read_journal(output / REPORT_NAME, RebuildResult)}
+    earlier = {
+        result.clip_id: result for result in read_journal(output / REPORT_NAME, RebuildResult)
+    }
     results: list[RebuildResult] = []
     left: list[ManifestRow] = []
     for row in manifest.rows:
@@ -182,14 +184,14 @@ def _write(results: Sequence[RebuildResult], manifest: Manifest, output: Path) -
     rows = {row.clip_id: row for row in manifest.rows}
     kept: list[ManifestRow] = []
     rest: list[ManifestRow] = []
-    for one in results:
-        row = rows[one.clip_id]
-        if one.status == "taken-down":
+    for result in results:
+        row = rows[result.clip_id]
+        if result.status == "taken-down":
             continue
-        if one.good and one.file(output) is not None:
-            kept.append(_row(row, one, output))
+        if result.good and result.file(output) is not None:
+            kept.append(_row(row, result, output))
         else:
-            rest.append(replace(row, path=None, stamp=None, reason=one.reason or one.status))
+            rest.append(replace(row, path=None, stamp=None, reason=result.reason or result.status))
     write_manifest(output / MANIFEST_NAME, kept)
     write_manifest(output / REJECTED_NAME, rest)
     write_report(output, results)

@@ -102,10 +102,12 @@ class Recipe:
 def _judge(name: str, given: Mapping[str, Any]) -> Filter | SetFilter:
     kind = catalog.load("filter", name)
     judge: Filter | SetFilter = from_plain(kind, given, f"filters.{name}")
-    for one in fields(judge):
-        value = getattr(judge, one.name)
-        if isinstance(value, (int, float)) and value < 0 and one.name not in judge.signed:
-            raise InputError(f"filters.{name}: expected {one.name} of at least 0, got {value}")
+    for parameter in fields(judge):
+        value = getattr(judge, parameter.name)
+        if isinstance(value, (int, float)) and value < 0 and parameter.name not in judge.signed:
+            raise InputError(
+                f"filters.{name}: expected {parameter.name} of at least 0, got {value}"
+            )
     return judge
 
 

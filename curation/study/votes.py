@@ -40,7 +40,7 @@ class DistortionLabels:
 
     def bits(self, clip: int) -> str:
         """A clip's vector as text of 0 and 1, in the order of the taxonomy."""
-        return "".join("1" if one else "0" for one in self.present[clip])
+        return "".join("1" if chosen else "0" for chosen in self.present[clip])
 
     def names(self, clip: int) -> tuple[str, ...]:
         """Names of a clip's distortions."""

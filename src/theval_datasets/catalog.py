@@ -67,7 +67,7 @@ def load(kind: Kind, name: str) -> type[Any]:
     module_name = name.removeprefix("theval/" if kind == "dataset" else "").replace("-", "_")
     known = names(kind)
     if module_name not in known:
-        spelled = (one.replace("_", "-") if kind == "dataset" else one for one in known)
+        spelled = (unit.replace("_", "-") if kind == "dataset" else unit for unit in known)
         raise UnknownNameError(kind, name, spelled)
     module = importlib.import_module(f"{PACKAGES[kind]}.{module_name}")
     wanted = module_name.replace("_", "")

@@ -37,7 +37,7 @@ def check_card(built: BuiltDataset) -> Faults:
         files = {e["split"]: tuple(e["path"]) for e in configs[name]["data_files"]}
         if files != {split: numbers.files for split, numbers in config_info.splits.items()}:
             yield f"{name}: the card names other files than {INFO_NAME}"
-        rows = {s: one.num_examples for s, one in (infos[name].splits or {}).items()}
+        rows = {s: info.num_examples for s, info in (infos[name].splits or {}).items()}
         if rows != {split: numbers.rows for split, numbers in config_info.splits.items()}:
             yield f"{name}: the card says {rows} rows"
         types = {c: repr(kind) for c, kind in (infos[name].features or {}).items()}
@@ -48,8 +48,8 @@ def check_card(built: BuiltDataset) -> Faults:
     if path.is_file():
         plain = json.loads(path.read_text(encoding="utf-8"))
         described = {
-            one["name"]: [f["name"].partition("/")[2] for f in one["field"]]
-            for one in plain["recordSet"]
+            record_set["name"]: [f["name"].partition("/")[2] for f in record_set["field"]]
+            for record_set in plain["recordSet"]
         }
         if plain["version"] != built.info.version or described != {
             name: [column.name for column in config_info.columns]
@@ -97,8 +97,8 @@ def _streamed(place: str, config: str, split: str, column: str) -> int:
     """Number of rows when one column of a split is streamed; a whole row is read too."""
     import datasets
 
-    one = {"batch_size": 1}  # else 16 row groups are read ahead
-    next(iter(datasets.load_dataset(place, config, split=split, streaming=True, **one)), None)
+    options = {"batch_size": 1}  # else 16 row groups are read ahead
+    next(iter(datasets.load_dataset(place, config, split=split, streaming=True, **options)), None)
     rows = datasets.load_dataset(place, config, split=split, streaming=True, columns=[column])
     return sum(1 for _ in rows)
 

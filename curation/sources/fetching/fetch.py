@@ -192,7 +192,7 @@ class Fetcher:
         if self._is_short(info):
             return self._short(url, info)
         formats = list(info.get("requested_formats") or [info])
-        strange = {str(one.get("protocol")) for one in formats} - _PROTOCOLS
+        strange = {str(stream.get("protocol")) for stream in formats} - _PROTOCOLS
         if strange:
             return self._gone(url, "no-format", f"only by {', '.join(sorted(strange))}", origin)
         self._check_room(name, formats)
@@ -317,7 +317,9 @@ class Fetcher:
         Raises:
             StorageError: Fewer bytes would stay free than the options ask for.
         """
-        needed = sum(one.get("filesize") or one.get("filesize_approx") or 0 for one in formats)
+        needed = sum(
+            stream.get("filesize") or stream.get("filesize_approx") or 0 for stream in formats
+        )
         existing = next(p for p in [self._folder, *self._folder.parents] if p.exists())
         free = shutil.disk_usage(existing).free
         if free - needed < self._options.min_free:
@@ -331,7 +333,7 @@ class Fetcher:
         """Wait until the hour's quota allows another video."""
         quota = self._options.per_hour
         while quota and (
-            pause := pause_for_quota((one.origin.fetched_at for one in self._ledger), quota)
+            pause := pause_for_quota((entry.origin.fetched_at for entry in self._ledger), quota)
         ):
             _log.warning("%d videos in this hour; continuing in %.0f s", quota, pause)
             time.sleep(pause)

@@ -69,7 +69,7 @@ def is_public(address: str) -> bool:
     if ip in _NAT64:
         return is_public(_last_ipv4(ip))
     if ip in _TEREDO:
-        return ip.teredo is not None and all(is_public(str(one)) for one in ip.teredo)
+        return ip.teredo is not None and all(is_public(str(address)) for address in ip.teredo)
     if ip not in _GLOBAL_UNICAST or _is_special(ip):
         return False
     if ip.sixtofour is not None:

@@ -53,7 +53,9 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._path = folder / LEDGER_NAME
-        self._entries = {one.origin.location: one for one in read_journal(self._path, LedgerEntry)}
+        self._entries = {
+            entry.origin.location: entry for entry in read_journal(self._path, LedgerEntry)
+        }
 
     def __iter__(self) -> Iterator[LedgerEntry]:
         return iter(self._entries.values())

@@ -61,9 +61,9 @@ class BuildReport(Report):
     def table(self) -> list[dict[str, Any]]:
         """One row a config and split."""
         return [
-            {"config": name, "split": split, "rows": one.rows, "bytes": one.n_bytes}
+            {"config": name, "split": split, "rows": info.rows, "bytes": info.n_bytes}
             for name, config in self.release.info.configs.items()
-            for split, one in config.splits.items()
+            for split, info in config.splits.items()
         ]
 
     def to_text(self) -> str:

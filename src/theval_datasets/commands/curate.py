@@ -196,7 +196,7 @@ def curate(
         fetch = replace(fetch or FetchOptions(), min_seconds=chosen.segment.min_seconds)
     base = None if root is None else Path(root)
     places = [source_of(place, output, root=base, fetch=fetch) for place in named]
-    held = [one for index in references for one in read_index(Path(index))]
+    held = [entry for index in references for entry in read_index(Path(index))]
     if held and "leakage" not in chosen.filters:
         raise InputError(
             f"The recipe {chosen.name} has no filter leakage, so that --reference has no effect."

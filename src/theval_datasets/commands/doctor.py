@@ -144,12 +144,14 @@ def _untested() -> list[Check]:
     here = ["", *(extra for extra, (modules, _) in EXTRAS.items() if all(map(available, modules)))]
     checks: dict[str, Check] = {}
     for line in _requirements():
-        wanted = Requirement(line)
-        version = _version(wanted.name)
-        applies = wanted.marker is None or any(wanted.marker.evaluate({"extra": e}) for e in here)
-        if version and applies and not wanted.specifier.contains(version, prereleases=True):
-            advice = f"not tested with this version; tested: {wanted.specifier}"
-            checks[wanted.name] = Check("untested versions", wanted.name, version, advice)
+        requirement = Requirement(line)
+        version = _version(requirement.name)
+        applies = requirement.marker is None or any(
+            requirement.marker.evaluate({"extra": e}) for e in here
+        )
+        if version and applies and not requirement.specifier.contains(version, prereleases=True):
+            advice = f"not tested with this version; tested: {requirement.specifier}"
+            checks[requirement.name] = Check("untested versions", requirement.name, version, advice)
     return list(checks.values())
 
 

@@ -102,15 +102,15 @@ class ExplainReport(Report):
         return {
             "units": [
                 {
-                    "kind": one.unit.kind,
-                    "name": one.unit.name,
-                    "summary": one.unit.summary,
-                    "text": one.text,
-                    "facts": dict(one.facts or {}),
-                    "parameters": [dict(row) for row in one.parameters],
-                    "columns": [dict(row) for row in one.columns],
+                    "kind": explanation.unit.kind,
+                    "name": explanation.unit.name,
+                    "summary": explanation.unit.summary,
+                    "text": explanation.text,
+                    "facts": dict(explanation.facts or {}),
+                    "parameters": [dict(row) for row in explanation.parameters],
+                    "columns": [dict(row) for row in explanation.columns],
                 }
-                for one in self.explanations
+                for explanation in self.explanations
             ]
         }
 
@@ -118,18 +118,18 @@ class ExplainReport(Report):
         """One row a parameter or column."""
         return [
             {
-                "unit": f"{one.unit.kind} {one.unit.name}",
+                "unit": f"{explanation.unit.kind} {explanation.unit.name}",
                 "name": row["name"],
                 "value": str(row.get("value", row.get("type"))),
                 "meaning": row["meaning"],
             }
-            for one in self.explanations
-            for row in (*one.parameters, *one.columns)
+            for explanation in self.explanations
+            for row in (*explanation.parameters, *explanation.columns)
         ]
 
     def to_text(self) -> str:
         """A section a unit."""
-        return "\n\n".join("\n".join(_lines(one)) for one in self.explanations)
+        return "\n\n".join("\n".join(_lines(explanation)) for explanation in self.explanations)
 
 
 def list_units(
@@ -144,7 +144,7 @@ def list_units(
     if kind is not None and kind not in get_args(Kind):
         raise UnknownNameError("kind of unit", kind, get_args(Kind))
     kinds = get_args(Kind) if kind is None else (kind,)
-    return ListReport(tuple(unit for one in kinds for unit in _UNITS[one]()))
+    return ListReport(tuple(unit for unit_kind in kinds for unit in _UNITS[unit_kind]()))
 
 
 def _completed(incomplete: str) -> list[str]:
@@ -165,9 +165,9 @@ def explain(
     Raises:
         UnknownNameError: There is no unit of that name.
     """
-    wanted = name.removeprefix("theval/").replace("-", "_").lower()
+    spelled = name.removeprefix("theval/").replace("-", "_").lower()
     units = [unit for make in _UNITS.values() for unit in make()]
-    chosen = [unit for unit in units if unit.name.replace("-", "_").lower() == wanted]
+    chosen = [unit for unit in units if unit.name.replace("-", "_").lower() == spelled]
     chosen = chosen or [unit for unit in units if name in _columns_of(unit)]
     if not chosen:
         raise UnknownNameError("unit", name, {unit.name for unit in units})
@@ -214,16 +214,16 @@ def _presets() -> Iterator[Unit]:
 def _generators() -> Iterator[Unit]:
     from theval_datasets.evaluation.theval import published_leaderboard
 
-    for entry in sorted(published_leaderboard(), key=lambda one: one.model.lower()):
+    for entry in sorted(published_leaderboard(), key=lambda row: row.model.lower()):
         yield Unit("generator", entry.model, f"{entry.kind}; in THEval's leaderboard")
 
 
 def _changed(parameters: Any) -> list[tuple[str, Any]]:
     """The fields of a dataclass that differ from their defaults."""
     return [
-        (one.name, getattr(parameters, one.name))
-        for one in fields(parameters)
-        if getattr(parameters, one.name) != one.default
+        (field.name, getattr(parameters, field.name))
+        for field in fields(parameters)
+        if getattr(parameters, field.name) != field.default
     ]
 
 
@@ -232,11 +232,11 @@ def _parameters(kind: type[Any]) -> list[dict[str, Any]]:
     documented = _meanings(kind)
     return [
         {
-            "name": one.name,
-            "value": None if one.default is MISSING else one.default,
-            "meaning": documented.get(one.name, ""),
+            "name": field.name,
+            "value": None if field.default is MISSING else field.default,
+            "meaning": documented.get(field.name, ""),
         }
-        for one in fields(kind)
+        for field in fields(kind)
     ]
 
 
@@ -320,10 +320,10 @@ def _explain_recipe(unit: Unit) -> Explanation:
         "reference frame": recipe.reference_frame,
     }
     thresholds = [
-        {"name": f"{name}.{one.name}", "value": getattr(judge, one.name),
-         "meaning": _meanings(type(judge)).get(one.name, "")}
+        {"name": f"{name}.{field.name}", "value": getattr(judge, field.name),
+         "meaning": _meanings(type(judge)).get(field.name, "")}
         for name, judge in recipe.judges()
-        for one in fields(judge)
+        for field in fields(judge)
     ]  # fmt: skip
     return Explanation(unit, "", facts, thresholds)
 
@@ -339,7 +339,7 @@ def _explain_preset(unit: Unit) -> Explanation:
 def _explain_generator(unit: Unit) -> Explanation:
     from theval_datasets.evaluation.theval import TABLE_SOURCE, published_leaderboard
 
-    entry = next(one for one in published_leaderboard() if one.model == unit.name)
+    entry = next(row for row in published_leaderboard() if row.model == unit.name)
     facts = {"kind": str(entry.kind), "final score": f"{entry.final:.4f}", "rank": str(entry.rank)}
     rows = [
         {"name": name, "value": value, "meaning": "normalised, 1 is like real videos"}
@@ -353,27 +353,27 @@ def _text(kind: type[Any]) -> str:
     return Documentation.of(kind).text.partition("\n")[2].strip()
 
 
-def _lines(one: Explanation) -> Iterator[str]:
-    yield f"{one.unit.kind} {one.unit.name}"
-    yield f"  {one.unit.summary}"
-    if one.text:
+def _lines(explanation: Explanation) -> Iterator[str]:
+    yield f"{explanation.unit.kind} {explanation.unit.name}"
+    yield f"  {explanation.unit.summary}"
+    if explanation.text:
         yield ""
-        yield from (f"  {line}".rstrip() for line in one.text.split("\n"))
-    facts = {label: value for label, value in (one.facts or {}).items() if value}
+        yield from (f"  {line}".rstrip() for line in explanation.text.split("\n"))
+    facts = {label: value for label, value in (explanation.facts or {}).items() if value}
     if facts:
         yield ""
         width = max(map(len, facts))
         yield from (f"  {label:<{width}}  {value}" for label, value in facts.items())
-    if one.parameters:
+    if explanation.parameters:
         yield from ("", "  parameters")
-        for row in one.parameters:
+        for row in explanation.parameters:
             value = "" if row["value"] is None else f" = {row['value']}"
             yield f"    {row['name']}{value}"
             if row["meaning"]:
                 yield f"        {row['meaning']}"
-    if one.columns:
-        yield from ("", "  columns" if "unit" in one.columns[0] else "  tables")
-        for row in one.columns:
+    if explanation.columns:
+        yield from ("", "  columns" if "unit" in explanation.columns[0] else "  tables")
+        for row in explanation.columns:
             unit = f", {row['unit']}" if row.get("unit") else ""
             low, high = row.get("low"), row.get("high")
             bounds = "" if low is None and high is None else f", {_bound(low)} to {_bound(high)}"

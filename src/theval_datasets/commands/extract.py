@@ -191,7 +191,7 @@ def extract(
     jobs = list(_jobs(rows))
     if not jobs:
         raise InputError(f"{manifest} lists no clip: there is nothing to extract features of")
-    named = frozenset(one.name for one in extractors) if features else frozenset()
+    named = frozenset(extractor.name for extractor in extractors) if features else frozenset()
     report = ExtractReport(location, skipped=len(rows) - len(jobs), named=named)
     store = FeatureStore(extractors, location)
     runs_on = _engine(engine, address, workers)

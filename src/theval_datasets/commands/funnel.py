@@ -159,7 +159,7 @@ def _groups(borders: tuple[Border, ...], anonymise: bool) -> list[dict[str, Any]
     from theval_datasets.curation.funnel.thumbnails import Thumbnail
     from theval_datasets.curation.tasks import Tasks
 
-    files = list(dict.fromkeys(one.file for one in borders if one.file is not None))
+    files = list(dict.fromkeys(border.file for border in borders if border.file is not None))
     with Tasks(1) as tasks:
         made = tasks.run(Thumbnail(anonymise), files, "frames")
         pictures = {
@@ -171,12 +171,12 @@ def _groups(borders: tuple[Border, ...], anonymise: bool) -> list[dict[str, Any]
     for (filter_, name, limit), clips in groupby(borders, lambda b: (b.filter, b.name, b.limit)):
         shown = [
             {
-                "clip_id": one.clip_id,
-                "value": f"{one.value:g}",
-                "kept": one.kept,
-                "data": pictures.get(one.file, "") if one.file else "",
+                "clip_id": clip.clip_id,
+                "value": f"{clip.value:g}",
+                "kept": clip.kept,
+                "data": pictures.get(clip.file, "") if clip.file else "",
             }
-            for one in clips
+            for clip in clips
         ]
         groups.append({"filter": filter_, "name": name, "limit": f"{limit:g}", "clips": shown})
     return groups

@@ -134,5 +134,5 @@ def index(
             ReferenceClip(name, prints_of(prints.values), people_of, pack if known else "")
         )
     write_index(output, references)
-    people = sum(len(one.people) for one in references)
+    people = sum(len(entry.people) for entry in references)
     return IndexReport(output, len(references), people, missing, note)

@@ -54,14 +54,15 @@ class LocateReport(Report):
     @property
     def exit_code(self) -> int:
         """1 if anything was not found or could not be decoded."""
-        return int(bool(self.unreadable) or any(one.reason for one in self.locations))
+        return int(bool(self.unreadable) or any(location.reason for location in self.locations))
 
     def to_plain(self) -> dict[str, Any]:
         """For ``--json``."""
         return {
             "threshold": self.threshold,
             "found": [
-                {name: getattr(one, name) for name in Location.__slots__} for one in self.locations
+                {name: getattr(location, name) for name in Location.__slots__}
+                for location in self.locations
             ],
             "unreadable": self.unreadable,
         }
@@ -74,13 +75,15 @@ class LocateReport(Report):
     def to_text(self) -> str:
         """One line a recording."""
         lines = []
-        for one in self.locations:
-            score = f"score {one.score:.3f}" if one.score is not None else ""
-            if one.reason is None:
-                lines.append(f"{one.short}: {one.long} at {one.start:.3f} s ({score})")
+        for location in self.locations:
+            score = f"score {location.score:.3f}" if location.score is not None else ""
+            if location.reason is None:
+                lines.append(
+                    f"{location.short}: {location.long} at {location.start:.3f} s ({score})"
+                )
             else:
-                near = f", nearest {one.long} {score}" if one.long else ""
-                lines.append(f"{one.short}: {one.reason}{near}")
+                near = f", nearest {location.long} {score}" if location.long else ""
+                lines.append(f"{location.short}: {location.reason}{near}")
         lines += [f"cannot be decoded: {name} ({why})" for name, why in self.unreadable.items()]
         return "\n".join(lines)
 
@@ -114,15 +117,15 @@ def locate(
     limit = THRESHOLD if threshold is None else threshold
     if not 0 < limit < 1:
         raise InputError(f"expected a threshold between 0 and 1, got {limit}")
-    wanted = list(_recordings(Path(short)))
+    short_files = list(_recordings(Path(short)))
     places = [file for place in long for file in _recordings(Path(place))]
-    if not wanted or not places:
+    if not short_files or not places:
         raise InputError("expected at least one short and one long recording")
     best: dict[Path, Location] = {}
     features = {}
     unreadable: dict[str, str] = {}
     with Tasks(1) as tasks:
-        for file, feature in tasks.run(feature_of_file, wanted, None):
+        for file, feature in tasks.run(feature_of_file, short_files, None):
             if isinstance(feature, Failure):
                 best[file] = Location(str(file), reason=feature.reason)
             elif len(feature) * STEP < MIN_SECONDS:
@@ -141,7 +144,7 @@ def locate(
                 reason = None if match.score >= limit else "not-found"
                 numbers = (round(match.start, 4), round(match.score, 4), round(match.margin, 4))
                 best[file] = Location(str(file), str(place), *numbers, reason)
-    locations = (best.get(file, Location(str(file), reason="not-found")) for file in wanted)
+    locations = (best.get(file, Location(str(file), reason="not-found")) for file in short_files)
     return LocateReport(tuple(locations), unreadable, limit)
 
 

@@ -39,8 +39,8 @@ class PushReport(Report):
     def table(self) -> list[dict[str, Any]]:
         """One row a file that is sent or deleted."""
         sent = [
-            {"file": name, "action": "send", "bytes": one.n_bytes}
-            for name, one in self.plan.add.items()
+            {"file": name, "action": "send", "bytes": file.n_bytes}
+            for name, file in self.plan.add.items()
         ]
         gone = [{"file": name, "action": "delete", "bytes": None} for name in self.plan.delete]
         return [*sent, *gone]
@@ -57,13 +57,13 @@ class PushReport(Report):
             lines.append(f"  already there, complete: nothing to send, {plan.tag} is set")
         elif plan.committed and not (plan.add or plan.delete):
             lines.append(f"  it is there already; only the tag {plan.tag} is missing")
-        lines += [f"  send   {name} ({one.n_bytes} bytes)" for name, one in plan.add.items()]
+        lines += [f"  send   {name} ({file.n_bytes} bytes)" for name, file in plan.add.items()]
         lines += [f"  delete {name}" for name in plan.delete]
         if plan.unchanged:
             lines.append(f"  {len(plan.unchanged)} files are the same there")
         lines += [f"  note: {note}" for note in plan.notes]
         if self.commit is None and not plan.published:
-            size = sum(one.n_bytes for one in plan.add.values())
+            size = sum(file.n_bytes for file in plan.add.values())
             lines.append(f"would send {size / 1e6:.2f} MB and set {plan.tag}; nothing was changed")
         else:
             lines.append(f"{plan.tag} is {self.commit or plan.published}")

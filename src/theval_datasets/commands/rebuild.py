@@ -43,12 +43,12 @@ class RebuildReport(Report):
     @property
     def exit_code(self) -> int:
         """1 if anything is neither identical nor equivalent."""
-        return int(any(not one.good for one in self.results))
+        return int(any(not result.good for result in self.results))
 
     @property
     def counts(self) -> dict[str, int]:
         """Rows by status."""
-        return dict(sorted(Counter(one.status for one in self.results).items()))
+        return dict(sorted(Counter(result.status for result in self.results).items()))
 
     def to_plain(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -62,18 +62,18 @@ class RebuildReport(Report):
     def table(self) -> list[dict[str, Any]]:
         """One row a clip."""
         names = ("clip_id", "status", "reason", "detail", "frames", "audio")
-        return [{name: getattr(one, name) for name in names} for one in self.results]
+        return [{name: getattr(result, name) for name in names} for result in self.results]
 
     def to_text(self) -> str:
         """Counts, and what is not identical."""
         counts = ", ".join(f"{count} {status}" for status, count in self.counts.items())
         lines = [f"{counts or 'no clip'} in {self.manifest}, of {self.of}"]
-        for one in self.results:
-            if one.status == "identical":
+        for result in self.results:
+            if result.status == "identical":
                 continue
-            why = f" ({one.reason})" if one.reason else ""
-            detail = f": {one.detail}" if one.detail else ""
-            lines.append(f"  {one.status}{why}: {one.clip_id}{detail}")
+            why = f" ({result.reason})" if result.reason else ""
+            detail = f": {result.detail}" if result.detail else ""
+            lines.append(f"  {result.status}{why}: {result.clip_id}{detail}")
         return "\n".join(lines)
 
 
@@ -132,12 +132,12 @@ def _listed(name: str) -> tuple[str, Manifest, frozenset[str]]:
     if place.exists() or not is_name(name):
         rows = read_manifest(place)
         return name, rows, _taken_down(rows.folder)
-    wanted = (MANIFEST_NAME, TOMBSTONES_NAME, INFO_NAME)
-    files = download(name, wanted)
+    names = (MANIFEST_NAME, TOMBSTONES_NAME, INFO_NAME)
+    files = download(name, names)
     down = _taken_down(files.folder)
     if "@" in name:  # what was taken down since that revision stays down
         try:
-            down |= _taken_down(download(files.repo_id, wanted[1:]).folder)
+            down |= _taken_down(download(files.repo_id, names[1:]).folder)
         except (BuildError, InputError) as error:
             _log.warning("whether clips were taken down later is not known: %s", error)
     return f"{files.repo_id}@{files.revision}", read_manifest(files.folder), down

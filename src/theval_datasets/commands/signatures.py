@@ -128,7 +128,7 @@ def _field_parameters(marker: Fields) -> Iterator[inspect.Parameter]:
     kind = marker.load()
     documented = Documentation.of(kind).entries
     hints = get_type_hints(kind)
-    defaults = {one.name: one.default for one in fields(kind)}
+    defaults = {field.name: field.default for field in fields(kind)}
     for name in _options_of(kind, marker):
         names = marker.names.get(name, ())
         option = typer.Option(*names, metavar=marker.metavars.get(name))
@@ -136,7 +136,7 @@ def _field_parameters(marker: Fields) -> Iterator[inspect.Parameter]:
 
 
 def _options_of(kind: type[Any], marker: Fields) -> list[str]:
-    return [one.name for one in fields(kind) if one.name not in marker.hidden]
+    return [field.name for field in fields(kind) if field.name not in marker.hidden]
 
 
 def _parameter(
@@ -166,7 +166,7 @@ def _readable(annotation: Any) -> Any:
     """A type that `typer` reads instead of one that only Python's callers need."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        members = [one for one in arguments if one is not type(None)]
+        members = [option for option in arguments if option is not type(None)]
         if str in members and os.PathLike[str] in members:
             plain: Any = Path
         elif str in members:

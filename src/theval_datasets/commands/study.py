@@ -114,7 +114,7 @@ class StudyReport(Report):
                     f"rejected {report.subject} ({report.dimension}, {report.reason}){counts}, "
                     f"correlation with the others {_number(report.correlation)}"
                 )
-        if any(one.screening.all_kept for one in study.opinions.values()):
+        if any(scores.screening.all_kept for scores in study.opinions.values()):
             lines.append("every subject would have been rejected, so none was")
         if study.labels is not None:
             rates = study.labels.rates()

@@ -73,7 +73,7 @@ def leak_report(split: Sequence[object], content: Mapping[str, Sequence[object]]
         test and train share 1 value of portrait (a): 1 of 1 and 1 of 2 rows
     """
     parts = sorted({str(part) for part in split if part is not None})
-    sizes = {part: sum(str(one) == part for one in split if one is not None) for part in parts}
+    sizes = {part: sum(str(name) == part for name in split if name is not None) for part in parts}
     leaks = []
     for column, values in content.items():
         if len(values) != len(split):

@@ -148,7 +148,7 @@ def fit_map(x: Floats, y: Floats, name: str) -> FittedMap | None:
     offset, unit = float(y.mean()), float(y.std()) or 1.0
     curve = _Curve((x - low) / extent, (y - offset) / unit, name)
     (place, log_width), bound = curve.fit()
-    height, *slope, base = (float(one) * unit for one in curve.coefficients(place, log_width))
+    height, *slope, base = (float(value) * unit for value in curve.coefficients(place, log_width))
     centre, width = low + extent * place, extent * float(np.exp(log_width))
     if bound is not None:
         warnings.warn(
@@ -194,7 +194,8 @@ class _Curve:
         """
         line = np.array([0.5, self._high[1]])
         shape, (error, gradient, curvature) = min(
-            ((one, self._expand(one)) for one in (self._start(), line)), key=lambda pair: pair[1][0]
+            ((start, self._expand(start)) for start in (self._start(), line)),
+            key=lambda pair: pair[1][0],
         )
         damping = 1e-3
         for _ in range(_MAX_STEPS):
@@ -234,7 +235,7 @@ class _Curve:
             for width in _START_WIDTHS
             for place in (*np.quantile(few._x, _START_PLACES), *_START_OUTSIDE)
         ]
-        return min(starts, key=lambda one: few._expand(one)[0])
+        return min(starts, key=lambda start: few._expand(start)[0])
 
     def _expand(self, shape: Floats) -> tuple[float, Floats, Floats]:
         """Squared error at the best coefficients; half its gradient (2,) and curvature (2, 2)."""

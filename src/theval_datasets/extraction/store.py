@@ -98,15 +98,15 @@ class FeatureStore:
         Raises:
             CacheError: The entry is damaged; it was removed.
         """
-        one = self._by_name.get(extractor) if isinstance(extractor, str) else extractor
-        if one is None:
+        chosen = self._by_name.get(extractor) if isinstance(extractor, str) else extractor
+        if chosen is None:
             return None
-        if one in self.unavailable:
-            return Feature(self.unavailable[one])
-        result = None if self._cache is None else self._cache.read(self.specs[one], sha256)
+        if chosen in self.unavailable:
+            return Feature(self.unavailable[chosen])
+        result = None if self._cache is None else self._cache.read(self.specs[chosen], sha256)
         if result is not None:
             return result
-        outcome = self._reported.get(sha256, {}).get(one.name)
+        outcome = self._reported.get(sha256, {}).get(chosen.name)
         return None if outcome is None or outcome.status == "ok" else Feature(outcome)
 
     def find(self, extractor: Extractor | str, sha256: str) -> Feature | None:
@@ -180,7 +180,7 @@ class FeatureStore:
                 yield known
             for report in engine.run(left, plan) if left else ():
                 self._reported[sha256_of[report.clip_id]] = report.outcomes
-                failed += sum(one.status == "failed" for one in report.outcomes.values())
+                failed += sum(outcome.status == "failed" for outcome in report.outcomes.values())
                 bar.set_postfix(failed=failed, refresh=False)
                 bar.update()
                 yield report
@@ -189,7 +189,9 @@ class FeatureStore:
         self, jobs: Sequence[ClipJob], engine: Engine, what: str, *, threads: int = 1
     ) -> dict[str, ClipReport]:
         """Like `measure`, all at once: the reports by clip id."""
-        return {one.clip_id: one for one in self.measure(jobs, engine, what, threads=threads)}
+        return {
+            report.clip_id: report for report in self.measure(jobs, engine, what, threads=threads)
+        }
 
 
 class StoredFeatures(Mapping[str, Feature]):
@@ -213,7 +215,7 @@ class StoredFeatures(Mapping[str, Feature]):
 
     def __iter__(self) -> Iterator[str]:
         """Names of the extractors that have a feature."""
-        return (one.name for one in self._store.extractors if one.name in self)
+        return (extractor.name for extractor in self._store.extractors if extractor.name in self)
 
     def __len__(self) -> int:
         """How many have one."""
@@ -231,4 +233,6 @@ class StoredFeatures(Mapping[str, Feature]):
 def values_of(features: Mapping[str, Feature]) -> dict[str, Values]:
     """The values of the features that are `ok`, by extractor's name."""
     results = {name: features[name] for name in features}
-    return {name: one.values for name, one in results.items() if one.outcome.status == "ok"}
+    return {
+        name: result.values for name, result in results.items() if result.outcome.status == "ok"
+    }

@@ -86,7 +86,7 @@ def files_at(api: HfApi, repo_id: str, revision: str) -> dict[str, RepoFile]:
 
     with hub_errors(repo_id):
         entries = api.list_repo_tree(repo_id, recursive=True, revision=revision, repo_type=KIND)
-        return {one.path: one for one in entries if isinstance(one, RepoFile)}
+        return {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
 
 
 def versions_with(api: HfApi, repo_id: str, remote: Remote, gone: Collection[str]) -> list[str]:

@@ -180,7 +180,7 @@ def plan_push(
             "its visibility is changed in its settings"
         )
     same = {
-        name for name, one in local.items() if is_same(folder, name, one, remote.files.get(name))
+        name for name, file in local.items() if is_same(folder, name, file, remote.files.get(name))
     }
     before = {*remote.info.files} if remote.info else set()
     foreign = set(remote.files) - before - {*local, INFO_NAME, CARD_NAME, *_GIT_FILES}
@@ -265,7 +265,7 @@ def _published(
     commit = remote.tags[tag]
     files = files_at(api, repo_id, commit)
     differing = [
-        name for name, one in local.items() if not is_same(folder, name, one, files.get(name))
+        name for name, file in local.items() if not is_same(folder, name, file, files.get(name))
     ]
     if differing:
         raise PublishError(
@@ -314,13 +314,13 @@ def _create(api: HfApi, plan: PushPlan) -> str:
 
 def _check_sent(plan: PushPlan, added: Sequence[CommitOperationAdd]) -> None:
     """Raise if a file changed between the checks and the upload."""
-    for one in added:
-        wanted = plan.add[one.path_in_repo]
-        if sha256_file(inside(plan.folder, one.path_in_repo)) != wanted.sha256 or (
-            one.upload_info.size != wanted.n_bytes
+    for operation in added:
+        wanted = plan.add[operation.path_in_repo]
+        if sha256_file(inside(plan.folder, operation.path_in_repo)) != wanted.sha256 or (
+            operation.upload_info.size != wanted.n_bytes
         ):
             raise PublishError(
-                f"{one.path_in_repo} changed while it was being pushed; nothing was committed. "
+                f"{operation.path_in_repo} changed while it was being pushed; nothing was committed. "
                 "Build again, and push when nothing writes to the folder."
             )
 
@@ -329,8 +329,8 @@ def _check_there(api: HfApi, plan: PushPlan, oid: str) -> None:
     """Raise if a file of the commit is not the one here; the tag is set after that."""
     files = files_at(api, plan.repo_id, oid)
     local = {**plan.info.files, INFO_NAME: plan.add.get(INFO_NAME)}
-    for name, one in local.items():
-        if one is not None and not is_same(plan.folder, name, one, files.get(name)):
+    for name, file in local.items():
+        if file is not None and not is_same(plan.folder, name, file, files.get(name)):
             raise PublishError(
                 f"{plan.repo_id} does not hold {name} as it is here after the commit {oid[:12]}; "
                 f"the tag {plan.tag} was not set"
@@ -348,7 +348,7 @@ def as_plain(plan: PushPlan) -> dict[str, Any]:
         "new": plan.parent is None,
         "parent": plan.parent,
         "previous": plan.previous,
-        "add": {name: one.n_bytes for name, one in plan.add.items()},
+        "add": {name: file.n_bytes for name, file in plan.add.items()},
         "delete": list(plan.delete),
         "unchanged": list(plan.unchanged),
         "notes": list(plan.notes),

@@ -239,7 +239,7 @@ class ClipIndex:
             return None
         shared = [_common_end(key, other) for other, _ in candidates]
         best = max(shared)
-        chosen = [one for one, n in zip(candidates, shared, strict=True) if n == best]
+        chosen = [candidate for candidate, n in zip(candidates, shared, strict=True) if n == best]
         whole = best == min(len(key), *(len(other) for other, _ in chosen))
         clip_id = self._only(name, [clip_id for _, clip_id in chosen], label)
         return clip_id, _SAME_KEY if whole else _SAME_NAME

@@ -265,8 +265,8 @@ class Presenter:
             nodes.append(graph.add("scale", f"{self._shown_size}:flags=bicubic"))
         nodes.append(graph.add("format", "rgba" if form.alpha else "rgb24"))
         nodes.append(graph.add("buffersink"))
-        for one, following in itertools.pairwise(nodes):
-            one.link_to(following)
+        for node, following in itertools.pairwise(nodes):
+            node.link_to(following)
         graph.configure()
         return graph
 

@@ -170,7 +170,7 @@ def _read_from(
     presenter: Presenter | None = None
 
     def keep(pictures: Iterator[tuple[int, Pixels]]) -> None:
-        results.update((targets[tick], one) for tick, one in pictures if tick in targets)
+        results.update((targets[tick], picture) for tick, picture in pictures if tick in targets)
 
     with open_container(path) as container:
         stream = video_stream(container, path)

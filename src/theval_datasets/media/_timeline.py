@@ -217,7 +217,7 @@ class _Packets:
     def in_order(self) -> bool:
         """Whether every packet has a time of its own, and keyframes follow each other in time."""
         keys = [stamp for stamp, key in zip(self.stamps, self.keyframes, strict=True) if key]
-        growing = all(one < following for one, following in itertools.pairwise(keys))
+        growing = all(key < following for key, following in itertools.pairwise(keys))
         return self.all_timed and growing and len(set(self.stamps)) == len(self.stamps)
 
     def add(self, packet: Any) -> None:
@@ -243,7 +243,7 @@ def _measure(path: Path, limits: Limits) -> Timeline:
         sound = audio_stream(container)
         begin = (container.start_time or 0) / av.time_base
         seen, heard = _Packets([], [], []), _Packets([], [], [])
-        for packet in packets(container, [one for one in (video, sound) if one], remarks):
+        for packet in packets(container, [stream for stream in (video, sound) if stream], remarks):
             of_video = video is not None and packet.stream_index == video.index
             (seen if of_video else heard).add(packet)
         timed = container.format.name.split(",")[0] in _TIMED_PACKETS and seen.in_order

@@ -124,7 +124,9 @@ def files_of(place: Path, suffixes: Collection[str]) -> list[ReleaseFile]:
         ]
     else:
         files = [ReleaseFile(member.filename, place, True) for member in _members(place)]
-    return sorted((one for one in files if _is_wanted(one, suffixes)), key=lambda one: one.name)
+    return sorted(
+        (file for file in files if _is_wanted(file, suffixes)), key=lambda file: file.name
+    )
 
 
 def extract(archive: Path, folder: Path, suffixes: Collection[str]) -> list[Path]:
@@ -137,7 +139,7 @@ def extract(archive: Path, folder: Path, suffixes: Collection[str]) -> list[Path
             or the disk has no room; later, if a member is damaged.
         StorageError: If the folder cannot be written.
     """
-    members = {one.filename: one for one in _members(archive)}
+    members = {member.filename: member for member in _members(archive)}
     files = files_of(archive, suffixes)
     paths = {file.name: inside(folder, file.name) for file in files}
     for path in paths.values():

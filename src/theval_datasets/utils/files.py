@@ -47,17 +47,17 @@ def storage_error(error: BaseException | str, place: Path) -> StorageError | Non
     seen: list[BaseException] = []
     rest: list[BaseException | None] = [error]
     while rest:
-        one = rest.pop()
-        if one is None or any(one is other for other in seen):
+        cause = rest.pop()
+        if cause is None or any(cause is other for other in seen):
             continue
-        seen.append(one)
-        if isinstance(one, StorageError):
-            return one
-        number = one.errno if isinstance(one, OSError) else None
-        if number in _STORAGE or (number is None and _IN_WORDS.search(str(one))):
-            return _full(place, getattr(one, "strerror", None) or str(one))
-        wrapped = getattr(one, "exc_info", None)
-        rest += [wrapped[1] if wrapped else None, one.__cause__, one.__context__]
+        seen.append(cause)
+        if isinstance(cause, StorageError):
+            return cause
+        number = cause.errno if isinstance(cause, OSError) else None
+        if number in _STORAGE or (number is None and _IN_WORDS.search(str(cause))):
+            return _full(place, getattr(cause, "strerror", None) or str(cause))
+        wrapped = getattr(cause, "exc_info", None)
+        rest += [wrapped[1] if wrapped else None, cause.__cause__, cause.__context__]
     return None
 
 
@@ -77,7 +77,7 @@ def storage_errors(place: Path) -> Iterator[None]:
 
 
 def _full(place: Path, reason: str | None) -> StorageError:
-    folder = next((one for one in (place, *place.parents) if one.is_dir()), Path())
+    folder = next((parent for parent in (place, *place.parents) if parent.is_dir()), Path())
     free = shutil.disk_usage(folder).free
     return StorageError(
         f"{place} cannot be written: {' '.join(str(reason).split())[:200]} ({free:,} bytes are free in "

@@ -149,17 +149,17 @@ def _explain(
 def _fields(kind: type) -> dict[str, tuple[Any, bool]] | None:
     """Name to type and whether it must be given, for a record or dataclass; None for other types."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return {one.name: (one.type, one.required) for one in msgspec.structs.fields(kind)}
+        return {field.name: (field.type, field.required) for field in msgspec.structs.fields(kind)}
     if not dataclasses.is_dataclass(kind):
         return None
     hints = typing.get_type_hints(kind, include_extras=True)
     return {
-        one.name: (
-            hints[one.name],
-            one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING,
+        field.name: (
+            hints[field.name],
+            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
         )
-        for one in dataclasses.fields(kind)
-        if one.init
+        for field in dataclasses.fields(kind)
+        if field.init
     }
 
 
@@ -169,7 +169,7 @@ def _check(kind: Any, value: Any, where: str) -> None:
         _check_free(value, where, _DEEPEST)
         return
     if typing.get_origin(kind) in (Union, types.UnionType):
-        options = [one for one in typing.get_args(kind) if one is not type(None)]
+        options = [option for option in typing.get_args(kind) if option is not type(None)]
         if len(options) == 1 and value is not None:
             _check(options[0], value, where)
             return
@@ -262,7 +262,7 @@ def _words(kind: Any) -> str:
     if origin is Literal:
         return f"one of {', '.join(map(repr, typing.get_args(kind)))}"
     if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(_words(one) for one in typing.get_args(kind)))
+        return " or ".join(dict.fromkeys(_words(option) for option in typing.get_args(kind)))
     if origin in (list, tuple):
         return "a list"
     known = {

@@ -153,7 +153,9 @@ def _delimited(path: Path, error: type[InputError]) -> tuple[pl.DataFrame, str]:
 
 
 def _refuse_doubled(head: Sequence[str], name: str, error: type[InputError]) -> None:
-    doubled = [one for one, n in Counter(c.strip() for c in head if c.strip()).items() if n > 1]
+    doubled = [
+        column for column, n in Counter(c.strip() for c in head if c.strip()).items() if n > 1
+    ]
     if doubled:
         raise error(f"{name}: {doubled[0]!r} is the name of several columns; rename them")
 
@@ -184,7 +186,7 @@ def _decoded(data: bytes, name: str, error: type[InputError]) -> tuple[str, str]
 def _delimiter(text: str, usual: str) -> str:
     """The delimiter by which most of the first records are as wide as the head."""
     best, score = usual, (0.0, 0)
-    for delimiter in sorted(_DELIMITERS, key=lambda one: one != usual):
+    for delimiter in sorted(_DELIMITERS, key=lambda delimiter: delimiter != usual):
         try:
             reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
             widths = [len(row) for row, _ in zip(reader, range(_SAMPLE), strict=False) if any(row)]
