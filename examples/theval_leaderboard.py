@@ -29,7 +29,7 @@ SHORT = ("aesthetic", "mouth", "face", "lips", "head", "brow", "silent", "sync")
 
 
 def read_means(path: Path) -> dict[str, float | None]:
-    """Mean raw values by metric, from `score --json` or a CSV of one row a clip."""
+    """Mean raw values by metric, from `score --json` or a CSV of one row per clip."""
     if path.suffix.lower() == ".json":
         plain = json.loads(path.read_text(encoding="utf-8"))
         if plain["definition"] != "release":

@@ -161,7 +161,7 @@ def interval(values: list[float]) -> tuple[float, float]:
 
 
 def main() -> int:
-    """Print one line a model."""
+    """Print one line per model."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("dataset", help="folder of a built dataset, or its name on the Hub")
     parser.add_argument("--target", default="mos", help="column to predict")

@@ -20,7 +20,7 @@ from .people.embedding_extractor import EmbeddingExtractor
 class Identity(EmbeddingExtractor):
     """How alike the people of a clip stay, measured against a frame of the clip itself.
 
-    The reference is, of the sampled frames (one a second) that show the most people, the one
+    The reference is, of the sampled frames (one per second) that show the most people, the one
     nearest to the middle; it does not count itself. The clip alone decides: the reference picture
     that curation chooses depends on its recipe, and is not in the key of a feature. Against a
     portrait, or that picture, `people.identity.against_portrait` measures the same. See

@@ -27,7 +27,7 @@ _PICTURES: Final[tuple[Kind, ...]] = ("person", "still", "duplicate")
 
 @dataclass(frozen=True)
 class PersonLandmarks(Extractor):
-    """The mesh of every person's track of `faces`, one row a track and frame.
+    """The mesh of every person's track of `faces`, one row per track and frame.
 
     Pictures of people (tracks of the kinds `still` and `duplicate`) are followed only on demand.
     Where one face alone is in the clip and the whole-frame pass of `landmarks` followed it, its

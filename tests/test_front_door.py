@@ -113,7 +113,7 @@ def test_a_report_without_rows_is_an_empty_table_or_none():
     assert Sample(()).to_polars().is_empty()
     assert Bare()._repr_html_() == "<pre>a &amp; b</pre>"
     assert Bare().exit_code == 0
-    with pytest.raises(TypeError, match="Bare is no table"):
+    with pytest.raises(TypeError, match="Bare has no table"):
         Bare().to_polars()
 
 

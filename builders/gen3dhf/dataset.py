@@ -59,10 +59,10 @@ class Gen3dhf(ScoredBuilder):
     BUILDER_CONFIGS: ClassVar[list[TableConfig]] = [
         TableConfig(
             name="features",
-            description="One row a video: scores, levels, official and grouped split.",
+            description="One row per video: scores, levels, official and grouped split.",
             reader=_READER,
         ),
-        TableConfig(name="ratings", description="One row a rating.", key=RATING_KEY),
+        TableConfig(name="ratings", description="One row per rating.", key=RATING_KEY),
         *INSTRUCT_CONFIGS,
         SALIENCY_CONFIG,
         MESH_CONFIG,
@@ -134,7 +134,7 @@ class Gen3dhf(ScoredBuilder):
         return tuple(name for name in super().available() if given.get(name, True))
 
     def read(self) -> list[ScoredRow]:
-        """One row a video, from the release's files, the ratings, or both."""
+        """One row per video, from the release's files, the ratings, or both."""
         names = sorted(self._scores.by_video)
         seeds = [_seed(name) for name in names]
         folds: list[int | None] = [None] * len(names)

@@ -99,7 +99,7 @@ class DiffReport(Report):
         return {"same": self.same, **plain}
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a column whose values changed."""
+        """One row per column whose values changed."""
         return [
             {"config": name, "column": column, "rows": change.rows, "largest": change.largest}
             for name, config in self.configs.items()

@@ -109,7 +109,7 @@ class Rsatalker(ScoredBuilder):
         return tuple(name for name in self.FIELDS if given.get(name, True))
 
     def read(self) -> list[ScoredRow]:
-        """One row a recording."""
+        """One row per recording."""
         return [self._scored(recording) for recording in self._recordings.values()]
 
     def counts(self) -> dict[str, int | float]:

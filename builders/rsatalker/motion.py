@@ -27,7 +27,7 @@ MOTION_CONFIG: Final = TableConfig(
     rows_per_table=16,
     reader="""\
 row = rows.with_format("numpy")[0]
-expression = row["expression"].reshape(-1, row["expression_dim"])  # one row a frame
+expression = row["expression"].reshape(-1, row["expression_dim"])  # one row per frame
 jaw, pose = row["jaw"].reshape(-1, 3), row["pose"].reshape(-1, 3)  # axis-angle
 """,
 )

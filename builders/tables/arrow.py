@@ -13,10 +13,10 @@ from theval_datasets.extraction.outcomes import Array
 
 
 def list_array(rows: Sequence[pa.Array | None], item: pa.DataType) -> pa.ListArray:
-    """A list column out of one array a row; None becomes null.
+    """A list column out of one array per row; None becomes null.
 
     Args:
-        rows: Arrow arrays (elements,), one a row, which may hold nulls themselves.
+        rows: Arrow arrays (elements,), one per row, which may hold nulls themselves.
         item: Type of the elements.
 
     Examples:

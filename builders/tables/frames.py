@@ -1,4 +1,4 @@
-"""The config `landmarks`: one row a clip, one entry a frame, nothing rounded once more.
+"""The config `landmarks`: one row per clip, one entry per frame, nothing rounded once more.
 
 The mesh is stored as the extractor quantised it, so that every metric of the `paper` definition
 recomputes from this table alone.
@@ -114,7 +114,7 @@ LANDMARK_FIELDS: Final[tuple[Field, ...]] = (
 
 _READER: Final = """\
 row = rows.with_format("numpy")[0]  # floats become float32; rows[0] keeps them exact
-mesh = row["mesh"].reshape(-1, 478, 3) * row["scale"]  # one entry a frame with a face
+mesh = row["mesh"].reshape(-1, 478, 3) * row["scale"]  # one entry per frame with a face
 pixels = mesh * [row["width"], row["height"], row["width"]]  # x, y, z
 """
 

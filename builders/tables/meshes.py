@@ -1,4 +1,4 @@
-"""Sequences of meshes as glb: Wavefront OBJ files of each video, one a frame."""
+"""Sequences of meshes as glb: Wavefront OBJ files of each video, one per frame."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MESH_FIELDS: Final[tuple[Field, ...]] = (
 )  # fmt: skip
 MESH_CONFIG: Final = TableConfig(
     name="mesh",
-    description="One row a frame of a mesh sequence, as glb.",
+    description="One row per frame of a mesh sequence, as glb.",
     rows_per_table=16,
     key=("clip_id", "frame"),
     reader="""\

@@ -1,4 +1,4 @@
-"""The config `landmarks` of clips with several people: one row a clip and track.
+"""The config `landmarks` of clips with several people: one row per clip and track.
 
 Where `person_landmarks` is in the cache, each of its tracks is a row with entries for the frames in
 which it has a mesh; else the whole-frame pass of `landmarks` is the one row of the clip.
@@ -33,7 +33,9 @@ TRACK_FIELDS: Final[tuple[Field, ...]] = with_columns(
           "`duplicate`); null for a pass over whole frames.", origin="person_landmarks"),
 )  # fmt: skip
 TRACKS_CONFIG: Final = landmarks_config(
-    "One row a clip and track with one entry a frame: mesh, pose, lips, speech.", "clip_id", "track"
+    "One row per clip and track with one entry per frame: mesh, pose, lips, speech.",
+    "clip_id",
+    "track",
 )
 TRACK_EXTRACTORS: Final = (
     "landmarks", "head_pose", "vad", "loudness", "theval_signals", "faces", "person_landmarks",

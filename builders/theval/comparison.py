@@ -65,7 +65,7 @@ LEADERBOARD_FIELDS: Final[tuple[Field, ...]] = (
     Field("source", STRING, "Where the row comes from.", origin=_ORIGIN, required=True),
     MISSING,
 )  # fmt: skip
-"""One row a model and definition."""
+"""One row per model and definition."""
 
 PREFERENCE_FIELDS: Final[tuple[Field, ...]] = (
     Field("vote", INT, "Number of the vote in the table.", "", 0, origin="votes", required=True),
@@ -79,7 +79,7 @@ PREFERENCE_FIELDS: Final[tuple[Field, ...]] = (
           origin="subject"),
     MISSING,
 )  # fmt: skip
-"""One row a vote."""
+"""One row per vote."""
 
 
 @dataclass(frozen=True)

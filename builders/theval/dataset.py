@@ -55,11 +55,12 @@ class Theval(Builder):
     BUILDER_CONFIGS: ClassVar[list[TableConfig]] = [
         TableConfig(
             name="features",
-            description="One row a clip: facts, quality metrics, clip-level embeddings; no media.",
+            description="One row per clip: facts, quality metrics, clip-level embeddings; no media.",
             reader=_FEATURES_READER,
         ),
         landmarks_config(
-            "One row a clip with one entry a frame: mesh, pose, lips, loudness, speech.", "clip_id"
+            "One row per clip with one entry per frame: mesh, pose, lips, loudness, speech.",
+            "clip_id",
         ),
         MEDIA_CONFIG,
         TableConfig(
@@ -69,12 +70,12 @@ class Theval(Builder):
         ),
         TableConfig(
             name="leaderboard",
-            description="One row a model: normalised metrics, final score, rank; the published too.",
+            description="One row per model: normalised metrics, final score, rank; the published too.",
             key=("model", "definition", "source"),
         ),
         TableConfig(
             name="preferences",
-            description="One row a vote: which of two models looked more realistic.",
+            description="One row per vote: which of two models looked more realistic.",
             key=("vote",),
         ),
     ]

@@ -46,7 +46,7 @@ class Thqa(ScoredBuilder):
     BUILDER_CONFIGS: ClassVar[list[TableConfig]] = [
         TableConfig(
             name="features",
-            description="One row a clip: opinion score, what it was made of, published features.",
+            description="One row per clip: opinion score, what it was made of, published features.",
             reader=_FEATURES_READER,
         )
     ]

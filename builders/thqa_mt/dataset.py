@@ -55,26 +55,26 @@ class ThqaMt(ScoredBuilder):
     BUILDER_CONFIGS: ClassVar[list[TableConfig]] = [
         TableConfig(
             name="features",
-            description="One row a clip: opinion score, distortions, generator, quality metrics.",
+            description="One row per clip: opinion score, distortions, generator, quality metrics.",
             reader=_READER,
         ),
         TRACKS_CONFIG,
         TableConfig(
             name="portraits",
-            description="One row a portrait that clips were generated from.",
+            description="One row per portrait that clips were generated from.",
             rows_per_table=16,
             reader=PORTRAITS_READER,
             key=("portrait_id",),
         ),
         TableConfig(
             name="generators",
-            description="One row a generator: attempted and succeeded generations.",
+            description="One row per generator: attempted and succeeded generations.",
             key=("generator",),
             reader=_GENERATORS_READER,
         ),
         TableConfig(
             name="ratings",
-            description="One row a rating.",
+            description="One row per rating.",
             key=RATING_KEY,
             reader=_RATINGS_READER,
         ),
@@ -162,7 +162,7 @@ class ThqaMt(ScoredBuilder):
         return
 
     def read(self) -> list[ScoredRow]:
-        """One row a clip of the manifest, and one a rated clip that the table lists."""
+        """One row per clip of the manifest, and one a rated clip that the table lists."""
         return rated_rows(self.clips, self._joined_tables)
 
     def measured(self, row: ScoredRow, clip: ClipFeatures) -> Mapping[str, Any]:

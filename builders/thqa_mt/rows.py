@@ -107,7 +107,7 @@ def _over(join: Join | None, clip_ids: set[str]) -> Join | None:
 
 
 def rated_rows(manifest: Mapping[str, ManifestRow], tables: JoinedTables) -> list[ScoredRow]:
-    """One row a clip.
+    """One row per clip.
 
     Args:
         manifest: The manifest's rows by `clip_id`.

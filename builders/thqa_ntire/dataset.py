@@ -34,7 +34,7 @@ class ThqaNtire(ScoredBuilder):
     BUILDER_CONFIGS: ClassVar[list[TableConfig]] = [
         TableConfig(
             name="features",
-            description="One row a clip: opinion score, what its name tells, official and clean split.",
+            description="One row per clip: opinion score, what its name tells, official and clean split.",
             reader=_READER,
         )
     ]

@@ -1,4 +1,4 @@
-"""The results of a rebuild, one a row: kept in `rebuild.jsonl`, so that a killed run goes on."""
+"""The results of a rebuild, one per row: kept in `rebuild.jsonl`, so that a killed run goes on."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Layouts of ratings tables: long, wide, and the exports of rating programs, made long.
 
-A long table has one row a presentation. Wide tables have one row a clip and one column a subject,
-one row a subject and one column a clip, or one column for each known dimension. Understood as they
+A long table has one row a presentation. Wide tables have one row per clip and one column per subject,
+one row per subject and one column per clip, or one column for each known dimension. Understood as they
 are: `ratings.csv` of AVrateNG, the results of webMUSHRA, and the answers of a Google form.
 """
 
@@ -256,14 +256,14 @@ def _wide_or_long(frame: pl.DataFrame, where: str) -> LongTable:
     if all(has.values()):
         if others:
             raise _unknown(others, known, where)
-        return LongTable(frame, "one row a rating")
+        return LongTable(frame, "one row per rating")
     ids = [c for c in frame.columns if c not in others]
     if has["subject"] and has["clip_id"]:
         dimensions = [c for c in others if c.lower() in names["dimensions"]]
         unknown = [c for c in others if c not in dimensions]
         if dimensions and not unknown and "dimension" not in frame.columns:
             frame = _melt(frame, ids, dimensions, "dimension")
-            return LongTable(frame, "one row a subject and clip, one column a dimension")
+            return LongTable(frame, "one row per subject and clip, one column per dimension")
         if unknown:
             raise _unknown(unknown, known, where)
     elif has["subject"] != has["clip_id"] and not has["score"] and len(others) > 1:

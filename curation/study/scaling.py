@@ -126,7 +126,7 @@ def mapped(panel: Panel, raw: Panel, parameters: StudyParameters) -> Floats:
         parameters: `rescale`, `range` and `clip`; `minmax_mos` is left to `map_means`.
 
     Returns:
-        float64 (n,), one a row of the panel.
+        float64 (n,), one per row of the panel.
 
     Examples:
         >>> from theval_datasets.curation.study.ratings import Ratings

@@ -21,7 +21,7 @@ CORRELATION_CEILING = 0.7
 
 @dataclass(frozen=True, eq=False)
 class Screening:
-    """What screening found of each subject; every array has one entry a subject.
+    """What screening found of each subject; every array has one entry per subject.
 
     Attributes:
         rejected: Whether the subject's ratings are left out.

@@ -48,7 +48,7 @@ class StudyResult:
         return tuple(sorted({report.subject for report in self.subjects if report.rejected}))
 
     def clip_rows(self) -> list[dict[str, Any]]:
-        """One row a clip and dimension; undefined values are None, with the reason."""
+        """One row per clip and dimension; undefined values are None, with the reason."""
         place = {clip: index for index, clip in enumerate(self.ratings.clips)}
         rows = []
         for dimension, scores in self.opinions.items():
@@ -71,7 +71,7 @@ class StudyResult:
         return rows
 
     def label_rows(self) -> list[dict[str, Any]]:
-        """One row a clip: its distortions as bits, ids, names and dimensions."""
+        """One row per clip: its distortions as bits, ids, names and dimensions."""
         if self.labels is None:
             return []
         labels = self.labels

@@ -239,7 +239,7 @@ def _repetitions(frame: pl.DataFrame, where: str) -> Codes:
 def _per_clip(
     frame: pl.DataFrame, name: str, clip: Codes, clips: tuple[str, ...], where: str
 ) -> tuple[str, ...] | None:
-    """A column that depends on the clip alone, one value a clip."""
+    """A column that depends on the clip alone, one value per clip."""
     if name not in frame.columns:
         return None
     names, codes = encode_names(frame[name], name, where, frame[ROW].to_list())

@@ -1,4 +1,4 @@
-"""Distortion votes out of a ratings table: a bit vector, names, or one column a distortion."""
+"""Distortion votes out of a ratings table: a bit vector, names, or one column per distortion."""
 
 from __future__ import annotations
 

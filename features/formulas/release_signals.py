@@ -107,7 +107,7 @@ def lip_dynamics(distances: list[Floats]) -> float:
     """Mean over pairs of the standard deviation over frames, with N and not N - 1.
 
     Args:
-        distances: Of `lip_distances`, (780,) each, one a frame with a face.
+        distances: Of `lip_distances`, (780,) each, one per frame with a face.
 
     Returns:
         Pixels of a 256×256 frame, at least 0.
@@ -152,7 +152,7 @@ def eyebrow_dynamics(distances: list[Floats]) -> float:
     Frames without a face are bridged.
 
     Args:
-        distances: Of `brow_distances`, (2,) each, one a frame with a face.
+        distances: Of `brow_distances`, (2,) each, one per frame with a face.
 
     Returns:
         In distances of the eyes' centroids, at least 0.
@@ -241,7 +241,7 @@ def lip_sync(openness: Floats, loudness: Floats, speech: Flags) -> float:
     """Mean absolute difference of min-max-normalised openness and loudness over speech frames.
 
     Args:
-        openness: Of `mouth_openness`, one a frame, (n,); NaN without a face.
+        openness: Of `mouth_openness`, one per frame, (n,); NaN without a face.
         loudness: Of `frame_loudness`, (n,).
         speech: Of `speech_frames`, (n,).
 

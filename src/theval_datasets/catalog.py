@@ -1,8 +1,8 @@
-"""Names to units: extractors, filters, datasets, sources, listed without importing them.
+"""Units by name: extractors, filters, datasets, sources, listed without importing them.
 
 A unit is a file of its room, or a folder for a dataset; it defines one public class named after it
 (`Loudness`, or `LoudnessFilter` where an extractor has that name).
-What units of a room share lies beside them, under the names in `SHARED`.
+Code that units of a room share is beside them, under the names in `SHARED`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SHARED: Final[dict[Kind, frozenset[str]]] = {
 
 
 def names(kind: Kind) -> list[str]:
-    """The names of all units of a kind, sorted.
+    """Names of all units of a kind, sorted.
 
     Args:
         kind: Kind of unit.

@@ -69,7 +69,7 @@ GROUPS: Final[dict[str, dict[str, tuple[Callable[..., Any], str]]]] = {
         "push": (push, "out/theval/theval OWNER/NAME --dry-run"),
     },
 }
-"""Heading of the overview to its commands: the function, and arguments that serve as an example."""
+"""Commands by heading of the overview: the function, and arguments of an example."""
 
 _SUMMARIES: Final = {"models": "List or fetch model weights that no package carries."}
 _INTERRUPTED: Final = 130
@@ -160,12 +160,12 @@ def _options(
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(SafeFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
-    for client in ("httpx", "httpx2"):  # they log addresses, and a signed address is a key
+    for client in ("httpx", "httpx2"):  # they log addresses, and a signed address grants access
         logging.getLogger(client).setLevel(logging.WARNING)
 
 
 def _register() -> None:
-    """Make a command of every function in `GROUPS`; ``models list`` is `list` of the group `models`."""
+    """Register a command for every function in `GROUPS`; ``models list`` is `list` in `models`."""
     groups: dict[str, typer.Typer] = {}
     for entries in GROUPS.values():
         for name, (function, example) in entries.items():
@@ -183,7 +183,7 @@ _register()
 
 
 def _fail(error: BaseException, code: int, message: str | None = None) -> NoReturn:
-    """Print an error for people, or as JSON if that was asked for, and exit."""
+    """Print an error as text, or as JSON with ``--json``, and exit."""
     text = printable(redacted(message or str(error)))
     if "--json" in sys.argv[1:]:
         _print_json({"error": {"type": type(error).__name__, "message": text, "exit_code": code}})
@@ -193,10 +193,10 @@ def _fail(error: BaseException, code: int, message: str | None = None) -> NoRetu
 
 
 def main() -> None:
-    """Run the command line: a wrong use ends with a sentence and code 2, not with a traceback."""
+    """Run the command line: wrong use ends with a message and code 2, not with a traceback."""
     try:
         code = app(standalone_mode=False)
-        if code == _INTERRUPTED:  # what typer makes of Ctrl-C
+        if code == _INTERRUPTED:  # typer's exit code for Ctrl-C
             raise KeyboardInterrupt
     except _UsageError as error:
         if "--json" in sys.argv[1:]:
@@ -219,7 +219,7 @@ def main() -> None:
         _fail(
             error,
             _INTERRUPTED,
-            "Interrupted. What was finished is kept; the same command continues from there:\n"
+            "Interrupted. Finished work is kept; the same command continues from there:\n"
             f"  {again}",
         )
     sys.exit(code or 0)

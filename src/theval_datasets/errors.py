@@ -10,12 +10,12 @@
     │   └── UnsafePathError      a path or address outside the place it is confined to
     ├── MissingExtraError        an optional dependency is not installed
     ├── WeightsMissingError      model weights are not installed (failed: weights-missing)
-    ├── MediaError               a clip's media is empty or broken; `reason` is the slug
-    │   ├── EmptyMediaError      the media is fine, but lacks the thing (outcome `empty`)
+    ├── MediaError               a clip's media is empty or broken; `reason` is its slug
+    │   ├── EmptyMediaError      the media is intact, but lacks the stream (outcome `empty`)
     │   │   ├── NoVideoError         no-video
     │   │   ├── NoAudioError         no-audio
     │   │   └── DigitalSilenceError  digital-silence
-    │   └── BrokenMediaError     it should have worked (outcome `failed`)
+    │   └── BrokenMediaError     the media cannot be used (outcome `failed`)
     │       ├── MissingMediaError    missing
     │       ├── NotMediaError        not-media
     │       ├── ZeroFramesError      zero-frames
@@ -38,7 +38,7 @@ class ThevalError(Exception):
 
 
 class InputError(ThevalError):
-    """The user's input is wrong; the message says what was expected, what was received, what to do."""
+    """The user's input is wrong; the message states what was expected, received, and what to do."""
 
 
 class UnknownNameError(InputError):
@@ -71,22 +71,22 @@ class RatingsError(InputError):
 
 
 class UnsafePathError(InputError):
-    """A path or an address lies outside the place it is confined to."""
+    """A path or an address is outside the place it is confined to."""
 
 
 class MissingExtraError(ThevalError):
-    """An optional dependency is not installed; the message names the extra that brings it."""
+    """An optional dependency is not installed; the message names the extra that installs it."""
 
 
 class StorageError(ThevalError):
-    """A file cannot be written: its disk is full, read-only or not to be written to.
+    """A file cannot be written: the disk is full, the file system is read-only, or access is denied.
 
-    It ends the run, since every further item would fail too; no item is blamed for it.
+    It ends the run, since every further item would fail too, and is not recorded as an item's fault.
     """
 
 
 class WeightsMissingError(ThevalError):
-    """Model weights are neither installed nor could they be downloaded."""
+    """Model weights are not installed and could not be downloaded."""
 
 
 class MediaError(ThevalError):
@@ -100,7 +100,7 @@ class MediaError(ThevalError):
 
 
 class EmptyMediaError(MediaError):
-    """The media is fine, but does not contain what was asked for."""
+    """The media is intact, but does not contain the requested stream."""
 
 
 class NoVideoError(EmptyMediaError):

@@ -40,7 +40,7 @@ def test_an_ffmpeg_that_does_not_run_is_a_failure(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("torch", "expected"),
-    [("2.8.0+cpu", "old enough"), ("2.13.0", "too new"), (None, "enough for all")],
+    [("2.8.0+cpu", "every extra"), ("2.13.0", "too new"), (None, "enough for everything")],
 )
 def test_the_environment_is_told_by_its_torch(monkeypatch, torch, expected):
     monkeypatch.setattr(command, "_version", lambda name: torch if name == "torch" else "1.0")

@@ -144,7 +144,7 @@ def test_without_its_extra_it_says_which_one(monkeypatch, tmp_path):
 def test_what_cannot_be_loaded_is_said(tmp_path):
     from theval_datasets.commands.demo import _load_afresh
 
-    with pytest.raises(BuildError, match="does not open"):
+    with pytest.raises(BuildError, match="could not open"):
         _load_afresh(tmp_path)
 
 

@@ -171,8 +171,8 @@ def test_what_a_version_lacks_is_deleted_and_other_files_stay(
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
     [
-        ("0.3.0", "0.2.0", "at version 0.3.0 already, and this is 0.2.0"),
-        ("0.2.0", "0.1.0", "at version 0.2.0 already, and this is 0.1.0"),
+        ("0.3.0", "0.2.0", "already at version 0.3.0, got the older version 0.2.0"),
+        ("0.2.0", "0.1.0", "already at version 0.2.0, got the older version 0.1.0"),
     ],
 )
 def test_versions_only_grow(hub, client, releases, name, first, second, expected):
@@ -195,7 +195,7 @@ def test_a_complete_push_may_be_repeated(hub, client, releases, name):
     for version in ("0.2.0", "0.1.0"):  # the newest, and one that others followed
         again = client.push(releases[version], name, token=WRITER)
         assert again.code == 0, again.err
-        assert "already there, complete" in again.out
+        assert "already published: nothing to send" in again.out
         assert f"v{version} is {tags[f'v{version}']}" in again.out
         planned = client.push(releases[version], name, "--dry-run", "--json", token=WRITER).plain
         assert planned["add"] == {}
@@ -212,7 +212,7 @@ def test_a_tag_on_other_files_is_refused(hub, client, releases, name, tmp_path):
     before = dict(repo.commits)
     again = client.push(releases["0.1.0"], name, token=WRITER)
     assert again.code == 1
-    assert "has the tag v0.1.0 already, with other files (README.md" in again.err
+    assert "already has the tag v0.1.0, with other files (README.md" in again.err
     assert repo.commits == before
 
 
@@ -242,7 +242,7 @@ def test_nothing_of_somebody_else_is_overwritten(hub, client, releases, name):
     repo.add("main", "mine", {"info.json": Blob(b"{}")})
     said = client.push(releases["0.2.0"], name, token=WRITER)
     assert said.code == 1
-    assert "info.json of something else" in said.err
+    assert "info.json that is not a dataset's" in said.err
     assert writes(hub) == []
 
 
@@ -259,7 +259,7 @@ def test_a_dirty_build_stays_here(hub, client, releases, name, tmp_path, fault):
         (folder / "manifest.jsonl").unlink()
     said = client.push(folder, name, token=WRITER)
     assert said.code == 1
-    assert "is not as it was built" in said.err
+    assert "was changed since it was built" in said.err
     assert hub.log == []
 
 
@@ -500,7 +500,7 @@ def test_people_are_shown_to_everybody_only_when_that_is_said(
     assert any(column in note for note in planned["notes"])
     said = client.push(folder, name, "--public", token=WRITER)
     assert said.code == 1
-    assert "may show people or tell them apart" in said.err
+    assert "may show or identify people" in said.err
     assert column in said.err
     assert name not in hub.store.repos
     assert client.push(folder, name, token=WRITER).code == 0
@@ -535,7 +535,7 @@ def test_what_was_taken_down_can_be_removed_for_good(hub, client, releases, name
     for version in ("0.1.0", "0.2.0"):
         said = client.push(releases[version], name, token=WRITER)
         assert said.code == 0, said.err
-    assert "may still be had in v0.1.0" in said.out
+    assert "may still be available in v0.1.0" in said.out
     repo = hub.store.repos[name]
     old = {b.sha256 for b in repo.at("v0.1.0").files.values() if b.sha256}
     kept = {b.sha256 for b in repo.at("v0.2.0").files.values() if b.sha256}

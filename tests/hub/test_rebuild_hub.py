@@ -132,7 +132,7 @@ def test_what_is_not_there_is_said(repo, hub, client, sources, tmp_path):
     hub.store.create("someone/empty")
     hub.store.create("someone/hidden", private=True)
     for name, word in (
-        ("someone/none", "look at the name"),
+        ("someone/none", "check the name"),
         (f"{NAME}@v9.9.9", "revision"),
         ("someone/empty", "manifest.jsonl"),
         ("someone/hidden", "logged in"),

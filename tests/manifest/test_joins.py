@@ -43,7 +43,7 @@ def test_folders_tell_clips_of_one_name_apart():
     ids = ["SadTalker/p0", "MuseTalk/p0"]
     join = join_clips("ratings", ["x/SadTalker/p0.mp4", "x\\MuseTalk\\p0.mp4"], ids)
     assert sorted(join.matched.values()) == sorted(ids)
-    with pytest.raises(InputError, match=r"'p0.mp4' could mean 'MuseTalk/p0' or 'SadTalker/p0'"):
+    with pytest.raises(InputError, match=r"'p0.mp4' matches both 'MuseTalk/p0' and 'SadTalker/p0'"):
         join_clips("ratings", ["p0.mp4"], ids)
 
 
@@ -59,7 +59,7 @@ def test_names_that_are_safe_alike_are_told_apart_by_their_spelling():
     join = join_clips("ratings", ["_a.mp4", "clips/x", "a.mp4"], ["_a", "a", "x"])
     assert join.matched == {"_a.mp4": "_a", "a.mp4": "a", "clips/x": "x"}
     with pytest.raises(
-        InputError, match=r"'v/a' could mean 'a' or '_a'|'v/a' could mean '_a' or 'a'"
+        InputError, match=r"'v/a' matches both 'a' and '_a'|'v/a' matches both '_a' and 'a'"
     ):
         join_clips("ratings", ["v/a"], ["_a", "a"])
 
@@ -70,7 +70,7 @@ def test_other_folders_are_said():
 
 
 def test_two_names_of_one_clip_are_an_error():
-    with pytest.raises(InputError, match=r"votes: 'a' and 'a.mp4' both mean the clip 'a'"):
+    with pytest.raises(InputError, match=r"votes: 'a' and 'a.mp4' both match the clip 'a'"):
         join_clips("votes", ["a", "a.mp4"], ["a"])
 
 

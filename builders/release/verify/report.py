@@ -62,7 +62,7 @@ class VerifyReport(Report):
         }
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a check."""
+        """One row per check."""
         return [
             {"name": check.name, "ok": check.ok, "detail": check.detail} for check in self.checks
         ]

@@ -1,1 +1,1 @@
-"""One function a file behind each command of theval-data."""
+"""The functions behind the commands of theval-data, one per file."""

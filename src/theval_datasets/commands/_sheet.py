@@ -1,4 +1,4 @@
-"""The drawing behind `inspect`: frames with what was found in them, curves below."""
+"""Contact sheet of `inspect`: frames with the detected faces, and curves below."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from theval_datasets.media.frames import Frames
 from theval_datasets.utils.files import atomic_write
 
 _COLUMNS: Final = 4
-_WIDE: Final = 3.2  # inches of a frame …
-_ALONE: Final = 8.0  # … and of the only one
-_CURVES: Final = 4.4  # inches of all curves together
-_DOT: Final = 0.018  # diameter of the mesh's dots, in distances of the eyes
+_WIDE: Final = 3.2  # width of a frame, inches
+_ALONE: Final = 8.0  # width of the frame of a still picture, inches
+_CURVES: Final = 4.4  # height of all curves together, inches
+_DOT: Final = 0.018  # diameter of the dots of a mesh, in inter-ocular distances
 _GREY: Final = "#555555"
 _COLOURS: Final = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")  # fmt: skip
 _AXES: Final = ("#ff4040", "#40ff40", "#40a0ff")
@@ -39,12 +39,12 @@ def draw(
     """Write a contact sheet as PNG.
 
     Args:
-        path: Where to.
-        name: Of the clip, for the title.
-        frames: The frames to show.
-        times: Of all frames of the clip, seconds.
-        values: By extractor, those that are there.
-        outcomes: Of all, for what is not.
+        path: Output file.
+        name: Name of the clip, for the title.
+        frames: Frames to show.
+        times: float64 (n,): timestamps of all frames of the clip, in seconds.
+        values: Values by extractor; extractors without values are absent.
+        outcomes: Outcome by extractor; the title states the reason where one is not `ok`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -83,7 +83,7 @@ def draw(
 
 
 def _title(name: str, values: Mapping[str, Values], outcomes: Mapping[str, Outcome]) -> str:
-    """The clip, what is undefined by reason, and what the drawings mean."""
+    """The clip's name, undefined features by reason, and a legend of the drawings."""
     first = [name]
     if "faces" in values:
         count = int(values["faces"]["n_subjects"])
@@ -132,7 +132,7 @@ def _draw_boxes(cell: Any, time: float, values: Mapping[str, Values]) -> None:
 
 
 def _draw_meshes(cell: Any, time: float, values: Mapping[str, Values], scale: float) -> None:
-    """The meshes at a time; `scale` is how large a pixel is drawn, in typographic points."""
+    """Draw the meshes of a time; `scale` is the size of a pixel in typographic points."""
     from theval_datasets.extraction.mesh import inter_ocular, pixels
 
     mesh, angles = _meshes(values)
@@ -154,7 +154,7 @@ def _draw_meshes(cell: Any, time: float, values: Mapping[str, Values], scale: fl
 def _draw_axes(
     cell: Any, origin: Floats, length: float, pitch: float, yaw: float, roll: float
 ) -> None:
-    """The head's right, down and forward axes as they appear in the picture."""
+    """Draw the head's right, down and forward axes as projected into the picture."""
     p, y, r = np.radians((-pitch, yaw, roll))
     turn = np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]])
     aside = np.array([[np.cos(y), 0, -np.sin(y)], [0, 1, 0], [np.sin(y), 0, np.cos(y)]])
@@ -166,7 +166,7 @@ def _draw_axes(
 
 
 def _meshes(values: Mapping[str, Values]) -> tuple[Values | None, Values | None]:
-    """The mesh of every track, or else of the one face of the whole-frame pass; and the pose."""
+    """Meshes and poses by track; without tracks, those of the single face of the whole frame."""
     if "person_landmarks" in values:
         return values["person_landmarks"], values.get("person_pose")
     whole = values.get("landmarks")
@@ -215,7 +215,7 @@ def _draw_curves(
 
 
 def _draw_faces(openness: Any, pose: Any, mesh: Values, angles: Values | None) -> None:
-    """How open every track's mouth is, and where its head points."""
+    """Draw mouth opening and head pose of every track."""
     from matplotlib.lines import Line2D
 
     from theval_datasets.extraction.mesh import pixels
@@ -240,7 +240,7 @@ def _draw_faces(openness: Any, pose: Any, mesh: Values, angles: Values | None) -
 
 
 def _draw_speech(loudness: Any, vad: Values) -> None:
-    """The probability of speech, on an axis of its own."""
+    """Draw the probability of speech on an axis of its own."""
     from theval_datasets.features.vad import CHUNK
     from theval_datasets.media.frames import SAMPLE_RATE
 
@@ -254,7 +254,7 @@ def _draw_speech(loudness: Any, vad: Values) -> None:
 
 
 def _line(axis: Any, times: Floats, heights: Any, colour: str, style: str = "-") -> None:
-    """A curve that is broken where frames are missing."""
+    """Draw a curve with gaps where frames are missing."""
     steps = np.diff(times)
     longest = 3 * float(np.median(steps)) if len(steps) else 0.0
     for piece in np.split(np.arange(len(times)), np.flatnonzero(steps > longest) + 1):

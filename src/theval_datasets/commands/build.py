@@ -1,4 +1,4 @@
-"""`theval-data build`: a dataset in Parquet, with its card, out of a manifest and its features."""
+"""`theval-data build`: a Parquet dataset with its card, from a manifest and cached features."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BuildReport(Report):
-    """What was built.
+    """Result of a build.
 
     Attributes:
-        release: The folder and what its `info.json` says.
+        release: Folder of the dataset and contents of its `info.json`.
         videos: The videos of the official release that became the clips; None for other clips.
     """
 
@@ -59,7 +59,7 @@ class BuildReport(Report):
         }
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a config and split."""
+        """One row per config and split."""
         return [
             {"config": name, "split": split, "rows": info.rows, "bytes": info.n_bytes}
             for name, config in self.release.info.configs.items()
@@ -81,17 +81,17 @@ class BuildReport(Report):
         if lacking:
             listed = ", ".join(f"{name} of {count} clips" for name, count in lacking.items())
             lines.append(
-                f"  null, as the cache does not hold them: {listed}; run theval-data extract, and "
-                "theval-data doctor for what it may lack"
+                f"  null, because the cache does not hold them: {listed}; run theval-data extract "
+                "(theval-data doctor lists missing packages)"
             )
         if self.videos is not None and lacking:
             lines.append(
-                "  features go by content: run theval-data curate "
+                "  cached features are found by file content: run theval-data curate "
                 f"{shlex.quote(str(self.videos))} -o work, theval-data extract work, and build again"
             )
         root = self.release.folder.parents[1]
-        lines.append(f"check it: theval-data verify {self.release.folder}")
-        lines.append(f'load it, in {root}: datasets.load_dataset("{info.dataset}")')
+        lines.append(f"to check it: theval-data verify {self.release.folder}")
+        lines.append(f'to load it, in {root}: datasets.load_dataset("{info.dataset}")')
         return "\n".join(lines)
 
 
@@ -110,7 +110,7 @@ def build(
     ] = (),
     anonymise: bool = False,
 ) -> BuildReport:
-    """Build a dataset: Parquet for every config, card, info and manifest.
+    """Build a dataset: a Parquet table for each config, with card, info.json and manifest.
 
     Args:
         name: Name of the dataset, such as ``theval`` or ``thqa-mt``.
@@ -122,11 +122,11 @@ def build(
         tables: Further input, such as ``ratings=ratings.csv``; may be repeated.
         configs: Name of a config to build; may be repeated. Default: every config that the inputs
             allow.
-        version: Semantic version of the dataset. Default: 0.1.0; where clips of the dataset that is in
-            the output folder were taken down since, its next minor version.
+        version: Semantic version of the dataset. Default: 0.1.0; if clips of the dataset in the
+            output folder were taken down since its build, its next minor version.
         without: Extractor whose columns are left null, such as ``arcface``; may be repeated.
-        anonymise: Anonymous dataset: faces in still pictures are blurred, face embeddings are null,
-            and tables of video, sound or meshes are not built.
+        anonymise: Blur faces in still pictures, set face embeddings to null, and build no tables of
+            video, sound or meshes.
 
     Raises:
         InputError, BuildError: If it cannot be built.
@@ -162,7 +162,7 @@ def _version_after_takedown(inputs: Inputs, folder: Path) -> str | None:
     """The version of a release in place, raised if clips were taken down since it was built.
 
     Returns:
-        None where there is no release, or nothing was taken down at all.
+        None if the folder holds no dataset, or no clip was taken down.
     """
     from theval_datasets.manifest.info import INFO_NAME, parse_version, read_info
 
@@ -176,7 +176,7 @@ def _version_after_takedown(inputs: Inputs, folder: Path) -> str | None:
 
 
 def _release(dataset: type[Builder], given: StrPath | None) -> tuple[Path | None, tuple[str, ...]]:
-    """The folder of a release, fetched if it is the name of a repository, and where it is from."""
+    """Folder of a release, downloaded if a repository was named, and notes on its origin."""
     from theval_datasets.hub.download import download, is_name
 
     if given is None or Path(given).exists() or not dataset.RELEASE or not is_name(str(given)):

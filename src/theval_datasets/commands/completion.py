@@ -1,4 +1,4 @@
-"""Names that the shell completes; each function gets what was typed so far."""
+"""Shell completion: each function returns the names that begin with the text typed so far."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def datasets(incomplete: str) -> list[str]:
 
 
 def extractors(incomplete: str) -> list[str]:
-    """Lists of extractors, separated by commas: the last name is completed.
+    """Lists of extractors separated by commas, with the last name completed.
 
     Examples:
         >>> extractors("landmarks,vad_s")

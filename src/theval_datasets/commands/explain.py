@@ -1,4 +1,4 @@
-"""`theval-data list` and `theval-data explain`: what there is, and what each unit does."""
+"""`theval-data list` and `theval-data explain`: the units of the toolkit and their descriptions."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Kind = Literal["recipes", "filters", "extractors", "datasets", "presets", "gener
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Something that can be named in a command or a recipe.
+    """A recipe, filter, extractor, dataset, preset or generator.
 
     Attributes:
         kind: Kind of unit, in the singular.
-        name: Name, as commands and recipes write it.
-        summary: What it is, in a sentence.
+        name: Name in commands and recipes.
+        summary: Description in one sentence.
     """
 
     kind: str
@@ -38,13 +38,13 @@ class ListReport(Report):
     """The units of one or all kinds.
 
     Attributes:
-        units: In the order of the kinds, then of the names.
+        units: Units, by kind and then by name.
     """
 
     units: tuple[Unit, ...]
 
     def to_plain(self) -> dict[str, Any]:
-        """By kind, the name and summary of each unit."""
+        """Names and summaries of the units, by kind."""
         plain: dict[str, Any] = {}
         for unit in self.units:
             entry = {"name": unit.name, "summary": unit.summary}
@@ -52,11 +52,11 @@ class ListReport(Report):
         return plain
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a unit."""
+        """One row per unit."""
         return [{"kind": u.kind, "name": u.name, "summary": u.summary} for u in self.units]
 
     def to_text(self) -> str:
-        """One line a unit, under the names of their kinds."""
+        """One line per unit, below the name of its kind."""
         width = max((len(unit.name) for unit in self.units), default=0)
         lines: list[str] = []
         kind = ""
@@ -65,19 +65,19 @@ class ListReport(Report):
                 kind = unit.kind
                 lines += ([""] if lines else []) + [f"{kind}s"]
             lines.append(f"  {unit.name:<{width}}  {unit.summary}".rstrip())
-        return "\n".join([*lines, "", "more about one: theval-data explain NAME"])
+        return "\n".join([*lines, "", "details of a unit: theval-data explain NAME"])
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a unit does.
+    """Description of a unit.
 
     Attributes:
         unit: The unit.
-        text: Description; "" if the summary says all.
-        facts: Label to value, such as version or source.
-        parameters: Rows with name, value (the default) and meaning.
-        columns: Rows with name, type, unit, range and meaning of what it writes or reads.
+        text: Full description; "" if there is none beyond the summary.
+        facts: Facts by label, such as version or source.
+        parameters: Name, value (the default) and meaning of each parameter.
+        columns: Name, type, unit, range and meaning of each column that it writes or reads.
     """
 
     unit: Unit
@@ -89,16 +89,16 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class ExplainReport(Report):
-    """What the units of one name do.
+    """Descriptions of the units of one name.
 
     Attributes:
-        explanations: One for each kind that has a unit of this name.
+        explanations: A description for each kind that has a unit of this name.
     """
 
     explanations: tuple[Explanation, ...]
 
     def to_plain(self) -> dict[str, Any]:
-        """One entry a unit."""
+        """One entry per unit."""
         return {
             "units": [
                 {
@@ -115,7 +115,7 @@ class ExplainReport(Report):
         }
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a parameter or column."""
+        """One row per parameter or column."""
         return [
             {
                 "unit": f"{explanation.unit.kind} {explanation.unit.name}",
@@ -128,7 +128,7 @@ class ExplainReport(Report):
         ]
 
     def to_text(self) -> str:
-        """A section a unit."""
+        """One section per unit."""
         return "\n\n".join("\n".join(_lines(explanation)) for explanation in self.explanations)
 
 
@@ -148,7 +148,7 @@ def list_units(
 
 
 def _completed(incomplete: str) -> list[str]:
-    """Names that begin with what was typed, for the shell."""
+    """Names that begin with the text typed so far, for shell completion."""
     names = {unit.name for unit in list_units().units}
     return sorted(name for name in names if name.startswith(incomplete))
 
@@ -159,8 +159,8 @@ def explain(
     """Explain a recipe, filter, extractor, dataset, preset or generator.
 
     Args:
-        name: Name of the unit, which ``theval-data list`` shows, or of a column that extractors write,
-            such as ``lip_sync``. Every unit of this name is explained.
+        name: Name of the unit (see ``theval-data list``), or of a column that extractors write, such
+            as ``lip_sync``. Every unit of this name is explained.
 
     Raises:
         UnknownNameError: There is no unit of that name.
@@ -228,7 +228,7 @@ def _changed(parameters: Any) -> list[tuple[str, Any]]:
 
 
 def _parameters(kind: type[Any]) -> list[dict[str, Any]]:
-    """The fields of a dataclass with their defaults and what its docstring says of them."""
+    """Fields of a dataclass with their defaults, and their descriptions from its docstring."""
     documented = _meanings(kind)
     return [
         {
@@ -241,7 +241,7 @@ def _parameters(kind: type[Any]) -> list[dict[str, Any]]:
 
 
 def _meanings(kind: type[Any]) -> dict[str, str]:
-    """What the docstrings of a dataclass and its bases say of the fields."""
+    """Descriptions of a dataclass's fields, from its docstring and those of its bases."""
     meanings: dict[str, str] = {}
     for base in reversed(kind.__mro__[:-1]):
         meanings |= Documentation.of(base).entries
@@ -313,7 +313,7 @@ def _explain_recipe(unit: Unit) -> Explanation:
 
     recipe = load_recipe(unit.name)
     facts = {
-        "clips": "cut where the segment rule finds them"
+        "clips": "cut at the spans that the segment rule selects"
         if recipe.cut == "spans"
         else "whole sources",
         "undecided clips": recipe.on_undecided,
@@ -342,7 +342,7 @@ def _explain_generator(unit: Unit) -> Explanation:
     entry = next(row for row in published_leaderboard() if row.model == unit.name)
     facts = {"kind": str(entry.kind), "final score": f"{entry.final:.4f}", "rank": str(entry.rank)}
     rows = [
-        {"name": name, "value": value, "meaning": "normalised, 1 is like real videos"}
+        {"name": name, "value": value, "meaning": "normalised; 1 equals real videos"}
         for name, value in entry.normalised.items()
     ]
     return Explanation(unit, "", {**facts, "source": TABLE_SOURCE}, rows)

@@ -1,4 +1,4 @@
-"""`theval-data extract`: fill the cache with the features of a manifest's clips."""
+"""`theval-data extract`: computes the features of a manifest's clips into the cache."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SHOWN: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class NotOk:
-    """An outcome that was not `ok`, or was with a remark."""
+    """An outcome other than `ok`, or `ok` with a remark."""
 
     clip_id: str
     extractor: str
@@ -45,17 +45,17 @@ class NotOk:
 
 @dataclass(slots=True)
 class ExtractReport(Report):
-    """How every extractor ended on every clip.
+    """Outcomes of all extractors on all clips.
 
     Attributes:
-        cache: Where the features lie.
-        clips: How many clips there were.
-        computed: Features that were not in the cache before, by extractor.
-        counts: Outcomes by extractor and status.
-        remarks: What was not `ok`, and what was with something to say.
-        skipped: Rows of the manifest that have no clip (a dead source).
-        seconds: Time spent by extractor, all workers together.
-        named: Extractors that were asked for by name.
+        cache: Location of the feature cache.
+        clips: Number of clips.
+        computed: Number of features that were not in the cache before, by extractor.
+        counts: Number of outcomes by extractor and status.
+        remarks: Outcomes other than `ok`, and those with a remark.
+        skipped: Number of rows of the manifest without a clip (dead sources).
+        seconds: Seconds spent by extractor, summed over the workers.
+        named: Extractors that were requested by name.
     """
 
     cache: str
@@ -69,8 +69,8 @@ class ExtractReport(Report):
 
     @property
     def exit_code(self) -> int:
-        """1 if some clip failed for a reason that lies in the clip or the run, or a named extractor
-        could run on no clip.
+        """1 if a clip failed for a reason other than the installation, or a named extractor could
+        not run on any clip; else 0.
         """
         from theval_datasets.extraction.outcomes import UNAVAILABLE
 
@@ -113,7 +113,7 @@ class ExtractReport(Report):
         }
 
     def table(self) -> list[dict[str, Any]]:
-        """One row an extractor: clips by outcome, and how many were computed now."""
+        """One row per extractor: clips by outcome, and how many were computed now."""
         return [
             {
                 "extractor": name,
@@ -124,7 +124,7 @@ class ExtractReport(Report):
         ]
 
     def to_text(self) -> str:
-        """A table of outcomes, then what was not ok."""
+        """A table of outcomes, then the outcomes other than ok."""
         width = max(map(len, self.counts), default=9)
         lines = [f"{'extractor':<{width}}  {'ok':>6} {'empty':>6} {'failed':>6} {'computed':>9}"]
         for name, counts in self.counts.items():
@@ -144,9 +144,9 @@ class ExtractReport(Report):
             lines.append(f"  {name} {status} ({reason}): {shown}")
         unwritten = [r.outcome.detail for r in self.remarks if r.outcome.reason == _UNWRITTEN]
         if unwritten and unwritten[0]:
-            lines.append(f"  {unwritten[0]}")  # the cache is at fault, and no clip
+            lines.append(f"  {unwritten[0]}")  # the fault is the cache's, not a clip's
         if self.skipped:
-            lines.append(f"{self.skipped} rows have no clip and were passed over")
+            lines.append(f"{self.skipped} rows without a clip were skipped")
         lines += ["", f"{self.clips} clips, features in {self.cache}"]
         lines.append("next: theval-data build NAME --manifest MANIFEST -o DIR")
         return "\n".join(lines)
@@ -163,19 +163,19 @@ def extract(
     address: Annotated[str | None, typer.Option(metavar="HOST:PORT")] = None,
     workers: Workers = None,
 ) -> ExtractReport:
-    """Compute the features of a manifest's clips, each once.
+    """Compute the features of a manifest's clips that are not in the cache yet.
 
     Args:
         manifest: Manifest of the clips, or its folder.
-        features: Names of extractors, separated by commas. Default: every extractor whose extra and
-            weights are installed.
+        features: Names of extractors, separated by commas. Default: the extractors that run by
+            default and whose extra and weights are installed.
         cache: Path or URL of the feature cache. Default: $THEVAL_CACHE, else the user's cache folder.
         engine: Engine that runs the extraction: processes of this machine, or a Ray cluster.
         address: Address of the Ray cluster. Default: a cluster started on this machine.
         workers: Number of processes. Default: the number of cores.
 
     Raises:
-        InputError: If the manifest or a name is wrong.
+        InputError: If the manifest is malformed or lists no clip, or a name is unknown.
     """
     from theval_datasets.extraction.cache import default_location
     from theval_datasets.extraction.engines.local import default_workers
@@ -206,11 +206,12 @@ def chosen_extractors(names: str | Sequence[str]) -> tuple[Extractor, ...]:
     """Extractors by name, with their default parameters.
 
     Args:
-        names: A list, or one text with commas. Empty for all whose extra is installed and whose weights are here; the weights of
-            named ones are fetched if they can be.
+        names: Names, or one text that separates them by commas. If empty: all extractors that run by
+            default and whose extra and weights are installed. Weights of named extractors are
+            downloaded where they are missing.
 
     Raises:
-        UnknownNameError: If there is none of that name.
+        UnknownNameError: If there is no extractor of that name.
     """
     if isinstance(names, str):
         names = [name for part in names.split(",") if (name := part.strip())]
@@ -231,9 +232,9 @@ def chosen_extractors(names: str | Sequence[str]) -> tuple[Extractor, ...]:
     for name in catalog.names("extractor"):
         extractor = catalog.load("extractor", name)()
         if not extractor.default_enabled or not all(map(available, extractor.imports)):
-            _log.info("%s is left out: name it in --features to have it", name)
+            _log.info("%s is not run by default: name it in --features to run it", name)
         elif not extractor.has_weights():
-            _log.info("%s is left out: its weights are not here (theval-data models list)", name)
+            _log.info("%s is skipped: its weights are missing (theval-data models list)", name)
         else:
             enabled.append(extractor)
     return tuple(enabled)
@@ -244,7 +245,7 @@ def _engine(name: str, address: str | None, workers: int) -> Engine:
 
     if name == "local":
         if address:
-            raise InputError("--address is for --engine ray; the local engine has none")
+            raise InputError("--address needs --engine ray; the local engine has no address")
         return LocalEngine(workers)
     if name == "ray":
         from theval_datasets.extraction.engines.ray import RayEngine
@@ -263,7 +264,7 @@ def _jobs(manifest: Manifest) -> Iterator[ClipJob]:
 
 
 def _agrees(file: Path, row: ManifestRow) -> bool:
-    """Whether size and time of the file are those that the manifest noted with its hash."""
+    """Whether size and modification time of the file are those recorded with its hash."""
     try:
         stat = file.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""`theval-data funnel`: what the filters of a curated run did."""
+"""`theval-data funnel`: clips rejected by each filter of a curation run."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ PLOT: Final = "funnel.png"
 
 @dataclass(frozen=True, slots=True)
 class FunnelReport(Report):
-    """The funnel of a run, and its page and plot.
+    """The funnel of a curation run, with its page and plot.
 
     Attributes:
-        funnel: The numbers.
-        page: The HTML.
-        plot: The PNG.
+        funnel: Counts by filter, and distributions of the measured values.
+        page: Path of the HTML page.
+        plot: Path of the PNG.
     """
 
     funnel: Funnel
@@ -40,7 +40,7 @@ class FunnelReport(Report):
 
     @property
     def exit_code(self) -> int:
-        """Always 0: it only reads."""
+        """Always 0."""
         return 0
 
     def to_plain(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class FunnelReport(Report):
         }
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a filter."""
+        """One row per filter."""
         rows: list[dict[str, Any]] = self.to_plain()["steps"]
         return [{**row, "reasons": ", ".join(row["reasons"])} for row in rows]
 
@@ -93,12 +93,12 @@ def funnel(
     Args:
         folder: Output folder of ``curate``.
         output: Folder for the page and the plot. Default: the output folder of ``curate``.
-        recipe: Name or YAML file of the recipe whose thresholds are drawn, where the manifest does
-            not tell.
-        anonymise: Blurred faces in sample frames.
+        recipe: Name or YAML file of the recipe whose thresholds are drawn, if the manifest does not
+            name one.
+        anonymise: Blur faces in sample frames.
 
     Raises:
-        InputError: There is no manifest, or it lists nothing.
+        InputError: There is no manifest, or it is empty.
     """
     from theval_datasets.cards.funnel_page import draw_distributions, draw_steps
     from theval_datasets.cards.pages import render_page
@@ -120,7 +120,7 @@ def funnel(
     page = render_page(
         "funnel.html.jinja",
         {
-            "title": f"What was kept of {result.folder.resolve().name}, and why",
+            "title": f"Clips kept and rejected in {result.folder.resolve().name}",
             "recipe": result.recipe,
             "thresholds": any(d.limits for d in result.distributions),
             "facts": [

@@ -1,4 +1,4 @@
-"""`theval-data index`: fingerprints and faces of a set, so that another can be kept apart from it."""
+"""`theval-data index`: fingerprints and face embeddings of a set, to keep another set disjoint."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .options import CacheLocation, Manifest, StrPath, Workers
 
 @dataclass(frozen=True, slots=True)
 class IndexReport(Report):
-    """What was indexed.
+    """Result of indexing.
 
     Attributes:
-        index: The file.
-        clips: Clips in it.
-        people: Embeddings in it.
-        missing: Clips that are not in it, with the reason.
-        note: Why it holds no people at all; "" where it may.
+        index: Path of the index.
+        clips: Number of clips in it.
+        people: Number of face embeddings in it.
+        missing: Reason by clip, for clips that are not in it.
+        note: Reason why it holds no face embeddings at all; "" if they could be computed.
     """
 
     index: Path
@@ -35,7 +35,7 @@ class IndexReport(Report):
 
     @property
     def exit_code(self) -> int:
-        """1 if a clip is missing."""
+        """1 if a clip could not be indexed, else 0."""
         return int(bool(self.missing))
 
     def to_plain(self) -> dict[str, Any]:
@@ -49,11 +49,11 @@ class IndexReport(Report):
         }
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a clip that is not in the index."""
+        """One row per clip that is not in the index."""
         return [{"clip_id": name, "reason": reason} for name, reason in self.missing.items()]
 
     def to_text(self) -> str:
-        """Counts, and what is missing."""
+        """Counts, and the clips that are not in the index."""
         lines = [f"{self.clips} clips and {self.people} embeddings of people in {self.index}"]
         lines += [f"  not in it: {k} ({v})" for k, v in self.missing.items()]
         lines += [f"  note: {self.note}"] if self.note else []
@@ -67,7 +67,7 @@ def index(
     cache: CacheLocation = None,
     workers: Workers = None,
 ) -> IndexReport:
-    """Write an index of a set's clips and people, with which curate keeps another set apart.
+    """Write an index of a set's clips and people, which curate uses to keep another set disjoint.
 
     Args:
         manifest: Manifest of the set, or its folder.
@@ -117,7 +117,7 @@ def index(
     try:
         pack = recogniser()
     except ThevalError as error:
-        note = f"people are not in it, so that only recordings can be known again: {error}"
+        note = f"no face embeddings, so only recordings can be recognised, not people: {error}"
     references: list[ReferenceClip] = []
     for job in jobs:
         name = job.clip_id

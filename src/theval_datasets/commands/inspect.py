@@ -1,4 +1,4 @@
-"""`theval-data inspect`: a contact sheet of a clip, to see what was measured."""
+"""`theval-data inspect`: a contact sheet that shows the measurements of a clip."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _MOST: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class InspectReport(Report):
-    """What was drawn.
+    """Result of an inspection.
 
     Attributes:
-        clip: The clip.
-        sheet: The PNG.
-        outcomes: How each extractor ended on it.
-        facts: Numbers of the clip.
+        clip: Path of the clip.
+        sheet: Path of the PNG.
+        outcomes: Outcome of each extractor.
+        facts: Facts and measurements of the clip, by name.
     """
 
     clip: Path
@@ -44,7 +44,7 @@ class InspectReport(Report):
 
     @property
     def exit_code(self) -> int:
-        """1 if something failed for a reason that lies in the clip."""
+        """1 if an extractor failed because of the clip, else 0."""
         from theval_datasets.extraction.outcomes import UNAVAILABLE
 
         failed = (o for o in self.outcomes.values() if o.status == "failed")
@@ -63,11 +63,11 @@ class InspectReport(Report):
         }
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a fact."""
+        """One row per fact."""
         return [{"fact": name, "value": value} for name, value in self.facts.items()]
 
     def to_text(self) -> str:
-        """The facts, what is undefined and why, and where the sheet lies."""
+        """Facts, undefined values with their reasons, and the path of the sheet."""
         lines = [f"{name}: {'none' if v is None else v}" for name, v in self.facts.items()]
         for name, outcome in self.outcomes.items():
             if outcome.status != "ok":
@@ -91,10 +91,10 @@ def inspect(
         output: File for the sheet. Default: the clip's name with -sheet.png, in the current folder.
         cache: Path or URL of the feature cache. Default: the cache that ``extract`` fills.
         frames: Largest number of frames to show.
-        anonymise: Blurred faces in the frames.
+        anonymise: Blur faces in the frames.
 
     Raises:
-        InputError: There is no such file, or nothing of it can be shown.
+        InputError: There is no such file, or no frame of it can be shown.
     """
     need("media")
     from theval_datasets import media
@@ -109,7 +109,7 @@ def inspect(
 
     clip = Path(clip)
     if not clip.is_file():
-        raise InputError(f"There is no file {clip}")
+        raise InputError(f"there is no file {clip}")
     if not 1 <= frames <= _MOST:
         raise InputError(f"expected 1 to {_MOST} frames to show, got {frames}")
     location = str(cache or default_location())
@@ -127,7 +127,9 @@ def inspect(
         if anonymise:
             shown = _blurred(shown)
     except MediaError as error:
-        raise InputError(f"nothing of {clip.name} can be shown ({error.reason}): {error}") from None
+        raise InputError(
+            f"no frame of {clip.name} can be shown ({error.reason}): {error}"
+        ) from None
     sheet = Path(output) if output else Path(f"{clip.stem}-sheet.png")
     backend = next(e.weights_id() for e in extractors if e.name == "faces").partition("-")[0]
     named = clip.name if backend == "scrfd" else f"{clip.name}  ·  no identities ({backend})"

@@ -1,4 +1,4 @@
-"""`theval-data locate`: where short recordings lie in long ones."""
+"""`theval-data locate`: positions of short recordings in long recordings."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .options import StrPath
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where one short recording lies.
+    """Position of a short recording in a long one.
 
     Attributes:
-        short: The recording.
-        long: The long one that fits best; None if none does.
-        start: Seconds into it.
-        score: Of the match, -1 to 1.
-        margin: Above the best place elsewhere in the same recording.
-        reason: Why there is no match.
+        short: Path of the short recording.
+        long: Path of the long recording that matches best; None if none was compared.
+        start: Start in the long recording, in seconds.
+        score: Correlation of the match, -1 to 1.
+        margin: Difference to the best score elsewhere in the same long recording.
+        reason: Reason why there is no match; None if there is one.
     """
 
     short: str
@@ -39,12 +39,12 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class LocateReport(Report):
-    """Where everything lies.
+    """Positions of all short recordings.
 
     Attributes:
-        locations: One location for each short recording.
+        locations: One entry per short recording.
         unreadable: Long recordings that could not be decoded, with the reason.
-        threshold: Score from which a match counts.
+        threshold: Lowest score of a match.
     """
 
     locations: tuple[Location, ...]
@@ -53,7 +53,7 @@ class LocateReport(Report):
 
     @property
     def exit_code(self) -> int:
-        """1 if anything was not found or could not be decoded."""
+        """1 if a recording was not located or could not be decoded, else 0."""
         return int(bool(self.unreadable) or any(location.reason for location in self.locations))
 
     def to_plain(self) -> dict[str, Any]:
@@ -68,12 +68,12 @@ class LocateReport(Report):
         }
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a short recording."""
+        """One row per short recording."""
         rows: list[dict[str, Any]] = self.to_plain()["found"]
         return rows
 
     def to_text(self) -> str:
-        """One line a recording."""
+        """One line per recording."""
         lines = []
         for location in self.locations:
             score = f"score {location.score:.3f}" if location.score is not None else ""
@@ -84,7 +84,7 @@ class LocateReport(Report):
             else:
                 near = f", nearest {location.long} {score}" if location.long else ""
                 lines.append(f"{location.short}: {location.reason}{near}")
-        lines += [f"cannot be decoded: {name} ({why})" for name, why in self.unreadable.items()]
+        lines += [f"could not be decoded: {name} ({why})" for name, why in self.unreadable.items()]
         return "\n".join(lines)
 
 
@@ -102,7 +102,7 @@ def locate(
         threshold: Lowest score of a match, between 0 and 1.
 
     Raises:
-        InputError: A place does not exist, or holds no recording.
+        InputError: A path does not exist, or holds no recording.
     """
     need("media")
     from theval_datasets.curation.duplicates.locate import (
@@ -159,4 +159,4 @@ def _recordings(place: Path) -> Iterator[Path]:
     elif place.is_file():
         yield place
     else:
-        raise InputError(f"There is no file or folder {place}.")
+        raise InputError(f"there is no file or folder {place}")

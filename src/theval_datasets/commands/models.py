@@ -1,4 +1,4 @@
-"""`theval-data models`: every set of weights that can be used, where it lies, how to get it."""
+"""`theval-data models`: all model weights, with location, size, licence and source."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from theval_datasets.utils.report import Report
 
 @dataclass(frozen=True, slots=True)
 class ModelsReport(Report):
-    """Weights, where each lies, and those that could not be fetched.
+    """Model weights, with their locations and failed downloads.
 
     Attributes:
-        places: Each with its path, or None if it is not on this machine.
-        failures: Name to the reason why it could not be fetched.
-        extractors: Name to the extractors that can use it.
+        places: Path of each set of weights; None if it is not on this machine.
+        failures: Reason of each failed download, by name.
+        extractors: Extractors that can use each set of weights, by name.
     """
 
     places: tuple[tuple[Weights, Path | None], ...]
@@ -31,11 +31,11 @@ class ModelsReport(Report):
 
     @property
     def exit_code(self) -> int:
-        """1 if something could not be fetched."""
+        """1 if weights could not be downloaded, else 0."""
         return int(bool(self.failures))
 
     def to_plain(self) -> dict[str, Any]:
-        """One entry a set of weights."""
+        """One entry per set of weights."""
         return {
             "searched": [str(folder) for folder in folders()],
             "weights": [
@@ -59,12 +59,12 @@ class ModelsReport(Report):
         }
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a set of weights."""
+        """One row per set of weights."""
         columns = ("name", "path", "used_by", "license", "n_bytes", "remedy")
         return [{name: row[name] for name in columns} for row in self.to_plain()["weights"]]
 
     def to_text(self) -> str:
-        """A few lines a set of weights."""
+        """A few lines per set of weights."""
         lines = ["Weights are searched for in:", *(f"  {folder}" for folder in folders())]
         lines.append("and in the caches of the Hugging Face Hub and of torch")
         for weights, path in self.places:
@@ -85,7 +85,7 @@ class ModelsReport(Report):
 
 
 def list_models() -> ModelsReport:
-    """List model weights: where each lies, and what the missing ones would give."""
+    """List model weights with location, size, licence and the extractors that use them."""
     located = tuple((weights, find(weights)) for weights in registry().values())
     return ModelsReport(located, {}, _extractors())
 
@@ -93,13 +93,13 @@ def list_models() -> ModelsReport:
 def fetch_models(
     names: Annotated[Sequence[str], typer.Argument(metavar="NAME")] = (),
 ) -> ModelsReport:
-    """Fetch model weights from their publishers, and check them.
+    """Download model weights from their publishers, and verify their checksums.
 
     Args:
-        names: Names of weights. Default: all that are missing and need no token.
+        names: Names of weights. Default: all missing weights that need no token.
 
     Raises:
-        UnknownNameError: One of the names is not known; nothing is fetched then.
+        UnknownNameError: A name is unknown; nothing is downloaded.
     """
     known = registry()
     for name in names:
@@ -122,7 +122,7 @@ def fetch_models(
 
 
 def _extractors() -> dict[str, list[str]]:
-    """By name of the weights, the extractors that can use them."""
+    """Extractors by the name of the weights that they can use."""
     users: dict[str, list[str]] = {}
     for name in catalog.names("extractor"):
         for weights in catalog.load("extractor", name)().weights():

@@ -1,8 +1,8 @@
-"""Types that parameters of several commands share.
+"""Parameter types that several commands share.
 
 A command is a function: its signature declares the options, its docstring explains them, and
-`signatures` makes the command line out of both. `Annotated` holds only what the command line shows
-differently: other names, a metavariable, a range.
+`signatures` makes the command line from both. `Annotated` holds only what is particular to the
+command line: other names, a metavariable, a range.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Fields:
     Attributes:
         module: Module of the dataclass, imported when the command line is made.
         name: Name of the dataclass in it.
-        hidden: Fields that are not for the command line.
-        names: Field to its options, where they are not ``--field``.
-        metavars: Field to the metavariable that help shows.
+        hidden: Fields without an option.
+        names: Option strings by field, where they differ from ``--field``.
+        metavars: Metavariable in the help, by field.
     """
 
     module: str

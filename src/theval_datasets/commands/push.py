@@ -1,4 +1,4 @@
-"""`theval-data push`: a built dataset goes to the Hub, as one commit with a tag."""
+"""`theval-data push`: publishes a built dataset to the Hub, as one commit with a tag."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PushReport(Report):
-    """What was pushed, or would be.
+    """Result of a push or a dry run.
 
     Attributes:
         plan: Files to send and to delete.
@@ -37,7 +37,7 @@ class PushReport(Report):
         return {**as_plain(self.plan), "dry_run": self.commit is None, "commit": self.commit}
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a file that is sent or deleted."""
+        """One row per file that is sent or deleted."""
         sent = [
             {"file": name, "action": "send", "bytes": file.n_bytes}
             for name, file in self.plan.add.items()
@@ -54,13 +54,13 @@ class PushReport(Report):
         )
         lines = [f"{plan.info.dataset} {plan.info.version} -> {plan.repo_id} ({where})"]
         if plan.published:
-            lines.append(f"  already there, complete: nothing to send, {plan.tag} is set")
+            lines.append(f"  already published: nothing to send, {plan.tag} is set")
         elif plan.committed and not (plan.add or plan.delete):
-            lines.append(f"  it is there already; only the tag {plan.tag} is missing")
+            lines.append(f"  the files are already there; only the tag {plan.tag} is missing")
         lines += [f"  send   {name} ({file.n_bytes} bytes)" for name, file in plan.add.items()]
         lines += [f"  delete {name}" for name in plan.delete]
         if plan.unchanged:
-            lines.append(f"  {len(plan.unchanged)} files are the same there")
+            lines.append(f"  {len(plan.unchanged)} files are unchanged")
         lines += [f"  note: {note}" for note in plan.notes]
         if self.commit is None and not plan.published:
             size = sum(file.n_bytes for file in plan.add.values())
@@ -70,25 +70,25 @@ class PushReport(Report):
             lines.append(f'load it: load_dataset("{plan.repo_id}", revision="{plan.tag}")')
         if plan.outlived:
             lines.append(
-                f"clips that were taken down may still be had in {', '.join(plan.outlived)} and in the "
-                "history. To keep the newest version alone, for good, run in Python:"
+                f"clips that were taken down may still be available in {', '.join(plan.outlived)} "
+                "and in the history. To keep only the newest version, irreversibly, run in Python:"
             )
             lines += [f"  {line}" for line in forgetting(plan.repo_id, plan.tag)]
         return "\n".join(lines)
 
 
 def forgetting(repo_id: str, tag: str) -> list[str]:
-    """Lines of Python after which only one version of a dataset is left at the Hub."""
+    """Lines of Python that remove all versions of a dataset from the Hub but one."""
     return [
         "from huggingface_hub import HfApi",
         f'api, repo = HfApi(), {{"repo_id": "{repo_id}", "repo_type": "dataset"}}',
-        "for one in api.list_repo_refs(**repo).tags: api.delete_tag(**repo, tag=one.name)",
+        "for ref in api.list_repo_refs(**repo).tags: api.delete_tag(**repo, tag=ref.name)",
         "api.super_squash_history(**repo)",
         f'api.create_tag(**repo, tag="{tag}")',
         "tree = api.list_repo_tree(**repo, recursive=True)",
-        'kept = {one.lfs.sha256 for one in tree if getattr(one, "lfs", None)}',
-        "gone = [one for one in api.list_lfs_files(**repo) if one.file_oid not in kept]",
-        "api.permanently_delete_lfs_files(**repo, lfs_files=gone)",
+        'kept = {entry.lfs.sha256 for entry in tree if getattr(entry, "lfs", None)}',
+        "unused = [file for file in api.list_lfs_files(**repo) if file.file_oid not in kept]",
+        "api.permanently_delete_lfs_files(**repo, lfs_files=unused)",
     ]
 
 
@@ -106,13 +106,13 @@ def push(
         folder: Folder of a built dataset, such as ``out/theval/thqa-mt``.
         repo_id: Name of the repository at the Hub, which is created if it does not exist.
         private: Visibility of a new repository. Default: private if the dataset shows people.
-        allow_public_faces: Permission to publish media and face embeddings of people to everybody.
-        dry_run: Report of what would be sent; the Hub is read, but not changed.
+        allow_public_faces: Allow media and face embeddings of people in a public repository.
+        dry_run: Report what would be sent, without changing anything at the Hub.
 
     Raises:
-        InputError: If the folder is no built dataset or `repo_id` is no name.
-        PublishError: If the dataset is not what it says it is, its version does not grow, its tag
-            exists, it would show people to everybody, or the Hub refuses.
+        InputError: If the folder is not a built dataset or `repo_id` is not a repository name.
+        PublishError: If the dataset does not pass verification, its version is not newer than the
+            published one, its tag exists, it would show people publicly, or the Hub refuses.
     """
     from theval_datasets.hub.publish import plan_push, push_release
 
@@ -121,7 +121,7 @@ def push(
     faults = [f"{check.name}: {check.detail}" for check in checked.checks if not check.ok]
     if faults:
         raise PublishError(
-            f"{folder} is not as it was built, and is not pushed: {'; '.join(faults)}. "
+            f"{folder} was changed since it was built and is not pushed: {'; '.join(faults)}. "
             "Build it again."
         )
     plan = plan_push(folder, repo_id, private=private, allow_public_faces=allow_public_faces)

@@ -1,4 +1,4 @@
-"""`theval-data rebuild`: the clips of a manifest, made again."""
+"""`theval-data rebuild`: makes the clips of a manifest again and compares them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RebuildReport(Report):
-    """How near rebuilt clips are to the listed ones.
+    """Comparison of rebuilt clips with those of the manifest.
 
     Attributes:
-        of: What was made again: the manifest's file or folder, or dataset and commit at the Hub.
-        manifest: Of what was made.
-        results: One a row.
+        of: Origin of the listed clips: a file, a folder, or dataset and commit at the Hub.
+        manifest: Path of the manifest of the rebuilt clips.
+        results: One per row.
     """
 
     of: str
@@ -42,12 +42,12 @@ class RebuildReport(Report):
 
     @property
     def exit_code(self) -> int:
-        """1 if anything is neither identical nor equivalent."""
+        """1 if a clip is neither identical nor equivalent, else 0."""
         return int(any(not result.good for result in self.results))
 
     @property
     def counts(self) -> dict[str, int]:
-        """Rows by status."""
+        """Number of rows by status."""
         return dict(sorted(Counter(result.status for result in self.results).items()))
 
     def to_plain(self) -> dict[str, Any]:
@@ -60,12 +60,12 @@ class RebuildReport(Report):
         }
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a clip."""
+        """One row per clip."""
         names = ("clip_id", "status", "reason", "detail", "frames", "audio")
         return [{name: getattr(result, name) for name in names} for result in self.results]
 
     def to_text(self) -> str:
-        """Counts, and what is not identical."""
+        """Counts, and the clips that are not identical."""
         counts = ", ".join(f"{count} {status}" for status, count in self.counts.items())
         lines = [f"{counts or 'no clip'} in {self.manifest}, of {self.of}"]
         for result in self.results:
@@ -124,7 +124,7 @@ def rebuild(
 
 
 def _listed(name: str) -> tuple[str, Manifest, frozenset[str]]:
-    """What is meant, its manifest, and the clips that were taken down."""
+    """Origin, manifest, and ids of the clips that were taken down."""
     from theval_datasets.hub.download import download, is_name
     from theval_datasets.manifest.rows import MANIFEST_NAME, read_manifest
 
@@ -135,11 +135,11 @@ def _listed(name: str) -> tuple[str, Manifest, frozenset[str]]:
     names = (MANIFEST_NAME, TOMBSTONES_NAME, INFO_NAME)
     files = download(name, names)
     down = _taken_down(files.folder)
-    if "@" in name:  # what was taken down since that revision stays down
+    if "@" in name:  # clips that were taken down after that revision stay down
         try:
             down |= _taken_down(download(files.repo_id, names[1:]).folder)
         except (BuildError, InputError) as error:
-            _log.warning("whether clips were taken down later is not known: %s", error)
+            _log.warning("could not check whether clips were taken down later: %s", error)
     return f"{files.repo_id}@{files.revision}", read_manifest(files.folder), down
 
 

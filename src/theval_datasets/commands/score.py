@@ -1,4 +1,4 @@
-"""`theval-data score`: THEval's eight metrics of videos, and what they add up to."""
+"""`theval-data score`: THEval's eight metrics of videos, their final score and rank."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ class ClipScore:
     """One video's metrics.
 
     Attributes:
-        path: As it was given.
-        metrics: By name; None where undefined.
-        missing: Why, by name.
+        path: Path as given.
+        metrics: Value by metric; None where undefined.
+        missing: Reason by undefined metric.
         failed: Whether the video could not be used at all.
         size: Width and height of its frames in pixels; None if it could not be read.
-        scale_invariant: Head motion with the centre in widths of the face; None where undefined.
-        problem: What went wrong while its file was read; None if nothing did.
+        scale_invariant: Head motion with the centre in face widths; None where undefined.
+        problem: Decoding problem of the file; None if there was none.
     """
 
     path: str
@@ -82,13 +82,13 @@ class ScoreReport(Report):
     """Scores of a set of videos by one model.
 
     Attributes:
-        definition: `paper` or `release`.
-        clips: One a video, in the order given.
-        mean: Mean over the clips that have a value, and how many those are.
-        reference: What is normalised against; None if there is nothing comparable.
-        score: Against it.
-        rank: Among the published models, from 1; None without a final score.
-        reason: Why there is no final score or rank.
+        definition: Definition of the metrics: `paper` or `release`.
+        clips: Metrics of each video, in the order given.
+        mean: Mean over the clips with a value and their number, by metric.
+        reference: Values of real videos; None if there are none in this definition.
+        score: Scores against the reference; None without one.
+        rank: Rank among the published models, from 1; None without a final score.
+        reason: Reason why there is no final score or rank; None if there is one.
     """
 
     definition: str
@@ -101,7 +101,7 @@ class ScoreReport(Report):
 
     @property
     def exit_code(self) -> int:
-        """1 if some video failed."""
+        """1 if a video could not be used, else 0."""
         return int(any(clip.failed for clip in self.clips))
 
     def to_plain(self) -> dict[str, Any]:
@@ -133,11 +133,11 @@ class ScoreReport(Report):
         }
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a video: its metrics."""
+        """One row per video: its metrics."""
         return [{"path": clip.path, **clip.metrics} for clip in self.clips]
 
     def warnings(self) -> tuple[str, ...]:
-        """What makes values of these videos hard to compare."""
+        """Properties of the videos that make their values hard to compare."""
         sizes = sorted({c.size for c in self.clips if c.size}, key=lambda s: (s[0] * s[1], s))
         if len(sizes) < 2:
             return ()
@@ -150,7 +150,7 @@ class ScoreReport(Report):
         )
 
     def to_text(self) -> str:
-        """A table of the videos, then what they add up to."""
+        """A table of the videos, then means, scores and rank."""
         width = max(16, *(len(Path(c.path).name) for c in self.clips))
         heads = [_HEADS[name] for name in METRICS]
         lines = [f"definition {self.definition}", ""]
@@ -171,7 +171,9 @@ class ScoreReport(Report):
                 lines.append(f"  {f'mean of {partial.n}':<16} {_shown(partial.value)}")
             if self.rank is not None:
                 others = len(published_leaderboard())
-                lines.append(f"  rank {self.rank} among it and the {others} published models")
+                lines.append(
+                    f"  rank {self.rank} of {others + 1}, with the {others} published models"
+                )
         if self.reason:
             lines += ["", self.reason]
         if self.warnings():
@@ -185,7 +187,7 @@ class ScoreReport(Report):
                 ]
         problems = [f"  {Path(c.path).name}: {c.problem}" for c in self.clips if c.problem]
         if problems:
-            lines += ["", "read with problems:", *problems]
+            lines += ["", "videos with decoding problems:", *problems]
         undefined = {
             f"{name}: {reason}": [c.path for c in self.clips if c.missing.get(name) == reason]
             for c in self.clips
@@ -199,7 +201,7 @@ class ScoreReport(Report):
         return "\n".join([*lines, *self._remedies()])
 
     def _remedies(self) -> list[str]:
-        """How to get what this machine lacks."""
+        """Instructions for installing what this machine lacks."""
         reasons = {reason for clip in self.clips for reason in clip.missing.values()}
         lacking = {
             extra
@@ -212,7 +214,7 @@ class ScoreReport(Report):
         if lacking:
             lines.append(f"extra-missing: {install_command(*lacking)}")
         if "weights-missing" in reasons:
-            lines.append("weights-missing: theval-data models list says where they come from")
+            lines.append("weights-missing: theval-data models list shows how to get them")
         return lines
 
 
@@ -228,15 +230,16 @@ def score(
 
     Args:
         videos: Videos, or folders of them.
-        definition: Definition of the metrics: the paper's, or that of the published code. Values of
-            the two cannot be compared.
+        definition: Definition of the metrics: that of the paper, or that of the published code.
+            Values of the two definitions are not comparable.
         reference: CSV with one row of mean raw values of real videos in the same definition.
-            Default: the published row, which is in ``release``.
+            Default: the published row, which is in the definition ``release``.
         cache: Path or URL of the feature cache. Default: the cache that ``extract`` fills.
         workers: Number of processes. Default: the number of cores.
 
     Raises:
-        InputError: If there is no such file or definition, or the reference is in another one.
+        InputError: If a file or the definition does not exist, or the reference is in another
+            definition.
     """
     need("media")
     from theval_datasets.extraction.cache import default_location
@@ -299,7 +302,7 @@ def _extractor(definition: str, metric: str) -> Extractor:
 
 
 def _available(definition: str) -> tuple[dict[str, Extractor], dict[str, str]]:
-    """The extractors of a definition that can be tried here, and why the others cannot."""
+    """Extractors of a definition that can run here, and for the others the reason."""
     known = catalog.names("extractor")
     extractors: dict[str, Extractor] = {}
     lacking: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""The command line of a function: options from its signature, help from its docstring."""
+"""Command line of a function: options from its signature, help from its docstring."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _ENTRY: Final = re.compile(r"^(\w+): ", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Documentation:
-    """A docstring in Google style, taken apart.
+    """The parsed parts of a docstring in Google style.
 
     Attributes:
-        text: What stands before the first section.
-        entries: Name of a parameter or attribute to what the docstring says of it.
+        text: Text before the first section.
+        entries: Description by name of the parameter or attribute.
     """
 
     text: str
@@ -54,13 +54,13 @@ class Documentation:
 def command_line(
     function: Callable[..., Any], show: Callable[[Any, bool], None]
 ) -> Callable[..., None]:
-    """What `typer` makes a command of: parameters it understands, with help, and ``--json``.
+    """A function that `typer` can make a command of: with help texts, and the option ``--json``.
 
     Args:
-        function: Returns a report. A parameter ``str | os.PathLike[str]`` becomes a path, a sequence
-            an option that may be repeated, ``str | Sequence[str]`` one text with commas, and
-            one that is marked with `Fields` an option for each field.
-        show: Called with the report, and whether ``--json`` was given.
+        function: Function that returns a report. A parameter ``str | os.PathLike[str]`` becomes a
+            path, a sequence an option that may be repeated, ``str | Sequence[str]`` a text with
+            commas, and a parameter marked with `Fields` an option for each field.
+        show: Called with the report, and with True if ``--json`` was given.
 
     Raises:
         TypeError: The docstring does not explain a parameter.
@@ -97,7 +97,7 @@ _JSON: Final = inspect.Parameter(
 def _declared(
     function: Callable[..., Any],
 ) -> Iterator[tuple[inspect.Parameter, Any, Fields | ParameterInfo | None]]:
-    """Each parameter with its evaluated type, and what `Annotated` adds for the command line."""
+    """Each parameter with its evaluated type and its `Annotated` settings for the command line."""
     for parameter in inspect.signature(function).parameters.values():
         kind = parameter.annotation
         if isinstance(kind, str):
@@ -142,7 +142,7 @@ def _options_of(kind: type[Any], marker: Fields) -> list[str]:
 def _parameter(
     name: str, annotation: Any, option: ParameterInfo, default: Any, text: str
 ) -> inspect.Parameter:
-    """One parameter in the form that `typer` reads."""
+    """A parameter in the form that `typer` reads."""
     given = copy.copy(option)
     given.help = text
     optional = default is not inspect.Parameter.empty and default is not MISSING
@@ -163,7 +163,7 @@ def _parameter(
 
 
 def _readable(annotation: Any) -> Any:
-    """A type that `typer` reads instead of one that only Python's callers need."""
+    """The type that `typer` reads in place of a type for callers in Python."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         members = [option for option in arguments if option is not type(None)]
@@ -181,5 +181,5 @@ def _readable(annotation: Any) -> Any:
 
 
 def _plain(text: str) -> str:
-    """Text of a docstring in one line."""
+    """Docstring text in one line, without markup."""
     return " ".join(text.replace("``", "`").split())

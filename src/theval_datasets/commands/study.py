@@ -1,4 +1,4 @@
-"""`theval-data study`: ratings in, opinion scores, reports, labels and plots out."""
+"""`theval-data study`: turns ratings into opinion scores, reports, labels and plots."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class StudyReport(Report):
-    """A study, for people and for machines.
+    """Result of a rating study.
 
     Attributes:
-        study: The results.
-        preset: The preset's name.
-        model: The reference model's name, if one was asked for.
-        files: The files that were written.
-        join: How the names in the table match a manifest; None without one.
-        protocol: The stated fields of the study's protocol.
+        study: Results of the study.
+        preset: Name of the preset.
+        model: Name of the reference model; None without one.
+        files: Files that were written.
+        join: Match of the names in the table with a manifest; None without a manifest.
+        protocol: Stated fields of the study's protocol.
     """
 
     study: StudyResult
@@ -47,7 +47,7 @@ class StudyReport(Report):
     protocol: Mapping[str, str] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON: preset, parameters, clips, subjects, and what else there is."""
+        """Preset, parameters, clips, subjects and further results."""
         study = self.study
         plain: dict[str, Any] = {
             "preset": self.preset,
@@ -79,7 +79,7 @@ class StudyReport(Report):
         return plain
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a clip and dimension."""
+        """One row per clip and dimension."""
         rows: list[dict[str, Any]] = self.study.clip_rows()
         return rows
 
@@ -115,7 +115,7 @@ class StudyReport(Report):
                     f"correlation with the others {_number(report.correlation)}"
                 )
         if any(scores.screening.all_kept for scores in study.opinions.values()):
-            lines.append("every subject would have been rejected, so none was")
+            lines.append("every subject would have been rejected, so none was rejected")
         if study.labels is not None:
             rates = study.labels.rates()
             lines.append(f"{study.labels.instances} distortions by {len(rates)} generators")
@@ -125,7 +125,7 @@ class StudyReport(Report):
 
 @dataclass(frozen=True, eq=False)
 class PairwiseReport(Report):
-    """A pairwise study."""
+    """Result of a pairwise study."""
 
     plain: dict[str, Any]
     files: tuple[Path, ...] = ()
@@ -135,7 +135,7 @@ class PairwiseReport(Report):
         return self.plain
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a model."""
+        """One row per model."""
         return [
             {
                 "model": row["model"],
@@ -208,8 +208,8 @@ def study(
         manifest: Manifest whose clip ids replace the names in the table; names without a clip
             are reported, and it is an error if no name matches. Default: names are kept.
         taxonomy: File with the names of the distortions that were voted on. Default: THQA-MT's.
-        columns: Standard name and the table's own name of a column, such as
-            ``subject=user_ID``; may be repeated. Default: columns are recognised by common names.
+        columns: Standard name of a column and its name in the table, such as ``subject=user_ID``;
+            may be repeated. Default: columns are recognised by common names.
         ignore: Column to leave out; may be repeated.
         score_range: Lowest and highest rating. Default: the protocol's, else the preset's, else
             the scale that the ratings suggest.
@@ -217,10 +217,10 @@ def study(
         protocol: YAML file that states scale, missing codes, subjects, sessions, display,
             instructions, consent, intended and forbidden uses.
         degenerate: Treatment of subjects whose ratings do not vary. Default: the preset's.
-        plots: Plots and page beside the tables.
+        plots: Write plots and a page beside the tables.
 
     Raises:
-        InputError: If the table, or the choice of parameters, does not fit.
+        InputError: If the table is malformed, or parameters contradict each other.
     """
     from theval_datasets.curation.study.outputs import write_study
     from theval_datasets.curation.study.protocol import read_protocol
@@ -280,9 +280,7 @@ def _parameters(preset: str, model: str | None, degenerate: str | None) -> Study
     from theval_datasets.curation.study import parameters as known
 
     if model is not None and preset != "sureal":
-        raise InputError(
-            f"a model goes with the preset sureal, which is the program that has it; got {preset!r}"
-        )
+        raise InputError(f"--model needs the preset sureal, got the preset {preset!r}")
     chosen = known.preset(preset) if model is None else known.reference_model(model)
     if degenerate is None:
         return chosen
@@ -290,7 +288,7 @@ def _parameters(preset: str, model: str | None, degenerate: str | None) -> Study
 
 
 def _with_names(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """A table whose columns have the names that were stated for them, as ``NAME=COLUMN``."""
+    """A table with its columns renamed as stated by ``NAME=COLUMN``."""
     names: dict[str, str] = {}
     for stated in columns:
         name, equals, column = (part.strip() for part in stated.partition("="))
@@ -354,7 +352,7 @@ def _pairwise(frame: Any, where: str, out: Path | None) -> PairwiseReport:
 
 
 def _table(ratings: Ratings) -> dict[str, Any]:
-    """How the table was understood."""
+    """Interpretation of the table: layout, columns, scale."""
     source = ratings.source
     return {
         "format": None if source is None else source.form,

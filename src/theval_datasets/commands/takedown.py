@@ -1,4 +1,4 @@
-"""`theval-data takedown`: clips that must not be published or made again."""
+"""`theval-data takedown`: marks clips that must not be published or made again."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
 @dataclass(frozen=True, slots=True)
 class TakedownReport(Report):
-    """What was taken down.
+    """Result of a takedown.
 
     Attributes:
-        tombstones: The file.
-        taken: Ids that have a tombstone now and had none.
-        known: Ids that had one already.
-        unlisted: Ids that no manifest here lists; they have a tombstone all the same.
+        tombstones: Path of the file of tombstones.
+        taken: Ids with a new tombstone.
+        known: Ids that already had a tombstone.
+        unlisted: Ids that no manifest here lists; they get a tombstone nevertheless.
         removed: Files that were removed.
-        unsafe: Files that rows list outside of the manifest's folder; they are not touched.
-        sources: Files in the folder that the clips were cut from; they are still there.
+        unsafe: Files that rows list outside the manifest's folder; they are not touched.
+        sources: Files in the folder that the clips were cut from; they are kept.
     """
 
     tombstones: Path
@@ -43,7 +43,7 @@ class TakedownReport(Report):
 
     @property
     def exit_code(self) -> int:
-        """1 if an id is listed nowhere and had no tombstone: it may be misspelled."""
+        """1 if an id is not listed and had no tombstone, since it may be misspelled; else 0."""
         return int(bool(set(self.unlisted) - set(self.known)))
 
     def to_plain(self) -> dict[str, Any]:
@@ -59,26 +59,26 @@ class TakedownReport(Report):
         }
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a clip."""
+        """One row per clip."""
         return [
             {"clip_id": name, "new": name in self.taken, "listed": name not in self.unlisted}
             for name in sorted({*self.taken, *self.known})
         ]
 
     def to_text(self) -> str:
-        """A few lines."""
+        """Human-readable summary."""
         lines = [f"{len(self.taken)} clips taken down in {self.tombstones}"]
-        lines += [f"  had a tombstone already: {name}" for name in self.known]
+        lines += [f"  already had a tombstone: {name}" for name in self.known]
         lines += [
-            f"  listed in no manifest here, and kept out all the same: {name}"
+            f"  not listed in the manifest, but marked nevertheless: {name}"
             for name in self.unlisted
         ]
         lines += [f"  removed {name}" for name in self.removed]
-        lines += [f"  not touched, outside of the folder: {name}" for name in self.unsafe]
-        lines += [f"  still there, the recording it was cut from: {name}" for name in self.sources]
+        lines += [f"  not touched, outside the folder: {name}" for name in self.unsafe]
+        lines += [f"  not removed, the recording it was cut from: {name}" for name in self.sources]
         lines.append(
-            "curate, rebuild and build leave them out; build a new version and push it to publish "
-            "that. Older versions at the Hub still hold them: push says how to remove those"
+            "curate, rebuild and build will leave these clips out. Build a new version and push it; "
+            "older versions at the Hub still hold them, and push explains how to remove those"
         )
         return "\n".join(lines)
 
@@ -97,12 +97,12 @@ def takedown(
         date: Date of the takedown. Default: today.
 
     Raises:
-        InputError: There is no manifest, no id was given, or the date is none.
+        InputError: There is no manifest, no id was given, or the date is malformed.
     """
     from theval_datasets.curation.takedown import take_down
 
     if not clip_ids or not all(clip_ids):
-        raise InputError("Name at least one clip to take down.")
+        raise InputError("expected at least one clip to take down, got none")
     when = date or datetime.now(UTC).date().isoformat()
     if not _DATE.fullmatch(when):
         raise InputError(f"expected a date YYYY-MM-DD, got {when!r}")

@@ -1,4 +1,4 @@
-"""`theval-data verify`: is a built dataset what it says it is?"""
+"""`theval-data verify`: checks a built dataset against its card and info.json."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def verify(
 
     Args:
         folder: Folder of a built dataset, such as ``out/theval/theval``.
-        expect: Name of the counts to expect, such as ``paper``; each dataset defines its own.
+        expect: Name of a set of expected counts, such as ``paper``; each dataset defines its own.
 
     Raises:
-        InputError: The folder is no built dataset, or there is no such expectation.
+        InputError: The folder is not a built dataset, or there is no such set of counts.
     """
     from theval_datasets.builders.release.verify.report import verify as run
 

@@ -1,4 +1,4 @@
-"""The sample's clips: what each says, how its face moves, and how it is encoded."""
+"""The sample's clips: speech, movement of the face, and encoding."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .speech import Voice, speak
 
 FPS: Final = 25
 THREADS: Final = 4
-"""libx264's bytes depend on the number of threads, so it is fixed."""
+"""Number of encoder threads: fixed, because libx264's bytes depend on it."""
 _CLOSED: Final = -7.0
 _WIDE: Final = 9.0
 _PAUSE: Final = 0.6
@@ -39,21 +39,21 @@ class SampleClip:
 
     Attributes:
         name: Stem of its file.
-        about: What is particular about it, in a few words.
-        sentences: Said one after the other with a pause between; none for digital silence.
-        voice: Who says them.
-        seed: Of the head's and the eyes' movements.
-        motion: Head movement; 1 is calm.
-        speed: How fast the head moves; 1 is calm.
-        mouth: How far the mouth follows the voice: 1 fully, 0 not at all.
-        lag: Seconds by which the mouth is late.
-        blur: Standard deviation in pixels of a Gaussian blur.
+        about: Description in a few words.
+        sentences: Spoken sentences, with pauses in between; none for digital silence.
+        voice: Voice of the speech.
+        seed: Seed of the movements of head and eyes.
+        motion: Amplitude of head movement; 1 is calm.
+        speed: Speed of head movement; 1 is calm.
+        mouth: Degree to which the mouth follows the voice: 1 fully, 0 not at all.
+        lag: Delay of the mouth behind the sound, in seconds.
+        blur: Standard deviation of a Gaussian blur, in pixels.
         quality: libx264's constant rate factor, 0 to 51; higher is worse.
         face: Whether there is a face; slides otherwise.
         audio: Whether there is an audio stream.
-        seconds: Length of a clip that says nothing.
+        seconds: Length of a clip without speech.
         appearance: Appearance of the face, see `dressed`; 0 as in the portrait.
-        turn: How far the head sways from one side to the other over the clip; 0 not at all.
+        turn: Amplitude of a sway from one side to the other over the clip; 0 for none.
     """
 
     name: str
@@ -104,18 +104,18 @@ CLIPS: Final[tuple[SampleClip, ...]] = (
     SampleClip("digital-silence", "a face, every audio sample zero", seed=4),
     SampleClip("no-audio", "a face, no audio stream", seed=5, audio=False),
 )
-"""What `make_sample` makes, in this order."""
+"""The clips that `make_sample` makes, in this order."""
 
 
 def make_sample(
     folder: Path, *, clips: Sequence[SampleClip] = CLIPS, workers: int = 2
 ) -> tuple[Path, ...]:
-    """Make the clips as MP4 files in `folder`, the same bytes every time.
+    """Make the clips as MP4 files in `folder`, with the same bytes every time.
 
     Args:
-        folder: Made if needed; files of the same name are replaced.
-        clips: Which ones.
-        workers: Clips made at once.
+        folder: Output folder, created if needed; files of the same name are replaced.
+        clips: Clips to make.
+        workers: Number of clips made at once.
 
     Returns:
         The files, in order of `clips`.
@@ -145,15 +145,15 @@ def make_clip(clip: SampleClip, path: Path) -> Path:
 def mouth_curve(
     samples: npt.NDArray[np.int16], rate: int, n_frames: int
 ) -> npt.NDArray[np.float64]:
-    """How loud the voice is at each frame: RMS over 60 ms, compressed.
+    """Loudness of the voice at each frame: RMS over 60 ms, compressed.
 
     Args:
-        samples: Full scale is 32,768, (n,).
-        rate: Hz.
-        n_frames: Frames of the clip, at 25 a second.
+        samples: int16 (n,): audio samples.
+        rate: Sample rate in Hz.
+        n_frames: Number of frames of the clip, at 25 frames per second.
 
     Returns:
-        0 for silence to 1 for the loudest frame, (n_frames,).
+        float64 (n_frames,): 0 for silence to 1 for the loudest frame.
 
     Examples:
         >>> mouth_curve(np.zeros(16000, np.int16), 16000, 3).tolist()
@@ -193,7 +193,7 @@ def _frames(
 
 
 def dressed(image: Image, appearance: int) -> Image:
-    """The same face in another appearance: mirrored for odd numbers, in other light and colours.
+    """A picture of the face in another appearance: mirrored for odd numbers, in other colours.
 
     Args:
         image: uint8 (SIDE, SIDE, 3), RGB.
@@ -257,7 +257,7 @@ def _blinks(n: int, seed: int) -> npt.NDArray[np.float64]:
 
 
 def _slides(n_frames: int) -> Iterator[Image]:
-    """Two slides with bars and lines of what could be text, over a slowly moving gradient."""
+    """Two slides with bars and text-like lines, over a slowly moving gradient."""
     y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32) / SIDE
     for i in range(n_frames):
         shade = 205 + 35 * np.sin(2 * np.pi * (x + 0.4 * y + i / 200))
@@ -314,7 +314,7 @@ def _encode(clip: SampleClip, frames: Iterator[Image], track: Path, path: Path) 
                 process.stdin.write(frame.tobytes())
             process.stdin.close()
         except BrokenPipeError:
-            pass  # FFmpeg's own words, below, say why it left
+            pass  # FFmpeg's messages, below, explain why it stopped
         if process.wait() != 0:
             messages.seek(0)
             words = messages.read().decode(errors="replace").strip()

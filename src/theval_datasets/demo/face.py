@@ -1,7 +1,7 @@
-"""A face that can be moved: a portrait, warped frame by frame.
+"""A portrait that is animated by warping it frame by frame.
 
-Positions are pixels of the portrait unless said otherwise. A pose says how far the mouth is open,
-how high the brows are, how closed the eyes are and how the head is turned; `render` draws it.
+Positions are pixels of the portrait unless stated otherwise. A pose describes mouth opening, height of
+the brows, closing of the eyes and rotation of the head; `render` draws it.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ Image = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
 
 SIDE: Final = 512
-"""Width and height of what is drawn, in pixels."""
-_CROP: Final = (106, 12, 232)  # left, top, side of the part of the portrait that is shown
+"""Width and height of the rendered picture, in pixels."""
+_CROP: Final = (106, 12, 232)  # left, top and side of the shown part of the portrait
 _SCALE: Final = SIDE / _CROP[2]
-_ROI: Final = (168, 72, 282, 206)  # left, top, right, bottom of what the expression touches
+_ROI: Final = (168, 72, 282, 206)  # left, top, right, bottom of the region that expressions change
 _MOUTH: Final = (223.3, 140.2, 22.0)  # centre x, height of the corners, half width
 _TEETH: Final = 9.8  # the lower lip's inner edge below the corners, at the centre
 _CHIN: Final = 178.0
 _BROWS: Final = ((199.0, 88.0), (252.0, 91.0))
 _EYES: Final = ((204.4, 98.4, 10.5, 6.4), (247.6, 99.8, 10.5, 6.4))  # x, lid, half width, height
 _HEAD: Final = (225.0, 118.0, 58.0, 78.0)  # centre and half axes
-_NECK: Final = (223.0, 185.0)  # what the head turns around
+_NECK: Final = (223.0, 185.0)  # centre of rotation of the head
 _INSIDE: Final = (52, 22, 24)  # colour of an open mouth
 
 
@@ -81,7 +81,7 @@ def _portrait() -> Image:
 
 @functools.cache
 def _grid() -> tuple[Plane, Plane, tuple[slice, slice]]:
-    """Portrait coordinates of the pixels that an expression touches, and where those are."""
+    """Portrait coordinates of the pixels that an expression changes, and their slices."""
     x0, y0, x1, y1 = _ROI
     columns = slice(round((x0 - _CROP[0]) * _SCALE), round((x1 - _CROP[0]) * _SCALE))
     rows = slice(round((y0 - _CROP[1]) * _SCALE), round((y1 - _CROP[1]) * _SCALE))
@@ -107,7 +107,7 @@ def _express(pose: Pose) -> Image:
 
 
 def _open_mouth(x: Plane, y: Plane, opening: float) -> tuple[Plane, Plane]:
-    """Where each pixel comes from, and how much of it is the dark between the teeth."""
+    """Source height of each pixel, and its share of the dark inside of the mouth."""
     centre, corners, half = _MOUTH
     across = (x - centre) / np.float32(half)
     lip = np.clip(1 - across**2, 0, None)
@@ -145,7 +145,7 @@ def _close_eyes(x: Plane, y: Plane, closed: float) -> Plane:
 
 
 def _turn(image: Image, pose: Pose) -> Image:
-    """Move the head and leave the rest where it is."""
+    """Move the head, without moving the rest of the picture."""
     step = 4
     y, x = np.mgrid[0 : SIDE + 1 : step, 0 : SIDE + 1 : step].astype(np.float32)
     px, py = x / _SCALE + _CROP[0], y / _SCALE + _CROP[1]

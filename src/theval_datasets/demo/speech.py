@@ -24,12 +24,12 @@ _PITCH: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """How espeak-ng shall speak.
+    """Voice settings of espeak-ng.
 
     Attributes:
-        name: Its name for a language and variant, such as ``en-us`` or ``fr+f3``.
-        rate: Words a minute, 80 to 450.
-        pitch: 0 to 100.
+        name: Language and variant, such as ``en-us`` or ``fr+f3``.
+        rate: Words per minute, 80 to 450.
+        pitch: Pitch, 0 to 100.
     """
 
     name: str
@@ -38,23 +38,23 @@ class Voice:
 
 
 def speak(text: str, voice: Voice) -> tuple[npt.NDArray[np.int16], int]:
-    """Say `text`; the same text in the same voice gives the same samples.
+    """Synthesise speech; the same text in the same voice gives the same samples.
 
-    espeak-ng keeps counters in static variables that change the next utterance's samples, even
-    across its own termination. So each utterance gets a fresh copy of the library.
+    espeak-ng keeps counters in static variables that change the samples of the next utterance, even
+    after its termination. Each utterance therefore loads a fresh copy of the library.
 
     Returns:
         Mono samples (n,) of full scale 32,768, and their rate in Hz (22,050).
 
     Raises:
         MissingExtraError: Without the extra ``[demo]``.
-        InputError: If espeak-ng knows no such voice.
+        InputError: If espeak-ng has no such voice.
     """
     loader = require("espeakng_loader", extra="demo")
     with tempfile.TemporaryDirectory(prefix="espeak-") as folder:
         copy = Path(folder) / "library.so"
         shutil.copyfile(loader.get_library_path(), copy)
-        data = Path(folder) / "espeak-ng-data"  # a short path: espeak-ng cuts off long ones
+        data = Path(folder) / "espeak-ng-data"  # a short path: espeak-ng truncates long ones
         data.symlink_to(loader.get_data_path(), target_is_directory=True)
         library = ctypes.CDLL(str(copy))
         try:
@@ -78,7 +78,7 @@ def _say(library: Any, data: Path, text: str, voice: Voice) -> tuple[npt.NDArray
     kind = ctypes.CFUNCTYPE(
         ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
     )
-    callback = kind(take)  # has to live as long as it may be called
+    callback = kind(take)  # keep a reference as long as it may be called
     library.espeak_SetSynthCallback(callback)
     if library.espeak_SetVoiceByName(voice.name.encode()) != 0:
         raise InputError(f"espeak-ng has no voice named {voice.name!r}; try 'en-us' or 'fr'.")
@@ -87,5 +87,5 @@ def _say(library: Any, data: Path, text: str, voice: Voice) -> tuple[npt.NDArray
     encoded = text.encode()
     status = library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, _UTF8, None, None)
     if status != 0 or not blocks:
-        raise InputError(f"espeak-ng made no sound of {text!r} (status {status}).")
+        raise InputError(f"espeak-ng could not synthesise {text!r} (status {status}).")
     return np.concatenate(blocks), rate

@@ -19,10 +19,10 @@ Codes = npt.NDArray[np.int64]
 
 
 def content_groups(content: Mapping[str, Sequence[object]], ids: Sequence[str]) -> Codes:
-    """Groups of rows that share content: the connected components over shared values.
+    """Groups of rows that share content: connected components over shared values.
 
     Args:
-        content: Column to its values, one a row; None shares nothing.
+        content: Values by column, one per row; None is shared with no row.
         ids: Unique name of each row, for rows without any content.
 
     Returns:
@@ -40,7 +40,7 @@ def content_groups(content: Mapping[str, Sequence[object]], ids: Sequence[str]) 
     """
     n = len(ids)
     if len(set(ids)) != n:
-        raise InputError("expected unique ids, got some twice")
+        raise InputError("expected unique ids, got repeated ids")
     for name, values in content.items():
         if len(values) != n:
             raise InputError(f"the column {name!r} has {len(values)} values for {n} rows")
@@ -79,8 +79,8 @@ def grouped_folds(
 ) -> Codes:
     """k folds of about equal size without shared content.
 
-    Groups are dealt out from the largest to the smallest, ties in an order drawn from the seed,
-    each to the fold that keeps sizes and distribution of opinion scores most even.
+    Groups are assigned from the largest to the smallest, ties in an order drawn from the seed, each to
+    the fold that keeps sizes and distributions of opinion scores most even.
 
     Args:
         content: See `content_groups`; an empty mapping gives plain folds.

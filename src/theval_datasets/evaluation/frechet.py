@@ -1,8 +1,8 @@
 """Fréchet distances between sets of features, and the motion metrics of two-person talking heads.
 
 ``FD² = |μ1 - μ2|² + tr(S1 + S2 - 2 (S1 S2)^½)`` (D. C. Dowson and B. V. Landau, 1982; M. Heusel et
-al., "GANs Trained by a Two Time-Scale Update Rule", 2017). As in that literature "the distance" is
-the squared one. P-FD is the same between pairs: each motion joined, frame by frame, with the motion
+al., "GANs Trained by a Two Time-Scale Update Rule", 2017). As in that literature, "distance" means the
+squared distance. P-FD is the same between pairs: each motion joined, frame by frame, with the motion
 of the other person (E. Ng et al., "Learning to Listen", 2022).
 """
 
@@ -75,7 +75,7 @@ def frechet_of_moments(
 
 
 def _without_noise(eigenvalues: Floats) -> Floats:
-    """Eigenvalues of a positive semidefinite matrix, with what is only rounding set to 0."""
+    """Eigenvalues of a positive semidefinite matrix, with rounding errors set to 0."""
     noise = len(eigenvalues) * np.finfo(np.float64).eps * np.abs(eigenvalues).max(initial=0.0)
     return np.where(eigenvalues > noise, eigenvalues, 0.0)
 
@@ -88,7 +88,7 @@ def paired_frechet_distance(
     Args:
         real: (frames, dimensions): recorded motion.
         generated: (frames, dimensions): generated motion in answer to the same partner.
-        partner: (frames, any): the other person's motion at the same frames.
+        partner: (frames, dimensions of the partner): the other person's motion at the same frames.
 
     Returns:
         At least 0, in squared units of the features.
@@ -140,7 +140,7 @@ def motion_scores(
         parts: Names of the parts to score.
 
     Raises:
-        InputError: If clips, frames or parts do not fit.
+        InputError: If the sides differ in clips or frames, or a part is missing.
 
     Examples:
         >>> real, generated = [{"jaw": [0.0, 1.0, 2.0]}], [{"jaw": [0.5, 1.5, 2.5]}]

@@ -58,7 +58,7 @@ def leak_report(split: Sequence[object], content: Mapping[str, Sequence[object]]
     Args:
         split: The part of each row: a name ("train") or the number of a fold; rows with None are
             left out.
-        content: One sequence a column, one value a row; None is no value. For a combination of
+        content: One sequence a column, one value per row; None is no value. For a combination of
             columns give a column of tuples.
 
     Returns:

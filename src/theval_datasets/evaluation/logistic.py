@@ -1,12 +1,12 @@
-"""The maps that are fitted between a metric and opinion scores before PLCC and RMSE.
+"""Maps that are fitted from a metric to opinion scores before PLCC and RMSE.
 
 `linear`: ``a x + b``. `logistic4`: ``b2 + (b1 - b2) / (1 + exp(-(x - b3) / |b4|))`` (VQEG FR-TV
 Phase I, 2000). `logistic5`: ``b1 (1/2 - 1 / (1 + exp(b2 (x - b3)))) + b4 x + b5`` (H. R. Sheikh,
 M. F. Sabir and A. C. Bovik, "A Statistical Evaluation of Recent Full Reference Image Quality
 Assessment Algorithms", TIP 2006).
 
-Both logistics are linear in all parameters but the place and the width of the curve. Only these two
-are searched for, within bounds; the others follow by linear least squares (variable projection:
+Both logistics are linear in all parameters but the centre and the width of the curve. Only these two
+are optimised, within bounds; the others follow by linear least squares (variable projection:
 G. H. Golub and V. Pereyra, SIAM J. Numer. Anal. 10, 1973; Jacobian by L. Kaufman, BIT 15, 1975).
 """
 
@@ -28,17 +28,17 @@ _PLACES: Final = (-1.0, 2.0)  # of the curve's centre, in ranges of x, 0 at its 
 _NARROWEST: Final = 1e-4  # width of the curve, in ranges of x
 _WIDEST: Final = {"logistic4": 1e4, "logistic5": 1e1}  # where the curve is a line or a cubic
 _START_PLACES: Final = (0.1, 0.3, 0.5, 0.7, 0.9)  # quantiles of x
-_START_OUTSIDE: Final = (-0.6, 1.6)  # in ranges of x: for data on one flank of the curve
+_START_OUTSIDE: Final = (-0.6, 1.6)  # ranges of x, for data on one flank of the curve
 _START_WIDTHS: Final = (0.003, 0.01, 0.03, 0.1, 0.2, 0.5, 1.0)
 _START_PAIRS: Final = 500  # pairs by which starts are compared
 _MAX_STEPS: Final = 40
 _SETTLED: Final = 1e-10  # relative decrease of the squared error at which the search ends
-_NOTHING: Final = 1e-12  # a curve that differs by less from a line, per pair, is one
-_MARGIN: Final = 1e-2  # of the bounds' distance; an optimum that near is at the bound
+_NOTHING: Final = 1e-12  # squared difference from a line, per pair, below which a curve is a line
+_MARGIN: Final = 1e-2  # share of the bounds' distance within which an optimum is at the bound
 
 
 class FitBoundWarning(UserWarning):
-    """The best map of its family lies at a bound: the data do not determine its shape."""
+    """The best map of its family is at a bound: the data do not determine its shape."""
 
 
 def logistic4(x: Floats, b1: float, b2: float, b3: float, b4: float) -> Floats:
@@ -94,7 +94,7 @@ class FittedMap:
     Attributes:
         name: `linear`, `logistic4` or `logistic5`.
         parameters: float64 (2,), (4,) or (5,), in the order of the formula.
-        at_bound: Whether the optimum lies at a bound of the search.
+        at_bound: Whether the optimum is at a bound of the search.
     """
 
     def __init__(
@@ -256,7 +256,7 @@ class _Curve:
         return value
 
     def _direction(self, sigmoid: Floats) -> tuple[Floats, float]:
-        """What the sigmoid adds to the linear columns: unit vector (n,) and length; 0 if nothing."""
+        """Component of the sigmoid orthogonal to the linear columns: unit vector (n,) and length."""
         rest = sigmoid - 0.5
         for _ in range(2):  # the second pass removes the rounding errors of the first
             rest = rest - self._span @ (self._span.T @ rest)

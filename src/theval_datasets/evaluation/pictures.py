@@ -57,8 +57,8 @@ def psnr(generated: Pixels, real: Pixels) -> float:
 def ssim(generated: Pixels, real: Pixels) -> float:
     """Structural similarity of two pictures of one size, -1 to 1, mean over channels.
 
-    With the window of the original paper (Wang et al., 2004): Gaussian, σ = 1.5, cut at 11 pixels,
-    population statistics; the border that the window does not fit into is left out.
+    With the window of the original paper (Wang et al., 2004): Gaussian, σ = 1.5, truncated at 11
+    pixels, population statistics; the border where the window does not fit is left out.
 
     Args:
         generated: uint8, (height, width) or (height, width, channels), at least 11 × 11.
@@ -96,8 +96,8 @@ def ssim(generated: Pixels, real: Pixels) -> float:
 def lpips(network: Literal["alex", "vgg", "squeeze"] = "alex") -> Measure:
     """A function that gives the perceptual distance (LPIPS, version 0.1) of two pictures.
 
-    The backbone's weights are torchvision's (``theval-data models list``); the rest lies in the
-    package.
+    The backbone's weights are torchvision's (``theval-data models list``); the linear weights are
+    part of the package.
 
     Args:
         network: Name of the backbone.
@@ -114,7 +114,9 @@ def lpips(network: Literal["alex", "vgg", "squeeze"] = "alex") -> Measure:
     torch = require("torch", extra="lpips")
     state = torch.load(need(known(_BACKBONES[network])), map_location="cpu", weights_only=True)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it makes its backbones by old options of torchvision
+        warnings.simplefilter(
+            "ignore"
+        )  # it makes its backbones with deprecated torchvision options
         net = package.LPIPS(net=network, pnet_rand=True, verbose=False).eval()
     # "slice2.3.weight" here is "features.3.weight" there.
     names = {own: f"features.{own.partition('.')[2]}" for own in net.net.state_dict()}

@@ -15,7 +15,7 @@ REFERENCE = "GT"
 
 @dataclass(frozen=True)
 class PreferenceCorrelation:
-    """Spearman's correlation of a metric with how often people prefer a model.
+    """Spearman's correlation of a metric with people's preference between models.
 
     Attributes:
         interval: Correlation, −1 to 1, and its bootstrap interval over the models.
@@ -38,8 +38,8 @@ def preference_correlation(
 ) -> dict[str, PreferenceCorrelation]:
     """Correlate a metric with win rates (or Bradley–Terry strengths), with and without real videos.
 
-    Real videos win nearly always and score best by construction, so that their row flatters every
-    metric: both figures are given.
+    Real videos win nearly always and score best by construction, so that their row inflates the
+    correlation of every metric: both figures are given.
 
     Args:
         values: Model to a metric or the final score; None is left out.

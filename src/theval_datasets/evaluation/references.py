@@ -1,8 +1,8 @@
 """Distances between a generated clip and its real counterpart: the baselines of THEval's Table 2.
 
-Frames and landmarks are paired by their timestamps, since the two may differ in rate and length.
-FID and FVD are the Fréchet distance of feature arrays (`frechet`); LSE-C and LSE-D come from
-SyncNet, whose table is read here.
+Frames and landmarks are paired by timestamp, since the clips may differ in frame rate and length.
+FID and FVD are Fréchet distances of feature arrays (`frechet`); LSE-C and LSE-D come from SyncNet,
+whose table is read here.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Pairing:
 def pair_by_time(generated: Floats, real: Floats) -> Pairing:
     """Pair each real frame with the generated one nearest in time.
 
-    Frames further apart than half the real clip's median interval have no partner, so that what
-    one clip has beyond the end of the other does not count.
+    Frames further apart than half the real clip's median interval have no partner, so that frames of
+    one clip beyond the end of the other do not count.
 
     Args:
         generated: float64 (n,): timestamps in seconds, ascending.
@@ -77,13 +77,13 @@ def video_distances(
     real: Path,
     measures: Mapping[str, Measure] | None = None,
 ) -> dict[str, float | None]:
-    """Means of picture distances over the frames that two clips have at the same time.
+    """Means of picture distances over the frames of two clips at the same times.
 
     Args:
         generated: Generated video.
         real: Real counterpart; generated frames are scaled to its size where they differ.
-        measures: Name to function; PSNR and SSIM if none is given. Pairs of equal pictures, whose
-            PSNR is infinite, are left out of its mean.
+        measures: Functions by name; default: PSNR and SSIM. Pairs of equal pictures, whose PSNR is
+            infinite, are left out of its mean.
 
     Returns:
         A value for each name (None where no pair has a finite one), and `pairs`, their number.
@@ -208,7 +208,7 @@ def _number(row: Mapping[str, Any], column: str) -> float | None:
 
 
 def _frames_at(path: Path, indices: npt.NDArray[np.int64]) -> Iterator[Pixels]:
-    """Frames of a clip by index, which does not fall; one may come more than once."""
+    """Frames of a clip by index; indices are in ascending order and may repeat."""
     wanted = 0
     with media.open_video(path, threads=1) as video:
         for batch in video.frames():

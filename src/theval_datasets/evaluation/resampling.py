@@ -33,7 +33,7 @@ class Interval:
         high: Upper bound; None if no resample is defined.
         level: Confidence level, 0 to 1.
         n_resamples: Number of resamples drawn.
-        n_undefined: Number of resamples without a value (a side without variance), left out.
+        n_undefined: Number of resamples without a value (one side has no variance), left out.
     """
 
     value: float | None

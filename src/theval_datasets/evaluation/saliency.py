@@ -1,9 +1,9 @@
-"""Agreement of a predicted saliency map with what people marked.
+"""Agreement of a predicted saliency map with human fixations.
 
 Definitions follow Z. Bylinskii, T. Judd, A. Oliva, A. Torralba and F. Durand, "What do different
-evaluation metrics tell us about saliency models?", TPAMI 2019. Where a distribution is
-needed, a map with negative values is raised to 0, and one that is 0 everywhere counts as uniform.
-What is undefined is None, never 0 or NaN.
+evaluation metrics tell us about saliency models?", TPAMI 2019. Where a distribution is needed, a map
+with negative values is shifted to a minimum of 0, and a map that is 0 everywhere counts as uniform.
+Undefined values are None, never 0 or NaN.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from theval_datasets.errors import InputError
 Map = npt.NDArray[Any]
 Points = npt.NDArray[Any]
 EPSILON = 2.2204e-16
-"""Keeps the divergence finite where a map is 0; the value of the MIT benchmark's code."""
+"""Regularisation of the divergence where a map is 0; the value of the MIT benchmark's code."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class SaliencyScores:
     """All metrics of one picture; None where a metric is undefined.
 
     Attributes:
-        auc: Tie-aware, against all pixels without fixation; None without fixations.
-        auc_judd: Thresholds at the fixated values only.
-        auc_shuffled: Against fixations of other pictures; None without any.
+        auc: Tie-aware AUC against all pixels without fixation; None without fixations.
+        auc_judd: AUC with thresholds at the fixated values only.
+        auc_shuffled: AUC against fixations of other pictures; None without any.
         nss: Mean standardised saliency at the fixations; 0 for a map without variance.
         cc: Pearson's correlation of the two maps; None if one has no variance.
         sim: Histogram intersection of the two maps as distributions, in [0, 1].

@@ -35,7 +35,7 @@ DIMENSIONS: Mapping[str, tuple[str, ...]] = {
     "naturalness": METRICS[3:6],
     "synchronization": METRICS[6:],
 }
-"""Which metrics make up each of the paper's three dimensions."""
+"""Metrics of each of the paper's three dimensions."""
 DEFINITIONS: Mapping[str, Mapping[str, str]] = {
     "paper": {
         **dict.fromkeys(METRICS, "theval_signals"),
@@ -47,9 +47,9 @@ DEFINITIONS: Mapping[str, Mapping[str, str]] = {
         "head_motion": "head_motion_release",
     },
 }
-"""For each definition the extractor that gives each metric, in the column of the metric's name."""
+"""Extractor of each metric by definition; its column has the metric's name."""
 SCALE_INVARIANT = "head_motion_scale_invariant"
-"""Head motion that frame size does not matter to; of the definition `paper` only."""
+"""Head motion independent of the frame size; of the definition `paper` only."""
 TABLE_SOURCE = "THEval: Evaluation Framework for Talking Head Video Generation, Table 1"
 
 
@@ -59,7 +59,7 @@ class Reference:
 
     Attributes:
         name: Name of the row.
-        definition: `paper` or `release`: the definition of the values that it may normalise.
+        definition: Definition of the values that it can normalise: `paper` or `release`.
         values: Mean raw value by metric, in the metric's unit.
         source: Publication or file that the values come from.
     """
@@ -117,7 +117,7 @@ class LeaderboardEntry:
 
 
 def normalised_score(value: float | None, reference: float | None) -> float | None:
-    """``1 - |value - reference| / |reference|``: 1 is like real videos; it may be negative.
+    """``1 - |value - reference| / |reference|``: 1 equals real videos; it may be negative.
 
     Args:
         value: Mean raw value of a model.
@@ -273,14 +273,14 @@ def published_reference() -> Reference:
 def read_reference(path: Path, *, definition: str) -> Reference:
     """A reference from a CSV of one row, with a column for each metric.
 
-    A column `definition` in it, if there is one, must say the same as the argument.
+    If it has a column `definition`, its value must equal the argument.
 
     Args:
         path: CSV with a header and one row.
         definition: Definition of the metrics that the values were measured by.
 
     Raises:
-        InputError: If a column or the row is missing, or a value is no number.
+        InputError: If a column or the row is missing, or a value is not a number.
 
     Examples:
         >>> import tempfile
@@ -299,8 +299,8 @@ def read_reference(path: Path, *, definition: str) -> Reference:
     stated = (rows[0].get("definition") or definition).strip()
     if stated != definition:
         raise InputError(
-            f"{path.name} is in the definition {stated!r}, the values are in {definition!r}: "
-            "they cannot be compared; score with the definition of the reference"
+            f"{path.name} is in the definition {stated!r}, the values are in {definition!r}, which "
+            "are not comparable; score with the definition of the reference"
         )
     lacking = [name for name in METRICS if name not in rows[0]]
     if lacking:

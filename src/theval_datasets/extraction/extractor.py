@@ -107,7 +107,7 @@ class Accumulator(Protocol):
 
 @dataclass(frozen=True)
 class Extractor:
-    """Base class of all extractors; `theval_datasets.features` holds them, one a file.
+    """Base class of all extractors; `theval_datasets.features` holds them, one per file.
 
     A subclass is a frozen dataclass. It declares `name` and `writes`, asks for what it reads
     (`frames`, `needs_audio`, `needs()`), and overrides either `compute` (audio or other features

@@ -1,4 +1,4 @@
-"""A dataset's repository at the Hub, and requests whose errors are explained and logs redacted."""
+"""State of a dataset's repository at the Hub; requests with explained errors and redacted logs."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Remote:
     Attributes:
         sha: Commit of the branch `main`.
         private: Whether access is restricted.
-        files: Path to size and hash, at `main`.
-        tags: Name to commit.
+        files: Size and hash by path, at `main`.
+        tags: Commit by tag.
         info: Parsed `info.json` of `main`; None if it has none.
         info_bytes: Bytes of that file.
     """
@@ -50,10 +50,10 @@ class Remote:
 
 
 def read_repository(api: HfApi, repo_id: str) -> Remote | None:
-    """State of a repository; None if there is none (or none that this token may read).
+    """State of a repository; None if it does not exist or this token may not read it.
 
     Raises:
-        PublishError: If the Hub does not answer, or `info.json` there is not a dataset's.
+        PublishError: If the Hub does not answer, or its `info.json` is not that of a dataset.
     """
     from huggingface_hub.errors import RepositoryNotFoundError
 
@@ -71,13 +71,13 @@ def read_repository(api: HfApi, repo_id: str) -> Remote | None:
             remote.info_bytes, remote.info = info_at(api, repo_id, str(about.sha))
         except InputError as error:
             raise PublishError(
-                f"{repo_id} holds an {INFO_NAME} of something else: {error}"
+                f"{repo_id} holds an {INFO_NAME} that is not a dataset's: {error}"
             ) from None
     return remote
 
 
 def files_at(api: HfApi, repo_id: str, revision: str) -> dict[str, RepoFile]:
-    """Path to size and hash of the files of a revision.
+    """Size and hash of the files of a revision, by path.
 
     Raises:
         PublishError: If the Hub does not answer.
@@ -116,7 +116,7 @@ def info_at(api: HfApi, repo_id: str, revision: str) -> tuple[bytes, Info]:
     """Bytes of a revision's `info.json`, and the file parsed.
 
     Raises:
-        InputError: If it has none, or one of something else.
+        InputError: If it has none, or one that is not a dataset's.
         PublishError: If the Hub does not answer.
     """
     from huggingface_hub.errors import EntryNotFoundError
@@ -133,7 +133,7 @@ def info_at(api: HfApi, repo_id: str, revision: str) -> tuple[bytes, Info]:
 
 
 def is_same(folder: Path, name: str, here: FileInfo, there: RepoFile | None) -> bool:
-    """Whether a file at the Hub is the one here: by SHA-256 if it is large, else by git's hash."""
+    """Whether a file at the Hub equals the local file: by SHA-256 if large, else by git's hash."""
     if there is None or there.size != here.n_bytes:
         return False
     if there.lfs is not None:
@@ -145,10 +145,10 @@ def is_same(folder: Path, name: str, here: FileInfo, there: RepoFile | None) -> 
 
 @contextmanager
 def hub_errors(repo_id: str) -> Iterator[None]:
-    """A session in which errors of the Hub's client become a sentence.
+    """A session in which errors of the Hub's client are raised with an explanation.
 
     Raises:
-        PublishError: For every error of the Hub or on the way to it.
+        PublishError: For every error of the Hub or of the connection to it.
     """
     from huggingface_hub.errors import HTTPError
 
@@ -162,7 +162,7 @@ def hub_errors(repo_id: str) -> Iterator[None]:
 
 @contextmanager
 def hub_session() -> Iterator[None]:
-    """Logs of the Hub's client without secrets; its progress bars only if this package shows any."""
+    """Redact logs of the Hub's client; show its progress bars only if this package shows any."""
     from huggingface_hub.utils import (
         are_progress_bars_disabled,
         disable_progress_bars,

@@ -1,4 +1,4 @@
-"""Downloads of a release from the Hub: expected files only, of one revision, into the Hub's cache."""
+"""Download of a release from the Hub: expected files of one revision, into the Hub's cache."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def is_name(text: str) -> bool:
 
 
 def download(name: str, patterns: Sequence[str]) -> Downloaded:
-    """Download the files of a dataset's repository that match one of some patterns.
+    """Download the files of a dataset's repository that match any of several patterns.
 
-    Files in the Hub's cache are not downloaded again; without a network the cache is all there is.
+    Files in the Hub's cache are not downloaded again; without a network only the cache is used.
 
     Args:
         name: ``OWNER/NAME`` or ``OWNER/NAME@REVISION``: a branch, a tag or a commit.

@@ -1,4 +1,4 @@
-"""Errors of the Hub's client as a sentence that says what to do."""
+"""Errors of the Hub's client as messages that advise what to do."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _LONGEST: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to do after an error.
+    """Advice after an error.
 
     Attributes:
-        retry: After a fault of the network or the Hub.
-        by_status: After an answer with a certain HTTP status.
+        retry: Advice after a fault of the network or the Hub.
+        by_status: Advice by HTTP status of the answer.
     """
 
     retry: str
@@ -25,25 +25,25 @@ class Advice:
 
 
 PUSHING: Final = Advice(
-    "push again to go on: files that were sent are not sent twice",
+    "push again to continue: files that were sent are not sent twice",
     {
         401: "you are not logged in: run `hf auth login`, or set HF_TOKEN",
         403: "your token has no right to write there: use one with write access to this repository",
         404: "it does not exist, or your token may not read it",
-        409: "it exists already",
-        412: "somebody else committed to it meanwhile; nothing was committed. See what changed, then "
+        409: "it already exists",
+        412: "somebody else committed to it meanwhile; nothing was committed. Check what changed, then "
         "push again",
         429: "the Hub asks for fewer requests: wait, then push again; files that were sent are not sent twice",
     },
 )
 READING: Final = Advice(
-    "try again to go on: files that were downloaded are not downloaded twice",
+    "try again to continue: files that were downloaded are not downloaded twice",
     {
-        401: "it does not exist, or it is private and you are not logged in: look at the name, or run "
+        401: "it does not exist, or it is private and you are not logged in: check the name, or run "
         "`hf auth login` or set HF_TOKEN",
         403: "you may not read it: ask for access on its page at the Hub, and run `hf auth login` or "
         "set HF_TOKEN",
-        404: "it does not exist, or your token may not read it: look at the name and the revision",
+        404: "it does not exist, or your token may not read it: check the name and the revision",
         429: "the Hub asks for fewer requests: wait, then try again; files that were downloaded are not downloaded "
         "twice",
     },
@@ -51,22 +51,22 @@ READING: Final = Advice(
 
 
 def explain(error: BaseException, repo_id: str, advice: Advice = PUSHING) -> str:
-    """A sentence for an error of `huggingface_hub`, without tokens or signed addresses.
+    """Message for an error of `huggingface_hub`, without tokens or signed addresses.
 
     Args:
-        error: The error; the answer of the Hub is searched along its causes.
+        error: The error; the answer of the Hub is taken from it or its causes.
         repo_id: Repository of the request.
-        advice: What to do, by the kind of error.
+        advice: Advice by kind of error.
 
     Examples:
         >>> explain(TimeoutError("timed out"), "theval/thqa-mt")
-        'theval/thqa-mt: timed out; push again to go on: files that were sent are not sent twice'
+        'theval/thqa-mt: timed out; push again to continue: files that were sent are not sent twice'
     """
     status, message = _answer(error)
     if status is None:
         return f"{repo_id}: {_clean(_root(error))}; {advice.retry}"
     known = advice.by_status.get(status)
-    what_to_do = known or ("that is the Hub's fault; " if status >= 500 else "") + advice.retry
+    what_to_do = known or ("the Hub has a fault; " if status >= 500 else "") + advice.retry
     details = f" ({_clean(message)})" if message else ""
     return f"{repo_id}: the Hub answered {status}{details}: {what_to_do}"
 

@@ -1,9 +1,9 @@
 """Pushes a built dataset to the Hub: one commit on the expected parent, then the tag.
 
 The repository is read first (`plan_push`), so that nothing is sent that would be refused; then
-everything is sent (`push_release`). Stopped at any point and run again, it goes on: large files that
-are there already are not sent twice, a commit without its tag gets it, and a version that is there
-already is left as it is. Tokens come from where `huggingface_hub` reads them and from nowhere else.
+everything is sent (`push_release`). A push that was interrupted can be run again: large files that
+are already there are not sent twice, a commit without its tag gets it, and a version that is already
+there is left unchanged. Tokens are read by `huggingface_hub` alone.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _GIT_FILES: Final = (".gitattributes", ".gitignore")
 _HELD_BACK: Final = (
-    "{repo_id} is public, or would be, and this version may show people or tell them apart, by "
+    "{repo_id} is public, or would be, and this version may show or identify people, by "
     "{columns}. Nothing was sent. Push it to a private repository; or build it without them "
     "(--anonymise, --without arcface, --config); or give --allow-public-faces if all who are shown "
     "agreed."
@@ -51,7 +51,7 @@ _HELD_BACK: Final = (
 
 @dataclass(frozen=True)
 class PushPlan:
-    """What a push would do.
+    """The effects of a push.
 
     Attributes:
         repo_id: ``OWNER/NAME`` at the Hub.
@@ -60,10 +60,10 @@ class PushPlan:
         parent: Commit of the branch `main`; None if there is no such repository yet.
         previous: Version at `main`; None if there is none.
         private: Whether the repository is, or would be, private.
-        add: Path to size and hash of the files to send.
+        add: Size and hash of the files to send, by path.
         delete: Files of the previous version that this one does not have.
         unchanged: Files that are the same at the Hub.
-        committed: Whether `main` holds this very version, only without its tag.
+        committed: Whether `main` already holds this version, without its tag.
         published: Commit of the tag, if the Hub holds this version completely; else None.
         notes: Remarks for the user, in sentences.
         outlived: Tags of versions that may still hold clips that this one's tombstones took down.
@@ -90,7 +90,7 @@ class PushPlan:
 
 
 def _has_values(folder: Path, config: ConfigInfo, column: str) -> bool:
-    """Whether a column is not null everywhere; of pictures and videos no bytes are read."""
+    """Whether a column has a value; bytes of pictures and videos are not read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -113,17 +113,17 @@ def plan_push(
     private: bool | None = None,
     allow_public_faces: bool = False,
 ) -> PushPlan:
-    """What a push would do; the Hub is read, and not changed.
+    """Plan a push; the Hub is read, but not changed.
 
     Args:
         folder: Folder of a release, which the caller has verified.
         repo_id: ``OWNER/NAME``.
         private: Visibility of a new repository; private by default if people are shown.
-        allow_public_faces: Permission to publish media and embeddings of people to everybody.
+        allow_public_faces: Allow media and embeddings of people in a public repository.
 
     Raises:
-        InputError: If the folder is no release, or `repo_id` is not a name.
-        PublishError: If the release cannot go there, or the Hub does not answer.
+        InputError: If the folder is not a release, or `repo_id` is not a repository name.
+        PublishError: If the release may not be pushed there, or the Hub does not answer.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.utils import HFValidationError, validate_repo_id
@@ -153,7 +153,7 @@ def plan_push(
         raise PublishError(_HELD_BACK.format(repo_id=repo_id, columns=", ".join(people)))
     if remote is None:
         if people and private is None:
-            notes.append(f"private, as these may show people: {', '.join(people)}")
+            notes.append(f"private, because these may show people: {', '.join(people)}")
         return PushPlan(repo_id, folder, info, None, None, hidden, local, notes=tuple(notes))
     outlived = tuple(
         versions_with(api, repo_id, remote, {stone.clip_id for stone in info.tombstones})
@@ -185,7 +185,7 @@ def plan_push(
     before = {*remote.info.files} if remote.info else set()
     foreign = set(remote.files) - before - {*local, INFO_NAME, CARD_NAME, *_GIT_FILES}
     if foreign:
-        notes.append(f"left alone, no version lists them: {', '.join(sorted(foreign))}")
+        notes.append(f"left unchanged, since no version lists them: {', '.join(sorted(foreign))}")
     return PushPlan(
         repo_id=repo_id,
         folder=folder,
@@ -209,7 +209,7 @@ def push_release(plan: PushPlan) -> str:
         The commit of the tag.
 
     Raises:
-        PublishError: If the Hub refuses, somebody else committed meanwhile, or a file changed here.
+        PublishError: If the Hub refuses, somebody else committed meanwhile, or a local file changed.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
@@ -242,7 +242,7 @@ def push_release(plan: PushPlan) -> str:
             api.create_tag(plan.repo_id, tag=plan.tag, revision=oid, repo_type=KIND)
     except PublishError as error:
         raise PublishError(
-            f"{plan.repo_id} holds version {plan.info.version} now, at {oid[:12]}, but the tag "
+            f"{plan.repo_id} now holds version {plan.info.version}, at {oid[:12]}, but the tag "
             f"{plan.tag} is not set; push again to set it. {error}"
         ) from None
     return oid
@@ -256,7 +256,7 @@ def _published(
     info: Info,
     local: Mapping[str, FileInfo],
 ) -> str:
-    """The commit of this version's tag, at which every file must be the one here.
+    """The commit of this version's tag, whose files must all equal the local ones.
 
     Raises:
         PublishError: If the tag holds something else.
@@ -269,7 +269,7 @@ def _published(
     ]
     if differing:
         raise PublishError(
-            f"{repo_id} has the tag {tag} already, with other files ({', '.join(differing[:3])}, …), and "
+            f"{repo_id} already has the tag {tag}, with other files ({', '.join(differing[:3])}, …), and "
             "a published version never changes. Build with a higher --version."
         )
     return commit
@@ -282,7 +282,7 @@ def _refuse(repo_id: str, info: Info, remote: Remote, *, committed: bool) -> Non
         if others:
             raise PublishError(
                 f"{repo_id} holds {len(others)} files, but no {INFO_NAME}: it is not a dataset that "
-                "this package pushed. Nothing is overwritten; choose another repository."
+                "this package pushed. Nothing was overwritten; choose another repository."
             )
     elif remote.info.dataset != info.dataset:
         raise PublishError(f"{repo_id} holds {remote.info.dataset}, and this is {info.dataset}")
@@ -293,8 +293,8 @@ def _refuse(repo_id: str, info: Info, remote: Remote, *, committed: bool) -> Non
     highest = max(there, key=parse_version, default=None)
     if highest is not None and parse_version(info.version) <= parse_version(highest):
         raise PublishError(
-            f"{repo_id} is at version {highest} already, and this is {info.version}: "
-            "versions only grow. Build with a higher --version."
+            f"{repo_id} is already at version {highest}, got the older version {info.version}: "
+            "build with a higher --version."
         )
 
 
@@ -326,13 +326,13 @@ def _check_sent(plan: PushPlan, added: Sequence[CommitOperationAdd]) -> None:
 
 
 def _check_there(api: HfApi, plan: PushPlan, oid: str) -> None:
-    """Raise if a file of the commit is not the one here; the tag is set after that."""
+    """Raise if a file of the commit differs from the local one; the tag is set after this check."""
     files = files_at(api, plan.repo_id, oid)
     local = {**plan.info.files, INFO_NAME: plan.add.get(INFO_NAME)}
     for name, file in local.items():
         if file is not None and not is_same(plan.folder, name, file, files.get(name)):
             raise PublishError(
-                f"{plan.repo_id} does not hold {name} as it is here after the commit {oid[:12]}; "
+                f"after the commit {oid[:12]}, {name} in {plan.repo_id} differs from the local file; "
                 f"the tag {plan.tag} was not set"
             )
 

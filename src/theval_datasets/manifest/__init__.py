@@ -1,1 +1,1 @@
-"""The manifest, and `info.json` and the tombstones that lie beside it in a built dataset."""
+"""The manifest, and `info.json` and the tombstones beside it in a built dataset."""

@@ -1,4 +1,4 @@
-"""`info.json`: the machine-readable description of a built dataset, beside the card for people.
+"""`info.json`: the machine-readable description of a built dataset, beside its card.
 
 Two numbers are kept apart: `format_version` is the layout of the folder and of this file, an
 integer that changes when the toolkit's layout does; `version` is the dataset's own.
@@ -26,13 +26,13 @@ NAMESPACE: Final = "theval"
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 MIGRATIONS: Final[dict[int, Migration]] = {}
-"""Format version to the function that turns its plain `info.json` into the next version's."""
+"""By format version, the function that migrates a plain `info.json` to the next version."""
 
 MEDIA_PROBLEM: Final = "media:problem"
-"""Entry of `missing` for a clip whose file was read with a remark: truncated, timestamps that jump
-back, packets that do not decode. Its columns are of what could be read."""
+"""Entry of `missing` for a clip whose file is truncated, has timestamps that jump back, or packets that
+do not decode. Its columns describe the part that could be read."""
 EMBEDDERS: Final = frozenset({"arcface"})
-"""Extractors whose columns tell people apart."""
+"""Extractors whose columns identify people."""
 
 _MEDIA: Final = ("Audio(", "Image(", "Video(", "Mesh(", "Pdf(", "Nifti(")
 _SEMVER: Final = re.compile(r"(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})")
@@ -43,13 +43,13 @@ class ColumnInfo:
     """A column of a config.
 
     Attributes:
-        name: As in the Parquet files.
-        type: As `datasets` writes it, such as ``Value('float64')``.
-        meaning: One line.
-        unit: Of its values; "" for none.
-        low: Smallest value allowed (of the elements, for a list); None if unbounded.
-        high: Largest value allowed.
-        origin: What it comes from: `manifest`, `media`, the name of an extractor, or a kind of input.
+        name: Name in the Parquet files.
+        type: Type in the notation of `datasets`, such as ``Value('float64')``.
+        meaning: Description in one line.
+        unit: Unit of the values; "" for none.
+        low: Smallest allowed value (of the elements, for a list); None if unbounded.
+        high: Largest allowed value; None if unbounded.
+        origin: Origin of the values: `manifest`, `media`, the name of an extractor, or a kind of input.
         required: Whether it is never null.
     """
 
@@ -65,7 +65,7 @@ class ColumnInfo:
 
 @dataclass(frozen=True, slots=True)
 class SplitInfo:
-    """A split of a config: its rows, its files, their bytes, and the bytes it has as Arrow."""
+    """A split of a config: its rows, its files, and their sizes on disk and as Arrow."""
 
     rows: int
     n_bytes: int
@@ -78,11 +78,11 @@ class ConfigInfo:
     """A table of the dataset.
 
     Attributes:
-        description: One line.
-        columns: In their order.
-        splits: Name to what is in it.
-        missing: Entries of the column `missing`, counted over all rows.
-        key: Columns that tell its rows apart; together unique and never null.
+        description: Description in one line.
+        columns: Columns in their order.
+        splits: Splits by name.
+        missing: Number of rows by entry of the column `missing`.
+        key: Columns that identify a row; together unique and never null.
     """
 
     description: str
@@ -93,7 +93,7 @@ class ConfigInfo:
 
     @property
     def rows(self) -> int:
-        """Rows of all splits."""
+        """Number of rows of all splits."""
         return sum(split.rows for split in self.splits.values())
 
 
@@ -102,12 +102,12 @@ class ExtractorInfo:
     """Provenance of an extractor's columns.
 
     Attributes:
-        version: Of its code.
-        parameters: That its values depend on.
-        weights: Identity of its model; "" without one.
-        decoder: What decoded for it; "" if it reads no media.
-        needs: The extractors that it reads, with the digests of their recipes.
-        digest: Of all this.
+        version: Version of its code.
+        parameters: Parameters that its values depend on.
+        weights: Identity of its model; "" without a model.
+        decoder: Decoder and version; "" if it reads no media.
+        needs: Digests of the extractors that it reads, by name.
+        digest: Digest of all this.
     """
 
     version: int
@@ -120,7 +120,7 @@ class ExtractorInfo:
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """A file of the release: hex SHA-256 and size."""
+    """A file of the release: hexadecimal SHA-256 and size."""
 
     sha256: str
     n_bytes: int
@@ -128,21 +128,21 @@ class FileInfo:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What a release says of itself.
+    """Description of a release.
 
     Attributes:
         dataset: Repository name, ``theval/NAME``.
         version: Semantic version of the dataset.
         toolkit: Version of this package that built it.
-        configs: Its tables.
-        files: Every file but `info.json` itself, by path relative to the folder.
-        card_sha256: Of `README.md`.
-        extractors: By name, those whose columns are in it.
-        counts: Facts worth comparing: clips, sources, seconds, …
+        configs: Tables by name.
+        files: Files by path relative to the folder, without `info.json` itself.
+        card_sha256: SHA-256 of `README.md`.
+        extractors: Extractors whose columns it holds, by name.
+        counts: Counts and totals by name: clips, sources, seconds, …
         notes: Remarks on parts that were not built or are missing, in sentences.
         study: Parameters of the rating study; {} without one.
-        tombstones: What was taken down.
-        format_version: Of this layout.
+        tombstones: Clips that were taken down.
+        format_version: Version of this layout.
     """
 
     dataset: str
@@ -168,13 +168,13 @@ class Info:
 
 
 def shown_of_people(info: Info, has_values: Callable[[str, str], bool]) -> list[str]:
-    """Columns that may show people or tell them apart, as ``CONFIG.COLUMN``.
+    """Columns that may show or identify people, as ``CONFIG.COLUMN``.
 
     They hold pictures, sound, video or meshes, or embeddings of faces.
 
     Args:
-        info: Of a release.
-        has_values: Whether a column of a config is not null everywhere.
+        info: Description of a release.
+        has_values: Function that tells whether a column of a config has a value.
     """
     return [
         f"{name}.{column.name}"
@@ -214,7 +214,7 @@ def read_info(folder: Path) -> Info:
     """Read `info.json` of a release, migrating older formats.
 
     Raises:
-        InputError: If the folder is no release, or of a format newer than this package knows.
+        InputError: If the folder is not a release, or its format is newer than this package reads.
     """
     path = folder / INFO_NAME
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Clips in tables, matched to clips in a dataset: one rule for every input.
+"""Names of clips in tables, matched to the clips of a dataset: one rule for every input.
 
 People name a clip by its file (``clips/a.mp4``, ``D:\\study\\a.MP4``), by its id (``batch1/a``), or
 by its bare name. All of these are compared by the same key: both slashes separate folders, the
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 NOT_GIVEN: Final = "not-given"
 NOT_MATCHED: Final = "not-matched"
-"""Reasons in `missing`: no such input, or an input that has nothing of the clip."""
+"""Reasons in `missing`: the input was not given, or does not name the clip."""
 MEDIA_SUFFIXES: Final = frozenset(
     {
         *(
@@ -64,12 +64,12 @@ class Join:
     """Names in an input, matched to clips.
 
     Attributes:
-        label: The input, for messages: ``ratings``, ``votes``, …
-        matched: Name in the input to the id of its clip.
-        unmatched: Names in the input that mean no clip; sorted.
-        without: Ids of clips that the input has nothing of; sorted.
+        label: Name of the input in messages: ``ratings``, ``votes``, …
+        matched: Id of the clip by name in the input.
+        unmatched: Names in the input without a clip; sorted.
+        without: Ids of clips that the input does not name; sorted.
         by_name: Matched names whose folders differ from those of the clip; sorted.
-        noun: What is matched: clips, or portraits.
+        noun: Kind of matched item: clip or portrait.
     """
 
     label: str
@@ -80,7 +80,7 @@ class Join:
     noun: str = "clip"
 
     def to_text(self, *, names_alone: bool = False) -> str:
-        """One sentence for reports and cards: matched and unmatched on both sides.
+        """One sentence for reports and cards: matched and unmatched names on both sides.
 
         Args:
             names_alone: Leave out the side of the clips.
@@ -110,13 +110,13 @@ def join_clips(
     """Match the clips that an input names to the clips of a dataset.
 
     Args:
-        label: The input, for messages.
-        names: As the input has them.
-        clip_ids: The dataset's.
-        noun: What is matched.
+        label: Name of the input in messages.
+        names: Names in the input.
+        clip_ids: Ids of the dataset.
+        noun: Kind of matched item.
 
     Raises:
-        InputError: If no name matches, two names mean one clip, or a name could mean several.
+        InputError: If no name matches, two names match one clip, or a name matches several clips.
 
     Examples:
         >>> join_clips("ratings", ["clips/a.mp4", "x"], ["a", "b"]).matched
@@ -142,13 +142,13 @@ def join_clips(
             continue
         if len(winners) > 1:
             raise InputError(
-                f"{label}: {winners[0]!r} and {winners[1]!r} both mean the {noun} {clip_id!r}; keep "
+                f"{label}: {winners[0]!r} and {winners[1]!r} both match the {noun} {clip_id!r}; keep "
                 "one name for each"
             )
         others = [name for quality, name in claimed if quality != best]
         if any(quality == _SAME_KEY for quality, name in claimed if name in others):
             raise InputError(
-                f"{label}: {winners[0]!r} and {others[0]!r} both mean the {noun} {clip_id!r}; keep "
+                f"{label}: {winners[0]!r} and {others[0]!r} both match the {noun} {clip_id!r}; keep "
                 "one name for each"
             )
         unmatched += others
@@ -170,13 +170,13 @@ def join_clips(
 def join_values(
     label: str, given: Mapping[str, T], clip_ids: Iterable[str], noun: str = "clip"
 ) -> tuple[Join, dict[str, T]]:
-    """Match what an input gives by clip; unmatched values keep their names.
+    """Values of an input by clip id; unmatched values keep their names.
 
     Args:
-        label: The input, for messages.
-        given: The input's names of clips to its values.
-        clip_ids: The dataset's ids.
-        noun: What is matched.
+        label: Name of the input in messages.
+        given: Values by name in the input.
+        clip_ids: Ids of the dataset.
+        noun: Kind of matched item.
 
     Raises:
         InputError: See `join_clips`.
@@ -191,7 +191,7 @@ def join_values(
 
 
 def reason_of(join: Join | None, not_given: str = NOT_GIVEN) -> str:
-    """Why a clip has nothing of an input: `not-matched`, or that there is no such input.
+    """Reason why a clip has no value of an input: `not-matched`, or that the input is absent.
 
     Examples:
         >>> reason_of(None)
@@ -201,7 +201,7 @@ def reason_of(join: Join | None, not_given: str = NOT_GIVEN) -> str:
 
 
 class ClipIndex:
-    """Looks up names of clips among ids.
+    """Looks up clip ids by name.
 
     Args:
         clip_ids: The ids.
@@ -217,16 +217,16 @@ class ClipIndex:
             self._by_name.setdefault(key[-1], []).append((key, clip_id))
 
     def match(self, name: str, label: str = "names of clips") -> str | None:
-        """The id that a name means; None if there is none.
+        """The id that matches a name; None if there is none.
 
         Raises:
-            InputError: If it could mean several.
+            InputError: If several ids match.
         """
         match = self.lookup(name, label)
         return None if match is None else match[0]
 
     def lookup(self, name: str, label: str) -> tuple[str, int] | None:
-        """The id, and how well it matches: the smaller the number, the better."""
+        """The id and the rank of the match, where smaller is better."""
         for spelling, quality in ((name, _EXACT), (plain_name(name), _SAME_KEY)):
             if spelling in self.clip_ids:
                 return spelling, quality
@@ -248,8 +248,8 @@ class ClipIndex:
     def _only(name: str, clip_ids: list[str], label: str) -> str:
         if len(clip_ids) > 1:
             raise InputError(
-                f"{label}: {name!r} could mean {clip_ids[0]!r} or {clip_ids[1]!r}; name the clips "
-                "by their ids"
+                f"{label}: {name!r} matches both {clip_ids[0]!r} and {clip_ids[1]!r}; name the "
+                "clips by their ids"
             )
         return clip_ids[0]
 

@@ -26,19 +26,19 @@ _ALWAYS: Final = frozenset({"clip_id", "path", "source", "sha256"})
 
 
 class Source(Record, frozen=True):
-    """Where a clip comes from.
+    """The source of a clip.
 
     Attributes:
-        kind: `local` for a file below the root, `url` for something to fetch.
-        location: The path relative to the root, or the URL.
+        kind: `local` for a file below the root, `url` for an address.
+        location: Path relative to the root, or URL.
         site: Extractor and id at the site, such as ``youtube:dQw4w9WgXcQ``.
-        title: As the site gives it.
-        channel: Who published it.
-        license: As the site or the curator gives it; None if unstated.
+        title: Title at the site.
+        channel: Channel that published it.
+        license: Licence stated by the site or the curator; None if unstated.
         language: ISO 639-1 code, declared or detected.
-        upload_date: YYYY-MM-DD.
-        fetched_at: When it was fetched, ISO 8601; None for local files.
-        sha256: Of the fetched file, before any cut.
+        upload_date: Date of publication, YYYY-MM-DD.
+        fetched_at: Time of the download, ISO 8601; None for local files.
+        sha256: SHA-256 of the fetched file, before any cut.
     """
 
     kind: Literal["local", "url"]
@@ -54,7 +54,7 @@ class Source(Record, frozen=True):
 
 
 class FileStamp(Record, frozen=True):
-    """Size and time of the clip's file: while they agree, its hash is not computed again."""
+    """Size and modification time of a clip's file: while they agree, it is not hashed again."""
 
     size: Int64
     mtime_ns: Int64
@@ -64,10 +64,10 @@ class Judgement(Record, frozen=True):
     """Verdict of one filter on a clip.
 
     Attributes:
-        filter: The filter's name.
+        filter: Name of the filter.
         verdict: `keep`, `reject` or `undecided`.
         reason: Slug; None when kept.
-        measured: The values it judged by.
+        measured: Values that it judged, by name.
     """
 
     filter: str
@@ -81,27 +81,27 @@ class ManifestRow(Record, frozen=True):
 
     Attributes:
         clip_id: Unique name; also the stem of its files.
-        path: The clip's file, relative to the manifest; None if there is none (a dead source).
-        source: Where it comes from.
-        sha256: Of the clip's file; None if there is none.
-        start: Seconds into the source.
-        end: Seconds into the source; None for the whole of it.
+        path: Clip file, relative to the manifest; None if there is none (a dead source).
+        source: Source of the clip.
+        sha256: SHA-256 of the clip file; None if there is none.
+        start: Start in the source, in seconds.
+        end: End in the source, in seconds; None for the whole source.
         crop: x, y, width, height in pixels of the source; None for the whole picture.
         phash: Perceptual hash over time, hex.
         audio_print: Fingerprint of the sound over time, hex.
-        media: Measured facts.
+        media: Facts of the file: duration, frame rate, size, …
         reference_frame: Image of the reference frame, relative to the manifest.
-        reference_time: Seconds of it into the clip.
-        audio: 16 kHz mono track, relative to the manifest.
-        audio_original: The sound with its own rate and channels, relative to the manifest.
-        tracks: Per-person facts.
-        difficulty: Easy, Medium or Hard.
-        split: The split it is in, in a built dataset.
+        reference_time: Time of the reference frame in the clip, in seconds.
+        audio: Audio as 16 kHz mono, relative to the manifest.
+        audio_original: Audio with its original rate and channels, relative to the manifest.
+        tracks: Facts of each person.
+        difficulty: Difficulty: Easy, Medium or Hard.
+        split: Split of a built dataset.
         judgements: Verdicts of the filters.
         reason: Reason of the rejection, or of the failure of its source; None for kept clips.
         tools: Versions that the bytes depend on: encoder binary, threads, decoder.
         recipe: Name and hash of the recipe.
-        stamp: Of the clip's file.
+        stamp: Size and modification time of the clip file.
     """
 
     clip_id: str
@@ -158,7 +158,7 @@ class Manifest:
         return len(self.rows)
 
     def file(self, row: ManifestRow) -> Path | None:
-        """The clip's file, which need not exist; None for a row without one.
+        """Path of the clip's file, which need not exist; None for a row without a file.
 
         Raises:
             UnsafePathError: If the row's path leads out of the manifest's folder.
@@ -184,12 +184,12 @@ def read_manifest(path: Path) -> Manifest:
         path: The file, or a folder with a `manifest.jsonl` in it.
 
     Raises:
-        ManifestError: With file and line, for what is not a row or an id that occurs twice.
+        ManifestError: With file and line, for a line that is not a row or an id that occurs twice.
     """
     file = path / MANIFEST_NAME if path.is_dir() else path
     if not file.is_file():
         raise ManifestError(
-            f"There is no manifest at {file}. `theval-data curate FOLDER --recipe as-is -o DIR` makes one."
+            f"there is no manifest at {file}; `theval-data curate FOLDER --recipe as-is -o DIR` makes one"
         )
     rows = tuple(read_rows(file))
     return Manifest(file.parent, rows)
@@ -206,7 +206,7 @@ def read_rows(file: Path) -> Iterator[ManifestRow]:
         earlier = places.setdefault(row.clip_id, where)
         if earlier is not where:
             line = earlier.rpartition(":")[2]
-            raise ManifestError(f"{where}: clip_id {row.clip_id!r} is on line {line} already")
+            raise ManifestError(f"{where}: clip_id {row.clip_id!r} is already on line {line}")
         yield row
 
 
@@ -214,7 +214,7 @@ def parse_row(line: str | bytes, where: str) -> ManifestRow:
     """One line as a row.
 
     Raises:
-        ManifestError: If it is not one.
+        ManifestError: If it is not a row of a manifest.
     """
     return from_json(ManifestRow, line, where, error=ManifestError)
 

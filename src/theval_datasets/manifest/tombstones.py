@@ -1,4 +1,4 @@
-"""Tombstones: clips that were taken down, of which only the name and the date are kept."""
+"""Tombstones: name and date of clips that were taken down."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Tombstone(Record, frozen=True):
     """A clip that was taken down.
 
     Attributes:
-        clip_id: Its name.
+        clip_id: Id of the clip.
         date: Day of the takedown, YYYY-MM-DD.
     """
 

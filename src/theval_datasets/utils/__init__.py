@@ -1,1 +1,1 @@
-"""What every part uses: files, records, progress, optional packages."""
+"""Utilities that all parts share: files, records, progress, optional packages."""

@@ -1,8 +1,8 @@
 """Files of a release in folders and zip archives, read by name and unpacked safely.
 
-An archive is untrusted. Names that lead out of it, that are too long or that contradict each other,
-links, encrypted or too large members, and archives that unpack to far more than they hold are refused
-before anything is written. Hidden files and `__MACOSX` folders are skipped.
+An archive is untrusted input. Before anything is written, these are refused: names that lead out of the
+archive, are too long or contradict each other, links, encrypted or too large members, and archives with
+an implausible compression ratio. Hidden files and `__MACOSX` folders are skipped.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _UNREADABLE: Final = (
     ValueError,
     struct.error,
 )
-"""What `zipfile` raises for archives that are damaged or of a kind that it does not know."""
+"""Exceptions that `zipfile` raises for damaged or unsupported archives."""
 LARGEST_MEMBER: Final = 256 << 20
 LARGEST_TOTAL: Final = 64 << 30
 MOST_MEMBERS: Final = 200_000
@@ -54,7 +54,7 @@ class ReleaseFile:
 
     Attributes:
         name: Path inside its folder or archive, with ``/``.
-        path: The file itself, or the archive that it is in.
+        path: Path of the file, or of the archive that holds it.
         packed: Whether it is in an archive.
     """
 
@@ -69,7 +69,7 @@ class ReleaseFile:
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """A stream of the file's bytes.
+        """Open the file as a stream of bytes.
 
         Raises:
             InputError: If it cannot be read, or is damaged.
@@ -93,8 +93,8 @@ class ReleaseFile:
         """The file's bytes.
 
         Raises:
-            InputError: If there are more than `limit`, whatever the archive announces, or it cannot be
-                read.
+            InputError: If there are more than `limit` bytes, whatever size the archive states, or the
+                file cannot be read.
         """
         try:
             with self.open() as stream:
@@ -113,7 +113,7 @@ def files_of(place: Path, suffixes: Collection[str]) -> list[ReleaseFile]:
     """Files with certain suffixes in a folder (with its sub-folders) or a zip; sorted by name.
 
     Raises:
-        InputError, UnsafePathError: If the archive is damaged or not to be trusted.
+        InputError, UnsafePathError: If the archive is damaged or unsafe.
     """
     if place.is_dir():
         root = place.resolve()
@@ -130,13 +130,13 @@ def files_of(place: Path, suffixes: Collection[str]) -> list[ReleaseFile]:
 
 
 def extract(archive: Path, folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """Unpack files with certain suffixes of a zip; files that are there already are not written again.
+    """Unpack files with certain suffixes of a zip; files that already exist are not written again.
 
-    Every file is written whole or not at all. Returns their paths below `folder`, sorted by name.
+    Every file is written atomically. Returns their paths below `folder`, sorted by name.
 
     Raises:
-        InputError, UnsafePathError: Before anything is written, if a member is not to be trusted
-            or the disk has no room; later, if a member is damaged.
+        InputError, UnsafePathError: Before anything is written, if a member is unsafe or the disk has
+            no room; later, if a member is damaged.
         StorageError: If the folder cannot be written.
     """
     members = {member.filename: member for member in _members(archive)}
@@ -188,7 +188,7 @@ def _is_there(path: Path, member: zipfile.ZipInfo) -> bool:
 
 
 def _members(path: Path) -> list[zipfile.ZipInfo]:
-    """Members of an archive that are files, once nothing speaks against any of them."""
+    """The files in an archive, after checking all members."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -198,7 +198,7 @@ def _members(path: Path) -> list[zipfile.ZipInfo]:
     if len(members) > MOST_MEMBERS:
         raise InputError(f"{path.name} has {len(members)} members; at most {MOST_MEMBERS} are read")
     for fault in _faults(files):
-        raise UnsafePathError(f"{path.name}: {fault}; nothing of it was unpacked")
+        raise UnsafePathError(f"{path.name}: {fault}; nothing was unpacked")
     total = sum(member.file_size for member in files)
     largest = min(LARGEST_TOTAL, max(_SMALL, MOST_RATIO * path.stat().st_size))
     if total > largest:
@@ -228,7 +228,7 @@ def _faults(files: list[zipfile.ZipInfo]) -> Iterator[str]:
         if member.file_size > max(_SMALL, MOST_RATIO * member.compress_size):
             yield f"the member {name!r} unpacks to {member.file_size} bytes from {member.compress_size}"
         if path in paths:
-            yield f"the member {name!r} is there twice"
+            yield f"the member {name!r} occurs twice"
         paths.add(path)
     for path in paths:
         for above in path.parents:

@@ -21,12 +21,12 @@ COLOURS: Final = {
 }
 """Colours by role, those of ``cards/page.css`` on a light page.
 
-``kept`` and ``rejected`` also serve for "values" and "marked": a blue and an orange that people with
-any kind of colour blindness tell apart.
+``kept`` and ``rejected`` also serve for "values" and "marked": a blue and an orange that are distinct
+for people with any kind of colour blindness.
 """
 
 WIDTH: Final = 3.6
-"""Inches of a plot: at this width its letters are readable on a telephone."""
+"""Width of a plot in inches, at which its text is readable on a phone."""
 
 _OUTSIDE: Final = re.compile(r"<svg[^>]*\bviewBox=\"([^\"]*)\"[^>]*>(.*)</svg>", re.DOTALL)
 _UNUSED: Final = re.compile(
@@ -58,7 +58,7 @@ def new_figure(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
 
 
 def label_axes(axes: Axes, x: str, y: str = "", title: str = "") -> None:
-    """Name the axes and the plot; the text is shown literally."""
+    """Label the axes and the plot; the text is shown literally."""
     for text, write in ((x, axes.set_xlabel), (y, axes.set_ylabel)):
         write(text, fontsize=8.5, color=COLOURS["ink"], parse_math=False)
     if title:
@@ -66,7 +66,7 @@ def label_axes(axes: Axes, x: str, y: str = "", title: str = "") -> None:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as PNG; the same figure gives the same bytes."""
+    """The figure as PNG, with the same bytes for the same figure."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", metadata={"Software": None})
     return stream.getvalue()
@@ -75,12 +75,12 @@ def png(figure: Figure) -> bytes:
 def svg(figure: Figure, label: str) -> str:
     """The figure as an SVG element for a page.
 
-    It takes the width of its place, its texts stay texts, and the colours of `COLOURS` become
+    It scales to the width of its container, its texts stay texts, and the colours of `COLOURS` become
     the page's variables of those names. The same figure gives the same text.
 
     Args:
-        figure: What is shown.
-        label: What it shows, for people who do not see it.
+        figure: The figure.
+        label: Description for screen readers.
     """
     import html
 

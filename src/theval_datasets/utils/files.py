@@ -1,4 +1,4 @@
-"""Files written whole or not at all, hashes, and paths that stay where they belong."""
+"""Atomic writes, hashes, and paths confined to a folder."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from theval_datasets.errors import StorageError, UnsafePathError
 _NAME_BYTES: Final = 180
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _STORAGE: Final = _FULL | {errno.EROFS, errno.EIO}
-"""Errors of a file system, whoever was writing."""
+"""Error numbers that mean a fault of the storage."""
 _IN_WORDS: Final = re.compile(
     rf"\[Errno ({'|'.join(str(number) for number in sorted(_STORAGE))})\]"
     "|No space left on device|Disk quota exceeded|Read-only file system|File too large"
 )
 _LONGEST_NAME: Final = 255
-"""Bytes of a file's name that common file systems hold."""
+"""Longest file name of common file systems, in bytes."""
 
 
 def storage_error(error: BaseException | str, place: Path) -> StorageError | None:
-    """What to raise for an error that the disk is to blame for; None for any other error.
+    """The `StorageError` for an error that the storage caused; None for any other error.
 
     Args:
-        error: An exception, looked at with its causes, or a program's own words.
-        place: The file or folder that was being written.
+        error: An exception, which is examined with its causes, or the message of a program.
+        place: File or folder that was being written.
 
     Examples:
         >>> storage_error(ValueError("not a number"), Path("out"))
@@ -63,7 +63,7 @@ def storage_error(error: BaseException | str, place: Path) -> StorageError | Non
 
 @contextmanager
 def storage_errors(place: Path) -> Iterator[None]:
-    """A block whose errors become a `StorageError` that names `place`, if the disk is to blame.
+    """Turn errors in a block that the storage caused into a `StorageError` that names `place`.
 
     Raises:
         StorageError: If the place is full or read-only.
@@ -81,17 +81,17 @@ def _full(place: Path, reason: str | None) -> StorageError:
     free = shutil.disk_usage(folder).free
     return StorageError(
         f"{place} cannot be written: {' '.join(str(reason).split())[:200]} ({free:,} bytes are free in "
-        f"{folder}). Make room there or name another place, then run the same command again to go on."
+        f"{folder}). Free some space or name another place, then run the same command again to continue."
     )
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A path of its own beside `path` for a new file, renamed into place when the block ends well.
+    """A temporary path beside `path` for a new file, renamed to `path` when the block succeeds.
 
-    A reader sees the old file or the whole new one, never a part; a crash leaves the old one. Two
-    writers never share the temporary file, and its name is short whatever the target's is. It has the
-    suffix of `path`, for programs that go by it.
+    A reader sees the old file or the complete new one, never a part; a crash leaves the old one. Two
+    writers never share a temporary file, and its name is short whatever the target's is. It has the
+    suffix of `path`, for programs that depend on it.
 
     Raises:
         StorageError: If the place is full, read-only or may not be written.
@@ -124,13 +124,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def _unwritable(path: Path, error: OSError) -> StorageError:
     return storage_error(error, path) or StorageError(
-        f"{path} cannot be written: {error.strerror or error}. Name another place, or change its rights."
+        f"{path} cannot be written: {error.strerror or error}. Name another place, or change its "
+        "permissions."
     )
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """A stream of bytes that becomes the file `path` when the block ends well; see `atomic_path`.
+    """A stream of bytes that becomes the file `path` when the block succeeds; see `atomic_path`.
 
     Raises:
         StorageError: If the place is full, read-only or may not be written.
@@ -140,7 +141,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Put a file at `target`, whole or not at all: a hard link where that works, else a copy.
+    """Put a file at `target` atomically: a hard link where that works, else a copy.
 
     Raises:
         OSError: The source cannot be read, or the disk is full.
@@ -163,14 +164,14 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def remove_inside(root: Path, relative: str) -> bool:
-    """Remove the file `relative` below `root`; a link is removed itself, never what it points to.
+    """Remove the file `relative` below `root`; of a link, the link itself, never its target.
 
     Args:
-        root: The folder to stay in.
-        relative: An untrusted path, with ``/`` between its parts.
+        root: Folder that the path may not leave.
+        relative: Untrusted path, with ``/`` between its parts.
 
     Returns:
-        Whether there was one.
+        Whether the file existed.
 
     Raises:
         UnsafePathError: For a path that leads out of the root, also through a linked folder.
@@ -199,7 +200,7 @@ def _umask() -> int:
 
 
 def sha256_file(path: Path) -> str:
-    """Hex SHA-256 of a file, read in blocks.
+    """Hexadecimal SHA-256 of a file, read in blocks.
 
     Examples:
         >>> sha256_file(Path(os.devnull))[:8]
@@ -222,7 +223,7 @@ def canonical_json(value: Any) -> str:
 
 
 def digest(value: Any) -> str:
-    """Hex SHA-256 of a value's canonical JSON.
+    """Hexadecimal SHA-256 of a value's canonical JSON.
 
     Examples:
         >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
@@ -232,11 +233,11 @@ def digest(value: Any) -> str:
 
 
 def inside(root: Path, relative: str) -> Path:
-    """The path `relative` below `root`, refusing anything that leads out of it.
+    """The path `relative` below `root`, refusing any path that leads out of it.
 
     Args:
-        root: The folder to stay in.
-        relative: An untrusted path, with ``/`` between its parts.
+        root: Folder that the path may not leave.
+        relative: Untrusted path, with ``/`` between its parts.
 
     Raises:
         UnsafePathError: For an absolute path, ``..``, a NUL, a name that no file system holds, or a
@@ -264,7 +265,7 @@ def inside(root: Path, relative: str) -> Path:
 
 
 def safe_name(text: str, *, limit: int = 120) -> str:
-    """`text` as a file or clip name, the same however its accents are written.
+    """`text` as a file or clip name, independent of the Unicode form of its accents.
 
     Composed (NFC). Letters, digits and marks of any script, ``._-`` and ``/`` are kept, every run of
     other characters becomes ``_``. Each part has at most `limit` characters and 180 bytes of UTF-8,

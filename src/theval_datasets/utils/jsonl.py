@@ -27,9 +27,9 @@ def read_records(
     """The records of a file, each with its place such as ``manifest.jsonl:12``.
 
     Args:
-        path: The file; blank lines are skipped.
-        kind: Class of a line.
-        error: The exception to raise.
+        path: File to read; blank lines are skipped.
+        kind: Class of the records.
+        error: Exception to raise.
 
     Raises:
         InputError: (or `error`) for a file that cannot be read, or a line that is not such a record.
@@ -45,16 +45,16 @@ def read_records(
 
 
 def read_journal(path: Path, kind: type[T]) -> Iterator[T]:
-    """The records of a journal that a killed run may have left torn; none if there is no file.
+    """The records of a journal, whose last line a killed run may have left incomplete.
 
-    Lines that are not such records are skipped and logged.
+    Lines that are not such records are skipped and logged; without a file there are no records.
 
     Args:
-        path: The file.
-        kind: Class of a line.
+        path: File to read.
+        kind: Class of the records.
 
     Raises:
-        InputError: If there is something that cannot be read as a file.
+        InputError: If the file cannot be read.
     """
     try:
         lines = path.read_bytes().split(b"\n")
@@ -72,7 +72,7 @@ def read_journal(path: Path, kind: type[T]) -> Iterator[T]:
 
 
 def line_of(record: Any) -> bytes:
-    """A record as a line, with its end.
+    """A record as a line, with the newline.
 
     Examples:
         >>> line_of({"clip_id": "a"}).decode().strip()
@@ -82,16 +82,16 @@ def line_of(record: Any) -> bytes:
 
 
 def write_records(path: Path, records: Iterable[Any]) -> None:
-    """Write a file of records, whole or not at all."""
+    """Write a file of records atomically."""
     with atomic_write(path) as stream:
         for record in records:
             stream.write(line_of(record))
 
 
 def append_record(path: Path, record: Any) -> None:
-    """Add a line to a journal; it is on the disk when this returns.
+    """Append a line to a journal; it is on the disk when this returns.
 
-    A line that a killed run left unfinished is closed first, so that it does not swallow this one.
+    A line that a killed run left incomplete is ended first, so that it does not swallow the new line.
 
     Raises:
         StorageError: If the place is full or read-only.

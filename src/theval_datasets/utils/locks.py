@@ -1,4 +1,4 @@
-"""One writer a folder: output folders are locked while a command writes to them."""
+"""Locks of output folders, so that one command at a time writes to a folder."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _HOLDER_NAME: Final = ".lock.json"
 
 @contextmanager
 def locked(folder: Path, command: str) -> Iterator[None]:
-    """Hold the lock of an output folder, which is made if need be.
+    """Hold the lock of an output folder, which is created if needed.
 
-    The system gives up the lock of a process that dies, so that no lock outlives its holder.
+    The operating system releases the lock of a process that dies, so no lock outlives its holder.
 
     Args:
-        folder: Where the command writes.
-        command: Its name, for those who find the folder locked.
+        folder: Output folder.
+        command: Name of the command, for the error messages of others.
 
     Raises:
-        InputError: Another process holds it, with its name, number and start; or the folder cannot be
+        InputError: Another process holds the lock (the message names it), or the folder cannot be
             written to.
     """
     ours = not folder.exists()
@@ -51,7 +51,7 @@ def locked(folder: Path, command: str) -> Iterator[None]:
         write_text(holder, json.dumps(about) + "\n")
     except filelock.Timeout:
         raise InputError(
-            f"{folder} is being written to by {_holder(holder)}. Wait until it has ended, or name "
+            f"{folder} is being written to by {_holder(holder)}. Wait for it to end, or name "
             "another folder with -o."
         ) from None
     except OSError as error:
@@ -69,7 +69,7 @@ def locked(folder: Path, command: str) -> Iterator[None]:
 
 
 def _holder(path: Path) -> str:
-    """The process that holds a lock, as far as it is known."""
+    """Description of the process that holds a lock."""
     try:
         about: Any = json.loads(path.read_bytes())
         return f"{about['command']} (process {about['pid']} on {about['host']}, since {about['since']})"

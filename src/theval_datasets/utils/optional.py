@@ -31,7 +31,7 @@ EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "language": (("faster_whisper",), "detection of the spoken language, where no source states it"),
     "formants": (("parselmouth",), "F1 and F2 of speech"),
     "diarization": (
-        ("pyannote.audio", "torch", "torchaudio"), "who speaks when, and overlapping speech"
+        ("pyannote.audio", "torch", "torchaudio"), "speaker diarisation and overlapping speech"
     ),
     "release": (
         ("silero_vad", "torch", "torchaudio"), "the speech detector of THEval's published code"
@@ -39,13 +39,13 @@ EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "docs": (("zensical", "mkdocstrings"), "the documentation site"),
     "dev": (("pytest", "mypy", "ruff"), "tests, types and format: for work on the toolkit itself"),
 }  # fmt: skip
-"""Extra to the modules that it installs, and what they give."""
+"""Modules that each extra installs, and what they enable."""
 
 _NAME: Final = "theval-datasets"
 
 
 def require(module: str, *, extra: str) -> Any:
-    """Import `module`, or say which extra brings it.
+    """Import `module`, or raise an error that names the extra that installs it.
 
     Args:
         module: Dotted name of the module.
@@ -64,13 +64,12 @@ def require(module: str, *, extra: str) -> Any:
         if error.name is None or not module.startswith(error.name):
             raise
         raise MissingExtraError(
-            f"{module} is not installed. It comes with the extra [{extra}]: "
-            f"{install_command(extra)}"
+            f"{module} is not installed; the extra [{extra}] installs it: {install_command(extra)}"
         ) from error
 
 
 def need(extra: str) -> None:
-    """Do nothing if an extra is installed.
+    """Check that an extra is installed.
 
     Args:
         extra: Extra of ``theval-datasets``, one of `EXTRAS`.
@@ -101,7 +100,7 @@ def available(module: str) -> bool:
 
 
 def install_command(*extras: str) -> str:
-    """The command that adds extras to this installation, from where it was installed.
+    """The command that adds extras to this installation, from the same origin.
 
     Args:
         extras: Names of extras, at least one.

@@ -19,12 +19,12 @@ _INTERVAL: Final = 30.0  # seconds between two lines
 
 
 def progress(total: int | None, description: str, unit: str = "clip") -> Any:
-    """What counts progress; use it in a ``with`` statement and call ``update(n)``.
+    """A progress counter; use it in a ``with`` statement and call ``update(n)``.
 
     Args:
         total: Number of units; None if unknown.
-        description: Name of the work, in a word.
-        unit: Name of what is counted, in the singular.
+        description: Name of the work, in one word.
+        unit: Name of the counted unit, in the singular.
 
     Returns:
         A tqdm bar on standard error where that is a terminal or in a notebook, else an object with
@@ -57,8 +57,8 @@ class Lines:
     Args:
         total: Number of units; None if unknown.
         description: Name of the work.
-        unit: Name of what is counted.
-        interval: Seconds between two lines; nothing is printed for work that takes less.
+        unit: Name of the counted unit, in the singular.
+        interval: Seconds between two lines; nothing is printed for shorter work.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Lines:
         self.close()
 
     def update(self, n: int = 1) -> None:
-        """Count `n` more units, and print a line if it is time."""
+        """Count `n` more units, and print a line if the interval has passed."""
         self._done += n
         now = time.monotonic()
         if now - self._printed >= self._interval:
@@ -92,11 +92,11 @@ class Lines:
             self._print(now - self._started)
 
     def set_postfix(self, refresh: bool = True, **values: object) -> None:
-        """Values that lines show after the counts."""
+        """Set values that lines show after the counts."""
         self._more = "".join(f", {name} {value}" for name, value in values.items())
 
     def close(self) -> None:
-        """End; prints the last line if there was one before."""
+        """End; print a last line if there were lines before."""
         if self._printed > self._started:
             self._print(time.monotonic() - self._started)
 

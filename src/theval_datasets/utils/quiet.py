@@ -1,4 +1,4 @@
-"""Keeps what native libraries print to stderr out of the user's sight."""
+"""Suppression of messages that native libraries print to stderr."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import sys
 
 
 def silence_native_chatter() -> None:
-    """Send file descriptor 2 to nowhere, and Python's own stderr where it went before.
+    """Discard writes to file descriptor 2, and keep Python's own stderr.
 
-    MediaPipe, TensorFlow Lite and decord write there what no user can act on. `THEVAL_NATIVE_LOGS`
-    keeps it, for those who look for a crash in native code.
+    MediaPipe, TensorFlow Lite and decord print messages there that no user can act on. The environment
+    variable `THEVAL_NATIVE_LOGS` keeps them, for debugging native code.
     """
     if os.environ.get("THEVAL_NATIVE_LOGS"):
         return

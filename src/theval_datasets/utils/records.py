@@ -1,8 +1,8 @@
-"""Typed records from untrusted JSON or YAML, with errors that say where, what was expected and received.
+"""Typed records from untrusted JSON or YAML, with errors that state place, expectation and input.
 
-`msgspec` reads and checks them. Rows of large JSON-lines files are `Record`s, which it reads in some
-microseconds; parameters are frozen dataclasses, in which unknown keys are looked for here. Only a
-value that does not fit is examined a second time, to find the part that is wrong.
+`msgspec` reads and checks them. Rows of large JSON-lines files are `Record`s, which it reads in a few
+microseconds; parameters are frozen dataclasses, whose unknown keys are detected here. Only a value
+that does not fit is examined a second time, to find the part that is wrong.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _REFUSED: Final = (msgspec.MsgspecError, ValueError, InputError, RecursionError)
 """Exceptions of `msgspec`, and of a record's own checks."""
 
 Int64 = Annotated[int, msgspec.Meta(ge=-_LARGEST - 1, le=_LARGEST)]
-"""A whole number that every later step can hold: 64 bits, signed."""
+"""A whole number that every later step can store: 64 bits, signed."""
 Scalar = float | Int64 | str | bool | None
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """A line of a JSON-lines file: immutable, and read without a detour through dictionaries.
+    """A line of a JSON-lines file: immutable, and read directly, without dictionaries in between.
 
     Change a copy with `msgspec.structs.replace`. Records hold no reference to themselves, so the
     garbage collector need not visit them.
@@ -68,13 +68,13 @@ def from_plain(kind: type[T], value: Any, where: str, *, error: type[InputError]
     """Build a record or dataclass from plain data, checking every type.
 
     Args:
-        kind: The class.
+        kind: Class to build.
         value: Plain data, as read from JSON or YAML.
-        where: Names the place in messages, such as ``manifest.jsonl:12``.
-        error: The exception to raise.
+        where: Place in messages, such as ``manifest.jsonl:12``.
+        error: Exception to raise.
 
     Raises:
-        InputError: (or `error`) at the first part that does not fit.
+        InputError: (or `error`) for the first part that does not fit.
 
     Examples:
         >>> class Size(msgspec.Struct):
@@ -95,7 +95,7 @@ def from_plain(kind: type[T], value: Any, where: str, *, error: type[InputError]
 def from_json(
     kind: type[T], text: str | bytes, where: str, *, error: type[InputError] = InputError
 ) -> T:
-    """Build a record or dataclass from JSON text; as `from_plain`.
+    """Build a record or dataclass from JSON text; see `from_plain`.
 
     Raises:
         InputError: (or `error`) for text that is not JSON, or a part that does not fit.
@@ -147,7 +147,7 @@ def _explain(
 
 @functools.lru_cache(maxsize=256)
 def _fields(kind: type) -> dict[str, tuple[Any, bool]] | None:
-    """Name to type and whether it must be given, for a record or dataclass; None for other types."""
+    """Type of each field and whether it is required, of a record or dataclass; None for other types."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return {field.name: (field.type, field.required) for field in msgspec.structs.fields(kind)}
     if not dataclasses.is_dataclass(kind):
@@ -226,7 +226,7 @@ def _check_items(origin: type, arguments: tuple[Any, ...], value: Any, where: st
 
 
 def _check_free(value: Any, where: str, depth: int) -> None:
-    """Values of any kind may be what JSON can hold: not too deep, numbers finite and of 64 bits."""
+    """Check a value of any JSON type: not too deep, numbers finite and of 64 bits."""
     if isinstance(value, (Mapping, list, tuple)):
         if depth == 0:
             raise _MisfitError(f"{where}: expected at most {_DEEPEST} levels of lists and mappings")
@@ -245,7 +245,7 @@ def _check_leaf(kind: Any, value: Any, where: str) -> None:
 
 
 def _check_scalar(value: Any, where: str) -> None:
-    """Numbers are finite and of 64 bits, text can be written as UTF-8."""
+    """Check that numbers are finite and of 64 bits, and that text can be encoded as UTF-8."""
     if isinstance(value, str) and _SURROGATE.search(value):
         raise _misfit(where, "Unicode text without lone surrogates", value)
     if isinstance(value, float) and not math.isfinite(value):

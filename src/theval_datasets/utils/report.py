@@ -1,4 +1,4 @@
-"""What every command returns: text for people, plain values for machines, a table for both."""
+"""Base class of what commands return: text for people, plain values for machines, a table for both."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ class Report(ABC):
 
     @abstractmethod
     def to_plain(self) -> dict[str, Any]:
-        """What ``--json`` prints: only dicts, lists, text, numbers, booleans and None."""
+        """Output of ``--json``: only dicts, lists, text, numbers, booleans and None."""
 
     @abstractmethod
     def to_text(self) -> str:
-        """What the command prints, for people."""
+        """Human-readable output of the command."""
 
     def table(self) -> Sequence[Mapping[str, Any]]:
-        """The report as a table, one mapping a row with the same keys; () if it is none."""
+        """The report as a table, one mapping per row with the same keys; () if it has no table."""
         return ()
 
     def to_polars(self) -> pl.DataFrame:
         """The report as a table.
 
         Raises:
-            TypeError: The report is no table.
+            TypeError: The report has no table.
         """
         import polars as pl
 
         rows = self.table()
         if not rows and type(self).table is Report.table:
-            raise TypeError(f"{type(self).__name__} is no table: use to_plain() or to_text()")
+            raise TypeError(f"{type(self).__name__} has no table: use to_plain() or to_text()")
         return pl.DataFrame(rows, infer_schema_length=None)
 
     def _repr_html_(self) -> str:

@@ -1,9 +1,8 @@
-"""Tables as people save them, read into text cells: CSV of any usual dialect, Excel, Parquet, JSON.
+"""Tables read into text cells: CSV of any usual dialect, Excel, Parquet, JSON lines.
 
-Delimiter (comma, semicolon, tab), encoding (UTF-8 and UTF-16 with or without byte-order mark, and
-Windows-1252 for what is neither) and rows that are blank are recognised. What cannot be told apart
-for certain is refused: columns of one name, columns without a name that hold values, rows that are
-longer than the head, workbooks of several sheets.
+Delimiter (comma, semicolon, tab), encoding (UTF-8 and UTF-16 with or without byte-order mark, else
+Windows-1252) and blank rows are recognised. Ambiguous tables are refused: columns of one name, columns
+without a name that hold values, rows longer than the header, workbooks with several sheets.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from .text import one_line
 if TYPE_CHECKING:
     import polars as pl
 
-LARGEST: Final = 512 << 20  # bytes of a table as a file
+LARGEST: Final = 512 << 20  # largest size of a table's file, bytes
 _DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab"}
-_SAMPLE: Final = 50  # records by which the delimiter is told
+_SAMPLE: Final = 50  # number of records that decide the delimiter
 _TEXT: Final = (".csv", ".tsv", ".txt")
 _JSON: Final = (".jsonl", ".ndjson")
 SUFFIXES: Final = (*_TEXT, ".xlsx", ".parquet", *_JSON)
@@ -33,12 +32,12 @@ SUFFIXES: Final = (*_TEXT, ".xlsx", ".parquet", *_JSON)
 
 @dataclass(frozen=True, eq=False)
 class TableFile:
-    """A table as it was read.
+    """A table read from a file.
 
     Attributes:
         frame: The table. Cells of text files and workbooks are text or null; blank rows are left
             out.
-        rows: Row of the file, from 1 for the first below the head, of each row of `frame`.
+        rows: Row in the file of each row of `frame`, from 1 for the first below the header.
         form: Format, encoding and delimiter in words, such as ``CSV, UTF-8, semicolon``.
     """
 
@@ -52,7 +51,7 @@ def read_table(path: Path, *, error: type[InputError] = InputError) -> TableFile
 
     Args:
         path: A file that ends in one of `SUFFIXES`.
-        error: The class of the errors that are raised.
+        error: Exception to raise.
 
     Raises:
         InputError: If there is no such file, or it cannot be read as a table.
@@ -82,7 +81,7 @@ def read_table(path: Path, *, error: type[InputError] = InputError) -> TableFile
 
 
 def _refuse_nested(frame: pl.DataFrame, name: str, error: type[InputError]) -> None:
-    """Cells hold text, numbers, dates or a list of these."""
+    """Check that cells hold text, numbers, dates or lists of these."""
     import polars as pl
 
     for column, kind in frame.schema.items():
@@ -114,23 +113,23 @@ def _without_blanks(
     kept = kept.drop(empty)
     if len(unnamed) - len(empty) > 1:
         raise error(
-            f"{name}: {len(unnamed) - len(empty)} columns with values have no name in the head"
+            f"{name}: {len(unnamed) - len(empty)} columns with values have no name in the header"
         )
     return TableFile(kept.rename({c: "" for c in unnamed if c not in empty}), rows, form)
 
 
-_UNNAMED: Final = "__UNNAMED__"  # how the reader of workbooks calls columns without a name
+_UNNAMED: Final = "__UNNAMED__"  # prefix by which the workbook reader names columns without a name
 
 
 def read_delimited(path: Path, *, error: type[InputError] = InputError) -> tuple[str, str, str]:
-    """The text of a delimited table, its encoding in words, and its delimiter.
+    """The text of a delimited table, the name of its encoding, and its delimiter.
 
     Args:
         path: The file.
-        error: The class of the errors that are raised.
+        error: Exception to raise.
 
     Raises:
-        InputError: If it is too large, or no text.
+        InputError: If it is too large, or not text.
     """
     if path.stat().st_size > LARGEST:
         raise error(f"{path} has {path.stat().st_size} bytes; at most {LARGEST} are read")
@@ -157,11 +156,11 @@ def _refuse_doubled(head: Sequence[str], name: str, error: type[InputError]) -> 
         column for column, n in Counter(c.strip() for c in head if c.strip()).items() if n > 1
     ]
     if doubled:
-        raise error(f"{name}: {doubled[0]!r} is the name of several columns; rename them")
+        raise error(f"{name}: several columns are named {doubled[0]!r}; rename them")
 
 
 def _decoded(data: bytes, name: str, error: type[InputError]) -> tuple[str, str]:
-    """The text of a file, and its encoding in words."""
+    """The text of a file, and the name of its encoding."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         encoding, label = "utf-16", "UTF-16"
     elif data[:200].count(b"\0") * 3 > len(data[:200]):
@@ -173,18 +172,20 @@ def _decoded(data: bytes, name: str, error: type[InputError]) -> tuple[str, str]
         text = data.decode(encoding)
     except UnicodeDecodeError:
         if label == "UTF-16":
-            raise error(f"{name} begins like UTF-16 text, but is none") from None
+            raise error(f"{name} begins like UTF-16 text, but is not valid UTF-16") from None
         try:
             text, label = data.decode("cp1252"), "Windows-1252"
         except UnicodeDecodeError:
-            raise error(f"{name} is text neither in UTF-8, UTF-16 nor Windows-1252") from None
+            raise error(
+                f"expected text in UTF-8, UTF-16 or Windows-1252, got other bytes in {name}"
+            ) from None
     if "\0" in text:
-        raise error(f"{name} holds NUL characters: it is no text table")
+        raise error(f"{name} holds NUL characters: it is not a text table")
     return text, label
 
 
 def _delimiter(text: str, usual: str) -> str:
-    """The delimiter by which most of the first records are as wide as the head."""
+    """The delimiter by which most of the first records are as wide as the header."""
     best, score = usual, (0.0, 0)
     for delimiter in sorted(_DELIMITERS, key=lambda delimiter: delimiter != usual):
         try:
@@ -213,7 +214,9 @@ def _workbook(path: Path, error: type[InputError]) -> tuple[pl.DataFrame, str]:
     filled = {name: sheet for name, sheet in sheets.items() if sheet.height and sheet.width}
     if len(filled) != 1:
         listed = ", ".join(map(repr, filled)) or "none"
-        raise error(f"{path.name}: expected one sheet with values, got {listed}; save it alone")
+        raise error(
+            f"{path.name}: expected one sheet with values, got {listed}; save the sheet as a file"
+        )
     ((name, sheet),) = filled.items()
     head = [str(cell) if cell is not None else "" for cell in sheet.row(0)]
     _refuse_doubled(head, path.name, error)

@@ -1,7 +1,7 @@
-"""Text that may be shown: without characters that steer a terminal, and without secrets.
+"""Text that is safe to print: without terminal control characters, and without secrets.
 
-Names and titles come from strangers, addresses may be keys. Everything that the command line prints or
-logs goes through here.
+Names and titles are untrusted, and addresses may grant access. Everything that the command line prints
+or logs goes through here.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _SHORTEST_SECRET: Final = 8
 
 
 def printable(text: str) -> str:
-    r"""`text` with characters that steer a terminal written out, such as ``\u001b``.
+    r"""`text` with terminal control characters escaped, such as ``\u001b``.
 
-    Newlines and tabs stay. The notation is that of JSON, so that JSON keeps its meaning.
+    Newlines and tabs are kept. The escapes are those of JSON, so that JSON keeps its meaning.
 
     Examples:
         >>> printable("a\x1b[31mb")
@@ -42,7 +42,7 @@ def printable(text: str) -> str:
 
 
 def one_line(value: object, limit: int = 300) -> str:
-    """An error or a text in one line of at most `limit` characters.
+    """An error or text as one line of at most `limit` characters.
 
     Examples:
         >>> one_line("a\\n  b", 2)
@@ -53,11 +53,11 @@ def one_line(value: object, limit: int = 300) -> str:
 
 
 def redacted(text: str, *, queries: bool = False) -> str:
-    """`text` without tokens, passwords and signatures of addresses.
+    """`text` without tokens, passwords and signatures in addresses.
 
     Args:
         text: Any text.
-        queries: Whether addresses lose everything after ``?``: at the Hub any of it may be a key.
+        queries: Whether to remove queries of addresses altogether: at the Hub any part may be a key.
 
     Examples:
         >>> redacted("PUT https://host/file?X-Amz-Signature=abc&part=2")
@@ -74,7 +74,7 @@ def redacted(text: str, *, queries: bool = False) -> str:
 
 
 class SafeFormatter(logging.Formatter):
-    """Formats log records as text that may be shown."""
+    """Formats log records as text that is safe to print."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record in one or more lines."""
@@ -82,7 +82,7 @@ class SafeFormatter(logging.Formatter):
 
 
 class _Redaction(logging.Filter):
-    """Takes secrets out of a record before any handler gets it."""
+    """Removes secrets from a log record before any handler gets it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = redacted(record.getMessage(), queries=True), ()
@@ -96,7 +96,7 @@ _REDACTION: Final = _Redaction()
 
 
 def redact_logs(*packages: str) -> None:
-    """Take secrets out of all that some packages log, whoever handles it; may be called repeatedly.
+    """Remove secrets from all log records of some packages; may be called repeatedly.
 
     Args:
         packages: Names of top-level packages, such as ``huggingface_hub``.

@@ -1,8 +1,8 @@
-"""Worker processes: each has one item at a time, and one that dies takes no other item with it.
+"""Worker processes that handle one item at a time, so that a crash affects one item only.
 
-A file can crash a decoder or exhaust the memory of the process that reads it. What touches untrusted
-files therefore runs in worker processes. One that dies is replaced; its item is tried once more, then
-reported as lost. Workers, and the programs they run, do not outlive the process that started them.
+A file can crash a decoder or exhaust the memory of the process that reads it, so untrusted files are
+read in worker processes. A worker that dies is replaced; its item is tried once more, then reported as
+lost. Workers, and the programs they run, do not outlive the process that started them.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 TRIES: Final = 2
-"""How often an item is tried whose worker dies on it."""
+"""Number of attempts for an item whose worker dies."""
 _PRELOAD: Final = ("numpy", "theval_datasets.utils.workers")
-"""What the process that workers are forked from imports once: nothing that starts threads."""
+"""Modules that the fork server imports once; none of them may start threads."""
 _GRACE: Final = 5.0
-"""Seconds that an idle worker has to end by itself."""
+"""Seconds within which an idle worker has to end by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class WorkerLost:
     """The result of an item on which every worker that tried it died.
 
     Attributes:
-        exit_code: Of the last one; negative for a signal.
+        exit_code: Exit code of the last worker; negative for a signal.
     """
 
     exit_code: int | None
@@ -69,9 +69,9 @@ class WorkerPool(Generic[T, R]):
     """Worker processes that are started when first needed; use it as a context manager.
 
     Args:
-        size: Number of processes; 0 works in this one, without its protection against crashes.
-        setup: Makes, once in each worker, the function that is called on every item. It has to be
-            picklable, and the function has to return what can be pickled; raising ends the worker.
+        size: Number of processes; 0 runs in this process, without protection against crashes.
+        setup: Called once in each worker; returns the function that is called on every item. It has to
+            be picklable, and so do the function's results; an exception ends the worker.
     """
 
     def __init__(self, size: int, setup: Callable[[], Callable[[T], R]]) -> None:
@@ -98,13 +98,13 @@ class WorkerPool(Generic[T, R]):
         self.close(at_once=error is not None)
 
     def map(self, items: Iterable[T]) -> Iterator[tuple[T, R | WorkerLost]]:
-        """Work on all items, in their order as workers become free.
+        """Process all items, in their order as workers become free.
 
         Yields:
-            Each item with its result, as they end.
+            Each item with its result, in order of completion.
 
         Raises:
-            ThevalError: A worker process ends before it could begin.
+            ThevalError: A worker process ended before it was ready.
         """
         if not self._size:
             self._here = self._here or self._setup()
@@ -121,7 +121,7 @@ class WorkerPool(Generic[T, R]):
         """End all workers.
 
         Args:
-            at_once: Whether what they are working on is given up.
+            at_once: Whether to abandon items in progress.
         """
         workers, self._workers = self._workers, []
         for worker in workers:
@@ -167,17 +167,17 @@ class WorkerPool(Generic[T, R]):
                     _hand_out(worker, waiting)
 
     def _replaced(self, worker: _Worker[T]) -> _Worker[T]:
-        """Put a fresh worker in the place of a dead one, which is returned."""
+        """Replace a dead worker, which is returned, by a new one."""
         worker.process.join()
         worker.pipe.close()
         worker.lifeline.close()
         code = worker.process.exitcode
         if not worker.ready:
             raise ThevalError(
-                f"a worker process ended with code {code} before it could begin. A script that "
+                f"a worker process ended with code {code} before it was ready. A script that "
                 "defines units of its own has to call this package below `if __name__ == '__main__':`"
             )
-        _log.warning("a worker process ended with code %s; another one takes its place", code)
+        _log.warning("a worker process ended with code %s and is replaced", code)
         self._workers[self._workers.index(worker)] = self._start()
         return worker
 
@@ -195,10 +195,10 @@ class WorkerPool(Generic[T, R]):
 
 @contextmanager
 def _main_for(setup: Callable[[], Any]) -> Iterator[None]:
-    """Hide the main module from processes that are started meanwhile, unless the setup is from there.
+    """Hide the main module from processes started meanwhile, unless the setup is defined there.
 
-    A new process otherwise runs the user's script once more, which fails, or does its work again, where
-    that is not below `if __name__ == "__main__":`.
+    A new process would otherwise run the user's script again, which fails or repeats its work unless
+    that is below `if __name__ == "__main__":`.
     """
     if b"__main__" in pickle.dumps(setup):
         yield
@@ -224,7 +224,7 @@ def _work(
     setup: Callable[[], Callable[[Any], Any]],
     environment: Mapping[str, str],
 ) -> None:
-    """A worker's life: one item after another, until the parent closes the pipe or dies."""
+    """Main function of a worker: process items until the parent closes the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.clear()
     os.environ.update(environment)

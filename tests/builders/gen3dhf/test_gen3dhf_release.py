@@ -181,7 +181,7 @@ def test_two_videos_of_one_name(release, tmp_path):
     )
     zipped(release / "video.zip", {"a/seed0000.mp4": one, "b/seed0000.mp4": two})
     with pytest.raises(
-        InputError, match=r"'a/seed0000' and 'b/seed0000' both mean the clip 'seed0000'"
+        InputError, match=r"'a/seed0000' and 'b/seed0000' both match the clip 'seed0000'"
     ):
         build(tmp_path / "out", release)
     assert not list((tmp_path / "out" / "theval").iterdir())
@@ -269,7 +269,7 @@ def test_a_release_at_the_hub(hub, client, official, tmp_path):
 @pytest.mark.parametrize(
     ("name", "token", "code", "words"),
     [
-        ("nobody/nothing", WRITER, 2, ["nobody/nothing", "404", "look at the name"]),
+        ("nobody/nothing", WRITER, 2, ["nobody/nothing", "404", "check the name"]),
         (NAME + "@v9", WRITER, 2, ["v9", "404", "revision"]),
         ("some/where", None, 2, ["There is no folder some/where", "401", "hf auth login"]),
         ("someone/else", READER, 2, ["holds none of the expected files", "video.zip"]),
@@ -290,7 +290,7 @@ def test_a_release_that_cannot_be_had(client, tmp_path, name, token, code, words
     ("status", "code", "words"),
     [
         (403, 2, ["403", "you may not read it"]),
-        (500, 1, ["500", "the Hub's fault", "try again"]),
+        (500, 1, ["500", "the Hub has a fault", "try again"]),
         (0, 1, ["could not be downloaded", "try again"]),
     ],
 )

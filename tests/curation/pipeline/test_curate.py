@@ -199,7 +199,7 @@ def test_nothing_to_do_is_said(tmp_path):
     with pytest.raises(InputError, match="no media file"):
         curate([str(tmp_path / "in")], tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="expected a folder"):
         curate([str(tmp_path / "in")], tmp_path / "in/a.txt")
     with pytest.raises(InputError, match="at least one"):
         curate([], tmp_path / "out")

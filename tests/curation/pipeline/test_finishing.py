@@ -367,7 +367,7 @@ def test_what_another_set_holds_is_left_out(judged, tmp_path):
     ours = go(judged, tmp_path, "ours", text, references=[tmp_path / "theirs.jsonl"])
     assert ours.kept == 0
     assert ours.reasons["leaked-clip"] == 2
-    with pytest.raises(InputError, match="no filter leakage"):
+    with pytest.raises(InputError, match="no filter named leakage"):
         curate([str(judged[0])], tmp_path / "x", references=[tmp_path / "theirs.jsonl"])
 
 

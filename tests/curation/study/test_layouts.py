@@ -253,6 +253,6 @@ def test_a_remark_among_the_answers_of_a_form_is_an_error(tmp_path):
 def test_the_summary_says_everything_that_was_understood(tmp_path):
     text = "subject;clip;score\na;x;4,5\nb;x;3\na;y;0\n"
     assert saved(tmp_path, text, "utf-16").to_text() == (
-        "CSV, UTF-16, semicolon; one row a rating; 2 subjects, 2 clips; scale 0 … 5 (apparent); "
+        "CSV, UTF-16, semicolon; one row per rating; 2 subjects, 2 clips; scale 0 … 5 (apparent); "
         "dimension quality"
     )

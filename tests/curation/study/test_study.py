@@ -264,7 +264,7 @@ def test_the_page_shows_reliability_and_protocol(table, tmp_path):
     assert f"<li>split-half<b>{reliability['split_half']:.3f}</b></li>" in page
     assert f"<li>SOS exponent<b>{reliability['sos']:.3f}</b></li>" in page
     assert "<dt>Instructions</dt><dd>&lt;b&gt;Rate&lt;/b&gt; the quality</dd>" in page
-    assert "one row a rating" in page
+    assert "one row per rating" in page
     assert report.to_plain()["protocol"] == {"instructions": "<b>Rate</b> the quality"}
     assert f"ICC(2,k) {reliability['icc2k']:.3f}" in report.to_text()
 
