@@ -35,7 +35,7 @@ def test_an_ffmpeg_that_does_not_run_is_a_failure(monkeypatch, tmp_path):
     report = doctor()
     assert found(report, "ffmpeg").found is None
     assert report.exit_code == 1
-    assert "there is no" in found(report, "THEVAL_FFMPEG").advice
+    assert "does not exist" in found(report, "THEVAL_FFMPEG").advice
 
 
 @pytest.mark.parametrize(
