@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from theval_datasets.commands.study import study
     from theval_datasets.commands.takedown import takedown
     from theval_datasets.commands.verify import verify
+    from theval_datasets.commands.view import view
 
 __all__ = [
     "build",
@@ -63,6 +64,7 @@ __all__ = [
     "study",
     "takedown",
     "verify",
+    "view",
 ]
 
 _MODULE_OF = {"fetch_models": "models", "list_models": "models", "list_units": "explain"}

@@ -33,6 +33,7 @@ from theval_datasets.commands.signatures import command_line
 from theval_datasets.commands.study import study
 from theval_datasets.commands.takedown import takedown
 from theval_datasets.commands.verify import verify
+from theval_datasets.commands.view import view
 from theval_datasets.errors import InputError, MissingExtraError, ThevalError
 from theval_datasets.utils.files import storage_error
 from theval_datasets.utils.text import SafeFormatter, printable, redacted
@@ -65,6 +66,7 @@ GROUPS: Final[dict[str, dict[str, tuple[Callable[..., Any], str]]]] = {
     "Build and publish": {
         "build": (build, "theval --manifest work -o out"),
         "verify": (verify, "out/theval/theval"),
+        "view": (view, "out/theval/theval --serve"),
         "diff": (diff, "old/theval/theval out/theval/theval"),
         "push": (push, "out/theval/theval OWNER/NAME --dry-run"),
     },
@@ -128,17 +130,18 @@ app = typer.Typer(
 
 
 def _show(report: Any, as_json: bool) -> None:
-    """Print a report (it has `to_plain()`, `to_text()` and `exit_code`) and exit with its code."""
+    """Print a report (a `theval_datasets.utils.report.Report`) and exit with its code."""
     if as_json:
         _print_json(report.to_plain())
     else:
-        print(printable(report.to_text()))
+        print(printable(report.to_text()), flush=True)
+    report.wait()
     if report.exit_code:
         raise typer.Exit(report.exit_code)
 
 
 def _print_json(value: Any) -> None:
-    print(printable(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)))
+    print(printable(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)), flush=True)
 
 
 def _version(wanted: bool) -> None:

@@ -119,6 +119,7 @@ def watched_page(browser: Any, **options: Any) -> Iterator[Any]:
             route.continue_()
 
     context.route("**/*", only_local)
+    context.set_default_timeout(15_000)
     page = context.new_page()
     page.complaints = complaints
     page.on("pageerror", lambda error: complaints.texts.append(str(error)))

@@ -27,6 +27,9 @@ class Report(ABC):
     def to_text(self) -> str:
         """Human-readable output of the command."""
 
+    def wait(self) -> None:  # noqa: B027  # few reports have anything to wait for
+        """Wait for what goes on after the report is shown, as a server does; nothing by default."""
+
     def table(self) -> Sequence[Mapping[str, Any]]:
         """The report as a table, one mapping per row with the same keys; () if it has no table."""
         return ()

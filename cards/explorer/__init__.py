@@ -1,0 +1,1 @@
+"""The explorer of a built dataset: a folder of static files, and a server for it."""

@@ -1,0 +1,382 @@
+"""Writes the explorer of a built dataset: pages, rows as scripts, and the media as files."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from theval_datasets.errors import InputError
+from theval_datasets.extraction.mesh import N_POINTS
+from theval_datasets.manifest.info import ConfigInfo, Info, read_info
+from theval_datasets.utils.files import atomic_write, inside, remove_inside, safe_name
+from theval_datasets.utils.progress import progress
+
+from ..pages import render_page
+from .values import column, described, encoded, numbers, script
+
+SCRIPTS: Final = ("rows.js", "table.js", "plots.js", "clip.js", "main.js")
+PAGE: Final = "index.html"
+_ROWS: Final = "data/rows.js"
+_SHARD: Final = 64
+"""Clips whose details lie in one file."""
+_BATCH: Final = 8
+_VIDEOS: Final = (".mp4", ".webm", ".mov", ".m4v", ".mkv", ".ogv")
+_PER_FRAME: Final = ("pitch", "yaw", "roll", "openness", "loudness", "speech_probability", "speech")
+_OURS: Final = {
+    "data": re.compile(r"(rows|details-\d{6})\.js"),
+    "frames": re.compile(r"\d{6,}\.js"),
+    "media": re.compile(r"[a-z]+-\d{6,}\.[a-z0-9]{3,4}"),
+}
+"""Folder to the names of files that the explorer writes into it."""
+
+
+@dataclass
+class _Details:
+    """What is shown with one clip only.
+
+    Attributes:
+        texts: Column to value as text, of columns that the table does not show.
+        ratings: Dimension, subject, score, session and distortions of each rating.
+        frames: Numbers of the files with its per-frame values, one a track.
+        stills: Files of stills with their saliency.
+        video: File of the video.
+        poster: File of one of its frames.
+        portrait: File of the portrait that it was made of.
+        notes: Sentences on what cannot be shown.
+    """
+
+    texts: dict[str, str | None] = field(default_factory=dict)
+    ratings: list[list[Any]] = field(default_factory=list)
+    frames: list[int] = field(default_factory=list)
+    stills: list[dict[str, Any]] = field(default_factory=list)
+    video: str | None = None
+    poster: str | None = None
+    portrait: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Explorer:
+    """What was written.
+
+    Attributes:
+        folder: The folder.
+        clips: Rows of the table.
+        files: Number of files.
+        n_bytes: Their size.
+        notes: Sentences on what cannot be shown.
+    """
+
+    folder: Path
+    clips: int
+    files: int
+    n_bytes: int
+    notes: tuple[str, ...]
+
+
+def write_explorer(folder: Path, out: Path, *, media: bool = True, mesh: bool = True) -> Explorer:
+    """Write the explorer of a dataset into a folder; an earlier one there is replaced.
+
+    Names of files are numbers: nothing that the dataset says becomes a path.
+
+    Args:
+        folder: Of the built dataset.
+        out: Where to.
+        media: Whether videos and pictures are copied.
+        mesh: Whether meshes are copied.
+
+    Raises:
+        InputError: The folder is no built dataset, or `out` holds other things.
+    """
+    info = read_info(folder)
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"expected a folder outside of the dataset for its explorer, got {out}")
+    if out.is_dir() and any(out.iterdir()) and not (out / _ROWS).is_file():
+        raise InputError(
+            f"{out} holds other things than an explorer: name a new folder, or empty it"
+        )
+    return _Writer(folder, out, info, media, mesh).write()
+
+
+class _Writer:
+    def __init__(self, folder: Path, out: Path, info: Info, media: bool, mesh: bool) -> None:
+        self._folder, self._out, self._info = folder, out, info
+        self._media, self._mesh = media, mesh
+        self._name = "features" if "features" in info.configs else next(iter(info.configs))
+        self._written: dict[str, int] = {}
+        self._notes: Counter[str] = Counter()
+
+    def write(self) -> Explorer:
+        table, splits = self._table()
+        details, place = self._places(table)
+        self._ratings(place)
+        self._frames(place)
+        self._videos(place)
+        self._stills(place)
+        self._portraits(table, details)
+        shown = self._columns(table, splits, details)
+        for first in range(0, len(details), _SHARD):
+            name = f"details-{first // _SHARD:06d}"
+            shard = {"clips": [vars(one) for one in details[first : first + _SHARD]]}
+            self._file(f"data/{name}.js", script(f"data/{name}", shard))
+        notes = [*self._info.notes, *self._notes]
+        content = {
+            "dataset": self._info.dataset,
+            "version": self._info.version,
+            "config": self._name,
+            "description": self._info.configs[self._name].description,
+            "counts": dict(self._info.counts),
+            "notes": notes,
+            "n": table.num_rows,
+            "shard": _SHARD,
+            "points": N_POINTS,
+            "columns": shown,
+        }
+        self._pages()
+        self._file(_ROWS, script("data/rows", content))
+        self._remove_stale()
+        sizes = self._written.values()
+        return Explorer(self._out, table.num_rows, len(sizes), sum(sizes), tuple(notes))
+
+    def _table(self) -> tuple[pa.Table, list[str]]:
+        """The rows of the default config, and the split of each."""
+        config = self._info.configs[self._name]
+        tables, splits = [], []
+        for split, name in _files(config):
+            table = pq.read_table(inside(self._folder, name))
+            tables.append(table)
+            splits += [split] * table.num_rows
+        if not splits:
+            raise InputError(f"the config {self._name} of {self._folder} has no rows to show")
+        return pa.concat_tables(tables), splits
+
+    def _places(self, table: pa.Table) -> tuple[list[_Details], dict[str, _Details]]:
+        """Details of each row, and those of each clip by its name."""
+        details = [_Details() for _ in range(table.num_rows)]
+        names = table["clip_id"].to_pylist() if "clip_id" in table.column_names else []
+        return details, {
+            name: one for name, one in zip(names, details, strict=False) if name is not None
+        }
+
+    def _columns(
+        self, table: pa.Table, splits: list[str], details: list[_Details]
+    ) -> list[dict[str, Any]]:
+        """Columns of the table; what it does not show goes into the details."""
+        known = {one.name: one for one in self._info.configs[self._name].columns}
+        table = (
+            table.append_column("split", pa.array(splits))
+            if "split" not in table.column_names
+            else table
+        )
+        shown = []
+        for name in table.column_names:
+            made = column(table[name])
+            about = known.get(name)
+            if made is None:
+                for one, value in zip(details, table[name].to_pylist(), strict=True):
+                    one.texts[name] = described(value)
+                made = {"kind": "hidden"}
+            if made.pop("infinite", 0):
+                self._notes[f"{name} holds values that are not finite: they are shown as null"] += 1
+            shown.append(
+                {
+                    "name": name,
+                    "unit": about.unit if about else "",
+                    "meaning": about.meaning if about else "",
+                    "origin": about.origin if about else "",
+                    **made,
+                }
+            )
+        return shown
+
+    def _ratings(self, place: Mapping[str, _Details]) -> None:
+        wanted = ("clip_id", "dimension", "subject", "score", "session", "distortions")
+        for _, row in self._rows("ratings", wanted, 65_536):
+            one = place.get(row["clip_id"])
+            if one is not None:
+                one.ratings.append([row.get(name) for name in wanted[1:]])
+
+    def _frames(self, place: Mapping[str, _Details]) -> None:
+        config = self._info.configs.get("landmarks")
+        if config is None:
+            return
+        number = 0
+        with progress(config.rows, "frames", "row") as bar:
+            for _, name in _files(config):
+                file = pq.ParquetFile(inside(self._folder, name))
+                names = [n for n in file.schema_arrow.names if self._mesh or n != "mesh"]
+                for batch in file.iter_batches(_BATCH, columns=names):
+                    for index in range(batch.num_rows):
+                        row = {n: batch.column(n)[index] for n in names}
+                        one = place.get(row["clip_id"].as_py())
+                        made = None if one is None else self._frame_values(row, one)
+                        if one is not None and made is not None:
+                            self._file(
+                                f"frames/{number:06d}.js", script(f"frames/{number:06d}", made)
+                            )
+                            one.frames.append(number)
+                            number += 1
+                        bar.update()
+
+    def _frame_values(self, row: Mapping[str, Any], one: _Details) -> dict[str, Any] | None:
+        """Per-frame values of one row; what contradicts itself is left out with a note."""
+        time = numbers(row["time"].values, "float64") if "time" in row else None
+        if time is None or not len(time):
+            return None
+        made: dict[str, Any] = {
+            name: row[name].as_py()
+            for name in ("track", "person", "kind", "width", "height", "scale")
+            if name in row
+        }
+        made["time"] = encoded(time)
+        face = numbers(row["face"].values, "uint8") if "face" in row else None
+        for name in _PER_FRAME:
+            values = numbers(row[name].values) if name in row else None
+            if values is not None and len(values) == len(time):
+                made[name] = encoded(values)
+            elif values is not None:
+                one.notes.append(f"{name} has {len(values)} values for {len(time)} frames")
+        mesh = numbers(row["mesh"].values, "int16") if "mesh" in row else None
+        if face is not None and len(face) == len(time):
+            made["face"] = encoded(face)
+            if mesh is not None and len(mesh) == int(face.sum()) * N_POINTS * 3:
+                made["mesh"] = encoded(mesh.reshape(-1, 3)[:, :2])
+            elif mesh is not None:
+                one.notes.append(f"mesh has {len(mesh)} numbers for {int(face.sum())} faces")
+        return made
+
+    def _videos(self, place: Mapping[str, _Details]) -> None:
+        if not self._media:
+            return
+        for number, row in self._rows("media", ("clip_id", "video", "poster"), 1):
+            one = place.get(row["clip_id"])
+            if one is None:
+                continue
+            one.poster = self._picture("poster", number, row.get("poster"))
+            name, data = _file_of(row.get("video"))
+            if data:
+                suffix = PurePosixPath(name).suffix.lower()
+                if suffix in _VIDEOS:
+                    one.video = f"media/video-{number:06d}{suffix}"
+                    self._file(one.video, data)
+                else:
+                    one.notes.append("no browser plays the kind of file that the video is")
+
+    def _stills(self, place: Mapping[str, _Details]) -> None:
+        wanted = ("clip_id", "image", "map", "width", "height", "fixations")
+        if not self._media:
+            return
+        for number, row in self._rows("saliency", wanted, 1):
+            one = place.get(row["clip_id"])
+            if one is not None:
+                one.stills.append(
+                    {
+                        "image": self._picture("still", number, row.get("image")),
+                        "map": self._picture("map", number, row.get("map")),
+                        "width": row.get("width"),
+                        "height": row.get("height"),
+                        "fixations": row.get("fixations") or [],
+                    }
+                )
+
+    def _portraits(self, table: pa.Table, details: list[_Details]) -> None:
+        if not self._media or "portrait_id" not in table.column_names:
+            return
+        pictures = {
+            row["portrait_id"]: self._picture("portrait", number, row.get("image"))
+            for number, row in self._rows("portraits", ("portrait_id", "image"), 1)
+        }
+        for one, name in zip(details, table["portrait_id"].to_pylist(), strict=True):
+            one.portrait = pictures.get(name)
+
+    def _picture(self, kind: str, number: int, value: Any) -> str | None:
+        """Write a picture if it is one that browsers show; its path, or None."""
+        _, data = _file_of(value)
+        suffix = _picture_suffix(data)
+        if suffix is None:
+            return None
+        path = f"media/{kind}-{number:06d}{suffix}"
+        self._file(path, data)
+        return path
+
+    def _rows(
+        self, config: str, wanted: tuple[str, ...], batch: int
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Rows of a config with their number; those of the wanted columns that it has."""
+        if config not in self._info.configs:
+            return
+        number = 0
+        with progress(self._info.configs[config].rows, config, "row") as bar:
+            for _, name in _files(self._info.configs[config]):
+                file = pq.ParquetFile(inside(self._folder, name))
+                there = [n for n in wanted if n in file.schema_arrow.names]
+                if wanted[0] not in there:
+                    return
+                for rows in file.iter_batches(batch, columns=there):
+                    for row in rows.to_pylist():
+                        yield number, row
+                        number += 1
+                    bar.update(rows.num_rows)
+
+    def _pages(self) -> None:
+        own = resources.files(__package__ or "")
+        for name in SCRIPTS:
+            self._file(f"code/{name}", own.joinpath(name).read_bytes())
+        styles = (own.parent.joinpath("page.css"), own.joinpath("explorer.css"))  # type: ignore[attr-defined]
+        self._file("code/explorer.css", b"\n".join(one.read_bytes() for one in styles))
+        title = f"{self._info.dataset} {self._info.version}"
+        page = render_page("explorer/explorer.html.jinja", {"title": title, "scripts": SCRIPTS})
+        self._file(PAGE, page.encode("utf-8"))
+        facts = {"title": safe_name(self._info.name), "sdk": "static", "app_file": PAGE}
+        head = yaml.safe_dump(facts, allow_unicode=False, sort_keys=False)
+        self._file("README.md", f"---\n{head}---\n".encode())
+
+    def _file(self, name: str, data: bytes) -> None:
+        with atomic_write(self._out / name) as stream:
+            stream.write(data)
+        self._written[name] = len(data)
+
+    def _remove_stale(self) -> None:
+        """Remove files of an earlier explorer that this one does not have."""
+        for folder, names in _OURS.items():
+            for path in sorted((self._out / folder).glob("*")):
+                name = f"{folder}/{path.name}"
+                if names.fullmatch(path.name) and name not in self._written:
+                    remove_inside(self._out, name)
+
+
+def _files(config: ConfigInfo) -> Iterator[tuple[str, str]]:
+    """Split and path of each file of a config."""
+    for split, about in config.splits.items():
+        for name in about.files:
+            yield split, name
+
+
+def _file_of(value: Any) -> tuple[str, bytes]:
+    """Name and bytes of a media column's value; empty where there is none."""
+    if not isinstance(value, dict):
+        return "", b""
+    return str(value.get("path") or ""), value.get("bytes") or b""
+
+
+def _picture_suffix(data: bytes) -> str | None:
+    """The suffix of a picture that browsers show, by its first bytes.
+
+    Example:
+        >>> _picture_suffix(bytes.fromhex("89504e470d0a1a0a")), _picture_suffix(b"<svg>")
+        ('.png', None)
+    """
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return ".png"
+    if data[:3] == b"\xff\xd8\xff":
+        return ".jpg"
+    return ".webp" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else None
