@@ -156,6 +156,7 @@
 
   const shown = new Set(FIRST.filter((name) => rows.byName.has(name) && (name === "clip_id" || varied(rows.byName.get(name)))).slice(0, 12));
   if (shown.size < 4) rows.columns.filter(varied).slice(0, 8).forEach((column) => shown.add(column.name));
+  if (!shown.size) rows.columns.slice(0, 8).forEach((column) => shown.add(column.name));
   for (const column of rows.columns) {
     const input = make("input", { type: "checkbox", checked: shown.has(column.name) });
     input.addEventListener("change", () => {
@@ -221,7 +222,7 @@
     const made = plots.scatter(find("scatter"), rows, state.order, x, y, group, state.active);
     points = made.points;
     const r = (v) => (v === null ? "undefined" : v.toFixed(3));
-    const facts = `${made.n.toLocaleString("en")} clips with both values; PLCC ${r(made.plcc)}, SRCC ${r(made.srcc)}. A click opens a clip.`;
+    const facts = `${made.n.toLocaleString("en")} clips with both values; PLCC ${r(made.plcc)}, SRCC ${r(made.srcc)}. A click opens a clip.${state.active === null ? "" : ` Chosen: ${rows.name(state.active)}.`}`;
     find("scatter-facts").textContent = facts;
     find("scatter").setAttribute("aria-label", `${x.name} against ${y.name}: ${facts}`);
     const items = group ? made.names.map((name, i) => make("li", {}, plots.legendMark(i), make("span", { text: ` ${name}` }))) : [];
@@ -258,7 +259,6 @@
     if (!next) return;
     state.active = next.row;
     drawScatter();
-    find("scatter-facts").textContent += ` Chosen: ${rows.name(next.row)}.`;
   });
 
   function drawDistribution() {
@@ -274,7 +274,11 @@
     find("distribution").setAttribute("aria-label", `${value.name}${by}: ${medians}`);
   }
 
-  new ResizeObserver(draw).observe(document.querySelector("main"));
+  let wide = 0;
+  new ResizeObserver(([entry]) => {
+    if (entry.contentRect.width !== wide) draw();
+    wide = entry.contentRect.width;
+  }).observe(document.querySelector("main"));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     draw();
     clip.redraw();

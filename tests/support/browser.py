@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -148,3 +149,12 @@ def low_contrast(page: Any, least: float = 4.5) -> list[str]:
 def off_screen(page: Any) -> list[str]:
     """Elements that lie beyond the right edge of the window and cannot be scrolled to in a box."""
     return page.evaluate(_OFF_SCREEN)
+
+
+def until(page: Any, expression: str, seconds: float = 15.0) -> None:
+    """Wait until an expression is true in a page, whose policy may forbid playwright's own waiting."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        if time.monotonic() > end:
+            pytest.fail(f"never true: {expression}")
+        page.wait_for_timeout(20)
