@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from theval_datasets.curation.clips.head_views import HeadTurn
 from theval_datasets.evaluation.folds import grouped_folds
 from theval_datasets.evaluation.leaks import leak_report
 from theval_datasets.manifest.joins import Join, join_clips, join_values, reason_of
@@ -36,7 +37,6 @@ from .pictures import (
     saliency_row,
 )
 from .scores import VideoScores
-from .views import HeadTurn
 
 _NUMBER: Final = re.compile(r"seed(\d+)")
 _SPLITS: Final = {"train": "train", "eval": "test", None: "train"}

@@ -11,12 +11,12 @@ from typing import Any, Final
 import datasets
 import numpy as np
 
+from theval_datasets.curation.clips.head_views import STILL_SIZE, HeadTurn, Image, snapshots
 from theval_datasets.errors import InputError, MediaError
 from theval_datasets.utils.archives import ReleaseFile, files_of, locate
 
 from ..base.builder import TableConfig
 from ..base.fields import CLIP_ID, HEIGHT, MISSING, STRING, WIDTH, Field, list_of
-from .views import STILL_SIZE, HeadTurn, Image, snapshots
 
 STILLS: Final = ("image", "images")
 MAPS: Final = ("saliency_map", "saliency")

@@ -25,6 +25,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from theval_datasets import evaluation
     from theval_datasets.commands.build import build
+    from theval_datasets.commands.collect import (
+        collection_status,
+        demo_collection,
+        export_collection,
+        prepare_collection,
+        serve_collection,
+    )
     from theval_datasets.commands.curate import curate
     from theval_datasets.commands.diff import diff
     from theval_datasets.commands.doctor import doctor
@@ -45,11 +52,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "build",
+    "collection_status",
     "curate",
+    "demo_collection",
     "diff",
     "doctor",
     "evaluation",
     "explain",
+    "export_collection",
     "extract",
     "fetch_models",
     "funnel",
@@ -58,16 +68,27 @@ __all__ = [
     "list_models",
     "list_units",
     "locate",
+    "prepare_collection",
     "push",
     "rebuild",
     "score",
+    "serve_collection",
     "study",
     "takedown",
     "verify",
     "view",
 ]
 
-_MODULE_OF = {"fetch_models": "models", "list_models": "models", "list_units": "explain"}
+_MODULE_OF = {
+    "collection_status": "collect",
+    "demo_collection": "collect",
+    "export_collection": "collect",
+    "fetch_models": "models",
+    "list_models": "models",
+    "list_units": "explain",
+    "prepare_collection": "collect",
+    "serve_collection": "collect",
+}
 
 
 def __getattr__(name: str) -> Any:

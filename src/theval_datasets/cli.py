@@ -15,6 +15,13 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from theval_datasets import __version__
 from theval_datasets.commands.build import build
+from theval_datasets.commands.collect import (
+    collection_status,
+    demo_collection,
+    export_collection,
+    prepare_collection,
+    serve_collection,
+)
 from theval_datasets.commands.curate import curate
 from theval_datasets.commands.demo import demo
 from theval_datasets.commands.diff import diff
@@ -61,6 +68,11 @@ GROUPS: Final[dict[str, dict[str, tuple[Callable[..., Any], str]]]] = {
         "models fetch": (fetch_models, "buffalo_l"),
     },
     "Label": {
+        "collect prepare": (prepare_collection, "plan.yaml work -o my-study"),
+        "collect serve": (serve_collection, "my-study"),
+        "collect status": (collection_status, "my-study"),
+        "collect export": (export_collection, "my-study -o exported"),
+        "collect demo": (demo_collection, "-o study-demo"),
         "study": (study, "ratings.csv -o scores --preset thqa-mt"),
     },
     "Build and publish": {
@@ -73,7 +85,10 @@ GROUPS: Final[dict[str, dict[str, tuple[Callable[..., Any], str]]]] = {
 }
 """Commands by heading of the overview: the function, and arguments of an example."""
 
-_SUMMARIES: Final = {"models": "List or fetch model weights that no package carries."}
+_SUMMARIES: Final = {
+    "collect": "Collect ratings, marks and votes in a browser.",
+    "models": "List or fetch model weights that no package carries.",
+}
 _INTERRUPTED: Final = 130
 _UsageError: Any = typer.BadParameter.__base__
 

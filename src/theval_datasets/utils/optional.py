@@ -21,6 +21,7 @@ EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
          "scenedetect"),
         "everything that opens video or audio: curate, extract, score, inspect, rebuild",
     ),
+    "collect": (("starlette", "uvicorn"), "`collect serve`: rating studies in a browser"),
     "demo": (("espeakng_loader", "skimage"), "`theval-data demo`: a sample with speech and a face"),
     "youtube": (("yt_dlp", "deno"), "videos, playlists and channels as sources"),
     "faces": (("insightface",), "several people, identity, small faces"),

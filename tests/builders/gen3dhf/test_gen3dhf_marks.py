@@ -17,10 +17,10 @@ from theval_datasets.builders.base.inputs import Inputs
 from theval_datasets.builders.gen3dhf import Gen3dhf
 from theval_datasets.builders.gen3dhf.annotations import read_descriptions
 from theval_datasets.builders.gen3dhf.release_json import read_mos
-from theval_datasets.builders.gen3dhf.views import HeadTurn, snapshots
 from theval_datasets.builders.release.write import write_release
 from theval_datasets.builders.tables.meshes import find_meshes, parse_obj
 from theval_datasets.commands.verify import verify
+from theval_datasets.curation.clips.head_views import HeadTurn, snapshots
 from theval_datasets.errors import InputError
 
 NAMES = [f"seed{i:04d}" for i in range(6)]

@@ -1,0 +1,1 @@
+"""Rating studies in a browser: plan, prepared media, sessions, server, export."""

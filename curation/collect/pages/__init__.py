@@ -1,0 +1,1 @@
+"""The study's page: template, style, script, and the texts of its languages."""
