@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from .plan import StudyPlan, SessionRules
+from .plan import SessionRules, StudyPlan
 from .prepared import PreparedStudy, StudyItem
 
 Role = Literal["rated", "training", "golden", "trap"]
