@@ -33,6 +33,8 @@ FEATURE_FIELDS: Final = scored_fields(
     Field("description", STRING, "What the annotators wrote.", origin="descriptions"),
     Field("generator", STRING, "What made the video.", origin="generators"),
     Field("seed", INT, "Number of the video modulo 200.", "", 0, SEEDS - 1, origin="name"),
+    Field("checkpoint", INT, "Number of the video divided by 200: which of the networks made it.", "",
+          0, origin="name"),
     Field("official_split", STRING, "`train` or `eval`, as published.", origin="release"),
     Field("grouped_split", STRING, "`train` or `test`, about 4 to 1; no seed is in both.",
           origin="folds"),

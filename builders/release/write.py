@@ -171,7 +171,7 @@ def _write(
         study=first.study(),
         tombstones=first.inputs.tombstones,
     )
-    pictures = draw(part, configs)
+    pictures = draw(part, dataset.NAME, configs)
     facts = read_facts(part, draft)
     text = card_text(dataset)
     write_text(part / CROISSANT_NAME, croissant_json(draft, facts, text))

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from theval_datasets.commands.models import fetch_models, list_models
     from theval_datasets.commands.push import push
     from theval_datasets.commands.rebuild import rebuild
+    from theval_datasets.commands.report import report
     from theval_datasets.commands.score import score
     from theval_datasets.commands.study import study
     from theval_datasets.commands.takedown import takedown
@@ -71,6 +72,7 @@ __all__ = [
     "prepare_collection",
     "push",
     "rebuild",
+    "report",
     "score",
     "serve_collection",
     "study",

@@ -35,6 +35,7 @@ from theval_datasets.commands.locate import locate
 from theval_datasets.commands.models import fetch_models, list_models
 from theval_datasets.commands.push import push
 from theval_datasets.commands.rebuild import rebuild
+from theval_datasets.commands.report import report
 from theval_datasets.commands.score import score
 from theval_datasets.commands.signatures import command_line
 from theval_datasets.commands.study import study
@@ -79,6 +80,7 @@ GROUPS: Final[dict[str, dict[str, tuple[Callable[..., Any], str]]]] = {
         "build": (build, "theval --manifest work -o out"),
         "verify": (verify, "out/theval/theval"),
         "view": (view, "out/theval/theval --serve"),
+        "report": (report, "out/theval/thqa-mt -o report"),
         "diff": (diff, "old/theval/theval out/theval/theval"),
         "push": (push, "out/theval/theval OWNER/NAME --dry-run"),
     },

@@ -1,0 +1,220 @@
+"""Numbers of distributions: bins, quartiles, means with their intervals."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from .tables import NoValuesError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_BINS: Final = 25
+_WHISKER: Final = 1.5
+
+
+def bin_edges(values: Sequence[float]) -> list[float]:
+    """Edges of bars that hold equally many of the values there can be, for values on a grid.
+
+    Args:
+        values: At least one, finite.
+
+    Returns:
+        Ascending; the first is at most the smallest value, the last at least the largest.
+
+    Examples:
+        >>> bin_edges([1.0, 2.0, 3.0])
+        [0.5, 1.5, 2.5, 3.5]
+    """
+    distinct = sorted(set(values))
+    low, high = distinct[0], distinct[-1]
+    gaps = [b - a for a, b in itertools.pairwise(distinct)]
+    if not gaps:
+        return [low - 0.5, low + 0.5]
+    step = min(gaps)
+    bins = min(_BINS, 5 + len(values) // 4)
+    if (high - low) / step > 4 * bins:
+        width = (high - low) / bins
+        return [*(low + width * k for k in range(bins)), high]
+    width = step * max(1, round((high - low) / step / bins))
+    count = math.ceil((high - low + step / 2) / width)
+    return [low - step / 2 + width * k for k in range(count + 1)]
+
+
+def histogram(frame: pl.DataFrame, units: Mapping[str, str]) -> pl.DataFrame:
+    """Counts of the values of each column, in bins of its own; a column without values is left out.
+
+    Args:
+        frame: With numeric columns; null is left out.
+        units: Column to its unit.
+
+    Returns:
+        One row a column and bin: `column, unit, low, high, count, n, mean` (`n` and `mean` of the
+        column).
+    """
+    import polars as pl
+
+    rows = []
+    for name in frame.columns:
+        values = frame[name].drop_nulls().cast(pl.Float64).to_numpy()
+        if not len(values):
+            continue
+        edges = bin_edges(values.tolist())
+        inside, _ = np.histogram(values, edges)
+        whole = {"n": len(values), "mean": float(values.mean())}
+        for (low, high), count in zip(itertools.pairwise(edges), inside.tolist(), strict=True):
+            rows.append(
+                {
+                    "column": name,
+                    "unit": units[name],
+                    "low": low,
+                    "high": high,
+                    "count": count,
+                    **whole,
+                }
+            )
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def grouped(frame: pl.DataFrame, group: str, value: str, order: Sequence[str] = ()) -> pl.DataFrame:
+    """Quartiles and means of a value by group.
+
+    Args:
+        frame: With both columns; rows where one is null are left out.
+        group: Column of groups: text or whole numbers.
+        value: Numeric column.
+        order: Groups that come first, in this order; others follow by their median, or by their
+            number where groups are numbers.
+
+    Returns:
+        One row a group: `group, n, mean, ci95_low, ci95_high, whisker_low, q1, median, q3,
+        whisker_high`. The interval is Student's of the mean, null for one value; whiskers end at the
+        last value within 1.5 interquartile ranges of the box.
+
+    Raises:
+        NoValuesError: No row has both.
+    """
+    import polars as pl
+
+    known = frame.select(group, value).drop_nulls()
+    if not len(known):
+        raise NoValuesError(f"no row has both {group} and {value}")
+    numeric = known[group].dtype.is_numeric()
+    parts = known.partition_by(group, as_dict=True)
+    rows = [
+        {"group": key, **summary(part[value].cast(pl.Float64).to_numpy())}
+        for (key,), part in parts.items()
+    ]
+
+    def place(row: dict[str, Any]) -> tuple[int, Any, str]:
+        key = str(row["group"])
+        if key in order:
+            return order.index(key), 0, key
+        return len(order), row["group"] if numeric else row["median"], key
+
+    made = sorted(rows, key=place)
+    return pl.DataFrame(
+        [{**row, "group": str(row["group"])} for row in made], infer_schema_length=None
+    )
+
+
+def summary(values: Any) -> dict[str, Any]:
+    """Quartiles, whiskers, and the mean with its 95 % interval.
+
+    Args:
+        values: (n,) finite numbers, n at least 1.
+    """
+    from scipy.stats import t
+
+    n = len(values)
+    q1, median, q3 = (float(q) for q in np.quantile(values, [0.25, 0.5, 0.75]))
+    reach = _WHISKER * (q3 - q1)
+    inside = values[(values >= q1 - reach) & (values <= q3 + reach)]
+    mean = float(np.mean(values))
+    half = None
+    if n > 1:
+        half = float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+    return {
+        "n": n,
+        "mean": mean,
+        "ci95_low": None if half is None else mean - half,
+        "ci95_high": None if half is None else mean + half,
+        "whisker_low": float(inside.min()),
+        "q1": q1,
+        "median": median,
+        "q3": q3,
+        "whisker_high": float(inside.max()),
+    }
+
+
+def shares(frame: pl.DataFrame, group: str, labels: str, names: Sequence[str] = ()) -> pl.DataFrame:
+    """How many rows of each group carry each label.
+
+    Args:
+        frame: With both columns; rows where one is null are left out.
+        group: Column of groups.
+        labels: Column of lists of text.
+        names: Labels in their order; the most frequent first if not given.
+
+    Returns:
+        One row a group and label: `group, label, count, n, share`, share of 0 to 1 and n rows of
+        the group.
+
+    Raises:
+        NoValuesError: No row has both, or none has a label.
+    """
+    import polars as pl
+
+    known = frame.select(pl.col(group).cast(pl.String), labels).drop_nulls()
+    single = known.explode(labels).drop_nulls()
+    if not len(single):
+        raise NoValuesError(
+            f"no row has both {group} and {labels}" if not len(known) else f"{labels} is empty"
+        )
+    counted = single[labels].value_counts().sort(["count", labels], descending=[True, False])
+    ordered = [*names, *(one for one in counted[labels].to_list() if one not in names)]
+    sizes = dict(sorted(known[group].value_counts().iter_rows()))
+    counts = {(g, label): n for g, label, n in single.group_by(group, labels).len().iter_rows()}
+    return pl.DataFrame(
+        [
+            {
+                "group": one,
+                "label": label,
+                "count": counts.get((one, label), 0),
+                "n": n,
+                "share": counts.get((one, label), 0) / n,
+            }
+            for one, n in sizes.items()
+            for label in ordered
+        ]
+    )
+
+
+def counts(values: pl.Series, order: Sequence[str] = ()) -> pl.DataFrame:
+    """How often each value occurs.
+
+    Args:
+        values: Null is left out.
+        order: Values that come first. Numbers follow in their order, others by their frequency.
+
+    Returns:
+        One row a value: `value, count, n`, with n values in all.
+    """
+    import polars as pl
+
+    known = values.drop_nulls()
+    numeric = known.dtype.is_numeric()
+    table = known.alias("value").value_counts().iter_rows()
+
+    def place(row: tuple[Any, int]) -> tuple[int, Any, str]:
+        value, count = row
+        rank = order.index(value) if value in order else len(order)
+        return rank, value if numeric else -count, str(value)
+
+    rows = [(str(value), count, len(known)) for value, count in sorted(table, key=place)]
+    return pl.DataFrame(rows, ["value", "count", "n"], orient="row")
