@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from theval_datasets.manifest.info import ConfigInfo
 from theval_datasets.utils.files import atomic_write
 
-from ._escape import plain_line
 from .analyses.report import card_figures
+from .escape import plain_line
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -15,8 +15,8 @@ from huggingface_hub import DatasetCardData
 
 from theval_datasets.manifest.info import ExtractorInfo, Info, shown_of_people
 
-from ._escape import code, markdown, plain_line
 from .croissant import croissant
+from .escape import code, markdown, plain_line
 from .facts import ConfigFacts, ReleaseFacts
 from .papers import PAPERS
 

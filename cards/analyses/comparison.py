@@ -11,7 +11,7 @@ from theval_datasets.evaluation.preference import REFERENCE, preference_correlat
 from theval_datasets.evaluation.theval import DIMENSIONS, METRICS, TABLE_SOURCE
 from theval_datasets.utils.figures import COLOURS
 
-from .._escape import plain_line
+from ..escape import plain_line
 from .drawing import draw_bars, draw_intervals, draw_scatter, grid
 from .figure import AnalysisFigure
 from .tables import BuiltTables, NoValuesError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from theval_datasets.utils.figures import COLOURS, WIDTH, label_axes, new_figure
 
-from .._escape import plain_line
+from ..escape import plain_line
 
 if TYPE_CHECKING:
     import polars as pl

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theval_datasets.cards._escape import code, markdown, plain_line
+from theval_datasets.cards.escape import code, markdown, plain_line
 
 
 @pytest.mark.parametrize(
