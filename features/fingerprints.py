@@ -13,6 +13,7 @@ from theval_datasets.errors import EmptyMediaError
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.outcomes import Values
 from theval_datasets.media.frames import SAMPLE_RATE, FrameRequest, Frames
+from theval_datasets.utils.spool import Spool, release
 
 FRAME_FPS: Final = 2.0
 AUDIO_HOP: Final = 0.064
@@ -80,8 +81,10 @@ class _FrameHasher:
             audio = self._clip.audio()
         except EmptyMediaError as absent:
             return values, {"audio_hash": absent.reason}
-        lead = np.zeros(round(audio.start * SAMPLE_RATE), np.float32)
-        return values | {"audio_hash": audio_hashes(np.concatenate([lead, audio.samples]))}, {}
+        track = Spool((), np.float32)
+        track.extend(np.zeros(round(audio.start * SAMPLE_RATE), np.float32))
+        track.extend(audio.samples)
+        return values | {"audio_hash": audio_hashes(track.array())}, {}
 
 
 def frame_hash(grey: npt.NDArray[np.uint8]) -> int:
@@ -130,6 +133,7 @@ def audio_hashes(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
     for start in range(0, len(windows), 256):
         power = np.abs(np.fft.rfft(windows[start : start + 256] * shape, axis=1)) ** 2
         energy[start : start + 256] = np.add.reduceat(power, bins, axis=1)[:, :_BANDS]
+        release(samples)
     across = energy[:, :-1] - energy[:, 1:]
     bits = np.diff(across, axis=0) > 0
     packed: npt.NDArray[np.uint32] = np.packbits(bits, axis=1).view(">u4")[:, 0].astype(np.uint32)

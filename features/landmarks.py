@@ -12,10 +12,11 @@ import numpy as np
 
 from theval_datasets.errors import AbsentError
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
-from theval_datasets.extraction.mesh import N_POINTS, Mesh, Points, quantise
+from theval_datasets.extraction.mesh import N_POINTS, Points, quantise
 from theval_datasets.extraction.outcomes import Values
 from theval_datasets.extraction.weights import Weights, known
 from theval_datasets.media.frames import FrameRequest, Frames
+from theval_datasets.utils.spool import Spool
 
 _POINT_BYTES = 17  # one landmark in MediaPipe's message: a header of 2, then 3 tagged floats
 
@@ -86,7 +87,7 @@ class _MeshTracker:
         self._model = model
         self._times: list[float] = []
         self._faces: list[bool] = []
-        self._meshes: list[Mesh] = []
+        self._meshes = Spool((N_POINTS, 3), np.int16)
 
     def update(self, batch: Frames) -> None:
         self._times.extend(batch.times.tolist())
@@ -97,27 +98,18 @@ class _MeshTracker:
                 self._meshes.append(quantise(points_of(faces[0])))
 
     def finish(self) -> tuple[Values, Mapping[str, str]]:
-        if not self._meshes:
+        if not len(self._meshes):
             raise AbsentError("no-face", f"no face in any of {len(self._faces)} frames")
         width, height = self._clip.size
         values = {
             "time": np.array(self._times),
             "face": np.array(self._faces),
-            "mesh": _stacked(self._meshes),
+            "mesh": self._meshes.array(),
             "width": np.array(width, dtype=np.int32),
             "height": np.array(height, dtype=np.int32),
             "duration": np.array(self._clip.duration),
         }
         return values, {}
-
-
-def _stacked(meshes: list[Mesh]) -> Mesh:
-    """Meshes as one array; the list is emptied, so that a long clip's are never there twice."""
-    stacked = np.empty((len(meshes), *meshes[0].shape), meshes[0].dtype)
-    while meshes:
-        last = len(meshes) - 1
-        stacked[last] = meshes.pop()
-    return stacked
 
 
 def load_face_mesh(*, max_faces: int, refine: bool, static: bool) -> Any:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.outcomes import Values
 from theval_datasets.media.frames import SAMPLE_RATE, Audio, FrameRequest, Frames
+from theval_datasets.utils.spool import blocks
 
 WINDOW: Final = 0.05
 """Seconds of audio around a frame that its loudness is measured over."""
@@ -85,11 +86,24 @@ def rms_at(audio: Audio, times: npt.NDArray[np.float64]) -> npt.NDArray[np.float
         >>> rms_at(audio, np.array([0.2, 0.4])).tolist()
         [0.5, 0.5]
     """
-    energy = np.concatenate(([0.0], np.cumsum(audio.samples.astype(np.float64) ** 2)))
     centre = (times - audio.start) * SAMPLE_RATE
     half = WINDOW * SAMPLE_RATE / 2
     last = len(audio.samples)
     begin = np.clip(np.rint(centre - half), 0, max(0, last - 1)).astype(np.int64)
     end = np.clip(np.rint(centre + half), begin + 1, last).astype(np.int64)
-    mean: npt.NDArray[np.float64] = np.maximum(energy[end] - energy[begin], 0.0) / (end - begin)
+    energy = _energy_until(audio, np.concatenate((begin, end)))
+    heard = energy[len(begin) :] - energy[: len(begin)]
+    mean: npt.NDArray[np.float64] = np.maximum(heard, 0.0) / (end - begin)
     return np.sqrt(mean)
+
+
+def _energy_until(audio: Audio, ends: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Sum of the squared samples before each of some samples, (n,), added up one after another."""
+    sums = np.zeros(len(ends))
+    passed, total = 0, 0.0
+    for block in blocks(audio.samples):
+        energy = np.cumsum(np.concatenate(([total], block.astype(np.float64) ** 2)))
+        inside = (ends > passed) & (ends <= passed + len(block))
+        sums[inside] = energy[ends[inside] - passed]
+        passed, total = passed + len(block), float(energy[-1])
+    return sums

@@ -11,10 +11,11 @@ import numpy as np
 
 from theval_datasets.errors import AbsentError
 from theval_datasets.extraction.extractor import Accumulator, ClipInputs, Column, Extractor
-from theval_datasets.extraction.mesh import N_POINTS, pixels
+from theval_datasets.extraction.mesh import N_POINTS, Mesh, PixelMesh, Points, by_frame
 from theval_datasets.extraction.outcomes import Values
 from theval_datasets.extraction.weights import Weights, known
 from theval_datasets.media.frames import FrameRequest, Frames
+from theval_datasets.utils.spool import Spool
 
 from .faces import Faces
 from .landmarks import Landmarks, load_face_mesh
@@ -123,14 +124,20 @@ def _coverage(path: TrackPath, whole: Values) -> float:
     if not inside.any():
         return 0.0
     kept = inside[whole["face"]]
-    points = pixels(whole["mesh"][kept], int(whole["width"]), int(whole["height"]))[:, :468, :2]
-    meshes = np.concatenate((points.min(axis=1), points.max(axis=1)), axis=1).astype(np.float32)
+    points = PixelMesh(whole["mesh"], int(whole["width"]), int(whole["height"]))
+    meshes = by_frame(points, _box)[kept].astype(np.float32)
     boxes = boxes_at(path.times, path.boxes, whole["time"][inside & whole["face"]])
     hits = sum(
         float(overlap(box[np.newaxis], mesh[np.newaxis])[0, 0]) >= 0.3
         for box, mesh in zip(boxes, meshes, strict=True)
     )
     return hits / int(inside.sum())
+
+
+def _box(points: Points) -> Points:
+    """Left, top, right and bottom of the faces, (n, 4)."""
+    face = points[:, :468, :2]
+    return np.concatenate((face.min(axis=1), face.max(axis=1)), axis=1)
 
 
 class _WholeFrame:
@@ -204,8 +211,16 @@ class _TrackFollower:
             ),
             "frame": np.concatenate([np.array(t.frames, np.int64) for t in tracks]),
             "time": np.concatenate([np.array(t.times) for t in tracks]),
-            "mesh": np.concatenate([np.stack(t.meshes) for t in tracks]),
+            "mesh": _joined([track.meshes.array() for track in tracks]),
             "whole_frame": np.array(False),
             "width": np.array(self._size[0], np.int32),
             "height": np.array(self._size[1], np.int32),
         }, {}
+
+
+def _joined(meshes: Sequence[Mesh]) -> Mesh:
+    """The meshes of several tracks, one after another."""
+    joined = Spool((N_POINTS, 3), np.int16)
+    for one in meshes:
+        joined.extend(one)
+    return joined.array()

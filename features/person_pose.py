@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
-from theval_datasets.extraction.mesh import pixels
+from theval_datasets.extraction.mesh import PixelMesh, by_frame
 from theval_datasets.extraction.outcomes import Values
 
 from .head_pose import euler_angles
@@ -64,6 +64,7 @@ class PersonPose(Extractor):
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
         """Fit the head's axes to every mesh."""
         meshes = clip.feature(PersonLandmarks())
-        points = pixels(meshes["mesh"], int(meshes["width"]), int(meshes["height"]))
-        angles = zip(("pitch", "yaw", "roll"), euler_angles(points), strict=True)
+        points = PixelMesh(meshes["mesh"], int(meshes["width"]), int(meshes["height"]))
+        columns = by_frame(points, lambda some: np.stack(euler_angles(some), axis=1)).T
+        angles = zip(("pitch", "yaw", "roll"), columns, strict=True)
         return {name: values.astype(np.float32) for name, values in angles}, {}

@@ -12,11 +12,13 @@ import numpy.typing as npt
 from theval_datasets.errors import AbsentError
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.outcomes import Values
-from theval_datasets.media.frames import SAMPLE_RATE, Audio
+from theval_datasets.media.frames import SAMPLE_RATE, Audio, FloatArray
+from theval_datasets.utils.spool import Spool, blocks
 
 from .vad import Vad
 
 _LEAST = 0.1  # seconds of each that a ratio needs
+_ADDED = 8192  # samples whose squares are added at once, as numpy's own sum does
 
 
 @dataclass(frozen=True)
@@ -109,16 +111,31 @@ def signal_to_noise(audio: Audio, segments: npt.NDArray[np.float64]) -> float:
     speech = np.zeros(len(audio.samples), dtype=bool)
     for begin, end in np.rint((segments - audio.start) * SAMPLE_RATE).astype(int).tolist():
         speech[max(0, begin) : max(0, end)] = True
+    spoken, pauses = Spool((), np.float32), Spool((), np.float32)
+    at = 0
+    for block in blocks(audio.samples):
+        flags = speech[at : at + len(block)]
+        spoken.extend(block[flags])
+        pauses.extend(block[~flags])
+        at += len(block)
+    voice, rest = spoken.array(), pauses.array()
     least = _LEAST * SAMPLE_RATE
-    if speech.sum() < least:
+    if len(voice) < least:
         raise AbsentError("no-speech")
-    if (~speech).sum() < least:
+    if len(rest) < least:
         raise AbsentError("no-silence")
-    power = audio.samples.astype(np.float64) ** 2
-    noise = float(power[~speech].mean())
-    signal = float(power[speech].mean()) - noise
+    noise = _energy(rest) / len(rest)
+    signal = _energy(voice) / len(voice) - noise
     if noise == 0.0:
         raise AbsentError("noiseless")
     if signal <= 0.0:
         raise AbsentError("no-signal")
     return 10.0 * float(np.log10(signal / noise))
+
+
+def _energy(samples: FloatArray) -> float:
+    """Sum of the squares."""
+    total = 0.0
+    for block in blocks(samples, _ADDED * samples.itemsize):
+        total += float((block.astype(np.float64) ** 2).sum())
+    return total

@@ -14,11 +14,14 @@ from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.outcomes import Values
 from theval_datasets.extraction.weights import Weights, known
 from theval_datasets.media.frames import SAMPLE_RATE, FloatArray
+from theval_datasets.utils.spool import blocks
 
 CHUNK: Final = 512
 """Samples that one probability covers: 32 ms."""
 _CONTEXT: Final = 64
 """Samples before each chunk that the model is given again."""
+_BLOCK: Final = 2048 * CHUNK
+"""Samples that are held at once."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,17 @@ def speech_probability(session: Any, samples: FloatArray) -> npt.NDArray[np.floa
     Returns:
         0 to 1, (chunks,).
     """
-    padded = np.pad(samples, (_CONTEXT, -len(samples) % CHUNK))
     rate = np.array(SAMPLE_RATE, dtype=np.int64)
     state = np.zeros((2, 1, 128), dtype=np.float32)
     probabilities: list[float] = []
-    for at in range(0, len(padded) - _CONTEXT, CHUNK):
-        window = padded[np.newaxis, at : at + _CONTEXT + CHUNK]
-        out, state = session.run(None, {"input": window, "state": state, "sr": rate})
-        probabilities.append(out.item())
+    before = np.zeros(_CONTEXT, dtype=np.float32)
+    for block in blocks(samples, _BLOCK * samples.itemsize):
+        padded = np.concatenate((before, block, np.zeros(-len(block) % CHUNK, np.float32)))
+        before = padded[-_CONTEXT:]
+        for at in range(0, len(padded) - _CONTEXT, CHUNK):
+            window = padded[np.newaxis, at : at + _CONTEXT + CHUNK]
+            out, state = session.run(None, {"input": window, "state": state, "sr": rate})
+            probabilities.append(out.item())
     return np.array(probabilities, dtype=np.float32)
 
 

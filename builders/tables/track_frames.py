@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from theval_datasets.extraction.mesh import SCALE, pixels
+from theval_datasets.extraction.mesh import SCALE, PixelMesh
 from theval_datasets.extraction.outcomes import Array, Values
 from theval_datasets.features.people.grouping import KINDS
 from theval_datasets.manifest.rows import ManifestRow
@@ -78,5 +78,5 @@ def track_rows(row: ManifestRow, clip: ClipFeatures) -> Iterator[dict[str, Any]]
 def _openness(people: Values, at: Array) -> Array:
     from theval_datasets.features.formulas.signals import mouth_openness
 
-    points = pixels(people["mesh"][at], int(people["width"]), int(people["height"]))
+    points = PixelMesh(people["mesh"][at], int(people["width"]), int(people["height"]))
     return np.asarray(mouth_openness(points))

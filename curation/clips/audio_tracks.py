@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import wave
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from theval_datasets.errors import DigitalSilenceError, InputError, NoAudioError
 from theval_datasets.features.audio_levels import integrated_loudness
 from theval_datasets.media.frames import SAMPLE_RATE, FloatArray
 from theval_datasets.utils.files import atomic_path, atomic_write
+from theval_datasets.utils.spool import blocks
 
 from .encoder import run_ffmpeg
 
@@ -36,28 +36,28 @@ def write_mono(clip: Path, target: Path) -> bool:
         audio = media.read_audio(clip)
     except (NoAudioError, DigitalSilenceError):
         return False
-    lead = np.zeros(round(audio.start * SAMPLE_RATE), np.float32)
-    write_wav(target, np.concatenate([lead, audio.samples]), SAMPLE_RATE)
+    write_wav(target, audio.samples, SAMPLE_RATE, lead=round(audio.start * SAMPLE_RATE))
     return True
 
 
-def write_wav(target: Path, samples: FloatArray, rate: int) -> None:
+def write_wav(target: Path, samples: FloatArray, rate: int, *, lead: int = 0) -> None:
     """Write mono samples as 16-bit WAV, whole or not at all.
 
     Args:
         target: The file.
         samples: Float array (n,) in [-1, 1]; what lies outside is clipped.
         rate: Samples a second.
+        lead: Samples of silence before them.
     """
-    pcm = np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2")
-    held = io.BytesIO()
-    with wave.open(held, "wb") as track:
+    with atomic_write(target) as stream, wave.open(stream, "wb") as track:
         track.setnchannels(1)
         track.setsampwidth(2)
         track.setframerate(rate)
-        track.writeframes(pcm.tobytes())
-    with atomic_write(target) as stream:
-        stream.write(held.getbuffer())
+        track.setnframes(lead + len(samples))
+        track.writeframesraw(bytes(2 * lead))
+        for block in blocks(samples):
+            pcm = np.rint(np.clip(block, -1, 1) * 32767).astype("<i2")
+            track.writeframesraw(pcm.tobytes())
 
 
 def write_original(source: Path, start: float, end: float, target: Path) -> bool:

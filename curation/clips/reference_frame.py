@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets import media
-from theval_datasets.extraction.mesh import inter_ocular, pixels
+from theval_datasets.extraction.mesh import PixelMesh, Points, by_frame, inter_ocular
 from theval_datasets.extraction.outcomes import Values
 from theval_datasets.features.people.summary import people
 from theval_datasets.utils.files import atomic_write
@@ -127,7 +127,13 @@ def _scores(features: Mapping[str, Values]) -> tuple[npt.NDArray[np.int64], Floa
 
 def _eyes_and_mouth(mesh: Values) -> tuple[Floats, Floats]:
     """How open both are: lids against the eye's width, lips against the distance of the eyes."""
-    points = pixels(mesh["mesh"], int(mesh["width"]), int(mesh["height"]))
+    points = PixelMesh(mesh["mesh"], int(mesh["width"]), int(mesh["height"]))
+    eyes, mouth = by_frame(points, _openings).T
+    return eyes, mouth
+
+
+def _openings(points: Points) -> Floats:
+    """Of the eyes and of the mouth, (n, 2)."""
     flat = points[..., :2]
     eyes = np.zeros(len(flat))
     for *lids, corners in _LIDS:
@@ -136,7 +142,7 @@ def _eyes_and_mouth(mesh: Values) -> tuple[Floats, Floats]:
             np.linalg.norm(flat[:, corners[0]] - flat[:, corners[1]], axis=1), 1e-9
         )
     lips = np.linalg.norm(flat[:, _LIPS[0]] - flat[:, _LIPS[1]], axis=1)
-    return eyes / 2, lips / np.maximum(inter_ocular(points), 1e-9)
+    return np.stack((eyes / 2, lips / np.maximum(inter_ocular(points), 1e-9)), axis=1)
 
 
 def _sharpness(picture: npt.NDArray[np.uint8], number: int, faces: Values) -> float:

@@ -29,6 +29,7 @@ from theval_datasets.extraction.mesh import (
     face_centre,
     inter_ocular,
 )
+from theval_datasets.utils.spool import blocks
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -38,7 +39,7 @@ GRID: Final = 256.0
 MIN_SILENCE: Final = 0.3
 """Seconds that a silence must last (B.3)."""
 _PAIRS: Final = np.array(list(combinations(range(len(LIPS)), 2)))
-_BLOCKS: Final = 39
+_BLOCKS: Final = 195
 
 
 def lip_dynamics(mesh: Mesh) -> float:
@@ -60,10 +61,11 @@ def lip_dynamics(mesh: Mesh) -> float:
         0.0
     """
     _need_two(len(mesh))
-    lips = mesh[:, LIPS, :2].astype(np.float64) * (SCALE * GRID)
+    lips = np.concatenate([block[:, LIPS, :2] for block in blocks(mesh)])
     spreads = []
     for pairs in np.split(_PAIRS, _BLOCKS):  # all at once take 20 kB a frame
-        sides = lips[:, pairs[:, 0]] - lips[:, pairs[:, 1]]
+        begin, end = (lips[:, side].astype(np.float64) * (SCALE * GRID) for side in pairs.T)
+        sides = begin - end
         spreads.append(np.hypot(sides[..., 0], sides[..., 1]).std(axis=0, ddof=1))
     return float(np.concatenate(spreads).mean())
 

@@ -14,8 +14,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.extraction.mesh import Mesh, Points, quantise
+from theval_datasets.extraction.mesh import N_POINTS, Points, quantise
 from theval_datasets.extraction.outcomes import Values
+from theval_datasets.utils.spool import Spool
 
 from ..landmarks import points_of
 from .grouping import KINDS, Kind
@@ -170,7 +171,7 @@ class TrackMesh:
         self.mesher = mesher
         self.frames: list[int] = []
         self.times: list[float] = []
-        self.meshes: list[Mesh] = []
+        self.meshes = Spool((N_POINTS, 3), np.int16)
         self._size = np.array((size[0], size[1], size[0]), dtype=np.float64)
         self._window: CropWindow | None = None
 

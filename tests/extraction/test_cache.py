@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +27,7 @@ from theval_datasets.features.head_pose import HeadPose
 from theval_datasets.features.landmarks import Landmarks
 from theval_datasets.features.theval_signals import ThevalSignals
 from theval_datasets.features.vad import Vad
+from theval_datasets.utils import spool
 
 SHA = "a" * 64
 OK = Feature(
@@ -42,6 +46,16 @@ RECIPE = spec_of(Landmarks(), "av-1")
 
 def entries(cache: Cache) -> list[Path]:
     return sorted(Path(cache.location).rglob("*.feature"))
+
+
+def encoded(feature: Feature) -> bytes:
+    stream = io.BytesIO()
+    _encode(feature, "k", stream)
+    return stream.getvalue()
+
+
+def decoded(data: bytes) -> Feature:
+    return _decode(io.BytesIO(data), "k")
 
 
 def test_what_is_written_is_read(cache):
@@ -65,23 +79,34 @@ arrays = hnp.arrays(
 
 @given(st.dictionaries(st.text(min_size=1, max_size=8), arrays, max_size=4))
 def test_any_arrays_survive_bit_for_bit(values):
+    survives(values)
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=8), arrays, max_size=4))
+def test_arrays_of_a_long_clip_survive_bit_for_bit(values):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spool, "LARGE", 16)
+        survives(values)
+
+
+def survives(values: dict[str, np.ndarray]) -> None:
     feature = Feature(Outcome("ok"), values)
-    data = _encode(feature, "k")
-    found = _decode(data, "k")
+    data = encoded(feature)
+    found = decoded(data)
     assert found.values.keys() == values.keys()
     for name, array in values.items():
         assert found.values[name].shape == array.shape
         assert found.values[name].tobytes() == np.ascontiguousarray(array).tobytes()
-    assert _encode(found, "k") == data
+    assert encoded(found) == data
 
 
 @given(st.integers(min_value=0), st.integers(min_value=1, max_value=255))
 def test_any_flipped_byte_is_found(position, change):
-    data = bytearray(_encode(OK, "k"))
+    data = bytearray(encoded(OK))
     at = position % len(data)
     data[at] ^= change
     with pytest.raises(CacheError):
-        _decode(bytes(data), "k")
+        decoded(bytes(data))
 
 
 def test_a_damaged_entry_is_removed_and_heals(cache):
@@ -94,6 +119,42 @@ def test_a_damaged_entry_is_removed_and_heals(cache):
     assert not entries(cache)
     cache.write(RECIPE, SHA, OK)
     assert entries(cache)[0].read_bytes() == data
+
+
+@pytest.mark.parametrize(("limit", "frames"), [(8_000, 1), (7_999, 2)])
+def test_large_arrays_are_compressed_and_kept_in_pieces(cache, monkeypatch, limit, frames):
+    compress, made = pa.compress, []
+    monkeypatch.setattr(
+        pa, "compress", lambda raw, **how: made.append(len(raw)) or compress(raw, **how)
+    )
+    monkeypatch.setattr(spool, "LARGE", limit)
+    values = np.arange(1_000, dtype=np.int64)
+    cache.write(RECIPE, SHA, Feature(Outcome("ok"), {"x": values}))
+    found = cache.read(RECIPE, SHA)
+    assert len(made) == frames
+    assert max(made) <= limit
+    assert found is not None
+    assert spool.is_spooled(found.values["x"]) == (frames > 1)
+    assert found.values["x"].tolist() == values.tolist()
+
+
+def test_a_large_entry_of_one_frame_is_read_too(cache, monkeypatch):
+    values = np.arange(1_000, dtype=np.int64)
+    cache.write(RECIPE, SHA, Feature(Outcome("ok"), {"x": values}))
+    monkeypatch.setattr(spool, "LARGE", 7_999)
+    found = cache.read(RECIPE, SHA)
+    assert found is not None
+    assert found.values["x"].tolist() == values.tolist()
+
+
+def test_a_large_entry_that_claims_other_sizes_is_damaged(monkeypatch):
+    monkeypatch.setattr(spool, "LARGE", 16)
+    data = encoded(Feature(Outcome("ok"), {"x": np.zeros(100)}))
+    line, _, payload = data.partition(b"\n")
+    text = line.partition(b" ")[2].replace(b'"n_raw":800', b'"n_raw":900')
+    forged = hashlib.sha256(text).hexdigest().encode() + b" " + text + b"\n" + payload
+    with pytest.raises(CacheError, match="800 bytes where it claims 900"):
+        decoded(forged)
 
 
 def test_a_long_first_line_is_read_whole(cache):
@@ -134,6 +195,16 @@ def test_other_weights_change_what_uses_them_alone(monkeypatch):
     assert before["theval_signals"] != after["theval_signals"]
 
 
+def test_a_cache_that_is_no_folder_is_one_too():
+    there = Cache("memory://somewhere/cache")
+    there.write(RECIPE, SHA, OK)
+    found = there.read(RECIPE, SHA)
+    assert found is not None
+    assert found.values["time"].tolist() == OK.values["time"].tolist()
+    assert there.outcome(RECIPE, SHA) == OK.outcome
+    assert there.read(RECIPE, "b" * 64) is None
+
+
 def test_a_url_is_a_cache_too(tmp_path):
     url = Cache(f"file://{tmp_path}/shared")
     url.write(RECIPE, SHA, OK)
@@ -154,4 +225,4 @@ def test_default_location(monkeypatch, tmp_path):
 
 def test_objects_are_not_stored():
     with pytest.raises(TypeError, match="does not hold"):
-        _encode(Feature(Outcome("ok"), {"x": np.array([{}])}), "k")
+        encoded(Feature(Outcome("ok"), {"x": np.array([{}])}))

@@ -1,11 +1,12 @@
 """The feature cache: content-addressed, written atomically, checked when read.
 
 An entry is one file, ``EXTRACTOR/ab/KEY.feature``: a line with a checksum and JSON (the outcome,
-the arrays' types and shapes, the checksum of the rest), then the arrays' bytes in zstd. A hit needs
-the first line only. The key names everything that the values depend on and nothing else: the
+the arrays' types and shapes, the checksum of the rest), then the arrays' bytes in zstd: one frame, or
+one for each `LARGE` bytes of the arrays of a long clip, whose bytes are never all in memory. A hit
+needs the first line only. The key names everything that the values depend on and nothing else: the
 media's SHA-256, the extractor and its version, its parameters, its weights, the decoder, and the
-same of whatever it is computed from. Never paths, times, thresholds or devices. Several processes or machines may write at once: equal
-keys mean equal bytes, and the last rename wins.
+same of whatever it is computed from. Never paths, times, thresholds or devices. Several processes or
+machines may write at once: equal keys mean equal bytes, and the last rename wins.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import fsspec
 import numpy as np
 import pyarrow as pa
 
 from theval_datasets.errors import CacheError
+from theval_datasets.utils import spool
 from theval_datasets.utils.files import atomic_write, canonical_json, digest
 
 from .extractor import Extractor
@@ -32,6 +36,7 @@ FORMAT: Final = 1
 _HEAD_BYTES: Final = 4096
 _SAFE_KINDS: Final = "biufU"
 _LARGEST_PAYLOAD: Final = 4 << 30
+_READ_BYTES: Final = 4 << 20
 
 
 def default_location() -> str:
@@ -123,11 +128,10 @@ class Cache:
         key = key_of(spec, media_sha256)
         path = self._path(spec, key)
         try:
-            data: bytes = self._fs.cat_file(path)
+            with self._fs.open(path, "rb") as stream:
+                return _decode(stream, key)
         except FileNotFoundError:
             return None
-        try:
-            return _decode(data, key)
         except CacheError as error:
             self._fs.rm_file(path)
             raise CacheError(
@@ -139,12 +143,14 @@ class Cache:
         """Store a feature, whole or not at all."""
         key = key_of(spec, media_sha256)
         path = self._path(spec, key)
-        data = _encode(feature, key)
         if self._local:
             with atomic_write(Path(path)) as stream:
-                stream.write(data)
-        else:
-            self._fs.pipe_file(path, data)
+                _encode(feature, key, stream)
+            return
+        with tempfile.NamedTemporaryFile() as entry:
+            _encode(feature, key, entry)
+            entry.flush()
+            self._fs.put_file(entry.name, path)
 
     def _path(self, spec: FeatureSpec, key: str) -> str:
         return f"{self._root}/{spec.extractor}/{key[:2]}/{key}.feature"
@@ -162,9 +168,10 @@ class _Head:
     checksum: str
 
 
-def _encode(feature: Feature, key: str) -> bytes:
+def _encode(feature: Feature, key: str, stream: IO[bytes]) -> None:
+    """Write an entry."""
     arrays: list[tuple[str, str, list[int]]] = []
-    parts: list[memoryview] = []
+    parts: list[Array] = []
     for name in sorted(feature.values):
         array = np.asarray(feature.values[name])
         if array.dtype.kind not in _SAFE_KINDS:
@@ -174,23 +181,40 @@ def _encode(feature: Feature, key: str) -> bytes:
         little = array.astype(array.dtype.newbyteorder("<"), copy=False)
         arrays.append((name, little.dtype.str, list(array.shape)))
         flat = np.ascontiguousarray(little).reshape(-1)
-        parts.append(flat.view(np.uint8).data if flat.size else memoryview(b""))
-    raw = b"".join(parts)
-    payload = pa.compress(raw, codec="zstd", asbytes=True) if raw else b""
+        parts.append(flat.view(np.uint8) if flat.size else np.zeros(0, np.uint8))
     outcome = feature.outcome
-    head = {
-        "format": FORMAT,
-        "key": key,
-        "status": outcome.status,
-        "reason": outcome.reason,
-        "detail": outcome.detail,
-        "missing": dict(outcome.missing),
-        "arrays": arrays,
-        "n_raw": len(raw),
-        "sha256": hashlib.sha256(payload).hexdigest(),
-    }
-    line = canonical_json(head).encode()
-    return hashlib.sha256(line).hexdigest().encode() + b" " + line + b"\n" + payload
+    with tempfile.SpooledTemporaryFile(max_size=spool.LARGE) as payload:
+        checksum = hashlib.sha256()
+        for raw in _pieces(parts):
+            frame = pa.compress(raw, codec="zstd", asbytes=True)
+            checksum.update(frame)
+            payload.write(frame)
+        head = {
+            "format": FORMAT,
+            "key": key,
+            "status": outcome.status,
+            "reason": outcome.reason,
+            "detail": outcome.detail,
+            "missing": dict(outcome.missing),
+            "arrays": arrays,
+            "n_raw": sum(part.nbytes for part in parts),
+            "sha256": checksum.hexdigest(),
+        }
+        line = canonical_json(head).encode()
+        stream.write(hashlib.sha256(line).hexdigest().encode() + b" " + line + b"\n")
+        payload.seek(0)
+        shutil.copyfileobj(payload, stream)
+
+
+def _pieces(parts: Sequence[Array]) -> Iterator[bytes]:
+    """The bytes of all arrays: in one piece unless that were large."""
+    if sum(part.nbytes for part in parts) <= spool.LARGE:
+        if raw := b"".join(part.data for part in parts):
+            yield raw
+        return
+    for part in parts:
+        for block in spool.blocks(part, spool.LARGE):
+            yield block.tobytes()
 
 
 def _parse_head(line: bytes, key: str) -> _Head:
@@ -208,28 +232,47 @@ def _parse_head(line: bytes, key: str) -> _Head:
         raise CacheError(f"its first line is not of this format: {error}") from None
 
 
-def _decode(data: bytes, key: str) -> Feature:
-    line, result, payload = data.partition(b"\n")
-    if not result:
+def _decode(stream: IO[bytes], key: str) -> Feature:
+    """Read an entry; the arrays of a long clip lie in a temporary file."""
+    line = stream.readline()
+    if not line.endswith(b"\n"):
         raise CacheError("it has no first line")
-    head = _parse_head(line, key)
-    if hashlib.sha256(payload).hexdigest() != head.checksum:
+    head = _parse_head(line[:-1], key)
+    start = stream.tell()
+    checksum = hashlib.sha256()
+    while block := stream.read(_READ_BYTES):
+        checksum.update(block)
+    if checksum.hexdigest() != head.checksum:
         raise CacheError("its bytes do not match their checksum")
     if head.n_raw > _LARGEST_PAYLOAD:
         raise CacheError(f"it claims {head.n_raw} bytes")
-    raw = (
-        pa.decompress(payload, decompressed_size=head.n_raw, codec="zstd", asbytes=True)
-        if payload
-        else b""
-    )
+    stream.seek(start)
+    raw = _decompressed(stream, head.n_raw)
     values: Values = {}
     at = 0
     for name, dtype_text, shape in head.arrays:
         dtype = np.dtype(dtype_text)
         if dtype.kind not in _SAFE_KINDS:
             raise CacheError(f"column {name!r} has type {dtype}")
-        count = int(np.prod(shape, dtype=np.int64))
-        array: Array = np.frombuffer(raw, dtype=dtype, count=count, offset=at).reshape(shape)
-        at += count * dtype.itemsize
-        values[name] = array
+        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        values[name] = raw[at : at + size].view(dtype).reshape(shape)
+        at += size
     return Feature(head.outcome, values)
+
+
+def _decompressed(stream: IO[bytes], n_raw: int) -> Array:
+    """The arrays' bytes as one array of uint8, (n_raw,)."""
+    if n_raw <= spool.LARGE:
+        payload = stream.read()
+        if not payload:
+            return np.zeros(0, np.uint8)
+        raw = pa.decompress(payload, decompressed_size=n_raw, codec="zstd", asbytes=True)
+        return np.frombuffer(raw, np.uint8)
+    unpacked = spool.Spool((), np.uint8)
+    with pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd") as frames:
+        while len(unpacked) < n_raw and (block := frames.read(_READ_BYTES)):
+            unpacked.extend(np.frombuffer(block, np.uint8))
+    array = unpacked.array()
+    if len(array) != n_raw:
+        raise CacheError(f"it holds {len(array)} bytes where it claims {n_raw}")
+    return array

@@ -13,6 +13,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from theval_datasets.utils.spool import release
+
 N_POINTS: Final = 478
 SCALE: Final = 1.0 / 16384.0
 
@@ -96,7 +98,9 @@ class PixelMesh:
 
     def __getitem__(self, frames: slice) -> Points:
         """Some frames in pixels: float64, (k, points, 3)."""
-        return pixels(self._mesh[frames], *self._size)
+        points = pixels(self._mesh[frames], *self._size)
+        release(self._mesh)
+        return points
 
 
 def by_frame(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ from theval_datasets.errors import (
     NoAudioError,
     TooLargeError,
 )
+from theval_datasets.utils.files import storage_error
+from theval_datasets.utils.spool import array_of, blocks
 
 from ._decode import Remarks, decoded
 from ._open import (
@@ -62,6 +66,7 @@ def read_audio(
         DigitalSilenceError: Every sample is zero.
         BrokenMediaError: The audio does not decode.
         TooLargeError: It is longer than the limit.
+        StorageError: The place for temporary files is full.
     """
     check_file(path, limits)
     if still_format(path):
@@ -73,7 +78,7 @@ def read_audio(
     if len(samples) >= int(limits.seconds * rate):
         raise TooLargeError(f"{path.name}: more than {limits.seconds:.0f} s of audio")
     samples = samples[max(0, round(-start * rate)) :]
-    if not samples.any():
+    if not any(block.any() for block in blocks(samples)):
         raise DigitalSilenceError(f"{path.name}: every audio sample is zero")
     return Audio(samples, max(0.0, start), rate)
 
@@ -162,11 +167,16 @@ def _decode(path: Path, track: _Track, rate: int, longest: float) -> FloatArray:
         )
         .global_args("-nostdin", "-threads", "1")
     )
-    process = job.run_async(cmd=ffmpeg_binary(), pipe_stdout=True, pipe_stderr=True)
-    data, messages = process.communicate()
-    samples: FloatArray = np.frombuffer(data[: len(data) // 4 * 4], dtype="<f4")
+    with tempfile.TemporaryFile() as track_file:
+        done = subprocess.run(
+            job.compile(cmd=ffmpeg_binary()), stdout=track_file, stderr=subprocess.PIPE, check=False
+        )
+        messages = done.stderr.decode(errors="replace").strip()
+        samples: FloatArray = array_of(track_file, "<f4")
+    if fault := storage_error(messages, Path(tempfile.gettempdir())):
+        raise fault
     if not len(samples):
-        lines = messages.decode(errors="replace").strip().splitlines()
+        lines = messages.splitlines()
         raise BrokenMediaError(
             f"{path.name}: the audio does not decode ({lines[-1:] or 'no data'})"
         )

@@ -64,7 +64,8 @@ class Audio:
     """A clip's audio on the timeline of its video.
 
     Attributes:
-        samples: float32 in [-1, 1], mono.
+        samples: float32 in [-1, 1], mono; of a long track an array over a temporary file, which
+            `utils.spool.blocks` goes through without filling the memory.
         start: Seconds from the first video frame to the first sample; never negative, what
             sounds before the first frame is cut off.
         rate: Hz.
