@@ -34,11 +34,9 @@
 
   /** Select rows by the filters, and draw what is in sight. */
   function apply() {
-    performance.mark("explorer-filter-start");
     state.order = rows.select(state);
     find("count").textContent = `${state.order.length.toLocaleString("en")} of ${rows.n.toLocaleString("en")} clips`;
     draw();
-    performance.measure("explorer-filter", "explorer-filter-start");
   }
 
   function draw() {
@@ -286,7 +284,7 @@
 
   table.setColumns(rows.columns.map((c) => c.name).filter((name) => shown.has(name)));
   apply();
-  performance.mark("explorer-shown");
+  requestAnimationFrame(() => setTimeout(() => performance.mark("explorer-shown")));
   const asked = new URLSearchParams(location.hash.slice(1)).get("clip");
   if (asked !== null) {
     const row = Array.from({ length: rows.n }, (_, i) => i).find((i) => rows.name(i) === asked);
