@@ -1,16 +1,26 @@
-"""The page and the plot that show what the filters of a curated run did."""
+"""The plots that show what the filters of a curated run did."""
 
 from __future__ import annotations
 
-import io
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
-_GREEN: Final = "#2a9d8f"
-_RED: Final = "#e76f51"
-_COLUMNS: Final = 4
+from theval_datasets.utils.figures import COLOURS, WIDTH, label_axes, new_figure, png, svg
+
+from ._escape import plain_line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 _BINS: Final = 24
+_LABEL: Final = 28  # characters of a step's name
+_KEPT: Final[dict[str, Any]] = {"color": COLOURS["kept"]}
+_REJECTED: Final[dict[str, Any]] = {
+    "color": COLOURS["rejected"],
+    "hatch": "////",
+    "edgecolor": COLOURS["paper"],
+}
+_OTHERS: Final[dict[str, Any]] = {"color": COLOURS["line"]}
 
 
 def draw_steps(steps: Sequence[tuple[str, int, int]], kept: int) -> bytes:
@@ -20,65 +30,68 @@ def draw_steps(steps: Sequence[tuple[str, int, int]], kept: int) -> bytes:
         steps: Name, number of clips that reach it, number that it rejects.
         kept: How many are left.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 0.36 * (len(steps) + 1) + 1), dpi=120, layout="constrained")
-    axes = figure.subplots()
-    names = [*(name for name, _, _ in steps), "kept"]
+    figure, axes = new_figure(0.3 * (len(steps) + 1) + 0.9, width=2 * WIDTH)
+    names = [*(plain_line(name, _LABEL) for name, _, _ in steps), "kept"]
     left = [*(reached - lost for _, reached, lost in steps), kept]
     rejected = [*(lost for _, _, lost in steps), 0]
-    axes.barh(names, left, color=_GREEN, label="left")
-    axes.barh(names, rejected, left=left, color=_RED, label="rejected here")
+    places = range(len(names))
+    axes.barh(places, left, label="left", **_KEPT)
+    axes.barh(places, rejected, left=left, label="rejected here", linewidth=0, **_REJECTED)
+    axes.set_yticks(places, names)
+    for text in axes.get_yticklabels():
+        text.set_parse_math(False)
     for i, (stay, lost) in enumerate(zip(left, rejected, strict=True)):
-        axes.text(
-            stay + lost, i, f" {stay}" + (f" (−{lost})" if lost else ""), va="center", fontsize=7
-        )
+        counted = f" {stay}" + (f" (−{lost})" if lost else "")
+        axes.text(stay + lost, i, counted, va="center", fontsize=8, color=COLOURS["ink"])
     axes.invert_yaxis()
-    axes.set_xlabel("clips and stretches of sources", fontsize=8)
-    axes.tick_params(labelsize=8)
     axes.margins(x=0.12)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=7, loc="lower right")
-    return _png(figure)
+    label_axes(axes, "clips and stretches of sources")
+    axes.legend(fontsize=8, loc="lower right", frameon=False)
+    return png(figure)
 
 
-def draw_distributions(shown: Sequence[Mapping[str, Any]]) -> bytes:
-    """Histograms as PNG, those that passed and those refused, with thresholds.
+def draw_distribution(
+    title: str,
+    kept: Sequence[float],
+    rejected: Sequence[float],
+    others: Sequence[float],
+    limits: Sequence[tuple[str, float]],
+) -> str:
+    """A stacked histogram of one measured value with its thresholds, as SVG.
 
     Args:
-        shown: Each with `title`, `kept`, `rejected` and `limits` (name and value).
+        title: Filter and value.
+        kept: Values of clips that were kept.
+        rejected: Of those that this value's threshold decided about.
+        others: Of those that something else rejects.
+        limits: Name and value of each threshold.
     """
     import numpy as np
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    rows = math.ceil(len(shown) / _COLUMNS)
-    figure = Figure(figsize=(11, 2.2 * rows), dpi=100, layout="constrained")
-    grid = np.atleast_1d(figure.subplots(rows, _COLUMNS)).ravel()
-    for axes in grid[len(shown) :]:
-        axes.axis("off")
-    for axes, one in zip(grid, shown, strict=False):
-        values = [np.array(one["kept"]), np.array(one["rejected"])]
-        limits = [value for _, value in one["limits"]]
-        together = np.concatenate([*values, np.array(limits)])
-        low, high = float(together.min()), float(together.max())
-        pad = 0.03 * (high - low) or 0.5
-        bins = np.linspace(low - pad, high + pad, _BINS + 1).tolist()
-        axes.hist(values, bins, stacked=True, color=[_GREEN, _RED])
-        for value in limits:
-            axes.axvline(value, color="#1f2933", linewidth=1, linestyle="--")
-        axes.set_title(one["title"], fontsize=8, parse_math=False)
-        named = ", ".join(f"{name} {value:g}" for name, value in one["limits"])
-        axes.set_xlabel(named, fontsize=7, parse_math=False)
-        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-        axes.tick_params(labelsize=6)
-        axes.spines[["top", "right"]].set_visible(False)
-    return _png(figure)
+    figure, axes = new_figure(2.1)
+    groups = [np.array(values) for values in (kept, rejected, others)]
+    together = np.concatenate([*groups, np.array([value for _, value in limits])])
+    low, high = float(together.min()), float(together.max())
+    pad = 0.03 * (high - low) or 0.5
+    edges = np.linspace(low - pad, high + pad, _BINS + 1)
+    _stack(axes, groups, edges)
+    for name, value in limits:
+        axes.axvline(value, color=COLOURS["ink"], linewidth=1.3, linestyle="--", label=name)
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    named = ", ".join(f"{name} {value:g}" for name, value in limits)
+    label_axes(axes, named or "no threshold", "clips")
+    counts = f"{len(kept)} kept, {len(rejected)} rejected by it, {len(others)} by other filters"
+    return svg(figure, f"{title}: {counts}; {named or 'no threshold'}")
 
 
-def _png(figure: Any) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+def _stack(axes: Axes, groups: Sequence[Any], edges: Any) -> None:
+    """Bars of the groups on top of each other, in the order kept, rejected, others."""
+    import numpy as np
 
-    held = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(held)
-    return held.getvalue()
+    base = np.zeros(len(edges) - 1)
+    for values, style in zip(groups, (_KEPT, _REJECTED, _OTHERS), strict=True):
+        counts, _ = np.histogram(values, edges)
+        if counts.any():
+            axes.bar(edges[:-1], counts, np.diff(edges), base, align="edge", linewidth=0.0, **style)
+        base += counts

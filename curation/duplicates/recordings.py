@@ -42,6 +42,10 @@ class RecordingFilter(SetFilter):
         "frames": "max_frames",
         "audio": "max_audio",
     }
+    decides: ClassVar[Mapping[str, str]] = {
+        "duplicate": "frames,audio",
+        "leaked-clip": "frames,audio",
+    }
     renamed: ClassVar[Mapping[str, str]] = {
         "frames": "max_frames",
         "audio": "max_audio",

@@ -111,6 +111,9 @@ class Filter:
 
     shown: ClassVar[Mapping[str, str]] = {}
     """Measured value to the field (or fields, with commas) that is its threshold, for the funnel."""
+    decides: ClassVar[Mapping[str, str]] = {}
+    """Reason to the measured value (or values, with commas) whose threshold decides for it; a reason
+    that no threshold decides for is not in it."""
     renamed: ClassVar[Mapping[str, str]] = {}
     """Former name of a field to its name: accepted in recipes, and what recipe hashes are made of."""
     signed: ClassVar[frozenset[str]] = frozenset()
@@ -134,6 +137,7 @@ class SetFilter:
     """Base of filters that need the whole set; they run last, in order of `clip_id`."""
 
     shown: ClassVar[Mapping[str, str]] = {}
+    decides: ClassVar[Mapping[str, str]] = {}
     renamed: ClassVar[Mapping[str, str]] = {}
     signed: ClassVar[frozenset[str]] = frozenset()
 

@@ -32,6 +32,11 @@ class Brightness(Filter):
         "brightness": "min_brightness,max_brightness",
         "contrast": "min_contrast",
     }
+    decides: ClassVar[Mapping[str, str]] = {
+        "dark": "brightness",
+        "overexposed": "brightness",
+        "flat": "contrast",
+    }
     renamed: ClassVar[Mapping[str, str]] = {"least": "min_brightness", "most": "max_brightness"}
 
     def __post_init__(self) -> None:

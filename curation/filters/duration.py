@@ -22,6 +22,7 @@ class Duration(Filter):
     max_seconds: float | None = None
 
     shown: ClassVar[Mapping[str, str]] = {"seconds": "min_seconds,max_seconds"}
+    decides: ClassVar[Mapping[str, str]] = {"too-short": "seconds", "too-long": "seconds"}
 
     def __post_init__(self) -> None:
         check_range("the range of seconds", self.min_seconds, self.max_seconds)

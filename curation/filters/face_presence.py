@@ -24,6 +24,7 @@ class FacePresence(Filter):
     min_ratio: float = 0.95
 
     shown: ClassVar[Mapping[str, str]] = {"ratio": "min_ratio"}
+    decides: ClassVar[Mapping[str, str]] = {"no-face": "ratio", "face-absent": "ratio"}
 
     def needs(self) -> Sequence[Extractor]:
         """Tracks."""

@@ -36,6 +36,11 @@ class FaceSize(Filter):
         "pixels": "min_pixels",
         "margin": "min_margin",
     }
+    decides: ClassVar[Mapping[str, str]] = {
+        "small-face": "height,pixels",
+        "large-face": "height",
+        "cut-face": "margin",
+    }
 
     def __post_init__(self) -> None:
         check_range("the range of heights", self.min_height, self.max_height)

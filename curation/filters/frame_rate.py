@@ -24,6 +24,7 @@ class FrameRate(Filter):
     variable: bool = True
 
     shown: ClassVar[Mapping[str, str]] = {"fps": "min_fps,max_fps"}
+    decides: ClassVar[Mapping[str, str]] = {"low-frame-rate": "fps", "high-frame-rate": "fps"}
 
     def __post_init__(self) -> None:
         check_range("the range of frame rates", self.min_fps, self.max_fps)

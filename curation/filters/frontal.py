@@ -38,6 +38,7 @@ class Frontal(Filter):
         "pitch": "max_pitch",
         "roll": "max_roll",
     }
+    decides: ClassVar[Mapping[str, str]] = {"not-frontal": "frontal"}
     renamed: ClassVar[Mapping[str, str]] = {"share": "min_frontal"}
 
     def needs(self) -> Sequence[Extractor]:

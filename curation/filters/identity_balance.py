@@ -43,6 +43,7 @@ class IdentityBalance(SetFilter):
 
     signed: ClassVar[frozenset[str]] = frozenset({"min_cosine"})
     shown: ClassVar[Mapping[str, str]] = {"clips": "max_clips"}
+    decides: ClassVar[Mapping[str, str]] = {"identity-quota": "clips"}
     renamed: ClassVar[Mapping[str, str]] = {"most": "max_clips", "same": "min_cosine"}
 
     def needs(self) -> Sequence[Extractor]:

@@ -25,6 +25,7 @@ class Language(Filter):
     min_probability: float = 0.5
 
     shown: ClassVar[Mapping[str, str]] = {"probability": "min_probability"}
+    decides: ClassVar[Mapping[str, str]] = {"language-unsure": "probability"}
 
     def judge(self, clip: Clip, features: Features) -> Verdict:
         """By the source's declared language, or the clip's own sound."""

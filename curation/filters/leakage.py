@@ -33,6 +33,7 @@ class Leakage(RecordingFilter):
 
     signed: ClassVar[frozenset[str]] = frozenset({"min_cosine"})
     shown: ClassVar[Mapping[str, str]] = {"cosine": "min_cosine", **RecordingFilter.shown}
+    decides: ClassVar[Mapping[str, str]] = {"leaked-person": "cosine", **RecordingFilter.decides}
     renamed: ClassVar[Mapping[str, str]] = {"same": "min_cosine", **RecordingFilter.renamed}
 
     def needs(self) -> Sequence[Extractor]:

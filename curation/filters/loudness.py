@@ -28,6 +28,11 @@ class LoudnessFilter(Filter):
 
     signed: ClassVar[frozenset[str]] = frozenset({"min_lufs", "max_lufs"})
     shown: ClassVar[Mapping[str, str]] = {"lufs": "min_lufs,max_lufs", "clipped": "max_clipped"}
+    decides: ClassVar[Mapping[str, str]] = {
+        "too-quiet": "lufs",
+        "too-loud": "lufs",
+        "clipped": "clipped",
+    }
 
     def __post_init__(self) -> None:
         check_range("the range of loudness", self.min_lufs, self.max_lufs)

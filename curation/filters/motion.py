@@ -27,6 +27,7 @@ class Motion(Filter):
     min_moving: float = 0.5
 
     shown: ClassVar[Mapping[str, str]] = {"moving": "min_moving", "motion": "min_motion"}
+    decides: ClassVar[Mapping[str, str]] = {"static": "moving"}
     renamed: ClassVar[Mapping[str, str]] = {"least": "min_motion", "share": "min_moving"}
 
     def needs(self) -> Sequence[Extractor]:

@@ -34,6 +34,7 @@ class Overlays(Filter):
     panels: bool = False
 
     shown: ClassVar[Mapping[str, str]] = {"bars": "max_bars", "text": "max_text"}
+    decides: ClassVar[Mapping[str, str]] = {"bars": "bars", "text": "text"}
 
     def needs(self) -> Sequence[Extractor]:
         """The picture's numbers, and which faces are pictures."""

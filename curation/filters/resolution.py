@@ -20,6 +20,7 @@ class Resolution(Filter):
     min_side: int = 512
 
     shown: ClassVar[Mapping[str, str]] = {"side": "min_side"}
+    decides: ClassVar[Mapping[str, str]] = {"low-resolution": "side"}
 
     def judge(self, clip: Clip, features: Features) -> Verdict:
         """By the probed size."""

@@ -25,6 +25,7 @@ class Sharpness(Filter):
     min_sharpness: float = 20.0
 
     shown: ClassVar[Mapping[str, str]] = {"sharpness": "min_sharpness"}
+    decides: ClassVar[Mapping[str, str]] = {"blurred": "sharpness"}
     renamed: ClassVar[Mapping[str, str]] = {"least": "min_sharpness"}
 
     def needs(self) -> Sequence[Extractor]:

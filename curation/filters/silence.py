@@ -23,6 +23,7 @@ class Silence(Filter):
     max_share: float = 0.5
 
     shown: ClassVar[Mapping[str, str]] = {"silence": "max_share"}
+    decides: ClassVar[Mapping[str, str]] = {"silent": "silence"}
 
     def needs(self) -> Sequence[Extractor]:
         """Levels."""

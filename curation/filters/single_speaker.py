@@ -31,6 +31,7 @@ class SingleSpeaker(Filter):
     max_voices: float = 0.1
 
     shown: ClassVar[Mapping[str, str]] = {"other": "max_other", "voices": "max_voices"}
+    decides: ClassVar[Mapping[str, str]] = {"several-people": "other", "several-voices": "voices"}
 
     def needs(self) -> Sequence[Extractor]:
         """Tracks and people."""

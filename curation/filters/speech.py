@@ -33,6 +33,11 @@ class Speech(Filter):
         "longest_pause": "max_pause",
         "snr_db": "min_snr_db",
     }
+    decides: ClassVar[Mapping[str, str]] = {
+        "little-speech": "speech_ratio",
+        "long-pause": "longest_pause",
+        "noisy": "snr_db",
+    }
 
     def needs(self) -> Sequence[Extractor]:
         """Speech in numbers."""

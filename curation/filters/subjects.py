@@ -31,6 +31,11 @@ class Subjects(Filter):
         "subjects": "min_people,max_people",
         "all_visible": "min_visible",
     }
+    decides: ClassVar[Mapping[str, str]] = {
+        "too-few-people": "subjects",
+        "too-many-people": "subjects",
+        "not-all-visible": "all_visible",
+    }
     renamed: ClassVar[Mapping[str, str]] = {
         "least": "min_people",
         "most": "max_people",

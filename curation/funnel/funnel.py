@@ -14,7 +14,7 @@ from theval_datasets.errors import InputError
 from theval_datasets.manifest.rows import REJECTED_NAME, ManifestRow, read_manifest, read_rows
 
 from ..recipes.recipe import RECIPE_NAME, Recipe, load_recipe
-from .thresholds import Border, Distribution, borders, distributions
+from .thresholds import Border, Distribution, borders, distributions, rejecting
 
 _log = logging.getLogger(__name__)
 
@@ -116,12 +116,12 @@ def _steps(rows: Sequence[ManifestRow]) -> list[Step]:
     order = [s for s in STAGES if any(j.filter == s for row in rows for j in row.judgements)]
     for row in sorted(rows, key=lambda row: -len(row.judgements)):
         order += [j.filter for j in row.judgements if j.filter not in order]
-    rejected_by = {row.clip_id: _rejecting(row) for row in rows}
+    rejected_by = {row.clip_id: judgement.filter for row in rows if (judgement := rejecting(row))}
     left = len(rows)
     steps = []
     for name in order:
         judgements = [j for row in rows for j in row.judgements if j.filter == name]
-        rejected = [row for row in rows if rejected_by[row.clip_id] == name]
+        rejected = [row for row in rows if rejected_by.get(row.clip_id) == name]
         steps.append(
             Step(
                 name,
@@ -135,14 +135,6 @@ def _steps(rows: Sequence[ManifestRow]) -> list[Step]:
         )
         left -= len(rejected)
     return steps
-
-
-def _rejecting(row: ManifestRow) -> str | None:
-    """The filter or stage that rejects a row: the first whose reason is the row's."""
-    if row.reason is None:
-        return None
-    names = (j.filter for j in row.judgements if j.verdict != "keep" and j.reason == row.reason)
-    return next(names, None)
 
 
 def filter_about(name: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from theval_datasets import catalog
 from theval_datasets.errors import UnsafePathError
 from theval_datasets.manifest.rows import Judgement, ManifestRow
 from theval_datasets.utils.files import inside
@@ -15,6 +17,9 @@ from theval_datasets.utils.files import inside
 from ..clips.cut import SUFFIX
 from ..pipeline.candidate_store import FOLDER
 from ..recipes.recipe import Recipe
+
+Limits = defaultdict[tuple[str, str], tuple[tuple[str, float], ...]]
+"""Filter and measured value to names and values of thresholds."""
 
 _BORDERLINE: Final = 4
 
@@ -26,8 +31,10 @@ class Distribution:
     Attributes:
         filter: Whose it is.
         name: Of the value.
-        kept: Values of clips that the filter kept.
-        rejected: Of the others.
+        kept: Values of clips that were kept.
+        rejected: Of those that this value's threshold decided about: the filter is the first that
+            rejects them, and for a reason that this value gives.
+        others: Of those that something else rejects.
         limits: Thresholds, where they are known: name and value.
     """
 
@@ -35,6 +42,7 @@ class Distribution:
     name: str
     kept: tuple[float, ...]
     rejected: tuple[float, ...]
+    others: tuple[float, ...] = ()
     limits: tuple[tuple[str, float], ...] = ()
 
 
@@ -49,6 +57,8 @@ class Border:
         value: What was measured.
         limit: The threshold.
         kept: Whether the filter kept it.
+        decided: Whether it is this value for which the filter did not keep it.
+        reason: The filter's, where it did not keep it.
         file: The clip; None if it is no longer there.
         frame: Its reference frame, for kept clips.
     """
@@ -59,6 +69,8 @@ class Border:
     value: float
     limit: float
     kept: bool
+    decided: bool
+    reason: str | None
     file: Path | None
     frame: Path | None
 
@@ -71,28 +83,62 @@ def _number(value: Any) -> float | None:
 
 def distributions(rows: Sequence[ManifestRow], recipe: Recipe | None) -> list[Distribution]:
     """Every value that filters measured and that differs between clips, or has a threshold."""
-    values: dict[tuple[str, str], tuple[list[float], list[float]]] = {}
+    limits = _limits(recipe)
+    values: dict[tuple[str, str], tuple[list[float], list[float], list[float]]] = {}
     for row in rows:
+        first = rejecting(row)
         for judgement in row.judgements:
+            decided = _deciding(judgement, limits) if judgement is first else ()
             for name, value in judgement.measured.items():
                 number = _number(value)
                 if number is not None:
-                    pair = values.setdefault((judgement.filter, name), ([], []))
-                    pair[0 if judgement.verdict == "keep" else 1].append(number)
-    limits = _limits(recipe)
+                    group = values.setdefault((judgement.filter, name), ([], [], []))
+                    place = 0 if row.reason is None else 1 if name in decided else 2
+                    group[place].append(number)
     measured = []
-    for (filter_, name), (kept, rejected) in values.items():
+    for (filter_, name), groups in values.items():
         of = limits.get((filter_, name), ())
-        if of or len({*kept, *rejected}) > 1:
-            measured.append(Distribution(filter_, name, tuple(kept), tuple(rejected), of))
+        if of or len({number for group in groups for number in group}) > 1:
+            kept, rejected, others = map(tuple, groups)
+            measured.append(Distribution(filter_, name, kept, rejected, others, of))
     return measured
 
 
-def _limits(recipe: Recipe | None) -> dict[tuple[str, str], tuple[tuple[str, float], ...]]:
-    """Thresholds of each measured value."""
+def rejecting(row: ManifestRow) -> Judgement | None:
+    """The judgement that rejects a row: the first whose reason is the row's."""
+    if row.reason is None:
+        return None
+    own = (j for j in row.judgements if j.verdict != "keep" and j.reason == row.reason)
+    return next(own, None)
+
+
+def _deciding(judgement: Judgement, limits: Limits) -> Sequence[str]:
+    """Names of the measured values whose thresholds decide a verdict.
+
+    Where a reason has several, those beyond their thresholds; all of them if none is, as with
+    distances, which reject when they are small.
+    """
+    if judgement.filter not in catalog.names("filter"):
+        return ()
+    decides: Mapping[str, str] = catalog.load("filter", judgement.filter).decides
+    names = [name for name in decides.get(judgement.reason or "", "").split(",") if name]
+    beyond = [n for n in names if _beyond(judgement.measured.get(n), limits[judgement.filter, n])]
+    return beyond if len(names) > 1 and beyond else names
+
+
+def _beyond(value: Any, limits: Sequence[tuple[str, float]]) -> bool:
+    """Whether a value lies below a lowest or above a highest threshold, which their names tell."""
+    number = _number(value)
+    return number is not None and any(
+        number < limit if field.startswith("min_") else number > limit for field, limit in limits
+    )
+
+
+def _limits(recipe: Recipe | None) -> Limits:
+    """Thresholds of each measured value; none where the recipe is unknown."""
+    limits: Limits = defaultdict(tuple)
     if recipe is None:
-        return {}
-    limits = {}
+        return limits
     for filter_, judge in recipe.judges():
         for name, fields in judge.shown.items():
             pairs = ((field_, getattr(judge, field_)) for field_ in fields.split(","))
@@ -105,10 +151,10 @@ def borders(
 ) -> list[Border]:
     """The clips nearest to each threshold, on both sides, against the spread of the value."""
     near_limits: list[Border] = []
+    limits: Limits = defaultdict(tuple, {(one.filter, one.name): one.limits for one in shown})
     for distribution in shown:
-        spread = max({*distribution.kept, *distribution.rejected}, default=0.0) - min(
-            {*distribution.kept, *distribution.rejected}, default=0.0
-        )
+        values = (*distribution.kept, *distribution.rejected, *distribution.others)
+        spread = max(values, default=0.0) - min(values, default=0.0)
         for _, limit in distribution.limits:
             near: list[tuple[float, ManifestRow, Judgement, float]] = []
             for row in rows:
@@ -128,6 +174,8 @@ def borders(
                         value,
                         limit,
                         own.verdict == "keep",
+                        own.verdict != "keep" and distribution.name in _deciding(own, limits),
+                        own.reason,
                         _file(row, folder),
                         folder / row.reference_frame if row.reference_frame else None,
                     )

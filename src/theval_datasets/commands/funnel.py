@@ -100,23 +100,18 @@ def funnel(
     Raises:
         InputError: There is no manifest, or it is empty.
     """
-    from theval_datasets.cards.funnel_page import draw_distributions, draw_steps
+    from theval_datasets.cards.funnel_page import draw_distribution, draw_steps
     from theval_datasets.cards.pages import render_page
     from theval_datasets.curation.funnel.funnel import filter_about, funnel_of
     from theval_datasets.curation.recipes.recipe import load_recipe
 
     result = funnel_of(Path(folder), load_recipe(os.fspath(recipe)) if recipe else None)
     total = max((step.input for step in result.steps), default=1) or 1
-    shown = [
-        {
-            "title": f"{d.filter}: {d.name}",
-            "kept": d.kept,
-            "rejected": d.rejected,
-            "limits": d.limits,
-        }
-        for d in result.distributions
-    ]
-    plot = draw_distributions(shown) if shown else b""
+    plots = []
+    for d in result.distributions:
+        title = f"{d.filter}: {d.name}"
+        drawn = draw_distribution(title, d.kept, d.rejected, d.others, d.limits)
+        plots.append({"title": title, "decided": len(d.rejected), "svg": drawn})
     page = render_page(
         "funnel.html.jinja",
         {
@@ -143,7 +138,7 @@ def funnel(
                 }
                 for step in result.steps
             ],
-            "plot": base64.b64encode(plot).decode(),
+            "plots": plots,
             "borders": _groups(result.borders, anonymise),
         },
     )

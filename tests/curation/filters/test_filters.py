@@ -197,6 +197,33 @@ def test_what_the_funnel_shows_is_measured_and_a_field():
             assert judge.shown.keys() <= judge.judge(one, Features(features)).measured.keys(), name
 
 
+def test_what_a_filter_says_decides_is_what_its_thresholds_are_for():
+    """In the table of verdicts: the value lies beyond a threshold of it, for every reason."""
+    seen = set()
+    for name, parameters, one, features, expected in CASES:
+        judge = catalog.load("filter", name)(**parameters)
+        try:
+            verdict = judge.judge(one, Features(features))
+        except UndecidedError:
+            continue
+        names = judge.decides.get(verdict.reason or "", "")
+        if verdict.verdict == "keep" or not names or expected == "no-face":
+            continue
+        beyond = []
+        for value_name in names.split(","):
+            value = verdict.measured.get(value_name)
+            if value is None:  # too quiet to have a loudness
+                beyond.append(True)
+                continue
+            for field in judge.shown[value_name].split(","):
+                limit = getattr(judge, field)
+                if limit is not None:
+                    beyond.append(value < limit if field.startswith("min_") else value > limit)
+        assert any(beyond), (name, expected)
+        seen.add((name, verdict.reason))
+    assert len(seen) >= 25
+
+
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [("duration", {"min_seconds": 5.0, "max_seconds": 4.0}), ("subjects", {"min_people": 2, "max_people": 1}),
