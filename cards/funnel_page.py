@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from theval_datasets.utils.figures import COLOURS, WIDTH, label_axes, new_figure, png, svg
 
-from ._escape import plain_line
+from .escape import plain_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,7 +74,10 @@ def draw_distribution(
     together = np.concatenate([*groups, np.array([value for _, value in limits])])
     low, high = float(together.min()), float(together.max())
     pad = 0.03 * (high - low) or 0.5
-    edges = np.linspace(low - pad, high + pad, _BINS + 1)
+    width = (high - low + 2 * pad) / _BINS
+    border = limits[0][1] if limits else low - pad  # no bar holds values of both sides
+    first = np.floor((low - pad - border) / width)
+    edges = border + width * np.arange(first, np.ceil((high + pad - border) / width) + 1)
     _stack(axes, groups, edges)
     for name, value in limits:
         axes.axvline(value, color=COLOURS["ink"], linewidth=1.3, linestyle="--", label=name)

@@ -149,6 +149,13 @@ def funnel(
     return FunnelReport(result, place / PAGE, place / PLOT)
 
 
+def _verdict(border: Border) -> str:
+    """What the filter made of a clip, in words."""
+    if border.kept:
+        return "passes"
+    return "rejected" if border.decided else f"rejected for {border.reason}"
+
+
 def _groups(borders: tuple[Border, ...], anonymise: bool) -> list[dict[str, Any]]:
     """The clips near each threshold, each with a small picture in base64; "" where there is none."""
     from theval_datasets.curation.funnel.thumbnails import Thumbnail
@@ -169,6 +176,7 @@ def _groups(borders: tuple[Border, ...], anonymise: bool) -> list[dict[str, Any]
                 "clip_id": clip.clip_id,
                 "value": f"{clip.value:g}",
                 "kept": clip.kept,
+                "verdict": _verdict(clip),
                 "data": pictures.get(clip.file, "") if clip.file else "",
             }
             for clip in clips

@@ -106,6 +106,22 @@ def test_a_reason_without_a_threshold_and_a_filter_of_another_package(groups):
     assert found["theirs", "level"] == ((1.0,), (), (2.0, 3.0))
 
 
+def test_clips_near_a_threshold_say_whether_it_decided(tmp_path):
+    clips = [
+        ("a", [judgement("speech", speech_ratio=0.51, longest_pause=0.1)]),
+        ("b", [judgement("speech", "little-speech", speech_ratio=0.49, longest_pause=6.0)]),
+        ("c", [judgement("speech", "long-pause", speech_ratio=0.52, longest_pause=5.0)]),
+        ("d", [judgement("speech", speech_ratio=1.0, longest_pause=1.0)]),
+    ]
+    borders = funnel_of(write_run(tmp_path, clips)).borders
+    near = {b.clip_id: (b.kept, b.decided, b.reason) for b in borders if b.name == "speech_ratio"}
+    assert near == {
+        "a": (True, False, None),
+        "b": (False, True, "little-speech"),
+        "c": (False, False, "long-pause"),
+    }
+
+
 def test_a_kept_row_is_rejected_by_nothing():
     assert rejecting(judged("a", [judgement("speech", **SPEECH)], "r")) is None
 
