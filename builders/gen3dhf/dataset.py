@@ -109,6 +109,8 @@ class Gen3dhf(ScoredBuilder):
         "protocol": "YAML on how the study was carried out: scale, missing_codes, subjects, sessions, "
         "display, instructions, consent, intended_uses, forbidden_uses",
         "marks": "folder or zip of stills with red dots: NAME.png, or ANNOTATOR/NAME.png",
+        "fixations": "CSV of exact marks: subject, clip_id, x, y in pixels of a still of 1536x512; they "
+        "go before the dots of `marks`",
         "descriptions": "CSV of what annotators wrote: clip_id, description, and perhaps categories",
         "generators": "CSV with clip_id and generator",
         "meshes": "folder or zip of mesh sequences: NAME/FRAME.obj; needs the extra [mesh]",
@@ -203,7 +205,9 @@ class Gen3dhf(ScoredBuilder):
 
     @cached_property
     def _pictures(self) -> SaliencyPictures:
-        return find_pictures(self.inputs.path("marks"), self.inputs.release)
+        return find_pictures(
+            self.inputs.path("marks"), self.inputs.release, self.inputs.path("fixations")
+        )
 
     @cached_property
     def _picture_join(self) -> Join | None:

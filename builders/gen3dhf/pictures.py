@@ -12,11 +12,13 @@ import datasets
 import numpy as np
 
 from theval_datasets.curation.clips.head_views import STILL_SIZE, HeadTurn, Image, snapshots
-from theval_datasets.errors import InputError, MediaError
+from theval_datasets.errors import InputError, MediaError, some_of
+from theval_datasets.manifest.joins import plain_name
 from theval_datasets.utils.archives import ReleaseFile, files_of, locate
 
 from ..base.builder import TableConfig
 from ..base.fields import CLIP_ID, HEIGHT, MISSING, STRING, WIDTH, Field, list_of
+from ..tables.csv_files import number, read_csv
 
 STILLS: Final = ("image", "images")
 MAPS: Final = ("saliency_map", "saliency")
@@ -64,27 +66,33 @@ class SaliencyPictures:
         marked: Copies of a still with red dots, one an annotator.
         maps: Published saliency maps.
         stills: Stills without marks.
+        points: Row and column of every exact mark in a still of `STILL_SIZE`, and by number whose
+            it is; where they are given, no dots are looked for.
     """
 
     marked: Mapping[str, tuple[ReleaseFile, ...]] = field(default_factory=dict)
     maps: Mapping[str, ReleaseFile] = field(default_factory=dict)
     stills: Mapping[str, ReleaseFile] = field(default_factory=dict)
+    points: Mapping[str, tuple[tuple[int, int, int], ...]] = field(default_factory=dict)
 
     @property
     def names(self) -> set[str]:
         """Videos with a map, or with marks to make one of."""
-        return {*self.marked, *self.maps}
+        return {*self.marked, *self.maps, *self.points}
 
 
-def find_pictures(marks: Path | None, release: Path | None) -> SaliencyPictures:
+def find_pictures(
+    marks: Path | None, release: Path | None, points: Path | None = None
+) -> SaliencyPictures:
     """Find pictures.
 
     Args:
         marks: Folder or zip of marked stills, ``NAME.png`` or ``ANNOTATOR/NAME.png``.
         release: Folder of the official release, with `saliency_map` and `image` as folders or zips.
+        points: CSV of exact marks, see `read_points`.
 
     Raises:
-        InputError: If an archive cannot be trusted, or a name is there twice.
+        InputError: If an archive cannot be trusted, a name is there twice, or a mark is malformed.
     """
     marked: dict[str, tuple[ReleaseFile, ...]] = {}
     for file in [] if marks is None else files_of(marks, _PICTURES):
@@ -93,7 +101,41 @@ def find_pictures(marks: Path | None, release: Path | None) -> SaliencyPictures:
         marked,
         _by_stem(release, *MAPS),
         _by_stem(release, *STILLS),
+        {} if points is None else read_points(points),
     )
+
+
+def read_points(path: Path) -> dict[str, tuple[tuple[int, int, int], ...]]:
+    """Exact marks by video: row, column, and whose each is, by a number.
+
+    Args:
+        path: CSV with `subject, clip_id, x, y`: pixels of a still of `STILL_SIZE`. A row without x
+            and y says that the subject looked and marked nothing.
+
+    Raises:
+        InputError: For a mark outside of the still, or a row without subject or clip.
+    """
+    subjects: dict[str, dict[str, int]] = {}
+    points: dict[str, list[tuple[int, int, int]]] = {}
+    faults = []
+    for where, row in read_csv(path, ("subject", "clip_id", "x", "y")):
+        name, subject = plain_name(row["clip_id"]), row["subject"].strip()
+        if not name or not subject:
+            faults.append(f"{where}: expected a subject and a clip_id")
+            continue
+        known = subjects.setdefault(name, {})
+        number_of = known.setdefault(subject, len(known))
+        marks = points.setdefault(name, [])
+        if not row["x"].strip() and not row["y"].strip():
+            continue
+        x, y = number(row, "x", where), number(row, "y", where)
+        if not (0 <= x < STILL_SIZE[0] and 0 <= y < STILL_SIZE[1]):
+            faults.append(f"{where}: {x:g}, {y:g} lies outside of {STILL_SIZE[0]}x{STILL_SIZE[1]}")
+            continue
+        marks.append((int(y), int(x), number_of))
+    if faults:
+        raise InputError(some_of(faults))
+    return {name: tuple(marks) for name, marks in points.items()}
 
 
 def saliency_row(
@@ -112,7 +154,10 @@ def saliency_row(
     """
     missing = []
     fixations = annotator = None
-    if name in pictures.marked:
+    if name in pictures.points:
+        grey, fixations, annotator = _mapped(pictures.points[name])
+        map_bytes, (height, width) = _png(grey), grey.shape
+    elif name in pictures.marked:
         grey, fixations, annotator = _marked(pictures.marked[name])
         map_bytes, (height, width) = _png(grey), grey.shape
     else:
@@ -135,7 +180,7 @@ def saliency_row(
         "image": image,
         "image_source": source,
         "map": {"bytes": map_bytes, "path": f"{name}_map.png"},
-        "map_source": "marks" if name in pictures.marked else "release",
+        "map_source": "release" if annotator is None else "marks",
         "width": width,
         "height": height,
         "fixations": fixations,
@@ -173,6 +218,15 @@ def _opened(data: bytes, name: str, mode: str) -> tuple[Image, bool]:
             return pixels, same
     except (OSError, ValueError, SyntaxError, Pillow.DecompressionBombError) as error:
         raise InputError(f"{name} is not a picture: {error}") from None
+
+
+def _mapped(points: tuple[tuple[int, int, int], ...]) -> tuple[Image, Any, Any]:
+    """Map, fixations and whose each is, of exact marks."""
+    from theval_datasets.curation.study.saliency import saliency_from_fixations
+
+    table = np.array(points, np.int32).reshape(-1, 3)
+    saliency = saliency_from_fixations(table[:, :2].astype(np.int64), STILL_SIZE[::-1])
+    return np.rint(saliency * 255).astype(np.uint8), table[:, :2].ravel(), table[:, 2]
 
 
 def _marked(files: tuple[ReleaseFile, ...]) -> tuple[Image, Any, Any]:

@@ -445,14 +445,23 @@ def serve(
         shown = f"[{host}]" if ":" in host else host
         if ready is not None:
             ready(f"http://{shown}:{listening.getsockname()[1]}")
-        config = uvicorn.Config(
-            server.application(),
-            access_log=False,
-            log_config=None,
-            log_level="warning",
-            server_header=False,
-            proxy_headers=bool(proxies),
-            forwarded_allow_ips=list(proxies) or None,
-            timeout_graceful_shutdown=5,
-        )
-        uvicorn.Server(config).run(sockets=[listening])
+        uvicorn.Server(configuration(server, proxies)).run(sockets=[listening])
+
+
+def configuration(server: StudyServer, proxies: Sequence[str] = ()) -> uvicorn.Config:
+    """How a study is served: without an access log, and with forwarding headers of named hosts only.
+
+    Args:
+        server: The study.
+        proxies: Hosts whose forwarding headers are believed.
+    """
+    return uvicorn.Config(
+        server.application(),
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies) or None,
+        timeout_graceful_shutdown=5,
+    )

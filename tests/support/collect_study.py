@@ -95,6 +95,7 @@ class Client:
         self.connection.request(method, self.prefix + path, data, {**sent, **dict(headers)})
         response = self.connection.getresponse()
         content = response.read()
+        self.connection.close()
         for line in response.headers.get_all("Set-Cookie") or ():
             self.cookie = line.partition(";")[0]
         try:
@@ -133,6 +134,99 @@ class Serving:
 
     def client(self) -> Client:
         return Client(self.port, self.prefix)
+
+
+class Clock:
+    """A clock that goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0  # 08:00 UTC
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Running:
+    """A server in a thread of this process, with a clock of its own."""
+
+    port: int
+    prefix: str
+    curator: str
+    clock: Clock
+    study: Any
+
+    def client(self) -> Client:
+        return Client(self.port, self.prefix)
+
+    def joined(self) -> Client:
+        """A participant at the first clip of the training."""
+        client = self.client()
+        tests = self.study.headphone_tests
+        client.join(digits=tests[0].digits if tests else None)
+        return client
+
+    def answer(self, client: Client, state: dict[str, Any], score: float = 3.0) -> dict[str, Any]:
+        """Watch the clip of a state and answer; the state after that."""
+        if state["stage"] == "start":
+            state = client.ok("api/begin", {})
+        item = state["item"]
+        client.ok("api/shown", {"position": item["position"]})
+        self.clock.now += 2.0 * len(item["media"])
+        return client.ok("api/vote", self.vote(state, score))
+
+    def vote(self, state: dict[str, Any], score: float = 3.0, **changes: Any) -> dict[str, Any]:
+        """The body of a vote on what a state shows."""
+        item, plan = state["item"], self.study.plan
+        trap = item["trap"]
+        pair = plan.kind == "pairwise"
+        value = trap if isinstance(trap, (int, float)) else score
+        answer = {
+            "scores": dict.fromkeys(plan.scored, value),
+            "distortions": [],
+            "marks": [],
+            "text": "",
+            "choice": (trap or "left") if pair else None,
+        }
+        n = len(item["media"])
+        playback = {"seen": [1.0] * n, "plays": [1] * n, "stalls": 0, "stalled": 0.0, "width": 160}
+        body = {
+            "position": item["position"],
+            "revision": item["revision"],
+            "answer": answer,
+            "playback": playback,
+        }
+        for key, value in changes.items():
+            place = next(part for part in (body, answer, playback) if key in part)
+            place[key] = value
+        return body
+
+
+@contextlib.contextmanager
+def running(folder: Path, *, root_path: str = "", proxies: Sequence[str] = ()) -> Iterator[Running]:
+    """A study served by a thread."""
+    import socket
+    import threading
+
+    import uvicorn
+
+    from theval_datasets.curation.collect.prepared import read_prepared
+    from theval_datasets.curation.collect.server import StudyServer, configuration
+    from theval_datasets.curation.collect.store import Store
+
+    clock = Clock()
+    study = read_prepared(folder)
+    with Store(folder, study) as store, socket.create_server(("127.0.0.1", 0)) as listening:
+        server = StudyServer(folder, store, root_path=root_path, clock=clock)
+        inner = uvicorn.Server(configuration(server, proxies))
+        thread = threading.Thread(target=inner.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            port = listening.getsockname()[1]
+            yield Running(port, server.participant_path, server.curator_path, clock, study)
+        finally:
+            inner.should_exit = True
+            thread.join(20)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from PIL import Image
 from theval_datasets.builders.base.inputs import Inputs
 from theval_datasets.builders.gen3dhf import Gen3dhf
 from theval_datasets.builders.gen3dhf.annotations import read_descriptions
+from theval_datasets.builders.gen3dhf.pictures import read_points
 from theval_datasets.builders.gen3dhf.release_json import read_mos
 from theval_datasets.builders.release.write import write_release
 from theval_datasets.builders.tables.meshes import find_meshes, parse_obj
@@ -254,3 +255,41 @@ def test_json_that_is_not_understood_is_refused(tmp_path):
 def test_layouts_of_the_scores_that_are_understood(tmp_path, plain):
     (tmp_path / "MOS.json").write_text(json.dumps(plain))
     assert read_mos(tmp_path / "MOS.json") == {"seed0000": {"quality": 40, "authenticity": 50.5}}
+
+
+def test_exact_marks_go_before_dots(tmp_path):
+    marks = tmp_path / "marks" / "a"
+    marks.mkdir(parents=True)
+    (marks / "seed0001.png").write_bytes(marked([(400, 50)]))
+    (marks / "seed0003.png").write_bytes(marked([(400, 50)]))
+    points = tmp_path / "marks.csv"
+    points.write_text(
+        "subject,clip_id,x,y,time\np2,seed0001,0,0,\np1,seed0001,1535,511,\np2,seed0001,1,0,\n"
+        "p1,seed0002,,,\n"
+    )
+    made = build(tmp_path, marks=tmp_path / "marks", fixations=points)
+    rows = load(made.folder, "saliency", tmp_path / "hf")
+    assert list(rows) == ["seed0001", "seed0002", "seed0003"]
+    assert rows["seed0001"]["fixations"] == [0, 0, 511, 1535, 0, 1]
+    assert rows["seed0001"]["annotator"] == [0, 1, 0]
+    assert rows["seed0002"]["fixations"] == []
+    assert rows["seed0003"]["fixations"] == [400, 50]
+    assert {row["map_source"] for row in rows.values()} == {"marks"}
+    assert verify(made.folder).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("p1,seed0001,1536,0", "outside of 1536x512"),
+        ("p1,seed0001,0,512", "outside of 1536x512"),
+        ("p1,seed0001,-1,0", "outside of 1536x512"),
+        ("p1,seed0001,,4", "number"),
+        (",seed0001,1,4", "expected a subject"),
+    ],
+)
+def test_a_mark_that_is_none_is_refused(tmp_path, line, message):
+    points = tmp_path / "marks.csv"
+    points.write_text(f"subject,clip_id,x,y\n{line}\n")
+    with pytest.raises(InputError, match=message):
+        read_points(points)
