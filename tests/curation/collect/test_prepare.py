@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -28,24 +29,25 @@ from theval_datasets.utils.files import sha256_file
 from theval_datasets.utils.locks import locked
 
 
-def prepare(folder: Path, source: Path, names=(*CLIPS[:4], *TRAINING), odd=None, **changes):
+def prepare(folder: Path, source: Path, ids=(*CLIPS[:4], *TRAINING), odd=None, **changes):
     """Prepare clips that are all one file, but for those in `odd`."""
-    manifest = make_manifest(folder, {**dict.fromkeys(names, source), **(odd or {})})
+    manifest = make_manifest(folder, {**dict.fromkeys(ids, source), **(odd or {})})
     return prepare_study(write_plan(folder, **changes), manifest, folder / "study", workers=0)
 
 
-@pytest.mark.parametrize("kind", ["hevc", "vp9", "rotated", "vfr", "no_audio", "late_video"])
-def test_every_kind_of_clip_becomes_what_browsers_play(media, tmp_path, kind):
-    study = prepare(tmp_path, media("plain"), odd={"c0__m0": media(kind)})
-    (item,) = (item for item in study.items if item.clips == ("c0__m0",))
-    path = tmp_path / "study" / "media" / item.media[0]
-    facts, given = clips.probe(path), clips.probe(media(kind))
-    assert (facts.video_codec, facts.rotation) == ("h264", 0)
-    assert facts.audio_codec == (None if kind == "no_audio" else "aac")
-    assert (facts.n_frames, facts.width) == (given.n_frames, given.width)
-    head = path.read_bytes()
-    assert head.index(b"moov") < head.index(b"mdat")
-    assert b"avc1" in head
+def test_every_kind_of_clip_becomes_what_browsers_play(media, tmp_path):
+    kinds = ("hevc", "vp9", "rotated", "vfr", "no_audio", "late_video")
+    odd = {f"{kind}__m0": media(kind) for kind in kinds}
+    study = prepare(tmp_path, media("plain"), ids=TRAINING, odd=odd)
+    made = {item.content: tmp_path / "study" / "media" / item.media[0] for item in study.items}
+    for kind in kinds:
+        facts, given = clips.probe(made[kind]), clips.probe(media(kind))
+        assert (facts.video_codec, facts.rotation) == ("h264", 0)
+        assert facts.audio_codec == (None if kind == "no_audio" else "aac")
+        assert (facts.n_frames, facts.width) == (given.n_frames, given.width)
+        head = made[kind].read_bytes()
+        assert head.index(b"moov") < head.index(b"mdat")
+        assert b"avc1" in head
 
 
 def test_names_tell_nothing_and_hashes_are_frozen(media, tmp_path, prepared):
@@ -55,7 +57,7 @@ def test_names_tell_nothing_and_hashes_are_frozen(media, tmp_path, prepared):
     assert len(set(names)) == len(names) == len(list(folder.iterdir()))
     for file in study.media:
         assert sha256_file(folder / file.name) == file.sha256
-        assert not any(word in file.name for word in ("m0", "m1", "c0", "t0"))
+        assert re.fullmatch(r"[0-9a-f]{24}\.(mp4|wav)", file.name)
     again = prepare(tmp_path, media("plain"))
     assert not {file.name for file in again.media} & set(names)
     assert len({study.token, study.curator_token, again.token, again.curator_token}) == 4
@@ -84,7 +86,7 @@ def test_clips_without_a_picture_are_refused_all_at_once(media, tmp_path):
         ("c0__m0", "wav"), ("c0__m1", "still"), ("c1__m0", "text"), ("c1__m1", "mp3_with_cover")
     )}  # fmt: skip
     with pytest.raises(InputError, match="4 clips cannot be shown") as caught:
-        prepare(tmp_path, media("plain"), names=(*CLIPS, *TRAINING), odd=odd)
+        prepare(tmp_path, media("plain"), ids=(*CLIPS, *TRAINING), odd=odd)
     assert all(name in str(caught.value) for name in odd)
     assert not (tmp_path / "study" / "study.json").exists()
     kept = len(list((tmp_path / "study" / "media").glob("*.mp4")))
@@ -110,7 +112,7 @@ def test_missing_and_changed_clips_are_refused(media, tmp_path):
             {"training": ["t0__m0", "t1__m0", "t2__mO"]},
             "no clip named 't2__mO'; did you mean t2__m0",
         ),
-        ({"golden": [{"clip": "c0__mO", "low": 1, "high": 2}]}, "did you mean c0__m0"),
+        ({"golden": [{"clip": "c0__mO", "low": 1, "high": 2}]}, "did you mean .*c0__m0"),
         ({"training": [*CLIPS[:4], *TRAINING]}, "nothing is left to rate"),
         ({"names": "{model}__{content}"}, "cannot be kept from coming twice"),
         ({"kind": "pairwise"}, "no content named 't0__m0'"),
@@ -123,16 +125,16 @@ def test_a_plan_that_does_not_fit_its_clips_is_refused(media, tmp_path, changes,
     if "names" in changes:
         names = ("a__x", "b__x", "c__x", "d__x", "e__y", *TRAINING)
     with pytest.raises(InputError, match=message):
-        prepare(tmp_path, media("plain"), names=names, **changes)
+        prepare(tmp_path, media("plain"), ids=names, **changes)
     assert not (tmp_path / "study").exists()
 
 
 def test_half_of_the_clips_may_show_one_content(media, tmp_path):
     fitting = ("a__1", "a__2", "b__1")
-    study = prepare(tmp_path / "fitting", media("plain"), names=(*fitting, *TRAINING))
+    study = prepare(tmp_path / "fitting", media("plain"), ids=(*fitting, *TRAINING))
     assert len(study.of_role("rated")) == 3
     with pytest.raises(InputError, match="3 of 4 clips show the content 'a'"):
-        prepare(tmp_path / "more", media("plain"), names=(*fitting, "a__3", *TRAINING))
+        prepare(tmp_path / "more", media("plain"), ids=(*fitting, "a__3", *TRAINING))
 
 
 def test_pairs_show_one_content_and_every_pair_of_models(prepared):
@@ -150,7 +152,7 @@ def test_pairs_show_one_content_and_every_pair_of_models(prepared):
 def test_a_clip_without_a_model_is_the_real_one(media, tmp_path):
     names = [n for c in ("a", "b", "t0", "t1", "t2") for n in (c, f"{c}__m0")]
     golden = [{"clip": "b", "against": "b__m0"}]
-    study = prepare(tmp_path, media("plain"), names=names, **{**PAIRS, "golden": golden})
+    study = prepare(tmp_path, media("plain"), ids=names, **{**PAIRS, "golden": golden})
     assert {frozenset(item.models) for item in study.items} == {frozenset({"real", "m0"})}
     assert [item.content for item in study.of_role("rated")] == ["a"]
     (known,) = study.of_role("golden")
@@ -159,7 +161,7 @@ def test_a_clip_without_a_model_is_the_real_one(media, tmp_path):
 
 def test_stills_are_cut_from_the_clip_or_taken_from_a_folder(media, tmp_path):
     names = (*CLIPS[:2], "c1__m0", *TRAINING)
-    study = prepare(tmp_path / "cut", media("no_audio"), names=names, **MARKED)
+    study = prepare(tmp_path / "cut", media("no_audio"), ids=names, **MARKED)
     for item in study.items:
         with Image.open(tmp_path / "cut/study/media" / item.still) as picture:
             assert picture.size == (1536, 512)
@@ -168,7 +170,7 @@ def test_stills_are_cut_from_the_clip_or_taken_from_a_folder(media, tmp_path):
     stills.mkdir(parents=True)
     for number, name in enumerate(names):
         Image.fromarray(np.full((512, 1536, 3), number, np.uint8)).save(stills / f"{name}.png")
-    given = prepare(tmp_path / "given", media("no_audio"), names=names, stills="stills", **MARKED)
+    given = prepare(tmp_path / "given", media("no_audio"), ids=names, stills="stills", **MARKED)
     first = given.of_role("training")[0]
     with Image.open(tmp_path / "given/study/media" / first.still) as picture:
         assert picture.getpixel((0, 0)) == (names.index(first.clips[0]),) * 3
@@ -177,7 +179,7 @@ def test_stills_are_cut_from_the_clip_or_taken_from_a_folder(media, tmp_path):
     for path in (tmp_path / "given/study/media").glob("*.png"):
         path.unlink()
     with pytest.raises(InputError, match="2 clips cannot be shown") as caught:
-        prepare(tmp_path / "given", media("no_audio"), names=names, stills="stills", **MARKED)
+        prepare(tmp_path / "given", media("no_audio"), ids=names, stills="stills", **MARKED)
     assert "c0__m0.png is missing" in str(caught.value)
     assert "512x512 pixels, expected 1536x512" in str(caught.value)
 
