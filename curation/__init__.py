@@ -1,1 +1,1 @@
-"""From sources to clips: fetching, segmentation, filters, cuts, and subjective studies of them."""
+"""From sources to clips: fetching, segmentation, filters, cuts; and rating studies of clips."""

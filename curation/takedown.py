@@ -1,7 +1,7 @@
-"""Takedown: clips that must neither stay here nor be published or made again.
+"""Takedown of clips, which are removed, and must not be published or made again.
 
-The order is such that it may be repeated, whatever ended it before: first tombstones, so that nothing is
-made again; then files, found by the rows and by their names; then rows.
+The order of steps lets a takedown be repeated if it was interrupted: first tombstones, so that nothing
+is made again; then files, located by the rows and by their names; then rows.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ PAGES: Final = ("funnel.html", "funnel.png")
 
 @dataclass(frozen=True, slots=True)
 class Takedown:
-    """What a takedown did.
+    """Result of a takedown.
 
     Attributes:
-        tombstones: Their file.
-        taken: Ids that have a tombstone now and had none.
-        known: Ids that had one already.
+        tombstones: Path of the file of tombstones.
+        taken: Ids with a new tombstone.
+        known: Ids that already had a tombstone.
         unlisted: Ids that no row of the folder lists.
         removed: Files that were removed, relative to the folder.
-        unsafe: Files that rows list outside of the folder; they are not touched.
-        sources: Files in the folder that the clips were cut from; they are still there.
+        unsafe: Files that rows list outside the folder; they are not touched.
+        sources: Files in the folder that the clips were cut from; they are kept.
     """
 
     tombstones: Path
@@ -71,13 +71,13 @@ def take_down(clip_ids: Sequence[str], manifest: Path, date: str) -> Takedown:
     """Write tombstones beside a manifest, and remove the clips' files and rows.
 
     Args:
-        clip_ids: Which clips.
-        manifest: The manifest, or its folder; locked meanwhile.
-        date: YYYY-MM-DD.
+        clip_ids: Ids of the clips.
+        manifest: Manifest, or its folder; locked meanwhile.
+        date: Date of the takedown, YYYY-MM-DD.
 
     Raises:
-        InputError: There is no manifest, a file of rows cannot be read, or an id or the date is none;
-            then nothing was changed.
+        InputError: There is no manifest, a file of rows cannot be read, or an id or the date is invalid;
+            nothing was changed.
     """
     folder = read_manifest(manifest).folder
     if manifest.is_file() and manifest.name != MANIFEST_NAME:
@@ -132,7 +132,7 @@ def _without(wanted: Collection[str], rows: Iterable[ManifestRow]) -> list[Manif
 
 
 def files_named(clip_id: str, folder: Path) -> Iterator[str]:
-    """The files that commands make of a clip, by its name, whether a row lists them or not."""
+    """The files that commands make of a clip, by its id, whether a row lists them or not."""
     for name in dict.fromkeys((clip_id, safe_name(clip_id))):
         if not _is_safe(folder, f"{CLIPS}/{name}"):
             continue
@@ -146,7 +146,7 @@ def files_named(clip_id: str, folder: Path) -> Iterator[str]:
 
 
 def _is_safe(folder: Path, name: str) -> bool:
-    """Whether a path stays in the folder; a link that leads out does, since it is removed itself."""
+    """Whether a path is in the folder; a link that leads out is, since the link itself is removed."""
     try:
         inside(folder, str(Path(name).parent))
     except (UnsafePathError, OSError):
@@ -177,4 +177,4 @@ def _sources(rows: Iterable[ManifestRow], folder: Path) -> Iterator[str]:
             if name and inside(folder, name).is_file():
                 yield name
         except (InputError, OSError):
-            _log.info("%s: its source %r is outside of the folder", row.clip_id, name)
+            _log.info("%s: its source %r is outside the folder", row.clip_id, name)

@@ -1,7 +1,7 @@
-"""Work on untrusted files, item by item, in worker processes: whatever an item does, the run goes on.
+"""Tasks on untrusted files in worker processes, in which a failing item never ends the run.
 
-Every exception of an item becomes a `Failure` with a reason. Only what has nothing to do with the item
-ends the run: wrong options, a missing program, a full disk.
+Every exception of an item becomes a `Failure` with a reason. Only causes that do not depend on the item
+end the run: wrong options, a missing program, a full disk.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 UNREADABLE: Final = "unreadable"
-"""Reason of a file that the system does not let this process read."""
+"""Reason for a file that this process may not read."""
 BROKEN_RUN: Final = frozenset({UNREADABLE, "error", "out-of-memory", "worker-lost"})
-"""Reasons that do not lie in the media: another run may end otherwise, and this one ends with code 1."""
+"""Reasons not caused by the media: another run may succeed, and this run ends with exit code 1."""
 _DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an item has no result.
+    """Failure of an item.
 
     Attributes:
         reason: Slug.
-        detail: The same in words.
-        trace: Of an exception that nobody expected.
-        fatal: What the run ends with, where the cause does not lie in the item.
+        detail: Explanation of the reason.
+        trace: Traceback of an unexpected exception.
+        fatal: Exception that ends the run, where the cause does not depend on the item.
     """
 
     reason: str
@@ -62,7 +62,7 @@ class Tasks:
     """Worker processes for the tasks of a run; use it as a context manager.
 
     Args:
-        workers: Items worked on at once; 0 works in this process, without its protection against
+        workers: Number of items processed at once; 0 runs in this process, without protection against
             crashes.
     """
 
@@ -85,19 +85,19 @@ class Tasks:
     def run(
         self, task: Callable[[T], R], items: Sequence[T], label: str | None, unit: str = "clip"
     ) -> Iterator[tuple[T, R | Failure]]:
-        """Work on all items.
+        """Process all items.
 
         Args:
-            task: Picklable, and so are its results.
-            items: Picklable ones.
-            label: Of the progress bar; None for no bar.
-            unit: What the bar counts.
+            task: Function of an item; it and its results have to be picklable.
+            items: Picklable items.
+            label: Label of the progress bar; None for no bar.
+            unit: Unit that the bar counts.
 
         Yields:
-            Each item with its result or failure, as they end.
+            Each item with its result or failure, in order of completion.
 
         Raises:
-            InputError, StorageError: The cause of a failure does not lie in its item.
+            InputError, StorageError: The cause of a failure does not depend on its item.
         """
         with progress(len(items), label, unit) if label else nullcontext() as bar:
             for (_, item), result in self._pool.map([(task, item) for item in items]):
@@ -127,7 +127,7 @@ def _attempt(job: tuple[Callable[[Any], Any], Any]) -> Any:
 
 
 def failure_of(error: Exception) -> Failure:
-    """The failure that an exception stands for.
+    """The failure for an exception.
 
     Examples:
         >>> failure_of(MemoryError()).reason, failure_of(KeyError("x")).detail
@@ -140,7 +140,7 @@ def failure_of(error: Exception) -> Failure:
         case MediaError():
             return Failure(error.reason, detail)
         case MemoryError():
-            return Failure("out-of-memory", "there was not enough memory for it")
+            return Failure("out-of-memory", "not enough memory")
         case StorageError():
             return Failure("storage", detail, fatal=StorageError)
         case OSError() if error.errno in _DISK:

@@ -1,1 +1,1 @@
-"""What is measured of a clip, one extractor per file."""
+"""Feature extractors, one per file."""

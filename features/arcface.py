@@ -1,4 +1,4 @@
-"""Who the people look like: one ArcFace embedding a person."""
+"""ArcFace embeddings, one per person."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .people.identity import person_embeddings
 
 @dataclass(frozen=True)
 class Arcface(EmbeddingExtractor):
-    """The mean direction of each person's embeddings; the clip's is that of the main person.
+    """Mean direction of each person's embeddings; the clip's embedding is that of the main person.
 
-    Each embedding is of a face aligned by its five points, once a second and at every begin of a
-    track (see `faces`), and has length 1, as the means have. Pictures of people are no people. The
-    dimension is the pack's.
+    Faces are aligned by their five points and embedded once a second and at the start of every track (see
+    `faces`). Embeddings and means have length 1. Pictures of people do not count as people. The dimension
+    is that of the pack.
     """
 
     name: ClassVar[str] = "arcface"
@@ -39,16 +39,16 @@ class Arcface(EmbeddingExtractor):
             low=-1,
             high=1,
         ),
-        Column("person", "int32", ("person",), "Numbers of the people, as in `faces`.", low=0),
+        Column("person", "int32", ("person",), "Number of each person, as in `faces`.", low=0),
         Column(
             "person_embedding",
             "float32",
             ("person", "dim"),
-            "The mean embedding of each person, of length 1.",
+            "Mean embedding of each person, of length 1.",
             low=-1,
             high=1,
         ),
-        Column("n_embedded", "int32", ("person",), "Embeddings that went into each mean.", low=1),
+        Column("n_embedded", "int32", ("person",), "Number of embeddings in each mean.", low=1),
     )
 
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:

@@ -1,4 +1,4 @@
-"""How loud the sound is, how much of it is clipped, and how much is silent."""
+"""Loudness, clipping and silence of the sound."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class AudioLevels(Extractor):
     """Loudness by ITU-R BS.1770 of the mono mix, peak, clipping and silence.
 
     Attributes:
-        full: Amplitude from which a sample counts as clipped, …
-        run: … if as many in a row do, on one side of zero.
-        silent_db: dBFS of 50 ms below which they are silent.
+        full: Minimum amplitude of a clipped sample.
+        run: Minimum number of consecutive samples of that amplitude, on one side of zero.
+        silent_db: Level of a window of 50 ms below which it is silent, in dBFS.
     """
 
     full: float = 0.985
@@ -76,8 +76,8 @@ def integrated_loudness(samples: Floats, rate: int = _RATE) -> float | None:
     """Loudness of a mono track in LUFS, with both gates of ITU-R BS.1770-4.
 
     Args:
-        samples: In -1 to 1, (n,).
-        rate: Hz; has to be 48,000, which the filters are printed for.
+        samples: (n,): mono audio in -1 to 1.
+        rate: Sample rate in Hz; has to be 48,000, for which the filters are specified.
 
     Returns:
         LUFS, at least -70; None for a track that is shorter than 0.4 s or nowhere above -70 LUFS.
@@ -106,12 +106,12 @@ def integrated_loudness(samples: Floats, rate: int = _RATE) -> float | None:
 
 
 def clipped_share(samples: Floats, full: float, run: int) -> float:
-    """Share of the samples that lie in runs at or beyond full scale.
+    """Share of the samples in runs at or beyond full scale.
 
     Args:
-        samples: In -1 to 1, (n,).
-        full: Amplitude from which a sample counts, 0 to 1.
-        run: Minimum length of a run, samples.
+        samples: (n,): mono audio in -1 to 1.
+        full: Minimum amplitude of a clipped sample, 0 to 1.
+        run: Minimum length of a run, in samples.
 
     Returns:
         0 to 1.

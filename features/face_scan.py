@@ -1,4 +1,4 @@
-"""Faces at a low rate: enough to find where in a long source the wanted people are."""
+"""Faces at a low frame rate, to locate people in long sources."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .people.detector import Detector
 
 @dataclass(frozen=True)
 class FaceScan(Extractor):
-    """The boxes of all faces in a few frames a second, neither linked nor recognised.
+    """Boxes of all faces in a few frames a second, without tracks or identities.
 
     Attributes:
-        fps: Frames a second.
+        fps: Sampling rate, frames a second.
     """
 
     fps: float = 2.0
@@ -37,7 +37,7 @@ class FaceScan(Extractor):
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
         Column("time", "float64", ("sample",), "Times of the sampled frames.", unit="s", low=0),
-        Column("sample", "int32", ("detection",), "Which of these frames a face is in.", low=0),
+        Column("sample", "int32", ("detection",), "Index of the face's sampled frame.", low=0),
         Column(
             "box",
             "float32",

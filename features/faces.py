@@ -1,4 +1,4 @@
-"""Faces, tracks and people: who is in a clip, when and where."""
+"""Faces, tracks and people of a clip."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ EMBEDDED_FPS: Final = 1.0
 
 @dataclass(frozen=True)
 class Faces(Extractor):
-    """Every face of five frames a second, linked into tracks, and how many people they are.
+    """All faces in five frames a second, linked into tracks and people.
 
-    SCRFD finds the faces (a picture without any is scanned again with a border, for faces that
-    fill it). Faces are linked by overlap and, across gaps, by identity; a change of shot ends a
-    track. Embeddings are made once a second and at every begin of a tracklet. Between sightings a
-    face is where linear interpolation puts it. Beside a moving face, one that hardly moves, one of
-    the same person, and one that moves alike beyond a seam of the picture (inset portraits, panels,
-    a driving video) are flagged and not counted as people.
+    SCRFD detects the faces (a picture without detections is scanned again with a border, for faces that
+    fill it). Faces are linked by overlap and, across gaps, by identity; a change of shot ends a track.
+    Embeddings are computed once a second and at the start of every tracklet. Positions between sightings
+    are interpolated linearly. Beside a moving face, these are flagged and not counted as people: a face
+    that hardly moves, a second face of the same person, and a face with the same motion beyond a seam of
+    the picture (inset portraits, panels, a driving video).
 
     Attributes:
-        backend: `insightface`; `mediapipe`, the named fallback, which has no identities; or `auto`:
-            the first where a pack is there, else the second. What was used is in the key.
-        pack: Folder name of the InsightFace pack; None for buffalo_l, else for any that is there.
-        same: Cosine of embeddings from which two faces are one person.
+        backend: `insightface`; `mediapipe`, the fallback, which has no identities; or `auto`:
+            `insightface` if a pack is installed, else `mediapipe`. The cache key contains the choice.
+        pack: Folder name of the InsightFace pack; None for buffalo_l, or else any installed pack.
+        same: Minimum cosine similarity of the embeddings of one person.
     """
 
     backend: Literal["auto", "insightface", "mediapipe"] = "auto"
@@ -58,18 +58,18 @@ class Faces(Extractor):
     extra: ClassVar[str | None] = "faces"
     imports: ClassVar[tuple[str, ...]] = ("insightface",)
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("n_subjects", "int32", (), "People in the clip.", low=0),
+        Column("n_subjects", "int32", (), "Number of people in the clip.", low=0),
         Column("time", "float64", ("sample",), "Times of the sampled frames.", unit="s", low=0),
         Column("frame", "int64", ("sample",), "Their indices among the clip's frames.", low=0),
-        Column("shot", "int32", ("sample",), "Number of the shot that each belongs to.", low=0),
+        Column("shot", "int32", ("sample",), "Number of the shot of each sampled frame.", low=0),
         Column(
             "sample",
             "int32",
             ("detection",),
-            "Which of the sampled frames a detection is in.",
+            "Index of the detection's sampled frame.",
             low=0,
         ),
-        Column("track", "int32", ("detection",), "Which track it belongs to.", low=0),
+        Column("track", "int32", ("detection",), "Number of the detection's track.", low=0),
         Column(
             "box",
             "float32",
@@ -81,23 +81,21 @@ class Faces(Extractor):
             "points",
             "float32",
             ("detection", 5, 2),
-            "Eyes, nose, mouth corners; may lie beyond the frame.",
+            "Eyes, nose, mouth corners; may be outside the frame.",
             unit="px",
         ),
         Column("score", "float32", ("detection",), "The detector's confidence.", low=0, high=1),
-        Column(
-            "embedded", "int32", ("embedding",), "The detections that have an embedding.", low=0
-        ),
+        Column("embedded", "int32", ("embedding",), "Index of each embedding's detection.", low=0),
         Column(
             "embedding",
             "float32",
             ("embedding", "dim"),
-            "Their embeddings, of length 1.",
+            "Embeddings, of length 1.",
             low=-1,
             high=1,
         ),
         Column(
-            "track_person", "int32", ("track",), "Which person; 0 takes up most of the clip.", low=0
+            "track_person", "int32", ("track",), "Number of the person; 0 is the main one.", low=0
         ),
         Column(
             "track_kind",
@@ -108,45 +106,45 @@ class Faces(Extractor):
             high=3,
         ),
         Column(
-            "track_start", "float64", ("track",), "Time of its first sighting.", unit="s", low=0
+            "track_start", "float64", ("track",), "Time of the first sighting.", unit="s", low=0
         ),
-        Column("track_end", "float64", ("track",), "Time of its last sighting.", unit="s", low=0),
+        Column("track_end", "float64", ("track",), "Time of the last sighting.", unit="s", low=0),
         Column("width", "int32", (), "Width of the frames, upright.", unit="px", low=1),
         Column("height", "int32", (), "Height of the frames, upright.", unit="px", low=1),
     )
 
     @property
     def frames(self) -> FrameRequest:
-        """Five a second, whole."""
+        """Five frames a second, at full size."""
         return FrameRequest(fps=FPS, colour="bgr")
 
     def weights(self) -> Sequence[Weights]:
-        """A pack by name, or any; and MediaPipe's detector, which its package carries."""
+        """The InsightFace pack, and MediaPipe's detector, which is part of its package."""
         any_pack = (known("insightface-pack"),) if self.pack is None else ()
         return (weights_of(self.pack), *any_pack, known("mediapipe"))
 
     def has_weights(self) -> bool:
-        """Whether a pack is there: a default run does not fall back."""
+        """Whether a pack is installed; a default run does not use the fallback."""
         return self.backend == "mediapipe" or find_pack(self.pack) is not None
 
     def fetch_weights(self) -> None:
-        """Fetch the default pack if there is none; warns if MediaPipe's detector takes its place."""
+        """Download the default pack if there is none; warn if MediaPipe's detector is used instead."""
         if self.backend != "mediapipe" and available("insightface") and not self.has_weights():
             fetch_if_missing(weights_of(self.pack))
         if self.backend == "auto" and not self.uses_insightface():
             warn_once(self.fallback())
 
     def fallback(self) -> str:
-        """What it is to be without a pack, and how to get one."""
+        """Explanation of the fallback, and how to get a pack."""
         lacking = "" if available("insightface") else f"{install_command('faces')}, then "
         return (
-            "There is no InsightFace pack here: faces are found with MediaPipe's detector instead, "
-            "which misses small ones, and people cannot be told apart. "
-            f"{lacking}`theval-data models fetch {self.pack or DEFAULT}` gets one."
+            "No InsightFace pack is installed: faces are detected with MediaPipe instead, which misses "
+            "small faces, and people cannot be told apart. "
+            f"{lacking}`theval-data models fetch {self.pack or DEFAULT}` downloads one."
         )
 
     def weights_id(self) -> str:
-        """The hashes of the pack's files, or MediaPipe's version."""
+        """Hashes of the pack's files, or MediaPipe's version."""
         if self.uses_insightface():
             return need_pack(self.pack).identity()
         return MediaPipeDetector.identity()
@@ -163,7 +161,7 @@ class Faces(Extractor):
         if self.backend == "insightface":
             if not available("insightface"):
                 raise MissingExtraError(
-                    "insightface is not installed. It comes with the extra [faces]: "
+                    "insightface is not installed; the extra [faces] installs it: "
                     f"{install_command('faces')}"
                 )
             need_pack(self.pack)
@@ -171,14 +169,14 @@ class Faces(Extractor):
         return available("insightface") and find_pack(self.pack) is not None
 
     def setup(self) -> Any:
-        """Load the detector and, where there is one, the recogniser."""
+        """Load the detector and, if the backend has one, the recogniser."""
         if not self.uses_insightface():
             return MediaPipeDetector(), None
         pack = need_pack(self.pack)
         return Scrfd(pack.detector), Recogniser(pack.recogniser) if pack.recogniser else None
 
     def open(self, clip: ClipInputs, model: Any) -> _FaceTracker:
-        """Begin with no tracks."""
+        """Start without tracks."""
         detector, recogniser = model
         return _FaceTracker(clip, detector, recogniser, self.same)
 
@@ -244,7 +242,7 @@ class _FaceTracker:
         tracklets, n_samples = list(self._tracklets.values()), len(self._times)
         people = group_tracks(tracklets, n_samples, self._same, self._seams.seams(self._clip.size))
         if not people.n_subjects:
-            raise AbsentError("no-face", "faces were found for a moment only")
+            raise AbsentError("no-face", "faces were detected for a moment only")
         count = len(self._scores)
         sample = np.zeros(count, np.int32)
         track = np.zeros(count, np.int32)

@@ -1,4 +1,4 @@
-"""Fingerprints: what a clip looks and sounds like in a few hundred bytes, for finding it again."""
+"""Fingerprints of pictures and sound, by which a clip is recognised."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from theval_datasets.utils.spool import Spool, release
 
 FRAME_FPS: Final = 2.0
 AUDIO_HOP: Final = 0.064
-"""Seconds from one audio fingerprint to the next."""
+"""Step between audio fingerprints, in seconds."""
 _SIDE: Final = 32
 _KEPT: Final = 8
 _BANDS: Final = 33
@@ -27,12 +27,12 @@ _WINDOW: Final = 4096
 
 @dataclass(frozen=True)
 class Fingerprints(Extractor):
-    """A perceptual hash of two frames a second, and a fingerprint of every 64 ms of sound.
+    """Perceptual hashes of two frames a second, and audio fingerprints of every 64 ms.
 
-    A frame's hash is 64 bits: which of the 64 lowest cosine coefficients of its 32 × 32 grey
-    picture lie above their median (the constant one is left out of the median). A sound's is 32
-    bits: whether the energy difference of neighbouring bands between 300 Hz and 4 kHz grew since
-    the step before.
+    The 64 bits of a frame's hash state which of the 64 lowest cosine coefficients of its 32 × 32 grey
+    picture are above their median (which excludes the constant coefficient). The 32 bits of an audio
+    fingerprint state whether the energy difference of neighbouring bands between 300 Hz and 4 kHz grew
+    since the previous step.
     """
 
     name: ClassVar[str] = "fingerprints"
@@ -43,13 +43,15 @@ class Fingerprints(Extractor):
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
         Column("time", "float64", ("sample",), "Times of the sampled frames.", unit="s", low=0),
-        Column("frame_hash", "uint64", ("sample",), "Perceptual hash of each."),
-        Column("audio_hash", "uint32", ("step",), "Fingerprint of each 64 ms.", nullable=True),
+        Column("frame_hash", "uint64", ("sample",), "Perceptual hash of each sampled frame."),
+        Column(
+            "audio_hash", "uint32", ("step",), "Audio fingerprint of each 64 ms.", nullable=True
+        ),
     )
 
     @property
     def frames(self) -> FrameRequest:
-        """Two a second, small and grey."""
+        """Two frames a second, small and grey."""
         return FrameRequest(fps=FRAME_FPS, height=144, colour="gray")
 
     @property
@@ -88,13 +90,13 @@ class _FrameHasher:
 
 
 def frame_hash(grey: npt.NDArray[np.uint8]) -> int:
-    """The 64-bit perceptual hash of a grey picture.
+    """64-bit perceptual hash of a grey picture.
 
     Args:
-        grey: 0 to 255, (height, width).
+        grey: (height, width): grey levels, 0 to 255.
 
     Returns:
-        0 to 2⁶⁴ - 1; pictures that look alike differ in few bits.
+        0 to 2⁶⁴ - 1; similar pictures differ in few bits.
 
     Examples:
         >>> frame_hash(np.zeros((90, 160), np.uint8))
@@ -109,13 +111,13 @@ def frame_hash(grey: npt.NDArray[np.uint8]) -> int:
 
 
 def audio_hashes(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
-    """The fingerprints of a track, one each 64 ms.
+    """Audio fingerprints of a track, one per 64 ms.
 
     Args:
-        samples: 16 kHz mono, in -1 to 1, (n,).
+        samples: (n,): mono audio at 16 kHz, in -1 to 1.
 
     Returns:
-        32 bits each, (steps,); none for less than 0.32 s.
+        uint32 (steps,); empty for less than 0.32 s.
 
     Examples:
         >>> audio_hashes(np.zeros(16_000, np.float32)).shape
@@ -141,14 +143,14 @@ def audio_hashes(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
 
 
 def bit_distance(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
-    """Mean share of differing bits of hashes, pair by pair.
+    """Share of differing bits of pairs of hashes, averaged over the pairs.
 
     Args:
-        a: Unsigned integers, (n,).
-        b: Of the same type, (n,).
+        a: (n,): unsigned integers.
+        b: (n,): unsigned integers of the same type.
 
     Returns:
-        0 for equal ones, about 0.5 for unrelated ones, at most 1.
+        0 to 1: 0 for equal hashes, about 0.5 for unrelated ones.
 
     Examples:
         >>> bit_distance(np.array([0b1111], np.uint32), np.array([0b0000], np.uint32))
@@ -160,10 +162,10 @@ def bit_distance(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
 
 
 def to_hex(hashes: npt.NDArray[Any]) -> str:
-    """Hashes one after another as hex digits.
+    """Concatenated hashes as hexadecimal digits.
 
     Args:
-        hashes: Unsigned integers, (n,).
+        hashes: (n,): unsigned integers.
 
     Examples:
         >>> to_hex(np.array([1, 255], np.uint32))
@@ -177,14 +179,14 @@ def from_hex(text: str, dtype: Any) -> npt.NDArray[Any]:
     """The inverse of `to_hex`.
 
     Args:
-        text: Hex digits.
+        text: Hexadecimal digits.
         dtype: Unsigned integer type of the hashes.
 
     Returns:
-        (n,).
+        (n,): hashes.
 
     Raises:
-        ValueError: The number of digits is no multiple of the type's.
+        ValueError: The number of digits is not a multiple of the type's.
 
     Examples:
         >>> from_hex("00000001000000ff", np.uint32).tolist()

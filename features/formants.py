@@ -20,16 +20,16 @@ _ENOUGH = 5
 
 @dataclass(frozen=True)
 class Formants(Extractor):
-    """F1 and F2 every 10 ms of voiced sound by Burg's method in Praat, and how high they reach.
+    """F1 and F2 every 10 ms of voiced sound by Burg's method in Praat, and their peaks.
 
-    The peaks are a high percentile of the tracks, a maximum without the single frames in which a
-    formant is skipped. THQA-MT reports F1 peaks of 700 to 1400 Hz and F2 peaks of 2250 to 4250 Hz
-    over its speech, and not how it takes them.
+    A peak is a high percentile of the track: a maximum that is robust to single frames in which a formant
+    is skipped. THQA-MT reports F1 peaks of 700 to 1400 Hz and F2 peaks of 2250 to 4250 Hz over its speech,
+    without the method.
 
     Attributes:
-        ceiling: Hz below which five formants are tracked; 5500 suits most voices.
-        step: Seconds.
-        percentile: Of the tracks that counts as their peak.
+        ceiling: Frequency in Hz below which five formants are tracked; 5500 suits most voices.
+        step: Step between frames, in seconds.
+        percentile: Percentile of the tracks that is their peak.
     """
 
     ceiling: float = 5500.0
@@ -44,8 +44,8 @@ class Formants(Extractor):
         Column("time", "float64", ("voiced",), "Times of the voiced frames.", unit="s", low=0),
         Column("f1", "float32", ("voiced",), "First formant.", unit="Hz", low=0),
         Column("f2", "float32", ("voiced",), "Second formant.", unit="Hz", low=0),
-        Column("f1_hz", "float64", (), "How high the first formant reaches.", unit="Hz", low=0),
-        Column("f2_hz", "float64", (), "How high the second formant reaches.", unit="Hz", low=0),
+        Column("f1_hz", "float64", (), "Peak of the first formant.", unit="Hz", low=0),
+        Column("f2_hz", "float64", (), "Peak of the second formant.", unit="Hz", low=0),
         Column("f1_median", "float64", (), "Median of the first formant.", unit="Hz", low=0),
         Column("f2_median", "float64", (), "Median of the second formant.", unit="Hz", low=0),
     )
@@ -56,7 +56,7 @@ class Formants(Extractor):
         return True
 
     def weights_id(self) -> str:
-        """No model, but Praat's version."""
+        """Praat's version; there is no model."""
         try:
             return f"praat-parselmouth-{importlib.metadata.version('praat-parselmouth')}"
         except importlib.metadata.PackageNotFoundError:
@@ -67,7 +67,7 @@ class Formants(Extractor):
         """Track the formants and keep the voiced frames."""
         parselmouth = require("parselmouth", extra="formants")
         audio = clip.audio()
-        shortest = 4 * 0.05  # Praat's pitch analysis needs a few periods of its lowest pitch
+        shortest = 4 * 0.05  # Praat's pitch analysis needs several periods of the lowest pitch
         if len(audio.samples) < shortest * SAMPLE_RATE:
             raise AbsentError("too-short", f"{audio.end - audio.start:.2f} s of sound")
         sound = parselmouth.Sound(audio.samples.astype(np.float64), SAMPLE_RATE)

@@ -1,4 +1,4 @@
-"""THEval's head motion as the authors' public code computes it: FaceXFormer's angles."""
+"""THEval's head motion as computed by the authors' public code, from FaceXFormer's angles."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ Floats = npt.NDArray[np.float64]
 class HeadMotionRelease(Extractor):
     """sqrt(mean std(angles) · mean var(Δ angles) + mean var(centre)), all with N.
 
-    The angles are FaceXFormer's in degrees; the centre is that of the detector's most confident box, in
-    pixels. Frames without a face are dropped, and Δ bridges them. Needs FaceXFormer's checkout and
-    checkpoint, without which it is `weights-missing`.
+    The angles are FaceXFormer's, in degrees; the centre is that of the detector's most confident box, in
+    pixels. Frames without a face are dropped, and Δ bridges them. Without FaceXFormer's checkout and
+    checkpoint the outcome is `weights-missing`.
 
     Attributes:
-        box: What finds the face: RetinaFace, as the published code does, or an InsightFace pack.
+        box: Face detector: RetinaFace, as in the published code, or an InsightFace pack.
     """
 
     box: Literal["retinaface", "scrfd"] = "retinaface"
@@ -54,7 +54,7 @@ class HeadMotionRelease(Extractor):
             "head_motion",
             "float64",
             (),
-            "Variation of the head's angles in degrees and of its centre in pixels, so larger in larger frames.",
+            "Variation of the head's angles (degrees) and of its centre (pixels); grows with the frame size.",
             unit="mixed",
             low=0,
         ),
@@ -80,7 +80,7 @@ class HeadMotionRelease(Extractor):
         return find(known(_facexformer.WEIGHTS)) is not None
 
     def fetch_weights(self) -> None:
-        """Fetch the detector's weights, if that makes it complete."""
+        """Download the detector's weights, if FaceXFormer is on this machine."""
         if self.has_weights() and self.box == "retinaface":
             fetch_if_missing(known(_retinaface.WEIGHTS))
 
@@ -136,14 +136,14 @@ class _PoseAccumulator:
 
 
 def head_motion(angles: Floats, centres: Floats) -> float:
-    """The metric of frames with a face, whatever lies between them.
+    """The metric over frames with a face, ignoring the gaps between them.
 
     Args:
-        angles: Pitch, yaw and roll in degrees, -180 to 180, (n, 3).
-        centres: x and y in pixels of the frame, (n, 2).
+        angles: (n, 3): pitch, yaw and roll in degrees, -180 to 180.
+        centres: (n, 2): x and y in pixels of the frame.
 
     Returns:
-        At least 0; degrees and pixels are added, as the released code does.
+        At least 0; degrees and pixels are added, as in the released code.
 
     Raises:
         AbsentError: There are fewer than two frames.

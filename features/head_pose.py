@@ -1,4 +1,4 @@
-"""Head pose from the mesh's own 3-D points."""
+"""Head pose from the 3-D points of the mesh."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from theval_datasets.extraction.outcomes import Values
 
 from .landmarks import Landmarks
 
-# Pairs of points that lie mirrored on the two sides of the face (image left, image right), and
-# pairs of points above each other on rigid parts of it.
+# Pairs of mirrored points on the two sides of the face (image left, image right), and pairs of points
+# above each other on rigid parts of it.
 _ACROSS: Final = (
     (33, 263), (133, 362), (127, 356), (234, 454), (93, 323), (54, 284), (103, 332), (132, 361),
     (58, 288), (67, 297), (162, 389), (21, 251), (116, 345), (123, 352),
@@ -28,11 +28,11 @@ _DOWN: Final = ((10, 152), (109, 148), (338, 377), (67, 176), (297, 400), (103, 
 class HeadPose(Extractor):
     """Pitch, yaw and roll of the head in degrees, for every frame with a face.
 
-    The head's axes are fitted to the 3-D mesh: one through mirrored pairs of points, one from the
-    forehead to the chin. The rotation is read as roll about the camera's axis, then yaw, then pitch,
-    so turning the picture changes roll alone. Signs, as one sees it in the picture: yaw > 0 when
-    the nose points to the right, pitch > 0 when it points up, roll > 0 when the head tilts
-    clockwise. Pitch is 0 where the line from forehead to chin is parallel to the picture.
+    The head's axes are fitted to the 3-D mesh: one through mirrored pairs of points, one from the forehead
+    to the chin. The rotation is decomposed into roll about the camera's axis, then yaw, then pitch, so that
+    rotating the picture changes roll only. Signs, as seen in the picture: yaw > 0 when the nose points to
+    the right, pitch > 0 when it points up, roll > 0 when the head tilts clockwise. Pitch is 0 where the
+    line from forehead to chin is parallel to the picture.
     """
 
     name: ClassVar[str] = "head_pose"
@@ -90,13 +90,13 @@ Angles = npt.NDArray[np.float64]
 
 
 def euler_angles(points: Points) -> tuple[Angles, Angles, Angles]:
-    """Pitch, yaw and roll of heads. x grows to the right, y downwards, z away from the camera.
+    """Pitch, yaw and roll of heads, for x to the right, y downwards, z away from the camera.
 
     Args:
-        points: Meshes in pixels, (n, ≥ 468, 3).
+        points: (n, ≥ 468, 3): meshes in pixels.
 
     Returns:
-        Three arrays of degrees, (n,) each: pitch and roll -180 to 180, yaw -90 to 90.
+        Three arrays (n,) in degrees: pitch and roll -180 to 180, yaw -90 to 90.
 
     Examples:
         >>> [angle.shape for angle in euler_angles(np.random.default_rng(0).uniform(0, 9, (2, 478, 3)))]

@@ -18,13 +18,12 @@ from .people.embedding_extractor import EmbeddingExtractor
 
 @dataclass(frozen=True)
 class Identity(EmbeddingExtractor):
-    """How alike the people of a clip stay, measured against a frame of the clip itself.
+    """Identity consistency of the people of a clip with a reference frame of the clip itself.
 
-    The reference is, of the sampled frames (one per second) that show the most people, the one
-    nearest to the middle; it does not count itself. The clip alone decides: the reference picture
-    that curation chooses depends on its recipe, and is not in the key of a feature. Against a
-    portrait, or that picture, `people.identity.against_portrait` measures the same. See
-    `people.identity` for the matching.
+    The reference is the frame nearest to the middle among the sampled frames (one per second) that show the
+    most people; it is not compared with itself. It depends on the clip alone: the reference frame that
+    curation chooses depends on the recipe, which is not in a feature's cache key. For a portrait, or that
+    frame, use `people.identity.against_portrait`. See `people.identity` for the matching.
     """
 
     name: ClassVar[str] = "identity"
@@ -35,7 +34,7 @@ class Identity(EmbeddingExtractor):
             "identity_consistency",
             "float64",
             (),
-            "Mean cosine of the subjects' faces, once a second, with the reference.",
+            "Mean cosine similarity of the subjects' faces, once a second, to the reference.",
             low=-1,
             high=1,
         ),
@@ -51,7 +50,7 @@ class Identity(EmbeddingExtractor):
             "subjects",
             "int32",
             (),
-            "People in the reference frame; pictures of people not counted.",
+            "Number of people in the reference frame, without pictures of people.",
             low=1,
         ),
         Column("reference_time", "float64", (), "Time of the reference frame.", unit="s", low=0),

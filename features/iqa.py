@@ -34,13 +34,13 @@ Pixels = npt.NDArray[np.uint8]
 class Iqa(QualityExtractor):
     """TOPIQ-IAA of frames, TOPIQ-CGFIQA of faces, MUSIQ-SPAQ of mouths; each the mean over frames.
 
-    The face is the square 1.3 times the box of the mesh; the mouth is the box of the 40 lip points
-    and 10 % of its width on each side; both end at the frame's edge. Frames without a face have no
-    score for face and mouth. A network whose weights are not here leaves its metric undefined
-    (`weights-missing`). Runs on CUDA where torch has it, unless `THEVAL_DEVICE` says otherwise.
+    The face crop is a square of 1.3 times the box of the mesh; the mouth crop is the box of the 40 lip
+    points with a margin of 10 % of its width; both end at the frame's edge. Frames without a face have no
+    scores of face and mouth. A network without weights leaves its metric undefined (`weights-missing`).
+    Networks run on CUDA where available, unless `THEVAL_DEVICE` names another device.
 
     Attributes:
-        fps: Frames a second to score; None for every frame, as the paper does.
+        fps: Number of scored frames a second; None for every frame, as in the paper.
     """
 
     name: ClassVar[str] = "iqa"
@@ -52,7 +52,7 @@ class Iqa(QualityExtractor):
             "global_aesthetics",
             "float64",
             (),
-            "TOPIQ-IAA (AVA) of the frames, mean.",
+            "Mean TOPIQ-IAA (AVA) of the frames.",
             nullable=True,
             unit="score 1-10",
             low=0,
@@ -61,7 +61,7 @@ class Iqa(QualityExtractor):
             "face_quality",
             "float64",
             (),
-            "TOPIQ-CGFIQA of the face, mean.",
+            "Mean TOPIQ-CGFIQA of the face.",
             nullable=True,
             unit="score 0-1",
             low=0,
@@ -70,7 +70,7 @@ class Iqa(QualityExtractor):
             "mouth_quality",
             "float64",
             (),
-            "MUSIQ of the mouth's crop, mean.",
+            "Mean MUSIQ of the mouth crop.",
             nullable=True,
             unit="score 0-100",
             low=0,
@@ -115,7 +115,7 @@ class Iqa(QualityExtractor):
         return self.scorers()
 
     def open(self, clip: ClipInputs, model: Any) -> _CropScorer:
-        """Look up the mesh, if there is one."""
+        """Read the mesh, if there is one."""
         try:
             mesh: Values | None = clip.feature(Landmarks())
         except AbsentError:
@@ -124,7 +124,7 @@ class Iqa(QualityExtractor):
 
 
 class _CropScorer:
-    """Collects crops and scores them in batches of a size of its own."""
+    """Collects crops and scores them in batches of constant size."""
 
     def __init__(self, scorers: Mapping[str, Scorer], mesh: Values | None) -> None:
         self._mesh = mesh
@@ -180,7 +180,7 @@ class _CropScorer:
 
 
 def face_crop(frame: Pixels, points: Points) -> Pixels:
-    """The square around the face: 1.3 times the longer side of the box of its 468 points.
+    """Square crop of a face: 1.3 times the longer side of the box of its 468 points.
 
     Args:
         frame: uint8, (height, width, 3).
@@ -202,7 +202,7 @@ def face_crop(frame: Pixels, points: Points) -> Pixels:
 
 
 def mouth_crop(frame: Pixels, points: Points) -> Pixels:
-    """The box of the 40 lip points with a tenth of its width on every side.
+    """Crop of a mouth: the box of the 40 lip points with a margin of a tenth of its width.
 
     Args:
         frame: uint8, (height, width, 3).
@@ -222,7 +222,7 @@ def mouth_crop(frame: Pixels, points: Points) -> Pixels:
 
 
 def _part(frame: Pixels, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]) -> Pixels:
-    """The part of a frame between two corners, at least one pixel of it."""
+    """The part of a frame between two corners, at least one pixel."""
     height, width = frame.shape[:2]
     x0, y0 = np.clip(np.floor(low), 0, (width - 1, height - 1)).astype(int)
     x1, y1 = np.clip(np.ceil(high), (x0 + 1, y0 + 1), (width, height)).astype(int)

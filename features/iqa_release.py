@@ -1,4 +1,4 @@
-"""THEval's three quality metrics as the authors' public code computes them: definition `release`."""
+"""THEval's three quality metrics as computed by the authors' public code: definition `release`."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ Pixels = npt.NDArray[np.uint8]
 class IqaRelease(QualityExtractor):
     """TOPIQ-IAA of frames, TOPIQ face of the aligned centre face, MUSIQ (KonIQ) of mouths.
 
-    The face is found and aligned by facexlib's RetinaFace; frames without one are left out, where
-    the published code fails the clip. Mouths are those of all faces of an untracked, unrefined
-    mesh: the box of the 40 lip points and 10 pixels, padded with zeros to the largest of each 64.
-    A network without weights leaves its metric undefined (`weights-missing`).
+    The face is detected and aligned by facexlib's RetinaFace; frames without a face are left out, where the
+    published code fails on the clip. Mouth crops are of all faces of an untracked, unrefined mesh: the box
+    of the 40 lip points with a margin of 10 pixels, padded with zeros to the largest of each batch of 64. A
+    network without weights leaves its metric undefined (`weights-missing`).
 
     Attributes:
-        fps: Frames a second to score; None for every frame.
+        fps: Number of scored frames a second; None for every frame.
     """
 
     name: ClassVar[str] = "iqa_release"
@@ -54,7 +54,7 @@ class IqaRelease(QualityExtractor):
             "global_aesthetics",
             "float64",
             (),
-            "TOPIQ-IAA (AVA) of the frames, mean.",
+            "Mean TOPIQ-IAA (AVA) of the frames.",
             nullable=True,
             unit="score 1-10",
             low=0,
@@ -63,7 +63,7 @@ class IqaRelease(QualityExtractor):
             "face_quality",
             "float64",
             (),
-            "TOPIQ-CGFIQA of the face, mean.",
+            "Mean TOPIQ-CGFIQA of the face.",
             nullable=True,
             unit="score 0-1",
             low=0,
@@ -72,14 +72,14 @@ class IqaRelease(QualityExtractor):
             "mouth_quality",
             "float64",
             (),
-            "MUSIQ of the mouth's crop, mean.",
+            "Mean MUSIQ of the mouth crop.",
             nullable=True,
             unit="score 0-100",
             low=0,
         ),
         Column("n_frames", "int32", (), "Sampled frames.", low=1),
-        Column("n_faces", "int32", (), "Frames with a face that was scored.", nullable=True, low=0),
-        Column("n_mouths", "int32", (), "Mouths that were scored.", nullable=True, low=0),
+        Column("n_faces", "int32", (), "Number of scored faces.", nullable=True, low=0),
+        Column("n_mouths", "int32", (), "Number of scored mouths.", nullable=True, low=0),
     )
 
     def weights(self) -> Sequence[Weights]:
@@ -153,7 +153,7 @@ class _ReleaseScorer:
 
 
 class _PaddedQueue(ScoringQueue):
-    """Pictures that go through together at the size of the largest, zeros to the right and below."""
+    """A queue that pads pictures with zeros, right and below, to the size of the largest in a batch."""
 
     def _together(self, pictures: list[Pixels]) -> list[Pixels]:
         height = max(picture.shape[0] for picture in pictures)
@@ -164,7 +164,7 @@ class _PaddedQueue(ScoringQueue):
 
 
 def _mouth(frame: Pixels, points: npt.NDArray[np.float64]) -> Pixels:
-    """The box of the lip points, in whole pixels, with 10 more on every side."""
+    """The box of the lip points in whole pixels, with a margin of 10 pixels."""
     height, width = frame.shape[:2]
     lips = (points[list(LIPS), :2] * (width, height)).astype(int)
     low = np.clip(lips.min(axis=0) - _MARGIN, 0, (width - 1, height - 1))

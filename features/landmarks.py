@@ -1,4 +1,4 @@
-"""Face landmarks: MediaPipe Face Mesh, one face, tracked through the clip."""
+"""Face landmarks of one face by MediaPipe Face Mesh, tracked through the clip."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from theval_datasets.extraction.weights import Weights, known
 from theval_datasets.media.frames import FrameRequest, Frames
 from theval_datasets.utils.spool import Spool
 
-_POINT_BYTES = 17  # one landmark in MediaPipe's message: a header of 2, then 3 tagged floats
+_POINT_BYTES = 17  # bytes of a landmark in MediaPipe's message: header of 2, then 3 tagged floats
 
 
 @dataclass(frozen=True)
 class Landmarks(Extractor):
     """478 refined points of the first face in every frame.
 
-    The tracker starts afresh for every clip, so values never depend on what was seen before.
-    Frames without a face have no row in `mesh`; `face` says which have one.
+    The tracker is reset for every clip, so values do not depend on earlier clips. Frames without a face
+    have no row in `mesh`; `face` states which frames have one.
     """
 
     name: ClassVar[str] = "landmarks"
@@ -39,11 +39,11 @@ class Landmarks(Extractor):
             "time",
             "float64",
             ("frame",),
-            "Time of each frame since the first one.",
+            "Time of each frame since the first frame.",
             unit="s",
             low=0,
         ),
-        Column("face", "bool", ("frame",), "Whether a face was found in each frame."),
+        Column("face", "bool", ("frame",), "Whether a face was detected in each frame."),
         Column(
             "mesh",
             "int16",
@@ -60,7 +60,7 @@ class Landmarks(Extractor):
 
     @property
     def frames(self) -> FrameRequest:
-        """Every frame, as it is."""
+        """Every frame at full size."""
         return FrameRequest()
 
     def weights(self) -> Sequence[Weights]:
@@ -68,7 +68,7 @@ class Landmarks(Extractor):
         return (known("mediapipe"),)
 
     def weights_id(self) -> str:
-        """The models lie in MediaPipe's package."""
+        """MediaPipe's version, whose package contains the models."""
         return f"mediapipe-{importlib.metadata.version('mediapipe')}"
 
     def setup(self) -> Any:
@@ -76,7 +76,7 @@ class Landmarks(Extractor):
         return load_face_mesh(max_faces=1, refine=True, static=False)
 
     def open(self, clip: ClipInputs, model: Any) -> _MeshTracker:
-        """Reset the tracker and begin."""
+        """Reset the tracker."""
         model.reset()
         return _MeshTracker(clip, model)
 
@@ -113,7 +113,7 @@ class _MeshTracker:
 
 
 def load_face_mesh(*, max_faces: int, refine: bool, static: bool) -> Any:
-    """MediaPipe's Face Mesh with its default confidences, without its messages on stderr."""
+    """MediaPipe's Face Mesh with its default confidences, with messages on stderr suppressed."""
     os.environ.setdefault("GLOG_minloglevel", "2")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from mediapipe.python.solutions.face_mesh import FaceMesh
@@ -124,14 +124,14 @@ def load_face_mesh(*, max_faces: int, refine: bool, static: bool) -> Any:
 def points_of(landmarks: Any) -> Points:
     """The points of one face.
 
-    Reads the message's bytes at once where all three coordinates of every point are present,
-    which is twenty times faster than asking for them one by one.
+    Reads the message's bytes at once where all three coordinates of every point are present, which is
+    twenty times faster than reading them one by one.
 
     Args:
-        landmarks: MediaPipe's message.
+        landmarks: Message of MediaPipe.
 
     Returns:
-        x, y, z in widths, heights and widths of the picture, float64, (n, 3).
+        float64 (n, 3): x, y and z in widths, heights and widths of the picture.
     """
     count = len(landmarks.landmark)
     data = landmarks.SerializeToString()

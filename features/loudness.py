@@ -1,4 +1,4 @@
-"""Loudness of the audio at every frame."""
+"""Loudness of the audio at each frame."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from theval_datasets.media.frames import SAMPLE_RATE, Audio, FrameRequest, Frame
 from theval_datasets.utils.spool import blocks
 
 WINDOW: Final = 0.05
-"""Seconds of audio around a frame that its loudness is measured over."""
+"""Length of the window of a frame's loudness, in seconds."""
 
 
 @dataclass(frozen=True)
 class Loudness(Extractor):
-    """Root mean square of the 50 ms of audio centred on each frame's own time.
+    """Root mean square of 50 ms of audio centred on each frame's time.
 
-    A frame outside the audio's extent is not heard and has no value. At the ends of the audio the
-    window is cut short.
+    A frame outside the audio's extent has no value (`heard` is False). At the ends of the audio the window
+    is shortened.
     """
 
     name: ClassVar[str] = "loudness"
@@ -42,7 +42,7 @@ class Loudness(Extractor):
 
     @property
     def frames(self) -> FrameRequest:
-        """Only their times."""
+        """Frame times only."""
         return FrameRequest(pixels=False)
 
     @property
@@ -51,7 +51,7 @@ class Loudness(Extractor):
         return True
 
     def open(self, clip: ClipInputs, model: Any) -> _TimeCollector:
-        """Begin collecting times."""
+        """Start collecting times."""
         return _TimeCollector(clip)
 
 
@@ -75,11 +75,11 @@ def rms_at(audio: Audio, times: npt.NDArray[np.float64]) -> npt.NDArray[np.float
     """RMS of the audio over `WINDOW` seconds centred on each time.
 
     Args:
-        audio: 16 kHz mono.
-        times: Seconds, within the audio's extent, (n,).
+        audio: Mono audio at 16 kHz.
+        times: (n,): times in seconds, within the audio's extent.
 
     Returns:
-        In full scale, 0 to 1, (n,).
+        (n,): RMS relative to full scale, 0 to 1.
 
     Examples:
         >>> audio = Audio(np.full(16_000, 0.5, np.float32))

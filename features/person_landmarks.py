@@ -1,4 +1,4 @@
-"""Face landmarks of everybody: the mesh of every person's track."""
+"""Face landmarks of all people, by track."""
 
 from __future__ import annotations
 
@@ -28,18 +28,17 @@ _PICTURES: Final[tuple[Kind, ...]] = ("person", "still", "duplicate")
 
 @dataclass(frozen=True)
 class PersonLandmarks(Extractor):
-    """The mesh of every person's track of `faces`, one row per track and frame.
+    """Mesh of every person's track of `faces`, one row per track and frame.
 
-    Pictures of people (tracks of the kinds `still` and `duplicate`) are followed only on demand.
-    Where one face alone is in the clip and the whole-frame pass of `landmarks` followed it, its
-    values are taken as they are. Else the mesh tracks each face in a padded window around it, which
-    also finds faces that are small in the frame. A mesh that does not lie on its track's face is
-    dropped.
+    Pictures of people (tracks of the kinds `still` and `duplicate`) are included only on request. If the
+    clip has one face and the whole-frame pass of `landmarks` tracked it, its values are used. Otherwise the
+    mesh tracks each face in a padded window around it, which also works for faces that are small in the
+    frame. A mesh that is not of its track's face is dropped.
 
     Attributes:
-        most: Tracks followed at once; the people who take up least of the clip are left out.
-        covered: Share of a lone track's frames that `landmarks` must have found it in.
-        pictures: Whether pictures of people are followed too.
+        most: Maximum number of simultaneous tracks; the least prominent people are left out.
+        covered: Minimum share of a single track's frames in which `landmarks` has the face.
+        pictures: Whether pictures of people are included.
     """
 
     most: int = 8
@@ -56,8 +55,8 @@ class PersonLandmarks(Extractor):
     imports: ClassVar[tuple[str, ...]] = ("insightface",)
     second_pass: ClassVar[bool] = True
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("track", "int32", ("row",), "Number of the track, as in `faces`; growing.", low=0),
-        Column("person", "int32", ("row",), "Number of its person.", low=0),
+        Column("track", "int32", ("row",), "Number of the track, as in `faces`; ascending.", low=0),
+        Column("person", "int32", ("row",), "Number of the person.", low=0),
         Column(
             "kind",
             "int8",
@@ -66,7 +65,7 @@ class PersonLandmarks(Extractor):
             low=0,
             high=2,
         ),
-        Column("frame", "int64", ("row",), "Index of the frame; growing within a track.", low=0),
+        Column("frame", "int64", ("row",), "Index of the frame; ascending within a track.", low=0),
         Column("time", "float64", ("row",), "Time of the frame.", unit="s", low=0),
         Column(
             "mesh",
@@ -77,18 +76,18 @@ class PersonLandmarks(Extractor):
             low=-32767,
             high=32767,
         ),
-        Column("whole_frame", "bool", (), "Whether it is the pass over whole frames."),
+        Column("whole_frame", "bool", (), "Whether the values are those of `landmarks`."),
         Column("width", "int32", (), "Width of the frames, upright.", unit="px", low=1),
         Column("height", "int32", (), "Height of the frames, upright.", unit="px", low=1),
     )
 
     @property
     def frames(self) -> FrameRequest:
-        """Every frame, as it is."""
+        """Every frame at full size."""
         return FrameRequest()
 
     def needs(self) -> Sequence[Extractor]:
-        """The tracks, and the pass over whole frames."""
+        """Tracks, and the mesh of whole frames."""
         return (Faces(), Landmarks())
 
     def weights(self) -> Sequence[Weights]:
@@ -96,15 +95,15 @@ class PersonLandmarks(Extractor):
         return (known("mediapipe"),)
 
     def weights_id(self) -> str:
-        """The models lie in MediaPipe's package."""
+        """MediaPipe's version, whose package contains the models."""
         return f"mediapipe-{importlib.metadata.version('mediapipe')}"
 
     def setup(self) -> Any:
-        """A pool of mesh models, which grows with the tracks at once."""
+        """A pool of mesh models, which grows with the number of simultaneous tracks."""
         return []
 
     def open(self, clip: ClipInputs, model: Any) -> Accumulator:
-        """Take the whole-frame pass if it will do, else begin to follow every track."""
+        """Use the whole-frame mesh if it is sufficient, else track every face."""
         faces = clip.feature(Faces())
         kinds: tuple[Kind, ...] = _PICTURES if self.pictures else ("person",)
         paths = track_paths(faces, most=self.most, kinds=kinds)
@@ -119,7 +118,7 @@ class PersonLandmarks(Extractor):
 
 
 def _coverage(path: TrackPath, whole: Values) -> float:
-    """Share of the track's frames in which the whole-frame mesh lies on its face."""
+    """Share of the track's frames in which the whole-frame mesh is of its face."""
     inside = (whole["time"] >= path.start) & (whole["time"] <= path.end)
     if not inside.any():
         return 0.0
@@ -141,7 +140,7 @@ def _box(points: Points) -> Points:
 
 
 class _WholeFrame:
-    """The lone face that `landmarks` followed already."""
+    """The single face that `landmarks` already tracked."""
 
     done = True
 
@@ -169,7 +168,7 @@ class _WholeFrame:
 
 
 class _TrackFollower:
-    """Every track in windows of its own; a mesh model is lent to a track while it lasts."""
+    """Tracks every face in windows of its own, with a mesh model from the pool per active track."""
 
     def __init__(self, paths: Sequence[TrackPath], pool: list[Any], faces: Values) -> None:
         self._waiting = sorted(paths, key=lambda c: (c.start, c.number))
@@ -201,7 +200,7 @@ class _TrackFollower:
         tracks = sorted(self._ended + self._running, key=lambda t: t.path.number)
         tracks = [track for track in tracks if track.frames]
         if not tracks:
-            raise AbsentError("no-mesh", "faces were found, but the mesh fits none of them")
+            raise AbsentError("no-mesh", "faces were detected, but none has a mesh")
         lengths = [len(track.frames) for track in tracks]
         return {
             "track": np.repeat(np.array([t.path.number for t in tracks], np.int32), lengths),

@@ -1,4 +1,4 @@
-"""Head pose of everybody."""
+"""Head pose of all people."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .person_landmarks import PersonLandmarks
 
 @dataclass(frozen=True)
 class PersonPose(Extractor):
-    """Pitch, yaw and roll for every row of `person_landmarks`, as `head_pose` measures them."""
+    """Pitch, yaw and roll for every row of `person_landmarks`, as defined by `head_pose`."""
 
     name: ClassVar[str] = "person_pose"
     source: ClassVar[str] = (

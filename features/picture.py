@@ -1,4 +1,4 @@
-"""What the picture is like, whatever it shows: sharpness, light, motion, bars, seams, text."""
+"""Content-independent measurements of the picture: sharpness, brightness, motion, bars, seams, text."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from theval_datasets.media.frames import FrameRequest, Frames
 from .formulas.seams import HEIGHT, Seam, SeamDetector
 
 FPS: Final = 2.0
-_BORDER: Final = 0.05  # share of the side in which an edge is no seam
+_BORDER: Final = 0.05  # share of the side at the border in which seams are ignored
 _SMALL: Final = (64, 36)
-_DARK: Final = 24.0  # luma up to which a bar is black
-_STROKE: Final = 40  # grey levels by which a letter stands out from what is around it
-_STAYS: Final = 0.75  # share of the samples in which burnt-in text is there
+_DARK: Final = 24.0  # maximum luma of a black bar
+_STROKE: Final = 40  # minimum contrast of a letter with its surroundings, grey levels
+_STAYS: Final = 0.75  # minimum share of the samples that show burnt-in text
 
 Grey = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Picture(Extractor):
-    """Numbers of two grey frames a second, at most 360 lines high.
+    """Measurements of two grey frames a second, at most 360 lines high.
 
-    Sharpness is the variance of the Laplacian of the 360-line picture. Motion is the mean change of
-    a 64 × 36 thumbnail since the sample before. Bars are rows or columns at the border that are black
-    in every sample. A seam is a straight jump of the picture through all of its height or width, in
-    every sample: two panels beside each other. Text is what stays in place and looks like lines of
-    letters: short strokes of high contrast in rows. The last two are heuristics.
+    Sharpness is the variance of the Laplacian of the 360-line picture. Motion is the mean change of a
+    64 × 36 thumbnail since the previous sample. Bars are rows or columns at the border that are black in
+    every sample. A seam is a straight edge through the whole height or width of the picture in every sample,
+    as between panels. Text is a static pattern that resembles lines of letters: short strokes of high
+    contrast in rows. Seams and text are heuristics.
     """
 
     name: ClassVar[str] = "picture"
@@ -69,12 +69,12 @@ class Picture(Extractor):
             low=0,
             high=1,
         ),
-        Column("seams", "int32", (), "Straight seams between panels.", low=0),
+        Column("seams", "int32", (), "Number of straight seams between panels.", low=0),
         Column(
             "text_share",
             "float32",
             (),
-            "Share of the picture under text that stays.",
+            "Share of the picture under static text.",
             low=0,
             high=1,
         ),
@@ -82,7 +82,7 @@ class Picture(Extractor):
 
     @property
     def frames(self) -> FrameRequest:
-        """Two a second, grey."""
+        """Two frames a second, grey."""
         return FrameRequest(fps=FPS, height=HEIGHT, colour="gray")
 
     def open(self, clip: ClipInputs, model: Any) -> _PictureAccumulator:
@@ -146,16 +146,16 @@ class _PictureAccumulator:
 
 
 def text_mask(grey: Grey) -> npt.NDArray[np.bool_]:
-    """Where a picture seems to show lines of text.
+    """Mask of the regions of a picture that resemble lines of text.
 
-    Thin bright or dark strokes are joined sideways; kept are wide, low pieces that hold several
-    strokes and are neither full nor nearly empty of them.
+    Thin bright or dark strokes are joined horizontally; wide, low regions with several strokes are kept if
+    they are neither filled with strokes nor nearly empty.
 
     Args:
-        grey: 0 to 255, (height, width).
+        grey: (height, width): grey levels, 0 to 255.
 
     Returns:
-        (height, width).
+        bool (height, width).
 
     Examples:
         >>> bool(text_mask(np.zeros((90, 160), np.uint8)).any())
@@ -185,7 +185,7 @@ def text_mask(grey: Grey) -> npt.NDArray[np.bool_]:
 
 
 def _border(brightest: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Share of the side that is black at its begin and end; 0, 0 where all is."""
+    """Share of the side that is black at its start and end; 0, 0 if all of it is black."""
     lit = np.flatnonzero(brightest > _DARK)
     if not len(lit):
         return 0.0, 0.0
@@ -194,7 +194,7 @@ def _border(brightest: npt.NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _inside(seam: Seam, before: float, behind: float) -> bool:
-    """Whether a seam is away from the border and from bars of these shares of the side."""
+    """Whether a seam is not at the border or at bars of these shares of the side."""
     return before + _BORDER < seam.place < 1 - behind - _BORDER
 
 

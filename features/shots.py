@@ -1,4 +1,4 @@
-"""Shots: where the picture is cut, to the frame, and where it is black."""
+"""Shots, with the exact frames of their cuts, and black shots."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from theval_datasets.media.frames import FrameRequest, Frames
 
 _HEIGHT: Final = 144
 _NOMINAL: Final = 25.0
-"""PySceneDetect counts frames by a rate; only their numbers are used, so any will do."""
+"""Frame rate for PySceneDetect, which counts frames by a rate; only frame numbers are used."""
 
 
 @dataclass(frozen=True)
 class Shots(Extractor):
-    """The frames at which a shot begins, by PySceneDetect's adaptive detector on small frames.
+    """The first frames of shots, by PySceneDetect's adaptive detector on small frames.
 
-    A cut is a change of content of at least `least` that is also `ratio` times the mean change of
-    the two frames on either side, so a moving camera is no cut; and a frame that turns black or
-    ceases to be, by its luma; and a frame whose stored size is another one, as in joined files.
-    Fades are found where they pass through black.
+    A cut is a change of content of at least `least` that is also at least `ratio` times the mean change of
+    the two frames on either side, so that camera motion does not count; a change to or from black, by luma;
+    or a change of the stored frame size, as in joined files. Fades are detected where they pass through
+    black.
 
     Attributes:
-        ratio: Against the neighbourhood's mean change.
-        least: Change of content, 0 to 255.
-        black: Mean luma, 0 to 255, up to which a frame is black.
+        ratio: Minimum ratio of the change to the mean change of neighbouring frames.
+        least: Minimum change of content, 0 to 255.
+        black: Maximum mean luma of a black frame, 0 to 255.
     """
 
     ratio: float = 3.0
@@ -45,7 +45,7 @@ class Shots(Extractor):
             "time",
             "float64",
             ("frame",),
-            "Time of each frame since the first one.",
+            "Time of each frame since the first frame.",
             unit="s",
             low=0,
         ),
@@ -54,7 +54,7 @@ class Shots(Extractor):
             "begin", "int64", ("shot",), "Index of each shot's first frame; the first is 0.", low=0
         ),
         Column("dark", "bool", ("shot",), "Whether a shot is black."),
-        Column("n_shots", "int32", (), "Shots that are not black.", low=0),
+        Column("n_shots", "int32", (), "Number of shots that are not black.", low=0),
         Column("end", "float64", (), "Last frame's time plus its length.", unit="s", low=0),
     )
 
@@ -68,7 +68,7 @@ class Shots(Extractor):
         return f"scenedetect-{importlib.metadata.version('scenedetect')}"
 
     def open(self, clip: ClipInputs, model: Any) -> _ShotAccumulator:
-        """Begin with a fresh detector."""
+        """Create a new detector."""
         return _ShotAccumulator(clip, self)
 
 

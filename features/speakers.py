@@ -1,4 +1,4 @@
-"""Who speaks when: pyannote's diarization, and where voices overlap."""
+"""Speaker diarisation by pyannote, and overlapping speech."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _EXTRA: Final = "diarization"
 
 @dataclass(frozen=True)
 class Speakers(Extractor):
-    """Turns of speakers by pyannote's pipeline, with the published settings of version 3.1.
+    """Speaker turns by pyannote's pipeline, with the published settings of version 3.1.
 
     Attributes:
         segmentation: Id of the segmentation model at the Hub.
-        embedding: Id of the model of voices.
-        threshold: Distance of voices up to which they are one speaker.
-        min_cluster_size: Pieces of speech that a speaker needs.
-        folder: Where the segmentation model lies; not part of the key.
-        embedding_folder: Where the model of voices lies; not part of the key.
-        token: Of the Hub; None for `HF_TOKEN`. Never stored.
+        embedding: Id of the voice embedding model at the Hub.
+        threshold: Maximum distance of the voice embeddings of one speaker.
+        min_cluster_size: Minimum number of speech chunks of a speaker.
+        folder: Folder of the segmentation model; not part of the cache key.
+        embedding_folder: Folder of the voice embedding model; not part of the cache key.
+        token: Token of the Hub; None for `HF_TOKEN`. It is never stored.
     """
 
     segmentation: str = _pyannote.SEGMENTATION
@@ -50,17 +50,13 @@ class Speakers(Extractor):
     imports: ClassVar[tuple[str, ...]] = ("pyannote.audio",)
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("turns", "float64", ("turn", 2), "Begin and end of each turn.", unit="s"),
+        Column("turns", "float64", ("turn", 2), "Start and end of each turn.", unit="s"),
+        Column("speaker", "int32", ("turn",), "Number of the speaker, by first turn.", low=0),
         Column(
-            "speaker", "int32", ("turn",), "Number of its speaker, in order of first words.", low=0
-        ),
-        Column(
-            "overlaps", "float64", ("overlap", 2), "Where voices overlap: begin and end.", unit="s"
+            "overlaps", "float64", ("overlap", 2), "Start and end of overlapping speech.", unit="s"
         ),
         Column("n_speakers", "int32", (), "Speakers heard.", low=1),
-        Column(
-            "overlap_ratio", "float64", (), "Share of the audio with voices at once.", low=0, high=1
-        ),
+        Column("overlap_ratio", "float64", (), "Share of the audio with overlap.", low=0, high=1),
     )
 
     @property
@@ -69,30 +65,30 @@ class Speakers(Extractor):
         return True
 
     def parameters(self) -> dict[str, Any]:
-        """All but folders and the token."""
+        """All parameters except folders and token."""
         given = super().parameters()
         hidden = ("folder", "embedding_folder", "token")
         return {name: given[name] for name in given if name not in hidden}
 
     def weights(self) -> Sequence[Weights]:
-        """The segmentation model and the model of voices."""
+        """The segmentation model and the voice embedding model."""
         return (
             from_repository("pyannote-segmentation", self.segmentation, self.folder),
             from_repository("pyannote-embedding", self.embedding, self.embedding_folder),
         )
 
     def fetch_weights(self) -> None:
-        """Fetch both models from the Hub."""
+        """Download both models from the Hub."""
         for weights in self.weights():
             fetch_if_missing(weights, self.token)
 
     def weights_id(self) -> str:
-        """Hash of both checkpoints."""
+        """Hashes of both checkpoints."""
         require("pyannote.audio", extra=_EXTRA)
         return _pyannote.identity(*map(need, self.weights()))
 
     def setup(self) -> Any:
-        """Load both models into a pipeline."""
+        """Load both models as a pipeline."""
         segmentation, embedding = (_pyannote.load(need(weights)) for weights in self.weights())
         with _pyannote.quiet():
             pipelines = require("pyannote.audio.pipelines", extra=_EXTRA)
@@ -118,7 +114,7 @@ class Speakers(Extractor):
         return pipeline
 
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
-        """Listen to the whole track."""
+        """Process the whole track."""
         audio = clip.audio()
         with _pyannote.quiet():
             diarization = model(_pyannote.file_of(audio))
@@ -130,7 +126,7 @@ class Speakers(Extractor):
             turns.append((segment.start, min(segment.end, length)))
             speakers.append(numbers.setdefault(label, len(numbers)))
         if not turns:
-            raise AbsentError("no-speech", "no speaker was heard")
+            raise AbsentError("no-speech", "no speaker was detected")
         overlaps = np.array([(s.start, min(s.end, length)) for s in diarization.get_overlap()])
         overlaps = overlaps.reshape(-1, 2)
         return {

@@ -1,4 +1,4 @@
-"""How much is spoken, in what pieces, and how far above the noise."""
+"""Statistics of speech, and its signal-to-noise ratio."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from theval_datasets.utils.spool import Spool, blocks
 
 from .vad import Vad
 
-_LEAST = 0.1  # seconds of each that a ratio needs
-_ADDED = 8192  # samples whose squares are added at once, as numpy's own sum does
+_LEAST = 0.1  # minimum length of speech and of pauses for a ratio, seconds
+_ADDED = 8192  # samples whose squares are added at once, as in numpy's own sum
 
 
 @dataclass(frozen=True)
 class SpeechStats(Extractor):
-    """Numbers on the speech segments of `vad`, and the signal-to-noise ratio.
+    """Statistics of the speech segments of `vad`, and the signal-to-noise ratio.
 
-    The ratio is that of the mean power in speech, less that in the pauses, to that in the pauses.
-    It is undefined without 0.1 s of both, where the pauses are digital silence (`noiseless`), and
-    where speech is not louder than they are (`no-signal`).
+    The ratio is (mean power in speech - mean power in pauses) / mean power in pauses. It is undefined
+    without 0.1 s of both, if the pauses are digital silence (`noiseless`), and if speech is not louder than
+    the pauses (`no-signal`).
     """
 
     name: ClassVar[str] = "speech_stats"
     source: ClassVar[str] = "defined by this package"
     writes: ClassVar[tuple[Column, ...]] = (
         Column("speech_ratio", "float64", (), "Share of the audio that is speech.", low=0, high=1),
-        Column("speech_seconds", "float64", (), "Length of all speech.", unit="s", low=0),
+        Column("speech_seconds", "float64", (), "Total length of speech.", unit="s", low=0),
         Column("n_segments", "int32", (), "Speech segments.", low=0),
         Column(
             "mean_segment",
@@ -66,7 +66,7 @@ class SpeechStats(Extractor):
         return (Vad(),)
 
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
-        """Count, and compare the power of speech and pauses."""
+        """Compute the statistics from segments and track."""
         heard = clip.feature(Vad())
         segments = heard["segments"]
         edges = np.concatenate(([float(heard["start"])], segments.ravel(), [float(heard["end"])]))
@@ -94,11 +94,11 @@ def signal_to_noise(audio: Audio, segments: npt.NDArray[np.float64]) -> float:
     """Signal-to-noise ratio in dB.
 
     Args:
-        audio: The track, float32 (samples,) in [-1, 1].
-        segments: Begin and end of speech in seconds, growing, (n, 2).
+        audio: Audio track.
+        segments: (n, 2): start and end of speech in seconds, ascending.
 
     Returns:
-        dB, any sign.
+        Ratio in dB, of any sign.
 
     Raises:
         AbsentError: It is undefined: no-speech, no-silence, noiseless or no-signal.

@@ -1,4 +1,4 @@
-"""Which language is spoken, as Whisper hears it."""
+"""Spoken language, detected by Whisper."""
 
 from __future__ import annotations
 
@@ -19,22 +19,21 @@ from theval_datasets.utils.optional import available, require
 from .vad import Vad
 
 _FILE: Final = "model.bin"
-_LEAST: Final = 1.0  # seconds of speech
+_LEAST: Final = 1.0  # minimum length of speech, seconds
 _UNSURE: Final = 0.5
 
 
 @dataclass(frozen=True)
 class SpokenLanguage(Extractor):
-    """The likeliest language of the speech that `vad` finds, and how sure the model is.
+    """The most probable language of the speech segments of `vad`, and its probability.
 
-    The speech is put together without its pauses; half a minute of it is heard, and further ones
-    while the model gives no language more than one half. The model is a multilingual Whisper in
-    CTranslate2's format.
+    Speech is concatenated without pauses, and processed in parts of half a minute until a language has a
+    probability above one half. The model is a multilingual Whisper in CTranslate2's format.
 
     Attributes:
         model: Id of the model at the Hub.
-        parts: Half minutes to hear at most.
-        folder: Where the model lies, to look in first; not part of the key.
+        parts: Maximum number of parts of half a minute.
+        folder: Folder that is searched first for the model; not part of the cache key.
     """
 
     model: str = "Systran/faster-whisper-small"
@@ -49,8 +48,8 @@ class SpokenLanguage(Extractor):
     imports: ClassVar[tuple[str, ...]] = ("faster_whisper",)
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
-        Column("language", "<U3", (), "ISO 639 code of the likeliest language, as Whisper has it."),
-        Column("probability", "float64", (), "Probability that the model gives it.", low=0, high=1),
+        Column("language", "<U3", (), "Code (ISO 639) of the most probable language in Whisper."),
+        Column("probability", "float64", (), "Probability of that language.", low=0, high=1),
     )
 
     @property
@@ -59,11 +58,11 @@ class SpokenLanguage(Extractor):
         return True
 
     def needs(self) -> Sequence[Extractor]:
-        """Where speech is."""
+        """Speech segments."""
         return (Vad(),)
 
     def parameters(self) -> dict[str, Any]:
-        """All but the folder."""
+        """All parameters except the folder."""
         return {"model": self.model, "parts": self.parts}
 
     def weights(self) -> Sequence[Weights]:
@@ -71,19 +70,19 @@ class SpokenLanguage(Extractor):
         return (from_repository("whisper", self.model, self.folder),)
 
     def fetch_weights(self) -> None:
-        """Fetch the model from the Hub, if the package that runs it is installed."""
+        """Download the model from the Hub, if the package that runs it is installed."""
         if available("faster_whisper"):
             super().fetch_weights()
 
     def weights_id(self) -> str:
-        """Hash of the model, and faster-whisper's version, which makes the spectrogram."""
+        """Hash of the model, and version of faster-whisper, which computes the spectrogram."""
         require("faster_whisper", extra="language")
         version = importlib.metadata.version("faster-whisper")
         (folder,) = map(need, self.weights())
         return f"faster-whisper-{version}+{content_hash(folder / _FILE)}"
 
     def setup(self) -> Any:
-        """Load the model; one thread, so that values do not depend on the machine's cores."""
+        """Load the model for one thread, so that values do not depend on the number of cores."""
         whisper = require("faster_whisper", extra="language").WhisperModel
         (folder,) = map(need, self.weights())
         loaded = whisper(
@@ -94,11 +93,11 @@ class SpokenLanguage(Extractor):
             local_files_only=True,
         )
         if not loaded.model.is_multilingual:
-            raise WeightsMissingError(f"{self.model} knows one language only")
+            raise WeightsMissingError(f"expected a multilingual model, got {self.model}")
         return loaded
 
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
-        """Listen to the speech."""
+        """Detect the language of the speech."""
         speech = _speech(clip.audio(), clip.feature(Vad())["segments"])
         if len(speech) < _LEAST * SAMPLE_RATE:
             raise AbsentError("little-speech", f"{len(speech) / SAMPLE_RATE:.2f} s of speech")
@@ -114,7 +113,7 @@ class SpokenLanguage(Extractor):
 
 
 def _speech(audio: Audio, segments: Any) -> FloatArray:
-    """The samples of the segments, one after another."""
+    """Concatenated samples of the segments."""
     edges = np.rint((segments - audio.start) * SAMPLE_RATE).astype(np.int64).clip(0)
     parts = [audio.samples[begin:end] for begin, end in edges.tolist()]
     return np.concatenate([np.zeros(0, np.float32), *parts])

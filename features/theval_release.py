@@ -1,4 +1,4 @@
-"""THEval's signal metrics as the authors' public code computes them: the definition `release`."""
+"""THEval's signal metrics as computed by the authors' public code: the definition `release`."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ from .vad import Vad, speech_probability, speech_segments
 
 @dataclass(frozen=True)
 class ThevalRelease(Extractor):
-    """Four signal metrics by the published code, with four mesh passes over one decode.
+    """Four signal metrics of the published code, from four mesh passes over one decode.
 
-    The passes, each with its own tracker: refined on frames scaled to 256×256 (lip dynamics),
-    refined at full size (eyebrow dynamics), refined at 256×256 on the silent frames alone, in order
-    (silent lip stability), and unrefined with red and blue swapped (lip sync). The first three see
-    frames as OpenCV reads them, the last as decord does. Unlike the published code, no tracker
-    lives on into the next clip, and a clip without a face has no value instead of 0.
+    The passes, each with its own tracker, are: refined on frames scaled to 256×256 (lip dynamics), refined
+    at full size (eyebrow dynamics), refined at 256×256 on the silent frames only, in order (silent lip
+    stability), and unrefined with red and blue swapped (lip sync). The first three use frames as read by
+    OpenCV, the last as read by decord. Unlike in the published code, trackers are reset for every clip, and
+    a clip without a face has no value instead of 0.
 
     Attributes:
-        silent_speech: Speech times in seconds for the silent-lip metric; None for our own VAD on
-            the track from its own start, rounded to 0.1 s.
-        sync_speech: The same for lip sync, whose published code listens by another path.
+        silent_speech: Start and end of speech in seconds for silent lip stability; None for our own VAD
+            on the track from its own start, rounded to 0.1 s.
+        sync_speech: Start and end of speech in seconds for lip sync, whose published code detects speech
+            in another way; None for our own VAD.
     """
 
     silent_speech: Segments | None = None
@@ -57,7 +58,7 @@ class ThevalRelease(Extractor):
             "eyebrow_dynamics",
             "float64",
             (),
-            "Variation of the brow-eye distance, relative to the eyes' distance.",
+            "Variation of the brow-eye distance, relative to the inter-ocular distance.",
             nullable=True,
             low=0,
         ),
@@ -65,7 +66,7 @@ class ThevalRelease(Extractor):
             "silent_lip_stability",
             "float64",
             (),
-            "Spread of the lips' opening over silences of at least 300 ms.",
+            "Spread of the lip opening over silences of at least 300 ms.",
             nullable=True,
             low=0,
         ),
@@ -81,12 +82,12 @@ class ThevalRelease(Extractor):
 
     @property
     def frames(self) -> FrameRequest:
-        """As decord shows them, and as OpenCV reads them."""
+        """Frames as read by decord, and as read by OpenCV."""
         return FrameRequest(stored=True)
 
     @property
     def needs_audio(self) -> bool:
-        """The track from its own start."""
+        """The audio track from its own start."""
         return True
 
     def weights(self) -> Sequence[Weights]:
@@ -94,7 +95,7 @@ class ThevalRelease(Extractor):
         return (*Landmarks().weights(), *Vad().weights())
 
     def weights_id(self) -> str:
-        """The packages that carry the models."""
+        """Versions of the packages that contain the models."""
         return f"{Landmarks().weights_id()}+{Vad().weights_id()}"
 
     def setup(self) -> _Models:
@@ -106,7 +107,7 @@ class ThevalRelease(Extractor):
         return _Models(mesh(True), mesh(True), mesh(True), mesh(False), Vad().setup())
 
     def open(self, clip: ClipInputs, model: _Models) -> _MeshPasses:
-        """Reset the trackers and find the silent frames."""
+        """Reset the trackers, and determine the silent frames."""
         return _MeshPasses(self, clip, model)
 
 
@@ -142,7 +143,7 @@ class _MeshPasses:
             self._no_audio = error.reason
             return ()
         except DigitalSilenceError:
-            return ()  # the VAD of the published code hears no speech in it
+            return ()  # the VAD of the published code detects no speech in it
         probability = speech_probability(self._models.vad, samples)
         rounded = np.round(speech_segments(probability, len(samples)) / SAMPLE_RATE, 1)
         return tuple((float(start), float(end)) for start, end in rounded)

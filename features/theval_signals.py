@@ -24,11 +24,10 @@ from .vad import Vad
 class ThevalSignals(Extractor):
     """Lip dynamics, head motion, eyebrow dynamics, silent lip stability and lip sync.
 
-    Head motion has two columns: the literal definition, whose drift is in pixels, and one whose drift
-    is in widths of the face.
-    Pure functions of cached features (`formulas.signals`), so that a changed metric decodes nothing. Each
-    metric that is undefined for a clip is left out, with its reason. Where the
-    paper is silent, docs/concepts/metrics.md states what `paper` means here.
+    Head motion has two columns: the literal definition, with the drift of the centre in pixels, and one
+    with the drift in face widths. Metrics are pure functions of cached features (`formulas.signals`), so
+    that a change of a metric needs no decoding. A metric that is undefined for a clip is left out, with its
+    reason. Where the paper is ambiguous, docs/concepts/metrics.md states what `paper` means here.
     """
 
     name: ClassVar[str] = "theval_signals"
@@ -48,7 +47,7 @@ class ThevalSignals(Extractor):
             "head_motion",
             "float64",
             (),
-            "Variation of the head's angles in degrees and of its centre in pixels, so larger in larger frames.",
+            "Variation of the head's angles (degrees) and of its centre (pixels); grows with the frame size.",
             nullable=True,
             unit="mixed",
             low=0,
@@ -57,7 +56,7 @@ class ThevalSignals(Extractor):
             "head_motion_scale_invariant",
             "float64",
             (),
-            "As `head_motion`, with the centre in widths of the face: comparable between frame sizes.",
+            "As `head_motion`, with the centre in face widths: comparable between frame sizes.",
             nullable=True,
             unit="mixed",
             low=0,
@@ -66,7 +65,7 @@ class ThevalSignals(Extractor):
             "eyebrow_dynamics",
             "float64",
             (),
-            "Variation of the brow-eye distance, relative to the eyes' distance.",
+            "Variation of the brow-eye distance, relative to the inter-ocular distance.",
             nullable=True,
             low=0,
         ),
@@ -74,7 +73,7 @@ class ThevalSignals(Extractor):
             "silent_lip_stability",
             "float64",
             (),
-            "Spread of the lips' opening over silences of at least 300 ms.",
+            "Spread of the lip opening over silences of at least 300 ms.",
             nullable=True,
             low=0,
         ),
@@ -90,14 +89,14 @@ class ThevalSignals(Extractor):
             "openness",
             "float64",
             ("face",),
-            "Opening of the lips in each frame with a face, relative to the eyes' distance.",
+            "Lip opening in each frame with a face, relative to the inter-ocular distance.",
             low=0,
         ),
         Column(
             "speech",
             "int8",
             ("frame",),
-            "1 in speech, 0 not, -1 outside the audio.",
+            "1 in speech, 0 outside speech, -1 outside the audio.",
             low=-1,
             high=1,
         ),
@@ -105,18 +104,18 @@ class ThevalSignals(Extractor):
             "silence",
             "int8",
             ("frame",),
-            "1 in a silence of ≥ 300 ms, 0 not, -1 outside the audio.",
+            "1 in a silence of at least 300 ms, 0 outside such a silence, -1 outside the audio.",
             low=-1,
             high=1,
         ),
     )
 
     def needs(self) -> Sequence[Extractor]:
-        """What the metrics are functions of."""
+        """Features from which the metrics are computed."""
         return (Landmarks(), HeadPose(), Vad(), Loudness())
 
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
-        """Compute each metric, or its reason."""
+        """Compute each metric, or the reason why it is undefined."""
         landmarks = clip.feature(Landmarks())
         mesh = landmarks["mesh"]
         face = landmarks["face"]
@@ -165,7 +164,7 @@ class ThevalSignals(Extractor):
 
 
 def _speech_of(clip: ClipInputs, times: Array) -> tuple[Array, Array, str]:
-    """Speech and silence flags of each frame, and why there are none, if so."""
+    """Speech and silence flags of each frame, and the reason if they are undefined."""
     try:
         heard = clip.feature(Vad())
     except AbsentError as absent:

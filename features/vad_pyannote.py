@@ -1,4 +1,4 @@
-"""Voice activity by pyannote's segmentation model: another backend with the columns of `vad`."""
+"""Voice activity detection by pyannote's segmentation model, with the columns of `vad`."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from .vad import CHUNK, Vad
 
 @dataclass(frozen=True)
 class VadPyannote(Extractor):
-    """Speech probability of each 32 ms, and segments where the likeliest speaker is active.
+    """Speech probability per 32 ms, and segments where the most probable speaker is active.
 
     Attributes:
-        model: Id of a segmentation model at the Hub.
-        onset: A segment begins at this activity.
-        offset: It ends below this one.
-        min_duration_on: Shorter segments are dropped, seconds.
-        min_duration_off: Shorter gaps are filled, seconds.
-        folder: Where the model lies; not part of the key.
-        token: Of the Hub; None for `HF_TOKEN`. Never stored.
+        model: Id of the segmentation model at the Hub.
+        onset: Activity at which a segment begins.
+        offset: Activity below which a segment ends.
+        min_duration_on: Minimum length of a segment, in seconds.
+        min_duration_off: Length below which a gap is filled, in seconds.
+        folder: Folder of the model; not part of the cache key.
+        token: Token of the Hub; None for `HF_TOKEN`. It is never stored.
     """
 
     model: str = _pyannote.SEGMENTATION
@@ -56,7 +56,7 @@ class VadPyannote(Extractor):
         return True
 
     def parameters(self) -> dict[str, Any]:
-        """All but the folder and the token."""
+        """All parameters except folder and token."""
         given = super().parameters()
         return {name: given[name] for name in given if name not in ("folder", "token")}
 
@@ -65,7 +65,7 @@ class VadPyannote(Extractor):
         return (from_repository("pyannote-segmentation", self.model, self.folder),)
 
     def fetch_weights(self) -> None:
-        """Fetch the model from the Hub."""
+        """Download the model from the Hub."""
         for weights in self.weights():
             fetch_if_missing(weights, self.token)
 
@@ -82,7 +82,7 @@ class VadPyannote(Extractor):
         return inference(model, pre_aggregation_hook=_likeliest)
 
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
-        """Listen to the whole track in pyannote's sliding windows."""
+        """Process the whole track in pyannote's sliding windows."""
         signal = require("pyannote.audio.utils.signal", extra="diarization")
         audio = clip.audio()
         with _pyannote.quiet():
@@ -110,5 +110,5 @@ class VadPyannote(Extractor):
 
 
 def _likeliest(scores: Any) -> Any:
-    """Activity of the likeliest speaker, out of that of all."""
+    """Activity of the most probable speaker, from the activities of all."""
     return np.max(scores, axis=-1, keepdims=True)

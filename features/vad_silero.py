@@ -1,4 +1,4 @@
-"""Voice activity by the silero-vad package, as THEval's published code hears it."""
+"""Voice activity detection by the silero-vad package, as in THEval's published code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .vad import CHUNK, Vad
 class VadSilero(Extractor):
     """The columns of `vad` by silero-vad 5 in torch: its own model file, its own segments.
 
-    `vad` runs the same model without torch; this one is there to show that they agree.
+    `vad` runs the same model without torch; this extractor serves to show that they agree.
     """
 
     name: ClassVar[str] = "vad_silero"
@@ -42,7 +42,7 @@ class VadSilero(Extractor):
         return (known("silero-vad-torch"),)
 
     def weights_id(self) -> str:
-        """The model lies in silero-vad's package."""
+        """Version of silero-vad, whose package contains the model."""
         try:
             return f"silero-vad-{importlib.metadata.version('silero-vad')}"
         except importlib.metadata.PackageNotFoundError:
@@ -54,7 +54,7 @@ class VadSilero(Extractor):
         return require("silero_vad", extra="release").load_silero_vad()
 
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
-        """Listen to the track from its beginning, with nothing left from the clip before."""
+        """Process the track from its start, with a new state of the model."""
         silero = require("silero_vad", extra="release")
         torch = require("torch", extra="release")
         audio = clip.audio()

@@ -1,1 +1,1 @@
-"""One clip and what lies beside it: cut, audio, reference frame."""
+"""The files of a clip: cut, audio tracks, reference frame."""

@@ -1,4 +1,4 @@
-"""Faces made unrecognisable in pictures that are published."""
+"""Anonymisation of faces in pictures that are published."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-_GROWTH: Final = 0.35  # of the box's side, on every side
+_GROWTH: Final = 0.35  # margin on every side, in sides of the box
 _CELLS: Final = 5
-"""Cells a side that are left of a face: too few to know anybody by."""
+"""Cells per side of a blurred face: too few to recognise anybody."""
 
-_LEFT: Final = 8  # pixels of the shorter side that are left of a picture without a face
+_LEFT: Final = 8  # cells along the shorter side of a picture that is blurred as a whole
 
 Pixels = npt.NDArray[np.uint8]
 
 
 def anonymised(picture: Pixels, boxes: npt.NDArray[Any] | None = None) -> Pixels:
-    """A copy in which nobody can be recognised.
+    """A copy of a picture in which nobody can be recognised.
 
     A picture without a detected face is blurred as a whole: the detector may have missed one.
 
     Args:
         picture: uint8 (height, width, 3) in red, green, blue.
-        boxes: Left, top, right, bottom of the faces in pixels, (n, 4); detected if None.
+        boxes: (n, 4): left, top, right, bottom of the faces in pixels; detected if None.
 
     Returns:
         uint8, of the same shape.
@@ -33,7 +33,7 @@ def anonymised(picture: Pixels, boxes: npt.NDArray[Any] | None = None) -> Pixels
 
 
 def blur_all(picture: Pixels) -> Pixels:
-    """A copy of which a few cells are left.
+    """A copy of a picture that is blurred to a few cells.
 
     Args:
         picture: uint8 (height, width, 3).
@@ -56,11 +56,11 @@ def blur_all(picture: Pixels) -> Pixels:
 
 
 def blur_faces(picture: Pixels, boxes: npt.NDArray[Any]) -> Pixels:
-    """A copy in which every face is an oval of a few blurred cells.
+    """A copy of a picture in which every face is an oval of a few blurred cells.
 
     Args:
         picture: uint8 (height, width, 3).
-        boxes: Left, top, right, bottom in pixels; (n, 4).
+        boxes: (n, 4): left, top, right, bottom of the faces in pixels.
 
     Returns:
         uint8, of the same shape.
@@ -87,7 +87,7 @@ def blur_faces(picture: Pixels, boxes: npt.NDArray[Any]) -> Pixels:
 
 
 def face_boxes(picture: Pixels) -> npt.NDArray[np.float32]:
-    """Boxes of the faces in a picture in red, green, blue, for where nothing was measured.
+    """Boxes of the faces in a picture, for pictures without measured faces.
 
     The picture is also searched with a wide border, for faces at its edge; a face that is detected
     twice has two boxes.
@@ -96,7 +96,7 @@ def face_boxes(picture: Pixels) -> npt.NDArray[np.float32]:
         picture: uint8 (height, width, 3) in red, green, blue.
 
     Returns:
-        Left, top, right, bottom in pixels; float32 (n, 4).
+        float32 (n, 4): left, top, right, bottom in pixels.
     """
     import cv2
 

@@ -1,4 +1,4 @@
-"""Sound beside the clips: 16 kHz mono, the original, and several speakers' tracks made one."""
+"""Audio tracks of clips: 16 kHz mono, the original, and tracks of several speakers merged."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from theval_datasets.utils.spool import blocks
 from .encoder import run_ffmpeg
 
 _LOUD: Final = -23.0
-"""LUFS that each speaker's track is brought to before they are added, as EBU R 128 has it."""
-_MOST_GAIN: Final = 20.0  # dB
+"""Loudness to which each speaker's track is normalised before merging, in LUFS (EBU R 128)."""
+_MOST_GAIN: Final = 20.0  # largest gain, dB
 _CEILING: Final = 0.97
 _RATE: Final = 48_000
 
@@ -30,7 +30,7 @@ def write_mono(clip: Path, target: Path) -> bool:
     """Write a clip's sound as 16 kHz mono WAV from its second 0.
 
     Returns:
-        False where there is nothing to hear; then nothing is written.
+        False where the clip has no sound; then nothing is written.
     """
     try:
         audio = media.read_audio(clip)
@@ -41,13 +41,13 @@ def write_mono(clip: Path, target: Path) -> bool:
 
 
 def write_wav(target: Path, samples: FloatArray, rate: int, *, lead: int = 0) -> None:
-    """Write mono samples as 16-bit WAV, whole or not at all.
+    """Write mono samples as 16-bit WAV, atomically.
 
     Args:
-        target: The file.
-        samples: Float array (n,) in [-1, 1]; what lies outside is clipped.
-        rate: Samples a second.
-        lead: Samples of silence before them.
+        target: Output file.
+        samples: Float array (n,) in [-1, 1]; values outside are clipped.
+        rate: Sample rate in Hz.
+        lead: Number of samples of silence before them.
     """
     with atomic_write(target) as stream, wave.open(stream, "wb") as track:
         track.setnchannels(1)
@@ -64,16 +64,16 @@ def write_original(source: Path, start: float, end: float, target: Path) -> bool
     """Write a span of a source's sound as FLAC, with its own rate and channels.
 
     Args:
-        source: A local file.
-        start: Seconds since its first video frame.
-        end: Seconds.
-        target: Ends in ``.flac``.
+        source: Local file.
+        start: Start in seconds since its first video frame.
+        end: End in seconds since its first video frame.
+        target: Output file, with the suffix ``.flac``.
 
     Returns:
         False where the source has no sound; then nothing is written.
 
     Raises:
-        BrokenMediaError: It does not decode.
+        BrokenMediaError: The sound does not decode.
         StorageError: The disk is full.
     """
     import ffmpeg
@@ -106,11 +106,11 @@ def write_original(source: Path, start: float, end: float, target: Path) -> bool
 
 
 def merged(tracks: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    """Several speakers' tracks as one: each as loud as the others, sample on sample.
+    """Merge the tracks of several speakers at equal loudness.
 
-    Every track is brought to -23 LUFS (by at most 20 dB; one that is too quiet to measure stays as it
-    is) and they are added from their first sample; shorter ones end in silence. If the sum would clip
-    it is turned down as a whole.
+    Every track is normalised to -23 LUFS (by at most 20 dB; a track that is too quiet to measure is left
+    unchanged) and the tracks are added from their first sample; shorter ones end in silence. If the sum
+    would clip, it is attenuated as a whole.
 
     Args:
         tracks: Mono at 48 kHz, float32 (n,) each, in [-1, 1].
@@ -145,7 +145,7 @@ def merge_files(files: Sequence[Path], target: Path) -> None:
     """Merge speakers' files into one mono WAV at 48 kHz.
 
     Raises:
-        InputError: There is none.
+        InputError: There is no file.
         MediaError: One of them has no sound.
     """
     tracks = [media.read_audio(file, rate=_RATE, aligned=False).samples for file in files]
@@ -155,7 +155,7 @@ def merge_files(files: Sequence[Path], target: Path) -> None:
 def speaker_files(source: Path) -> list[Path]:
     """Tracks of single speakers beside a source: `NAME.speaker1.wav`, `NAME.speaker2.wav`, ….
 
-    Links are left out, so that nothing is read from elsewhere.
+    Links are left out, so that no file elsewhere is read.
     """
     named = (source.with_name(f"{source.stem}.speaker{i}.wav") for i in range(1, 17))
     return [file for file in named if file.is_file() and not file.is_symlink()]

@@ -1,8 +1,8 @@
-"""Cutting a span out of a source, to the frame, with the same bytes for the same ffmpeg.
+"""Frame-accurate cuts of sources, with the same bytes for the same ffmpeg.
 
-The pinned binary decodes from the keyframe before, drops what comes earlier, and encodes with a fixed
-number of threads, bit-exact flags and no metadata. Nothing from a manifest or recipe reaches ffmpeg
-but numbers and words that were checked against a list.
+The pinned binary decodes from the preceding keyframe, drops earlier frames, and encodes with a fixed
+number of threads, bit-exact flags and no metadata. From a manifest or recipe only numbers, and words
+that were checked against a list, reach ffmpeg.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from theval_datasets.utils.files import atomic_path
 from .encoder import run_ffmpeg
 
 SUFFIX: Final = ".mp4"
-_MIN_FREE: Final = 1 << 30  # bytes without which nothing is cut
+_MIN_FREE: Final = 1 << 30  # free disk space below which nothing is cut, bytes
 _BEFORE: Final = 20.0
-"""Seconds before a piece at which decoding begins in files that seeks do not serve."""
+"""Seconds before a piece at which decoding begins in files with unreliable seeking."""
 _COLOURS: Final[Mapping[bool, Mapping[str, str]]] = {
     False: {},
     True: {
@@ -35,21 +35,21 @@ _COLOURS: Final[Mapping[bool, Mapping[str, str]]] = {
         "color_range": "tv",
     },
 }
-"""Tags of the clip, by whether its pictures were converted to BT.709."""
+"""Colour tags of the clip, by whether its pictures were converted to BT.709."""
 _TOLERANCE: Final = 0.002
-"""Seconds by which the frames of a clip may be off: clips have a clock of 90 kHz."""
-_EARLY: Final = 0.5  # of a frame's length by which seeking stays before the first frame
+"""Tolerance of the frames' times in seconds: clips have a clock of 90 kHz."""
+_EARLY: Final = 0.5  # distance of the seek point before the first frame, in lengths of a frame
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How clips are encoded; recorded in the manifest, because the bytes depend on it.
+    """Encoding of clips; recorded in the manifest, because the bytes depend on it.
 
     Attributes:
-        crf: x264's quality, 0 (lossless) to 51.
-        preset: x264's effort.
-        threads: Of the encoder: other numbers give other bytes.
-        audio_kbps: Bits of AAC sound, in thousands a second.
+        crf: Constant rate factor of x264, 0 (lossless) to 51.
+        preset: Preset of x264.
+        threads: Number of encoder threads, on which the bytes depend.
+        audio_kbps: Bit rate of the AAC audio in kbit/s.
     """
 
     crf: int = 17
@@ -65,7 +65,7 @@ class Encoding:
             )
 
     def facts(self) -> dict[str, str | int]:
-        """The same for a manifest row's `tools`."""
+        """The parameters as entries of a manifest row's `tools`."""
         return {
             "encoder": "libx264+aac",
             "crf": self.crf,
@@ -77,12 +77,12 @@ class Encoding:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What is to be cut.
+    """A span of a source, and the region of its pictures, that is cut.
 
     Attributes:
-        start: Seconds of its first frame since the source's first.
-        end: Seconds of the first frame after it.
-        crop: Left, top, width, height in pixels of the upright picture; None for all of it.
+        start: Time of its first frame, in seconds since the source's first frame.
+        end: Time of the first frame after it, in seconds.
+        crop: Left, top, width, height in pixels of the upright picture; None for the whole picture.
     """
 
     start: float
@@ -94,18 +94,18 @@ def cut(source: Path, piece: Piece, target: Path, encoding: Encoding) -> MediaFa
     """Cut a piece out of a source.
 
     Args:
-        source: A local file.
-        piece: What to cut; its times are those of frames.
-        target: The clip; written whole or not at all.
-        encoding: How to encode.
+        source: Local file.
+        piece: Piece to cut; its times are those of frames.
+        target: Output file, written atomically.
+        encoding: Encoding of the clip.
 
     Returns:
-        What was probed of the clip.
+        Probed facts of the clip.
 
     Raises:
-        BrokenMediaError: It does not decode there, or other frames came than were wanted.
-        InputError: The crop does not lie in the picture.
-        StorageError: The disk is full, or nearly so.
+        BrokenMediaError: The source does not decode there, or the clip has other frames than expected.
+        InputError: The crop is not within the picture.
+        StorageError: The disk is full or nearly full.
     """
     facts = media.cutting_facts(source)
     frames = _frames_of(facts.index, piece)
@@ -114,8 +114,8 @@ def cut(source: Path, piece: Piece, target: Path, encoding: Encoding) -> MediaFa
     target.parent.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(target.parent).free < _MIN_FREE:
         raise StorageError(
-            f"less than {_MIN_FREE >> 20} MB are free for {target.parent}: make room there, then run "
-            "the same command again to go on"
+            f"less than {_MIN_FREE >> 20} MB are free for {target.parent}: free some space, then run "
+            "the same command again to continue"
         )
     with atomic_path(target) as part:
         for seek in _seeks(facts, frames):
@@ -130,7 +130,7 @@ def cut(source: Path, piece: Piece, target: Path, encoding: Encoding) -> MediaFa
 
 
 def _fault(made: media.FrameIndex, source: media.FrameIndex, frames: tuple[int, int]) -> str | None:
-    """What is wrong with the frames of a clip; None if they are those that were wanted."""
+    """The fault of a clip's frames; None if they are the expected ones."""
     wanted = source.times[frames[0] : frames[1]] - source.times[frames[0]]
     if len(made.times) != len(wanted):
         return f"expected {len(wanted)} frames, got {len(made.times)}"
@@ -140,15 +140,15 @@ def _fault(made: media.FrameIndex, source: media.FrameIndex, frames: tuple[int, 
 
 @dataclass(frozen=True, slots=True)
 class _Seek:
-    """Where decoding begins.
+    """The point at which decoding begins.
 
     Attributes:
-        to: Seconds from the container's start; None for its beginning.
-        skip: Seconds after that at which the piece begins, half a frame early; None if it begins
-            with the first frame that comes.
-        sound: Seconds after that at which the piece begins in the sound.
-        apart: Whether picture and sound are filtered apart. In one graph a change in the sound,
-            such as another rate, starts the filters of the picture afresh.
+        to: Seek point in seconds from the container's start; None for its beginning.
+        skip: Seconds from the seek point to the piece, less half a frame; None if the piece begins with
+            the first decoded frame.
+        sound: Seconds from the seek point to the piece in the sound.
+        apart: Whether picture and sound have separate filter graphs. In a shared graph a change in the
+            sound, such as another sample rate, restarts the filters of the picture.
     """
 
     to: float | None
@@ -158,10 +158,10 @@ class _Seek:
 
 
 def _seeks(facts: media.CuttingFacts, frames: tuple[int, int]) -> list[_Seek]:
-    """Ways to reach a piece, to be tried in this order until every frame is there.
+    """Seek points for a piece, to be tried in this order until every frame is decoded.
 
-    Where seeks lead where they are told to, decoding begins just before the first frame. Elsewhere
-    it begins well before, and if frames are lacking then, at the file's beginning.
+    Where seeking is reliable, decoding begins just before the first frame. Elsewhere it begins well
+    before, and if frames are missing then, at the file's beginning.
     """
     index = facts.index
     begin = float(index.times[frames[0]])
@@ -180,7 +180,7 @@ def _seeks(facts: media.CuttingFacts, frames: tuple[int, int]) -> list[_Seek]:
 
 
 def _frames_of(index: media.FrameIndex, piece: Piece) -> tuple[int, int]:
-    """Index of the first frame, and of the first one after the piece."""
+    """Indices of the first frame of a piece, and of the first frame after it."""
     edges = np.append(index.times, index.times[-1] + index.length)
     half = 0.25 * float(np.median(np.diff(edges)))
     first = int(np.searchsorted(index.times, piece.start - half))
@@ -202,12 +202,12 @@ def _encode(
     import ffmpeg
 
     length = _length(facts.index, frames)
-    # Colour tags that change on the way must not start the filters afresh, which count frames.
+    # Colour tags that change in mid-stream must not restart the filters, which count frames.
     options: dict[str, Any] = {**media.safe_input_options(), "reinit_filter:v": 0}
     if seek.to is not None:
         options["ss"] = f"{seek.to:.6f}"
     if facts.filters is not None:
-        options["display_rotation"] = 0  # they turn the picture, after deinterlacing
+        options["display_rotation"] = 0  # the filters rotate the picture, after deinterlacing
     given = ffmpeg.input(f"file:{source.resolve()}", **options)
     streams = [given[str(facts.video)] if facts.video is not None else given.video]
     chains = [_picture_filters(piece, facts, frames, seek)]
@@ -216,7 +216,7 @@ def _encode(
         streams.append(given[str(facts.audio)])
         span = f"atrim=start={seek.sound:.6f}:end={seek.sound + length:.6f}"
         step = f"asetpts=PTS-{seek.sound:.6f}/TB"
-        # Filters that start afresh must not fill what lies before them with silence once more.
+        # Filters that are restarted must not insert silence again before the sound.
         filled = "aresample=async=1" if seek.apart else "aresample=async=1:first_pts=0"
         chains.append([span, step, filled])
         sound = {
@@ -249,7 +249,7 @@ def _encode(
 
 
 def _filtered(stream: Any, chain: Sequence[str]) -> Any:
-    """A stream of ffmpeg-python through filters written as ``name=value:key=value``."""
+    """A stream of ffmpeg-python with filters, each written as ``name=value:key=value``."""
     for node in chain:
         name, _, options = node.partition("=")
         parts = [part for part in options.split(":") if part]
@@ -289,4 +289,6 @@ def _check_crop(piece: Piece, size: tuple[int, int]) -> None:
     left, top, width, height = piece.crop or (0, 0, 2, 2)
     fits = left >= 0 and top >= 0 and width >= 2 and height >= 2
     if not fits or left + width > size[0] or top + height > size[1]:
-        raise InputError(f"the crop {piece.crop} does not lie in a picture of {size[0]}x{size[1]}")
+        raise InputError(
+            f"expected a crop within the picture of {size[0]}x{size[1]}, got {piece.crop}"
+        )

@@ -1,4 +1,4 @@
-"""Easy, Medium or Hard: how much a clip or a portrait asks of a generator, by a stated rule.
+"""Difficulty of a clip or a portrait for generators (Easy, Medium or Hard), by a stated rule.
 
 THQA-MT grades its portraits by the number of subjects and the complexity of the scene and gives no
 rule. This one adds points for people, small faces, turned heads and a busy background.
@@ -19,15 +19,17 @@ _LINES: Final = 360
 
 @dataclass(frozen=True, slots=True)
 class DifficultyRule:
-    """From where on something counts; every step passed is a point.
+    """Thresholds of the difficulty grade; every threshold passed is a point.
 
     Attributes:
-        people: Numbers of subjects.
-        face_height: Height of the smallest face, share of the frame's, below which.
-        turned: Degrees of yaw or pitch of the most turned head (median over the clip).
-        busy: Share of the picture outside the faces that lies on edges.
-        medium: Points from which it is Medium.
-        hard: Points from which it is Hard.
+        people: Numbers of subjects from which a point is added.
+        face_height: Heights of the smallest face, as shares of the frame's, below which a point is
+            added.
+        turned: Yaw or pitch of the most turned head in degrees (median over the clip) from which a
+            point is added.
+        busy: Shares of edge pixels outside the faces from which a point is added.
+        medium: Lowest number of points of Medium.
+        hard: Lowest number of points of Hard.
     """
 
     people: tuple[int, ...] = (2, 3)
@@ -41,14 +43,14 @@ class DifficultyRule:
 def grade(
     people: int, face_height: float, turned: float, busy: float, rule: DifficultyRule | None = None
 ) -> Grade:
-    """The grade of a clip.
+    """Difficulty of a clip.
 
     Args:
-        people: Subjects.
-        face_height: Of the smallest face, share of the frame's.
-        turned: Degrees of the most turned head.
-        busy: Share of the background on edges.
-        rule: Steps and limits.
+        people: Number of subjects.
+        face_height: Height of the smallest face, as a share of the frame's.
+        turned: Yaw or pitch of the most turned head, in degrees.
+        busy: Share of edge pixels in the background, 0 to 1.
+        rule: Thresholds.
 
     Examples:
         >>> grade(people=3, face_height=0.05, turned=40.0, busy=0.2)
@@ -67,11 +69,11 @@ def grade(
 
 
 def busyness(picture: npt.NDArray[np.uint8], boxes: Sequence[Sequence[float]]) -> float:
-    """Share of a picture, outside its faces, that lies on edges (Canny, at 360 lines).
+    """Share of edge pixels in a picture outside its faces (Canny, at 360 lines).
 
     Args:
         picture: uint8 (height, width, 3) in red, green, blue.
-        boxes: Left, top, right, bottom of the faces as shares of width and height.
+        boxes: (n, 4): left, top, right, bottom of the faces as shares of width and height.
 
     Returns:
         0 to 1; 0 where faces cover the whole picture.

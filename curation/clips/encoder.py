@@ -1,4 +1,4 @@
-"""ffmpeg jobs, with errors of the kind that is to blame."""
+"""ffmpeg jobs, whose errors distinguish faults of the media from faults of the storage."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from theval_datasets import media
 from theval_datasets.errors import BrokenMediaError
 from theval_datasets.utils.files import storage_error
 
-_PRINTED: Final = 300  # characters of what ffmpeg prints that are kept
+_PRINTED: Final = 300  # largest number of characters of ffmpeg's messages that are kept
 
 
 def run_ffmpeg(job: Any, target: Path, failing: str) -> None:
     """Run an ffmpeg job.
 
     Args:
-        job: Of `ffmpeg-python`.
-        target: The file that it makes in the end.
-        failing: Beginning of the message, should it fail.
+        job: Job of `ffmpeg-python`.
+        target: Output file.
+        failing: Beginning of the error message.
 
     Raises:
-        BrokenMediaError: It fails; the message ends with what ffmpeg printed last.
-        StorageError: It fails because nothing can be written there.
+        BrokenMediaError: The job failed; the error ends with ffmpeg's last message.
+        StorageError: The output cannot be written.
     """
     import ffmpeg
 

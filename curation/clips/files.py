@@ -1,4 +1,4 @@
-"""The files of a clip: where they lie below a manifest, and what their bytes depend on."""
+"""The files of a clip: their places below a manifest, and the tools that their bytes depend on."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def stamp(path: Path) -> FileStamp:
 
 @functools.cache
 def tools() -> dict[str, str | int]:
-    """Versions that the bytes of clips and their rows depend on besides the recipe.
+    """Versions, besides the recipe, that the bytes of clips and their rows depend on.
 
     Raises:
-        InputError: `THEVAL_FFMPEG` names no program.
+        InputError: `THEVAL_FFMPEG` does not name a program.
     """
     named = media.ffmpeg_binary()
     binary = shutil.which(named)
     if binary is None:
-        raise InputError(f"There is no program {named}; unset THEVAL_FFMPEG or correct it.")
+        raise InputError(f"there is no program {named}; unset THEVAL_FFMPEG or correct it")
     return {"decoder": media.decoder_version(), "ffmpeg_sha256": sha256_file(Path(binary))}

@@ -10,13 +10,13 @@ from theval_datasets.utils.files import safe_name
 
 
 def clip_ids(names: Sequence[tuple[str, str]]) -> list[str]:
-    """One unique id for each file.
+    """A unique id for each file.
 
-    The path below its source without suffix; where that occurs twice, with suffix; where that
-    occurs twice too, below the source's name; and what is left is numbered.
+    The id is the path below its source without suffix; where that occurs twice, with suffix; where
+    that occurs twice too, with the source's name before it; remaining duplicates are numbered.
 
     Args:
-        names: Path below the source (with suffix), and the source's name, of each file.
+        names: Path below the source (with suffix) and name of the source, for each file.
 
     Examples:
         >>> clip_ids([("a.mp4", "x"), ("a.mov", "x"), ("b.mp4", "x")])

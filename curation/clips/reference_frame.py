@@ -1,4 +1,4 @@
-"""Which frame stands for a clip: the one in the middle, or the one that shows everybody best."""
+"""Reference frame of a clip: the frame in the middle, or the one that shows everybody best."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from theval_datasets.utils.files import atomic_write
 
 _QUALITY: Final = 95
 _FINALISTS: Final = 8
-_TURN: Final = 45.0  # degrees at which nothing is left of frontality
-_WIDE: Final = 0.25  # openness of the mouth, in distances of the eyes, that counts as fully open
-# What each part of the score is worth; all parts lie between 0 and 1.
+_TURN: Final = 45.0  # head rotation at which frontality is 0, degrees
+_WIDE: Final = 0.25  # mouth opening that counts as fully open, inter-ocular distances
+# Weights of the parts of the score, each of which is between 0 and 1.
 _VISIBLE, _FRONTAL, _EYES, _MOUTH, _SHARP = 4.0, 2.0, 1.5, 1.0, 1.0
-# Lids above each other, and the corners, of both eyes in the mesh.
+# Mesh points of both eyes: upper and lower lids, and corners.
 _LIDS: Final = (
     ((159, 145), (158, 153), (160, 144), (33, 133)),
     ((386, 374), (385, 380), (387, 373), (362, 263)),
@@ -32,14 +32,14 @@ Floats = npt.NDArray[np.float64]
 
 
 def middle(clip: Path, *, made_here: bool = False) -> tuple[float, npt.NDArray[np.uint8]]:
-    """Seconds of the frame in the middle of a clip, and the frame in red, green, blue.
+    """The frame in the middle of a clip, and its time.
 
     Args:
-        clip: The file.
+        clip: Path of the clip.
         made_here: Whether it was cut by this software; see `theval_datasets.media.read_frames`.
 
     Returns:
-        Seconds, and uint8 (height, width, 3).
+        Time in seconds, and uint8 (height, width, 3) in red, green, blue.
     """
     index = media.frame_index(clip)
     frames = media.read_frames(clip, [len(index.times) // 2], index, made_here=made_here)
@@ -47,10 +47,10 @@ def middle(clip: Path, *, made_here: bool = False) -> tuple[float, npt.NDArray[n
 
 
 def write_frame(target: Path, picture: npt.NDArray[np.uint8]) -> None:
-    """Write a reference frame as JPEG, whole or not at all.
+    """Write a reference frame as JPEG, atomically.
 
     Args:
-        target: The file.
+        target: Output file.
         picture: uint8 (height, width, 3) in red, green, blue.
     """
     from PIL import Image
@@ -64,20 +64,20 @@ def write_frame(target: Path, picture: npt.NDArray[np.uint8]) -> None:
 def choose(
     clip: Path, features: Mapping[str, Values], *, made_here: bool = False
 ) -> tuple[float, npt.NDArray[np.uint8]]:
-    """The best frame among those that `faces` sampled.
+    """The best frame among those that `faces` sampled, and its time.
 
-    The score adds the share of the people who are visible (4), and the means over them of how
-    frontal they are (2), how open their eyes are against their own usual (1.5), and how closed their
-    mouths are (1). The eight best are decoded, and the sharpness of their faces against the sharpest
-    (1) decides. Without faces or meshes it is the frame in the middle.
+    The score is a weighted sum of the share of people who are visible (weight 4) and of means over them:
+    frontality (2), eye opening relative to their median (1.5), and mouth closure (1). The eight best
+    frames are decoded, and the sharpness of their faces relative to the sharpest (1) is added. Without
+    faces or meshes it is the frame in the middle.
 
     Args:
-        clip: The file.
-        features: Values of `faces`, `person_landmarks` and `person_pose`, where they are there.
-        made_here: As for `middle`.
+        clip: Path of the clip.
+        features: Values of `faces`, `person_landmarks` and `person_pose`, where defined.
+        made_here: See `middle`.
 
     Returns:
-        Seconds, and the frame in red, green, blue: uint8 (height, width, 3).
+        Time in seconds, and uint8 (height, width, 3) in red, green, blue.
     """
     scores = _scores(features)
     if scores is None:
@@ -100,7 +100,7 @@ def choose(
 
 
 def _scores(features: Mapping[str, Values]) -> tuple[npt.NDArray[np.int64], Floats] | None:
-    """Frame numbers and what each is worth but for its sharpness."""
+    """Frame numbers, and their scores without sharpness."""
     if not {"faces", "person_landmarks", "person_pose"} <= features.keys():
         return None
     faces, mesh, pose = (features[n] for n in ("faces", "person_landmarks", "person_pose"))
@@ -126,14 +126,14 @@ def _scores(features: Mapping[str, Values]) -> tuple[npt.NDArray[np.int64], Floa
 
 
 def _eyes_and_mouth(mesh: Values) -> tuple[Floats, Floats]:
-    """How open both are: lids against the eye's width, lips against the distance of the eyes."""
+    """Opening of eyes (lid distance by eye width) and mouth (lip distance by inter-ocular distance)."""
     points = PixelMesh(mesh["mesh"], int(mesh["width"]), int(mesh["height"]))
     eyes, mouth = by_frame(points, _openings).T
     return eyes, mouth
 
 
 def _openings(points: Points) -> Floats:
-    """Of the eyes and of the mouth, (n, 2)."""
+    """Openings of eyes and mouth in some frames, (n, 2)."""
     flat = points[..., :2]
     eyes = np.zeros(len(flat))
     for *lids, corners in _LIDS:

@@ -15,10 +15,10 @@ from .difficulty import DifficultyRule, busyness, grade
 
 
 def people_facts(features: Mapping[str, Values]) -> tuple[dict[str, Any], ...]:
-    """One mapping a person: presence, size, and mean and spread of the pose in degrees.
+    """One mapping per person: presence, size, and mean and spread of the pose in degrees.
 
     Args:
-        features: Values of `faces`, `person_landmarks`, `person_pose` and `formants`, where there.
+        features: Values of `faces`, `person_landmarks`, `person_pose` and `formants`, where defined.
     """
     faces = features.get("faces")
     if faces is None:
@@ -50,12 +50,12 @@ def difficulty_of(
     picture: npt.NDArray[np.uint8],
     rule: DifficultyRule | None = None,
 ) -> str | None:
-    """Easy, Medium or Hard; None where nobody is there.
+    """Difficulty of a clip: Easy, Medium or Hard; None without people.
 
     Args:
-        facts: Of `people_facts`.
-        picture: The reference frame.
-        rule: Steps and limits.
+        facts: Result of `people_facts`.
+        picture: Reference frame.
+        rule: Thresholds.
     """
     if not facts:
         return None

@@ -1,1 +1,1 @@
-"""Which recordings are the same: fingerprints compared, reference indexes, location."""
+"""Duplicate recordings: comparison of fingerprints, reference indexes, location."""

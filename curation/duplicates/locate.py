@@ -1,8 +1,8 @@
-"""Where a short recording lies in a long one: correlation of a feature that survives gain, codec and noise.
+"""Position of a short recording in a long one, by a feature robust to gain, codec and noise.
 
 The feature is the change over time of the log energy in bands between 200 Hz and 3.8 kHz, every 10 ms,
-held within limits and freed of each band's mean and spread over the recording. It is correlated by FFT
-in all bands at once and normalised by what lies under the short one. The peak is refined between steps.
+clipped and standardised by band over the recording. It is correlated by FFT in all bands at once and
+normalised by the energy of the overlapped part. The peak is interpolated between steps.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from theval_datasets import media
 from theval_datasets.media.frames import SAMPLE_RATE, FloatArray
 
 STEP: Final = 0.01
-"""Seconds from one feature to the next."""
+"""Step between features, in seconds."""
 THRESHOLD: Final = 0.33
-"""Score from which a match counts. Of clips of 2 to 8 s in an hour of speech, those with noise at 10 dB
-scored 0.40 to 0.79, unrelated ones at most 0.29."""
+"""Lowest score of a match. Of clips of 2 to 8 s in an hour of speech, those with noise at 10 dB scored
+0.40 to 0.79, unrelated ones at most 0.29."""
 MIN_SECONDS: Final = 1.0
-"""Seconds that a short recording needs."""
+"""Smallest length of a short recording, in seconds."""
 _WINDOW: Final = 512
 _BANDS: Final = 24
 _LOW, _HIGH = 200.0, 3800.0
 _HELD: Final = 3.0
 _BLOCK: Final = 8192
-_APART: Final = 0.5  # seconds within which two peaks are one
+_APART: Final = 0.5  # distance up to which two peaks count as one, seconds
 
 SoundFeature = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A place where the short recording may lie.
+    """A possible position of the short recording.
 
     Attributes:
-        start: Seconds into the long recording, from its own first sample.
+        start: Seconds from the first sample of the long recording.
         score: Correlation of the features, -1 to 1.
-        margin: Score less that of the best place elsewhere.
+        margin: Difference to the best score elsewhere.
     """
 
     start: float
@@ -53,10 +53,10 @@ def feature_of(samples: FloatArray) -> SoundFeature:
     """The feature of a track.
 
     Args:
-        samples: Mono at 16 kHz, in [-1, 1]; (n,).
+        samples: (n,): mono audio at 16 kHz, in [-1, 1].
 
     Returns:
-        Float32, a row each 10 ms; (steps, bands), (0, bands) for a track that is too short.
+        float32 (steps, bands), a row per 10 ms; (0, bands) for a track that is too short.
 
     Examples:
         >>> feature_of(np.zeros(16000)).shape
@@ -75,7 +75,7 @@ def feature_of(samples: FloatArray) -> SoundFeature:
         spectrum = np.fft.rfft(windows[start : start + _BLOCK] * shape, axis=1)
         power = spectrum.real**2 + spectrum.imag**2
         energy[start : start + _BLOCK] = np.add.reduceat(power, bins, axis=1)[:, :_BANDS]
-    # a floor below which differences are noise, of each band's own
+    # each band has its own floor, below which differences are noise
     energy += 0.02 * energy.mean(axis=0) + 1e-9
     level = np.log(energy)
     change = np.zeros_like(level)
@@ -89,8 +89,8 @@ def best_match(short: SoundFeature, long: SoundFeature) -> Match | None:
     """The best match of a short recording in a long one; None if it is too short or too long.
 
     Args:
-        short: Feature of the short one, (n, bands).
-        long: Feature of the long one, (m, bands).
+        short: (n, bands): feature of the short recording.
+        long: (m, bands): feature of the long recording.
 
     Examples:
         >>> rng = np.random.default_rng(0)
@@ -122,7 +122,7 @@ def best_match(short: SoundFeature, long: SoundFeature) -> Match | None:
 
 
 def _between(score: npt.NDArray[np.float64], at: int) -> float:
-    """Where between the steps the peak lies, by the parabola through it and its neighbours."""
+    """Offset of the peak from its step, by the parabola through it and its neighbours."""
     if not 0 < at < len(score) - 1:
         return 0.0
     left, middle, right = score[at - 1 : at + 2].tolist()
@@ -134,6 +134,6 @@ def feature_of_file(path: Path) -> SoundFeature:
     """The feature of a file's sound, from its own first sample.
 
     Raises:
-        MediaError: It has none, or it does not decode.
+        MediaError: It has no sound, or does not decode.
     """
     return feature_of(media.read_audio(path, aligned=False).samples)

@@ -1,4 +1,4 @@
-"""Whether two recordings are the same, by their fingerprints, wherever one lies in the other."""
+"""Detection of duplicate recordings by their fingerprints, also where one is part of the other."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from theval_datasets.extraction.outcomes import Values
 from theval_datasets.features.fingerprints import to_hex
 
 FRAMES_ALIKE: Final = 0.2
-"""Share of differing bits up to which pictures may be one recording, where the sounds are."""
+"""Largest share of differing bits of the pictures of one recording, where the sounds match."""
 MUTE_ALIKE: Final = 0.05
-"""The same where pictures alone decide."""
+"""Largest share of differing bits of the pictures of one recording, where a sound is missing."""
 AUDIO_ALIKE: Final = 0.30
-"""The same of sounds; unrelated ones differ in 0.44 to 0.56 of the bits."""
+"""Largest share of differing bits of the sounds of one recording; unrelated ones have 0.44 to 0.56."""
 MIRROR_ERROR: Final = 0.05
-"""Share of bits by which the hashes of mirrored pictures may differ from mirrored hashes, beyond
-what is allowed anyway: measured on 33 real clips it is 0.04 on average and 0.09 at most."""
+"""Additional share of differing bits allowed between hashes of mirrored pictures and mirrored hashes: on
+33 real clips it is 0.04 on average and 0.09 at most."""
 _MIRROR: Final = np.uint64(0x5555555555555555)
-"""Bits of a frame's hash that change when the picture is mirrored: the odd columns of cosines."""
+"""Bits of a frame's hash that a mirrored picture inverts: the odd columns of cosine coefficients."""
 _LEAST_FRAMES: Final = 4
 _LEAST_STEPS: Final = 24
 
@@ -33,28 +33,27 @@ class Prints:
     """Fingerprints of a clip.
 
     Attributes:
-        frames: Perceptual hashes, two a second; uint64.
-        audio: Fingerprints of each 64 ms; uint32, empty without sound.
+        frames: uint64 (n,): perceptual hashes, two per second.
+        audio: uint32 (m,): audio fingerprints, one per 64 ms; empty without sound.
     """
 
     frames: Hashes
     audio: Hashes
 
     def mirrored(self) -> Prints:
-        """Of the same clip with left and right exchanged, approximately.
+        """Approximate fingerprints of the clip with left and right exchanged.
 
-        Mirroring negates every other column of a picture's cosine coefficients, whose median is
-        near 0; so it inverts these bits.
+        Mirroring negates every other column of a picture's cosine coefficients, whose median is near 0,
+        and therefore inverts these bits.
         """
         return Prints(self.frames ^ _MIRROR, self.audio)
 
 
 def prints_of(values: Values) -> Prints:
-    """The prints among the values of the extractor `fingerprints`.
+    """Fingerprints from the values of the extractor `fingerprints`.
 
     Args:
-        values: `frame_hash`, 64 bits a frame, (frames,), and, where there is sound, `audio_hash`,
-            32 bits a step, (steps,).
+        values: `frame_hash`, uint64 (frames,), and, where there is sound, `audio_hash`, uint32 (steps,).
 
     Examples:
         >>> prints_of({"frame_hash": np.zeros(3, np.uint64)}).frames.shape
@@ -64,7 +63,7 @@ def prints_of(values: Values) -> Prints:
 
 
 def prints_in_hex(values: Values | None) -> tuple[str | None, str | None]:
-    """The same as a manifest row has them: `phash` and `audio_print`, None for what is not there.
+    """Fingerprints in the form of a manifest row: `phash` and `audio_print`; None where absent.
 
     Examples:
         >>> prints_in_hex(None)
@@ -77,14 +76,14 @@ def prints_in_hex(values: Values | None) -> tuple[str | None, str | None]:
 
 
 def resemblance(a: Prints, b: Prints) -> tuple[float, float | None]:
-    """Share of differing bits of pictures and sounds where the two fit best.
+    """Shares of differing bits of pictures and sounds at the best alignment of two clips.
 
     Args:
-        a: Hashes of frames (frames,) and of sound (steps,) of one clip.
-        b: Of the other; the numbers may differ.
+        a: Fingerprints of one clip.
+        b: Fingerprints of the other clip; their lengths may differ.
 
     Returns:
-        Of the pictures, 0 to 0.5; of the sounds, 0 to 1, None where either has too little.
+        Share of the pictures, 0 to 0.5; share of the sounds, 0 to 1, or None if either is too short.
 
     Examples:
         >>> prints = prints_of({"frame_hash": np.arange(20, dtype=np.uint64) ** 9})
@@ -100,14 +99,14 @@ def resemblance(a: Prints, b: Prints) -> tuple[float, float | None]:
 def same_recording(
     frames: float, audio: float | None, max_frames: float, max_audio: float, max_mute: float
 ) -> bool:
-    """Whether two clips that differ by so much are the same recording, or one is part of the other.
+    """Whether two clips are the same recording, or one is part of the other, by their differences.
 
     Args:
         frames: Share of differing bits of the pictures.
-        audio: Of the sounds; None where either has none.
-        max_frames: Up to which pictures agree, where sounds do.
-        max_audio: Up to which sounds agree.
-        max_mute: Up to which pictures agree that have to decide alone.
+        audio: Share of differing bits of the sounds; None where either has no sound.
+        max_frames: Largest share of the pictures, where the sounds match.
+        max_audio: Largest share of the sounds.
+        max_mute: Largest share of the pictures, where either has no sound.
 
     Examples:
         >>> same_recording(0.05, 0.1, max_frames=0.1, max_audio=0.2, max_mute=0.04)
@@ -127,11 +126,12 @@ class Nearest:
     Attributes:
         twin: Number of the clip that is the same recording; None if there is none.
         picture: Share of differing bits of the two most similar single frames.
-        frames: Of the pictures of the twin, or else of the most similar clip that was compared.
-        audio: Of its sound.
+        frames: Share of differing bits of the pictures of the twin, or else of the most similar clip
+            that was compared.
+        audio: Share of differing bits of its sound.
         mirrored: Whether the twin has left and right exchanged.
-        same_picture: Number of a clip with the same picture and another sound; None if there is
-            none. Two takes of one person in one place may look so alike too.
+        same_picture: Number of a clip with the same pictures and another sound; None if there is none.
+            Two takes of one person in one place can look equally similar.
     """
 
     twin: int | None
@@ -143,7 +143,7 @@ class Nearest:
 
     @property
     def measured(self) -> dict[str, float | bool | None]:
-        """The distances, by name; `mirrored` only where it holds."""
+        """The distances by name; `mirrored` only where it is true."""
         distances: dict[str, float | bool | None] = {
             "picture": self.picture,
             "frames": self.frames,
@@ -153,11 +153,11 @@ class Nearest:
 
 
 class FingerprintIndex:
-    """Clips among which the ones with a similar picture are found without comparing all in full.
+    """Index that finds clips with similar pictures without comparing every pair in full.
 
-    Where two clips agree over a stretch to within a share of bits, some frame of one agrees with some
-    frame of the other at least as well; so whoever has no such frame is passed over, and nobody is
-    lost. A clip costs one product of matrices against all frames in the index.
+    Where two clips match over a span to within a share of bits, some frame of one matches some frame of
+    the other at least as well; clips without such a frame are skipped, and no match is missed. A query
+    costs one matrix product with all frames in the index.
     """
 
     def __init__(self) -> None:
@@ -182,10 +182,10 @@ class FingerprintIndex:
         self._count = end
 
     def near(self, prints: Prints, limit: float) -> tuple[list[int], float]:
-        """The clips with a frame within `limit` of one of these, the nearest first.
+        """The clips with a frame within `limit` of one of these frames, the nearest first.
 
         Returns:
-            Their numbers in order of adding, and the smallest distance of all; 1 for an empty index.
+            Numbers of the clips (in order of adding), and the smallest distance; 1 for an empty index.
         """
         if not self._begins or not len(prints.frames):
             return [], 1.0
@@ -198,13 +198,13 @@ class FingerprintIndex:
     def nearest(
         self, prints: Prints, max_frames: float, max_audio: float, max_mute: float
     ) -> Nearest:
-        """The first clip that is the same recording, or how near the others come.
+        """The first clip that is the same recording, or the distances of the most similar one.
 
         Args:
-            prints: Of the clip.
-            max_frames: As `same_recording`, as the others.
-            max_audio: Up to which sounds agree.
-            max_mute: Up to which pictures agree that have to decide alone.
+            prints: Fingerprints of the clip.
+            max_frames: See `same_recording`.
+            max_audio: See `same_recording`.
+            max_mute: See `same_recording`.
         """
         near, picture = self.near(prints, max(max_frames, max_mute))
         nearest = Nearest(None, picture)
@@ -220,13 +220,13 @@ class FingerprintIndex:
 
 
 def _signs(hashes: Hashes) -> npt.NDArray[np.int8]:
-    """Bits as ±1, a row a hash."""
+    """Bits as ±1, one row per hash."""
     bits = np.unpackbits(hashes.view(np.uint8).reshape(len(hashes), -1), axis=1)
     return bits.astype(np.int8) * 2 - 1
 
 
 def _speaks(frames: Hashes) -> bool:
-    """Whether pictures say anything: those of one colour have hashes of chance."""
+    """Whether pictures are informative: those of one colour have random hashes."""
     return bool(len(frames)) and not bool(np.all((frames == 0) | (frames == ~np.uint64(0))))
 
 
@@ -239,7 +239,7 @@ def _best(a: Hashes, b: Hashes, least: int) -> float | None:
     if len(short) < need or (len(short) < least and least == _LEAST_STEPS):
         return None
     s, t = (_signs(hashes).astype(np.float32) for hashes in (short, long))
-    agree = s @ t.T  # (len(short), len(long)): bits that agree less those that differ
+    agree = s @ t.T  # (len(short), len(long)): number of equal bits minus number of differing bits
     width = s.shape[1]
     best = 1.0
     for shift in range(need - len(short), len(long) - need + 1):

@@ -1,4 +1,4 @@
-"""What filters share that know a recording again: how alike pictures and sounds have to be."""
+"""Thresholds shared by filters that recognise duplicate recordings."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from .matching import (
 class RecordingFilter(SetFilter):
     """Base of filters that compare recordings.
 
-    Two clips are the same recording, in another quality, mirrored, or a part of it, when over a stretch that
-    both share the pictures agree and the sounds do. One without sound is judged by its pictures
-    alone, more strictly: two takes of one person in one place look nearly the same.
+    Two clips are the same recording (in another quality, mirrored, or one a part of the other) when their
+    pictures and sounds match over a shared span. A clip without sound is judged by its pictures alone,
+    more strictly, because two takes of one person in one place look nearly the same.
 
     Attributes:
-        max_frames: Share of differing bits of the perceptual hashes up to which pictures agree.
-        max_audio: Share of differing bits of the audio fingerprints up to which sounds agree.
-        max_mute: As `max_frames`, where either clip has no sound.
+        max_frames: Maximum share of differing bits of the perceptual hashes of matching pictures.
+        max_audio: Maximum share of differing bits of the audio fingerprints of matching sounds.
+        max_mute: Maximum share of differing bits of pictures, where either clip has no sound.
     """
 
     max_frames: float = FRAMES_ALIKE
@@ -56,12 +56,12 @@ class RecordingFilter(SetFilter):
         """The fingerprints of a clip.
 
         Raises:
-            UndecidedError: It has none.
+            UndecidedError: It has no fingerprints.
         """
         return prints_of(features.values("fingerprints"))
 
     def nearest(self, index: FingerprintIndex, prints: Prints) -> Nearest:
-        """The clip of an index that is nearest, as it is or mirrored, by these thresholds."""
+        """The clip of an index that is nearest, unchanged or mirrored, by these thresholds."""
         upright = index.nearest(prints, self.max_frames, self.max_audio, self.max_mute)
         if upright.twin is not None:
             return upright

@@ -1,7 +1,7 @@
-"""Reference indexes: clips of other sets, so that a new set can be kept apart from them.
+"""Reference indexes: clips of other sets, from which a new set has to be disjoint.
 
-An index is one JSONL file with a line a clip: fingerprints and embeddings, no media and no names but
-the clip's id.
+An index is a JSONL file with one line per clip: fingerprints and embeddings, without media, and without
+any name but the clip's id.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class ReferenceClip:
     """A clip of another set.
 
     Attributes:
-        clip_id: Its name there.
-        prints: What it looks and sounds like.
-        people: One embedding a person, float32, (n, dim); (0, 0) where there is none.
-        pack: Which model made the embeddings; see `recogniser`.
+        clip_id: Id in that set.
+        prints: Fingerprints.
+        people: float32 (n, dim): one embedding per person; (0, 0) without any.
+        pack: Model of the embeddings; see `recogniser`.
     """
 
     clip_id: str
@@ -57,19 +57,19 @@ class _Line(Record, frozen=True):
 
 
 def recogniser() -> str:
-    """The model that embeds faces here, by its hash: only its own embeddings can be compared.
+    """Hash of the face embedding model on this machine; only embeddings of one model are comparable.
 
     Raises:
-        WeightsMissingError: There is none.
+        WeightsMissingError: There is no such model.
     """
     return f"arcface-{content_hash(need_recogniser(Faces().pack))}"
 
 
 def write_index(path: Path, references: Iterable[ReferenceClip]) -> int:
-    """Write an index, whole or not at all.
+    """Write an index atomically.
 
     Returns:
-        How many clips it holds.
+        Number of clips in it.
     """
     lines = [
         _Line(
@@ -91,14 +91,14 @@ def read_index(path: Path) -> list[ReferenceClip]:
     """Read an index.
 
     Raises:
-        InputError: There is none, or a line of it is none; says which.
+        InputError: There is no such file, or a line of it is malformed; the message names it.
     """
     if not path.is_file():
         raise InputError(
-            f"There is no index {path}; `theval-data index MANIFEST -o {path}` makes one."
+            f"there is no index {path}; `theval-data index MANIFEST -o {path}` makes one"
         )
     if path.stat().st_size > _LARGEST:
-        raise InputError(f"{path} has {path.stat().st_size} bytes: that is no index.")
+        raise InputError(f"{path} has {path.stat().st_size} bytes: it is not an index")
     return [_reference(line, where) for where, line in read_records(path, _Line)]
 
 

@@ -1,1 +1,1 @@
-"""What a clip must be, one filter a file: pure over measurements."""
+"""Filters of clips, one per file: pure functions of measurements."""

@@ -1,7 +1,7 @@
-"""Base classes of filters, which judge measurements and measure nothing themselves.
+"""Base classes of filters, which judge measurements but do not measure.
 
-A filter is a frozen dataclass in a file of its own; its fields are thresholds. Thresholds are no
-part of the measurements' keys, so they can be changed without measuring again.
+A filter is a frozen dataclass in a file of its own; its fields are thresholds. Thresholds are not part
+of the measurements' cache keys, so they can be changed without measuring again.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Measured = Mapping[str, float | int | str | bool | None]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Clip:
-    """The facts about a clip that filters may use besides its features.
+    """Facts of a clip that filters may use besides its features.
 
     Attributes:
-        clip_id: Its name.
+        clip_id: Id of the clip.
         media: Measured facts of its file.
         source: Provenance.
     """
@@ -40,7 +40,7 @@ class Verdict:
     Attributes:
         verdict: `keep`, `reject`, or `undecided` where a measurement is missing.
         reason: Slug; None when kept.
-        measured: The values it judged by, by name.
+        measured: Values that it judged, by name.
     """
 
     verdict: Literal["keep", "reject", "undecided"]
@@ -49,10 +49,10 @@ class Verdict:
 
 
 class Features:
-    """The features of one clip, as filters read them.
+    """Features of one clip, for filters.
 
     Args:
-        features: By the name of the extractor.
+        features: Features by name of the extractor.
     """
 
     def __init__(self, features: Mapping[str, Feature]) -> None:
@@ -62,7 +62,7 @@ class Features:
         """The values of an extractor.
 
         Raises:
-            UndecidedError: It has none for this clip; the runner of filters makes that a verdict.
+            UndecidedError: There are none for this clip; the caller turns this into a verdict.
         """
         feature = self._features.get(extractor)
         if feature is None:
@@ -72,7 +72,7 @@ class Features:
         return feature.values
 
     def number(self, extractor: str, column: str) -> float:
-        """One scalar.
+        """A scalar value of an extractor.
 
         Raises:
             UndecidedError: It is undefined for this clip.
@@ -84,7 +84,7 @@ class Features:
         return float(values[column])
 
     def empty(self, extractor: str) -> str | None:
-        """Why the media does not hold what an extractor looks for; None if it does or is unknown."""
+        """Reason of an outcome `empty` of an extractor; None for any other outcome."""
         feature = self._features.get(extractor)
         if feature is None or feature.outcome.status != "empty":
             return None
@@ -95,7 +95,7 @@ class UndecidedError(Exception):
     """A measurement that a filter needs is missing.
 
     Args:
-        what: `extractor:reason` or `column:reason`.
+        what: Missing measurement: `extractor:reason` or `column:reason`.
         reason: The reason alone.
     """
 
@@ -115,7 +115,7 @@ class Filter:
     """Reason to the measured value (or values, with commas) whose threshold decides for it; a reason
     that no threshold decides for is not in it."""
     renamed: ClassVar[Mapping[str, str]] = {}
-    """Former name of a field to its name: accepted in recipes, and what recipe hashes are made of."""
+    """Fields by former name, which recipes may use and from which recipe hashes are computed."""
     signed: ClassVar[frozenset[str]] = frozenset()
     """Fields that may be negative."""
 
@@ -148,20 +148,20 @@ class SetFilter:
     def judge(
         self, clips: Sequence[tuple[Clip, Features]], references: Sequence[Any] = ()
     ) -> list[Verdict]:
-        """Judge all clips that are left.
+        """Judge all remaining clips.
 
         Args:
-            clips: In order of `clip_id`.
+            clips: Clips with their features, in order of `clip_id`.
             references: Clips of other sets (`theval_datasets.curation.duplicates.reference_index.ReferenceClip`).
 
         Returns:
-            One verdict a clip, in their order.
+            One verdict per clip, in their order.
         """
         raise NotImplementedError
 
 
 def keep(**measured: float | int | str | bool | None) -> Verdict:
-    """A clip that passes.
+    """Verdict on a clip that passes.
 
     Examples:
         >>> keep(seconds=4.123456).measured
@@ -171,7 +171,7 @@ def keep(**measured: float | int | str | bool | None) -> Verdict:
 
 
 def reject(reason: str, **measured: float | int | str | bool | None) -> Verdict:
-    """A clip that does not.
+    """Verdict on a clip that does not pass.
 
     Examples:
         >>> reject("too-short", seconds=1.0).reason
@@ -181,7 +181,7 @@ def reject(reason: str, **measured: float | int | str | bool | None) -> Verdict:
 
 
 def undecided(reason: str, **measured: float | int | str | bool | None) -> Verdict:
-    """A clip that cannot be judged.
+    """Verdict on a clip that cannot be judged.
 
     Examples:
         >>> undecided("no-face", faces=0)
@@ -198,7 +198,7 @@ def check_range(name: str, low: float, high: float | None) -> None:
     """Check that a range of thresholds is not empty.
 
     Raises:
-        ValueError: If `high` lies below `low`.
+        ValueError: If `high` is below `low`.
 
     Examples:
         >>> check_range("seconds", 2.0, 1.0)

@@ -1,4 +1,4 @@
-"""Whether the picture is neither too dark nor too bright, and has some contrast."""
+"""Brightness and contrast of the picture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Brightness(Filter):
 
     Attributes:
         min_brightness: Minimum of the median of mean luma, 0 to 1.
-        max_brightness: Maximum of the same.
+        max_brightness: Maximum of the median of mean luma, 0 to 1.
         min_contrast: Minimum of the median standard deviation of luma, 0 to 0.5.
     """
 
@@ -43,7 +43,7 @@ class Brightness(Filter):
         check_range("the range of brightness", self.min_brightness, self.max_brightness)
 
     def needs(self) -> Sequence[Extractor]:
-        """The picture's numbers."""
+        """Brightness and contrast."""
         return (Picture(),)
 
     def judge(self, clip: Clip, features: Features) -> Verdict:

@@ -1,4 +1,4 @@
-"""How long a clip is."""
+"""Duration of a clip."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Duration(Filter):
     """Keeps clips within a range of lengths.
 
     Attributes:
-        min_seconds: Shorter ones are refused.
-        max_seconds: Longer ones are refused; None for no limit.
+        min_seconds: Minimum duration in seconds.
+        max_seconds: Maximum duration in seconds; None for no limit.
     """
 
     min_seconds: float = 3.0
@@ -28,7 +28,7 @@ class Duration(Filter):
         check_range("the range of seconds", self.min_seconds, self.max_seconds)
 
     def judge(self, clip: Clip, features: Features) -> Verdict:
-        """By the probed duration; 10 ms over or under are let through."""
+        """By the probed duration, with a tolerance of 10 ms."""
         seconds = clip.media.duration
         if seconds < self.min_seconds - 0.01:
             return reject("too-short", seconds=seconds)

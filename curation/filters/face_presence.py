@@ -1,4 +1,4 @@
-"""For how much of a clip a face is there."""
+"""Share of a clip in which a face is visible."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .base import Clip, Features, Filter, Verdict, keep, reject
 
 @dataclass(frozen=True)
 class FacePresence(Filter):
-    """Keeps clips with somebody in nearly every sampled frame.
+    """Keeps clips that show a face in nearly every sampled frame.
 
     Attributes:
-        min_ratio: Share of the sampled frames with a person's face.
+        min_ratio: Minimum share of the sampled frames with a person's face.
     """
 
     min_ratio: float = 0.95

@@ -1,4 +1,4 @@
-"""How large faces are, and how far from the frame's border."""
+"""Size of faces, and their distance from the frame's border."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from .base import Clip, Features, Filter, Verdict, check_range, keep, reject
 
 @dataclass(frozen=True)
 class FaceSize(Filter):
-    """Keeps clips whose faces are large enough and lie within the frame.
+    """Keeps clips whose faces are large enough and within the frame.
 
     Attributes:
-        min_height: Of the smallest face, share of the frame's height.
-        min_pixels: Of the smallest face's height.
-        max_height: Of the largest face, share of the frame's height; None for no limit.
-        min_margin: From the nearest border of the frame, in heights of the face; negative lets
-            faces be cut by that much.
+        min_height: Minimum height of the smallest face, as a share of the frame's height.
+        min_pixels: Minimum height of the smallest face, in pixels.
+        max_height: Maximum height of the largest face, as a share of the frame's height; None for no
+            limit.
+        min_margin: Minimum distance from the nearest border of the frame, in heights of the face; if
+            negative, faces may be cut off by that much.
     """
 
     min_height: float = 0.1

@@ -1,4 +1,4 @@
-"""How many frames a second a clip has, and whether they come evenly."""
+"""Frame rate of a clip, and its regularity."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class FrameRate(Filter):
     """Keeps clips within a range of frame rates.
 
     Attributes:
-        min_fps: As measured.
-        max_fps: As measured; None for no limit.
-        variable: Whether frames may come unevenly.
+        min_fps: Minimum measured frame rate.
+        max_fps: Maximum measured frame rate; None for no limit.
+        variable: Whether a variable frame rate is allowed.
     """
 
     min_fps: float = 20.0
@@ -30,7 +30,7 @@ class FrameRate(Filter):
         check_range("the range of frame rates", self.min_fps, self.max_fps)
 
     def judge(self, clip: Clip, features: Features) -> Verdict:
-        """By the measured rate; a hundredth more or less is let through."""
+        """By the measured rate, with a tolerance of one per cent."""
         fps = clip.media.fps
         if fps is None:
             return undecided("single-frame")

@@ -1,4 +1,4 @@
-"""Whether people look towards the camera."""
+"""Head rotation away from the camera."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from .base import Clip, Features, Filter, Verdict, keep, reject
 
 @dataclass(frozen=True)
 class Frontal(Filter):
-    """Keeps clips in which everybody's head is turned little enough, most of the time.
+    """Keeps clips in which every head is within limits of rotation most of the time.
 
     Attributes:
-        max_yaw: Degrees to either side.
-        max_pitch: Degrees up or down, from the level at which the face is parallel to the picture.
-        max_roll: Degrees of tilt to either side.
-        min_frontal: Minimum share of frames within all three limits, of the person with the
-            smallest share.
+        max_yaw: Maximum yaw to either side, in degrees.
+        max_pitch: Maximum pitch up or down, in degrees; 0 is a face parallel to the picture.
+        max_roll: Maximum roll to either side, in degrees.
+        min_frontal: Minimum share of frames within all three limits, for every person.
     """
 
     max_yaw: float = 30.0
@@ -42,7 +41,7 @@ class Frontal(Filter):
     renamed: ClassVar[Mapping[str, str]] = {"share": "min_frontal"}
 
     def needs(self) -> Sequence[Extractor]:
-        """Pose, and whose it is."""
+        """Poses and tracks."""
         return (PersonPose(), PersonLandmarks())
 
     def judge(self, clip: Clip, features: Features) -> Verdict:

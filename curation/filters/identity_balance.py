@@ -1,4 +1,4 @@
-"""How many clips a person may have."""
+"""Number of clips per person."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from .base import (
 class IdentityBalance(SetFilter):
     """Keeps the first clips of every person, in order of `clip_id`.
 
-    A clip counts for everybody in it. Somebody is known again by the mean of the embeddings of the
-    clip in which they were first seen. Where a clip's people are not known, it is kept as long as the
-    set is smaller than the quota, since nobody can have more clips by then.
+    A clip counts for everybody in it. A person is recognised by the mean of the embeddings of the clip in
+    which they first appeared. A clip whose people cannot be recognised is kept as long as the set is
+    smaller than the quota, since nobody can have exceeded it by then.
 
     Attributes:
         max_clips: Maximum number of clips of one person.
-        min_cosine: Cosine of embeddings from which two faces are one person.
+        min_cosine: Minimum cosine similarity of the embeddings of one person.
     """
 
     max_clips: int = 200

@@ -1,4 +1,4 @@
-"""Which language is spoken, as declared, or else as detected."""
+"""Spoken language, as declared, or else as detected."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .base import Clip, Features, Filter, UndecidedError, Verdict, keep, reject,
 class Language(Filter):
     """Keeps clips in certain languages.
 
-    What the site or the curator declares counts. Only where neither does, and the extra
-    ``[language]`` is installed, it is detected (`spoken_language`).
+    The language declared by the site or the curator counts. Only if neither declares one, and the extra
+    ``[language]`` is installed, the language is detected (`spoken_language`).
 
     Attributes:
-        languages: ISO 639-1 codes; ``zh`` also stands for ``zh-Hans`` and the like.
+        languages: ISO 639-1 codes; ``zh`` includes variants such as ``zh-Hans``.
         min_probability: Minimum probability of a detected language; below it the filter is undecided.
     """
 
@@ -28,7 +28,7 @@ class Language(Filter):
     decides: ClassVar[Mapping[str, str]] = {"language-unsure": "probability"}
 
     def judge(self, clip: Clip, features: Features) -> Verdict:
-        """By the source's declared language, or the clip's own sound."""
+        """By the source's declared language, or else the detected one."""
         language, probability = clip.source.language, None
         if language is None:
             try:

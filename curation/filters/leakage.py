@@ -1,4 +1,4 @@
-"""Whether a clip, or somebody in it, is in another set already."""
+"""Leakage: clips or people that are also in another set."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .base import Clip, Features, UndecidedError, Verdict, keep, reject, undecid
 
 @dataclass(frozen=True)
 class Leakage(RecordingFilter):
-    """Keeps clips that no given reference index holds (`theval-data index` makes one).
+    """Keeps clips that are in none of the given reference indexes (see `theval-data index`).
 
     Attributes:
-        people: Whether the same people are leakage too.
-        min_cosine: Cosine of embeddings from which two faces are one person.
+        people: Whether clips of the same people are rejected too.
+        min_cosine: Minimum cosine similarity of the embeddings of one person.
     """
 
     people: bool = True
@@ -43,7 +43,7 @@ class Leakage(RecordingFilter):
     def judge(
         self, clips: Sequence[tuple[Clip, Features]], references: Sequence[Any] = ()
     ) -> list[Verdict]:
-        """Compare each clip with the references that have a similar picture, and all people."""
+        """Compare each clip with the references with similar pictures, and its people with all people."""
         index = FingerprintIndex()
         indexed = [reference for reference in references if len(reference.prints.frames)]
         for reference in indexed:
@@ -90,7 +90,7 @@ class _Known:
 
     @classmethod
     def of(cls, references: Sequence[Any]) -> _Known | None:
-        """None if there is nobody; of no length if they are of several packs."""
+        """None without people; of length 0 if embeddings are of several models."""
         seen = [reference for reference in references if reference.people.size]
         if not seen:
             return None

@@ -1,4 +1,4 @@
-"""Whether the sound is loud enough and not clipped."""
+"""Loudness and clipping of the sound."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class LoudnessFilter(Filter):
     """Keeps clips within a range of loudness and with little clipping.
 
     Attributes:
-        min_lufs: Integrated loudness by ITU-R BS.1770.
-        max_lufs: The same; None for no limit.
-        max_clipped: Share of clipped samples.
+        min_lufs: Minimum integrated loudness by ITU-R BS.1770, in LUFS.
+        max_lufs: Maximum integrated loudness, in LUFS; None for no limit.
+        max_clipped: Maximum share of clipped samples.
     """
 
     min_lufs: float = -45.0

@@ -1,4 +1,4 @@
-"""Whether the picture moves at all."""
+"""Motion of the picture."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ class Motion(Filter):
     """Keeps clips that are not a static picture.
 
     Attributes:
-        min_motion: Grey levels of mean change from one half second to the next, from which it moves.
-        min_moving: Minimum share of the half seconds that move.
+        min_motion: Minimum mean change between samples half a second apart, in grey levels, that counts
+            as motion.
+        min_moving: Minimum share of samples with motion.
     """
 
     min_motion: float = 0.25
@@ -31,7 +32,7 @@ class Motion(Filter):
     renamed: ClassVar[Mapping[str, str]] = {"least": "min_motion", "share": "min_moving"}
 
     def needs(self) -> Sequence[Extractor]:
-        """The picture's numbers."""
+        """Changes of the picture."""
         return (Picture(),)
 
     def judge(self, clip: Clip, features: Features) -> Verdict:

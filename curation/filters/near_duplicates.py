@@ -1,4 +1,4 @@
-"""Whether a clip shows and sounds like another one of the set."""
+"""Near-duplicate clips within a set."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .base import Clip, Features, UndecidedError, Verdict, keep, reject, undecid
 class NearDuplicates(RecordingFilter):
     """Keeps the best of clips that are the same recording.
 
-    The best has the most pixels in a frame; of equal ones the highest frame rate; then the largest
-    file, which is the longest or the least compressed; then the first `clip_id`. A clip with the
-    picture of a kept one and another sound is kept too, and names it in `same_picture`.
+    The best clip has the most pixels per frame; among equals the highest frame rate; then the largest file,
+    which is the longest or the least compressed; then the first `clip_id`. A clip with the pictures of a
+    kept clip and another sound is kept too, and names that clip in `same_picture`.
     """
 
     def needs(self) -> Sequence[Extractor]:
@@ -30,7 +30,7 @@ class NearDuplicates(RecordingFilter):
     def judge(
         self, clips: Sequence[tuple[Clip, Features]], references: Sequence[Any] = ()
     ) -> list[Verdict]:
-        """Compare each clip, the best first, with those kept that have a similar picture."""
+        """Compare each clip, the best first, with the kept clips that have similar pictures."""
         index = FingerprintIndex()
         kept: list[str] = []
         verdicts: dict[str, Verdict] = {}

@@ -1,4 +1,4 @@
-"""Whether the picture is framed by bars, put together of panels, or has text burnt in."""
+"""Black bars, panels and burnt-in text in the picture."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from .base import Clip, Features, Filter, Verdict, keep, reject
 class Overlays(Filter):
     """Keeps clips whose whole picture is the scene.
 
-    Panels are known by a seam between them, or by the still or second picture of somebody that
-    `faces` flags. Text is a heuristic, which small or moving text escapes.
+    Panels are recognised by a seam between them, or by a still or duplicate picture of a person that
+    `faces` flags. Text is detected by a heuristic, which misses small or moving text.
 
     Attributes:
-        max_bars: Black bars on the two sides of one direction together, share of the side.
-        max_text: Share of the picture under text that stays.
-        panels: Whether panels and inset portraits are let through.
+        max_bars: Maximum width of the black bars on two opposite sides together, as a share of the side.
+        max_text: Maximum share of the picture under static text.
+        panels: Whether panels and inset portraits are allowed.
     """
 
     max_bars: float = 0.02
@@ -37,7 +37,7 @@ class Overlays(Filter):
     decides: ClassVar[Mapping[str, str]] = {"bars": "bars", "text": "text"}
 
     def needs(self) -> Sequence[Extractor]:
-        """The picture's numbers, and which faces are pictures."""
+        """Bars, seams and text, and faces that are pictures of people."""
         return (Picture(), Faces())
 
     def judge(self, clip: Clip, features: Features) -> Verdict:

@@ -1,4 +1,4 @@
-"""How many pixels a clip has."""
+"""Resolution of a clip."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Resolution(Filter):
     """Keeps clips whose shorter side is long enough.
 
     Attributes:
-        min_side: Pixels of the shorter side, upright; 1080 for "1080p", lying or standing.
+        min_side: Minimum length of the shorter side in pixels; 1080 for "1080p", landscape or portrait.
     """
 
     min_side: int = 512

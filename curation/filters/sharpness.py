@@ -1,4 +1,4 @@
-"""How sharp the picture is."""
+"""Sharpness of the picture."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Sharpness(Filter):
     renamed: ClassVar[Mapping[str, str]] = {"least": "min_sharpness"}
 
     def needs(self) -> Sequence[Extractor]:
-        """The picture's numbers."""
+        """Sharpness."""
         return (Picture(),)
 
     def judge(self, clip: Clip, features: Features) -> Verdict:

@@ -1,4 +1,4 @@
-"""How much of a clip is silent."""
+"""Share of a clip that is silent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Silence(Filter):
     """Keeps clips with sound throughout.
 
     Attributes:
-        max_share: Share of the track below the level of `audio_levels` that counts as silent.
+        max_share: Maximum share of the track below the level of silence of `audio_levels`.
     """
 
     max_share: float = 0.5
@@ -30,7 +30,7 @@ class Silence(Filter):
         return (AudioLevels(),)
 
     def judge(self, clip: Clip, features: Features) -> Verdict:
-        """By the share of silent 50 ms."""
+        """By the share of silent windows of 50 ms."""
         nothing = features.empty("audio_levels")
         if nothing:
             return reject(nothing, silence=1.0)

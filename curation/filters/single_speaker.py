@@ -1,4 +1,4 @@
-"""Whether a clip shows one person, who is there all the time and alone."""
+"""Clips of a single person who is visible throughout."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .base import Clip, Features, Filter, UndecidedError, Verdict, keep, reject
 class SingleSpeaker(Filter):
     """Keeps clips with one person in one shot.
 
-    People are counted by tracks and identities; a second one who is there for a small part of the
-    clip only is let through. Voices are counted too where the recipe measures `speakers`.
+    People are counted by tracks and identities; a second person is allowed for a small part of the clip.
+    Voices are counted too where the recipe measures `speakers`.
 
     Attributes:
-        max_other: Share of the sampled frames that somebody else may be in.
-        max_voices: Share of the speech that other voices than the first may have.
+        max_other: Maximum share of the sampled frames that show another person.
+        max_voices: Maximum share of the speech by voices other than the main speaker's.
     """
 
     max_other: float = 0.05

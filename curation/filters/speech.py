@@ -1,4 +1,4 @@
-"""How much of a clip is speech, and how far above the noise."""
+"""Share of speech in a clip, and its signal-to-noise ratio."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Speech(Filter):
     """Keeps clips in which somebody speaks for long enough.
 
     Attributes:
-        min_ratio: Share of the audio that is speech.
-        max_pause: Seconds without speech at a stretch; None for no limit.
-        min_snr_db: Speech above the pauses' noise; None for no limit. Where it is undefined because
-            there are no pauses, or no noise in them, the clip passes.
+        min_ratio: Minimum share of the audio that is speech.
+        max_pause: Maximum length of a pause in seconds; None for no limit.
+        min_snr_db: Minimum level of speech above the noise in pauses, in dB; None for no limit. Where it
+            is undefined because there are no pauses, or no noise in them, the clip passes.
     """
 
     min_ratio: float = 0.5
@@ -40,7 +40,7 @@ class Speech(Filter):
     }
 
     def needs(self) -> Sequence[Extractor]:
-        """Speech in numbers."""
+        """Statistics of speech."""
         return (SpeechStats(),)
 
     def judge(self, clip: Clip, features: Features) -> Verdict:

@@ -1,4 +1,4 @@
-"""How many people a clip shows, and whether all are there all the time."""
+"""Number of people in a clip, and their visibility."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .base import Clip, Features, Filter, Verdict, check_range, keep, reject
 
 @dataclass(frozen=True)
 class Subjects(Filter):
-    """Keeps clips with a number of people, all of whom are visible.
+    """Keeps clips with a certain number of people, all of whom are visible.
 
     Attributes:
         min_people: Minimum number of people.

@@ -1,1 +1,1 @@
-"""What the filters of a run did."""
+"""Statistics of a run's filters."""

@@ -1,4 +1,4 @@
-"""What filters did, out of a manifest and its rejected rows: nothing is measured here."""
+"""Statistics of filters, computed from a manifest and its rejected rows without new measurements."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .thresholds import Border, Distribution, borders, distributions, rejecting
 _log = logging.getLogger(__name__)
 
 STAGES: Final = ("source", "media", "segment", "cut", "finish")
-"""Stages at which a source or a clip is lost without being judged, in order."""
+"""Stages before the filters at which a source or a clip can be rejected, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,13 @@ class Step:
     """One filter, or one stage before the filters.
 
     Attributes:
-        name: Of the filter or stage.
-        input: Number of clips (or stretches of sources) that reach it.
-        rejected: Number of those that it rejects.
-        rejected_alone: Number that it rejects of all clips it judged, whatever other filters say.
-        undecided: Number that it could not judge.
-        reasons: Reason to number, of the rejected ones.
-        examples: Ids of a few of them.
+        name: Name of the filter or stage.
+        input: Number of clips (or spans of sources) that reach it.
+        rejected: Number of these that it rejects.
+        rejected_alone: Number that it rejects of all clips it judged, whatever other filters decide.
+        undecided: Number of clips that it could not judge.
+        reasons: Number of rejected clips by reason.
+        examples: Ids of a few rejected clips.
     """
 
     name: str
@@ -47,15 +47,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """The whole.
+    """The funnel of a run: its steps and the distributions of measured values.
 
     Attributes:
-        folder: Of the manifest.
-        recipe: Name and hash, as the rows have it.
-        kept: Clips.
-        seconds: Their length.
-        steps: In order.
-        distributions: Of all values that filters measured.
+        folder: Folder of the manifest.
+        recipe: Name and hash of the recipe, as recorded in the rows.
+        kept: Number of kept clips.
+        seconds: Total length of the kept clips.
+        steps: Steps in order.
+        distributions: Distributions of the values that filters measured.
         borders: Clips near thresholds.
     """
 
@@ -69,12 +69,12 @@ class Funnel:
 
 
 def funnel_of(folder: Path, recipe: Recipe | None = None) -> Funnel:
-    """Read what a curated run wrote.
+    """Compute the funnel of a curation run from its files.
 
     Args:
-        folder: Of the manifest.
-        recipe: For its thresholds; by default the one of the rows' name, where it is known and the
-            same.
+        folder: Folder of the manifest.
+        recipe: Recipe whose thresholds are shown; by default that of the run, if it is available
+            unchanged.
 
     Raises:
         InputError: There is no manifest, or nothing in it was judged.
@@ -83,7 +83,7 @@ def funnel_of(folder: Path, recipe: Recipe | None = None) -> Funnel:
     rejected = manifest.folder / REJECTED_NAME
     rows = [*manifest.rows, *(read_rows(rejected) if rejected.is_file() else ())]
     if not rows:
-        raise InputError(f"{folder} lists nothing: there is no funnel to show")
+        raise InputError(f"the manifest in {folder} is empty: there is no funnel to show")
     name = next((row.recipe for row in rows if row.recipe), "") or ""
     rule = recipe or _recipe(name, manifest.folder)
     kept = [row for row in rows if row.reason is None]
@@ -100,7 +100,7 @@ def funnel_of(folder: Path, recipe: Recipe | None = None) -> Funnel:
 
 
 def _recipe(identity: str, folder: Path) -> Recipe | None:
-    """The recipe that a run judged by: the one beside its manifest, or the one of that name."""
+    """The recipe of a run: the one beside its manifest, or the one of that name."""
     for name in (str(folder / RECIPE_NAME), identity.partition(":")[0]):
         try:
             recipe = load_recipe(name)
@@ -138,7 +138,7 @@ def _steps(rows: Sequence[ManifestRow]) -> list[Step]:
 
 
 def filter_about(name: str) -> str:
-    """What a filter or stage does, in a line.
+    """Description of a filter or stage in one line.
 
     Examples:
         >>> filter_about("cut")
@@ -146,8 +146,8 @@ def filter_about(name: str) -> str:
     """
     stages = {
         "source": "could not be fetched",
-        "media": "is no media that can be read",
-        "segment": "no stretch with one shot, the wanted people and enough speech",
+        "media": "is not readable media",
+        "segment": "no span with one shot, the required number of people and enough speech",
         "cut": "could not be cut",
         "finish": "its sound or reference frame could not be made",
     }

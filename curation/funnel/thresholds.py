@@ -1,4 +1,4 @@
-"""Measured values of a whole run against thresholds: distributions and borderline clips."""
+"""Measured values of a run compared with thresholds: distributions and borderline clips."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BORDERLINE: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """One measured value over all clips.
+    """Distribution of a measured value over all clips.
 
     Attributes:
         filter: Whose it is.
@@ -51,11 +51,11 @@ class Border:
     """A clip near a threshold.
 
     Attributes:
-        clip_id: Its name.
-        filter: Whose threshold.
-        name: Of the value.
-        value: What was measured.
-        limit: The threshold.
+        clip_id: Id of the clip.
+        filter: Name of the filter.
+        name: Name of the value.
+        value: Measured value.
+        limit: Threshold.
         kept: Whether the filter kept it.
         decided: Whether it is this value for which the filter did not keep it.
         reason: The filter's, where it did not keep it.
@@ -149,7 +149,7 @@ def _limits(recipe: Recipe | None) -> Limits:
 def borders(
     rows: Sequence[ManifestRow], shown: Sequence[Distribution], folder: Path
 ) -> list[Border]:
-    """The clips nearest to each threshold, on both sides, against the spread of the value."""
+    """The clips nearest to each threshold, on both sides, relative to the spread of the value."""
     near_limits: list[Border] = []
     limits: Limits = defaultdict(tuple, {(one.filter, one.name): one.limits for one in shown})
     for distribution in shown:
@@ -184,7 +184,7 @@ def borders(
 
 
 def _file(row: ManifestRow, folder: Path) -> Path | None:
-    """The file of a clip, or else of the candidate that it was; None if neither is there."""
+    """The file of a clip, or else of its candidate; None if neither exists."""
     for place, name in ((folder, row.path), (folder / FOLDER, f"{row.clip_id}{SUFFIX}")):
         if name is None:
             continue

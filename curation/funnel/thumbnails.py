@@ -1,4 +1,4 @@
-"""Small pictures of clips for a page: tasks for worker processes, since the files are untrusted."""
+"""Thumbnails of clips for a page, made in worker processes because the files are untrusted."""
 
 from __future__ import annotations
 

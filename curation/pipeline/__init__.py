@@ -1,1 +1,1 @@
-"""A curated run: scan, cut, measure, judge, finish."""
+"""The steps of a curation run: scan, cut, measure, judge, finish."""

@@ -1,7 +1,7 @@
-"""The folder `.candidates/`: a file for every span, with an index of what each was cut from.
+"""The folder `.candidates/`: a file for every span, with an index of their origins.
 
-A run that was killed, or one with other thresholds, cuts nothing twice, and the funnel shows frames of
-rejected clips. A kept clip is one file with two names; what is no longer a candidate is removed.
+It lets a run that was killed, or one with other thresholds, reuse its cuts, and the funnel show frames
+of rejected clips. A kept clip is one file with two names; files of former candidates are removed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _INDEX: Final = "index.jsonl"
 
 
 class _Entry(Record, frozen=True):
-    """A line of the index: a file, and all that its bytes depend on."""
+    """A line of the index: a file, and everything that its bytes depend on."""
 
     clip_id: str
     source_sha256: str
@@ -43,7 +43,7 @@ class _Entry(Record, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class _Cutting:
-    """The task that cuts a segment into the folder."""
+    """Task that cuts a segment into the folder."""
 
     folder: Path
     encoding: Encoding
@@ -51,10 +51,10 @@ class _Cutting:
     def __call__(self, segment: Segment) -> _Entry:
         source, end = segment.source.path, segment.end
         if end is None:
-            raise ValueError(f"{segment.clip_id} is no span of its source")
+            raise ValueError(f"{segment.clip_id} is not a span of its source")
         target = candidate_file(self.folder, segment.clip_id)
         facts = cut(source, Piece(segment.start, end), target, self.encoding)
-        # the source's own time, so that the same run gives the same manifest
+        # the source's modification time, so that the same run gives the same manifest
         when = source.stat().st_mtime_ns
         os.utime(target, ns=(when, when))
         return _Entry(
@@ -74,24 +74,24 @@ class CandidateStore:
     """The candidates of a run.
 
     Args:
-        output: The manifest's folder.
+        output: Folder of the manifest.
     """
 
     def __init__(self, output: Path) -> None:
-        self._folder = output.resolve() / FOLDER  # as `inside` gives its files
+        self._folder = output.resolve() / FOLDER  # resolved, as the results of `inside` are
         self._index = self._folder / _INDEX
-        # of lines about the same name the last one counts
+        # of several lines of one name, the last counts
         self._known = {entry.clip_id: entry for entry in read_journal(self._index, _Entry)}
 
     def cut(
         self, segments: Sequence[Segment], encoding: Encoding, tasks: Tasks
     ) -> Iterator[Candidate | Rejection]:
-        """The candidates of spans, each cut unless it is there; and what could not be cut.
+        """Candidates of spans, which are cut unless they exist; and spans that could not be cut.
 
         Args:
             segments: Spans of hashed sources.
-            encoding: How clips are encoded.
-            tasks: Where they are cut.
+            encoding: Encoding of clips.
+            tasks: Worker processes that cut.
         """
         missing = [segment for segment in segments if not self._holds(segment, encoding)]
         new = {segment.clip_id for segment in missing}
@@ -107,7 +107,7 @@ class CandidateStore:
             yield self._candidate(segment)
 
     def keep_only(self, candidates: Iterable[Candidate]) -> None:
-        """Remove the files of earlier runs that are no candidates of this one."""
+        """Remove the files of earlier runs that are not candidates of this run."""
         if not self._folder.is_dir():
             return
         names = {candidate.clip_id for candidate in candidates if not candidate.segment.whole}
@@ -119,7 +119,7 @@ class CandidateStore:
         self._write_index()
 
     def forget(self, clip_ids: Iterable[str]) -> None:
-        """Remove lines of the index; the files are removed by whoever calls this."""
+        """Remove lines of the index; the caller removes the files."""
         names = set(clip_ids) & self._known.keys()
         if names:
             self._known = {name: one for name, one in self._known.items() if name not in names}
@@ -131,7 +131,7 @@ class CandidateStore:
         return Candidate(segment, path, entry.sha256, entry.media)
 
     def _holds(self, segment: Segment, encoding: Encoding) -> bool:
-        """Whether the file of an earlier run is what would be cut now."""
+        """Whether the file of an earlier run equals what would be cut now."""
         entry = self._known.get(segment.clip_id)
         if entry is None or (entry.encoding, entry.tools) != (encoding, tools()):
             return False
@@ -152,7 +152,7 @@ def candidate_file(folder: Path, clip_id: str) -> Path:
 
     Args:
         folder: `.candidates`.
-        clip_id: Its name.
+        clip_id: Id of the candidate.
 
     Raises:
         UnsafePathError: The name leads out of the folder.

@@ -1,9 +1,9 @@
-"""Curating: sources in, clips and their manifest out.
+"""Curation of sources into clips and their manifest.
 
-Fetch, segment, cut, measure, judge, finish. A recipe that takes files as they are goes from the first to
-the last. Every step finds by content what earlier runs did (the feature cache, the candidates' index,
-finished rows), so a run may be killed at any time and run again, and other thresholds measure nothing
-again. An item that fails, in whatever way, becomes a row with the reason.
+The steps are fetch, segment, cut, measure, judge and finish; a recipe that takes files unchanged has only
+the first and the last. Every step finds finished work of earlier runs by content (in the feature cache,
+the candidates' index, finished rows), so a run may be killed at any time and run again, and new
+thresholds need no new measurements. An item that fails in any way becomes a row with the reason.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CurateOptions:
-    """How a run goes about it, beyond its recipe.
+    """Options of a curation run besides its recipe.
 
     Attributes:
         cache: Path or URL of the feature cache.
-        workers: Files worked on at once, each in a process of its own; 0 works in this process,
-            without its protection against crashes.
+        workers: Number of files processed at once, each in a process of its own; 0 processes them in
+            this process, without protection against crashes.
         references: Clips of other sets, for the leakage filter.
         anonymise: Whether faces are blurred in reference frames.
         language: Language of sources that do not declare one, ISO 639-1.
@@ -78,15 +78,15 @@ class CurateOptions:
 
 @dataclass(frozen=True, slots=True)
 class CurateResult:
-    """The rows of a run.
+    """Result of a curation run.
 
     Attributes:
         kept: Rows of the manifest.
-        rejected: Rows with the reason why there is no clip.
-        reused: How many rows were taken over from an earlier run.
-        dropped: Rows of an earlier run whose sources were not given again.
-        skipped: Files that are no media, by suffix.
-        notes: What was not as the recipe wants it, in sentences.
+        rejected: Rows of items without a clip, with the reason.
+        reused: Number of rows taken over from an earlier run.
+        dropped: Number of rows of an earlier run whose sources were not given again.
+        skipped: Number of files that are not media, by suffix.
+        notes: Limits of this run, such as filters that could not be applied, in sentences.
     """
 
     kept: tuple[ManifestRow, ...] = ()
@@ -103,20 +103,20 @@ def curate(
     """Curate sources into a folder.
 
     Args:
-        sources: Every item of theirs becomes a row, or several.
-        recipe: What to keep.
-        output: The folder of the manifest and all files; locked while the run lasts.
-        options: Cache, workers, references.
+        sources: Sources, each item of which becomes one or several rows.
+        recipe: Recipe of the run.
+        output: Folder of the manifest and all files; locked during the run.
+        options: Options of the run.
 
     Raises:
-        InputError: Another process writes to the folder, or something the recipe needs is missing.
+        InputError: Another process writes to the folder, or a requirement of the recipe is missing.
     """
     with locked(output, "curate"), Tasks(options.workers) as tasks:
         return _Run(recipe, output, options, tasks).curate(sources)
 
 
 class _Run:
-    """One run: its rows so far, and what all steps share."""
+    """A run: its rows so far, and the objects that all steps share."""
 
     def __init__(self, recipe: Recipe, output: Path, options: CurateOptions, tasks: Tasks) -> None:
         self._recipe = recipe
@@ -132,7 +132,7 @@ class _Run:
         self._notes: list[str] = []
 
     def curate(self, sources: Sequence[SourceReader]) -> CurateResult:
-        tools()  # a program that is missing ends the run before anything is fetched
+        tools()  # a missing program ends the run before anything is fetched
         wanted = () if self._as_is else self._prepared()
         items = _items(sources, self._options.language)
         skipped = _skipped(sources)
@@ -162,7 +162,7 @@ class _Run:
         )
 
     def _prepared(self) -> tuple[Extractor, ...]:
-        """What candidates are measured for, with its weights fetched and missing parts noted."""
+        """Extractors of the run, after downloading their weights and noting missing parts."""
         extractors = _extractors(self._recipe)
         fetch_weights(extractors)
         self._note(*shortcomings(self._recipe, extractors, self._options.references))
@@ -174,7 +174,7 @@ class _Run:
             self._notes.append(note)
 
     def _segments(self, items: Sequence[SourceFile | SourceFailure]) -> list[Segment]:
-        """The files of all sources; what could not be provided becomes a row."""
+        """Files of all sources; failed items become rows."""
         names = clip_ids([(item.name, item.group) for item in items])
         segments: list[Segment] = []
         for name, item in zip(names, items, strict=True):
@@ -185,7 +185,7 @@ class _Run:
         return segments
 
     def _take_as_is(self, segments: Sequence[Segment]) -> None:
-        """Finish every file as it is, unless an earlier run did."""
+        """Finish every file unchanged, unless an earlier run did."""
         finisher = Finisher(self._recipe, self._output)
         missing: list[Segment] = []
         for segment in segments:
@@ -207,7 +207,7 @@ class _Run:
             else:
                 row = made
                 self._kept.append(row)
-            append_record(self._output / JOURNAL, row)  # for a later run, should this one be killed
+            append_record(self._output / JOURNAL, row)  # for a later run, if this one is killed
         self._kept = self._with_fingerprints(self._kept)
 
     def _judged(
@@ -238,7 +238,7 @@ class _Run:
         return candidates
 
     def _candidates(self, segments: Sequence[Segment]) -> Iterator[Candidate]:
-        """Whole files, or the spans of them that are cut; all others become rows."""
+        """Candidates: whole files or cut spans; all other segments become rows."""
         if self._recipe.cut == "whole":
             segments = [segment for segment in segments if segment.clip_id not in self._down]
             yield from self._without_failures(
@@ -259,7 +259,7 @@ class _Run:
                 yield made
 
     def _without_failures(self, results: Iterable[tuple[Segment, T | Failure]]) -> list[T]:
-        """What the results of tasks are; failures become rows."""
+        """Results of successful tasks; failures become rows."""
         good: list[T] = []
         for segment, result in results:
             if isinstance(result, Failure):
@@ -278,7 +278,7 @@ class _Run:
         judged: Sequence[tuple[Candidate, tuple[Judgement, ...]]],
         extractors: tuple[Extractor, ...],
     ) -> None:
-        """Rows of the kept clips, with all their files, unless an earlier run made them."""
+        """Rows of the kept clips with all their files, reusing those of earlier runs."""
         options = self._options
         finisher = Finisher(
             self._recipe, self._output, extractors, options.cache, options.anonymise
@@ -299,9 +299,9 @@ class _Run:
                 append_record(self._output / JOURNAL, made)
 
     def _with_fingerprints(self, rows: Sequence[ManifestRow]) -> list[ManifestRow]:
-        """Fingerprints in the rows of what was fetched: sites encode again, and `rebuild` can tell.
+        """Add fingerprints to rows of fetched clips, so that `rebuild` recognises re-encoded sources.
 
-        Local files have none, so that taking a folder as it is decodes nothing.
+        Local files get none, so that a folder can be taken unchanged without decoding.
         """
         missing = [row for row in rows if row.source.kind == "url" and row.phash is None]
         if not missing:
@@ -320,7 +320,7 @@ class _Run:
         return [made.get(row.clip_id, row) for row in rows]
 
     def _write(self) -> None:
-        """Manifest and rejected rows, each whole."""
+        """Write manifest and rejected rows, each atomically."""
         for rows in (self._kept, self._rejected):
             rows.sort(key=lambda row: row.clip_id)
         write_manifest(self._output / MANIFEST_NAME, self._kept)
@@ -331,7 +331,7 @@ class _Run:
 def _items(
     sources: Iterable[SourceReader], language: str | None
 ) -> list[SourceFile | SourceFailure]:
-    """The items of all sources; those that declare no language are given one."""
+    """Items of all sources, with the default language for those that do not declare one."""
     items = [item for source in sources for item in source.items()]
     if language is None:
         return items
@@ -342,7 +342,7 @@ def _items(
 
 
 def _skipped(sources: Iterable[SourceReader]) -> dict[str, int]:
-    """How many files all sources skipped, by suffix or kind."""
+    """Number of files that all sources skipped, by suffix or kind."""
     skipped: Counter[str] = Counter()
     for source in sources:
         skipped.update(source.skipped())
@@ -350,7 +350,7 @@ def _skipped(sources: Iterable[SourceReader]) -> dict[str, int]:
 
 
 def _extractors(recipe: Recipe) -> tuple[Extractor, ...]:
-    """What candidates are measured for, each once."""
+    """Extractors that a recipe needs, without duplicates."""
     wanted: dict[Extractor, None] = dict.fromkeys((*needed(recipe), Fingerprints()))
     if recipe.people or recipe.reference_frame == "best":
         wanted.update(dict.fromkeys((Faces(), PersonLandmarks(), PersonPose())))

@@ -14,18 +14,18 @@ WHY: Final = {
     CLIPS: "kept clips",
     AUDIO: "their sound",
     FRAMES: "their reference frames",
-    FETCHED: "fetched or unpacked sources; deleted, they are fetched again for other spans",
+    FETCHED: "fetched or unpacked sources; if deleted, they are fetched again for other spans",
     FOLDER: "clips that were cut and rejected, for the funnel and for other thresholds; "
-    "deleted, they are cut again",
+    "if deleted, they are cut again",
 }
 """The folders that a run writes, and their purpose."""
 
 
 def disk_use(output: Path) -> dict[str, int]:
-    """Bytes in each folder of a run; folders without any are left out.
+    """Size of each folder of a run in bytes; empty folders are left out.
 
-    A file with several names counts once, in the first folder of `WHY`. One that has a name outside
-    too (a clip that is a link to the user's own file) takes up nothing.
+    A file with several names counts once, in the first folder of `WHY`. A file that also has a name
+    outside (a clip that is a link to the user's file) does not count.
     """
     links: Counter[tuple[int, int]] = Counter()
     sizes: dict[tuple[int, int], tuple[str, int, int]] = {}

@@ -1,4 +1,4 @@
-"""What earlier runs into the same folder made, and whether it still holds."""
+"""Results of earlier runs into the same folder, and checks of their validity."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..tasks import BROKEN_RUN
 from .segments import Segment
 
 JOURNAL: Final = ".curate.jsonl"
-"""Rows of a run that has not ended."""
+"""Journal with the rows of an unfinished run."""
 _OWN: Final = (f"{CLIPS}/", f"{AUDIO}/", f"{FRAMES}/")
 
 
@@ -42,7 +42,7 @@ def files_of(row: ManifestRow) -> list[str]:
 
 
 def files_hold(row: ManifestRow, output: Path) -> bool:
-    """Whether all files of a kept clip's row are there, and the clip is the one that was made."""
+    """Whether all files of a kept clip's row exist, and the clip is unchanged."""
     try:
         there = all(inside(output, name).is_file() for name in files_of(row))
         return there and row.path is not None and stamp(inside(output, row.path)) == row.stamp
@@ -57,10 +57,10 @@ def source_holds(
     tools: Mapping[str, str | int],
     output: Path,
 ) -> bool:
-    """Whether the row of a file that is taken as it is, without being judged, holds.
+    """Whether the row of a file that is taken unchanged and without judgement is still valid.
 
-    It does while the file's size and time, its source, the recipe and the tools are the same and
-    everything that was made of it is there. Nothing is read but the folder.
+    It is while the file's size and time, its source, the recipe and the tools are the same and all files
+    made from it exist. No file is opened.
     """
     origin = segment.source.origin
     location = origin.location or row.path or segment.source.name
@@ -78,10 +78,10 @@ def source_holds(
 
 
 def sweep(earlier: Iterable[ManifestRow], kept: Iterable[ManifestRow], output: Path) -> None:
-    """Remove the files of clips that an earlier run kept and this one does not.
+    """Remove the files of clips that an earlier run kept and this run does not.
 
-    The rows are untrusted: only files in the folders of clips, sound and frames are removed, and a
-    path that leads out of them is left alone.
+    The rows are untrusted: only files in the folders of clips, audio and frames are removed, and a path
+    that leads out of them is ignored.
     """
     needed = {name for row in kept for name in files_of(row)}
     for row in earlier:

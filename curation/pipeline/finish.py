@@ -1,4 +1,4 @@
-"""A kept clip with everything that lies beside it, and its row."""
+"""Finishing of kept clips: clip file, audio tracks, reference frame and manifest row."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _RULE: Final = DifficultyRule()
 
 @dataclass(frozen=True, slots=True)
 class Finisher:
-    """Finishes kept clips: a task for worker processes.
+    """Task for worker processes that finishes kept clips.
 
     Attributes:
-        recipe: The run's.
-        output: The manifest's folder.
-        extractors: What candidates were measured for; none for a recipe that takes files as they are.
+        recipe: Recipe of the run.
+        output: Folder of the manifest.
+        extractors: Extractors of the run; none for a recipe that takes files unchanged.
         cache: Path or URL of the feature cache.
         anonymise: Whether faces are blurred in reference frames.
     """
@@ -53,16 +53,16 @@ class Finisher:
     anonymise: bool = False
 
     def __call__(self, kept: tuple[Candidate, tuple[Judgement, ...]]) -> ManifestRow:
-        """Put a candidate, its sound and its reference frame in place, and make its row."""
+        """Write the files of a candidate, and return its row."""
         candidate, judgements = kept
         features = _store(self.extractors, self.cache).clip(candidate.sha256)
         return self._finish(candidate, judgements, values_of(features))
 
     def as_is(self, segment: Segment) -> ManifestRow:
-        """The same for a source file that is not judged: a task of its own.
+        """Finish a source file that is not judged: a task of its own.
 
         Raises:
-            MediaError: It cannot be a clip.
+            MediaError: The file cannot be a clip.
         """
         return self._finish(whole_file(hashed(segment)), (), {})
 
@@ -78,7 +78,7 @@ class Finisher:
     def holds(
         self, row: ManifestRow, candidate: Candidate, judgements: Sequence[Judgement]
     ) -> bool:
-        """Whether the row of an earlier run is the one that would be made now."""
+        """Whether the row of an earlier run equals the row that would be made now."""
         same = row.reason is None and row.sha256 == candidate.sha256
         if not same or row.recipe != self.recipe.identity:
             return False
@@ -101,7 +101,7 @@ class Finisher:
         try:
             return self._row(candidate, judgements, values, files)
         except BaseException:
-            for file in files.values():  # of a clip that is not kept nothing is
+            for file in files.values():  # a clip that fails leaves no files
                 remove_inside(self.output, file)
             raise
 
@@ -157,9 +157,9 @@ class Finisher:
     def _sound(
         self, candidate: Candidate, files: Mapping[str, str]
     ) -> tuple[str | None, str | None]:
-        """The 16 kHz track and, for measured clips, the original sound.
+        """Write the 16 kHz track and, for measured clips, the original sound.
 
-        The latter are the tracks of single speakers, merged, where a whole file has some beside it.
+        If a whole file has tracks of single speakers beside it, the original sound is their merger.
         """
         segment = candidate.segment
         source = segment.source.path
@@ -186,7 +186,7 @@ def _store(extractors: tuple[Extractor, ...], cache: str | None) -> FeatureStore
 
 
 def _keep_source(segment: Segment, output: Path) -> str:
-    """Put a source without a root beside the manifest, for `rebuild`; its place there."""
+    """Put a source without a root beside the manifest, for `rebuild`; returns its relative path."""
     path = segment.source.path
     relative = f"{FETCHED}/{segment.source_id}{path.suffix.lower()}"
     target = inside(output, relative)
@@ -196,17 +196,17 @@ def _keep_source(segment: Segment, output: Path) -> str:
 
 
 def _language(declared: str | None, values: Mapping[str, Values]) -> str | None:
-    """The language as declared, or else as measured."""
+    """The declared language, or else the detected one."""
     if declared is not None or "spoken_language" not in values:
         return declared
     return str(values["spoken_language"]["language"])
 
 
 def _boxes(values: Mapping[str, Values], seconds: float) -> npt.NDArray[np.float32] | None:
-    """Faces in the reference frame as measured there; None where nothing was.
+    """Measured faces of the reference frame; None if nothing was measured.
 
     Returns:
-        Left, top, right, bottom in pixels; (n, 4).
+        (n, 4): left, top, right, bottom in pixels.
     """
     faces = values.get("faces")
     if faces is None:

@@ -1,4 +1,4 @@
-"""Filters at work: every filter judges every clip, so that the manifest holds all verdicts."""
+"""Application of filters: every filter judges every clip, so that the manifest has all verdicts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 def needed(recipe: Recipe) -> tuple[Extractor, ...]:
-    """The extractors whose values the recipe's filters read, each once.
+    """Extractors whose values a recipe's filters read, without duplicates.
 
     Examples:
         >>> from theval_datasets.curation.recipes.recipe import load_recipe
@@ -35,11 +35,11 @@ def judge_clips(
     recipe: Recipe,
     references: Sequence[Any] = (),
 ) -> list[tuple[Judgement, ...]]:
-    """Judge a set.
+    """Judge a set of clips.
 
     Args:
-        clips: Each with its features by extractor.
-        recipe: Holds the filters.
+        clips: Clips, each with its features by extractor.
+        recipe: Recipe with the filters.
         references: Clips of other sets, for the leakage filter.
 
     Returns:

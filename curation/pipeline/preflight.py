@@ -42,10 +42,10 @@ def shortcomings(
         references: Clips of other sets, for the leakage filter.
 
     Returns:
-        One sentence for each.
+        A sentence for each part.
 
     Raises:
-        InputError: The references hold people, and no model here can recognise them.
+        InputError: The references hold people, and no model on this machine can recognise them.
     """
     leakage = dict(recipe.judges()).get("leakage")
     watched = leakage is not None and Arcface() in leakage.needs()
@@ -67,7 +67,9 @@ def shortcomings(
     for why, judges in unable.items():
         if strangers and "leakage" in judges:
             raise InputError(f"--reference cannot be used: {why} {_RECORDINGS}")
-        names = [name for name in judges if name != "leakage"]  # it has nothing to compare with
+        names = [
+            name for name in judges if name != "leakage"
+        ]  # without references it judges nothing
         if names:
             notes.append(
                 f"{' and '.join(names)} cannot judge: {why} "
@@ -76,15 +78,15 @@ def shortcomings(
     if strangers and strangers != {recogniser()}:
         raise InputError(
             "--reference cannot be used: its faces were embedded with another InsightFace pack "
-            "than the installed one. Make the index again with this one (`theval-data index`), or "
-            f"install the other one. {_RECORDINGS}"
+            "than the installed one. Make the index again with the installed pack (`theval-data "
+            f"index`), or install the other pack. {_RECORDINGS}"
         )
     for name in recipe.measure:
         extractor = catalog.load("extractor", name)()
         extra = extractor.extra
         if not all(map(available, extractor.imports)):
             how = install_command(str(extra))
-            notes.append(f"{name} will not be measured: it comes with the extra [{extra}]: {how}.")
+            notes.append(f"{name} will not be measured: it needs the extra [{extra}]: {how}.")
         elif not extractor.has_weights():
             notes.append(f"{name} will not be measured: see `theval-data models list`.")
     return notes
@@ -112,14 +114,14 @@ def listeners(recipe: Recipe, sources: Sequence[SourceFile]) -> tuple[Sequence[E
     except (MissingExtraError, WeightsMissingError) as error:
         if recipe.on_undecided == "keep" or undeclared < len(sources):
             fate = f"the filter language is undecided about them, and they are {_fate(recipe)}"
-            return (), f"{some}: {fate}. Name it with --language."
+            return (), f"{some}: {fate}. State the language with --language."
         raise InputError(
             f"The recipe {recipe.name} keeps clips in {', '.join(language.languages)}, and no source "
-            "declares one. Name it with --language, such as --language en; or have it detected: "
+            "declares one. State it with --language, such as --language en; or let it be detected: "
             f"{error} Or leave the filter out in a recipe of your own "
             f"(`base: {recipe.name}` and `filters: {{language: null}}`)."
         ) from None
-    return (listener,), f"{some}: it is detected from their sound."
+    return (listener,), f"{some}: it will be detected from their sound."
 
 
 def _absent(needs: Iterable[Extractor]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Rows of what did not become a clip, with all that was judged of it."""
+"""Rows of rejected sources, segments and candidates, with their judgements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .segments import Candidate, Segment
 
 
 def failed_source(clip_id: str, failure: SourceFailure, recipe: Recipe) -> ManifestRow:
-    """The row of an item that a source could not provide."""
+    """Row of an item that a source could not provide."""
     verdict = Judgement("source", "reject", failure.reason, {"detail": failure.detail})
     return ManifestRow(
         clip_id=clip_id,
@@ -32,14 +32,14 @@ def failed_source(clip_id: str, failure: SourceFailure, recipe: Recipe) -> Manif
 def rejected_segment(
     segment: Segment, stage: str, failure: Failure, recipe: Recipe, seen: FileStamp | None = None
 ) -> ManifestRow:
-    """The row of a segment that was not even judged.
+    """Row of a segment that was rejected before it was judged.
 
     Args:
-        segment: Name and source.
-        stage: `media`, `segment`, `cut` or `finish`.
-        failure: Why.
-        recipe: The run's.
-        seen: Size and time of the file, where that alone decides whether it is worth another try.
+        segment: The segment.
+        stage: Stage: `media`, `segment`, `cut` or `finish`.
+        failure: Reason.
+        recipe: Recipe of the run.
+        seen: Size and time of the file, where they decide whether another attempt is worthwhile.
     """
     measured = {"detail": failure.detail} if failure.detail else {}
     return ManifestRow(
@@ -60,7 +60,7 @@ def rejected_segment(
 def rejected_candidate(
     candidate: Candidate, judgements: Sequence[Judgement], reason: str, recipe: Recipe
 ) -> ManifestRow:
-    """The row of a candidate that a filter rejected."""
+    """Row of a candidate that a filter rejected."""
     segment = candidate.segment
     return ManifestRow(
         clip_id=candidate.clip_id,

@@ -1,4 +1,4 @@
-"""From source files to candidates: which parts of them are to be judged, and why others are not."""
+"""Segments of source files, and the candidates that are made from them."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from ..segmentation.spans import find_spans
 from ..sources.base import SourceFile
 from ..tasks import Failure
 
-_MIN_SECONDS: Final = 0.01  # stretches of a source that are shorter get no row of their own
+_MIN_SECONDS: Final = 0.01  # length below which a rejected span gets no row
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A source file, or a span of one, that may become a clip.
+    """A source file, or a span of a source file, that may become a clip.
 
     Attributes:
-        source_id: Name of the file among those of the run.
-        source: The file; its origin holds the file's hash once it is known.
-        start: Seconds since the source's first frame.
-        end: Seconds; None for the whole file.
+        source_id: Unique name of the file within the run.
+        source: Source file; its origin holds the file's hash once it is known.
+        start: Start in seconds since the source's first frame.
+        end: End in seconds; None for the whole file.
     """
 
     source_id: str
@@ -46,14 +46,14 @@ class Segment:
 
     @property
     def clip_id(self) -> str:
-        """The name of its clip: the source's, with begin and end in milliseconds for a span."""
+        """Id of its clip: the source's id, with start and end in milliseconds for a span."""
         if self.end is None:
             return self.source_id
         return f"{self.source_id}-{round(self.start * 1000)}-{round(self.end * 1000)}"
 
     @property
     def whole(self) -> bool:
-        """Whether it is the file as it is, neither cut nor encoded again."""
+        """Whether it is the whole file, neither cut nor encoded again."""
         return self.end is None
 
     @property
@@ -70,13 +70,13 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A segment with its file: what is measured and judged.
+    """A segment with its clip file, which is measured and judged.
 
     Attributes:
-        segment: Name and source.
-        path: The file of the clip.
-        sha256: Of that file.
-        media: Measured facts of it.
+        segment: The segment.
+        path: Path of the clip file.
+        sha256: SHA-256 of the clip file.
+        media: Measured facts of the clip file.
     """
 
     segment: Segment
@@ -86,7 +86,7 @@ class Candidate:
 
     @property
     def clip_id(self) -> str:
-        """The clip's name."""
+        """Id of the clip."""
         return self.segment.clip_id
 
 
@@ -95,9 +95,9 @@ class Rejection:
     """A segment that does not become a candidate.
 
     Attributes:
-        segment: Name and source.
-        stage: `media`, `segment` or `cut`.
-        failure: The reason.
+        segment: The segment.
+        stage: Stage: `media`, `segment` or `cut`.
+        failure: Reason.
     """
 
     segment: Segment
@@ -106,16 +106,16 @@ class Rejection:
 
 
 def hashed(segment: Segment) -> Segment:
-    """The same with the hash of its source file as it is now."""
+    """The segment with the current hash of its source file."""
     source = segment.source
     if not source.path.is_file():
-        raise MissingMediaError(f"There is no file {source.path.name}")
+        raise MissingMediaError(f"there is no file {source.path.name}")
     origin = replace_record(source.origin, sha256=sha256_file(source.path))
     return replace(segment, source=replace(source, origin=origin))
 
 
 def whole_file(segment: Segment) -> Candidate:
-    """The candidate of a source file as it is.
+    """The candidate of an unchanged source file.
 
     Raises:
         MediaError: It is not a video or a picture.
@@ -127,13 +127,13 @@ def whole_file(segment: Segment) -> Candidate:
 def scan(
     segments: Sequence[Segment], recipe: Recipe, cache: str, workers: int
 ) -> Iterator[Segment | Rejection]:
-    """The spans of source files that may become clips, and why other stretches may not.
+    """Spans of source files that may become clips, and rejections of the other spans.
 
     Args:
         segments: Whole files, hashed.
-        recipe: Requirements.
+        recipe: Recipe with the segment rule.
         cache: Path or URL of the feature cache.
-        workers: Files measured at once.
+        workers: Number of files measured at once.
     """
     extractors = (Shots(), FaceScan(recipe.segment.fps), Vad())
     store = FeatureStore(extractors, cache)

@@ -1,1 +1,1 @@
-"""The clips of a manifest made again and compared."""
+"""Rebuilding of the clips of a manifest, and comparison with the originals."""

@@ -1,4 +1,4 @@
-"""How near a clip that was made again comes to what is listed."""
+"""Comparison of a rebuilt clip with the row of the manifest."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from .making import RebuiltClip
 from .results import RebuildResult, row_digest
 
 FRAMES_BOUND: Final = 0.05
-"""Share of differing bits of the perceptual hashes up to which pictures are equivalent."""
+"""Largest share of differing bits of the perceptual hashes of equivalent pictures."""
 AUDIO_BOUND: Final = 0.15
-"""The same of the audio fingerprints; unrelated sounds differ in half of them."""
-_DETAIL: Final = 500  # characters of a message that are kept
+"""Largest share of differing bits of the audio fingerprints of equivalent sounds (unrelated: 0.5)."""
+_DETAIL: Final = 500  # largest length of a message
 
 
 class Comparison:
-    """Compares clips that were made again with what a manifest lists.
+    """Compares rebuilt clips with the rows of a manifest.
 
     Args:
-        manifest: The manifest; listed clips may still lie beside it.
+        manifest: Manifest; the listed clips may still be beside it.
         cache: Path or URL of the feature cache, for fingerprints.
-        workers: Clips measured at once.
+        workers: Number of clips measured at once.
     """
 
     def __init__(self, manifest: Manifest, cache: str, workers: int) -> None:
@@ -44,7 +44,7 @@ class Comparison:
         self._workers = workers
 
     def at_once(self, row: ManifestRow, made: RebuiltClip | Failure) -> RebuildResult | None:
-        """The result where it needs no fingerprints; None where it does."""
+        """The result, if it needs no fingerprints; else None."""
         if isinstance(made, Failure):
             detail = made.detail[:_DETAIL]
             return RebuildResult(row.clip_id, "gone", made.reason, detail, row=row_digest(row))
@@ -52,18 +52,18 @@ class Comparison:
             return _result(row, made, "identical")
         listed, there = row.media, made.media.n_frames
         if listed is not None and abs(there - listed.n_frames) > 1:
-            detail = f"{listed.n_frames} frames are listed, {there} are there"
+            detail = f"expected {listed.n_frames} frames, got {there}"
             return _result(row, made, "changed", reason="length", detail=detail)
         return None
 
     def by_fingerprints(
         self, clips: Sequence[tuple[ManifestRow, RebuiltClip]], jobs: Sequence[ClipJob]
     ) -> list[RebuildResult]:
-        """The results of clips that are neither identical nor of another length.
+        """Results of clips that are neither identical nor of another length.
 
         Args:
-            clips: Rows, and what was made by them.
-            jobs: The clips that were made, to measure.
+            clips: Rows with the rebuilt clips.
+            jobs: Rebuilt clips to measure.
         """
         listed = [self._listed_job(row) for row, _ in clips]
         wanted = [*jobs, *(job for job in listed if job is not None)]
@@ -74,7 +74,7 @@ class Comparison:
         ours = self._prints(made.sha256)
         theirs = self._listed(row)
         if ours is None or theirs is None or not len(theirs.frames):
-            detail = "the row has no fingerprint, and the listed clip is not here"
+            detail = "the row has no fingerprint, and the listed clip is not available"
             return _result(row, made, "changed", reason="no-fingerprint", detail=detail)
         frames = _distance(ours.frames, theirs.frames)
         audio = _distance(ours.audio, theirs.audio) if len(theirs.audio) else None
@@ -87,7 +87,7 @@ class Comparison:
         if audio is not None and audio > AUDIO_BOUND:
             return _result(row, made, "changed", reason="sound", **measured)
         same = row.end is None or tools()["ffmpeg_sha256"] == row.tools.get("ffmpeg_sha256")
-        detail = "" if same else "another ffmpeg than the one it was made with"
+        detail = "" if same else "made with another ffmpeg than the listed clip"
         return _result(row, made, "equivalent", detail=detail, **measured)
 
     def _prints(self, sha256: str) -> Prints | None:
@@ -95,7 +95,7 @@ class Comparison:
         return prints_of(feature.values) if feature and feature.outcome.status == "ok" else None
 
     def _listed(self, row: ManifestRow) -> Prints | None:
-        """Fingerprints of the listed clip: of its row, or else measured."""
+        """Fingerprints of the listed clip: from its row, or else measured."""
         if row.phash is None:
             return self._prints(str(row.sha256))
         try:
@@ -106,7 +106,7 @@ class Comparison:
             return None
 
     def _listed_job(self, row: ManifestRow) -> ClipJob | None:
-        """The listed clip, where it has to be measured and is here."""
+        """Job for the listed clip, if it has to be measured and is available."""
         if row.phash is not None or row.path is None:
             return None
         try:
@@ -135,8 +135,8 @@ def _distance(a: Any, b: Any) -> float:
     """Share of differing bits, 0 to 1; 0.5 where the lengths differ by more than a tenth.
 
     Args:
-        a: Hashes of one clip, (n,).
-        b: Of another, (m,).
+        a: (n,): hashes of one clip.
+        b: (m,): hashes of another clip.
     """
     shared, longest = min(len(a), len(b)), max(len(a), len(b))
     if not shared:

@@ -1,7 +1,7 @@
-"""One clip made again as its row says.
+"""Rebuilding of single clips according to their rows.
 
-A row is untrusted: it names places below a root, http(s) addresses, numbers, and words that are checked
-against lists.
+A row is untrusted input: its paths have to be below a root, its addresses http(s), and its words are
+checked against lists.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from ..tasks import Failure
 
 @dataclass(frozen=True, slots=True)
 class RebuiltClip:
-    """A clip that was made again.
+    """A rebuilt clip.
 
     Attributes:
-        path: Its file, relative to the output.
-        sha256: Of that file.
-        stamp: Of that file.
-        media: Measured facts of it.
+        path: Clip file, relative to the output folder.
+        sha256: SHA-256 of the file.
+        stamp: Size and modification time of the file.
+        media: Measured facts of the file.
     """
 
     path: str
@@ -49,16 +49,16 @@ class RebuiltClip:
 
 @dataclass(frozen=True, slots=True)
 class ClipMaker:
-    """Makes clips again: a task for worker processes.
+    """Task for worker processes that rebuilds clips.
 
     Attributes:
-        output: The new manifest's folder.
+        output: Folder of the new manifest.
     """
 
     output: Path
 
     def __call__(self, job: tuple[ManifestRow, Path, str]) -> RebuiltClip | Failure:
-        """Make one clip with its sound and reference frame.
+        """Make a clip with its audio and reference frame.
 
         Args:
             job: The row, the file of its source, and the stem of the clip's files.
@@ -80,7 +80,7 @@ class ClipMaker:
         else:
             end = row.end if row.end is not None else media.probe(source).duration
             cut(source, Piece(row.start, end, row.crop), target, _encoding(row))
-            # the listed time, so that the same rebuild gives the same manifest
+            # the modification time of the row, so that the same rebuild gives the same manifest
             when = row.stamp.mtime_ns if row.stamp is not None else 0
             with contextlib.suppress(OSError):
                 os.utime(target, ns=(when, when))
@@ -88,7 +88,7 @@ class ClipMaker:
         return RebuiltClip(relative, sha256_file(target), stamp(target), media.probe(target))
 
     def _beside(self, row: ManifestRow, source: Path, clip: Path, name: str) -> None:
-        """The clip's sound and reference frame, where the row lists them."""
+        """Write the clip's audio and reference frame, if the row lists them."""
         if row.audio_original is not None and row.end is not None:
             flac = inside(self.output, f"{AUDIO}/{name}.flac")
             write_original(source, row.start, row.end, flac)
@@ -106,13 +106,13 @@ class ClipMaker:
 
 
 def source_file(row: ManifestRow, root: Path, output: Path, fetch: FetchOptions) -> Path | Failure:
-    """The file of a row's source, fetched if need be.
+    """The file of a row's source, fetched if needed.
 
     Args:
         row: A row of that source.
-        root: What local sources are relative to.
-        output: Where fetched files go.
-        fetch: How to fetch.
+        root: Folder that local sources are relative to.
+        output: Folder of fetched files.
+        fetch: Options of fetching.
     """
     if row.source.kind == "local":
         try:
@@ -120,7 +120,9 @@ def source_file(row: ManifestRow, root: Path, output: Path, fetch: FetchOptions)
         except UnsafePathError as error:
             return Failure("unsafe", str(error))
         if not path.is_file():
-            missing = f"there is no file {row.source.location} below {root}; --root names another"
+            missing = (
+                f"there is no file {row.source.location} below {root}; name its root with --root"
+            )
             return Failure("missing", missing)
         return path
     try:
@@ -130,9 +132,9 @@ def source_file(row: ManifestRow, root: Path, output: Path, fetch: FetchOptions)
     except InputError as error:
         return Failure("unsafe", str(error))
     if not items:
-        return Failure("removed", "the address holds nothing")
+        return Failure("removed", "there is no video at the address")
     if len(items) > 1:
-        return Failure("playlist", "the address holds several videos now")
+        return Failure("playlist", "expected one video at the address, got several")
     (item,) = items
     return item.path if isinstance(item, SourceFile) else Failure(item.reason, item.detail)
 

@@ -1,8 +1,8 @@
-"""Making the clips of a manifest again, and comparing them with what it lists.
+"""Rebuilding of the clips of a manifest, and comparison with the listed ones.
 
-Each source is fetched once, every clip made as its row says, and compared: `identical` (the same
-bytes); `equivalent` (as many frames but for one, pictures and sound that agree within the bounds of
-`compare`); `changed`; `gone` with the reason. The same rebuild gives the same manifest.
+Each source is fetched once, and every clip is made according to its row and compared: `identical` (the
+same bytes); `equivalent` (the same number of frames up to one, and pictures and sound that match within
+the bounds of `compare`); `changed`; `gone` with the reason. The same rebuild gives the same manifest.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RebuildOptions:
-    """How to go about it.
+    """Options of a rebuild.
 
     Attributes:
-        cache: Path or URL of the feature cache, for comparing.
-        root: What local sources are relative to; the manifest's folder if None.
-        workers: Clips made at once.
-        fetch: How to fetch addresses.
+        cache: Path or URL of the feature cache, for the comparison.
+        root: Folder that local sources are relative to; the manifest's folder if None.
+        workers: Number of clips made at once.
+        fetch: Options of fetching.
     """
 
     cache: str
@@ -60,21 +60,22 @@ class RebuildOptions:
 def rebuild(
     manifest: Manifest, output: Path, options: RebuildOptions, down: Set[str] = frozenset()
 ) -> list[RebuildResult]:
-    """Make the clips of a manifest.
+    """Make the clips of a manifest again, and compare them.
 
     Args:
-        manifest: The rows.
-        output: Another folder than the manifest's; may hold a part already. Locked meanwhile.
-        options: Root, cache, workers, fetching.
-        down: Ids of clips that were taken down; those with a tombstone in the output are too.
+        manifest: Manifest of the clips.
+        output: Output folder, other than the manifest's; it may hold results of an earlier run, and is
+            locked meanwhile.
+        options: Options of the rebuild.
+        down: Ids of clips that were taken down, besides those with a tombstone in the output folder.
 
     Raises:
-        InputError: The output is the manifest's own folder, no folder at all, or being written to.
+        InputError: The output is the manifest's own folder, not a folder, or being written to.
     """
     if output.resolve() == manifest.folder.resolve():
-        raise InputError("rebuild into another folder than the manifest's: -o DIR")
+        raise InputError("expected another folder than the manifest's; name one with -o")
     if output.exists() and not output.is_dir():
-        raise InputError(f"{output} is no folder: name another with -o.")
+        raise InputError(f"expected a folder with -o, got the file {output}; name a folder")
     with locked(output, "rebuild"):
         down = down | taken_down(output)
         _remove(down, output)
@@ -86,17 +87,19 @@ def rebuild(
 
 
 def _remove(down: Iterable[str], output: Path) -> None:
-    """Remove what an earlier run made of clips that are taken down now."""
+    """Remove the files of an earlier run of clips that were since taken down."""
     for clip_id in down:
         for name in files_named(clip_id, output):
-            if not name.endswith(".merged.wav"):  # only made by curate; here it is another clip's
+            if not name.endswith(
+                ".merged.wav"
+            ):  # made by curate only; here it belongs to another clip
                 remove_inside(output, name)
 
 
 def _earlier(
     manifest: Manifest, output: Path, down: Set[str]
 ) -> tuple[list[RebuildResult], list[ManifestRow]]:
-    """The results that hold from an earlier run, and the rows that are left."""
+    """Valid results of an earlier run, and the remaining rows."""
     earlier = {
         result.clip_id: result for result in read_journal(output / REPORT_NAME, RebuildResult)
     }
@@ -118,7 +121,7 @@ def _earlier(
 def _made(
     rows: Sequence[ManifestRow], manifest: Manifest, output: Path, options: RebuildOptions
 ) -> list[RebuildResult]:
-    """The results of rows whose clips are made now."""
+    """Results of rows whose clips are made in this run."""
     groups: dict[tuple[str, str], list[ManifestRow]] = {}
     for row in rows:
         groups.setdefault((row.source.kind, row.source.location), []).append(row)
@@ -149,7 +152,7 @@ def _made_of_one(
     options: RebuildOptions,
     tasks: Tasks,
 ) -> Iterator[tuple[ManifestRow, RebuiltClip | Failure]]:
-    """The clips of one source."""
+    """Clips of one source."""
     root = options.root or manifest.folder
     try:
         source = source_file(rows[0], root, output, options.fetch)
@@ -167,7 +170,7 @@ def _made_of_one(
 
 
 def _file_names(rows: Iterable[ManifestRow]) -> dict[str, str]:
-    """The stem of each clip's files: its id, made safe, and told from equal ones by a hash."""
+    """Stem of each clip's files: its id as a safe name, with a hash if several are equal."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for row in rows:
@@ -180,7 +183,7 @@ def _file_names(rows: Iterable[ManifestRow]) -> dict[str, str]:
 
 
 def _write(results: Sequence[RebuildResult], manifest: Manifest, output: Path) -> None:
-    """The manifest of what was made, and the report, whole."""
+    """Write the manifest of the rebuilt clips, and the report, atomically."""
     rows = {row.clip_id: row for row in manifest.rows}
     kept: list[ManifestRow] = []
     rest: list[ManifestRow] = []
@@ -203,7 +206,7 @@ def _row(row: ManifestRow, one: RebuildResult, output: Path) -> ManifestRow:
     def there(file: str) -> str | None:
         return file if (output / file).is_file() else None
 
-    # what was fetched has the time of fetching, which no manifest is to depend on
+    # fetched files have the time of the download, on which no manifest may depend
     fetched = row.source.kind == "url" and row.end is None and row.crop is None
     return replace(
         row,

@@ -1,4 +1,4 @@
-"""The results of a rebuild, one per row: kept in `rebuild.jsonl`, so that a killed run goes on."""
+"""Results of a rebuild by row, kept in `rebuild.jsonl` so that a killed run can be continued."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ Status = Literal["identical", "equivalent", "changed", "gone", "taken-down"]
 
 
 class RebuildResult(Record, frozen=True):
-    """How near a clip that was made again comes to what its row lists.
+    """Comparison of a rebuilt clip with its row.
 
     Attributes:
-        clip_id: Its name.
-        status: How near.
+        clip_id: Id of the clip.
+        status: Status: `identical`, `equivalent`, `changed` or `gone`.
         reason: Slug, for `changed` and `gone`.
-        detail: The same in words.
-        frames: Share of differing bits of the pictures' hashes, 0 to 1, where they were compared.
-        audio: The same of the sounds.
-        row: Hash of the row that it was made by.
-        sha256: Of the clip that was made.
-        stamp: Of that file.
-        path: That file, relative to the output.
-        media: Measured facts of that file.
+        detail: Explanation of the reason.
+        frames: Share of differing bits of the pictures' hashes, 0 to 1; None if not compared.
+        audio: Share of differing bits of the audio fingerprints, 0 to 1; None if not compared.
+        row: Hash of the row.
+        sha256: SHA-256 of the rebuilt clip.
+        stamp: Size and modification time of the file.
+        path: Clip file, relative to the output folder.
+        media: Measured facts of the file.
     """
 
     clip_id: str
@@ -51,11 +51,11 @@ class RebuildResult(Record, frozen=True):
 
     @property
     def good(self) -> bool:
-        """Whether the clip is there as it should be (or should not be, and is not)."""
+        """Whether the clip is identical or equivalent, or was rightly left out."""
         return self.status in ("identical", "equivalent", "taken-down")
 
     def file(self, output: Path) -> Path | None:
-        """The clip that was made; None if it is not there as it was made."""
+        """The rebuilt clip; None if it is missing or was changed."""
         if self.path is None or self.stamp is None:
             return None
         try:
@@ -66,10 +66,10 @@ class RebuildResult(Record, frozen=True):
 
 
 def row_digest(row: ManifestRow) -> str:
-    """Hash of all that a clip is made and compared by."""
+    """Hash of everything by which a clip is made and compared."""
     return digest({k: v for k, v in to_plain(row).items() if k != "stamp"})
 
 
 def write_report(output: Path, results: Iterable[RebuildResult]) -> None:
-    """Write the report, whole."""
+    """Write the report atomically."""
     write_records(output / REPORT_NAME, results)

@@ -1,8 +1,8 @@
-"""Recipes: rules of what is kept, as small YAML files read into frozen dataclasses.
+"""Recipes: rules of a curation run, as small YAML files read into frozen dataclasses.
 
-A user's own file overrides one that comes along: `NAME.yaml` in the folder `THEVAL_RECIPES`, or in
-`theval-datasets/recipes` of the user's configuration. A recipe may name another as its `base` and say
-only what differs; a filter set to null is left out.
+A user's own file overrides an included recipe: `NAME.yaml` in the folder `THEVAL_RECIPES`, or in
+`theval-datasets/recipes` of the user's configuration. A recipe may name another as its `base` and state
+only the differences; a filter set to null is left out.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ _LARGEST: Final = 1 << 20
 _DEEPEST: Final = 8
 _FORMER_NAMES_UNTIL: Final = "0.3"
 RECIPE_NAME: Final = "recipe.yaml"
-"""File of the recipe of a run, beside its manifest, with its base merged in."""
+"""Name of the file beside a manifest that holds the recipe of its run, with the base merged in."""
 _MERGED: Final = ("segment", "encoding", "filters")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Rules of a curated run.
+    """Rules of a curation run.
 
     Attributes:
-        name: Short name; also what manifests record, with a hash of the whole.
-        about: One line for people.
-        cut: `whole`: each source is one clip, neither cut nor encoded again; `spans`: clips are cut
-            where `segment` finds them.
-        reference_frame: `middle`: the frame in the middle of the clip; `best`: the one that shows
+        name: Short name; manifests record it with a hash of the recipe.
+        about: Description in one line.
+        cut: `whole`: each source is one clip, neither cut nor encoded again; `spans`: clips are cut at
+            the spans that `segment` selects.
+        reference_frame: `middle`: the frame in the middle of the clip; `best`: the frame that shows
             everybody best.
         audio_track: Whether each clip's sound is also written as 16 kHz mono.
-        segment: Where a source may be cut, for `spans`.
-        encoding: How clips are encoded, for `spans`.
-        filters: Name of a filter to its thresholds; they judge in this order.
+        segment: Requirements of spans, for `spans`.
+        encoding: Encoding of clips, for `spans`.
+        filters: Thresholds by name of the filter; filters judge in this order.
         on_undecided: Whether clips that a filter cannot judge are kept or rejected.
-        people: Whether each person's size and pose, and the clip's difficulty, are noted.
+        people: Whether each person's size and pose, and the clip's difficulty, are recorded.
         measure: Names of further extractors to run, where their extras are installed.
     """
 
@@ -76,13 +76,13 @@ class Recipe:
 
     @property
     def plain(self) -> bool:
-        """Whether sources become clips as they are, without measuring anything."""
+        """Whether sources become clips unchanged and without measurements."""
         judged = bool(self.filters) or self.people or bool(self.measure)
         return self.cut == "whole" and self.reference_frame == "middle" and not judged
 
     @property
     def identity(self) -> str:
-        """Name and hash of all that decides about clips."""
+        """Name, and hash of everything that clips depend on."""
         decides = {key: value for key, value in to_plain(self).items() if key != "about"}
         judges = [[name, _hashed(judge)] for name, judge in self.judges()]
         if self.cut == "whole":
@@ -93,7 +93,7 @@ class Recipe:
         """The filters with their thresholds, those of single clips first.
 
         Raises:
-            InputError: There is no filter of a name, or a threshold is not as it should be.
+            InputError: There is no filter of a name, or a threshold is invalid.
         """
         judges = [(name, _judge(name, given or {})) for name, given in self.filters.items()]
         return sorted(judges, key=lambda pair: isinstance(pair[1], SetFilter))
@@ -112,7 +112,7 @@ def _judge(name: str, given: Mapping[str, Any]) -> Filter | SetFilter:
 
 
 def _hashed(judge: Filter | SetFilter) -> dict[str, Any]:
-    """A filter's thresholds under the names that recipe hashes are made of.
+    """A filter's thresholds under the names from which recipe hashes are computed.
 
     A field that was renamed keeps its former name here, so that manifests keep their recipe's hash.
     """
@@ -139,7 +139,7 @@ def _with_new_names(filters: Any, where: str) -> Any:
             if new in given:
                 raise InputError(f"{where}: filters.{name}: {old} is the former name of {new}")
             warn_once(
-                f"{where}: filters.{name}: {old} is called {new} now; the former name is accepted "
+                f"{where}: filters.{name}: {old} was renamed to {new}; the former name is accepted "
                 f"until version {_FORMER_NAMES_UNTIL}"
             )
         renewed[name] = {renamed.get(key, key): value for key, value in given.items()}
@@ -156,7 +156,7 @@ def recipe_folders() -> Iterator[Path]:
 
 
 def recipe_names() -> list[str]:
-    """The recipes that come with the toolkit, and the user's own.
+    """Names of the included recipes and the user's own.
 
     Examples:
         >>> "as-is" in recipe_names()
@@ -178,7 +178,7 @@ def load_recipe(name: str) -> Recipe:
 
     Raises:
         UnknownNameError: There is no such recipe.
-        InputError: The file is not a recipe; says where and what was expected.
+        InputError: The file is not a recipe; the message states the place and what was expected.
 
     Examples:
         >>> load_recipe("theval").cut
@@ -193,11 +193,11 @@ def parse_recipe(text: str, where: str, folder: Path | None = None) -> Recipe:
 
     Args:
         text: The YAML.
-        where: Its name, for messages.
-        folder: Folder that a `base` that is a file is relative to; None for named bases only.
+        where: Name of the file in messages.
+        folder: Folder that a path as `base` is relative to; None to allow named bases only.
 
     Raises:
-        InputError: It is not one.
+        InputError: It is not a recipe.
 
     Examples:
         >>> parse_recipe("base: as-is", "mine.yaml").plain
@@ -207,7 +207,7 @@ def parse_recipe(text: str, where: str, folder: Path | None = None) -> Recipe:
 
 
 def write_recipe(recipe: Recipe, folder: Path) -> None:
-    """Write a recipe beside a manifest, whole."""
+    """Write a recipe beside a manifest, atomically."""
     text = yaml.safe_dump(to_plain(recipe), sort_keys=False, allow_unicode=True)
     write_text(folder / RECIPE_NAME, text)
 
@@ -218,7 +218,7 @@ def _read(name: str, folder: Path | None = None) -> tuple[str, str, Path | None]
     if path.suffix in (".yaml", ".yml"):
         path = folder / path if folder else path
         if not path.is_file():
-            raise InputError(f"There is no recipe file {path}.")
+            raise InputError(f"there is no recipe file {path}")
         return _text(path), path.name, path.parent
     known = recipe_names()
     if name not in known:
@@ -232,7 +232,7 @@ def _read(name: str, folder: Path | None = None) -> tuple[str, str, Path | None]
 
 def _text(path: Path) -> str:
     if path.stat().st_size > _LARGEST:
-        raise InputError(f"{path} has {path.stat().st_size} bytes: it is not a recipe.")
+        raise InputError(f"{path} has {path.stat().st_size} bytes: it is not a recipe")
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -240,7 +240,7 @@ def _text(path: Path) -> str:
 
 
 def _plain(text: str, where: str, folder: Path | None, depth: int) -> Any:
-    """The recipe as plain data, with its base's where it says nothing itself."""
+    """The recipe as plain data, completed by its base."""
     try:
         plain = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:

@@ -1,1 +1,1 @@
-"""Which spans of a source may become clips."""
+"""Segmentation of sources into spans that may become clips."""

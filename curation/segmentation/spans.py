@@ -1,13 +1,12 @@
-"""Spans of a source that may become clips: one shot, the wanted number of people, enough speech.
+"""Spans of a source that may become clips: one shot, the required number of people, enough speech.
 
-Everything here is arithmetic on what was measured of the source: its shots to the frame, its faces a
-few times a second, its speech. The spans are candidates; they are cut, measured in full and judged.
+Everything here is arithmetic on measurements of the source: its shots, its faces a few times a second,
+its speech. The spans are candidates; they are cut, measured in full and judged.
 
-Two shot detectors look at a span, for two purposes. `shots` sees every frame of the source and says to
-the frame where a shot begins, so that a span does not reach over a cut. `faces` compares the frames that
-it samples of the finished clip, because a track must not go on over a change of shot, and clips that
-nobody has cut here need that too. Where it still sees a change, `single_speaker` rejects the clip: the
-second detector checks the first.
+Two shot detectors serve two purposes. `shots` reads every frame of the source and locates the first
+frame of each shot exactly, so that no span crosses a cut. `faces` compares the frames that it samples of
+the finished clip, because a track must end at a change of shot, also in clips that were not cut here.
+Where it still detects a change, `single_speaker` rejects the clip: the second detector checks the first.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import numpy.typing as npt
 
 from theval_datasets.extraction.outcomes import Feature, Values
 
-_ROUND: Final = 6  # decimals of seconds
+_ROUND: Final = 6  # number of decimals of times in seconds
 
 Floats = npt.NDArray[np.float64]
 
@@ -32,12 +31,12 @@ class SegmentRule:
 
     Attributes:
         min_seconds: Minimum length of a span, in seconds.
-        aim_seconds: Length into which longer stretches are divided, in seconds.
+        aim_seconds: Length into which longer spans are divided, in seconds.
         max_seconds: Maximum length of a span, in seconds.
         min_people: Minimum number of faces.
         max_people: Maximum number of faces; None for no limit.
-        min_face_height: Height from which a face counts, as a share of the frame's.
-        lost_samples: Consecutive samples with another number of faces that do not end a span.
+        min_face_height: Minimum height of a face that counts, as a share of the frame's.
+        lost_samples: Maximum number of consecutive samples with another number of faces within a span.
         min_speech: Minimum share of a span that is speech.
         fps: Sampling rate of the face detector, frames a second.
         lead: Maximum silence kept before the first and after the last word, in seconds.
@@ -70,8 +69,8 @@ class Span:
     Attributes:
         first: Index of its first frame in the source.
         last: Index of the first frame after it.
-        start: Seconds of the first frame since the source's first.
-        end: Seconds of the first frame after it, or the source's end.
+        start: Time of the first frame, in seconds since the source's first frame.
+        end: Time of the first frame after it, or the source's end, in seconds.
     """
 
     first: int
@@ -82,11 +81,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A stretch of a source that holds no candidate.
+    """A part of a source that holds no candidate.
 
     Attributes:
-        start: Seconds.
-        end: Seconds.
+        start: Start in seconds.
+        end: End in seconds.
         reason: Slug.
     """
 
@@ -98,13 +97,13 @@ class Refusal:
 def find_spans(
     shots: Values, faces: Feature, vad: Feature, rule: SegmentRule
 ) -> tuple[list[Span], list[Refusal]]:
-    """The spans of a source, and the stretches that hold none, with the reason.
+    """The spans of a source, and the parts without a span, with the reason.
 
     Args:
         shots: Values of the extractor `shots`.
         faces: Feature `face_scan`.
-        vad: Feature `vad`; one that is not ok is no speech, and its reason is that of the refusal.
-        rule: Requirements.
+        vad: Feature `vad`; an outcome other than ok counts as no speech, with its reason.
+        rule: Requirements of spans.
     """
     frames = np.append(shots["time"], float(shots["end"]))
     edges = np.append(shots["begin"], len(shots["time"]))
@@ -142,7 +141,7 @@ def find_spans(
 def _with_people(
     start: float, end: float, faces: Feature, rule: SegmentRule
 ) -> list[tuple[float, float]]:
-    """Stretches of a shot with the wanted number of faces, to half a sampling step."""
+    """Parts of a shot with the required number of faces, accurate to half a sampling step."""
     if faces.outcome.status != "ok":
         return []
     values = faces.values
@@ -165,7 +164,7 @@ def _with_people(
 
 
 def _runs(good: npt.NDArray[np.bool_], gap: int) -> list[tuple[int, int]]:
-    """Begin and end of runs of true, over gaps of up to `gap`; gaps at the ends are left out."""
+    """Start and end of runs of True, across gaps of up to `gap` elements; gaps at the ends are left out."""
     places = np.flatnonzero(good)
     if not len(places):
         return []
@@ -178,9 +177,9 @@ def _runs(good: npt.NDArray[np.bool_], gap: int) -> list[tuple[int, int]]:
 def _divided(
     run: tuple[float, float], speech: Floats, rule: SegmentRule
 ) -> list[tuple[float, float]]:
-    """A stretch, divided in pauses into pieces around the aimed length.
+    """Divide a part at pauses into pieces of about the aimed length.
 
-    A stretch that may stay whole stays whole, so that a shot of the right length loses nothing.
+    A part that is not too long is not divided, so that a shot of the right length loses nothing.
     """
     start, end = run
     if end - start <= rule.max_seconds:
@@ -195,7 +194,7 @@ def _divided(
         wanted = at + left / parts
         high = min(high, end - rule.min_seconds)
         inside = [p for p in pauses if low <= p[0] <= high]
-        # a long pause outweighs a distance from the aimed length
+        # a long pause outweighs a deviation from the aimed length
         cut = min(inside, key=lambda p: abs(p[0] - wanted) - 4 * min(p[1], 1.0), default=None)
         to = cut[0] if cut else min(wanted, high)
         pieces.append((at, to))
@@ -206,7 +205,7 @@ def _divided(
 
 
 def _pauses(start: float, end: float, speech: Floats) -> list[tuple[float, float]]:
-    """Middle and length of the pauses of speech within a stretch."""
+    """Middle and length of the pauses of speech within a part."""
     inner = speech[(speech[:, 1] > start) & (speech[:, 0] < end)]
     edges = np.concatenate(([start], inner.ravel().clip(start, end), [end])).reshape(-1, 2)
     return [((a + b) / 2, b - a) for a, b in edges.tolist() if b - a > 0.02]
@@ -215,7 +214,7 @@ def _pauses(start: float, end: float, speech: Floats) -> list[tuple[float, float
 def _tightened(
     piece: tuple[float, float], speech: Floats, rule: SegmentRule
 ) -> tuple[float, float]:
-    """A piece without the silence at its ends, but for a little lead."""
+    """A piece without the silence at its ends, except for the lead."""
     start, end = piece
     inner = speech[(speech[:, 1] > start) & (speech[:, 0] < end)]
     if not len(inner):
@@ -230,7 +229,7 @@ def _spoken(piece: tuple[float, float], speech: Floats, rule: SegmentRule) -> bo
 
 
 def _framed(piece: tuple[float, float], frames: Floats, shot: tuple[int, int]) -> Span:
-    """A piece moved to whole frames, inside its shot."""
+    """A piece rounded to whole frames within its shot."""
     first = int(np.searchsorted(frames, piece[0] - 1e-6))
     last = int(np.searchsorted(frames, piece[1] - 1e-6))
     first = min(max(first, shot[0]), shot[1] - 1)

@@ -1,1 +1,1 @@
-"""What can be fetched, one kind a file."""
+"""Sources of media, one kind per file."""

@@ -1,4 +1,4 @@
-"""Media files in zip archives, as releases of datasets have them."""
+"""Media files in zip archives, such as releases of datasets."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ UNPACKED: Final = "sources"
 
 @dataclass(frozen=True)
 class Archive(SourceReader):
-    """Media files in a zip, unpacked to `sources/` below the output.
+    """Media files in a zip archive, unpacked to `sources/` below the output folder.
 
     Attributes:
-        place: The zip.
-        output: The manifest's folder.
-        root: Where sources have to lie; None for the output.
+        place: Path of the archive.
+        output: Folder of the manifest.
+        root: Folder that has to hold all sources; None for the output folder.
 
     Raises:
-        UnsafePathError: If the output lies outside the root.
+        UnsafePathError: If the output folder is outside the root.
     """
 
     place: Path
@@ -47,7 +47,7 @@ class Archive(SourceReader):
         """Its media files, sorted by name.
 
         Raises:
-            InputError, UnsafePathError: If it is no zip, or not to be trusted.
+            InputError, UnsafePathError: If it is not a zip archive, or unsafe.
         """
         folder = self.output / UNPACKED / self.place.stem
         base = (self.root or self.output).resolve()
@@ -57,7 +57,7 @@ class Archive(SourceReader):
             yield SourceFile(path, name, self.place.stem, Origin(kind="local", location=location))
 
     def skipped(self) -> dict[str, int]:
-        """Its other files, by suffix, and hidden ones."""
+        """Number of its other files by suffix, and of hidden files."""
         with zipfile.ZipFile(self.place) as packed:
             names = [PurePosixPath(m.filename) for m in packed.infolist() if not m.is_dir()]
         counts: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""What every kind of source shares: it turns what the user names into files on this disk."""
+"""Base class of sources, which provide local files for a path or address."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from theval_datasets.manifest.rows import Source as Origin
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file on this disk that a source provided.
+    """A local file that a source provided.
 
     Attributes:
-        path: The file.
-        name: Its path below the source, with suffix and ``/`` between parts; clips are named by it.
-        group: Short name of the source it comes from, to tell equal names apart.
-        origin: Provenance as the manifest records it; its `location` is empty for a local file without
-            a root, and filled in once the clip has a path.
+        path: Path of the file.
+        name: Path below the source, with suffix and ``/`` between parts; clips are named after it.
+        group: Short name of the source, to distinguish equal names.
+        origin: Provenance for the manifest; its `location` is empty for a local file without a root, and
+            set once the clip has a path.
     """
 
     path: Path
@@ -32,11 +32,11 @@ class SourceFailure:
     """An item that a source lists but could not provide.
 
     Attributes:
-        name: As in `SourceFile`.
-        group: As in `SourceFile`.
-        origin: Provenance, as far as it is known.
+        name: See `SourceFile`.
+        group: See `SourceFile`.
+        origin: Provenance, as far as known.
         reason: Slug of the class of failure.
-        detail: The same in words.
+        detail: Explanation of the reason.
     """
 
     name: str
@@ -50,7 +50,7 @@ class SourceReader:
     """Base of all sources."""
 
     def items(self) -> Iterator[SourceFile | SourceFailure]:
-        """What the source holds, in an order that does not change between runs."""
+        """Items of the source, in an order that does not change between runs."""
         raise NotImplementedError
 
     def skipped(self) -> dict[str, int]:

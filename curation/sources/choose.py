@@ -1,4 +1,4 @@
-"""The kind of source that a text stands for."""
+"""Choice of the kind of source for a path or address."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .youtube import Youtube, is_youtube
 def source_of(
     text: str, output: Path, *, root: Path | None = None, fetch: FetchOptions | None = None
 ) -> SourceReader:
-    """The source that a file, a folder, a zip or an address stands for.
+    """The source for a file, a folder, a zip archive or an address.
 
     Args:
-        text: A path or an address.
-        output: The manifest's folder; it is not searched, and downloads go to it.
-        root: Folder that local sources must lie in.
-        fetch: Options for addresses.
+        text: Path or address.
+        output: Folder of the manifest; it is not searched, and downloads go to it.
+        root: Folder that has to hold all local sources.
+        fetch: Options of fetching.
 
     Raises:
-        InputError: There is no such file, or it is an address that may not be fetched.
+        InputError: There is no such file, or the address may not be fetched.
     """
     scheme, separator, _ = text.partition("://")
     if not separator:

@@ -1,4 +1,4 @@
-"""Addresses that serve media: plain files, HLS and DASH, pages that yt-dlp knows."""
+"""Addresses that serve media: plain files, HLS and DASH, pages that yt-dlp supports."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .fetching.options import FetchOptions
 
 @dataclass(frozen=True)
 class Http(SourceReader):
-    """What an http(s) address gives; needs the extra ``[youtube]``.
+    """The videos at an http(s) address; needs the extra ``[youtube]``.
 
     Attributes:
         url: The address.
-        folder: The manifest's folder; fetched files go to `sources/` in it.
-        options: How to fetch.
+        folder: Folder of the manifest; fetched files go to its `sources/`.
+        options: Options of fetching.
     """
 
     url: str
@@ -29,7 +29,7 @@ class Http(SourceReader):
     extractors: ClassVar[tuple[str, ...]] = ("default",)
 
     def items(self) -> Iterator[SourceFile | SourceFailure]:
-        """The videos behind the address, as they are fetched."""
+        """Fetch the videos at the address one after another."""
         with Fetcher(self.folder, self.options, self.extractors) as fetcher:
             for entry in fetcher.fetch(self.url):
                 group = (entry.origin.site or "http").partition(":")[0]

@@ -27,18 +27,19 @@ SUFFIXES: Final = VIDEO | STILL | AUDIO
 class Local(SourceReader):
     """Media files below a folder, or one file.
 
-    Files with a suffix of video, stills or sound are taken, whatever is in them: a still is a clip of
-    one frame, sound alone is refused with that reason. A folder's other files, hidden ones and linked
-    folders are skipped and counted.
+    Files with a suffix of video, stills or sound are taken, whatever their content: a still is a clip of
+    one frame, and sound alone is rejected with that reason. A folder's other files, hidden files and
+    linked folders are skipped and counted.
 
     Attributes:
-        place: The file or folder.
-        root: Where local sources have to lie; None for anywhere, then locations are left empty.
-        leave_out: Folders that are not searched (the output).
+        place: File or folder.
+        root: Folder that has to hold all local sources; if None, any place is allowed and locations are
+            left empty.
+        leave_out: Folders that are not searched, such as the output folder.
 
     Raises:
-        InputError: If there is no such place.
-        UnsafePathError: If it lies outside the root.
+        InputError: If there is no such file or folder.
+        UnsafePathError: If it is outside the root.
     """
 
     place: Path
@@ -48,7 +49,7 @@ class Local(SourceReader):
 
     def __post_init__(self) -> None:
         if not self.place.exists():
-            raise InputError(f"There is no file or folder {self.place}.")
+            raise InputError(f"there is no file or folder {self.place}")
         if self.root is not None and not _below(self.place, self.root):
             raise UnsafePathError(
                 f"{self.place} is not below the root {self.root}; name a root that holds all sources"
@@ -64,7 +65,7 @@ class Local(SourceReader):
         yield from self._walk(self.place, group)
 
     def skipped(self) -> dict[str, int]:
-        """Other files by suffix, hidden ones and linked folders; complete once `items` has ended."""
+        """Number of other files by suffix, of hidden files and linked folders, once `items` has ended."""
         return dict(sorted(self._others.items()))
 
     def _walk(self, folder: Path, group: str) -> Iterator[SourceFile | SourceFailure]:
@@ -105,7 +106,7 @@ def _gone(name: str, group: str, reason: str, detail: str) -> SourceFailure:
 
 
 def _shown(name: str) -> str:
-    """A file's name as text that can be written, whatever bytes it is of."""
+    """A file's name as text that can be encoded, whatever its bytes."""
     return name.encode("utf-8", "replace").decode("utf-8")
 
 

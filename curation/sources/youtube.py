@@ -34,10 +34,10 @@ class Youtube(Http):
 
     def __post_init__(self) -> None:
         if not is_youtube(self.url):
-            raise InputError(f"{self.url} is not an address of YouTube.")
+            raise InputError(f"expected an address of YouTube, got {self.url}")
 
     def items(self) -> Iterator[SourceFile | SourceFailure]:
-        """As `Http`, after a warning about requirements of YouTube that are missing here."""
+        """Fetch the videos, after a warning about missing requirements of YouTube."""
         require("yt_dlp", extra="youtube")
         _warn_of_missing_parts(self.options)
         yield from super().items()
@@ -55,18 +55,18 @@ def is_youtube(url: str) -> bool:
 
 @functools.cache
 def _warn_of_missing_parts(options: FetchOptions) -> None:
-    """Warn, once a run, about requirements of YouTube's pages that are missing here."""
+    """Warn, once per run, about missing requirements of YouTube."""
     runtimes = runtimes_here(options.runtimes())
     if not any(usable for _, usable in runtimes.values()):
         old = "".join(f" ({name} {version} is too old)" for name, (version, _) in runtimes.items())
         _log.warning(
             "no JavaScript runtime was found%s: YouTube hides formats without one. "
-            "%s brings deno; node from version 22 will do too",
+            "%s installs deno; node 22 or later works too",
             old,
             install_command("youtube"),
         )
     elif not available("yt_dlp_ejs"):
         _log.warning(
-            "yt-dlp-ejs is not installed: YouTube hides formats without it. %s brings it",
+            "yt-dlp-ejs is not installed: YouTube hides formats without it. %s installs it",
             install_command("youtube"),
         )

@@ -1,1 +1,1 @@
-"""Rating studies: from what subjects said to labels."""
+"""Rating studies: from ratings and votes to labels."""

@@ -23,7 +23,7 @@ NEWTON_LIMIT = 10_000
 
 @dataclass
 class _State:
-    """The parameters while they move, and the curvature of each block at its last step."""
+    """Parameters during the iterations, and the curvature of each block at its last step."""
 
     quality: Floats
     bias: Floats
@@ -32,14 +32,14 @@ class _State:
 
 
 def fit_newton(panel: Panel, *, contents: bool) -> SubjectModel:
-    """Fit the model.
+    """Fit the model by maximum likelihood.
 
     Args:
-        panel: The ratings; needs `content` for the ambiguities.
+        panel: Ratings; `content` is required for the ambiguities.
         contents: Whether contents have an ambiguity.
 
     Raises:
-        RatingsError: If ambiguities are wanted and the table names no contents.
+        RatingsError: If ambiguities are requested and the table names no contents.
     """
     names, of_row = _contents(panel, contents)
     state = _start(panel, of_row, len(names), contents)

@@ -16,12 +16,12 @@ _LIMIT = 200
 
 @dataclass(frozen=True)
 class Strength:
-    """A model's strength.
+    """Strength of a model, with its confidence interval.
 
     Attributes:
-        value: Natural logarithm, with mean 0 over the models.
+        value: Natural logarithm of the strength, with mean 0 over the models.
         low: Lower end of the 95 % interval.
-        high: Upper end.
+        high: Upper end of the 95 % interval.
     """
 
     value: float
@@ -31,13 +31,13 @@ class Strength:
 
 @dataclass(frozen=True)
 class BradleyTerry:
-    """The fit.
+    """Result of the fit.
 
     Attributes:
-        strengths: By model; None if undefined, with the reason in `reason`.
+        strengths: Strength by model; None if undefined, with the reason in `reason`.
         reason: `not-connected`: some models never lost (or never won) against the rest, so that the
             likelihood has no maximum.
-        loglikelihood: Sum over the votes; None without strengths.
+        loglikelihood: Log-likelihood summed over the votes; None without strengths.
     """
 
     strengths: Mapping[str, Strength] | None
@@ -54,9 +54,9 @@ def bradley_terry(votes: PairwiseVotes, *, prior: float = 0.0) -> BradleyTerry:
     the inverse of the information of the strengths with mean 0.
 
     Args:
-        votes: The votes; a tie is half a win for both.
-        prior: Virtual wins that every model gets against every other; above 0 there always is a
-            maximum.
+        votes: Votes; a tie is half a win for both.
+        prior: Number of virtual wins of every model against every other; if positive, the maximum
+            always exists.
 
     Examples:
         >>> from theval_datasets.curation.study.pairwise import make_votes

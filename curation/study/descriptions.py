@@ -1,4 +1,4 @@
-"""Free descriptions of distortions → the nine categories of Gen3DHF, by an editable keyword table."""
+"""Assignment of free descriptions of distortions to Gen3DHF's nine categories, by a keyword table."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ CATEGORIES = (
     "Accessories or Cloth Distortions",
     "No Distortion",
 )
-"""As Gen3DHF writes them."""
+"""Names of the categories in Gen3DHF."""
 
 
 @dataclass(frozen=True)
 class CategoryAssignment:
-    """The categories that a description was assigned.
+    """The categories assigned to a description.
 
     Attributes:
-        categories: In the order of the table; empty if nothing was understood.
-        words: The words that were found, by category.
+        categories: Categories in the order of the table; empty if no keyword occurs.
+        words: Matched keywords by category.
     """
 
     categories: tuple[str, ...]
@@ -44,12 +44,12 @@ class CategoryAssignment:
 
 @dataclass(frozen=True)
 class KeywordTable:
-    """Which words stand for which category.
+    """Keywords of each category.
 
     Attributes:
-        name: Of the table.
+        name: Name of the table.
         categories: Words and phrases of each category.
-        nothing: The category that holds only if no other does; None if there is none.
+        nothing: Category that applies only if no other does; None if there is none.
     """
 
     name: str
@@ -58,13 +58,13 @@ class KeywordTable:
 
     def __post_init__(self) -> None:
         if self.nothing is not None and self.nothing not in self.categories:
-            raise InputError(f"{self.nothing!r} is not among the categories")
+            raise InputError(f"expected one of the categories as `nothing`, got {self.nothing!r}")
         seen: dict[str, str] = {}
         for category, words in self.categories.items():
             for word in words:
                 other = seen.setdefault(word.lower(), category)
                 if other != category:
-                    raise InputError(f"the word {word!r} stands for {other!r} and {category!r}")
+                    raise InputError(f"the word {word!r} is listed for {other!r} and {category!r}")
 
     @cached_property
     def _pattern(self) -> tuple[re.Pattern[str], dict[str, str]]:
@@ -95,10 +95,10 @@ def load_keywords(path: Path | None = None) -> KeywordTable:
     """Read a keyword table.
 
     Args:
-        path: A YAML file; None for the one of Gen3DHF's nine categories.
+        path: YAML file; None for the table of Gen3DHF's nine categories.
 
     Raises:
-        InputError: If it is not there or malformed.
+        InputError: If it does not exist or is malformed.
 
     Examples:
         >>> len(load_keywords().categories)

@@ -1,4 +1,4 @@
-"""Names of subjects, clips and the like: cleaned, and told apart from their misspellings."""
+"""Names in ratings tables: cleaning, and detection of misspellings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BRACKETS: Final = re.compile(r"[(\[{].*?[)\]}]")
 
 
 def clean_name(text: str) -> str:
-    """A name without spaces (no-break and invisible ones too) around it, composed (NFC).
+    """A name without surrounding spaces (including no-break and invisible ones), composed (NFC).
 
     Examples:
         >>> clean_name(" Clip 1.mp4 ")
@@ -32,7 +32,7 @@ def clean_name(text: str) -> str:
 
 
 def statistic_key(text: str) -> str:
-    """The letters and digits of a name, by which names of statistics are known.
+    """The letters and digits of a name, by which names of statistics are recognised.
 
     Examples:
         >>> statistic_key("Std. Dev. (SD)")
@@ -53,18 +53,18 @@ def encode_names(
     """The distinct names of a column, and the index of each row among them.
 
     Args:
-        column: The names, n of them.
-        name: The column's canonical name.
+        column: Names (n,).
+        name: Canonical name of the column.
         where: Name of the table for messages.
         rows: Row of the file of each of the n rows.
-        statistics: `statistic_key` of names that mean no subject and no clip.
+        statistics: `statistic_key` of names that are neither subjects nor clips.
         empty: Stands for an empty cell; None to refuse it.
 
     Returns:
         Names, sorted, and int64 (n,).
 
     Raises:
-        RatingsError: For an empty cell, a statistic, or two spellings of what may be one name.
+        RatingsError: For an empty cell, a statistic, or two likely spellings of one name.
     """
     import polars as pl
 
@@ -108,7 +108,7 @@ def _refuse_similar(names: Iterable[str], column: str, where: str) -> None:
 
 
 def _similar(name: str, column: str) -> str:
-    """Equal for names that differ by spaces, case, leading zeros or Unicode form; or by suffix."""
+    """Key that ignores spaces, case, leading zeros, Unicode form and media suffix."""
     text = unicodedata.normalize("NFKC", clean_name(name)).casefold()
     if column == "clip_id":
         text = plain_name(text)

@@ -1,8 +1,8 @@
-"""Layouts of ratings tables: long, wide, and the exports of rating programs, made long.
+"""Conversion of ratings tables to the long layout, from wide tables and exports of rating programs.
 
-A long table has one row a presentation. Wide tables have one row per clip and one column per subject,
-one row per subject and one column per clip, or one column for each known dimension. Understood as they
-are: `ratings.csv` of AVrateNG, the results of webMUSHRA, and the answers of a Google form.
+A long table has one row per presentation. Wide tables have one row per clip and one column per subject,
+one row per subject and one column per clip, or one column for each known dimension. Also recognised:
+`ratings.csv` of AVrateNG, the results of webMUSHRA, and the answers of a Google form.
 """
 
 from __future__ import annotations
@@ -28,25 +28,27 @@ if TYPE_CHECKING:
     import polars as pl
 
 SHOWN: Final = 3
-"""How many offending values a message shows."""
+"""Largest number of offending values in a message."""
 ROW: Final = "\0row"
-"""Column with the row of the file, from 1 for the first below the head."""
+"""Column with the row of the file, from 1 for the first below the header."""
 _SERIES: Final = re.compile(r"(.*?)[\s_\-.#]*(?:\d+|(?<=[\s_\-.#])[A-Za-z])$", re.DOTALL)
 _IN_BRACKETS: Final = re.compile(r"(.*?)\s*\[([^\[\]]+)\]", re.DOTALL)
 _LABELLED: Final = re.compile(
     r"\s*(-?\d+(?:[.,]\d+)?)\s*(?:[-–—:=.)]\s*\D.*|\(.*\))?\s*", re.DOTALL
 )
 _ACR: Final = {"excellent": "5", "good": "4", "fair": "3", "poor": "2", "bad": "1"}
-_REGISTERED: Final = "user_registered"  # a row by which a fork of AVrateNG reserves a user's number
+_REGISTERED: Final = (
+    "user_registered"  # marks rows by which a fork of AVrateNG reserves a user number
+)
 
 
 @dataclass(frozen=True, eq=False)
 class LongTable:
-    """A table with one row a presentation.
+    """A table with one row per presentation.
 
     Attributes:
         frame: With the columns `subject`, `clip_id`, `score` and others of `columns.yaml`.
-        layout: What it was made from, in words.
+        layout: Description of the original layout.
         left_out: Columns of the original that hold no ratings.
     """
 
@@ -57,7 +59,7 @@ class LongTable:
 
 @lru_cache(maxsize=1)
 def column_names() -> dict[str, Any]:
-    """`columns.yaml`: the names under which columns are understood.
+    """`columns.yaml`: recognised names of columns.
 
     Examples:
         >>> sorted(column_names())
@@ -80,14 +82,14 @@ def statistics() -> frozenset[str]:
 
 
 def to_long(frame: pl.DataFrame, where: str) -> LongTable:
-    """Make a table of any understood layout long.
+    """Convert a table of any recognised layout to the long layout.
 
     Args:
-        frame: The table, with the column `ROW`.
+        frame: Table with the column `ROW`.
         where: Name of the table for messages.
 
     Raises:
-        RatingsError: For columns that are unknown, doubled, or statistics.
+        RatingsError: For columns that are unknown, duplicated, or statistics.
 
     Examples:
         >>> import polars as pl
@@ -109,7 +111,7 @@ def _plain(column: str) -> str:
 
 
 def _avrate(frame: pl.DataFrame, plain: dict[str, str]) -> LongTable | None:
-    """AVrateNG's `ratings.csv`; `video_ID` is only a place in a shuffled list, and left out."""
+    """AVrateNG's `ratings.csv`; `video_ID` is a position in a shuffled list, and left out."""
     import polars as pl
 
     clip = plain.get("video_name") or plain.get("stimuli_file")
@@ -128,7 +130,7 @@ def _avrate(frame: pl.DataFrame, plain: dict[str, str]) -> LongTable | None:
 
 
 def _file_of(text: str) -> str:
-    """The file in AVrateNG's `video_name`, which may be a list of one as Python writes it."""
+    """The file in AVrateNG's `video_name`, which may be a Python list of one file."""
     try:
         plain = ast.literal_eval(text) if text.startswith("[") else text
     except (ValueError, SyntaxError):
@@ -174,7 +176,7 @@ def _webmushra(frame: pl.DataFrame, plain: dict[str, str]) -> LongTable | None:
 
 
 def _google_form(frame: pl.DataFrame, plain: dict[str, str]) -> LongTable | None:
-    """Answers of a Google form: a row a person, a column a question or a line of a grid."""
+    """Answers of a Google form: one row per person, one column per question or line of a grid."""
     import polars as pl
 
     columns = [column for column in frame.columns if column != ROW]
@@ -239,7 +241,7 @@ def _renamed(frame: pl.DataFrame, where: str) -> pl.DataFrame:
         if target in names.values():
             other = next(old for old, new in names.items() if new == target)
             raise RatingsError(
-                f"{where}: the columns {other!r} and {column!r} both mean {target}; ignore one"
+                f"{where}: the columns {other!r} and {column!r} are both {target}; ignore one of them"
             )
         names[column] = target
     return frame.rename(names)
@@ -271,7 +273,7 @@ def _wide_or_long(frame: pl.DataFrame, where: str) -> LongTable:
         _check_headings(others, known, target, where)
         layout = ("subject", "clip") if has["subject"] else ("clip", "subject")
         frame = _melt(frame, ids, others, target)
-        return LongTable(frame, "one row a {}, one column a {}".format(*layout))
+        return LongTable(frame, "one row per {}, one column per {}".format(*layout))
     lacking = [name for name, there in has.items() if not there]
     shown = [column for column in frame.columns if column != ROW]
     raise RatingsError(
@@ -283,13 +285,13 @@ def _wide_or_long(frame: pl.DataFrame, where: str) -> LongTable:
 def _named_corner(
     frame: pl.DataFrame, others: list[str], where: str
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Name the first column of a matrix after what the other headings are."""
+    """Name the unnamed first column of a matrix according to the other headings."""
     headings = [column for column in others if column]
     meant = {_target(_plain(match[1])) for c in headings if (match := _SERIES.fullmatch(c))}
     ids = {"subject", "clip_id"} & set(frame.columns)
     if meant not in ({"subject"}, {"clip_id"}) or ids or frame.columns[0] != "":
         raise RatingsError(
-            f"{where}: a column has no name; call it subject or clip_id, after what it holds"
+            f"{where}: a column has no name; name it subject or clip_id, whichever it holds"
         )
     other = "clip_id" if meant == {"subject"} else "subject"
     return frame.rename({"": other}), headings
@@ -298,9 +300,9 @@ def _named_corner(
 def _check_headings(
     columns: Sequence[str], known: Collection[str], target: str, where: str
 ) -> None:
-    """Refuse headings of a wide table that are no names of subjects or clips.
+    """Refuse headings of a wide table that are not names of subjects or clips.
 
-    A heading that resembles a known column is a typing error, unless it is one of a series such as
+    A heading that resembles a known column is a misspelling, unless it is one of a series such as
     ``clip01, clip02``.
     """
     noun = "subject" if target == "subject" else "clip"

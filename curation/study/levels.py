@@ -1,4 +1,4 @@
-"""Quality levels: five equal intervals between a set's smallest and largest score."""
+"""Quality levels: five equal intervals between the smallest and the largest score of a set."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def level_edges(scores: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """The six edges of the five intervals.
 
     Args:
-        scores: Float array (n,), finite, not all the same.
+        scores: Float array (n,), finite, not all equal.
 
     Returns:
         float64 (6,), ascending, on the scale of the scores.
 
     Raises:
-        InputError: If there are no intervals.
+        InputError: If all scores are equal, or one is not finite.
 
     Examples:
         >>> level_edges([0.0, 50.0, 100.0]).tolist()
@@ -30,7 +30,7 @@ def level_edges(scores: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """
     values = np.asarray(scores, np.float64)
     if values.size == 0 or not np.isfinite(values).all() or values.min() == values.max():
-        raise InputError("levels need finite scores that are not all the same")
+        raise InputError("expected finite scores that are not all equal")
     low, high = float(values.min()), float(values.max())
     edges = low + (high - low) * np.arange(len(LEVELS) + 1) / len(LEVELS)
     edges[-1] = high
@@ -40,12 +40,12 @@ def level_edges(scores: npt.ArrayLike) -> npt.NDArray[np.float64]:
 def quality_levels(
     scores: npt.ArrayLike, *, mode: Literal["closed", "official"] = "closed"
 ) -> list[str | None]:
-    """The level of each score.
+    """Quality level of each score.
 
     Level i is ``edge[i] < score <= edge[i+1]``. The smallest score is on the lowest edge.
 
     Args:
-        scores: Float array (n,), finite, not all the same.
+        scores: Float array (n,), finite, not all equal.
         mode: `closed` calls the smallest score "bad"; `official` gives it no level, as the files of
             the Gen3DHF release do (they write "None").
 

@@ -1,7 +1,7 @@
-"""Red dots on stills → the centres that annotators meant.
+"""Centres of the red dots by which annotators mark distortions on stills.
 
-Gen3DHF's annotators mark distortions with red dots on a picture of three views. Two modes: ours
-finds small, large and touching dots; `official` repeats the rule of the release, which loses them.
+Gen3DHF's annotators mark distortions on a picture of three views. The mode `ours` detects small, large
+and touching dots; `official` follows the rule of the release, which misses them.
 """
 
 from __future__ import annotations
@@ -20,24 +20,26 @@ Centres = npt.NDArray[np.int64]
 """(n, 2): row and column."""
 
 OFFICIAL_AREA = (20.0, 200.0)
-"""Pixels inside of a contour that the release takes for a dot."""
+"""Smallest number of pixels inside a contour that the release counts as a dot."""
 SHAPELESS = 16
-"""Components of so few pixels are one dot, whatever their shape."""
+"""Number of pixels up to which a component is one dot, whatever its shape."""
 
 
 @dataclass(frozen=True)
 class DotParameters:
-    """What is taken for a dot.
+    """Parameters of the detection of dots.
 
     Attributes:
-        hue: A pixel is red when its hue is at most this, or at least 180 minus it (OpenCV's 0–179).
-        saturation: … and its saturation at least this (0–255).
-        value: … and its value.
-        smallest: Components of fewer pixels are no dots.
-        split_above: Components of more dots than this are several that touch.
-        drop_above: Components of more dots than this are no dots at all.
-        largest_share: Components around a disc of more than this share of the picture are no dots.
-        dot_area: Pixels of one dot; None finds it from the round components of the picture.
+        hue: Maximum distance of a red pixel's hue from 0, in OpenCV's units (0–179).
+        saturation: Minimum saturation of a red pixel (0–255).
+        value: Minimum value of a red pixel (0–255).
+        smallest: Minimum number of pixels of a dot.
+        split_above: Size, in dots, above which a component is split into several touching dots.
+        drop_above: Size, in dots, above which a component is ignored.
+        largest_share: Size of the inscribed disc, as a share of the picture, above which a component is
+            ignored.
+        dot_area: Number of pixels of one dot; None estimates it from the round components of the
+            picture.
     """
 
     hue: int = 10
@@ -51,17 +53,17 @@ class DotParameters:
 
 
 def red_mask(image: Image, parameters: DotParameters | None = None) -> npt.NDArray[np.bool_]:
-    """Which pixels are as red as a mark.
+    """Pixels that are as red as a mark.
 
     Args:
         image: uint8 (height, width, 3), RGB.
-        parameters: The colour gate.
+        parameters: Thresholds of the colour.
 
     Returns:
         bool (height, width).
 
     Raises:
-        InputError: If it is not such a picture.
+        InputError: If the picture has another type or shape.
 
     Examples:
         >>> red_mask(np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8)).tolist()
@@ -88,8 +90,8 @@ def find_dots(
 
     Args:
         image: uint8 (height, width, 3), RGB.
-        mode: `ours` or the release's rule.
-        parameters: Of our mode, and the colour gate of both.
+        mode: `ours`, or `official` for the release's rule.
+        parameters: Parameters of `ours`; `official` uses their thresholds of the colour only.
 
     Returns:
         int64 (n, 2): row and column, in reading order.
@@ -158,10 +160,10 @@ def _components(mask: npt.NDArray[np.bool_], rules: DotParameters) -> list[tuple
 
 
 def _dot_area(areas: npt.NDArray[np.float64], depths: npt.NDArray[np.float64]) -> float:
-    """Pixels of one dot: the median of the round components, or the area of the usual radius.
+    """Number of pixels of a dot: the median of the round components, or the area of the usual radius.
 
-    A component is round when it has hardly more pixels than the largest disc inside of it; two
-    touching dots have twice as many. A handful of pixels has no shape and counts as round.
+    A component is round if it has hardly more pixels than its largest inscribed disc; two touching dots
+    have twice as many. Components of very few pixels count as round.
     """
     discs = np.pi * depths**2
     round_ones = (areas <= 1.35 * discs) | (areas <= SHAPELESS)
@@ -171,7 +173,7 @@ def _dot_area(areas: npt.NDArray[np.float64], depths: npt.NDArray[np.float64]) -
 
 
 def _split(part: npt.NDArray[np.float64], dot: float) -> list[tuple[int, int]]:
-    """Centres of touching dots: peaks of the distance transform, each moved to its pixels' middle."""
+    """Centres of touching dots: peaks of the distance transform, moved to the centroid of their pixels."""
     radius = float(np.sqrt(dot / np.pi))
     rows, columns = np.nonzero(part)
     pixels = np.stack([rows, columns], axis=1).astype(np.float64)

@@ -18,7 +18,7 @@ from .subject_model import SubjectModel, fit_projection
 
 @dataclass(frozen=True, eq=False)
 class FitStatistics:
-    """How well the scores explain the ratings; all of them per rating, as sureal gives them."""
+    """Goodness of fit of the scores to the ratings; all values are per rating, as in sureal."""
 
     loglikelihood: float
     dof: float
@@ -32,18 +32,18 @@ class OpinionScores:
     """The opinion scores of one dimension.
 
     Attributes:
-        clips: Names; sorted.
-        mos: float64 (clips,); NaN for a clip whose every rating was rejected.
-        std: Standard deviation of the averaged ratings, N - 1; NaN below two.
+        clips: Names of the clips; sorted.
+        mos: float64 (clips,); NaN for a clip whose ratings were all rejected.
+        std: Standard deviation of the averaged ratings (N - 1); NaN for fewer than two.
         sem: Standard error of `mos`.
-        ci95: Half-width of its 95 % interval; NaN where undefined.
-        n: int64 (clips,): ratings that were averaged.
-        screening: The rejected subjects, with the reasons.
+        ci95: Half-width of the 95 % interval of `mos`; NaN where undefined.
+        n: int64 (clips,): number of averaged ratings.
+        screening: Rejected subjects, with the reasons.
         degenerate: Subjects with one rating or no variance.
-        bias: Each subject's, where it was removed or estimated; else None.
-        model: The maximum-likelihood fit; None for means.
+        bias: Bias of each subject, if it was removed or estimated; else None.
+        model: Maximum-likelihood fit; None for means.
         fit: Likelihood and information criteria; None for scores on a mapped scale.
-        parameters: The parameters of the analysis.
+        parameters: Parameters of the analysis.
     """
 
     clips: tuple[str, ...]
@@ -64,11 +64,12 @@ def opinion_scores(panel: Panel, parameters: StudyParameters) -> OpinionScores:
     """Opinion scores of a panel.
 
     Args:
-        panel: The ratings of one dimension.
-        parameters: How to analyse them.
+        panel: Ratings of one dimension.
+        parameters: Parameters of the analysis.
 
     Raises:
-        RatingsError: If there are no ratings, or a subject is degenerate and may not be.
+        RatingsError: If there are no ratings, or a subject is degenerate although the parameters do not
+            allow it.
 
     Examples:
         >>> from theval_datasets.curation.study.ratings import Ratings
@@ -84,7 +85,7 @@ def opinion_scores(panel: Panel, parameters: StudyParameters) -> OpinionScores:
     dropped = degenerate if parameters.degenerate == "reject" else np.zeros_like(degenerate)
     base = panel.keep(~dropped[panel.subject]) if dropped.any() else panel
     if not len(base):
-        raise RatingsError("no subject is left: every one has one rating or no variance")
+        raise RatingsError("expected a subject with variance, but every one has one rating or none")
     raw = differential(base, parameters.reference_score) if parameters.differential else base
     if parameters.estimate != "mean":
         return _estimated(panel, raw, parameters, degenerate, dropped)
@@ -145,7 +146,7 @@ def _degenerate_message(panel: Panel, degenerate: Flags) -> str:
     return (
         f"{int(degenerate.sum())} subjects have one rating or no variance, the first "
         f"{panel.subjects[index]!r} ({what}); check them, then choose: --degenerate reject leaves "
-        "them out, --degenerate keep averages them all the same"
+        "them out, --degenerate keep averages them nevertheless"
     )
 
 
@@ -169,9 +170,9 @@ def _quantile(kept: Panel, parameters: StudyParameters) -> Floats | float:
 
 
 def _fit(panel: Panel, kept: Panel, std: Floats, bias: Floats | None) -> FitStatistics:
-    """Of a normal distribution around each clip's mean; clips without variance do not count.
+    """Statistics of a normal distribution around each clip's mean; clips without variance do not count.
 
-    The squared residuals of a clip add up to (n - 1) std², so that no pass over the rows is needed.
+    The squared residuals of a clip sum to (n - 1) std², so that no pass over the rows is needed.
     """
     spread = std > 0
     count = kept.counts[spread]
@@ -220,7 +221,7 @@ def _estimated(
 
 
 def _spread_over(panel: Panel, kept: Panel, values: Floats, otherwise: float) -> Floats:
-    """Values of the kept clips, over all clips."""
+    """Values of the kept clips, expanded to all clips."""
     if len(kept.clips) == len(panel.clips):
         return values
     place = {clip: index for index, clip in enumerate(panel.clips)}

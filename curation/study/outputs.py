@@ -1,4 +1,4 @@
-"""Files of a study: Parquet tables, JSON, plots, and one page that shows them all."""
+"""Files of a study: Parquet tables, JSON, plots, and a page of the results."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def write_study(
     name: str,
     render: Callable[[dict[str, Any]], str] | None,
 ) -> list[Path]:
-    """Write everything.
+    """Write the results of a study.
 
     Args:
-        study: The study.
-        plain: Its JSON.
-        out: The folder; made if it is not there.
+        study: Results of the study.
+        plain: Results for JSON.
+        out: Output folder, created if needed.
         name: Title of the study on the page.
-        render: Makes a page of what `page_of` gives; None draws no plots and writes no page.
+        render: Function that renders the result of `page_of`; None for neither plots nor page.
 
     Returns:
-        The files: `opinions.parquet`, `subjects.parquet`, `sessions.parquet` and
+        The written files: `opinions.parquet`, `subjects.parquet`, `sessions.parquet` and
         `distortions.parquet` if there are any, `study.json`, `plots/*.png`, `study.html`.
     """
     tables: dict[str, list[dict[str, Any]]] = {
@@ -69,9 +69,9 @@ def page_of(
     """Content of the study's page, as plain data.
 
     Args:
-        study: The study.
-        plain: Its JSON.
-        plots: From `draw_all`.
+        study: Results of the study.
+        plain: Results for JSON.
+        plots: Result of `draw_all`.
         name: Title of the study.
     """
     return {
@@ -96,7 +96,7 @@ def page_of(
 
 
 def facts(study: StudyResult) -> list[tuple[str, str]]:
-    """The study in a few numbers, for people."""
+    """Key figures of a study, for people."""
     facts_of_study: list[tuple[str, str]] = [
         ("ratings", f"{len(study.ratings):,}"),
         ("clips", f"{len(study.ratings.clips):,}"),

@@ -1,4 +1,4 @@
-"""Pairwise votes: who wins how often, Bradley–Terry strengths, agreement, and the side's influence."""
+"""Pairwise votes: win rates, agreement of voters, and position bias."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class PairwiseVotes:
     """Votes between two models that show the same clip.
 
     Attributes:
-        models: Names; sorted.
+        models: Names of the models; sorted.
         left: int64 (n,): index of the model on the left.
-        right: int64 (n,).
-        outcome: float64 (n,): 1 the left one wins, 0 the right one, 0.5 a tie.
+        right: int64 (n,): index of the model on the right.
+        outcome: float64 (n,): 1 if the left one wins, 0 if the right one wins, 0.5 for a tie.
         clip: Names of the common clips; None if the table has none.
         subject: Names of the voters; None if the table has none.
     """
@@ -53,7 +53,7 @@ class PairwiseVotes:
 
     @property
     def wins(self) -> Floats:
-        """float64 (models, models): how often the row's model beat the column's; a tie is a half."""
+        """float64 (models, models): wins of the row's model over the column's; a tie is half a win."""
         table = np.zeros((len(self.models), len(self.models)))
         np.add.at(table, (self.left, self.right), self.outcome)
         np.add.at(table, (self.right, self.left), 1.0 - self.outcome)
@@ -61,14 +61,14 @@ class PairwiseVotes:
 
 
 def read_pairwise_votes(path: Path) -> PairwiseVotes:
-    """Read a votes table: `left`, `right`, `winner`, and if there are `clip_id` and `subject`.
+    """Read a votes table with `left`, `right`, `winner`, and optionally `clip_id` and `subject`.
 
     Args:
         path: ``.csv``, ``.tsv``, ``.parquet``, ``.jsonl`` or ``.ndjson``. `winner` is `left`,
             `right`, `tie`, or the name of one of the two.
 
     Raises:
-        RatingsError: At the first fault.
+        RatingsError: For the first fault.
     """
     from theval_datasets.utils.table_files import read_table
 
@@ -93,7 +93,7 @@ def votes_from_frame(frame: pl.DataFrame, *, where: str = "the table") -> Pairwi
                 f"{where}: unknown column {column!r}; known: {', '.join(sorted(_ALIASES))}"
             )
         if target in names.values():
-            raise RatingsError(f"{where}: two columns mean {target}; leave one out")
+            raise RatingsError(f"{where}: two columns are {target}; leave one out")
         names[column] = target
     lacking = {"left", "right", "winner"} - set(names.values())
     if lacking:
@@ -121,7 +121,7 @@ def make_votes(
     """Votes from parallel sequences; see `read_pairwise_votes`.
 
     Raises:
-        RatingsError: If there are none, a model meets itself, or a winner is neither.
+        RatingsError: If there are no votes, a model is compared with itself, or a winner is neither.
 
     Examples:
         >>> make_votes(["a", "a"], ["b", "b"], ["left", "tie"]).outcome.tolist()
@@ -170,13 +170,13 @@ def win_rates(votes: PairwiseVotes) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class PositionBias:
-    """Whether the side decides.
+    """Influence of the side on votes.
 
     Attributes:
-        left_wins: Votes for the left, ties apart.
-        n: Votes that were no ties.
+        left_wins: Number of votes for the left side, without ties.
+        n: Number of votes without ties.
         left_rate: Share of them for the left; None without any.
-        p_value: Two-sided, of an exact binomial test against one half; None without any.
+        p_value: Two-sided p value of an exact binomial test against one half; None without any.
     """
 
     left_wins: int
@@ -203,14 +203,14 @@ def position_bias(votes: PairwiseVotes) -> PositionBias:
 
 @dataclass(frozen=True)
 class VoteAgreement:
-    """How far several voters on the same pair agree.
+    """Agreement of several voters on the same pair.
 
     Attributes:
-        alpha: Krippendorff's alpha for nominal values; None if undefined (nothing to compare, or
-            all votes are the same).
+        alpha: Krippendorff's alpha for nominal values; None if undefined (nothing to compare, or all
+            votes are equal).
         share: Share of pairs of votes on the same unit that agree; None without any.
-        n_units: Units with at least two votes.
-        unit: What a unit is: `pair and clip`, or `pair` where the table names no clips.
+        n_units: Number of units with at least two votes.
+        unit: Kind of unit: `pair and clip`, or `pair` where the table names no clips.
     """
 
     alpha: float | None

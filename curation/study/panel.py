@@ -1,4 +1,4 @@
-"""The ratings of one dimension as columns of numbers: what everything that computes takes.
+"""The ratings of one dimension as columns of numbers, the input of all computations.
 
 Means and sums are taken over runs of equal clips, in time linear in the number of ratings; designs
 in which subjects rate different clips need no empty cells.
@@ -23,7 +23,7 @@ class Panel:
     """The ratings of one dimension, sorted by (clip, subject, repetition).
 
     Attributes:
-        subjects: Names; sorted.
+        subjects: Names of the subjects; sorted.
         clips: Names of the clips that were rated at least once; sorted.
         subject: int64 (n,): index into `subjects`.
         clip: int64 (n,): index into `clips`, ascending.
@@ -50,19 +50,19 @@ class Panel:
 
     @cached_property
     def counts(self) -> Codes:
-        """int64 (clips,): how many ratings each clip has."""
+        """int64 (clips,): number of ratings of each clip."""
         if self._counts is not None:
             return self._counts
         return np.bincount(self.clip, minlength=len(self.clips))
 
     @cached_property
     def starts(self) -> Codes:
-        """int64 (clips,): where each clip's run of rows begins."""
+        """int64 (clips,): first row of each clip."""
         return np.concatenate([[0], np.cumsum(self.counts)[:-1]]).astype(np.int64)
 
     @cached_property
     def _width(self) -> int:
-        """Ratings of each clip where all have as many, else 0: rows of equal length sum faster."""
+        """Number of ratings per clip if equal for all, else 0; rows of equal length sum faster."""
         counts = self.counts
         return int(counts[0]) if len(counts) and counts.min() == counts.max() else 0
 
@@ -111,7 +111,7 @@ class Panel:
 
     @cached_property
     def subject_counts(self) -> Codes:
-        """int64 (subjects,): how many ratings each subject gave."""
+        """int64 (subjects,): number of ratings of each subject."""
         return np.bincount(self.subject, minlength=len(self.subjects))
 
     def subject_sum(self, values: npt.NDArray[Any]) -> Floats:
@@ -152,9 +152,9 @@ class Panel:
         return replace(self, score=score)
 
     def keep(self, rows: Flags) -> Panel:
-        """The panel of the rows that are true in `rows`, bool (n,).
+        """The panel of the rows that are True in `rows`, bool (n,).
 
-        Clips without any rating left are dropped; names of subjects stay.
+        Clips without remaining ratings are dropped; names of subjects are kept.
 
         Examples:
             >>> from theval_datasets.curation.study.ratings import Ratings
@@ -182,7 +182,7 @@ class Panel:
         )
 
     def cells(self) -> tuple[Codes, Codes, Floats]:
-        """Each rated pair of a clip and a subject, over its repetitions.
+        """Each rated pair of a clip and a subject, averaged over repetitions.
 
         Returns:
             Index of the clip, index of the subject: int64 (pairs,); mean score: float64 (pairs,).
@@ -204,7 +204,7 @@ class Panel:
 
 
 def those_of(names: tuple[str, ...], alive: Flags) -> tuple[str, ...]:
-    """The names that are true in `alive`, bool (names,).
+    """The names that are True in `alive`, bool (names,).
 
     Examples:
         >>> those_of(("a", "b", "c"), np.array([True, False, True]))

@@ -16,42 +16,42 @@ Scale = Literal["raw", "zscore", "bias_removed"]
 
 @dataclass(frozen=True)
 class StudyParameters:
-    """How ratings become opinion scores; every field goes into a dataset's `info.json`.
+    """Parameters of the computation of opinion scores; a dataset's `info.json` records all of them.
 
     Attributes:
-        screen: How subjects are rejected: ITU-R BT.500's outlier counts, or the correlation with
-            the panel's mean; None keeps all.
-        screen_on: The scores that are screened: the ratings, their z-scores, or the ratings without each
+        screen: Method of subject rejection: ITU-R BT.500's outlier counts, or the correlation with the
+            panel's mean; None keeps all.
+        screen_on: Scores that are screened: the ratings, their z-scores, or the ratings without each
             subject's bias.
         sd_ddof: Delta degrees of freedom of the standard deviation in BT.500's limits.
-        denominator: BT.500's counts are divided by what the subject rated, or by all presentations.
+        denominator: Divisor of BT.500's counts: the subject's ratings, or all presentations.
         skip_zero_variance: Whether clips on which all subjects agree are left out of the counts;
             otherwise every subject is an outlier on both sides there.
-        tie_tolerance: Relative tolerance with which a rating is on BT.500's limit, so that rounding
-            does not decide; 0 compares floating-point numbers as they are.
-        scores: The scores that are averaged.
+        tie_tolerance: Relative tolerance within which a rating is on BT.500's limit, so that rounding
+            errors do not decide; 0 compares floating-point numbers exactly.
+        scores: Scores that are averaged.
         zscore_ddof: Delta degrees of freedom of the z-scores' standard deviation.
-        zscore_scope: Z-scores within a subject, or within each of a subject's sessions.
+        zscore_scope: Scope of z-scores: a subject, or each of a subject's sessions.
         rescale: Map to `range`: `pm3` puts -3 and 3 at its ends; `minmax_z` the smallest and
             largest score of the retained subjects; `minmax_subject` each subject's own smallest
             and largest; `minmax_mos` the smallest and largest mean.
         range: Ends of the scale.
-        clip: Cut what the map puts outside of `range`, before averaging.
-        ci: Half-widths of 95 % intervals by the normal distribution or by Student's t.
-        ci_normal: The normal quantile; the public reference program rounds it to 1.95996.
+        clip: Whether mapped scores are clipped to `range` before averaging.
+        ci: Distribution of the 95 % intervals: normal or Student's t.
+        ci_normal: Normal quantile; the public reference program rounds it to 1.95996.
         differential: Subtract from each clip the mean of its content's reference, and add
             `reference_score`, before everything else.
-        reference_score: What a reference would be worth.
-        estimate: `mean`; `projection`: maximum likelihood with a bias and an inconsistency for each
-            subject, by alternating projection; `newton`: the same by damped Newton steps;
-            `ambiguity`: with an ambiguity for each content too.
+        reference_score: Score of a reference.
+        estimate: Estimator: `mean`; `projection`: maximum likelihood with a bias and an inconsistency
+            for each subject, by alternating projection; `newton`: the same by damped Newton steps;
+            `ambiguity`: also with an ambiguity for each content.
         estimate_errors: For `projection`: standard errors from each subject's inconsistency, or
             from each clip's residuals.
-        vote_threshold: A distortion is present when more than this share of the subjects say so.
-        vote_subjects: Whose votes count.
-        rating_range: The scale that subjects used, for checking; None leaves ratings unchecked.
-        degenerate: What becomes of a subject with one rating or without any variance: an error, a
-            rejection, or nothing.
+        vote_threshold: Share of the subjects' votes above which a distortion is present.
+        vote_subjects: Subjects whose votes count.
+        rating_range: Scale of the ratings, which are checked against it; None for no check.
+        degenerate: Treatment of a subject with one rating or without variance: an error, rejection, or
+            none.
     """
 
     screen: Literal["bt500", "pearson", "spearman"] | None = "bt500"
@@ -104,10 +104,10 @@ def presets() -> dict[str, StudyParameters]:
 
 
 def preset(name: str) -> StudyParameters:
-    """One preset by its name.
+    """A preset by its name.
 
     Raises:
-        UnknownNameError: If there is none of that name.
+        UnknownNameError: If the name is unknown.
 
     Examples:
         >>> preset("bt500").screen
@@ -120,7 +120,7 @@ def preset(name: str) -> StudyParameters:
 
 
 def reference_models() -> dict[str, StudyParameters]:
-    """The models of sureal 0.9.0 by its names, as parameters, from `reference_models.yaml`.
+    """Parameters of the models of sureal 0.9.0, by its names, from `reference_models.yaml`.
 
     Examples:
         >>> sorted(reference_models())[:2]
@@ -132,10 +132,10 @@ def reference_models() -> dict[str, StudyParameters]:
 
 
 def reference_model(name: str) -> StudyParameters:
-    """One of sureal's models by its name.
+    """A model of sureal by its name.
 
     Raises:
-        UnknownNameError: If there is none of that name.
+        UnknownNameError: If the name is unknown.
 
     Examples:
         >>> reference_model("MOS").estimate

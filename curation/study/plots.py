@@ -1,4 +1,4 @@
-"""Plots of a study, each as one PNG; drawn without a display."""
+"""Plots of a study as PNG, drawn without a display."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 INK, BLUE, RED, GREY = "#1f2933", "#2f6f9f", "#c0392b", "#9aa5b1"
 MOST_ROWS = 40
-"""Generators or subjects that a plot can still name."""
+"""Largest number of generators or subjects that a plot names."""
 
 
 def draw_all(study: StudyResult) -> dict[str, tuple[str, bytes]]:
     """Every plot that the study's data allow.
 
     Returns:
-        By file name without suffix: the title, and the PNG.
+        Title and PNG of each plot, by file name without suffix.
     """
     plots: dict[str, tuple[str, Callable[[StudyResult], Figure | None]]] = {
         "mos_distribution": ("Distribution of the opinion scores", mos_distribution),
         "generators": ("Opinion scores by generator", generator_boxes),
         "agreement": ("Agreement between subjects", subject_agreement),
-        "screening": ("Who was rejected", screening_plot),
+        "screening": ("Rejected subjects", screening_plot),
         "distortion_rates": ("Distortions by generator", distortion_rates),
         "distortion_dimensions": ("Distortions by quality dimension", distortion_dimensions),
         "mos_by_distortions": ("Opinion score and number of distortions", mos_by_distortions),
@@ -97,7 +97,7 @@ def generator_boxes(study: StudyResult) -> Figure | None:
 
 
 def subject_agreement(study: StudyResult) -> Figure:
-    """Correlations of every two subjects; the rejected are marked."""
+    """Correlations of all pairs of subjects; rejected subjects are marked."""
     figure, axes = _figure(len(study.opinions), height=4.6, width=5.6)
     for axis, (dimension, scores) in zip(axes, study.opinions.items(), strict=True):
         panel = study.ratings.panel(dimension)
@@ -117,7 +117,7 @@ def subject_agreement(study: StudyResult) -> Figure:
 
 
 def screening_plot(study: StudyResult) -> Figure:
-    """What decided about each subject: BT.500's two shares, or the correlation."""
+    """Screening statistics of each subject: BT.500's two shares, or the correlation."""
     figure, axes = _figure(len(study.opinions), height=3.6)
     for axis, (dimension, scores) in zip(axes, study.opinions.items(), strict=True):
         reports = [report for report in study.subjects if report.dimension == dimension]
@@ -256,7 +256,7 @@ def _say(axis: Axes, title: str, x: str, y: str) -> None:
 
 
 def _plain(text: str, most: int = 36) -> str:
-    """Text that matplotlib shows literally: no formulas, no line breaks, and not too long."""
+    """Text that matplotlib shows literally, without formulas and line breaks, truncated."""
     text = " ".join(text.split())
     short = text if len(text) <= most else text[: most - 1] + "…"
     return short.replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""The protocol of a rating study: what no table of ratings tells."""
+"""The protocol of a rating study: facts that a table of ratings does not state."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _DESCRIPTIVE: Final = (
 
 @dataclass(frozen=True)
 class StudyProtocol:
-    """How a study was carried out; None for what is not stated.
+    """Conditions of a study; None where not stated.
 
     Attributes:
         scale: Ends of the rating scale.
         missing_codes: Numbers in the table that stand for "not rated".
-        subjects: Who rated: how many, recruited how, age, gender, vision, experience.
+        subjects: Subjects: number, recruitment, age, gender, vision, experience.
         sessions: Number, length and breaks of the sessions, training, repetitions.
         display: Screen, resolution, distance, sound, room; or "online".
         instructions: The question and the instructions, as subjects read them.
-        consent: The basis on which ratings were collected and are published.
-        intended_uses: What the labels are meant for.
-        forbidden_uses: What they may not be used for.
+        consent: Basis on which ratings were collected and are published.
+        intended_uses: Intended uses of the labels.
+        forbidden_uses: Forbidden uses of the labels.
     """
 
     scale: tuple[float, float] | None = None
@@ -61,10 +61,10 @@ def read_protocol(path: Path | None) -> StudyProtocol:
     """Read a protocol.
 
     Args:
-        path: A YAML file with fields of `StudyProtocol`; None for a protocol that states nothing.
+        path: YAML file with fields of `StudyProtocol`; None for a protocol without statements.
 
     Raises:
-        InputError: If it is not such a file.
+        InputError: If the file is malformed.
     """
     if path is None:
         return StudyProtocol()

@@ -1,7 +1,7 @@
-"""Ratings as columns of numbers: one row a presentation, names as codes.
+"""Ratings as columns of numbers: one row per presentation, names as codes.
 
-Everything that computes on ratings takes a `Panel` of one dimension, sorted by clip, subject and
-repetition, so that the order of a table's rows never changes a result.
+All computations take a `Panel` of one dimension, sorted by clip, subject and repetition, so that the
+order of a table's rows never changes a result.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from .scales import Scale
 
 @dataclass(frozen=True)
 class TableSummary:
-    """How a ratings table was understood.
+    """Interpretation of a ratings table.
 
     Attributes:
-        form: Its format, such as ``CSV, UTF-8, semicolon``.
-        layout: Its layout, in words.
-        scale: The rating scale.
+        form: Format, such as ``CSV, UTF-8, semicolon``.
+        layout: Description of the layout.
+        scale: Rating scale.
         left_out: Columns that hold no ratings.
     """
 
@@ -57,8 +57,8 @@ class Ratings:
         content: Content of each clip, or None.
         reference: bool (clips,), or None.
         generator: Generator of each clip, or None.
-        n_missing: Rows that were left out because they carry no score.
-        source: How the table was understood; None for ratings that were not read from one.
+        n_missing: Number of rows without a score, which were left out.
+        source: Interpretation of the table; None for ratings that were not read from a table.
     """
 
     subjects: tuple[str, ...]
@@ -84,7 +84,7 @@ class Ratings:
         return len(self.score)
 
     def to_text(self) -> str:
-        """What was understood: format, layout, subjects, clips, scale and dimensions."""
+        """Interpretation of the table: format, layout, subjects, clips, scale and dimensions."""
         parts = [f"{len(self.subjects)} subjects, {len(self.clips)} clips"]
         if self.source is not None:
             parts = [f"{self.source.form}; {self.source.layout}", *parts]
@@ -99,10 +99,10 @@ class Ratings:
         """The same ratings with other names of clips.
 
         Args:
-            names: Old to new names; clips without one keep theirs.
+            names: New names by old name; other clips keep theirs.
 
         Raises:
-            RatingsError: If two clips get one name.
+            RatingsError: If two clips get the same name.
 
         Examples:
             >>> Ratings.from_matrix([[1, 2], [4, 5]]).renamed({"c0000": "first"}).clips
@@ -112,7 +112,7 @@ class Ratings:
         clips, place = encode(renamed)
         if len(clips) < len(renamed):
             twice = next(name for name in clips if renamed.count(name) > 1)
-            raise RatingsError(f"two clips of the table are called {twice!r}; rename one of them")
+            raise RatingsError(f"two clips of the table are named {twice!r}; rename one of them")
         order = np.argsort(place)
         made = make(
             names=(self.subjects, clips, self.dimensions, self.sessions),
@@ -132,10 +132,10 @@ class Ratings:
         """The ratings of one dimension.
 
         Args:
-            dimension: Its name; None if there is only one.
+            dimension: Name of the dimension; None if there is only one.
 
         Raises:
-            RatingsError: If there is no such dimension, or several and none was named.
+            RatingsError: If there is no such dimension, or there are several and none was named.
 
         Examples:
             >>> Ratings.from_matrix([[1, 2], [4, 5]]).panel().score.tolist()
@@ -145,7 +145,7 @@ class Ratings:
             if len(self.dimensions) != 1:
                 raise RatingsError(
                     f"the table holds {len(self.dimensions)} dimensions "
-                    f"({', '.join(self.dimensions)}): name the one you mean"
+                    f"({', '.join(self.dimensions)}); name one of them"
                 )
             dimension = self.dimensions[0]
         if dimension not in self.dimensions:
@@ -196,17 +196,17 @@ class Ratings:
         votes: npt.NDArray[Any] | None = None,
         vote_names: Sequence[str] = (),
     ) -> Ratings:
-        """Ratings from parallel sequences, one entry a presentation.
+        """Ratings from parallel sequences, one entry per presentation.
 
         Args:
-            subject: Names, n of them.
-            clip: Names, n of them.
+            subject: Names of the subjects (n,).
+            clip: Names of the clips (n,).
             score: Finite numbers (n,), on the scale of the study.
-            dimension: Names; "quality" without.
-            session: Names.
-            repetition: Whole numbers that tell presentations apart.
-            votes: 0/1 or bool (n, types).
-            vote_names: Ids of the types.
+            dimension: Names of the dimensions (n,); "quality" if None.
+            session: Names of the sessions (n,).
+            repetition: Whole numbers (n,) that distinguish presentations.
+            votes: 0/1 or bool (n, types): distortion votes.
+            vote_names: Ids of the vote types.
 
         Raises:
             RatingsError: If the same presentation occurs twice, or a score is not finite.
@@ -235,9 +235,9 @@ class Ratings:
 
     @classmethod
     def from_matrix(cls, matrix: npt.ArrayLike) -> Ratings:
-        """Ratings from a (clips, subjects) or (clips, subjects, repetitions) array; NaN is not rated.
+        """Ratings from an array (clips, subjects) or (clips, subjects, repetitions); NaN is not rated.
 
-        Clips are called ``c0000`` and so on, subjects ``s0000``.
+        Clips are named ``c0000`` and so on, subjects ``s0000`` and so on.
 
         Examples:
             >>> Ratings.from_matrix([[1, float("nan")], [4, 5]]).score.tolist()
@@ -276,8 +276,8 @@ def make(
 ) -> Ratings:
     """Sort columns of codes into a `Ratings`.
 
-    The repetitions of a subject and a clip are counted through from 0, in the order of the
-    sessions' names and of the given numbers.
+    The repetitions of a subject and a clip are numbered from 0, in the order of the sessions' names and
+    of the given numbers.
 
     Args:
         names: Sorted names of subjects, clips, dimensions and sessions.
@@ -289,7 +289,7 @@ def make(
         content: Content of each clip, or None.
         reference: bool (clips,), or None.
         generator: Generator of each clip, or None.
-        n_missing: Presentations without a score, which were left out.
+        n_missing: Number of presentations without a score, which were left out.
 
     Raises:
         RatingsError: If the same presentation occurs twice, or a score is not finite.
@@ -297,7 +297,7 @@ def make(
     subject, clip, dimension, session = (np.asarray(code, np.int64) for code in codes)
     if not np.isfinite(score).all():
         raise RatingsError(
-            "a score is not a finite number; leave out what was not rated instead of writing NaN"
+            "expected finite scores, got one that is not; leave out presentations that were not rated"
         )
     n_repetitions = int(repetition.max(initial=0)) + 1
     order, key = _sorted(

@@ -1,4 +1,4 @@
-"""How reliable the scores of a study are: agreement of subjects, and spread over the scale.
+"""Reliability of the scores of a study: agreement of subjects, and spread over the scale.
 
 ICC(2,k): P. E. Shrout and J. L. Fleiss, "Intraclass correlations: uses in assessing rater
 reliability", Psychol. Bull. 86, 1979; its interval: K. O. McGraw and S. P. Wong, "Forming inferences
@@ -19,7 +19,7 @@ from .panel import Codes, Flags, Floats, Panel
 _SPLITS: Final = 100
 _SEED: Final = 0
 _CONFIDENCE: Final = 0.95
-_HELD: Final = 5_000_000  # means of halves that are held at once
+_HELD: Final = 5_000_000  # largest number of means of halves in memory
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Reliability:
             mean scores, stepped up to all subjects by Spearman-Brown: -1 to 1.
         sos: SOS exponent a of the ratings: 0 for perfect agreement, 1 for the largest spread that
             the scale allows.
-        n_subjects: Subjects that the values are over: those who were not rejected.
-        n_clips: Clips with a rating of each of them.
-        reasons: Name of an undefined value to why it is undefined.
+        n_subjects: Number of subjects who were not rejected.
+        n_clips: Number of clips that all of them rated.
+        reasons: Reason for each undefined value, by name.
     """
 
     icc2k: float | None
@@ -49,7 +49,7 @@ class Reliability:
     reasons: dict[str, str]
 
     def to_text(self) -> str:
-        """One line for people."""
+        """Human-readable line."""
 
         def shown(value: float | None) -> str:
             return "undefined" if value is None else f"{value:.3f}"
@@ -69,9 +69,9 @@ def reliability(
     """Reliability of the scores of one dimension.
 
     Args:
-        scores: What is averaged into opinion scores: ratings, or z-scores.
-        ratings: The ratings themselves, of the same presentations.
-        retained: bool (subjects,): who was not rejected.
+        scores: Scores that are averaged into opinion scores: ratings, or z-scores.
+        ratings: Ratings of the same presentations.
+        retained: bool (subjects,): subjects who were not rejected.
         scale: Ends of the rating scale; None for the smallest and largest rating.
     """
     kept = scores.keep(retained[scores.subject])
@@ -80,7 +80,7 @@ def reliability(
     reasons: dict[str, str] = {}
     icc = low = high = None
     if matrix.shape[0] < 2 or matrix.shape[1] < 2:
-        reasons["icc2k"] = "fewer than two clips that two subjects or more all rated"
+        reasons["icc2k"] = "fewer than two clips that all of at least two subjects rated"
     else:
         icc, low, high = icc_2k(matrix)
         if icc is None:
@@ -141,7 +141,7 @@ def icc_2k(matrix: Floats) -> tuple[float | None, float | None, float | None]:
     if rows <= tiny:
         return None, None, None
     whole = float((rows - error) / (rows + (columns - error) / n))
-    if error <= tiny:  # the subjects differ by constants alone: there is nothing to estimate from
+    if error <= tiny:  # the subjects differ by constants only: there is no error to estimate
         return whole, None, None
     single = (rows - error) / (rows + (k - 1) * error + k * (columns - error) / n)
     ratio = columns / error
@@ -160,7 +160,7 @@ def icc_2k(matrix: Floats) -> tuple[float | None, float | None, float | None]:
 
 
 def split_half(panel: Panel) -> float | None:
-    """Mean correlation of the mean scores of random halves of the subjects, stepped up.
+    """Mean correlation of the mean scores of random halves of the subjects, by Spearman-Brown.
 
     Halves are drawn 100 times, from a fixed seed. With an odd number of subjects one half has one
     more; Spearman-Brown treats them as equal.
@@ -204,7 +204,7 @@ def split_half(panel: Panel) -> float | None:
 
 
 def _sparse(clip: Codes, subject: Codes, score: Floats, shape: tuple[int, int]) -> Any:
-    """Scores, and ones where there is a score, as sparse (clips, subjects)."""
+    """Scores, and indicators of scores, as sparse matrices (clips, subjects)."""
     from scipy.sparse import csr_array
 
     ones = np.ones(len(score))
@@ -212,7 +212,7 @@ def _sparse(clip: Codes, subject: Codes, score: Floats, shape: tuple[int, int]) 
 
 
 def sos_exponent(ratings: Panel, low: float, high: float) -> float | None:
-    """The SOS exponent: least squares of the clips' variances on ``a (mos - low) (high - mos)``.
+    """SOS exponent: least-squares fit of the clips' variances to ``a (mos - low) (high - mos)``.
 
     Args:
         ratings: The ratings.
@@ -236,5 +236,5 @@ def sos_exponent(ratings: Panel, low: float, high: float) -> float | None:
 
 
 def _stepped_up(single: float, k: int) -> float:
-    """Spearman-Brown: the reliability of a mean of k, from that of one."""
+    """Spearman-Brown: the reliability of a mean of k from that of a single one."""
     return k * single / (1 + (k - 1) * single) if single > -1 / (k - 1) else -1.0

@@ -1,4 +1,4 @@
-"""Reports on subjects and sessions: who was rejected and why, and how each agrees with the panel."""
+"""Reports on subjects and sessions: rejections with reasons, and agreement with the panel."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ class SubjectReport:
     """A subject in one dimension; None where a value is undefined or does not apply.
 
     Attributes:
-        subject: Name.
+        subject: Name of the subject.
         dimension: The rated dimension.
         rejected: Whether the ratings were left out.
-        reason: Why: `outliers` (BT.500), `correlation` or `degenerate`.
-        n: Ratings given.
-        mean: Of them.
-        std: N - 1.
+        reason: Reason of the rejection: `outliers` (BT.500), `correlation` or `degenerate`.
+        n: Number of ratings.
+        mean: Mean of the ratings.
+        std: Standard deviation of the ratings (N - 1).
         bias: Mean deviation from the clips' means.
-        correlation: Pearson's with the mean of the others.
-        rank_correlation: Spearman's with it.
-        above: Ratings on or above BT.500's upper limit (P).
-        below: Ratings on or below its lower limit (Q).
-        share: The value that decides: outliers per rating, or the correlation.
+        correlation: Pearson's correlation with the mean of the others.
+        rank_correlation: Spearman's correlation with the mean of the others.
+        above: Number of ratings on or above BT.500's upper limit (P).
+        below: Number of ratings on or below BT.500's lower limit (Q).
+        share: Statistic that decides: outliers per rating, or the correlation.
         balance: abs(P - Q) / (P + Q).
-        inconsistency: Of the maximum-likelihood model.
+        inconsistency: Inconsistency by the maximum-likelihood model.
     """
 
     subject: str
@@ -57,16 +57,16 @@ class SessionReport:
     """A session in one dimension.
 
     Attributes:
-        session: Name.
+        session: Name of the session.
         dimension: The rated dimension.
-        n: Ratings.
-        n_subjects: Subjects.
-        n_clips: Clips.
-        mean: Of the ratings.
-        std: N - 1; None for a single rating.
-        n_rejected: Ratings of rejected subjects.
-        correlation: Pearson's of the session's ratings with the clips' means over the ratings of
-            other sessions; None if there are none.
+        n: Number of ratings.
+        n_subjects: Number of subjects.
+        n_clips: Number of clips.
+        mean: Mean of the ratings.
+        std: Standard deviation of the ratings (N - 1); None for a single rating.
+        n_rejected: Number of ratings of rejected subjects.
+        correlation: Pearson's correlation of the session's ratings with the clips' means over the
+            ratings of other sessions; None if there are none.
     """
 
     session: str
@@ -81,7 +81,7 @@ class SessionReport:
 
 
 def optional(value: float | np.floating[Any] | None) -> float | None:
-    """The number as Python's float; None for what is undefined.
+    """The number as Python's float; None if undefined.
 
     Examples:
         >>> optional(0.5), optional(float("nan"))
@@ -91,7 +91,7 @@ def optional(value: float | np.floating[Any] | None) -> float | None:
 
 
 def subject_reports(panel: Panel, scores: OpinionScores, dimension: str) -> list[SubjectReport]:
-    """One report for each subject that rated something."""
+    """One report for each subject with ratings."""
     count = panel.subject_counts
     mean = panel.subject_mean(panel.score)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -162,7 +162,7 @@ def session_reports(
 
 
 def agreement_matrix(panel: Panel) -> Floats:
-    """Pearson's correlation of every two subjects over the clips that both rated.
+    """Pearson's correlation of each pair of subjects over the clips that both rated.
 
     Returns:
         float64 (subjects, subjects), symmetric; NaN where fewer than three clips are common, or

@@ -1,4 +1,4 @@
-"""Fixations → distortion-aware saliency maps."""
+"""Distortion-aware saliency maps from fixations."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from theval_datasets.errors import InputError
 from .marks import Centres, DotParameters, Image, find_dots
 
 SIGMA = 5.0
-"""Pixels: standard deviation of the Gaussian that smooths fixations."""
+"""Standard deviation of the Gaussian that smooths fixations, in pixels."""
 RELEASE_SIZE = (1536, 512)
 """Width and height of the release's maps."""
 
 
 @dataclass(frozen=True, eq=False)
 class SaliencyMap:
-    """The marks of one picture.
+    """Fixations and saliency of one picture.
 
     Attributes:
-        fixations: int64 (n, 2): row and column in the picture's own pixels, all annotators'.
-        annotator: int64 (n,): whose each is.
+        fixations: int64 (n, 2): row and column in the picture's pixels, of all annotators.
+        annotator: int64 (n,): index of each fixation's annotator.
         saliency: float64 (height, width) in [0, 1]; all 0 without marks.
         empty: Whether there are no marks.
     """
@@ -45,7 +45,7 @@ class SaliencyMap:
 
 
 def fixation_map(fixations: Centres, shape: tuple[int, int]) -> npt.NDArray[np.float64]:
-    """How many fixations each pixel has.
+    """Number of fixations of each pixel.
 
     Args:
         fixations: int64 (n, 2): row and column, in pixels.
@@ -55,7 +55,7 @@ def fixation_map(fixations: Centres, shape: tuple[int, int]) -> npt.NDArray[np.f
         float64 (height, width): whole numbers, at least 0.
 
     Raises:
-        InputError: If a fixation lies outside.
+        InputError: If a fixation is outside the picture.
 
     Examples:
         >>> fixation_map(np.array([[0, 1]]), (2, 2)).tolist()
@@ -64,7 +64,7 @@ def fixation_map(fixations: Centres, shape: tuple[int, int]) -> npt.NDArray[np.f
     counts = np.zeros(shape)
     points = np.asarray(fixations, np.int64).reshape(-1, 2)
     if len(points) and (points.min() < 0 or (points >= np.array(shape)).any()):
-        raise InputError(f"a fixation lies outside of {shape[0]}x{shape[1]} pixels")
+        raise InputError(f"expected fixations within {shape[0]}x{shape[1]} pixels, got one outside")
     np.add.at(counts, (points[:, 0], points[:, 1]), 1.0)
     return counts
 
@@ -72,7 +72,7 @@ def fixation_map(fixations: Centres, shape: tuple[int, int]) -> npt.NDArray[np.f
 def saliency_from_fixations(
     fixations: Centres, shape: tuple[int, int], *, sigma: float = SIGMA
 ) -> npt.NDArray[np.float64]:
-    """Fixations smoothed by a Gaussian (mirrored at the borders) and divided by the maximum.
+    """Saliency map of fixations, smoothed by a Gaussian (mirrored at borders) and divided by the maximum.
 
     Args:
         fixations: int64 (n, 2): row and column, in pixels.
@@ -102,17 +102,17 @@ def saliency_from_marks(
     size: tuple[int, int] | None = None,
     sigma: float = SIGMA,
 ) -> SaliencyMap:
-    """The map of a picture that one or several annotators marked, each on a copy.
+    """Saliency map of a picture that one or several annotators marked, each on a copy.
 
-    Ours scales the centres to `size` and smooths there, so that σ means the same in every map; the
+    The mode `ours` scales the centres to `size` and smooths there, so that σ is the same for all maps; the
     official mode smooths in the picture's own pixels and then resizes the map.
 
     Args:
         images: uint8 (height, width, 3), RGB, all of one size.
         mode: `ours`, or the rule of the release.
-        parameters: What is taken for a dot.
-        size: Width and height of the map; None for the picture's own (and for the official mode
-            1536×512).
+        parameters: Parameters of the detection of dots.
+        size: Width and height of the map; None for those of the picture (1536×512 in the official
+            mode).
         sigma: Pixels.
 
     Raises:
@@ -142,7 +142,7 @@ def saliency_from_marks(
 
 
 def scale_fixations(fixations: Centres, shape: tuple[int, int], target: tuple[int, int]) -> Centres:
-    """Fixations in the pixels of a picture of another size (both height and width).
+    """Fixations scaled to a picture of another size.
 
     Args:
         fixations: int64 (n, 2): row and column, in pixels.

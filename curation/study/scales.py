@@ -1,8 +1,8 @@
-"""The scale that subjects rated on: as declared, or as the scores themselves suggest.
+"""Rating scales, as declared, or as suggested by the scores.
 
-Tables mark what was not rated by an empty cell, or by a number that is no rating, such as -1 or 99.
-Averaged in, such a number is silently wrong. So scores that lie apart from the scale that all the
-others are on are refused, until the scale or the missing code is declared.
+Tables mark missing ratings by an empty cell, or by a number that is not a rating, such as -1 or 99. Such a
+number would silently distort averages. Scores outside the scale of all others are therefore refused until
+the scale or the missing code is declared.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ _CODES: Final = frozenset(
     }
 )
 """Numbers that tables use for "not rated"."""
-_STRAY: Final = 0.05  # share of the scores up to which any number apart from the scale is a mistake
-_MOSTLY: Final = 0.5  # share of the scores up to which a usual missing code is one
-_APART: Final = 1.0  # distance from the end of the scale that a neighbouring grade does not exceed
+_STRAY: Final = 0.05  # share of scores up to which any number off the scale is a mistake
+_MOSTLY: Final = 0.5  # share of scores up to which a usual missing code is a missing code
+_APART: Final = 1.0  # distance from the end of the scale beyond which a number is off the scale
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class Scale:
     """The ends of a rating scale.
 
     Attributes:
-        low: The smallest rating possible.
-        high: The largest.
-        declared: Whether it was declared; otherwise the scores suggest it.
+        low: Smallest possible rating.
+        high: Largest possible rating.
+        declared: Whether the scale was declared; otherwise it is inferred from the scores.
     """
 
     low: float
@@ -62,7 +62,7 @@ class Scale:
     declared: bool
 
     def to_text(self) -> str:
-        """Such as ``1 … 5 (apparent)``.
+        """Text such as ``1 … 5 (apparent)``.
 
         Examples:
             >>> Scale(1, 5, declared=False).to_text()
@@ -88,7 +88,7 @@ def apparent_scale(scores: Floats) -> Scale:
 
 
 def off_scale(scores: Floats) -> tuple[Scale, Flags] | None:
-    """Scores that lie apart from the scale of all others.
+    """Scores off the scale of all others.
 
     These are usual missing codes in up to half of the scores, and any numbers in up to 5 % of
     them, if they are more than one grade and a tenth of the scale beyond its end.
@@ -97,7 +97,7 @@ def off_scale(scores: Floats) -> tuple[Scale, Flags] | None:
         scores: float64 (n,), finite.
 
     Returns:
-        The scale of the others, and bool (n,): the scores apart from it; None if there are none.
+        The scale of the others, and bool (n,): the scores off it; None if there are none.
 
     Examples:
         >>> scale, apart = off_scale(np.array([1.0, 3.0, 5.0, 4.0, -1.0]))
@@ -126,16 +126,16 @@ def off_scale(scores: Floats) -> tuple[Scale, Flags] | None:
 def check_scale(
     scores: Floats, rows: Sequence[int], declared: tuple[float, float] | None, where: str
 ) -> Scale:
-    """The scale of some scores, once none is off it.
+    """The scale of some scores, after checking that no score is off it.
 
     Args:
         scores: float64 (n,), finite.
         rows: Row of each score in its table, from 1.
-        declared: Ends of the scale; None to take the apparent one.
+        declared: Declared ends of the scale; None for the apparent scale.
         where: Name of the table for messages.
 
     Raises:
-        RatingsError: For scores off the scale, with how to declare scale or missing code.
+        RatingsError: For scores off the scale; the message explains how to declare scale or missing code.
 
     Examples:
         >>> check_scale(np.array([2.0, 4.0]), [1, 2], (1, 9), "votes.csv").to_text()

@@ -1,4 +1,4 @@
-"""Ratings on other scales: differential scores, z-scores, bias removal, and maps to a range."""
+"""Rescaling of ratings: differential scores, z-scores, bias removal, and maps to a range."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def scaled(panel: Panel, scale: Scale, parameters: StudyParameters) -> Panel:
 
 
 def zscores(panel: Panel, *, ddof: int = 1, scope: str = "subject") -> Floats:
-    """``(x - mean) / std`` of each subject's ratings (or of each of his sessions').
+    """``(x - mean) / std`` of each subject's ratings, or of each of a subject's sessions.
 
     Args:
-        panel: The ratings.
-        ddof: 1 divides the variance by N - 1.
+        panel: Ratings.
+        ddof: Delta degrees of freedom: 1 divides the variance by N - 1.
         scope: `subject` or `session`.
 
     Returns:
         float64 (n,).
 
     Raises:
-        RatingsError: If a subject (or a session) has too few ratings, or all the same.
+        RatingsError: If a subject (or a session) has too few ratings, or all ratings equal.
 
     Examples:
         >>> from theval_datasets.curation.study.ratings import Ratings
@@ -90,7 +90,7 @@ def differential(panel: Panel, reference_score: float) -> Panel:
 
     Args:
         panel: Scores, float64 (n,).
-        reference_score: What every reference is moved to, on the scale of the scores.
+        reference_score: Score that every reference is moved to, on the scale of the scores.
 
     Returns:
         The panel with (n,) scores on that scale, which may leave its range.
@@ -153,7 +153,7 @@ def mapped(panel: Panel, raw: Panel, parameters: StudyParameters) -> Floats:
 
 
 def map_means(mean: Floats, parameters: StudyParameters) -> tuple[Floats, float]:
-    """Mean scores with their smallest and largest at the ends of `range`, and the map's factor.
+    """Mean scores mapped linearly from their minimum and maximum to `range`, and the map's factor.
 
     Args:
         mean: float64 (clips,).
@@ -180,6 +180,6 @@ def map_means(mean: Floats, parameters: StudyParameters) -> tuple[Floats, float]
 def _unit(values: Floats, low: Floats | float, high: Floats | float, what: str) -> Floats:
     width = np.asarray(high) - np.asarray(low)
     if not (width > 0).all():
-        raise RatingsError(f"every {what} is the same: there is no smallest and largest to map")
+        raise RatingsError(f"expected variance to map to the range, but every {what} is the same")
     unit: Floats = (values - low) / width
     return unit

@@ -1,4 +1,4 @@
-"""Which pairs to show: balanced pairs, a random clip both have, random sides, from a seed."""
+"""Schedule of a pairwise study: balanced pairs, random common clips, random sides, from a seed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Trial:
     """One question to one subject.
 
     Attributes:
-        index: From 0, in the order of showing.
-        left: The model on the left.
-        right: The model on the right.
-        clip_id: What both show.
+        index: Number of the trial, from 0, in the order of presentation.
+        left: Model on the left.
+        right: Model on the right.
+        clip_id: Clip that both models show.
     """
 
     index: int
@@ -31,14 +31,14 @@ class Trial:
 def schedule(clips: Mapping[str, Set[str]], n_trials: int, *, seed: int) -> list[Trial]:
     """Plan a pairwise study.
 
-    Every pair of models comes as often as every other, but for one; the rounds are shuffled. The
-    clip is drawn among those that both models show, without one coming twice for a pair before all
-    have come; the side is drawn for each trial. Equal arguments give equal plans.
+    The numbers of trials of any two pairs of models differ by at most one; the rounds are shuffled. The
+    clip is drawn from those that both models show, without repetition for a pair until all were shown; the
+    side is drawn for each trial. Equal arguments give equal plans.
 
     Args:
-        clips: What each model shows, by the model's name ("real" may be one).
-        n_trials: How many votes to plan.
-        seed: Of the draws.
+        clips: Clips by model; "real" may be a model.
+        n_trials: Number of votes to plan.
+        seed: Seed of the draws.
 
     Raises:
         InputError: If there are fewer than two models, or a pair has no clip in common.

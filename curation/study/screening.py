@@ -1,4 +1,4 @@
-"""Who is rejected: ITU-R BT.500 §A1-2.3.1, or the correlation with the panel."""
+"""Screening of subjects by ITU-R BT.500 §A1-2.3.1, or by the correlation with the panel."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from .panel import Codes, Flags, Floats, Panel
 from .parameters import StudyParameters
 
 OUTLIER_SHARE = 0.05
-"""BT.500: more outliers than this share of the ratings …"""
+"""Share of outliers above which BT.500 rejects a subject, if the outliers are balanced."""
 BALANCE = 0.3
-"""… and as many above as below (the relative difference is smaller than this) rejects."""
+"""Relative difference of outliers above and below, below which they are balanced."""
 CORRELATION_CEILING = 0.7
-"""Screening by correlation never asks for more than this."""
+"""Highest correlation that screening by correlation requires."""
 
 
 @dataclass(frozen=True, eq=False)
 class Screening:
-    """What screening found of each subject; every array has one entry per subject.
+    """Result of screening; every array has one entry per subject.
 
     Attributes:
         rejected: Whether the subject's ratings are left out.
-        above: BT.500's P: ratings on or above the upper limit; None by correlation.
-        below: BT.500's Q: ratings on or below the lower limit.
+        above: BT.500's P: number of ratings on or above the upper limit; None by correlation.
+        below: BT.500's Q: number of ratings on or below the lower limit; None by correlation.
         share: (P + Q) / denominator, or the correlation with the panel's mean; NaN if undefined.
         balance: abs(P - Q) / (P + Q); NaN where P + Q is 0, and by correlation.
-        threshold: The correlation at or below which a subject goes; None for BT.500.
-        all_kept: Whether every subject would have been rejected, so that none was.
+        threshold: Correlation at or below which a subject is rejected; None for BT.500.
+        all_kept: Whether every subject would have been rejected, and therefore none was.
     """
 
     rejected: Flags
@@ -46,8 +46,8 @@ def screen(panel: Panel, parameters: StudyParameters) -> Screening:
     """Screen a panel's subjects.
 
     Args:
-        panel: The ratings on the scale to screen.
-        parameters: `screen` and what belongs to it.
+        panel: Ratings on the scale to screen.
+        parameters: Parameters of the analysis.
 
     Examples:
         >>> from theval_datasets.curation.study.ratings import Ratings
@@ -128,7 +128,7 @@ def bt500(
 
 
 def _with_tolerance(panel: Panel, ddof: int, tolerance: float) -> tuple[Flags, Flags]:
-    """Which rows are on or above, and on or below, the limits of their clip."""
+    """Rows on or above the upper limit, and on or below the lower limit, of their clip."""
     count = panel.counts
     centred = panel.score - panel.spread(panel.clip_mean(panel.score))
     squares = centred * centred
@@ -146,7 +146,7 @@ def _with_tolerance(panel: Panel, ddof: int, tolerance: float) -> tuple[Flags, F
 
 
 def _as_floats(panel: Panel, ddof: int) -> tuple[Flags, Flags]:
-    """The same clip by clip without tolerance: rounding decides ties as in the reference program.
+    """The same clip by clip without tolerance, where rounding decides ties as in the reference program.
 
     Its rounding depends on the order of summation: repetition by repetition.
     """
@@ -167,12 +167,12 @@ def _as_floats(panel: Panel, ddof: int) -> tuple[Flags, Flags]:
 
 
 def by_correlation(panel: Panel, *, ranks: bool = False) -> Screening:
-    """Reject subjects that correlate badly with the panel's mean.
+    """Reject subjects with a low correlation with the panel's mean.
 
     The limit is the mean minus one standard deviation (ddof 0) of the subjects' correlations, but
-    at most 0.7; a subject at or below it is rejected. Repetitions are averaged first, and the
-    panel's mean holds the subject's own ratings. An undefined correlation (no variance) neither
-    enters the limit nor rejects.
+    at most 0.7; a subject at or below it is rejected. Repetitions are averaged first, and the panel's
+    mean includes the subject's own ratings. An undefined correlation (no variance) neither enters the
+    limit nor leads to rejection.
 
     Args:
         panel: The ratings.
@@ -201,12 +201,12 @@ def by_correlation(panel: Panel, *, ranks: bool = False) -> Screening:
 
 
 def panel_correlation(panel: Panel, *, ranks: bool, leave_out: bool) -> Floats:
-    """Correlation of each subject with the mean of the panel, over the clips he rated.
+    """Correlation of each subject with the panel's mean, over the clips that the subject rated.
 
     Args:
-        panel: The ratings; repetitions are averaged first.
-        ranks: Spearman's instead of Pearson's.
-        leave_out: The panel's mean without the subject himself.
+        panel: Ratings; repetitions are averaged first.
+        ranks: Spearman's correlation instead of Pearson's.
+        leave_out: Whether the panel's mean excludes the subject's own ratings.
 
     Returns:
         float64 (subjects,); NaN where it is undefined.

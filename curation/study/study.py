@@ -1,4 +1,4 @@
-"""A whole study: opinion scores of every dimension, distortion labels, reports on subjects."""
+"""Analysis of a study: opinion scores of every dimension, distortion labels, reports on subjects."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class StudyResult:
     """The results of a study.
 
     Attributes:
-        ratings: The table of ratings.
-        parameters: The parameters of its analysis.
+        ratings: Table of ratings.
+        parameters: Parameters of the analysis.
         opinions: Opinion scores by dimension.
-        subjects: One report a subject and dimension.
-        sessions: One report a session and dimension; empty if the table has no sessions.
+        subjects: One report per subject and dimension.
+        sessions: One report per session and dimension; empty if the table has no sessions.
         labels: Distortions of the clips; None without votes.
-        reliability: By dimension.
+        reliability: Reliability by dimension.
     """
 
     ratings: Ratings
@@ -102,13 +102,13 @@ def run_study(
     """Analyse a table of ratings, and the distortion votes that belong to it.
 
     Args:
-        ratings: The table of ratings.
-        parameters: How to analyse it.
-        taxonomy: The types of the votes; None if there are no votes.
-        votes: The table with the distortion votes; None if they are in `ratings`.
+        ratings: Table of ratings.
+        parameters: Parameters of the analysis.
+        taxonomy: Types of the votes; None if there are no votes.
+        votes: Table with the distortion votes; None if they are in `ratings`.
 
     Raises:
-        RatingsError: If the table does not allow what the parameters ask for.
+        RatingsError: If the table lacks data that the parameters require.
 
     Examples:
         >>> study = run_study(Ratings.from_matrix([[1, 3], [2, 4]]), StudyParameters())
@@ -155,7 +155,7 @@ def run_study(
 def _reliability(
     ratings: Ratings, dimension: str, scores: OpinionScores, parameters: StudyParameters
 ) -> Reliability:
-    """Of what is averaged; of the ratings themselves where a model estimates the scores."""
+    """Reliability of the averaged scores, or of the ratings where a model estimates the scores."""
     panel, retained = ratings.panel(dimension), ~scores.screening.rejected
     averaged = panel.keep(retained[panel.subject])
     if parameters.estimate == "mean":
@@ -166,7 +166,7 @@ def _reliability(
 
 
 def _retained(ratings: Ratings, opinions: Mapping[str, OpinionScores], votes: Ratings) -> Flags:
-    """The voters that were rejected in no dimension: bool (subjects of `votes`,)."""
+    """Voters who were not rejected in any dimension: bool (subjects of `votes`,)."""
     rejected = {
         ratings.subjects[index]
         for scores in opinions.values()

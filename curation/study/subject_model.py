@@ -3,7 +3,7 @@
 The model of Z. Li, C. G. Bampis, L. Krasula, L. Janowski and I. Katsavounidis, "A Simple Model for
 Subject Behavior in Subjective Experiments", HVEI 2020 (ITU-T P.910 Annex E): subject i rates clip
 j as ``x_ji = ψ_j + Δ_i + υ_i ε``, with ε standard normal. ψ is the clip's quality, Δ_i the
-subject's bias (mean 0 over the subjects) and υ_i his inconsistency.
+subject's bias (mean 0 over the subjects) and υ_i the subject's inconsistency.
 """
 
 from __future__ import annotations
@@ -15,29 +15,30 @@ import numpy as np
 from .panel import Floats, Panel
 
 TOLERANCE = 1e-8
-"""Iterations stop when the clips' scores moved by less (Euclidean norm)."""
+"""Change of the clips' scores (Euclidean norm) below which the iterations stop."""
 PROJECTION_LIMIT = 1_000
 _GUARD = 1e-8
-"""Added to a subject's variance before it is inverted, so that nobody gets an infinite weight."""
+"""Regularisation of a subject's variance before inversion, which keeps weights finite."""
 
 
 @dataclass(frozen=True, eq=False)
 class SubjectModel:
-    """What was estimated.
+    """Estimated parameters of the model.
 
     Attributes:
-        quality: float64 (clips,).
-        quality_se: Standard errors of it.
-        bias: float64 (subjects,), with mean 0.
-        bias_se: Standard errors of it.
-        inconsistency: float64 (subjects,): standard deviation of a subject's noise.
-        inconsistency_se: Standard errors of it; not finite where the likelihood is flat.
-        iterations: How many were made.
-        loglikelihood: Mean over the ratings.
-        n_parameters: Free parameters, as the reference program counts them.
-        ambiguity: For the model with contents, each content's; else None.
+        quality: float64 (clips,): quality of each clip.
+        quality_se: float64 (clips,): standard errors of the qualities.
+        bias: float64 (subjects,): bias of each subject, with mean 0.
+        bias_se: float64 (subjects,): standard errors of the biases.
+        inconsistency: float64 (subjects,): standard deviation of each subject's noise.
+        inconsistency_se: float64 (subjects,): standard errors of the inconsistencies; not finite where
+            the likelihood is flat.
+        iterations: Number of iterations.
+        loglikelihood: Log-likelihood, mean over the ratings.
+        n_parameters: Number of free parameters, as counted by the reference program.
+        ambiguity: float64 (contents,): ambiguity of each content; None for the model without contents.
         contents: Names of the contents.
-        ambiguity_se: Standard errors of it.
+        ambiguity_se: float64 (contents,): standard errors of the ambiguities.
     """
 
     quality: Floats

@@ -1,7 +1,7 @@
-"""Ratings tables, read and checked: from files and frames as people have them to `Ratings`.
+"""Reading and checking of ratings tables, from files and data frames to `Ratings`.
 
-Empty scores, and scores that are a declared missing code, are presentations that were not rated:
-they are left out and counted.
+Empty scores, and scores that are a declared missing code, are missing ratings: they are left out and
+counted.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _DECIMAL_POINT: Final = r"^\s*[-+]?\d+\.\d+\s*$"
 
 @dataclass(frozen=True)
 class TableOptions:
-    """How to read a table.
+    """Options of reading a table.
 
     Attributes:
-        score_range: Ends of the rating scale; None for the one that the scores suggest.
-        missing_codes: Scores that stand for "not rated".
-        taxonomy: The types of distortion votes; None if the table should hold none.
-        dimension: The dimension of a table that names none.
+        score_range: Ends of the rating scale; None to infer them from the scores.
+        missing_codes: Scores that mean "not rated".
+        taxonomy: Types of distortion votes; None if the table must not hold votes.
+        dimension: Dimension of a table that does not name one.
         ignore: Columns to leave out.
     """
 
@@ -54,11 +54,11 @@ def read_ratings(path: Path, options: TableOptions | None = None) -> Ratings:
     """Read and check a ratings table.
 
     Args:
-        path: A file that ends in one of `theval_datasets.utils.table_files.SUFFIXES`.
-        options: How to read it.
+        path: File with one of `theval_datasets.utils.table_files.SUFFIXES`.
+        options: Options of reading.
 
     Raises:
-        RatingsError: At the first fault, with the row where there is one.
+        RatingsError: For the first fault, with its row if it has one.
     """
     table = read_table(path, error=RatingsError)
     return from_frame(table.frame, options, where=path.name, rows=table.rows, form=table.form)
@@ -69,7 +69,7 @@ def read_votes(path: Path, options: TableOptions) -> Ratings:
 
     Args:
         path: See `read_ratings`.
-        options: With the taxonomy that the votes are read by.
+        options: Options of reading, with the taxonomy of the votes.
 
     Raises:
         RatingsError: If it is malformed, or holds no votes.
@@ -97,17 +97,17 @@ def from_frame(
     rows: Sequence[int] | None = None,
     form: str = "table",
 ) -> Ratings:
-    """Check a polars table and make `Ratings` of it.
+    """Check a polars table, and convert it to `Ratings`.
 
     Args:
-        frame: The table; see `columns.yaml` for the names of columns.
-        options: How to read it.
+        frame: Table; see `columns.yaml` for the names of columns.
+        options: Options of reading.
         where: Name of the table for messages.
-        rows: Row of the file of each row; from 1 on if not given.
-        form: The format that it was read from, in words.
+        rows: Row in the file of each row; numbered from 1 if None.
+        form: Description of the file's format.
 
     Raises:
-        RatingsError: At the first fault.
+        RatingsError: For the first fault.
     """
     import polars as pl
 
@@ -169,7 +169,7 @@ def _are_addresses(column: pl.Series) -> bool:
 
 
 def _numbered(column: pl.Series) -> pl.Series:
-    """Subjects by number, in the order of their (cleaned) names: addresses are never published."""
+    """Numbers of the subjects, in the order of their names: e-mail addresses are never published."""
     import polars as pl
 
     texts = column.cast(pl.String).str.strip_chars().str.to_lowercase()
@@ -198,7 +198,7 @@ def _scores(frame: pl.DataFrame, options: TableOptions, where: str) -> tuple[Flo
     if len(bad):
         raise RatingsError(
             f"{where}: {len(bad)} scores are not finite numbers, the first: "
-            f"{_shown(column, bad, frame)}; leave a cell empty where nothing was rated"
+            f"{_shown(column, bad, frame)}; leave the cells of missing ratings empty"
         )
     return values, rated
 
@@ -211,7 +211,7 @@ def _with_decimal_points(text: pl.Series, rows: pl.Series, where: str) -> pl.Ser
         first, second = int(comma.arg_max() or 0), int(point.arg_max() or 0)
         raise RatingsError(
             f"{where}: {text[first]!r} in row {rows[first]} has a decimal comma, {text[second]!r} "
-            f"in row {rows[second]} a decimal point; write all scores alike"
+            f"in row {rows[second]} a decimal point; use one of them for all scores"
         )
     return text.str.replace(",", ".", literal=True)
 
@@ -239,7 +239,7 @@ def _repetitions(frame: pl.DataFrame, where: str) -> Codes:
 def _per_clip(
     frame: pl.DataFrame, name: str, clip: Codes, clips: tuple[str, ...], where: str
 ) -> tuple[str, ...] | None:
-    """A column that depends on the clip alone, one value per clip."""
+    """Values of a column that depends on the clip only, one per clip."""
     if name not in frame.columns:
         return None
     names, codes = encode_names(frame[name], name, where, frame[ROW].to_list())

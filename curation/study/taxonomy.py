@@ -13,17 +13,17 @@ from theval_datasets.errors import InputError
 from theval_datasets.utils.records import from_plain
 
 UNASSIGNED = "unassigned"
-"""Stands for the dimension of a type that has none."""
+"""Name for the dimension of a type without a dimension."""
 
 
 @dataclass(frozen=True)
 class DistortionType:
-    """One distortion that subjects vote on.
+    """A type of distortion that subjects vote on.
 
     Attributes:
-        id: Short name, for columns: letters, digits, ``_`` and ``-``.
-        name: For people.
-        dimension: The quality dimension it belongs to; None if that is not known.
+        id: Short name for columns: letters, digits, ``_`` and ``-``.
+        name: Readable name.
+        dimension: Quality dimension that it belongs to; None if unknown.
     """
 
     id: str
@@ -36,10 +36,10 @@ class Taxonomy:
     """Distortion types in the order of the vote vector.
 
     Attributes:
-        name: Of the taxonomy.
-        types: The types.
+        name: Name of the taxonomy.
+        types: Types of distortions.
         dimensions: Names of the quality dimensions.
-        source: Where it is from.
+        source: Publication that defines it.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Taxonomy:
             raise InputError("expected at least one distortion type, got none")
         doubled = sorted({name for name in ids if ids.count(name) > 1})
         if doubled:
-            raise InputError(f"the ids {', '.join(doubled)} occur twice; ids are unique")
+            raise InputError(f"expected unique ids, got {', '.join(doubled)} twice")
         for kind in self.types:
             if not kind.id.replace("_", "").replace("-", "").isalnum():
                 raise InputError(f"expected an id of letters, digits, _ and -, got {kind.id!r}")
@@ -82,10 +82,10 @@ def load_taxonomy(path: Path | None = None) -> Taxonomy:
     """Read a taxonomy.
 
     Args:
-        path: A YAML (or JSON) file; None for the one of THQA-MT.
+        path: YAML or JSON file; None for the taxonomy of THQA-MT.
 
     Raises:
-        InputError: If it is not there or malformed.
+        InputError: If it does not exist or is malformed.
 
     Examples:
         >>> len(load_taxonomy().types)

@@ -1,4 +1,4 @@
-"""Distortion votes out of a ratings table: a bit vector, names, or one column per distortion."""
+"""Distortion votes in a ratings table: a bit vector, names, or one column per distortion."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ PREFIX = "distortion_"
 def parse_votes(
     frame: pl.DataFrame, taxonomy: Taxonomy | None, where: str
 ) -> tuple[Flags | None, tuple[str, ...]]:
-    """Votes of each row.
+    """Distortion votes of each row.
 
-    Three forms are understood: a column `distortions` with a vector of 0 and 1 (text such as
-    ``000000000101``, or a list), the same column with ids or names between ``;``, and columns
-    ``distortion_ID`` with 0 or 1. An empty cell means that no distortion was seen.
+    Three forms are recognised: a column `distortions` with a vector of 0 and 1 (text such as
+    ``000000000101``, or a list), the same column with ids or names separated by ``;``, and columns
+    ``distortion_ID`` with 0 or 1. An empty cell means that the subject saw no distortion.
 
     Args:
-        frame: The table, with canonical column names.
-        taxonomy: The types; None if the table should hold no votes.
+        frame: Table with canonical column names.
+        taxonomy: Types of distortions; None if the table must not hold votes.
         where: Name of the table for messages.
 
     Returns:
-        bool (n, types) and the ids; None and () for a table without votes.
+        bool (n, types) and the ids of the types; None and () for a table without votes.
 
     Raises:
-        RatingsError: If a vote cannot be read, or there is no taxonomy to read it by.
+        RatingsError: If a vote cannot be read, or there is no taxonomy.
     """
     single = [column for column in frame.columns if column.startswith(PREFIX)]
     if "distortions" not in frame.columns and not single:

@@ -1,4 +1,4 @@
-"""Distortion votes: which distortions a clip has, by a strict majority of the subjects."""
+"""Distortion labels: the distortions of a clip by a strict majority of the subjects' votes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class DistortionLabels:
     """The distortions of each clip.
 
     Attributes:
-        clips: Names; sorted.
-        taxonomy: The types, in the order of the columns of `present`.
-        present: bool (clips, types).
-        share: float64 (clips, types): share of the subjects who say so; NaN without any voter.
-        n_voters: int64 (clips,): subjects whose votes count.
+        clips: Names of the clips; sorted.
+        taxonomy: Types, in the order of the columns of `present`.
+        present: bool (clips, types): whether the clip has the distortion.
+        share: float64 (clips, types): share of the subjects who voted for it; NaN without voters.
+        n_voters: int64 (clips,): number of subjects whose votes count.
         generator: Generator of each clip, or None.
     """
 
@@ -35,7 +35,7 @@ class DistortionLabels:
 
     @property
     def instances(self) -> int:
-        """Distortions over all clips (9,614 in THQA-MT)."""
+        """Number of distortions over all clips (9,614 in THQA-MT)."""
         return int(self.present.sum())
 
     def bits(self, clip: int) -> str:
@@ -47,7 +47,7 @@ class DistortionLabels:
         return tuple(self.taxonomy.types[i].name for i in np.flatnonzero(self.present[clip]))
 
     def dimensions(self, clip: int) -> tuple[str, ...]:
-        """Quality dimensions that a clip's distortions belong to; sorted, each once."""
+        """Quality dimensions of a clip's distortions; sorted, without duplicates."""
         dimensions = {
             self.taxonomy.dimension_of(int(i)) for i in np.flatnonzero(self.present[clip])
         }
@@ -56,7 +56,7 @@ class DistortionLabels:
     def rates(self) -> dict[str, dict[str, float]]:
         """Share of each generator's clips that have each type, by the type's id.
 
-        Clips without a voter count for nothing. Without generators there is one, called "all".
+        Clips without a voter do not count. Without generators there is one, named "all".
         """
         return {
             name: dict(
@@ -92,16 +92,16 @@ def distortion_labels(
     threshold: float = 0.5,
     retained: Flags | None = None,
 ) -> DistortionLabels:
-    """Each clip's distortions.
+    """Distortions of each clip.
 
-    A subject who saw a clip several times says what he said in more than half of them.
+    A subject who rated a clip several times counts as voting for a distortion if more than half of the
+    ratings did.
 
     Args:
-        ratings: A table with votes.
-        taxonomy: Of the votes.
-        threshold: A distortion is present when strictly more than this share of the clip's voters
-            say so.
-        retained: bool (subjects,): whose votes count; None for everybody.
+        ratings: Table with votes.
+        taxonomy: Taxonomy of the votes.
+        threshold: Share of the clip's voters that has to be strictly exceeded for a distortion.
+        retained: bool (subjects,): subjects whose votes count; None for everybody.
 
     Raises:
         RatingsError: If the table holds no votes, or votes of another taxonomy.

@@ -1,1 +1,1 @@
-"""Formulas of extractors as pure functions of arrays."""
+"""Formulas of extractors, as pure functions of arrays."""

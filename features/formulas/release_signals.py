@@ -1,8 +1,8 @@
-"""THEval's signal metrics as the authors' published code computes them, quirk by quirk.
+"""THEval's signal metrics as computed by the authors' published code, including its quirks.
 
-These formulas differ from the paper's (`signals`): other standard deviations, other normalisation,
-other frames. Values of the two definitions are never comparable. Every quirk that moves a value is
-named where it is made.
+These formulas differ from those of the paper (`signals`) in standard deviations, normalisation and
+frames. Values of the two definitions are not comparable. Every quirk that changes a value is stated in
+the function concerned.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def speech_frames(speech: Segments, rate: float, n_frames: int) -> Flags:
     """Frames in speech: from int(start · rate) to int(end · rate), both included.
 
     Args:
-        speech: Begin and end of each segment, seconds.
-        rate: Frames a second.
-        n_frames: n.
+        speech: Start and end of each segment, in seconds.
+        rate: Frame rate, frames a second.
+        n_frames: Number of frames, n.
 
     Returns:
         (n,).
@@ -66,8 +66,8 @@ def silent_frames(speech: Segments, header: Header) -> Flags:
     """Frames outside speech in runs of at least 0.3 · rate; all of them if there is no speech.
 
     Args:
-        speech: Begin and end of each segment, seconds.
-        header: The container's promises of frame rate and count, n.
+        speech: Start and end of each segment, in seconds.
+        header: Frame rate and number of frames, n, as stated by the container.
 
     Returns:
         (n,).
@@ -91,7 +91,7 @@ def lip_distances(face: Points) -> Floats:
         face: Normalised coordinates, (≥ 468, 3).
 
     Returns:
-        Pixels of that frame, (780,).
+        (780,): distances in pixels of that frame.
 
     Examples:
         >>> lip_distances(np.zeros((468, 3))).shape
@@ -104,10 +104,10 @@ def lip_distances(face: Points) -> Floats:
 
 
 def lip_dynamics(distances: list[Floats]) -> float:
-    """Mean over pairs of the standard deviation over frames, with N and not N - 1.
+    """Mean over pairs of the standard deviation over frames (N, not N - 1).
 
     Args:
-        distances: Of `lip_distances`, (780,) each, one per frame with a face.
+        distances: Results of `lip_distances`, (780,) each, for the frames with a face.
 
     Returns:
         Pixels of a 256×256 frame, at least 0.
@@ -125,15 +125,15 @@ def lip_dynamics(distances: list[Floats]) -> float:
 
 
 def brow_distances(face: Points, width: int, height: int) -> Floats | None:
-    """Distance of each brow's centroid from its eye's, in distances of the eyes' centroids.
+    """Distance of each brow's centroid from its eye's, relative to the distance of the eyes' centroids.
 
     Args:
         face: Normalised coordinates, (≥ 468, 3).
-        width: Of the frame, pixels.
-        height: Of the frame, pixels.
+        width: Width of the frame in pixels.
+        height: Height of the frame in pixels.
 
     Returns:
-        Left and right, (2,); None for a face whose eyes all but coincide.
+        (2,): left and right; None for a face whose eyes nearly coincide.
     """
     points = face[:, :2] * (width, height)
     eyes = [points[list(eye)].mean(axis=0) for eye in (LEFT_EYE, RIGHT_EYE)]
@@ -152,7 +152,7 @@ def eyebrow_dynamics(distances: list[Floats]) -> float:
     Frames without a face are bridged.
 
     Args:
-        distances: Of `brow_distances`, (2,) each, one per frame with a face.
+        distances: Results of `brow_distances`, (2,) each, for the frames with a face.
 
     Returns:
         In distances of the eyes' centroids, at least 0.
@@ -170,7 +170,7 @@ def eyebrow_dynamics(distances: list[Floats]) -> float:
 
 
 def lip_opening(face: Points) -> float:
-    """Mean |Δy| of the 8 inner-lip pairs over the distance of the outer eye corners.
+    """Mean |Δy| of the 8 inner-lip pairs, relative to the distance of the outer eye corners.
 
     Args:
         face: Normalised coordinates, (≥ 468, 3), scaled to a 256×256 frame here.
@@ -197,7 +197,7 @@ def silent_lip_stability(openings: list[float]) -> float:
 
 
 def mouth_openness(face: Points) -> float:
-    """|mean y of the upper - of the lower lip| over |Δx of the eyes' centres|.
+    """|mean y of the upper lip - mean y of the lower lip| / |Δx of the eyes' centres|.
 
     Args:
         face: Normalised coordinates, (≥ 468, 3).
@@ -214,12 +214,12 @@ def frame_loudness(audio: Audio, rate: float, n_frames: int) -> Floats:
     """RMS of 50 ms every 50 ms, centred and padded with zeros, interpolated to i / rate.
 
     Args:
-        audio: The track from its own start.
-        rate: Frames a second.
-        n_frames: n.
+        audio: Audio track from its own start.
+        rate: Frame rate, frames a second.
+        n_frames: Number of frames, n.
 
     Returns:
-        In full scale, 0 to 1, (n,).
+        (n,): RMS relative to full scale, 0 to 1.
 
     Examples:
         >>> from types import SimpleNamespace
@@ -241,15 +241,15 @@ def lip_sync(openness: Floats, loudness: Floats, speech: Flags) -> float:
     """Mean absolute difference of min-max-normalised openness and loudness over speech frames.
 
     Args:
-        openness: Of `mouth_openness`, one per frame, (n,); NaN without a face.
-        loudness: Of `frame_loudness`, (n,).
-        speech: Of `speech_frames`, (n,).
+        openness: (n,): results of `mouth_openness`, one per frame; NaN without a face.
+        loudness: (n,): result of `frame_loudness`.
+        speech: (n,): result of `speech_frames`.
 
     Returns:
         0 to 1.
 
     Raises:
-        AbsentError: Speech is in less than a tenth of the frames, or fewer than two have a face.
+        AbsentError: Less than a tenth of the frames are speech, or fewer than two have a face.
 
     Examples:
         >>> openness, speech = np.array([0.0, 1.0, 2.0]), np.array([True, True, True])
@@ -265,6 +265,6 @@ def lip_sync(openness: Floats, loudness: Floats, speech: Flags) -> float:
 
 
 def _scaled(signal: Floats) -> Floats:
-    """To 0…1 with an ε: a constant signal becomes 0 and is not noticed."""
+    """Scale to 0…1 with an ε, so that a constant signal silently becomes 0."""
     scaled: Floats = (signal - signal.min()) / (signal.max() - signal.min() + EPSILON)
     return scaled

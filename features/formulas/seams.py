@@ -1,4 +1,4 @@
-"""Seams: straight jumps of the picture through all of its height or width, as between panels."""
+"""Seams between panels: straight edges through the whole height or width of the picture."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 HEIGHT: Final = 360
-"""Maximum height of the pictures, lines."""
-_JUMP: Final = 12.0  # grey levels by which the picture jumps across a seam
-_SHARE: Final = 0.8  # share of the rows (columns) in which it does, in every picture
-_APART: Final = 2  # steps up to which two jumps are one seam
+"""Maximum height of the pictures, in lines."""
+_JUMP: Final = 12.0  # minimum difference across a seam, grey levels
+_SHARE: Final = 0.8  # minimum share of rows (or columns) with that difference, in every picture
+_APART: Final = 2  # distance up to which two edges are one seam, pixels
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Seam:
-    """A seam.
+    """A seam between two panels.
 
     Attributes:
-        axis: 0 where it divides left and right, 1 where it divides above and below.
-        place: From the left or from the top; share of the side, or pixels.
+        axis: 0 if it separates left and right, 1 if it separates top and bottom.
+        place: Position from the left or the top, as a share of the side or in pixels.
     """
 
     axis: int
@@ -31,23 +31,23 @@ class Seam:
 
 
 class SeamDetector:
-    """Detects seams that are in every picture of a clip, one picture after the other."""
+    """Detects seams that occur in every picture of a clip."""
 
     def __init__(self) -> None:
         self._least: list[Floats] = []
 
     def update(self, grey: npt.NDArray[np.uint8]) -> None:
-        """Take the next picture, (height, width); all have one size, at most 360 lines."""
+        """Add the next picture, (height, width); all have one size, at most 360 lines."""
         shares = [_jumps(grey), _jumps(grey.T)]
         if self._least:
             shares = [np.minimum(a, b) for a, b in zip(self._least, shares, strict=True)]
         self._least = shares
 
     def seams(self, size: tuple[float, float] = (1.0, 1.0)) -> tuple[Seam, ...]:
-        """Those of all pictures so far, each once, upright ones first.
+        """Seams common to all pictures so far, vertical ones first.
 
         Args:
-            size: Width and height that places are given in.
+            size: Width and height, as the unit of positions.
         """
         seams: list[Seam] = []
         for axis, shares in enumerate(self._least):
@@ -59,7 +59,7 @@ class SeamDetector:
 
 
 def _jumps(grey: npt.NDArray[np.uint8]) -> Floats:
-    """For each step from column to column: share of the rows in which the picture jumps there."""
+    """For each pair of neighbouring columns, the share of rows with a difference."""
     steps = np.abs(np.diff(grey.astype(np.int16), axis=1))
     jumps: Floats = (steps > _JUMP).mean(axis=0, dtype=np.float64)
     return jumps

@@ -1,7 +1,7 @@
 """THEval's five signal metrics in the `paper` definition, as pure functions.
 
-All take what is cached, nothing decodes. Symbols follow appendix B of the paper. Frames without a
-face are left out; whatever is undefined raises `AbsentError` with its reason.
+All take cached features, so that nothing is decoded. Symbols follow appendix B of the paper. Frames
+without a face are left out; undefined values raise `AbsentError` with the reason.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Flags = npt.NDArray[np.bool_]
 GRID: Final = 256.0
 """Side of the square frame in which lip distances are measured, as in the published values."""
 MIN_SILENCE: Final = 0.3
-"""Seconds that a silence must last (B.3)."""
+"""Minimum length of a silence in seconds (B.3)."""
 _PAIRS: Final = np.array(list(combinations(range(len(LIPS)), 2)))
 _BLOCKS: Final = 195
 
@@ -48,7 +48,7 @@ def lip_dynamics(mesh: Mesh) -> float:
     Equations 12 and 13, all pairs of the 40 points, N - 1, coordinates in a 256×256 frame.
 
     Args:
-        mesh: Stored integers, (n, 478, 3).
+        mesh: (n, 478, 3): mesh as stored integers.
 
     Returns:
         Pixels of that frame, at least 0.
@@ -78,22 +78,21 @@ def head_motion(
 ) -> float:
     """sqrt(mean std(angles) · mean var(Δ angles) + mean var(centre)).
 
-    Equations 14 to 26 with N - 1. Δ is taken only between consecutive frames that both have a face.
-    The sum adds degrees to the unit of length, which the paper leaves at pixels: the same motion in
-    a frame of twice the size is larger. With the width of the face as the unit the size of frame
-    and face do not matter.
+    Equations 14 to 26 with N - 1. Δ is taken only between consecutive frames that both have a face. The
+    sum adds degrees to the unit of length, which in the paper is pixels, so that the same motion is larger
+    in a larger frame. With the width of the face as the unit, the sizes of frame and face do not matter.
 
     Args:
         points: Mesh in pixels, (n, 478, 3).
         angles: Pitch, yaw and roll in degrees, (n, 3).
-        frames: Index of each of the n frames in the clip, (n,), growing.
-        unit: Pixels that the centre is measured in.
+        frames: (n,): index of each of the n frames in the clip, ascending.
+        unit: Unit of the centre, in pixels.
 
     Returns:
         At least 0.
 
     Raises:
-        AbsentError: There are fewer than two frames, or than two pairs of consecutive ones.
+        AbsentError: There are fewer than two frames, or fewer than two pairs of consecutive frames.
 
     Examples:
         >>> still = np.zeros((3, 478, 3))
@@ -147,13 +146,13 @@ def silent_lip_stability(points: Points | PixelMesh, silence: Flags) -> float:
 
     Args:
         points: Mesh in pixels, (n, 478, 3).
-        silence: Whether each of the frames lies in a silence of at least 300 ms, (n,).
+        silence: (n,): whether each frame is in a silence of at least 300 ms.
 
     Returns:
         In inter-ocular distances, at least 0.
 
     Raises:
-        AbsentError: No frame is silent, or only one.
+        AbsentError: Fewer than two frames are silent.
 
     Examples:
         >>> points = np.random.default_rng(0).uniform(0, 100, (1, 478, 3)).repeat(3, axis=0)
@@ -202,8 +201,8 @@ def lip_sync(openness: Floats, loudness: Floats) -> float:
     Equations 33 and 34, without the ε: a constant signal has no normalised form.
 
     Args:
-        openness: Of the speech frames that have a face, (n,).
-        loudness: RMS of the same frames, (n,).
+        openness: (n,): mouth openness of the speech frames with a face.
+        loudness: (n,): RMS of the same frames.
 
     Returns:
         0 to 1.
@@ -222,16 +221,16 @@ def lip_sync(openness: Floats, loudness: Floats) -> float:
 def speech_flags(
     times: Floats, segments: Floats, start: float, end: float
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
-    """For each frame time: is there speech, and is it in a silence of at least 300 ms.
+    """Flags of speech, and of silences of at least 300 ms, at each frame time.
 
     Args:
-        times: Seconds, (n,).
-        segments: Begin and end of speech in seconds, (m, 2), sorted and disjoint.
-        start: Where the audio begins, seconds.
-        end: Where it ends.
+        times: (n,): frame times in seconds.
+        segments: (m, 2): start and end of speech in seconds, sorted and disjoint.
+        start: Start of the audio in seconds.
+        end: End of the audio in seconds.
 
     Returns:
-        Two int8 arrays, (n,) each: 1 yes, 0 no, -1 outside the audio's extent.
+        Two int8 arrays (n,): 1 for yes, 0 for no, -1 outside the audio.
 
     Examples:
         >>> speech, silence = speech_flags(
@@ -249,7 +248,7 @@ def speech_flags(
 
 
 def _within(times: Floats, spans: Floats) -> Flags:
-    """Whether each time lies in one of the half-open spans, which are sorted and disjoint."""
+    """Whether each time is within one of the half-open spans, which are sorted and disjoint."""
     if not len(spans):
         return np.zeros(len(times), dtype=np.bool_)
     span = np.searchsorted(spans[:, 0], times, side="right") - 1
@@ -267,4 +266,4 @@ def _unit_range(signal: Floats) -> Floats:
 
 def _need_two(count: int) -> None:
     if count < 2:
-        raise AbsentError("too-few-frames", f"{count} usable frames, at least 2 are needed")
+        raise AbsentError("too-few-frames", f"expected at least 2 usable frames, got {count}")

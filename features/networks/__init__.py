@@ -1,1 +1,1 @@
-"""Neural networks that extractors run, and how their weights are loaded."""
+"""Neural networks of extractors, and the loading of their weights."""

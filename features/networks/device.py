@@ -1,4 +1,4 @@
-"""On which device torch runs, for every extractor that uses it."""
+"""Choice of the device for torch."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from theval_datasets.utils.optional import require
 
 
 def chosen_device(extra: str) -> str:
-    """`THEVAL_DEVICE` (such as ``cpu`` or ``cuda:1``); else CUDA where it is; else the CPU.
+    """`THEVAL_DEVICE` (such as ``cpu`` or ``cuda:1``), else CUDA where available, else the CPU.
 
-    The device is not in the cache key. So that values on a GPU are those of the CPU but for
-    rounding, cuDNN is told not to shorten numbers (TF32).
+    The device is not in the cache key. Reduced precision of cuDNN (TF32) is disabled, so that values on a
+    GPU equal those on the CPU up to rounding.
 
     Args:
-        extra: That brings torch.
+        extra: Extra that installs torch.
     """
     torch = require("torch", extra=extra)
     torch.backends.cudnn.allow_tf32 = False

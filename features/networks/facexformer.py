@@ -1,8 +1,8 @@
 """FaceXFormer's head pose, from a checkout and a checkpoint that the user provides.
 
 ``facexformer/`` below `THEVAL_MODELS` (or the user's cache) holds the repository (its package
-``network``) and a checkpoint, ``ckpts/model.pt``. Both are run as they are: put there only what you
-trust. Neither is distributed with this package.
+``network``) and a checkpoint, ``ckpts/model.pt``. Both are executed without checks: use only trusted
+files. Neither is distributed with this package.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from .device import chosen_device
 WEIGHTS: Final = "facexformer"
 _CHECKPOINTS: Final = ("ckpts/model.pt", "model.pt")
 _SIDE: Final = 224
-_MARGIN: Final = 0.5  # of the box, in all, on both sides together
-_POSE: Final = 2  # number of the task
+_MARGIN: Final = 0.5  # margin on both sides together, in sides of the box
+_POSE: Final = 2  # number of the task head pose
 _MEAN: Final = (0.485, 0.456, 0.406)
 _STD: Final = (0.229, 0.224, 0.225)
 _LABELS: Final = {
@@ -55,7 +55,7 @@ def identity() -> str:
 
 
 class FaceXFormer:
-    """The network for head pose."""
+    """The head pose network."""
 
     def __init__(self) -> None:
         torch = require("torch", extra="iqa")
@@ -68,14 +68,14 @@ class FaceXFormer:
         self._net: Any = net.eval().to(self._device)
 
     def angles(self, frame: Pixels, box: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Pitch, yaw and roll in degrees, as the network gives them.
+        """Pitch, yaw and roll in degrees, as predicted by the network.
 
         Args:
-            frame: Red, green, blue, uint8, (height, width, 3).
-            box: Left, top, right, bottom of the face in pixels, (4,); a quarter is added on each side.
+            frame: uint8 (height, width, 3) in red, green, blue.
+            box: (4,): left, top, right, bottom of the face in pixels, without margin.
 
         Returns:
-            (3,), -180 to 180.
+            (3,): angles, -180 to 180.
         """
         from PIL import Image
         from torchvision.transforms import InterpolationMode
@@ -101,7 +101,7 @@ class FaceXFormer:
 
 
 def _package(checkout: Path) -> Any:
-    """The checkout's package `network`, under a name of ours so that no other one is in its way."""
+    """The checkout's package `network`, imported under a unique name to avoid conflicts."""
     name = "_theval_facexformer"
     if name not in sys.modules:
         init = checkout / "network" / "__init__.py"
@@ -109,7 +109,7 @@ def _package(checkout: Path) -> Any:
             name, init, submodule_search_locations=[str(init.parent)]
         )
         if spec is None or spec.loader is None:
-            raise WeightsMissingError(f"{init} cannot be imported")
+            raise WeightsMissingError(f"{init} cannot be imported; check out FaceXFormer again")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         try:

@@ -1,8 +1,8 @@
 """Models of pyannote.audio 3, loaded from files.
 
-pyannote.audio 3 itself cannot download with today's huggingface-hub, so it is given files that are
-already here. Checkpoints are read without running what they hold: torch is told of the few harmless
-classes that pyannote puts in them.
+pyannote.audio 3 cannot download with current versions of huggingface-hub, so it is given local files.
+Checkpoints are read without executing code in them: only the few harmless classes that pyannote stores
+are allowed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EMBEDDING: Final = "pyannote/wespeaker-voxceleb-resnet34-LM"
 
 
 def identity(*files: Path) -> str:
-    """What values depend on: the checkpoints, and pyannote.audio's version."""
+    """Identity of the models for cache keys: hashes of the checkpoints, and pyannote.audio's version."""
     import importlib.metadata
 
     version = importlib.metadata.version("pyannote.audio")
@@ -34,7 +34,7 @@ def identity(*files: Path) -> str:
 
 
 def load(file: Path) -> Any:
-    """A model, ready for inference."""
+    """Load a model for inference."""
     torch = require("torch", extra="diarization")
     with quiet():
         audio = require("pyannote.audio", extra="diarization")
@@ -44,12 +44,12 @@ def load(file: Path) -> Any:
         with torch.serialization.safe_globals(known):
             model = audio.Model.from_pretrained(str(file))
     if model is None:
-        raise WeightsMissingError(f"{file} is no checkpoint of pyannote.audio")
+        raise WeightsMissingError(f"expected a checkpoint of pyannote.audio, got {file}")
     return model.eval().to(torch.device(chosen_device("diarization")))
 
 
 def file_of(audio: Audio) -> dict[str, Any]:
-    """A track as pyannote takes it."""
+    """A track in pyannote's input format."""
     torch = require("torch", extra="diarization")
     return {"waveform": torch.from_numpy(audio.samples.copy())[None], "sample_rate": SAMPLE_RATE}
 

@@ -1,7 +1,7 @@
-"""Image quality networks of pyiqa, built without its downloads and loaded without pickle.
+"""Image quality networks of pyiqa, built without downloads and loaded without pickle.
 
-pyiqa fetches weights when a metric is made, and timm's backbone first, only to overwrite it. Here
-the architecture is made bare, and the published state is read from a file that was located before:
+pyiqa downloads weights when a metric is created, and before them timm's backbone, which it overwrites.
+Here the architecture is created without weights, and the published state is read from a local file:
 ``pyiqa/FILE`` below `THEVAL_MODELS`, else the Hub's cache (repository
 chaofengc/IQA-PyTorch-Weights). pyiqa and its weights are for non-commercial use.
 """
@@ -31,13 +31,13 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
-    """A network as pyiqa publishes it.
+    """A published network of pyiqa.
 
     Attributes:
         architecture: Module and class.
-        options: How the class is made.
-        side: Pixels of the square that a picture is scaled to before; None for none.
-        shorter: Pixels that the shorter side is scaled to before; None for none.
+        options: Arguments of the class.
+        side: Side in pixels of the square that pictures are first scaled to; None for no scaling.
+        shorter: Length in pixels that the shorter side is first scaled to; None for no scaling.
     """
 
     architecture: tuple[str, str]
@@ -71,7 +71,7 @@ NETWORKS: Final[Mapping[Name, NetworkSpec]] = {
 
 
 def states(names: Sequence[Name]) -> dict[Name, Path]:
-    """The states on this machine, by name.
+    """Files of the networks' states on this machine, by name.
 
     Raises:
         WeightsMissingError: There are none.
@@ -84,7 +84,7 @@ def states(names: Sequence[Name]) -> dict[Name, Path]:
 
 
 def identity(names: Sequence[Name]) -> str:
-    """Hashes of the states, for the cache key; `none` for a missing one."""
+    """Hashes of the states for cache keys; `none` for a missing state."""
     here = states(names)
     return "+".join(
         f"{name}-{content_hash(here[name])}" if name in here else f"{name}-none" for name in names
@@ -92,11 +92,11 @@ def identity(names: Sequence[Name]) -> str:
 
 
 class Scorer:
-    """A network at work: pictures in, scores out.
+    """A network that scores pictures.
 
     Args:
-        name: Of the network.
-        state: Its file.
+        name: Name of the network.
+        state: File of its state.
     """
 
     def __init__(self, name: Name, state: Path) -> None:
@@ -112,13 +112,13 @@ class Scorer:
         self._net = net.eval().to(self._device)
 
     def score(self, pictures: Sequence[Pixels]) -> npt.NDArray[np.float64]:
-        """Score pictures; those of one size go through the network together.
+        """Score pictures; those of one size form a batch.
 
         Args:
-            pictures: Red, green, blue, uint8, (height, width, 3) each.
+            pictures: uint8 (height, width, 3) each, in red, green, blue.
 
         Returns:
-            In the network's unit, (n,).
+            (n,): scores in the network's unit.
         """
         torch = self._torch
         tensors = [self._prepared(picture) for picture in pictures]
@@ -144,14 +144,14 @@ class Scorer:
 
 
 def build(name: Name) -> Any:
-    """A network with random weights, without anything being fetched."""
+    """A network with random weights, created without downloads."""
     network = NETWORKS[name]
     module_name, class_name = network.architecture
     with _quiet():
         module = require(module_name, extra="iqa")
         options = dict(network.options)
         if class_name == "CFANet":
-            # A name of pyiqa's own would make it fetch a face detector as well.
+            # With a name of pyiqa's own, it would download a face detector as well.
             options |= {"model_name": "bare", "backbone_pretrain": False}
         with _bare_backbones(module):
             return getattr(module, class_name)(pretrained=False, **options)
@@ -159,9 +159,9 @@ def build(name: Name) -> Any:
 
 @contextlib.contextmanager
 def _bare_backbones(module: Any) -> Iterator[None]:
-    """While a network is made, pyiqa's Swin comes without timm's download.
+    """Keep pyiqa's Swin from downloading timm's weights while a network is created.
 
-    It asks for it whatever the options say; the state that is loaded afterwards is complete.
+    It downloads them whatever its options are; the state that is loaded afterwards is complete.
     """
     original = getattr(module, "create_swin", None)
     if original is None:
@@ -175,7 +175,7 @@ def _bare_backbones(module: Any) -> Iterator[None]:
 
 
 def _check_complete(net: Any, loaded: Mapping[str, Any], state: Path) -> None:
-    """Refuse a state that leaves weights of the network random."""
+    """Raise if a state leaves weights of the network random."""
     given = {key.removeprefix("module.") for key in loaded}
     lacking = sorted(
         name
@@ -184,7 +184,7 @@ def _check_complete(net: Any, loaded: Mapping[str, Any], state: Path) -> None:
     )
     if lacking:
         raise WeightsMissingError(
-            f"{state.name} is not the state of this network: it lacks {', '.join(lacking[:3])}"
+            f"{state.name} is not a state of this network: it lacks {', '.join(lacking[:3])}"
         )
 
 

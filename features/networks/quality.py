@@ -1,4 +1,4 @@
-"""What both definitions of THEval's quality metrics share."""
+"""Base of both definitions of THEval's quality metrics."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class QualityExtractor(Extractor):
     """Base of `iqa` and `iqa_release`.
 
     Attributes:
-        fps: Frames a second to score; None for every frame, as the paper does.
+        fps: Number of scored frames a second; None for every frame, as in the paper.
     """
 
     fps: float | None = None
@@ -39,7 +39,7 @@ class QualityExtractor(Extractor):
 
     def __post_init__(self) -> None:
         if self.fps is not None and self.fps <= 0:
-            raise InputError(f"expected frames a second above 0, got {self.fps}")
+            raise InputError(f"expected fps above 0, got {self.fps}")
 
     @property
     def frames(self) -> FrameRequest:
@@ -69,11 +69,11 @@ class QualityExtractor(Extractor):
 
 
 class ScoringQueue:
-    """Pictures on their way through one network.
+    """A queue of pictures that a network scores in batches.
 
     Args:
-        scorer: The network.
-        size: Pictures that go through together, whatever batches frames come in.
+        scorer: Network.
+        size: Number of pictures in a batch.
     """
 
     def __init__(self, scorer: Scorer, size: int = BATCH) -> None:
@@ -83,13 +83,13 @@ class ScoringQueue:
         self._scores: list[npt.NDArray[np.float64]] = []
 
     def add(self, picture: Pixels) -> None:
-        """Take the next picture: red, green, blue, uint8, (height, width, 3)."""
+        """Add the next picture, uint8 (height, width, 3) in red, green, blue."""
         self._waiting.append(picture)
         if len(self._waiting) == self._size:
             self._flush()
 
     def done(self) -> npt.NDArray[np.float64]:
-        """The scores of all pictures in order, in the network's unit, (n,)."""
+        """Scores of all pictures in order: (n,), in the network's unit."""
         self._flush()
         return np.concatenate(self._scores) if self._scores else np.zeros(0)
 
@@ -99,5 +99,5 @@ class ScoringQueue:
             self._waiting = []
 
     def _together(self, pictures: list[Pixels]) -> list[Pixels]:
-        """What is done to pictures that go through together: nothing."""
+        """The pictures of a batch, unchanged."""
         return pictures

@@ -1,4 +1,4 @@
-"""RetinaFace of facexlib: the detector that THEval's published code uses through pyiqa and for pose."""
+"""RetinaFace of facexlib: the face detector of THEval's published code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONFIDENCE: Final = 0.97
 _LEAST_EYES: Final = 5.0
 _SIDE: Final = 512
 _BORDER: Final = (135, 133, 132)
-# Where FFHQ's 512 × 512 crops have eyes, nose and corners of the mouth.
+# Eyes, nose and corners of the mouth in FFHQ's crops of 512 × 512 pixels.
 _TEMPLATE: Final = (
     (192.98138, 239.94708),
     (318.90277, 240.1936),
@@ -34,7 +34,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class RetinaFace:
-    """Finds faces with five points each.
+    """Detects faces with five points each.
 
     Args:
         state: File of its weights.
@@ -58,7 +58,7 @@ class RetinaFace:
         """Faces of a frame, the most confident first.
 
         Args:
-            frame: Red, green, blue, uint8, (height, width, 3).
+            frame: uint8 (height, width, 3) in red, green, blue.
 
         Returns:
             (n, 15): left, top, right, bottom in pixels, confidence 0 to 1, then x and y of the five points.
@@ -70,13 +70,13 @@ class RetinaFace:
 
 
 def aligned_face(frame: Pixels, faces: Floats) -> Pixels | None:
-    """The face nearest to the frame's centre, turned and scaled as in FFHQ.
+    """The face nearest to the frame's centre, aligned as in FFHQ.
 
     Faces whose eyes are less than 5 pixels apart do not count.
 
     Args:
-        frame: Red, green, blue, uint8, (height, width, 3).
-        faces: Of `RetinaFace.find`, (n, 15).
+        frame: uint8 (height, width, 3) in red, green, blue.
+        faces: (n, 15): result of `RetinaFace.find`.
 
     Returns:
         uint8, (512, 512, 3); None without a face.

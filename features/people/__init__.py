@@ -1,1 +1,1 @@
-"""Who is in a clip: detection, tracks, crops, identity."""
+"""People of a clip: detection, tracks, crops, identity."""

@@ -1,8 +1,8 @@
-"""The mesh of one track, through windows that stay in place while the face moves inside them.
+"""The mesh of one track, in windows that are static while the face moves inside them.
 
-A window is a square around all places of the face for as long as these lie near together; in it the
-mesh tracks the face as it does in a whole frame. When the face has moved too far, another window
-begins and the tracker starts afresh.
+A window is a square around all positions of the face while these are near each other; in it the mesh
+tracks the face as in a whole frame. When the face has moved too far, a new window begins and the tracker
+is reset.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from ..landmarks import points_of
 from .grouping import KINDS, Kind
 from .tracks import boxes_at, overlap
 
-_MARGIN: Final = 0.35  # of the face's side, around all its places
-_SPREAD: Final = 2.0  # face sides that one window may span
-_SAME_FACE: Final = 0.3  # intersection over union of mesh and track
+_MARGIN: Final = 0.35  # margin around all positions of the face, in sides of the face
+_SPREAD: Final = 2.0  # largest extent of the positions in a window, in sides of the face
+_SAME_FACE: Final = 0.3  # minimum intersection over union of mesh and track
 
 Floats = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]
@@ -35,10 +35,10 @@ class CropWindow:
     """A square of the picture for a span of time.
 
     Attributes:
-        start: Seconds at which it begins to be used.
-        left: Pixels; may be negative.
-        top: Pixels.
-        side: Pixels.
+        start: Time from which it is used, in seconds.
+        left: Left edge in pixels; may be negative.
+        top: Top edge in pixels; may be negative.
+        side: Side in pixels.
     """
 
     start: float
@@ -47,13 +47,13 @@ class CropWindow:
     side: int
 
     def cut(self, frame: Pixels) -> Pixels:
-        """Its part of a frame, black where it reaches beyond.
+        """The part of a frame in the window, black outside the frame.
 
         Args:
-            frame: uint8, (height, width, 3).
+            frame: uint8 (height, width, 3).
 
         Returns:
-            uint8, (side, side, 3).
+            uint8 (side, side, 3).
         """
         height, width = frame.shape[:2]
         part = np.zeros((self.side, self.side, 3), dtype=np.uint8)
@@ -67,18 +67,18 @@ class CropWindow:
 
 @dataclass(frozen=True, slots=True)
 class TrackPath:
-    """Where one track's face is over time.
+    """Positions of a track's face over time.
 
     Attributes:
-        number: Of the track.
-        person: Number of its person.
-        kind: Whether it is a person or a picture of one.
-        times: Seconds of its sightings, (n,).
-        boxes: At those, (n, 4).
-        start: Seconds at which its search begins: half a sampling interval before its first
-            sighting.
-        end: Seconds at which its search ends: as much after its last one, or the clip's end.
-        windows: In order of their start.
+        number: Number of the track.
+        person: Number of the person.
+        kind: Kind of the track: a person, or a picture of a person.
+        times: (n,): times of its sightings in seconds.
+        boxes: (n, 4): boxes at these times.
+        start: Start of the search in seconds: half a sampling interval before the first sighting.
+        end: End of the search in seconds: half a sampling interval after the last sighting, or the
+            clip's end.
+        windows: Windows in order of their start.
     """
 
     number: int
@@ -96,12 +96,12 @@ class TrackPath:
 
 
 def track_paths(faces: Values, *, most: int, kinds: Collection[Kind]) -> list[TrackPath]:
-    """The paths of a clip's tracks, the people who take up most of it first.
+    """Paths of a clip's tracks, ordered by person, the main person first.
 
     Args:
         faces: Values of the extractor `faces`.
-        most: Maximum number of tracks at once; the last in order are left out.
-        kinds: Of the tracks that are wanted.
+        most: Maximum number of simultaneous tracks; the last in order are left out.
+        kinds: Kinds of tracks to include.
     """
     sampled = faces["time"]
     kept: list[TrackPath] = []
@@ -144,7 +144,7 @@ def _windows(times: Floats, boxes: npt.NDArray[np.float32]) -> tuple[CropWindow,
 
 
 def _spread(boxes: npt.NDArray[np.float32]) -> float:
-    """Side of the rectangle around all boxes, in sides of the largest."""
+    """Side of the rectangle around all boxes, in sides of the largest box."""
     whole = boxes[:, 2:].max(axis=0) - boxes[:, :2].min(axis=0)
     return float(whole.max() / (boxes[:, 2:] - boxes[:, :2]).max())
 
@@ -158,11 +158,11 @@ def _around(start: float, boxes: npt.NDArray[np.float32]) -> CropWindow:
 
 
 class TrackMesh:
-    """Follows the mesh of one track.
+    """Tracks the mesh of one track.
 
     Args:
-        path: Of the track.
-        mesher: A Face Mesh of its own, as long as the track lasts.
+        path: Path of the track.
+        mesher: Face Mesh that is used for this track only while it lasts.
         size: Width and height of the frames.
     """
 
@@ -176,12 +176,12 @@ class TrackMesh:
         self._window: CropWindow | None = None
 
     def update(self, frame: Pixels, time: float, index: int) -> None:
-        """Take the next frame in which the track may be.
+        """Process the next frame of the track's time range.
 
         Args:
-            frame: Red, green, blue, uint8, (height, width, 3).
-            time: Seconds.
-            index: Of the frame in the clip.
+            frame: uint8 (height, width, 3) in red, green, blue.
+            time: Time in seconds.
+            index: Index of the frame in the clip.
         """
         window = self.path.window_at(time)
         if window is not self._window:
@@ -199,7 +199,7 @@ class TrackMesh:
         self.meshes.append(quantise(points / self._size))
 
     def _lies_on_track(self, points: Points, time: float) -> bool:
-        """Whether the mesh lies on the track's face and not on a neighbour's."""
+        """Whether the mesh is of the track's face, and not of a neighbouring face."""
         box = boxes_at(self.path.times, self.path.boxes, np.array((time,)))
         low, high = points[:468, :2].min(axis=0), points[:468, :2].max(axis=0)
         mesh = np.concatenate((low, high)).astype(np.float32)[np.newaxis]

@@ -1,4 +1,4 @@
-"""Where faces are in one picture: SCRFD through insightface, or MediaPipe's detector."""
+"""Face detection in a picture: SCRFD through insightface, or MediaPipe's detector."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _INPUT: Final = (640, 640)
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """The faces of one picture.
+    """The detected faces of a picture.
 
     Attributes:
-        boxes: Left, top, right, bottom in pixels; float32, (n, 4). May reach beyond the picture.
-        points: Eyes (image left, image right), nose, corners of the mouth (left, right) in pixels;
-            float32, (n, 5, 2).
-        scores: 0 to 1, float32, (n,).
+        boxes: float32 (n, 4): left, top, right, bottom in pixels; may reach beyond the picture.
+        points: float32 (n, 5, 2): eyes (image left, image right), nose, corners of the mouth (left,
+            right) in pixels.
+        scores: float32 (n,): confidences, 0 to 1.
     """
 
     boxes: npt.NDArray[np.float32]
@@ -42,18 +42,18 @@ class Detector(Protocol):
     """Finds faces."""
 
     def find(self, frame: Pixels) -> Detections:
-        """The faces of a picture in blue, green, red: uint8, (height, width, 3)."""
+        """Detect faces in a picture, uint8 (height, width, 3) in blue, green, red."""
         ...
 
 
 class Scrfd:
     """SCRFD of an InsightFace pack.
 
-    It misses faces that fill the picture. A picture in which it finds none is therefore scanned
-    again with a black border of half its height.
+    It misses faces that fill the picture. A picture without detections is therefore scanned again with a
+    black border of half its height.
 
     Args:
-        file: Its ONNX file.
+        file: ONNX file of the model.
     """
 
     def __init__(self, file: Path) -> None:
@@ -61,7 +61,7 @@ class Scrfd:
         self._model.prepare(-1, det_thresh=CONFIDENCE, input_size=_INPUT)
 
     def find(self, frame: Pixels) -> Detections:
-        """Detect, and once more with a border if the face may fill the frame.
+        """Detect faces, and again with a border if a face may fill the frame.
 
         Args:
             frame: Blue, green, red, uint8, (height, width, 3).
@@ -87,9 +87,9 @@ class Scrfd:
 
 
 class MediaPipeDetector:
-    """MediaPipe's full-range detector, which its package carries: fewer small faces than SCRFD.
+    """MediaPipe's full-range detector, part of its package, which misses more small faces than SCRFD.
 
-    It gives one point for the mouth, which stands here for both corners.
+    It returns one point for the mouth, which is used for both corners.
     """
 
     def __init__(self) -> None:
@@ -101,11 +101,11 @@ class MediaPipeDetector:
 
     @staticmethod
     def identity() -> str:
-        """The package and the version that carry the model."""
+        """Name and version of the package that contains the model."""
         return f"mediapipe-{importlib.metadata.version('mediapipe')}"
 
     def find(self, frame: Pixels) -> Detections:
-        """Detect with MediaPipe's full-range model.
+        """Detect faces.
 
         Args:
             frame: Blue, green, red, uint8, (height, width, 3).

@@ -20,14 +20,14 @@ class EmbeddingExtractor(Extractor):
     imports: ClassVar[tuple[str, ...]] = ("insightface",)
 
     def needs(self) -> Sequence[Extractor]:
-        """The embeddings of single faces."""
+        """Embeddings of single faces."""
         return (Faces(),)
 
     def weights_id(self) -> str:
-        """Nothing of its own: `faces` embeds.
+        """No weights of its own: `faces` computes the embeddings.
 
         Raises:
-            WeightsMissingError: There is no pack with a recogniser, so `faces` embeds nothing.
+            WeightsMissingError: There is no pack with a recogniser, without which `faces` has none.
         """
         need_recogniser(Faces().pack)
         return ""

@@ -1,10 +1,9 @@
-"""From tracklets to tracks to people: by identity, and without pictures of people.
+"""Grouping of tracklets into tracks and people by identity, excluding pictures of people.
 
-A track is one person within one shot: tracklets of a shot that are never there at once and look
-alike are one. Tracks of several shots that look alike are one person. A face that is not a person's
-own is flagged: a picture that stays still beside a face that moves, a second picture of somebody who
-is already there, a face that another panel's face drives (`panels`), and what was detected for a
-moment.
+A track is one person within one shot: tracklets of a shot that never overlap in time and have similar
+embeddings form a track. Tracks of several shots with similar embeddings are one person. Tracks that are
+not people are flagged: a still picture beside a moving face, a duplicate picture of a visible person, a
+face driven by the face in another panel (`panels`), and a face detected for a moment only.
 """
 
 from __future__ import annotations
@@ -22,17 +21,19 @@ from .panels import in_panels
 
 Kind = Literal["person", "still", "duplicate", "brief"]
 KINDS: Final[tuple[Kind, ...]] = ("person", "still", "duplicate", "brief")
-"""What a track is; stored as the index here."""
+"""Kinds of tracks; stored as the index in this tuple."""
 
 BRIEF: Final = 3
-"""Sightings that a person's longest track needs, in a clip of more sampled frames than `_SHORT`."""
+"""Minimum sightings of a person's longest track, in a clip of more sampled frames than `_SHORT`."""
 _SHORT: Final = 4
-_STILL: Final = 0.8  # grey levels from sighting to sighting that a picture stays below …
-_STILL_SHARE: Final = 90.0  # … in this percentage of them; people freeze, but not for so long
+_STILL: Final = 0.8  # maximum change of a still picture between sightings, grey levels
+_STILL_SHARE: Final = 90.0  # percentage of sightings within it; people do not freeze for so long
 _MOVING: Final = 2.0
-_TOGETHER: Final = 0.5  # share of the shorter track during which two are there at once
-_DUPLICATE: Final = 0.75  # cosine; blurred faces of different people look alike, …
-_CLEAR: Final = 0.65  # … so both must be found with this confidence
+_TOGETHER: Final = 0.5  # minimum temporal overlap of duplicates, share of the shorter track
+_DUPLICATE: Final = 0.75  # minimum cosine similarity of duplicates
+_CLEAR: Final = (
+    0.65  # minimum confidence of both, since blurred faces of different people look alike
+)
 
 Floats = npt.NDArray[np.float64]
 Embedding = npt.NDArray[np.float32]
@@ -40,16 +41,17 @@ Embedding = npt.NDArray[np.float32]
 
 @dataclass(slots=True)
 class Tracklet:
-    """Sightings of one face without a break.
+    """Uninterrupted sightings of one face.
 
     Attributes:
         shot: Number of its shot.
-        samples: Indices among the sampled frames, growing.
-        boxes: Left, top, right, bottom of each sighting, in pixels.
-        points: Its five points, (5, 2) each.
-        changes: Grey levels by which its place changed, for each sighting but the first.
-        scores: The detector's confidence in each.
-        embeddings: Those that were made.
+        samples: Indices of the sampled frames, ascending.
+        boxes: (4,) each: left, top, right, bottom in pixels.
+        points: (5, 2) each: five points of the face in pixels.
+        changes: Change of the face's region since the previous sighting in grey levels, for each
+            sighting but the first.
+        scores: Confidence of each detection.
+        embeddings: Computed embeddings.
         detections: Numbers of its detections in the clip.
     """
 
@@ -64,21 +66,20 @@ class Tracklet:
 
     @property
     def weight(self) -> float:
-        """How much of the clip it takes up: sightings × typical side of its box."""
+        """Weight of the tracklet: number of sightings × typical side of its box."""
         sides = [float(np.sqrt(max(0.0, (b[2] - b[0]) * (b[3] - b[1])))) for b in self.boxes]
         return len(self.samples) * float(np.median(sides))
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Who is in a clip.
+    """The tracks and people of a clip.
 
     Attributes:
-        tracks: In order of their begin, then from left to right.
-        person: For each track the number of its person; the real ones first, the one who takes up
-            most of the clip being 0.
-        kind: For each track what it is.
-        n_subjects: How many people there are.
+        tracks: Tracks in order of their start, then from left to right.
+        person: Number of the person of each track; real people come first, and 0 is the main person.
+        kind: Kind of each track.
+        n_subjects: Number of people.
     """
 
     tracks: tuple[Tracklet, ...]
@@ -90,14 +91,14 @@ class People:
 def group_tracks(
     tracklets: Sequence[Tracklet], n_samples: int, same: float, seams: tuple[Seam, ...] = ()
 ) -> People:
-    """Join tracklets to tracks and people, and flag what is not a person.
+    """Join tracklets into tracks and people, and flag tracks that are not people.
 
     Args:
-        tracklets: All of a clip.
+        tracklets: Tracklets of a clip.
         n_samples: Number of sampled frames.
-        same: Cosine of embeddings from which two faces are one person. Without embeddings a track
-            is a tracklet, and people are counted in the fullest shot.
-        seams: Of the clip, their places in pixels.
+        same: Minimum cosine similarity of the embeddings of one person. Without embeddings every
+            tracklet is a track, and the number of people is that of the shot with the most.
+        seams: Seams of the clip, with positions in pixels.
     """
     tracks = _joined(tracklets, same)
     tracks.sort(key=lambda t: (t.samples[0], float(t.boxes[0][0])))
@@ -117,7 +118,7 @@ def group_tracks(
 
 
 def _joined(tracklets: Sequence[Tracklet], same: float) -> list[Tracklet]:
-    """Tracklets of one shot that look alike and are never there at once, as one."""
+    """Join tracklets of one shot with similar embeddings that never overlap in time."""
     tracks: list[Tracklet] = []
     for tracklet in sorted(tracklets, key=lambda t: (t.samples[0], -len(t.samples))):
         mates = [
@@ -144,7 +145,7 @@ def _append(track: Tracklet, more: Tracklet) -> None:
 
 
 def _grouped(tracks: Sequence[Tracklet], same: float) -> list[int]:
-    """A number for each track, equal where two are one person; the weightiest tracks choose first."""
+    """Number of the person of each track, assigned in order of the tracks' weights."""
     groups: list[list[int]] = []
     of: dict[int, int] = {}
     for i in sorted(range(len(tracks)), key=lambda i: (-tracks[i].weight, i)):
@@ -207,7 +208,7 @@ def _copies(a: Tracklet, b: Tracklet) -> bool:
 
 
 def _driven(a: Tracklet, b: Tracklet, seams: tuple[Seam, ...]) -> bool:
-    """Whether one of them, in a panel of its own, moves as the other does."""
+    """Whether two tracks in different panels have the same motion."""
     at_once = _shared(a, b)
     points = []
     for track in (a, b):
@@ -217,7 +218,7 @@ def _driven(a: Tracklet, b: Tracklet, seams: tuple[Seam, ...]) -> bool:
 
 
 def _alike(a: Tracklet, b: Tracklet) -> float:
-    """Cosine of the mean embeddings; -1 where either has none."""
+    """Cosine similarity of the mean embeddings; -1 if either has none."""
     if not a.embeddings or not b.embeddings:
         return -1.0
     means = [mean_embedding(t.embeddings)[np.newaxis] for t in (a, b)]

@@ -1,12 +1,11 @@
-"""How well people keep their identity: equation 4 of THQA-MT, over the people of `faces`.
+"""Identity consistency by equation 4 of THQA-MT, over the people of `faces`.
 
-The mean, over N subjects of a reference and L frames sampled once a second, of the cosine between
-the subject's face in the reference and in the frame. Which face of the clip is which subject is
-decided once for the clip: people and subjects are paired one to one so that the sum of the
-similarities of their mean embeddings is largest. Pairs of subject and frame without that face are
-left out of the mean; the coverage is the share of pairs that are left in. Only tracks of the kind
-`person` count: pictures of people (inset portraits, stills, second panels) are neither subjects nor
-partners.
+It is the mean, over N subjects of a reference and L frames sampled once a second, of the cosine
+similarity between the subject's face in the reference and in the frame. People of the clip and subjects
+are matched one to one, once for the clip, so that the sum of the similarities of their mean embeddings is
+maximal. Pairs of subject and frame without the face are left out of the mean; the coverage is the share
+of remaining pairs. Only tracks of the kind `person` count: pictures of people (inset portraits, stills,
+second panels) are never matched.
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ _PERSON = KINDS.index("person")
 
 @dataclass(frozen=True, slots=True)
 class IdentityScore:
-    """The result.
+    """Identity consistency of a clip.
 
     Attributes:
-        consistency: Mean cosine, -1 to 1.
-        coverage: Share of the N × L pairs that had a face, 0 to 1.
-        subjects: N.
-        sampled: L.
-        people: The clip's person for each subject; -1 for a subject without a partner.
+        consistency: Mean cosine similarity, -1 to 1.
+        coverage: Share of the N × L pairs with a face, 0 to 1.
+        subjects: Number of subjects, N.
+        sampled: Number of frames, L.
+        people: Number of the person matched with each subject; -1 for a subject without a match.
     """
 
     consistency: float
@@ -49,13 +48,13 @@ class IdentityScore:
 
 @dataclass(frozen=True, slots=True)
 class Sightings:
-    """The embeddings of the frames that are sampled once a second.
+    """Embeddings in the frames sampled once a second.
 
     Attributes:
-        times: Seconds of these frames, (L,); also of those without a face.
-        frame: Which of them each embedding is of, (n,).
-        person: Whose it is, (n,).
-        embedding: (n, dim).
+        times: (L,): times of these frames in seconds, including frames without a face.
+        frame: (n,): index of each embedding's frame.
+        person: (n,): number of each embedding's person.
+        embedding: (n, dim): embeddings.
     """
 
     times: npt.NDArray[np.float64]
@@ -65,7 +64,7 @@ class Sightings:
 
 
 def sightings_of(faces: Values) -> Sightings:
-    """The embeddings of the people in the frames that are sampled once a second.
+    """Embeddings of the people in the frames sampled once a second.
 
     Args:
         faces: Values of the extractor `faces`.
@@ -91,14 +90,14 @@ def sightings_of(faces: Values) -> Sightings:
 def person_embeddings(
     faces: Values,
 ) -> tuple[npt.NDArray[np.int32], Embeddings, npt.NDArray[np.int32]]:
-    """The mean embedding of each person.
+    """Mean embedding of each person.
 
     Args:
         faces: Values of the extractor `faces`.
 
     Returns:
-        Numbers of the people, (n,), growing; the mean embedding of each, of length 1, (n, dim); and
-        how many embeddings went into it, (n,).
+        (n,): numbers of the people, ascending; (n, dim): mean embedding of each, of length 1; (n,):
+        number of embeddings in each mean.
 
     Raises:
         AbsentError: No person's face has an embedding.
@@ -114,9 +113,9 @@ def person_embeddings(
 
 
 def reference_frame(sightings: Sightings) -> int:
-    """The sampled frame to compare with where no portrait is given.
+    """Index of the sampled frame that serves as reference without a portrait.
 
-    Of the frames that show the most people, the one nearest to the clip's middle.
+    It is the frame nearest to the clip's middle among those that show the most people.
     """
     shown = np.bincount(sightings.frame, minlength=len(sightings.times))
     best = np.flatnonzero(shown == shown.max())
@@ -128,11 +127,11 @@ def against_portrait(portrait: Embeddings, sightings: Sightings) -> IdentityScor
     """Consistency with a reference picture.
 
     Args:
-        portrait: One embedding of length 1 a subject, (N, dim).
-        sightings: Of the clip, with embeddings (sightings, dim).
+        portrait: (N, dim): one embedding of length 1 per subject.
+        sightings: Sightings of the clip.
 
     Returns:
-        Similarities are cosines, -1 to 1.
+        The consistency, a mean of cosines.
     """
     return _measure(portrait, sightings, np.arange(len(sightings.times)))
 
@@ -144,10 +143,10 @@ def against_itself(sightings: Sightings) -> tuple[IdentityScore, float]:
         The result, and the time of that frame.
 
     Raises:
-        AbsentError: There is no other frame.
+        AbsentError: There is no other sampled frame.
     """
     if len(sightings.times) < 2:
-        raise AbsentError("too-few-frames", "one sampled frame has nothing to be compared with")
+        raise AbsentError("too-few-frames", "expected at least two sampled frames, got one")
     frame = reference_frame(sightings)
     others = np.flatnonzero(np.arange(len(sightings.times)) != frame)
     reference = sightings.embedding[sightings.frame == frame]

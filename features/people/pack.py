@@ -1,7 +1,7 @@
-"""InsightFace model packs: where one lies, which file is which, and how its models are run.
+"""InsightFace model packs: location, roles of their files, and inference.
 
-A pack is a folder ``insightface/models/NAME`` with ONNX files below `THEVAL_MODELS` or the user's
-cache. What a file is shows in its inputs and outputs, as insightface itself tells them apart.
+A pack is a folder ``insightface/models/NAME`` of ONNX files below `THEVAL_MODELS` or the user's cache.
+The role of a file follows from its inputs and outputs, as in insightface itself.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 DEFAULT: Final = "buffalo_l"
 _FOLDER: Final = "insightface/models"
 _CROP: Final = 112
-# Where eyes, nose and corners of the mouth lie in ArcFace's aligned crop of 112 × 112 pixels.
+# Eyes, nose and corners of the mouth in ArcFace's aligned crop of 112 × 112 pixels.
 _TEMPLATE: Final = (
     (38.2946, 51.6963),
     (73.5318, 51.5014),
@@ -40,12 +40,12 @@ Points = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """The files of a pack that are used here.
+    """The used files of a pack.
 
     Attributes:
         name: Name of its folder.
-        detector: SCRFD.
-        recogniser: ArcFace or its like; None if the pack has none.
+        detector: File of SCRFD.
+        recogniser: File of ArcFace or a similar model; None if the pack has none.
     """
 
     name: str
@@ -53,13 +53,13 @@ class Pack:
     recogniser: Path | None
 
     def identity(self) -> str:
-        """What values depend on: the hashes of both files."""
+        """Identity for cache keys: the hashes of both files."""
         recogniser = content_hash(self.recogniser) if self.recogniser else "none"
         return f"scrfd-{content_hash(self.detector)}+arcface-{recogniser}"
 
 
 def weights_of(name: str | None = None) -> Weights:
-    """The weights of a pack by its folder's name; None for buffalo_l."""
+    """Weights of a pack by the name of its folder; None for buffalo_l."""
     if name in (None, DEFAULT):
         return known(DEFAULT)
     other = known("insightface-pack")
@@ -72,13 +72,13 @@ def weights_of(name: str | None = None) -> Weights:
 
 
 def find_pack(name: str | None = None) -> Pack | None:
-    """A pack that is on this machine; nothing is fetched.
+    """A pack on this machine, without downloads.
 
     Args:
-        name: Of its folder; None for buffalo_l, or else for the first other one there is.
+        name: Name of its folder; None for buffalo_l, or else the first other installed pack.
 
     Returns:
-        None if there is none with a detector.
+        None if there is no pack with a detector.
     """
     for root in (folder / _FOLDER for folder in folders()):
         others = sorted(p.name for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
@@ -91,18 +91,18 @@ def find_pack(name: str | None = None) -> Pack | None:
 
 
 def need_pack(name: str | None = None) -> Pack:
-    """Like `find_pack`.
+    """A pack on this machine; see `find_pack`.
 
     Raises:
-        WeightsMissingError: There is none.
+        WeightsMissingError: There is no such pack.
     """
     pack = find_pack(name)
     if pack is None:
         weights = weights_of(name)
         need(weights)
         raise WeightsMissingError(
-            f"expected an InsightFace pack with a detector in {find(weights)}, and none of its ONNX "
-            f"files is one. Get the default pack with `theval-data models fetch {DEFAULT}`"
+            f"expected an InsightFace pack with a detector in {find(weights)}, but none of its ONNX "
+            f"files is a detector. Get the default pack with `theval-data models fetch {DEFAULT}`"
         )
     return pack
 
@@ -111,11 +111,11 @@ def need_recogniser(name: str | None = None) -> Path:
     """The recogniser of a pack that is on this machine.
 
     Raises:
-        WeightsMissingError: There is no pack, or it has none.
+        WeightsMissingError: There is no pack, or it has no recogniser.
     """
     pack = need_pack(name)
     if pack.recogniser is None:
-        raise WeightsMissingError(f"The InsightFace pack {pack.name} recognises no faces")
+        raise WeightsMissingError(f"the InsightFace pack {pack.name} has no recogniser of faces")
     return pack.recogniser
 
 
@@ -133,7 +133,7 @@ def _read(folder: Path) -> Pack | None:
 
 @functools.cache
 def _role(path: str, size: int, modified: int) -> str | None:  # noqa: ARG001  # part of the key
-    """What an ONNX file is, by the shapes of its inputs and outputs; None for anything else."""
+    """Role of an ONNX file, by the shapes of its inputs and outputs; None for other models."""
     onnx = require("onnx", extra="faces")
     from google.protobuf.message import DecodeError
 
@@ -154,7 +154,7 @@ def _role(path: str, size: int, modified: int) -> str | None:  # noqa: ARG001  #
 
 
 def load_model(file: Path) -> Any:
-    """One model of a pack through insightface, on one thread of the CPU."""
+    """Load a model of a pack through insightface, on one thread of the CPU."""
     zoo = require("insightface.model_zoo", extra="faces")
     import onnxruntime
 
@@ -165,21 +165,21 @@ def load_model(file: Path) -> Any:
 
 
 class Recogniser:
-    """Embeds faces.
+    """Computes embeddings of faces.
 
     Args:
-        file: Its ONNX file.
+        file: ONNX file of the model.
     """
 
     def __init__(self, file: Path) -> None:
         self._model = load_model(file)
 
     def embed(self, frame: Pixels, points: Points) -> npt.NDArray[np.float32]:
-        """The embedding of one face, of length 1.
+        """Embedding of a face, of length 1.
 
         Args:
-            frame: Blue, green, red; (height, width, 3).
-            points: Eyes, nose, corners of the mouth in pixels, (5, 2).
+            frame: uint8 (height, width, 3) in blue, green, red.
+            points: (5, 2): eyes, nose, corners of the mouth in pixels.
         """
         crop = aligned(frame, points, int(self._model.input_size[0]))
         result = np.asarray(self._model.get_feat(crop), dtype=np.float64).ravel()
@@ -187,12 +187,12 @@ class Recogniser:
 
 
 def aligned(frame: Pixels, points: Points, side: int = _CROP) -> Pixels:
-    """The face turned, scaled and moved so that its five points meet ArcFace's template.
+    """A face aligned so that its five points match ArcFace's template.
 
     Args:
-        frame: Blue, green, red, uint8, (height, width, 3).
-        points: Eyes, nose, corners of the mouth in pixels, (5, 2).
-        side: Pixels of the crop: a multiple of 112 or of 128.
+        frame: uint8 (height, width, 3) in blue, green, red.
+        points: (5, 2): eyes, nose, corners of the mouth in pixels.
+        side: Side of the crop in pixels: a multiple of 112 or of 128.
 
     Returns:
         uint8, (side, side, 3).
@@ -217,16 +217,16 @@ def aligned(frame: Pixels, points: Points, side: int = _CROP) -> Pixels:
 def similarity_transform(
     source: npt.NDArray[np.float64], target: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Rotation, one scale and shift that take `source` nearest to `target`.
+    """Rotation, uniform scale and shift that map `source` to `target` with least squared error.
 
-    Least squares in closed form: a similarity of the plane is one complex factor and one shift.
+    The solution is in closed form: a similarity of the plane is a complex factor and a shift.
 
     Args:
-        source: (n, 2).
-        target: (n, 2).
+        source: (n, 2): points.
+        target: (n, 2): corresponding points.
 
     Returns:
-        (2, 3), as `cv2.warpAffine` takes it.
+        (2, 3): matrix for `cv2.warpAffine`.
 
     Examples:
         >>> square = np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)])
@@ -247,14 +247,14 @@ def similarity_transform(
 
 
 def similarity(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> Any:
-    """Cosine of embeddings of length 1.
+    """Cosine similarities of embeddings of length 1.
 
     Args:
-        a: (n, dim).
-        b: (m, dim).
+        a: (n, dim): embeddings.
+        b: (m, dim): embeddings.
 
     Returns:
-        -1 to 1, (n, m).
+        (n, m): similarities, -1 to 1.
 
     Examples:
         >>> round(float(similarity(np.array([1.0, 0.0]), np.array([0.6, 0.8]))), 3)
@@ -264,13 +264,13 @@ def similarity(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> Any:
 
 
 def mean_embedding(embeddings: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    """The direction of the mean of embeddings.
+    """Normalised mean of embeddings.
 
     Args:
-        embeddings: Of length 1, (dim,) each.
+        embeddings: (dim,) each, of length 1.
 
     Returns:
-        Of length 1, (dim,).
+        (dim,), of length 1.
 
     Examples:
         >>> mean_embedding([np.array([1, 0], np.float32), np.array([0, 1], np.float32)]).round(3).tolist()

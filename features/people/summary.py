@@ -1,4 +1,4 @@
-"""People of a clip as filters need them: their sizes, positions and presence, from `faces`."""
+"""Summary of the people of a clip for filters: sizes, positions and presence, from `faces`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _PERSON = KINDS.index("person")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One person of a clip; pictures of people and what was seen for a moment are left out.
+    """A person of a clip; pictures of people, and faces detected for a moment only, are left out.
 
     Attributes:
-        number: As in `faces`.
-        samples: The sampled frames that show the face, growing, each once.
-        boxes: Left, top, right, bottom in each, as shares of the frame's width and height; (n, 4).
+        number: Number of the person, as in `faces`.
+        samples: (n,): indices of the sampled frames that show the face, ascending.
+        boxes: (n, 4): left, top, right, bottom in each, as shares of the frame's width and height.
     """
 
     number: int
@@ -30,21 +30,21 @@ class Person:
 
     @property
     def height(self) -> float:
-        """Median height of the face, share of the frame's."""
+        """Median height of the face, as a share of the frame's."""
         return float(np.median(self.boxes[:, 3] - self.boxes[:, 1]))
 
     @property
     def margin(self) -> float:
-        """How far the face stays from the nearest border of the frame, in face heights.
+        """Distance of the face from the nearest border of the frame, in face heights.
 
-        The tenth percentile over the samples; negative where the face is cut.
+        It is the tenth percentile over the samples; negative where the face is cut off.
         """
         nearest = np.minimum(self.boxes[:, :2], 1 - self.boxes[:, 2:]).min(axis=1)
         return float(np.percentile(nearest / (self.boxes[:, 3] - self.boxes[:, 1]), 10))
 
 
 def people(faces: Values) -> list[Person]:
-    """The people of a clip, the one who takes up most of it first."""
+    """The people of a clip, the main person first."""
     kinds = faces["track_kind"][faces["track"]]
     owner = faces["track_person"][faces["track"]]
     size = np.array([float(faces["width"]), float(faces["height"])] * 2)

@@ -1,8 +1,7 @@
-"""Faces linked from one sampled frame to the next.
+"""Linking of faces between sampled frames into tracklets.
 
-A run of detections (a tracklet) continues while a face overlaps the place where it was last seen, up
-to a second ago. A change of shot ends every tracklet. Which tracklets show the same person is
-decided afterwards, by identity (`grouping`).
+A tracklet continues while a face overlaps its position at the last sighting, up to a second ago. A change
+of shot ends every tracklet. Tracklets are grouped into people afterwards, by identity (`grouping`).
 """
 
 from __future__ import annotations
@@ -19,36 +18,36 @@ Boxes = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
 GAP: Final = 1.0
-"""Seconds for which a face may be lost without ending its tracklet."""
+"""Maximum gap between two sightings of a tracklet, in seconds."""
 _OVERLAP: Final = 0.2
-_NEAR: Final = 0.6  # centres, in face sizes, within which two boxes may also be one face
-_GROWTH: Final = 1.8  # by which a face may grow or shrink between two sightings
+_NEAR: Final = 0.6  # maximum distance of centres of one face without overlap, face sizes
+_GROWTH: Final = 1.8  # maximum ratio of sizes between two sightings
 _PATCH: Final = 24
 _THUMB: Final = (32, 18)
 _BINS: Final = 16
-_CUT: Final = 40.0  # grey levels that a thumbnail changes by at a cut, whatever the colours do, …
-_CUT_WITH_COLOURS: Final = (20.0, 0.2)  # … or with this share of the colours changed
+_CUT: Final = 40.0  # change of the thumbnail at a cut, whatever the colours, grey levels
+_CUT_WITH_COLOURS: Final = (20.0, 0.2)  # change of thumbnail, and share of changed colours
 
 
 class ShotDetector:
     """Detects changes of shot between sampled frames.
 
-    `shots` finds the exact frame of a cut in every frame of a source, by what changes against the
-    frames around it. Five frames a second of a clip have no such neighbourhood: here two samples
-    that are a fifth of a second apart are compared, only to end tracks.
+    `shots` locates the exact frame of a cut by comparing every frame of a source with its neighbours. Five
+    frames a second have no such neighbourhood: here samples a fifth of a second apart are compared, only to
+    end tracks.
 
-    A cut is a large change of the picture in place, or a smaller one along with other colours. A
-    head that moves changes neither much.
+    A cut is a large change of the thumbnail, or a smaller change together with a change of colours. Head
+    motion changes neither much.
     """
 
     def __init__(self) -> None:
         self._last: tuple[Floats, Floats] | None = None
 
     def is_cut(self, frame: Pixels) -> bool:
-        """Whether a frame belongs to another shot than the one before; False for the first.
+        """Whether a frame belongs to another shot than the previous frame; False for the first.
 
         Args:
-            frame: Blue, green, red, uint8, (height, width, 3).
+            frame: uint8 (height, width, 3) in blue, green, red.
         """
         import cv2
 
@@ -80,10 +79,10 @@ class Link:
     """The tracklet that a detection was linked to.
 
     Attributes:
-        tracklet: Number of its tracklet.
-        new: Whether the tracklet begins with it.
-        change: Mean change, in grey levels, of the place where the face was at the tracklet's last
-            sighting; 0 for the first. A still picture changes by compression noise alone.
+        tracklet: Number of the tracklet.
+        new: Whether the tracklet begins with this detection.
+        change: Mean change, in grey levels, of the face's region at the tracklet's last sighting; 0 for
+            the first. A still picture changes by compression noise only.
     """
 
     tracklet: int
@@ -92,7 +91,7 @@ class Link:
 
 
 class TrackLinker:
-    """Links the faces of one frame to those before."""
+    """Links the faces of a frame to earlier faces."""
 
     def __init__(self) -> None:
         self._open: list[_Open] = []
@@ -102,13 +101,13 @@ class TrackLinker:
         """Link the faces of the next frame.
 
         Args:
-            time: Seconds.
-            frame: Blue, green, red, uint8, (height, width, 3).
-            detections: Its faces.
-            cut: Whether a new shot begins with it.
+            time: Time in seconds.
+            frame: uint8 (height, width, 3) in blue, green, red.
+            detections: Faces of the frame.
+            cut: Whether a new shot begins with the frame.
 
         Returns:
-            One link a face.
+            One link per face.
         """
         import cv2
 
@@ -139,11 +138,11 @@ def overlap(a: Boxes, b: Boxes) -> Floats:
     """Intersection over union of boxes.
 
     Args:
-        a: Left, top, right, bottom, (n, 4).
-        b: (m, 4).
+        a: (n, 4): left, top, right, bottom.
+        b: (m, 4): left, top, right, bottom.
 
     Returns:
-        0 to 1, (n, m).
+        (n, m): 0 to 1.
 
     Examples:
         >>> overlap(np.array([[0, 0, 2, 2]], np.float32), np.array([[1, 0, 3, 2]], np.float32)).round(3)
@@ -159,7 +158,7 @@ def overlap(a: Boxes, b: Boxes) -> Floats:
 
 
 def _matched(before: list[Boxes], now: Boxes) -> dict[int, int]:
-    """For each current face the index of the earlier box that it continues, one to one."""
+    """Index of the earlier box that each current face continues, matched one to one."""
     if not before or not len(now):
         return {}
     from scipy.optimize import linear_sum_assignment
@@ -178,7 +177,7 @@ def _matched(before: list[Boxes], now: Boxes) -> dict[int, int]:
 
 
 def _patch(grey: Pixels, box: Boxes) -> Pixels:
-    """The part of a grey picture in a box, as a small square; black where it lies outside."""
+    """The part of a grey picture in a box, scaled to a small square; black outside the picture."""
     import cv2
 
     height, width = grey.shape
@@ -190,15 +189,15 @@ def _patch(grey: Pixels, box: Boxes) -> Pixels:
 
 
 def boxes_at(times: Floats, boxes: Boxes, wanted: Floats) -> Boxes:
-    """Boxes between sightings, by linear interpolation; beyond the ends the nearest one.
+    """Boxes between sightings, by linear interpolation; before the first and after the last, the nearest.
 
     Args:
-        times: Seconds of the sightings, growing, (n,).
-        boxes: Left, top, right, bottom in pixels, (n, 4).
-        wanted: Seconds, (m,).
+        times: (n,): times of the sightings in seconds, ascending.
+        boxes: (n, 4): left, top, right, bottom in pixels.
+        wanted: (m,): times of the interpolated boxes in seconds.
 
     Returns:
-        (m, 4).
+        (m, 4): left, top, right, bottom in pixels.
 
     Examples:
         >>> boxes = np.array([[0, 0, 2, 2], [2, 0, 4, 2]], np.float32)

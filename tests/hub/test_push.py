@@ -396,7 +396,7 @@ def test_no_tag_on_a_commit_that_lacks_a_file(hub, client, releases, name):
     hub.store.loses.add("manifest.jsonl")
     said = client.push(releases["0.1.0"], name, token=WRITER)
     assert said.code == 1
-    assert "does not hold manifest.jsonl" in said.err
+    assert "manifest.jsonl in" in said.err
     assert hub.store.repos[name].tags == {}
     hub.store.loses.clear()
     said = client.push(releases["0.1.0"], name, "--json", token=WRITER)

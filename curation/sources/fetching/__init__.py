@@ -1,1 +1,1 @@
-"""Downloads: addresses, limits, connections checked one by one."""
+"""Downloads: addresses, limits, checked connections."""

@@ -1,4 +1,4 @@
-"""Addresses of sources: which may be fetched, names of their files, metadata from their sites."""
+"""Addresses of sources: checks, file names, metadata of their sites."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 def check_url(url: str) -> str:
-    """An address that may be fetched, with its scheme and host in their one normal spelling.
+    """Check an address, and normalise its scheme and host.
 
-    Hosts are spelled in lower case, without percent-escapes and trailing dot, in ASCII (IDNA), IPv4
-    addresses in four decimal parts; path and query stay as they are.
+    Hosts are normalised to lower case and ASCII (IDNA), without percent-escapes and trailing dot, IPv4
+    addresses to four decimal parts; path and query are unchanged.
 
     Raises:
-        UnsafePathError: It is not http(s), has a user part, no proper host or port, or carries
-            instructions for yt-dlp.
+        UnsafePathError: It is not http(s), has a user part, no valid host or port, or carries options
+            for yt-dlp.
 
     Examples:
         >>> check_url("https://Example.COM./a?b=C")
@@ -58,8 +58,8 @@ def check_url(url: str) -> str:
 
 
 def _normal_host(host: str) -> str | None:
-    """The one spelling of a host's name or address; None if it is neither."""
-    if ":" in host:  # IPv6, which urlsplit takes from its brackets
+    """Normalised name or address of a host; None if it is neither."""
+    if ":" in host:  # IPv6, without the brackets, which urlsplit removes
         try:
             return f"[{ipaddress.IPv6Address(host)}]" if "%" not in host else None
         except ValueError:
@@ -71,7 +71,7 @@ def _normal_host(host: str) -> str | None:
     labels = name.removesuffix(".").split(".")
     if not all(_LABEL.fullmatch(label) for label in labels) or len(name) > 253:
         return None
-    if _NUMBER.fullmatch(labels[-1]):  # no top-level domain is a number: an IPv4 address or nothing
+    if _NUMBER.fullmatch(labels[-1]):  # no top-level domain is a number: an IPv4 address or invalid
         try:
             return socket.inet_ntoa(socket.inet_aton(".".join(labels)))
         except OSError:
@@ -80,7 +80,7 @@ def _normal_host(host: str) -> str | None:
 
 
 def name_of(url: str, site: str | None = None) -> str:
-    """The stem for a source's files: site and id, or host, path and a hash of the address.
+    """Stem of a source's files: site and id, or host, path and a hash of the address.
 
     Examples:
         >>> name_of("https://youtu.be/abc", site="youtube:abc")
@@ -136,7 +136,7 @@ def chapters_of(info: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
 
 
 def plain_text(value: Any) -> str | None:
-    """Text of a site, without control characters, of at most 1,000 characters.
+    """Text from a site, without control characters, of at most 1,000 characters.
 
     Examples:
         >>> plain_text("A\\ttitle ")

@@ -1,7 +1,7 @@
-"""Downloads through yt-dlp's Python API: listing, formats, resuming, waiting; every failure is data.
+"""Downloads through yt-dlp's Python API; every failure becomes an entry with a reason.
 
-yt-dlp gets no ffmpeg and no way to the network but the guard. Separate streams of picture and sound
-are joined here, from local files.
+yt-dlp runs without ffmpeg, and connects to the network through the guard only. Separate streams of
+picture and sound are joined here, from local files.
 """
 
 from __future__ import annotations
@@ -40,22 +40,21 @@ _log = logging.getLogger(__name__)
 FETCHED: Final = "sources"
 _PROTOCOLS: Final = frozenset({"http", "https", "m3u8", "m3u8_native", "http_dash_segments"})
 _LOOKUP_BYTES: Final = 128 << 20
-"""Maximum bytes of pages and playlists, which yt-dlp holds in memory."""
+"""Maximum size of pages and playlists in bytes, since yt-dlp holds them in memory."""
 _ENOUGH: Final = 5
-"""Bot checks in a row after which a site gets no further requests: each would make it worse."""
+"""Number of consecutive bot checks after which a site gets no further requests."""
 _FAILURES: Final = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
-"""Exceptions of extractors, besides yt-dlp's own, when a site is not as they expect."""
+"""Exceptions of yt-dlp's extractors, besides its own, when a site has changed."""
 
 
 class Fetcher:
     """Fetches sources into a folder; use it as a context manager.
 
     Args:
-        folder: The manifest's folder: files go to `sources/` in it, what is known of them to
-            `sources.jsonl`.
+        folder: Folder of the manifest: files go to its `sources/`, entries to its `sources.jsonl`.
         options: Options of the user.
-        extractors: Names of yt-dlp's extractors that may be used.
-        allowed: Predicate of IP addresses that may be connected to; by the options if None.
+        extractors: Names of the allowed extractors of yt-dlp.
+        allowed: Predicate of IP addresses to which connections are allowed; if None, the options decide.
     """
 
     def __init__(
@@ -89,13 +88,13 @@ class Fetcher:
         )
         try:
             ydl = self._yt_dlp.YoutubeDL(given, auto_init="no_verbose_header")
-            _ = ydl.cookiejar  # read now, not at the first request
+            _ = ydl.cookiejar  # read cookies now, not at the first request
         except self._yt_dlp.utils.YoutubeDLError as error:
             self._stack.close()
             cause: BaseException = error
             while cause.__context__ is not None:
                 cause = cause.__context__
-            raise InputError(f"The cookies cannot be read: {_plain(cause)}") from None
+            raise InputError(f"the cookies cannot be read: {_plain(cause)}") from None
         self._ydl = self._stack.enter_context(ydl)
         return self
 
@@ -108,7 +107,7 @@ class Fetcher:
         self._stack.close()
 
     def fetch(self, url: str) -> Iterator[LedgerEntry]:
-        """Fetch an address: one entry for a video, one for each of a playlist or channel.
+        """Fetch an address: one entry for a video, an entry per video of a playlist or channel.
 
         Raises:
             UnsafePathError: The address may not be fetched.
@@ -122,7 +121,8 @@ class Fetcher:
 
     def _fetch(self, url: str, depth: int) -> Iterator[LedgerEntry]:
         if self._bot_checks[_site(url)] >= _ENOUGH:
-            yield self._gone(url, "bot-check", f"not asked: {_ENOUGH} before it met a bot check")
+            detail = f"not requested: the last {_ENOUGH} requests met a bot check"
+            yield self._gone(url, "bot-check", detail)
             return
         name = name_of(url)
         info = self._patiently(
@@ -136,7 +136,7 @@ class Fetcher:
             yield self._video(url, info)
 
     def _entries(self, playlist: Mapping[str, Any], depth: int) -> Iterator[LedgerEntry]:
-        """Entries of a playlist; channels hold playlists."""
+        """Entries of a playlist; a channel is a playlist of playlists."""
         if depth > 3:
             return
         for item in playlist.get("entries") or ():
@@ -166,35 +166,37 @@ class Fetcher:
         if entry is None or (entry.reason is not None and self._options.retry):
             return None
         if entry.reason == "no-space":
-            return None  # earlier versions took a full disk for the source's failure
+            return None  # earlier versions recorded a full disk as the source's failure
         if entry.reason == "too-short" and not self._is_short(entry.facts):
             return None  # the minimum was higher in that run
         if entry.reason == "private-address":
-            return None  # refused by this machine's choice, which may be another now
+            return None  # refused because of the options, which may have changed
         return entry
 
     def _is_short(self, about: Mapping[str, Any]) -> bool:
-        """Whether the site says that a video is too short to be of use."""
+        """Whether the site lists a video as too short."""
         length = about.get("duration")
         return isinstance(length, (int, float)) and length < self._options.min_seconds
 
     def _short(self, url: str, info: Mapping[str, Any]) -> LedgerEntry:
         length = info["duration"]
-        detail = f"{length:g} s; at least {self._options.min_seconds:g} s are wanted"
+        detail = f"expected at least {self._options.min_seconds:g} s, got {length:g} s"
         return self._gone(url, "too-short", detail, origin_of(url, info), {"duration": length})
 
     def _video(self, url: str, info: Mapping[str, Any]) -> LedgerEntry:
-        """Download one video that was looked up."""
+        """Download a video whose metadata is known."""
         origin = origin_of(url, info)
         name = name_of(url, origin.site)
         if info.get("is_live") or info.get("live_status") in ("is_live", "is_upcoming"):
-            return self._gone(url, "live", "it is live", origin)
+            return self._gone(url, "live", "it is a live stream", origin)
         if self._is_short(info):
             return self._short(url, info)
         formats = list(info.get("requested_formats") or [info])
         strange = {str(stream.get("protocol")) for stream in formats} - _PROTOCOLS
         if strange:
-            return self._gone(url, "no-format", f"only by {', '.join(sorted(strange))}", origin)
+            return self._gone(
+                url, "no-format", f"only available by {', '.join(sorted(strange))}", origin
+            )
         self._check_room(name, formats)
         self._pace()
         done = self._patiently(
@@ -226,7 +228,7 @@ class Fetcher:
     def _download(
         self, name: str, info: Mapping[str, Any], formats: list[Mapping[str, Any]]
     ) -> Path:
-        """All streams of a video, joined, in `sources/`."""
+        """Download all streams of a video, and join them in `sources/`."""
         folder = self._folder / FETCHED
         parts = folder / ".parts"
         parts.mkdir(parents=True, exist_ok=True)
@@ -250,14 +252,14 @@ class Fetcher:
     def _patiently(
         self, url: str, name: str, action: Any, origin: Source | None = None, *, limit: int
     ) -> Any:
-        """Run an action on the network; again after a pause where that may help.
+        """Run an action on the network, and repeat it after a pause where that may help.
 
         Args:
             url: Address of the source.
-            name: Its name in messages.
-            action: The action.
+            name: Name of the source in messages.
+            action: Action to run.
             origin: Known metadata.
-            limit: Maximum bytes received.
+            limit: Maximum number of received bytes.
 
         Returns:
             The result of the action, or an entry with the reason of its failure.
@@ -272,17 +274,15 @@ class Fetcher:
                     raise fault from None
                 status, retry_after = status_of(error)
                 if self._guard.refused:
-                    detail = (
-                        f"{self._guard.refused[0]}; --allow-private-addresses lets it be fetched"
-                    )
+                    detail = f"{self._guard.refused[0]}; allow it with --allow-private-addresses"
                     return self._gone(url, "private-address", detail, origin)
                 if self._guard.exceeded:
-                    return self._gone(url, "too-large", f"more than {limit} B", origin)
+                    return self._gone(url, "too-large", f"larger than {limit} bytes", origin)
                 reason = error.reason if isinstance(error, MediaError) else reason_of(error, status)
                 attempt += 1
                 if reason == "rate-limited" and attempt <= self._options.retries:
                     pause = pause_before(attempt, retry_after)
-                    _log.warning("%s asks for a pause; continuing in %.0f s", name, pause)
+                    _log.warning("%s requested a pause; continuing in %.0f s", name, pause)
                     time.sleep(pause)
                     continue
                 return self._gone(url, reason, _plain(error), origin)
@@ -312,10 +312,10 @@ class Fetcher:
         return entry
 
     def _check_room(self, name: str, formats: list[Mapping[str, Any]]) -> None:
-        """Raise if a download would fill the disk; no source is to blame for that.
+        """Raise if a download would fill the disk, which is not the source's fault.
 
         Raises:
-            StorageError: Fewer bytes would stay free than the options ask for.
+            StorageError: Less space would stay free than the options require.
         """
         needed = sum(
             stream.get("filesize") or stream.get("filesize_approx") or 0 for stream in formats
@@ -324,9 +324,9 @@ class Fetcher:
         free = shutil.disk_usage(existing).free
         if free - needed < self._options.min_free:
             raise StorageError(
-                f"{self._folder / FETCHED} has {free:,} bytes free, but {name} takes {needed:,} and "
-                f"{self._options.min_free:,} are to stay free. Make room there or name another place, "
-                "then run the same command again to go on."
+                f"{self._folder / FETCHED} has {free:,} bytes free, but {name} needs {needed:,} and "
+                f"{self._options.min_free:,} have to stay free. Free some space or name another place, "
+                "then run the same command again to continue."
             )
 
     def _pace(self) -> None:
@@ -335,17 +335,17 @@ class Fetcher:
         while quota and (
             pause := pause_for_quota((entry.origin.fetched_at for entry in self._ledger), quota)
         ):
-            _log.warning("%d videos in this hour; continuing in %.0f s", quota, pause)
+            _log.warning("quota of %d videos per hour reached; continuing in %.0f s", quota, pause)
             time.sleep(pause)
 
 
 def _site(url: str) -> str:
-    """The host of an address."""
+    """Host of an address."""
     return urllib.parse.urlsplit(url).netloc
 
 
 def _plain(error: BaseException) -> str:
-    """An error's own words, without colours, tracebacks and the advice to file a bug."""
+    """Message of an error, without colours, tracebacks and the advice to report a bug."""
     words = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).partition("; please report this issue")[0]
     return " ".join(words.removeprefix("ERROR: ").split()) or type(error).__name__
 

@@ -1,9 +1,9 @@
 """A proxy that checks every connection: the only way to the network while sources are fetched.
 
-A page may redirect, a playlist may name segments anywhere, a name may resolve to another address the
-second time, so checking the first URL is not enough. All requests go through this proxy on the
-loopback interface. It resolves each name once, refuses addresses that are not public, connects to the
-very address that it checked, and stops when more bytes were received than allowed.
+A page may redirect, a playlist may name segments on other hosts, and a name may resolve to another
+address the second time, so checking the first URL is not enough. All requests go through this proxy on
+the loopback interface. It resolves each name once, refuses addresses that are not public, connects to
+exactly the address that it checked, and stops when more bytes were received than allowed.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ _SPECIAL: Final = tuple(
         ),
     )
 )
-"""Special-purpose networks (IANA registries) that `ipaddress` takes for global in some versions."""
+"""Special-purpose networks (IANA registries) that some versions of `ipaddress` report as global."""
 _ISATAP: Final = (0x00005EFE, 0x02005EFE)
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is global unicast, and so is every address that it carries inside.
+    """Whether an IP address is global unicast, and so is every address embedded in it.
 
-    IPv4 addresses are carried by IPv6 addresses in mapped form, by NAT64, 6to4, Teredo and ISATAP.
+    IPv6 addresses embed IPv4 addresses in mapped form, and by NAT64, 6to4, Teredo and ISATAP.
 
     Args:
-        address: In the usual notation; a zone such as ``%eth0`` is allowed, and never public.
+        address: IP address in the usual notation; one with a zone such as ``%eth0`` is never public.
 
     Examples:
         >>> is_public("8.8.8.8")
@@ -92,7 +92,7 @@ class Guard:
     """A running proxy; use it as a context manager.
 
     Args:
-        allowed: Predicate of IP addresses that may be connected to.
+        allowed: Predicate of IP addresses to which connections are allowed.
 
     Attributes:
         url: Address of the proxy.
@@ -144,7 +144,7 @@ class Guard:
 
         Raises:
             PermissionError: One of the name's addresses is not allowed.
-            OSError: It cannot be reached.
+            OSError: The host cannot be reached.
         """
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         for *_, place in addresses:
@@ -168,7 +168,7 @@ class Guard:
         raise last or OSError(f"{host} has no address")
 
     def take(self, count: int) -> bool:
-        """Count received bytes; False once there are too many."""
+        """Count received bytes; returns False once the limit is exceeded."""
         with self._lock:
             if self._left is None:
                 return True
@@ -195,11 +195,11 @@ class _Requests(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _forward(self) -> None:
-        """Pass a plain request on and its answer back, one request a connection."""
+        """Forward a plain HTTP request and its answer, one request per connection."""
         self.close_connection = True
         target = urllib.parse.urlsplit(self.path)
         if target.scheme != "http" or not target.hostname:
-            self._refuse(400, "only http is passed on here")
+            self._refuse(400, "only http is forwarded here")
             return
         length = self.headers.get("Content-Length", "0")
         if not length.isdecimal() or int(length) > _LONGEST_BODY:
@@ -221,9 +221,9 @@ class _Requests(http.server.BaseHTTPRequestHandler):
                     self.connection.sendall(answer)
                     self._relay(upstream)
             except OSError as error:
-                _log.info("a connection broke: %s", error)
+                _log.info("a connection was lost: %s", error)
 
-    do_GET = do_HEAD = do_POST = _forward  # noqa: N815  # names that http.server looks for
+    do_GET = do_HEAD = do_POST = _forward  # noqa: N815  # names required by http.server
 
     def _upstream(self, host: str, port: str) -> socket.socket | None:
         if not port.isdecimal() or not 0 < int(port) < 65536:
@@ -249,7 +249,7 @@ class _Requests(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _relay(self, upstream: socket.socket) -> None:
-        """Carry bytes both ways until one side ends or too many were received."""
+        """Relay bytes in both directions until one side ends or the limit is exceeded."""
         pair: dict[Any, Any] = {self.connection: upstream, upstream: self.connection}
         try:
             while True:
@@ -262,10 +262,10 @@ class _Requests(http.server.BaseHTTPRequestHandler):
                         return
                     pair[side].sendall(block)
         except OSError as error:
-            _log.info("a connection broke: %s", error)
+            _log.info("a connection was lost: %s", error)
 
     def log_message(self, *args: object) -> None:
-        """Say nothing on stderr."""
+        """Print nothing to stderr."""
 
 
 def _closing(upstream: socket.socket) -> bytes:

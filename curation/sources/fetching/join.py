@@ -1,4 +1,4 @@
-"""Fetched streams on this disk: the container that they are, picture and sound joined."""
+"""Fetched streams: detection of their container, and joining of picture and sound."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAGIC: Final = (
 
 
 def suffix_of(path: Path) -> str:
-    """The suffix for a file by its first bytes; `.bin` for what is no known container."""
+    """Suffix for a file by its first bytes; `.bin` for an unknown container."""
     with path.open("rb") as stream:
         head = stream.read(400)
     for offset, magic, suffix in _MAGIC:
@@ -34,11 +34,12 @@ def suffix_of(path: Path) -> str:
 
 
 def join_streams(files: list[Path], stem: Path) -> Path:
-    """Put picture and sound of separate files into one, as they are.
+    """Join picture and sound of separate files without encoding them again.
 
     Args:
         files: Local files: picture, then sound.
-        stem: Path of the result without its suffix: `.mp4`, or `.mkv` for what MP4 does not hold.
+        stem: Path of the result without its suffix, which is `.mp4`, or `.mkv` for streams that MP4
+            cannot hold.
 
     Raises:
         BrokenMediaError: FFmpeg cannot join them.

@@ -1,7 +1,7 @@
-"""What was fetched and what could not be, source by source: `sources.jsonl` beside the manifest.
+"""Log of fetched and failed sources: `sources.jsonl` beside the manifest.
 
-The last line about a source counts. A run looks here first, so nothing is fetched twice, and what is
-gone is not asked for again unless the user wants it.
+The last line of a source counts. A run reads the log first, so that nothing is fetched twice, and dead
+sources are not requested again unless the user asks for it.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ LEDGER_NAME: Final = "sources.jsonl"
 
 
 class LedgerEntry(Record, frozen=True):
-    """One attempt at a source.
+    """An attempt to fetch a source.
 
     Attributes:
-        name: Stem of its file, and of what is made of it.
-        origin: What is known of it; `fetched_at` is when it was tried.
-        file: The fetched file, relative to the ledger; None if there is none.
-        stamp: Of that file.
-        chapters: Start, end and title of each, in seconds.
-        facts: Further facts as the site gives them: format, view of the extractor.
+        name: Stem of its file and of derived files.
+        origin: Known metadata; `fetched_at` is the time of the attempt.
+        file: Fetched file, relative to the folder of the log; None if there is none.
+        stamp: Size and modification time of the file.
+        chapters: Start and end (in seconds) and title of each chapter.
+        facts: Further facts from the site, such as the format.
         reason: Class of failure; None if it was fetched.
-        detail: For people.
+        detail: Explanation of the failure.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Ledger:
     """The ledger of a folder.
 
     Args:
-        folder: Where `sources.jsonl` lies or will lie.
+        folder: Folder of `sources.jsonl`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -61,7 +61,7 @@ class Ledger:
         return iter(self._entries.values())
 
     def find(self, url: str) -> LedgerEntry | None:
-        """The last entry about an address; None if it was never tried or its file is gone."""
+        """The last entry of an address; None if it was never tried or its file is missing."""
         entry = self._entries.get(url)
         if entry is None or entry.file is None:
             return entry

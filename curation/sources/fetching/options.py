@@ -1,4 +1,4 @@
-"""How to fetch, and what that is in yt-dlp's own parameters."""
+"""Options of fetching, and their translation to parameters of yt-dlp."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .waiting import back_off
 _log = logging.getLogger(__name__)
 
 SANDBOXED: Final = ("deno", "node")
-"""JavaScript runtimes that run YouTube's code without files and network; the first that is here is
-taken. yt-dlp knows `quickjs` and `bun` too, which have to be asked for."""
+"""JavaScript runtimes that run YouTube's code without access to files and network; the first installed
+one is used. yt-dlp also supports `quickjs` and `bun`, which have to be named."""
 
 
 _LOWEST: Final[Mapping[str, float]] = {
@@ -34,25 +34,25 @@ _LOWEST: Final[Mapping[str, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class FetchOptions:
-    """How to fetch. Given by the user at the command line; never by a manifest or a recipe.
+    """Options of fetching, given by the user at the command line, never by a manifest or a recipe.
 
     Attributes:
-        retry: New attempt at sources that could not be fetched before.
-        max_height: Maximum video height in pixels; the best format up to it is taken.
-        per_hour: Maximum number of videos an hour; YouTube lets guests have about 300.
-            Default: no limit.
-        sleep: Pause between two videos in seconds; up to twice as long, by chance.
+        retry: Try again to fetch sources that failed before.
+        max_height: Maximum video height in pixels; the best format up to it is chosen.
+        per_hour: Maximum number of videos per hour; YouTube allows guests about 300. Default: no
+            limit.
+        sleep: Pause between two videos in seconds, randomly extended to up to twice as long.
         sleep_requests: Pause between two requests for formats in seconds.
         retries: Number of repetitions of a broken or refused request, with growing pauses.
         rate_limit: Maximum download speed in bytes per second. Default: no limit.
         max_bytes: Maximum size of a video in bytes.
-        cookies: File of cookies in Netscape's format.
-        cookies_from_browser: Browser to take cookies from, such as ``firefox``.
-        player_client: YouTube clients to present, separated by commas, as yt-dlp names them.
-        js_runtime: JavaScript runtime for YouTube. Default: deno, or node from version 22.
-        allow_private_addresses: Permission to fetch from addresses of the local network.
-        min_seconds: Videos that the site lists as shorter are not fetched.
-        min_free: Bytes that stay free on the disk.
+        cookies: File of cookies in Netscape format.
+        cookies_from_browser: Browser whose cookies are used, such as ``firefox``.
+        player_client: YouTube clients to identify as, separated by commas, by their names in yt-dlp.
+        js_runtime: JavaScript runtime for YouTube. Default: deno, or node 22 or later.
+        allow_private_addresses: Allow addresses of the local network.
+        min_seconds: Minimum length in seconds; videos that the site lists as shorter are not fetched.
+        min_free: Minimum free disk space in bytes.
 
     Raises:
         InputError: There is no such file of cookies, or a number is too small.
@@ -76,7 +76,7 @@ class FetchOptions:
 
     def __post_init__(self) -> None:
         if self.cookies is not None and not self.cookies.is_file():
-            raise InputError(f"There is no file of cookies {self.cookies}.")
+            raise InputError(f"there is no file of cookies {self.cookies}")
         for name, lowest in _LOWEST.items():
             value = getattr(self, name)
             if value is not None and not value >= lowest:
@@ -93,13 +93,13 @@ class FetchOptions:
 def parameters(
     options: FetchOptions, *, proxy: str, no_ffmpeg: str, extractors: tuple[str, ...]
 ) -> dict[str, Any]:
-    """What yt-dlp's `YoutubeDL` is made with.
+    """Parameters of yt-dlp's `YoutubeDL`.
 
     Args:
-        options: The user's.
-        proxy: Address of the guard, the only way to the network.
-        no_ffmpeg: An empty folder, in place of the one with ffmpeg.
-        extractors: Which of yt-dlp's extractors may be used, as it names them.
+        options: Options of the user.
+        proxy: Address of the guard, through which all connections go.
+        no_ffmpeg: Empty folder, in place of the folder of ffmpeg.
+        extractors: Names of the allowed extractors of yt-dlp.
     """
     given: dict[str, Any] = {
         "quiet": True,
@@ -129,7 +129,7 @@ def parameters(
         "sleep_interval_requests": options.sleep_requests,
         "ratelimit": options.rate_limit,
         "js_runtimes": options.runtimes(),
-        "remote_components": [],  # nothing that is run is fetched: yt-dlp-ejs comes with the extra
+        "remote_components": [],  # no code is downloaded: the extra installs yt-dlp-ejs
     }
     if options.cookies is not None:
         given["cookiefile"] = str(options.cookies)
@@ -146,13 +146,13 @@ def runtimes_here(wanted: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[st
     """The JavaScript runtimes that yt-dlp finds, in its order.
 
     Args:
-        wanted: Name to its path, if one was given; see `FetchOptions.runtimes`.
+        wanted: Options by name of the runtime, such as its path; see `FetchOptions.runtimes`.
 
     Returns:
-        Name to version, and whether yt-dlp can use that.
+        Version by name of the runtime, and whether yt-dlp supports it.
 
     Raises:
-        InputError: yt-dlp knows no such runtime.
+        InputError: yt-dlp does not support such a runtime.
     """
     import yt_dlp  # noqa: F401  # registers them
     from yt_dlp.globals import supported_js_runtimes
@@ -162,7 +162,7 @@ def runtimes_here(wanted: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[st
     for name, about in wanted.items():
         if name not in known:
             raise InputError(
-                f"yt-dlp knows no JavaScript runtime {name!r}; expected one of {', '.join(known)}"
+                f"expected a JavaScript runtime of yt-dlp ({', '.join(known)}), got {name!r}"
             )
         runtime = known[name](path=about.get("path")).info
         if runtime is not None:
@@ -180,13 +180,13 @@ def _decodes_av1() -> bool:
     import av
 
     try:
-        return bool(av.codec.Codec("libdav1d", "r"))  # FFmpeg's own needs a graphics card
+        return bool(av.codec.Codec("libdav1d", "r"))  # FFmpeg's native decoder needs a GPU
     except ValueError:
         return False
 
 
 class _Logger:
-    """yt-dlp's words go to our log; what it calls errors come as exceptions anyway."""
+    """Forwards yt-dlp's messages to our log; errors are raised as exceptions anyway."""
 
     def debug(self, message: str) -> None:
         _log.debug("%s", message)

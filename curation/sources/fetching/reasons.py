@@ -1,4 +1,4 @@
-"""Classes of failures to fetch a source: few and stable, so that they can be counted over years."""
+"""Classes of failures to fetch a source: few and stable, so that statistics stay comparable."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 TRANSIENT: Final = frozenset({"network", "rate-limited", "bot-check", "no-space", "not-yet"})
-"""Temporary reasons, for which another attempt may help; the others are permanent."""
+"""Temporary reasons, after which another attempt may succeed; the others are permanent."""
 
 _BOT_CHECK: Final = re.compile(
     r"not a bot|captcha|unusual traffic|cloudflare anti-bot", re.IGNORECASE

@@ -1,4 +1,4 @@
-"""How long to wait: before another try, for a server that asks for it, for the hour's quota."""
+"""Lengths of pauses: before another attempt, at a server's request, for the hourly quota."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HOUR: Final = 3600.0
 
 
 def back_off(n: int) -> float:
-    """Seconds before the try after the `n`-th (from 0), as yt-dlp asks for them.
+    """Seconds to wait after the `n`-th failed attempt (from 0), in the form that yt-dlp expects.
 
     Examples:
         >>> [back_off(n) for n in (0, 1, 2, 10)]
@@ -24,7 +24,7 @@ def back_off(n: int) -> float:
 
 
 def pause_before(attempt: int, retry_after: str | None) -> float:
-    """Seconds to wait, by the server's wish (`Retry-After`) or growing.
+    """Seconds to wait: as requested by the server (`Retry-After`), or growing with each attempt.
 
     Examples:
         >>> pause_before(0, None), pause_before(0, "7"), pause_before(0, "86400")
@@ -41,11 +41,11 @@ def pause_before(attempt: int, retry_after: str | None) -> float:
 
 
 def pause_for_quota(fetched_at: Iterable[str | None], per_hour: int) -> float:
-    """Seconds until another video may come; 0 if it may at once.
+    """Seconds until another video may be fetched.
 
     Args:
-        fetched_at: When earlier ones were tried, ISO 8601.
-        per_hour: Videos that may be tried within an hour.
+        fetched_at: Times of earlier attempts, ISO 8601.
+        per_hour: Maximum number of attempts per hour.
 
     Examples:
         >>> pause_for_quota(["2020-01-01T00:00:00+00:00", None], per_hour=1)

@@ -108,5 +108,5 @@ def test_which_source_is_meant(tmp_path):
     )
     with pytest.raises(InputError, match="http"):
         source_of("ftp://example.org/a.mp4", tmp_path)
-    with pytest.raises(InputError, match="not an address of YouTube"):
+    with pytest.raises(InputError, match="expected an address of YouTube"):
         Youtube("https://example.org/", tmp_path)

@@ -404,7 +404,7 @@ def test_a_page_without_an_end_is_left(web, tmp_path, monkeypatch):
 def test_a_full_disk_is_left_alone(web, media, tmp_path):
     url = put(web, media, "plain")
     options = FetchOptions(allow_private_addresses=True, min_free=1 << 60)
-    with pytest.raises(StorageError, match=r"sources has .* bytes free, but .* are to stay free"):
+    with pytest.raises(StorageError, match=r"sources has .* bytes free, but .* have to stay free"):
         fetch(url, tmp_path, options)
     assert list(Ledger(tmp_path)) == []
     assert fetch(url, tmp_path)[0].reason is None
@@ -548,7 +548,7 @@ def test_what_the_site_says_is_too_short_is_not_fetched(web, media, tmp_path):
     web.answers["/page"] = content(page.encode(), "text/html")
     long = FetchOptions(allow_private_addresses=True, min_seconds=3, min_free=0)
     (entry,) = fetch(f"{web.url}/page", tmp_path, long)
-    assert (entry.reason, entry.detail) == ("too-short", "2 s; at least 3 s are wanted")
+    assert (entry.reason, entry.detail) == ("too-short", "expected at least 3 s, got 2 s")
     asked = len(web.log)
     assert fetch(f"{web.url}/page", tmp_path, long) == [entry]
     assert len(web.log) == asked

@@ -86,7 +86,7 @@ def test_runtimes_are_found_with_their_versions(tmp_path):
     old = FetchOptions(js_runtime=program(tmp_path, "deno", "deno 1.0.0"))
     assert runtimes_here(old.runtimes()) == {"deno": ("1.0.0", False)}
     assert runtimes_here(FetchOptions(js_runtime=f"bun:{tmp_path}/none").runtimes()) == {}
-    with pytest.raises(InputError, match="expected one of deno, node"):
+    with pytest.raises(InputError, match=r"expected a JavaScript runtime of yt-dlp \(deno, node"):
         runtimes_here(FetchOptions(js_runtime="python").runtimes())
 
 
