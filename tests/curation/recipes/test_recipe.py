@@ -91,7 +91,7 @@ filters:
 def test_former_names_of_thresholds_are_accepted_with_a_warning(caplog):
     recipe = parse_recipe(FORMER, "r.yaml")
     assert recipe.filters == parse_recipe(TODAY, "today.yaml").filters
-    assert "r.yaml: filters.brightness: least is called min_brightness now" in caplog.text
+    assert "r.yaml: filters.brightness: least was renamed to min_brightness" in caplog.text
     assert "until version" in caplog.text
     assert len(caplog.records) == 16
     caplog.clear()

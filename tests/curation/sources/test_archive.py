@@ -64,6 +64,6 @@ def test_a_zip_that_cannot_be_trusted_or_read(tmp_path):
     path.write_bytes(b"no zip")
     with pytest.raises(InputError, match="not a zip"):
         curate([str(path)], tmp_path / "work")
-    with pytest.raises(InputError, match="There is no file or folder"):
+    with pytest.raises(InputError, match="there is no file or folder"):
         curate([str(tmp_path / "lacking.zip")], tmp_path / "work")
     assert not (tmp_path / "out.mp4").exists()

@@ -73,5 +73,5 @@ def test_another_table_can_be_given(tmp_path):
     assert found.categories == ("Rain",)
     assert found.words == {"Rain": ("wet", "drops")}
     (tmp_path / "k.yaml").write_text("name: k\ncategories:\n  A: [wet]\n  B: [Wet]\n")
-    with pytest.raises(InputError, match="stands for 'A' and 'B'"):
+    with pytest.raises(InputError, match="is listed for 'A' and 'B'"):
         load_keywords(tmp_path / "k.yaml")

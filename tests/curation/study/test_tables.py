@@ -109,7 +109,7 @@ def test_sessions_number_repetitions_through():
         (frame(clip_id=["x", None, "x", "y"]), {}, r"clip_id is empty in row 2"),
         (frame(score=None), {}, r"missing score"),
         (frame(score=None, subject=None), {}, r"missing subject, score"),
-        (frame(video=["x", "y", "x", "y"]), {}, r"both mean clip_id"),
+        (frame(video=["x", "y", "x", "y"]), {}, r"are both clip_id"),
         (frame(score=[None] * 4), {}, r"expected numbers in the column score"),
         (frame(score=pl.Series([None] * 4, dtype=pl.Float64)), {}, r"holds no ratings"),
         (frame(repetition=[0, 1, -1, 0]), {}, r"-1 in row 3"),

@@ -103,7 +103,7 @@ def test_replacing_the_file_renames_everything(tmp_path):
     ("text", "message"),
     [
         ("name: x\ntypes: []", "at least one"),
-        ("name: x\ntypes: [{id: a, name: A}, {id: a, name: B}]", "occur twice"),
+        ("name: x\ntypes: [{id: a, name: A}, {id: a, name: B}]", "expected unique ids"),
         ("name: x\ntypes: [{id: a b, name: A}]", "letters"),
         ("name: x\ntypes: [{id: a, name: A, dimension: d}]", "not among"),
         ("name: x\ntypes: [{id: a, title: A}]", "unknown key"),
