@@ -152,7 +152,7 @@ def test_recordings_it_was_cut_from_are_named(out):
     write_manifest(out / "manifest.jsonl", [row])
     report = takedown([row.clip_id], out)
     assert report.sources == ("sources/long.mp4",)
-    assert "still there, the recording it was cut from: sources/long.mp4" in report.to_text()
+    assert "not removed, the recording it was cut from: sources/long.mp4" in report.to_text()
 
 
 def test_nothing_is_changed_before_everything_is_read(out):

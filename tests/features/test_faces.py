@@ -141,7 +141,7 @@ def test_backends_without_weights(monkeypatch, tmp_path, caplog):
         Faces().fetch_weights()
         Faces().fetch_weights()
     said = [record.message for record in caplog.records]
-    assert [text.split()[0] for text in said] == ["The", "There"]
+    assert [text.split()[0] for text in said] == ["The", "No"]
     assert "people cannot be told apart" in said[1]
     with pytest.raises(WeightsMissingError, match="mine"):
         Faces(backend="insightface", pack="mine").weights_id()

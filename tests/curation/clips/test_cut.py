@@ -86,7 +86,7 @@ def test_what_cannot_be_cut_is_said(media, tmp_path):
 
 def test_a_full_disk_is_said_before_anything_is_written(media, tmp_path, monkeypatch):
     monkeypatch.setattr(cutting, "_MIN_FREE", 1 << 60)
-    with pytest.raises(StorageError, match="make room"):
+    with pytest.raises(StorageError, match="free some space"):
         cut(media("plain"), Piece(0.0, 1.0), tmp_path / "c.mp4", QUICK)
 
 
