@@ -110,10 +110,10 @@ class Filter:
     """Base of filters that judge one clip at a time."""
 
     shown: ClassVar[Mapping[str, str]] = {}
-    """Measured value to the field (or fields, with commas) that is its threshold, for the funnel."""
+    """Threshold field (or fields, with commas) of each measured value, for the funnel."""
     decides: ClassVar[Mapping[str, str]] = {}
-    """Reason to the measured value (or values, with commas) whose threshold decides for it; a reason
-    that no threshold decides for is not in it."""
+    """Measured value (or values, with commas) whose threshold decides on each reason; reasons without a
+    threshold are absent."""
     renamed: ClassVar[Mapping[str, str]] = {}
     """Fields by former name, which recipes may use and from which recipe hashes are computed."""
     signed: ClassVar[frozenset[str]] = frozenset()

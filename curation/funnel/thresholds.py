@@ -29,13 +29,13 @@ class Distribution:
     """Distribution of a measured value over all clips.
 
     Attributes:
-        filter: Whose it is.
-        name: Of the value.
-        kept: Values of clips that were kept.
-        rejected: Of those that this value's threshold decided about: the filter is the first that
-            rejects them, and for a reason that this value gives.
-        others: Of those that something else rejects.
-        limits: Thresholds, where they are known: name and value.
+        filter: Name of the filter.
+        name: Name of the value.
+        kept: Values of kept clips.
+        rejected: Values of clips on which this value's threshold decided: the filter is the first that
+            rejects them, and for a reason that depends on this value.
+        others: Values of clips that are rejected for other reasons.
+        limits: Name and value of each known threshold.
     """
 
     filter: str
@@ -57,10 +57,10 @@ class Border:
         value: Measured value.
         limit: Threshold.
         kept: Whether the filter kept it.
-        decided: Whether it is this value for which the filter did not keep it.
-        reason: The filter's, where it did not keep it.
-        file: The clip; None if it is no longer there.
-        frame: Its reference frame, for kept clips.
+        decided: Whether the filter did not keep the clip because of this value.
+        reason: Reason of the filter, if it did not keep the clip.
+        file: Path of the clip; None if it no longer exists.
+        frame: Path of its reference frame, for kept clips.
     """
 
     clip_id: str
@@ -82,7 +82,7 @@ def _number(value: Any) -> float | None:
 
 
 def distributions(rows: Sequence[ManifestRow], recipe: Recipe | None) -> list[Distribution]:
-    """Every value that filters measured and that differs between clips, or has a threshold."""
+    """Distributions of the measured values that vary between clips or have a threshold."""
     limits = _limits(recipe)
     values: dict[tuple[str, str], tuple[list[float], list[float], list[float]]] = {}
     for row in rows:
@@ -151,7 +151,7 @@ def borders(
 ) -> list[Border]:
     """The clips nearest to each threshold, on both sides, relative to the spread of the value."""
     near_limits: list[Border] = []
-    limits: Limits = defaultdict(tuple, {(one.filter, one.name): one.limits for one in shown})
+    limits: Limits = defaultdict(tuple, {(item.filter, item.name): item.limits for item in shown})
     for distribution in shown:
         values = (*distribution.kept, *distribution.rejected, *distribution.others)
         spread = max(values, default=0.0) - min(values, default=0.0)
