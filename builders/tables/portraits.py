@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from theval_datasets.errors import AbsentError, InputError, MissingExtraError, WeightsMissingError
 
-from ..base.fields import HEIGHT, INT, MISSING, STRING, WIDTH, Field
+from ..base.fields import HEIGHT, INT, MISSING, STRING, WIDTH, Field, list_of
+from .portrait_people import ANGLES, PortraitPeople
 
 if TYPE_CHECKING:
     from theval_datasets.features.people.identity import IdentityScore
@@ -36,7 +37,16 @@ PORTRAIT_FIELDS: Final[tuple[Field, ...]] = (
           required=True),
     WIDTH,
     HEIGHT,
-    Field("difficulty", STRING, "Easy, Medium or Hard; null if unstated.", origin="difficulty"),
+    Field("difficulty", STRING, "Easy, Medium or Hard: as stated, else measured.",
+          origin="difficulty"),
+    Field("n_subjects", INT, "People that it shows; pictures of people do not count.", "", 0,
+          origin="portrait_people"),
+    *(
+        Field(name, list_of("float64"), f"{name.capitalize()} of each person's head, the largest "
+              "share of the picture first; null for a head that no mesh fits.", "degree", -180, 180,
+              origin="portrait_people")
+        for name in ANGLES
+    ),
     Field("n_faces", INT, "Faces that the detector of `faces` finds.", "", 0, origin="faces"),
     Field("n_clips", INT, "Clips of it in `features`.", "", 0, origin="portraits", required=True),
     MISSING,
@@ -63,6 +73,13 @@ class Portrait:
     file: Path
     width: int
     height: int
+
+    def pixels(self) -> npt.NDArray[np.uint8]:
+        """Red, green, blue, upright: (height, width, 3)."""
+        from PIL import Image, ImageOps
+
+        with Image.open(io.BytesIO(self.file.read_bytes())) as picture:
+            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
 
 
 def read_portraits(folder: Path) -> dict[str, Portrait]:
@@ -169,7 +186,7 @@ class PortraitFaces:
     def _look(self, portrait_id: str) -> tuple[int, Embeddings | None]:
         if portrait_id not in self._known:
             detector, recogniser = self._models
-            picture = _pixels(self._portraits[portrait_id].file)
+            picture = np.ascontiguousarray(self._portraits[portrait_id].pixels()[:, :, ::-1])
             faces = detector.find(picture)
             each = [recogniser.embed(picture, points) for points in faces.points]
             self._known[portrait_id] = (len(faces), np.stack(each) if each else None)
@@ -179,6 +196,7 @@ class PortraitFaces:
 def portrait_rows(
     portraits: Mapping[str, Portrait],
     reference: PortraitFaces,
+    people: Mapping[str, PortraitPeople],
     clips: Sequence[Mapping[str, Any]],
 ) -> Iterator[dict[str, Any]]:
     """Rows of the config `portraits`, by id.
@@ -186,26 +204,34 @@ def portrait_rows(
     Args:
         portraits: By id.
         reference: Looks for faces in them.
+        people: What was measured on them, by id.
         clips: `portrait_id` and `difficulty` of every clip.
     """
     n_clips = Counter(clip["portrait_id"] for clip in clips)
     stated = {c["portrait_id"]: c["difficulty"] for c in clips if c["difficulty"] is not None}
     for name in sorted(portraits):
-        portrait = portraits[name]
-        missing = []
-        if name not in stated:
-            missing.append("difficulty:not-stated")
+        portrait, measured = portraits[name], people[name]
+        difficulty = stated.get(name) or measured.difficulty
+        missing = {
+            f"portrait_people:{reason}"
+            for column, reason in measured.reasons.items()
+            if column != "difficulty"
+        }
+        if difficulty is None:
+            missing.add(f"difficulty:{measured.reasons['difficulty']}")
         if reference.unavailable is not None:
-            missing.append(f"faces:{reference.unavailable}")
+            missing.add(f"faces:{reference.unavailable}")
         yield {
             "portrait_id": name,
             "image": {"bytes": portrait.file.read_bytes(), "path": portrait.file.name},
             "width": portrait.width,
             "height": portrait.height,
-            "difficulty": stated.get(name),
+            "difficulty": difficulty,
+            "n_subjects": measured.n_subjects,
+            **{angle: measured.angles[angle] for angle in ANGLES},
             "n_faces": None if reference.unavailable is not None else reference.n_faces(name),
             "n_clips": n_clips[name],
-            "missing": missing,
+            "missing": sorted(missing),
         }
 
 
@@ -224,12 +250,3 @@ def _size(path: Path) -> tuple[int, int]:
                 return upright.width, upright.height
         except Image.DecompressionBombError as error:
             raise ValueError(str(error)) from None
-
-
-def _pixels(path: Path) -> npt.NDArray[np.uint8]:
-    """Blue, green, red, upright."""
-    from PIL import Image, ImageOps
-
-    with Image.open(io.BytesIO(path.read_bytes())) as picture:
-        upright = ImageOps.exif_transpose(picture).convert("RGB")
-    return np.ascontiguousarray(np.asarray(upright)[:, :, ::-1])

@@ -14,12 +14,13 @@ from theval_datasets.manifest.rows import ManifestRow
 
 from ..base.builder import TableConfig
 from ..base.clips import CLIP_EXTRACTORS, DEFAULT_SPLIT
-from ..base.columns import ClipFeatures
+from ..base.columns import LEFT_OUT, ClipFeatures
 from ..base.fields import Field
 from ..base.scored import ScoredBuilder, ScoredRow
 from ..tables.frames import check_frames
 from ..tables.generated import GeneratedClips, generator_rows, read_listing
 from ..tables.media import MEDIA_CONFIG, MEDIA_FIELDS
+from ..tables.portrait_people import PortraitPeople, measure_people, unknown_people
 from ..tables.portraits import (
     PORTRAIT_FIELDS,
     PORTRAITS_READER,
@@ -32,7 +33,7 @@ from ..tables.ratings import RATING_KEY
 from ..tables.study import StudyTables
 from ..tables.track_frames import TRACK_EXTRACTORS, TRACK_FIELDS, TRACKS_CONFIG, track_rows
 from .columns import FEATURE_FIELDS, GENERATOR_FIELDS, MEASURED, MT_RATING_FIELDS
-from .rows import JoinedTables, join_tables, rated_rows, single_ratings
+from .rows import JoinedTables, join_tables, rated_rows, single_ratings, with_difficulty
 
 _READER: Final = """\
 table = rows.to_pandas()
@@ -163,7 +164,7 @@ class ThqaMt(ScoredBuilder):
 
     def read(self) -> list[ScoredRow]:
         """One row per clip of the manifest, and one a rated clip that the table lists."""
-        return rated_rows(self.clips, self._joined_tables)
+        return with_difficulty(self._rated_rows, self.clips, self._people)
 
     def measured(self, row: ScoredRow, clip: ClipFeatures) -> Mapping[str, Any]:
         """Formants, and identity against the portrait where there is one."""
@@ -233,7 +234,7 @@ class ThqaMt(ScoredBuilder):
             return single_ratings(self._joined_tables, [row.clip_id for row in rows])
         values = [row.values for row in rows]
         if config_name == "portraits":
-            return portrait_rows(self._portraits, self._reference, values)
+            return portrait_rows(self._portraits, self._reference, self._people, values)
         if config_name == "generators":
             return generator_rows(self._joined_tables.listing, self._generations, values)
         return super().table_rows(config_name, rows)
@@ -288,13 +289,28 @@ class ThqaMt(ScoredBuilder):
         matched = {} if self._portrait_join is None else self._portrait_join.matched
         return {matched.get(name, name): picture for name, picture in self._pictures.items()}
 
+    @property
+    def _people(self) -> Mapping[str, PortraitPeople]:
+        """What is measured on each portrait, by `portrait_id`; measured once for all tables."""
+        return self.inputs.shared(lambda _: self._measured_people(), measure_people)
+
+    def _measured_people(self) -> Mapping[str, PortraitPeople]:
+        if self.inputs.left_out & {"faces", "person_landmarks", "person_pose"}:
+            return dict.fromkeys(self._portraits, unknown_people(LEFT_OUT))
+        return measure_people(self._portraits, self.inputs.cache)
+
     @cached_property
     def _reference(self) -> PortraitFaces:
         return PortraitFaces(self._portraits)
 
     @cached_property
     def _portrait_ids(self) -> set[str]:
-        return {row.values["portrait_id"] for row in self.rows} - {None}
+        kept = (row for row in self._rated_rows if row.clip_id not in self.inputs.gone)
+        return {row.values["portrait_id"] for row in kept} - {None}
+
+    @cached_property
+    def _rated_rows(self) -> list[ScoredRow]:
+        return rated_rows(self.clips, self._joined_tables)
 
     @cached_property
     def _generations(self) -> dict[str, tuple[int | None, int | None]]:

@@ -15,6 +15,7 @@ from theval_datasets.manifest.rows import ManifestRow
 from ..base.clips import DEFAULT_SPLIT, checked_split, content_of
 from ..base.scored import ScoredRow
 from ..tables.generated import GeneratedClip, GeneratedClips
+from ..tables.portrait_people import PortraitPeople
 from ..tables.ratings import rating_rows
 from ..tables.study import StudyTables
 from .columns import FOLDS
@@ -27,7 +28,6 @@ _RATED: Final = ("mos", "mos_std", "mos_ci95", "n_ratings")
 _VOTED: Final = ("distortions", "dimensions")
 _REASONS: Final = {
     "generator_kind": "generator_kind:not-stated",
-    "difficulty": "difficulty:not-stated",
     "fold": "folds:too-few-contents",
 }
 """Column to the entry of `missing` where it is null."""
@@ -127,7 +127,7 @@ def rated_rows(manifest: Mapping[str, ManifestRow], tables: JoinedTables) -> lis
             "generator": None if made is None else made.generator,
             "generator_kind": None if made is None else made.kind,
             "portrait_id": None if made is None else made.portrait_id,
-            "difficulty": (made and made.difficulty) or (clip and clip.difficulty),
+            "difficulty": None if made is None else made.difficulty,
             "fold": folds[name],
         }
         missing = [entry for column, entry in _REASONS.items() if values[column] is None]
@@ -136,6 +136,42 @@ def rated_rows(manifest: Mapping[str, ManifestRow], tables: JoinedTables) -> lis
         split = checked_split((clip and clip.split) or DEFAULT_SPLIT)
         rows.append(ScoredRow(name, split, contents[name], values, missing=tuple(sorted(missing))))
     return rows
+
+
+def with_difficulty(
+    rows: Sequence[ScoredRow],
+    manifest: Mapping[str, ManifestRow],
+    people: Mapping[str, PortraitPeople],
+) -> list[ScoredRow]:
+    """The rows with the difficulty of their portraits, where the table of clips does not state it.
+
+    What is stated for one clip holds for all clips of its portrait. Clips without a portrait have
+    the grade that their recipe gave them.
+
+    Args:
+        rows: Of `rated_rows`.
+        manifest: The manifest's rows by `clip_id`.
+        people: What was measured on portraits, by `portrait_id`.
+    """
+    stated = {
+        row.values["portrait_id"]: row.values["difficulty"]
+        for row in rows
+        if row.values["portrait_id"] is not None and row.values["difficulty"] is not None
+    }
+    graded = []
+    for row in rows:
+        portrait, clip = row.values["portrait_id"], manifest.get(row.clip_id)
+        measured = people.get(portrait)
+        difficulty = row.values["difficulty"] or stated.get(portrait)
+        reason: str | None = "not-stated"
+        if difficulty is None and measured is not None:
+            difficulty, reason = measured.difficulty, measured.reasons.get("difficulty")
+        elif difficulty is None and clip is not None:
+            difficulty = clip.difficulty
+        missing = row.missing if difficulty else (*row.missing, f"difficulty:{reason}")
+        values = {**row.values, "difficulty": difficulty}
+        graded.append(replace(row, values=values, missing=tuple(sorted(missing))))
+    return graded
 
 
 def single_ratings(tables: JoinedTables, clip_ids: Sequence[str]) -> Iterator[dict[str, Any]]:

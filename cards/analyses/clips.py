@@ -66,6 +66,18 @@ def portrait_figures() -> Iterator[AnalysisFigure]:
         "portrait_n_faces", "Faces of the portraits", ("n_faces",),
         "Portraits by how many faces the detector finds.",
     )  # fmt: skip
+    yield portraits(
+        "portrait_n_subjects", "People of the portraits", ("n_subjects",),
+        "Portraits by how many people they show; pictures of people do not count.",
+    )  # fmt: skip
+    yield AnalysisFigure(
+        "portrait_pose",
+        "Head pose of the portraits",
+        f"Angle of the head of each person. {_LINE}",
+        {"portraits": _ANGLES},
+        _portrait_pose,
+        partial(draw_histogram, rows="people"),
+    )
     yield AnalysisFigure(
         "generation_success",
         "Success of the generators",
@@ -124,6 +136,11 @@ def _counts(tables: BuiltTables, config: str, columns: Sequence[str]) -> pl.Data
     if len(columns) == 1:
         return counts(frame[columns[0]], DIFFICULTIES)
     return counts(frame.select(pl.concat_str(columns, separator=" × ")).to_series())
+
+
+def _portrait_pose(tables: BuiltTables) -> pl.DataFrame:
+    frame = tables.frame("portraits", _ANGLES)
+    return histogram(frame.explode(*_ANGLES), tables.units("portraits"))
 
 
 def _success(tables: BuiltTables) -> pl.DataFrame:

@@ -20,8 +20,13 @@ _LABEL: Final = 30
 _STRONGEST: Final = 0.6  # opacity of a cell that ink is still readable on
 
 
-def draw_histogram(frame: pl.DataFrame) -> Figure:
-    """Bars of `statistics.histogram`, one plot a column, with the mean."""
+def draw_histogram(frame: pl.DataFrame, rows: str = "clips") -> Figure:
+    """Bars of `statistics.histogram`, one plot a column, with the mean.
+
+    Args:
+        frame: Of `histogram`.
+        rows: What is counted.
+    """
     from matplotlib.ticker import MaxNLocator
 
     names = frame["column"].unique(maintain_order=True).to_list()
@@ -41,9 +46,7 @@ def draw_histogram(frame: pl.DataFrame) -> Figure:
         )
         axes.axvline(mean, color=COLOURS["rejected"], linewidth=1.2, linestyle="--")
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-        label_axes(
-            axes, f"{name} ({unit})" if unit else name, "clips", f"n = {n:,}, mean {mean:.4g}"
-        )
+        label_axes(axes, f"{name} ({unit})" if unit else name, rows, f"n = {n:,}, mean {mean:.4g}")
     return figure
 
 

@@ -11,13 +11,17 @@ import numpy as np
 import pytest
 from feature_factory import DECODER, Corpus
 from feature_factory import row as clip_row
+from msgspec.structs import replace
 from PIL import Image
 
 from theval_datasets.builders.base.inputs import Inputs
+from theval_datasets.builders.base.scored import ScoredRow
 from theval_datasets.builders.release.write import write_release
 from theval_datasets.builders.tables.generated import NamingRules, kind_of, read_listing
+from theval_datasets.builders.tables.portrait_people import ANGLES, PortraitPeople
 from theval_datasets.builders.tables.portraits import PortraitFaces
-from theval_datasets.builders.thqa_mt import ThqaMt
+from theval_datasets.builders.thqa_mt import ThqaMt, dataset
+from theval_datasets.builders.thqa_mt.rows import with_difficulty
 from theval_datasets.commands.verify import verify
 from theval_datasets.errors import InputError
 from theval_datasets.extraction.cache import spec_of
@@ -137,6 +141,8 @@ def whole(tmp_path):
 @pytest.fixture(autouse=True)
 def _no_packs(monkeypatch):
     monkeypatch.setattr(PortraitFaces, "unavailable", "weights-missing")
+    seen = PortraitPeople(1, dict.fromkeys(ANGLES, (0.0,)), "Medium", {})
+    monkeypatch.setattr(dataset, "measure_people", lambda given, _: dict.fromkeys(given, seen))
 
 
 def test_everything_given(whole, tmp_path):
@@ -521,3 +527,27 @@ def test_the_card_shows_reliability_and_protocol(tmp_path):
     assert "- Intended uses: research" in card
     assert "scale 0 … 5; dimension quality" in card
     assert verify(made.folder).exit_code == 0
+
+
+def test_the_difficulty_is_stated_else_of_the_portrait_else_of_the_clip():
+    def scored(name: str, portrait: str | None, difficulty: str | None) -> ScoredRow:
+        return ScoredRow(name, "train", name, {"portrait_id": portrait, "difficulty": difficulty})
+
+    hard = replace(clip_row("d"), difficulty="Hard")
+    measured = {
+        "p": PortraitPeople(2, {}, "Medium", {}),
+        "q": PortraitPeople(0, {}, None, {"difficulty": "no-face"}),
+    }
+    rows = [
+        scored("a", "p", None), scored("b", "q", None), scored("c", "r", "Easy"),
+        scored("c2", "r", None), scored("d", None, None), scored("e", None, None),
+    ]  # fmt: skip
+    graded = with_difficulty(rows, {"d": hard}, measured)
+    assert {row.clip_id: (row.values["difficulty"], row.missing) for row in graded} == {
+        "a": ("Medium", ()),
+        "b": (None, ("difficulty:no-face",)),
+        "c": ("Easy", ()),
+        "c2": ("Easy", ()),
+        "d": ("Hard", ()),
+        "e": (None, ("difficulty:not-stated",)),
+    }

@@ -142,7 +142,10 @@ def test_where_clips_come_from(rows, loaded):
     assert rows["radio__V-Express"]["fold"] == rows["radio__recorded"]["fold"]
     assert loaded["ratings"] == len(CLIPS) * SUBJECTS
     difficulty = {name: row["difficulty"] for name, row in rows.items()}
-    assert difficulty == {**dict.fromkeys(CLIPS), "zl__AniPortrait": "Easy"}
+    assert difficulty.pop("zl__AniPortrait") == "Easy"  # as stated; the others are measured
+    portraits = {one: difficulty[f"{one}__recorded"] for one in ("couple", "radio", "mute")}
+    assert portraits["mute"] is None  # it has none
+    assert {portraits["couple"], portraits["radio"]} <= {"Easy", "Medium", "Hard"}
     generators = {row["generator"]: row for row in loaded["generators"]}
     assert generators["AniPortrait"]["attempted"] == 2
     assert generators["AniPortrait"]["succeeded"] == 1
