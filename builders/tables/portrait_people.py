@@ -13,7 +13,7 @@ from theval_datasets.extraction.cache import Cache
 from theval_datasets.utils.files import sha256_file
 
 if TYPE_CHECKING:
-    from .portraits import Portrait
+    from .portrait_files import Portrait
 
 ANGLES: Final = ("yaw", "pitch", "roll")
 

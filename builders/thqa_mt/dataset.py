@@ -20,14 +20,13 @@ from ..base.scored import ScoredBuilder, ScoredRow
 from ..tables.frames import check_frames
 from ..tables.generated import GeneratedClips, generator_rows, read_listing
 from ..tables.media import MEDIA_CONFIG, MEDIA_FIELDS
+from ..tables.portrait_files import Portrait, read_portraits
 from ..tables.portrait_people import PortraitPeople, measure_people, unknown_people
 from ..tables.portraits import (
     PORTRAIT_FIELDS,
     PORTRAITS_READER,
-    Portrait,
     PortraitFaces,
     portrait_rows,
-    read_portraits,
 )
 from ..tables.ratings import RATING_KEY
 from ..tables.study import StudyTables

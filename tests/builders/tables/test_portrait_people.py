@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from theval_datasets.builders.tables.portrait_files import Portrait, read_portraits
 from theval_datasets.builders.tables.portrait_people import _people, measure_people
-from theval_datasets.builders.tables.portraits import Portrait, read_portraits
 from theval_datasets.curation.clips import subjects
 
 TURNED = {"yaw_mean": 40.0, "pitch_mean": 0.0, "roll_mean": 1.0}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from theval_datasets.builders.tables import portraits as _portraits
-from theval_datasets.builders.tables.portraits import read_portraits
+from theval_datasets.builders.tables import portrait_files as _portraits
+from theval_datasets.builders.tables.portrait_files import read_portraits
 from theval_datasets.errors import InputError
 
 
