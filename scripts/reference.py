@@ -16,7 +16,14 @@ from theval_datasets.cards.render import kind_in_words
 from theval_datasets.cli import GROUPS, app
 from theval_datasets.commands.explain import Explanation
 from theval_datasets.commands.signatures import Documentation
-from theval_datasets.manifest.rows import Judgement, ManifestRow, MediaFacts, Source
+from theval_datasets.manifest.rows import (
+    Judgement,
+    ListEntry,
+    ManifestRow,
+    MediaFacts,
+    Region,
+    Source,
+)
 
 _COLUMN_HEAD: Final = ("column", "type", "unit", "meaning", "from")
 Described = tuple[str, str, str, str, str]
@@ -154,8 +161,8 @@ def record_table(kind: type[Any]) -> str:
 
 def manifest_tables() -> str:
     """The fields of a manifest's row, and of the records inside it."""
-    kinds = (ManifestRow, Source, MediaFacts, Judgement)
-    titles = ("A row", "`source`", "`media`", "An entry of `judgements`")
+    kinds = (ManifestRow, Source, Region, ListEntry, MediaFacts, Judgement)
+    titles = ("A row", "`source`", "`region`", "`listed`", "`media`", "An entry of `judgements`")
     return "\n".join(
         f"## {title}\n\n{record_table(kind)}" for title, kind in zip(titles, kinds, strict=True)
     )

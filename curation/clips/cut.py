@@ -7,8 +7,11 @@ that were checked against a list, reach ffmpeg.
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shutil
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -17,10 +20,12 @@ import numpy as np
 
 from theval_datasets import media
 from theval_datasets.errors import BrokenMediaError, InputError, StorageError
+from theval_datasets.manifest.rows import Region
 from theval_datasets.media.facts import MediaFacts
-from theval_datasets.utils.files import atomic_path
+from theval_datasets.utils.files import atomic_path, write_text
 
 from .encoder import run_ffmpeg
+from .windows import Window, window_of
 
 SUFFIX: Final = ".mp4"
 _MIN_FREE: Final = 1 << 30  # free disk space below which nothing is cut, bytes
@@ -38,6 +43,8 @@ _COLOURS: Final[Mapping[bool, Mapping[str, str]]] = {
 """Colour tags of the clip, by whether its pictures were converted to BT.709."""
 _TOLERANCE: Final = 0.002
 """Tolerance of the frames' times in seconds: clips have a clock of 90 kHz."""
+_EVEN: Final = "scale=trunc(iw/2)*2:trunc(ih/2)*2:flags=bicubic+bitexact"
+_PLAIN: Final = re.compile(r"[\w./-]+", re.ASCII)
 _EARLY: Final = 0.5  # distance of the seek point before the first frame, in lengths of a frame
 
 
@@ -83,11 +90,13 @@ class Piece:
         start: Time of its first frame, in seconds since the source's first frame.
         end: Time of the first frame after it, in seconds.
         crop: Left, top, width, height in pixels of the upright picture; None for the whole picture.
+        region: Region that a list of clips names, instead of `crop`.
     """
 
     start: float
     end: float
     crop: tuple[int, int, int, int] | None = None
+    region: Region | None = None
 
 
 def cut(source: Path, piece: Piece, target: Path, encoding: Encoding) -> MediaFacts:
@@ -103,7 +112,8 @@ def cut(source: Path, piece: Piece, target: Path, encoding: Encoding) -> MediaFa
         Probed facts of the clip.
 
     Raises:
-        BrokenMediaError: The source does not decode there, or the clip has other frames than expected.
+        BrokenMediaError: The source does not decode there, the clip has other frames than expected,
+            or the region is not within the picture.
         InputError: The crop is not within the picture.
         StorageError: The disk is full or nearly full.
     """
@@ -111,15 +121,20 @@ def cut(source: Path, piece: Piece, target: Path, encoding: Encoding) -> MediaFa
     frames = _frames_of(facts.index, piece)
     if piece.crop:
         _check_crop(piece, facts.size)
+    window = None
+    if piece.region is not None:
+        times = facts.index.times[frames[0] : frames[1]]
+        window = window_of(piece.region, facts.size, times - times[0])
     target.parent.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(target.parent).free < _MIN_FREE:
         raise StorageError(
             f"less than {_MIN_FREE >> 20} MB are free for {target.parent}: free some space, then run "
             "the same command again to continue"
         )
-    with atomic_path(target) as part:
+    with atomic_path(target) as part, _commands(window, facts, frames) as moving:
         for seek in _seeks(facts, frames):
-            _encode(source, piece, facts, frames, seek, part, encoding)
+            chain = [*_picture_filters(facts, frames, seek), *_crop(piece, window, moving), _EVEN]
+            _encode(source, piece, facts, frames, seek, part, encoding, chain)
             made = media.probe(part)
             fault = _fault(media.frame_index(part), facts.index, frames)
             if fault is None:
@@ -198,6 +213,7 @@ def _encode(
     seek: _Seek,
     part: Path,
     encoding: Encoding,
+    pictures: list[str],
 ) -> None:
     import ffmpeg
 
@@ -210,7 +226,7 @@ def _encode(
         options["display_rotation"] = 0  # the filters rotate the picture, after deinterlacing
     given = ffmpeg.input(f"file:{source.resolve()}", **options)
     streams = [given[str(facts.video)] if facts.video is not None else given.video]
-    chains = [_picture_filters(piece, facts, frames, seek)]
+    chains = [pictures]
     sound: dict[str, Any] = {}
     if facts.audio is not None:
         streams.append(given[str(facts.audio)])
@@ -258,20 +274,50 @@ def _filtered(stream: Any, chain: Sequence[str]) -> Any:
     return stream
 
 
-def _picture_filters(
-    piece: Piece, facts: media.CuttingFacts, frames: tuple[int, int], seek: _Seek
-) -> list[str]:
+def _picture_filters(facts: media.CuttingFacts, frames: tuple[int, int], seek: _Seek) -> list[str]:
     if seek.skip is None:
         results = [f"trim=end_frame={frames[1] - frames[0]}"]
     else:
         late = _EARLY * _step_before(facts.index, frames[1])
         end = seek.sound + _length(facts.index, frames) - late
         results = [f"trim=start={seek.skip:.6f}:end={end:.6f}"]
-    results += ["setpts=PTS-STARTPTS", *(facts.filters or ())]
+    return [*results, "setpts=PTS-STARTPTS", *(facts.filters or ())]
+
+
+def _crop(piece: Piece, window: Window | None, moving: Path | None) -> list[str]:
+    """The filters of a crop that stays, or of one that moves by a file of commands."""
+    if window is not None:
+        place = f"{window.width}:{window.height}:{window.left[0]}:{window.top[0]}"
+        return [*([f"sendcmd=filename={moving}"] if moving else []), f"crop={place}"]
     if piece.crop:
         left, top, width, height = piece.crop
-        results.append(f"crop={width}:{height}:{left}:{top}")
-    return [*results, "scale=trunc(iw/2)*2:trunc(ih/2)*2:flags=bicubic+bitexact"]
+        return [f"crop={width}:{height}:{left}:{top}"]
+    return []
+
+
+@contextlib.contextmanager
+def _commands(
+    window: Window | None, facts: media.CuttingFacts, frames: tuple[int, int]
+) -> Iterator[Path | None]:
+    """A file that moves ffmpeg's filter `crop` from frame to frame; None where nothing moves."""
+    if window is None or not window.moves:
+        yield None
+        return
+    times = facts.index.times[frames[0] : frames[1]] - facts.index.times[frames[0]]
+    early = _EARLY * np.diff(times, prepend=times[0])
+    lines = [
+        f"{when:.6f} crop x {left}, crop y {top};"
+        for when, left, top in zip(times - early, window.left, window.top, strict=True)
+    ]
+    with tempfile.TemporaryDirectory(prefix="theval-crop-") as folder:
+        file = Path(folder) / "commands"
+        if not _PLAIN.fullmatch(str(file)):  # ffmpeg's filters read some characters as their own
+            raise InputError(
+                f"the folder for temporary files, {folder}, has a character in its name that ffmpeg "
+                "cannot read: set TMPDIR to a folder named with letters, digits, - and _"
+            )
+        write_text(file, "\n".join(lines))
+        yield file
 
 
 def _length(index: media.FrameIndex, frames: tuple[int, int]) -> float:

@@ -26,6 +26,7 @@ FRAMES_BOUND: Final = 0.05
 """Largest share of differing bits of the perceptual hashes of equivalent pictures."""
 AUDIO_BOUND: Final = 0.15
 """Largest share of differing bits of the audio fingerprints of equivalent sounds (unrelated: 0.5)."""
+_SHORT: Final = 0.1  # largest difference of a clip's length from that of its list, seconds
 _DETAIL: Final = 500  # largest length of a message
 
 
@@ -48,6 +49,8 @@ class Comparison:
         if isinstance(made, Failure):
             detail = made.detail[:_DETAIL]
             return RebuildResult(row.clip_id, "gone", made.reason, detail, row=row_digest(row))
+        if row.to_be_made:
+            return _made_first(row, made)
         if made.sha256 == row.sha256:
             return _result(row, made, "identical")
         listed, there = row.media, made.media.n_frames
@@ -116,6 +119,28 @@ class Comparison:
         except (UnsafePathError, OSError):
             return None
         return jobs_of([(row.clip_id, file, str(row.sha256))])[0]
+
+
+def _made_first(row: ManifestRow, made: RebuiltClip) -> RebuildResult:
+    """The result for a list's clip that nobody made before: only its length can be compared."""
+    listed = row.listed
+    about: dict[str, Any] = {"span": made.span, "tools": dict(made.tools)}
+    there, rate = made.media.duration, made.media.fps or 1.0
+    bound = max(_SHORT, 2 / rate)
+    if listed is not None and listed.frames is not None:
+        wanted = (listed.frames[1] - listed.frames[0]) / rate
+    else:
+        wanted = there if row.end is None else row.end - row.start
+    if abs(wanted - there) > bound:
+        detail = f"{wanted:g} s are listed, {there:.3f} s are there"
+        return _result(row, made, "changed", reason="length", detail=detail, **about)
+    detail = ""
+    height = None if listed is None else listed.height
+    if height is not None and made.source_height != height:
+        detail = f"the list knows the source at {height} px, it has {made.source_height}"
+    elif row.region is not None and row.region.boxes and row.region.height is None:
+        detail = f"the list does not say at which height; the source has {made.source_height} px"
+    return _result(row, made, "made", detail=detail, **about)
 
 
 def _result(row: ManifestRow, made: RebuiltClip, status: str, **about: Any) -> RebuildResult:

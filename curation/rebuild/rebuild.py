@@ -21,6 +21,7 @@ from theval_datasets.manifest.rows import (
     REJECTED_NAME,
     Manifest,
     ManifestRow,
+    Source,
     write_manifest,
 )
 from theval_datasets.utils.files import digest, remove_inside, safe_name
@@ -109,7 +110,7 @@ def _earlier(
         old = earlier.get(row.clip_id)
         if row.clip_id in down:
             results.append(RebuildResult(row.clip_id, "taken-down"))
-        elif row.reason is not None or row.sha256 is None:
+        elif row.reason is not None or (row.sha256 is None and not row.to_be_made):
             continue
         elif old is not None and old.good and old.row == row_digest(row) and old.file(output):
             results.append(old)
@@ -131,8 +132,10 @@ def _made(
     results: list[RebuildResult] = []
     with Tasks(options.workers) as tasks, progress(len(rows), "rebuild") as bar:
         for group in groups.values():
-            for row, made in _made_of_one(group, names, manifest, output, options, tasks):
+            for row, made, source in _made_of_one(group, names, manifest, output, options, tasks):
                 result = comparison.at_once(row, made)
+                if result is not None and row.to_be_made:
+                    result = replace(result, source=source)
                 if result is not None:
                     results.append(result)
                     append_record(output / REPORT_NAME, result)
@@ -151,8 +154,8 @@ def _made_of_one(
     output: Path,
     options: RebuildOptions,
     tasks: Tasks,
-) -> Iterator[tuple[ManifestRow, RebuiltClip | Failure]]:
-    """Clips of one source."""
+) -> Iterator[tuple[ManifestRow, RebuiltClip | Failure, Source | None]]:
+    """Clips of one source, with its metadata; None for a source that is gone."""
     root = options.root or manifest.folder
     try:
         source = source_file(rows[0], root, output, options.fetch)
@@ -162,11 +165,13 @@ def _made_of_one(
             raise source.fatal(source.detail) from None
         _log.error("%s: %s", rows[0].source.location, source.trace or source.detail)
     if isinstance(source, Failure):
-        yield from ((row, source) for row in rows)
+        yield from ((row, source, None) for row in rows)
         return
-    jobs = [(row, source, names[row.clip_id]) for row in rows]
+    # the time of fetching is in sources.jsonl; no manifest is to depend on it
+    origin = replace(source.origin, fetched_at=None)
+    jobs = [(row, source.path, names[row.clip_id]) for row in rows]
     for (row, _, _), made in tasks.run(ClipMaker(output), jobs, None):
-        yield row, made
+        yield row, made, origin
 
 
 def _file_names(rows: Iterable[ManifestRow]) -> dict[str, str]:
@@ -208,6 +213,11 @@ def _row(row: ManifestRow, one: RebuildResult, output: Path) -> ManifestRow:
 
     # fetched files have the time of the download, on which no manifest may depend
     fetched = row.source.kind == "url" and row.end is None and row.crop is None
+    if one.status == "made":
+        start, end = one.span or (row.start, row.end)
+        source = one.source or row.source
+        fetched = fetched and row.region is None and one.span is None
+        row = replace(row, start=start, end=end, source=source, tools=one.tools)
     return replace(
         row,
         path=one.path,

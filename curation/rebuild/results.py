@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
+import msgspec
+
 from theval_datasets.errors import UnsafePathError
-from theval_datasets.manifest.rows import FileStamp, ManifestRow
+from theval_datasets.manifest.rows import FileStamp, ManifestRow, Source
 from theval_datasets.media.facts import MediaFacts
 from theval_datasets.utils.files import digest, inside
 from theval_datasets.utils.jsonl import write_records
@@ -17,7 +19,7 @@ from ..clips.files import stamp
 
 REPORT_NAME: Final = "rebuild.jsonl"
 
-Status = Literal["identical", "equivalent", "changed", "gone", "taken-down"]
+Status = Literal["made", "identical", "equivalent", "changed", "gone", "taken-down"]
 
 
 class RebuildResult(Record, frozen=True):
@@ -25,7 +27,8 @@ class RebuildResult(Record, frozen=True):
 
     Attributes:
         clip_id: Id of the clip.
-        status: Status: `identical`, `equivalent`, `changed` or `gone`.
+        status: Status: `identical`, `equivalent`, `changed` or `gone`; `made` for the first clip of an
+            entry of a list.
         reason: Slug, for `changed` and `gone`.
         detail: Explanation of the reason.
         frames: Share of differing bits of the pictures' hashes, 0 to 1; None if not compared.
@@ -35,6 +38,9 @@ class RebuildResult(Record, frozen=True):
         stamp: Size and modification time of the file.
         path: Clip file, relative to the output folder.
         media: Measured facts of the file.
+        span: Start and end in the source in seconds, of a clip that was made for the first time.
+        source: Source with the metadata of its site, of a clip that was made for the first time.
+        tools: Versions and parameters, of a clip that was made for the first time.
     """
 
     clip_id: str
@@ -48,11 +54,14 @@ class RebuildResult(Record, frozen=True):
     stamp: FileStamp | None = None
     path: str | None = None
     media: MediaFacts | None = None
+    span: tuple[float, float] | None = None
+    source: Source | None = None
+    tools: Mapping[str, str | int] = msgspec.field(default_factory=dict)
 
     @property
     def good(self) -> bool:
-        """Whether the clip is identical or equivalent, or was rightly left out."""
-        return self.status in ("identical", "equivalent", "taken-down")
+        """Whether the clip is as expected, or was rightly left out."""
+        return self.status in ("made", "identical", "equivalent", "taken-down")
 
     def file(self, output: Path) -> Path | None:
         """The rebuilt clip; None if it is missing or was changed."""
@@ -67,7 +76,9 @@ class RebuildResult(Record, frozen=True):
 
 def row_digest(row: ManifestRow) -> str:
     """Hash of everything by which a clip is made and compared."""
-    return digest({k: v for k, v in to_plain(row).items() if k != "stamp"})
+    plain = to_plain(row)
+    of_lists = {name for name in ("region", "listed") if plain[name] is None}
+    return digest({k: v for k, v in plain.items() if k != "stamp" and k not in of_lists})
 
 
 def write_report(output: Path, results: Iterable[RebuildResult]) -> None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from theval_datasets.commands.explain import explain, list_units
     from theval_datasets.commands.extract import extract
     from theval_datasets.commands.funnel import funnel
+    from theval_datasets.commands.import_list import import_list
     from theval_datasets.commands.index import index
     from theval_datasets.commands.inspect import inspect
     from theval_datasets.commands.locate import locate
@@ -64,6 +65,7 @@ __all__ = [
     "extract",
     "fetch_models",
     "funnel",
+    "import_list",
     "index",
     "inspect",
     "list_models",

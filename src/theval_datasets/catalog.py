@@ -1,4 +1,4 @@
-"""Units by name: extractors, filters, datasets, sources, listed without importing them.
+"""Units by name: extractors, filters, datasets, sources, formats of lists; listed without imports.
 
 A unit is a file of its room, or a folder for a dataset; it defines one public class named after it
 (`Loudness`, or `LoudnessFilter` where an extractor has that name).
@@ -14,19 +14,21 @@ from typing import Any, Final, Literal
 
 from theval_datasets.errors import UnknownNameError
 
-Kind = Literal["extractor", "filter", "dataset", "source"]
+Kind = Literal["extractor", "filter", "dataset", "source", "list"]
 
 PACKAGES: Final[dict[Kind, str]] = {
     "extractor": "theval_datasets.features",
     "filter": "theval_datasets.curation.filters",
     "dataset": "theval_datasets.builders",
     "source": "theval_datasets.curation.sources",
+    "list": "theval_datasets.curation.lists",
 }
 SHARED: Final[dict[Kind, frozenset[str]]] = {
     "extractor": frozenset({"people", "formulas", "networks"}),
     "filter": frozenset({"base"}),
     "dataset": frozenset({"base", "tables", "release"}),
     "source": frozenset({"base", "choose", "fetching"}),
+    "list": frozenset({"base", "rows"}),
 }
 """Modules and folders of a room that are not units."""
 
@@ -67,8 +69,9 @@ def load(kind: Kind, name: str) -> type[Any]:
     module_name = name.removeprefix("theval/" if kind == "dataset" else "").replace("-", "_")
     known = names(kind)
     if module_name not in known:
-        spelled = (unit.replace("_", "-") if kind == "dataset" else unit for unit in known)
-        raise UnknownNameError(kind, name, spelled)
+        hyphens = kind in ("dataset", "list")
+        spelled = (unit.replace("_", "-") if hyphens else unit for unit in known)
+        raise UnknownNameError("format of a list" if kind == "list" else kind, name, spelled)
     module = importlib.import_module(f"{PACKAGES[kind]}.{module_name}")
     wanted = module_name.replace("_", "")
     for attribute, value in vars(module).items():

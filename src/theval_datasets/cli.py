@@ -29,6 +29,7 @@ from theval_datasets.commands.doctor import doctor
 from theval_datasets.commands.explain import explain, list_units
 from theval_datasets.commands.extract import extract
 from theval_datasets.commands.funnel import funnel
+from theval_datasets.commands.import_list import import_list
 from theval_datasets.commands.index import index
 from theval_datasets.commands.inspect import inspect
 from theval_datasets.commands.locate import locate
@@ -56,6 +57,7 @@ GROUPS: Final[dict[str, dict[str, tuple[Callable[..., Any], str]]]] = {
     "Collect clips": {
         "curate": (curate, "my-videos -o work --recipe theval --language en"),
         "funnel": (funnel, "work"),
+        "import": (import_list, "HDTF-main --as hdtf -o hdtf"),
         "rebuild": (rebuild, "theval/theval@v0.1.0 -o again"),
         "index": (index, "work -o work-index.jsonl"),
         "locate": (locate, "clip.wav recordings"),

@@ -40,6 +40,17 @@ def recipes(incomplete: str) -> list[str]:
     return [name for name in recipe_names() if name.startswith(incomplete)]
 
 
+def lists(incomplete: str) -> list[str]:
+    """Formats of clip lists.
+
+    Examples:
+        >>> lists("celebv")
+        ['celebv-hq', 'celebv-text']
+    """
+    names = (name.replace("_", "-") for name in catalog.names("list"))
+    return [name for name in names if name.startswith(incomplete)]
+
+
 def presets(incomplete: str) -> list[str]:
     """Names of the presets of studies.
 

@@ -56,7 +56,9 @@ class RebuildReport(Report):
             "of": self.of,
             "manifest": str(self.manifest),
             "counts": self.counts,
-            "not_as_listed": [row for row in self.table() if row["status"] != "identical"],
+            "not_as_listed": [
+                row for row in self.table() if row["status"] not in ("identical", "made")
+            ],
         }
 
     def table(self) -> list[dict[str, Any]]:
@@ -69,7 +71,7 @@ class RebuildReport(Report):
         counts = ", ".join(f"{count} {status}" for status, count in self.counts.items())
         lines = [f"{counts or 'no clip'} in {self.manifest}, of {self.of}"]
         for result in self.results:
-            if result.status == "identical":
+            if result.status == "identical" or (result.status == "made" and not result.detail):
                 continue
             why = f" ({result.reason})" if result.reason else ""
             detail = f": {result.detail}" if result.detail else ""

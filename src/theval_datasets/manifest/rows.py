@@ -6,6 +6,8 @@ seconds. A manifest is untrusted input: every row is checked, and no path leaves
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +78,76 @@ class Judgement(Record, frozen=True):
     measured: Mapping[str, Scalar] = msgspec.field(default_factory=dict)
 
 
+Box = tuple[float, float, float, float, float]
+"""Seconds into the clip; left, top, width and height of a box."""
+
+
+class Region(Record, frozen=True):
+    """The part of the picture that a list of clips keeps, at whatever size its source comes.
+
+    Either `boxes` or `centre` is given. A box that moves becomes a window of one size, that of the
+    largest box, which follows the boxes' centres; times between two boxes are interpolated.
+
+    Attributes:
+        boxes: Each with seconds into the clip, left, top, width, height; one for a box that stays.
+        width: Of the picture that the boxes are measured in; 1 for shares of it. None: boxes are
+            scaled by the height alone.
+        height: The same; None, and no width, for pixels of the source as it comes.
+        centre: x and y of a square as high as the picture (as wide, if that is less), in shares of
+            the picture's width and height.
+    """
+
+    boxes: tuple[Box, ...] = ()
+    width: float | None = None
+    height: float | None = None
+    centre: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.boxes) == (self.centre is not None):
+            raise ManifestError("expected either boxes or a centre as region")
+        if not all(math.isfinite(value) for box in self.boxes for value in box):
+            raise ManifestError("expected finite numbers in the boxes of a region")
+        times = [box[0] for box in self.boxes]
+        if any(a >= b for a, b in itertools.pairwise(times)):
+            raise ManifestError("expected boxes of a region in order of their time")
+        if not all(box[3] > 0 and box[4] > 0 for box in self.boxes):
+            raise ManifestError("expected boxes of a region with a width and height above 0")
+        sizes = [size for size in (self.width, self.height) if size is not None]
+        if not all(0 < size < math.inf for size in sizes) or (self.width and not self.height):
+            raise ManifestError(
+                f"expected the size of a region's picture, got {self.width} and {self.height}"
+            )
+        if self.centre is not None and not all(0 <= share <= 1 for share in self.centre):
+            raise ManifestError(f"expected the centre of a region in 0 to 1, got {self.centre}")
+
+
+class ListEntry(Record, frozen=True):
+    """What a list of clips says of a clip, beyond where it is.
+
+    Attributes:
+        format: Of the list: `hdtf`, `celebv-hq`, ….
+        id: The list's own id.
+        place: File and line, or key, of the entry.
+        width: Of the source's picture as the list knows it, px.
+        height: The same.
+        frames: First frame, and the first one after the clip, counted from the first keyframe at or
+            after `start`, where the list counts frames instead of seconds.
+        attributes: Everything else that the list says, by name.
+    """
+
+    format: str
+    id: str
+    place: str
+    width: Int64 | None = None
+    height: Int64 | None = None
+    frames: tuple[Int64, Int64] | None = None
+    attributes: Mapping[str, Scalar | list[Scalar]] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.frames is not None and not 0 <= self.frames[0] < self.frames[1]:
+            raise ManifestError(f"expected 0 <= first < last of frames, got {self.frames}")
+
+
 class ManifestRow(Record, frozen=True):
     """One clip.
 
@@ -87,6 +159,8 @@ class ManifestRow(Record, frozen=True):
         start: Start in the source, in seconds.
         end: End in the source, in seconds; None for the whole source.
         crop: x, y, width, height in pixels of the source; None for the whole picture.
+        region: The part of the picture that a list of clips keeps, instead of `crop`.
+        listed: What a list of clips says of it; None for clips of other origin.
         phash: Perceptual hash over time, hex.
         audio_print: Fingerprint of the sound over time, hex.
         media: Facts of the file: duration, frame rate, size, …
@@ -126,6 +200,8 @@ class ManifestRow(Record, frozen=True):
     tools: Mapping[str, str | Int64] = msgspec.field(default_factory=dict)
     recipe: str | None = None
     stamp: FileStamp | None = None
+    region: Region | None = None
+    listed: ListEntry | None = None
 
     def __post_init__(self) -> None:
         if not self.clip_id or self.clip_id.startswith("/") or ".." in self.clip_id.split("/"):
@@ -134,6 +210,13 @@ class ManifestRow(Record, frozen=True):
             raise ManifestError(f"expected 0 <= start < end, got {self.start} and {self.end}")
         if self.sha256 is not None and not _is_hash(self.sha256):
             raise ManifestError(f"expected 64 hex digits as sha256, got {self.sha256!r}")
+        if self.crop is not None and self.region is not None:
+            raise ManifestError("expected either a crop or a region")
+
+    @property
+    def to_be_made(self) -> bool:
+        """Whether it is of a list whose clips nobody made yet: there is nothing to compare with."""
+        return self.listed is not None and self.sha256 is None and self.reason is None
 
     def to_json(self) -> str:
         """The row as one line; absent values are left out."""

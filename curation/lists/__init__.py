@@ -1,0 +1,1 @@
+"""Lists of clips that other datasets publish, read as rows of manifests: one format a module."""

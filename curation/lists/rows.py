@@ -1,0 +1,133 @@
+"""Lists of clips as rows of manifests: what can be made, and what a list gets wrong."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from theval_datasets.manifest.rows import (
+    MANIFEST_NAME,
+    REJECTED_NAME,
+    Judgement,
+    ListEntry,
+    ManifestRow,
+    Source,
+    write_manifest,
+)
+from theval_datasets.utils.locks import locked
+from theval_datasets.utils.records import to_plain
+
+from .base import Entry, EntryError, ListReader, checked, plain
+
+_TEXT: Final = 2000  # characters of a faulty entry that are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """The rows of a list.
+
+    Attributes:
+        kept: Rows that `rebuild` can follow.
+        rejected: Rows of entries in which something is wrong, with the reason.
+    """
+
+    kept: Sequence[ManifestRow]
+    rejected: Sequence[ManifestRow]
+
+
+def import_rows(reader: ListReader, path: Path) -> Imported:
+    """Every entry of a list as a row.
+
+    Args:
+        reader: Of its format.
+        path: The list.
+
+    Raises:
+        InputError: It is no list of that format.
+    """
+    kept: list[ManifestRow] = []
+    rejected: list[ManifestRow] = []
+    taken: set[str] = set()
+    for entry in reader.entries(path):
+        name = _clip_id(entry)
+        free = _free(name, taken)
+        taken.add(free)
+        try:
+            if free != name:
+                raise EntryError("duplicate-id", f"the list has {entry.id!r} already")
+            kept.append(_row(reader, entry, free))
+        except EntryError as error:
+            rejected.append(_faulty(reader, entry, free, error))
+    return Imported(tuple(kept), tuple(rejected))
+
+
+def write_rows(imported: Imported, output: Path) -> None:
+    """Write the manifest, and beside it the rows in which something is wrong."""
+    with locked(output, "import"):
+        write_manifest(output / MANIFEST_NAME, imported.kept)
+        write_manifest(output / REJECTED_NAME, imported.rejected)
+
+
+def _row(reader: ListReader, entry: Entry, clip_id: str) -> ManifestRow:
+    clip = checked(reader, entry)
+    return ManifestRow(
+        clip_id=clip_id,
+        path=None,
+        source=Source(kind="url", location=clip.url),
+        sha256=None,
+        start=clip.start,
+        end=clip.end,
+        region=clip.region,
+        listed=ListEntry(
+            reader.NAME,
+            plain(entry.id),
+            plain(entry.place),
+            clip.width,
+            clip.height,
+            clip.frames,
+            clip.attributes,
+        ),
+    )
+
+
+def _faulty(reader: ListReader, entry: Entry, clip_id: str, error: EntryError) -> ManifestRow:
+    text = json.dumps(to_plain(entry.value), ensure_ascii=False, default=str)
+    measured = {"detail": plain(str(error)), "entry": plain(text)[:_TEXT]}
+    return ManifestRow(
+        clip_id=clip_id,
+        path=None,
+        source=Source(kind="url", location=""),
+        sha256=None,
+        judgements=(Judgement("list", "reject", error.reason, measured),),
+        reason=error.reason,
+        listed=ListEntry(reader.NAME, plain(entry.id), plain(entry.place)),
+    )
+
+
+def _clip_id(entry: Entry) -> str:
+    """The list's own id where it can be a clip's; else the place of the entry."""
+    name = plain(entry.id).strip()
+    usable = name and not name.startswith("/") and ".." not in name.split("/")
+    return name if usable else plain(entry.place)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """A name that is not taken: it, or with a number."""
+    return next(one for one in _names(name) if one not in taken)
+
+
+def _names(name: str) -> Iterator[str]:
+    yield name
+    index = 2
+    while True:
+        yield f"{name}#{index}"
+        index += 1
+
+
+def reasons(rows: Sequence[ManifestRow]) -> dict[str, int]:
+    """Rows by reason."""
+    return dict(sorted(Counter(str(row.reason) for row in rows).items()))

@@ -1,0 +1,99 @@
+"""VoxCeleb2: one text file an utterance, with a box for each frame at 25 frames a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Final
+
+from theval_datasets.errors import InputError
+from theval_datasets.manifest.rows import Region
+
+from .base import Entry, EntryError, ListedClip, ListReader, attributes, number, read_text, shown
+
+FPS: Final = 25.0
+"""Frames a second by which the frames of the lists are counted."""
+_COLUMNS: Final = ["FRAME", "X", "Y", "W", "H"]
+
+
+@dataclass(frozen=True)
+class Voxceleb2(ListReader):
+    """VoxCeleb2's text files, one or a folder of them, ``IDENTITY/VIDEO/NUMBER.txt``.
+
+    A header names the person and the video; then come lines of frame, left, top, width and height,
+    the boxes in shares of the picture. A clip lasts from its first listed frame to its last.
+    """
+
+    NAME: ClassVar[str] = "voxceleb2"
+
+    def entries(self, path: Path) -> Iterator[Entry]:
+        """The utterances, by path."""
+        files = [path] if path.is_file() else sorted(path.rglob("*.txt"))
+        if not files:
+            raise InputError(f"expected a text file of VoxCeleb2 or a folder of them, got {path}")
+        base = path.parent if path.is_file() else path
+        for file in files:
+            name = file.relative_to(base).as_posix()
+            try:
+                value: str | InputError = read_text(file)
+            except InputError as error:
+                value = error
+            yield Entry(_id_of(value, file), name, value)
+
+    def clip(self, value: str | InputError) -> ListedClip:
+        """An utterance with its boxes."""
+        if isinstance(value, InputError):
+            raise EntryError("bad-entry", str(value))
+        header, rows = _parts(value)
+        if not rows:
+            raise EntryError("no-span", "the file lists no frame")
+        frames = [row[0] for row in rows]
+        if frames != sorted(set(frames)) or frames[0] < 0:
+            raise EntryError("bad-span", "expected frames from 0 on in their order, each once")
+        first = frames[0] / FPS
+        boxes = tuple((round(row[0] / FPS - first, 6), *row[1:]) for row in rows)
+        named = {k: v for k, v in header.items() if k.lower() != "reference"}
+        return ListedClip(
+            self.url_of(header.get("Reference")),
+            first,
+            (frames[-1] + 1) / FPS,
+            Region(boxes=boxes, width=1.0, height=1.0),
+            attributes=attributes(named),
+        )
+
+
+def _parts(text: str) -> tuple[dict[str, str], list[tuple[float, float, float, float, float]]]:
+    """The header by name, and the lines of boxes.
+
+    Raises:
+        EntryError: A line is neither.
+    """
+    header: dict[str, str] = {}
+    rows: list[tuple[float, float, float, float, float]] = []
+    below = False
+    for line in filter(str.strip, text.splitlines()):
+        cells = line.split()
+        if below:
+            if len(cells) != len(_COLUMNS):
+                raise EntryError("bad-entry", f"expected FRAME X Y W H, got {shown(line)}")
+            frame, left, top, wide, high = (number(cell, "part of a box") for cell in cells)
+            rows.append((frame, left, top, wide, high))
+        elif cells == _COLUMNS:
+            below = True
+        else:
+            name, separator, rest = line.partition(":")
+            if not separator:
+                raise EntryError("bad-entry", f"expected NAME : VALUE, got {shown(line)}")
+            header[name.strip()] = rest.strip()
+    return header, rows
+
+
+def _id_of(value: str | InputError, file: Path) -> str:
+    """``IDENTITY/VIDEO/NUMBER`` by the header, as the folders of the whole set name it."""
+    try:
+        header, _ = _parts("" if isinstance(value, InputError) else value.partition("FRAME")[0])
+    except EntryError:
+        header = {}
+    parts = (header.get("Identity"), header.get("Reference"), file.stem)
+    return "/".join(part for part in parts if part)
