@@ -6,7 +6,6 @@ end the run: wrong options, a missing program, a full disk.
 
 from __future__ import annotations
 
-import errno
 import logging
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -25,9 +24,10 @@ from theval_datasets.errors import (
     UnsafePathError,
     WeightsMissingError,
 )
-from theval_datasets.utils.files import storage_error
+from theval_datasets.utils.files import disk_fault
+from theval_datasets.utils.memory import is_out_of_memory
 from theval_datasets.utils.progress import progress
-from theval_datasets.utils.workers import WorkerLost, WorkerPool
+from theval_datasets.utils.workers import TIME_LIMIT, WorkerLost, WorkerPool, time_allowed
 
 _log = logging.getLogger(__name__)
 
@@ -36,9 +36,8 @@ R = TypeVar("R")
 
 UNREADABLE: Final = "unreadable"
 """Reason for a file that this process may not read."""
-BROKEN_RUN: Final = frozenset({UNREADABLE, "error", "out-of-memory", "worker-lost"})
+BROKEN_RUN: Final = frozenset({UNREADABLE, "error", "out-of-memory", "timeout", "worker-lost"})
 """Reasons not caused by the media: another run may succeed, and this run ends with exit code 1."""
-_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +63,12 @@ class Tasks:
     Args:
         workers: Number of items processed at once; 0 runs in this process, without protection against
             crashes.
+        time_limit: Time limit for work on a file, as a multiple of its duration; see `time_allowed`.
     """
 
-    def __init__(self, workers: int) -> None:
-        self._pool: WorkerPool[tuple[Callable[[Any], Any], Any], Any] = WorkerPool(
-            workers, _attempting
+    def __init__(self, workers: int, time_limit: float = TIME_LIMIT) -> None:
+        self._pool: WorkerPool[_Job, Any] = WorkerPool(
+            workers, _attempting, lambda job: time_allowed(job.path, time_limit)
         )
 
     def __enter__(self) -> Self:
@@ -83,7 +83,13 @@ class Tasks:
         self._pool.close(at_once=error is not None)
 
     def run(
-        self, task: Callable[[T], R], items: Sequence[T], label: str | None, unit: str = "clip"
+        self,
+        task: Callable[[T], R],
+        items: Sequence[T],
+        label: str | None,
+        unit: str = "clip",
+        *,
+        path: Callable[[T], Path],
     ) -> Iterator[tuple[T, R | Failure]]:
         """Process all items.
 
@@ -92,6 +98,7 @@ class Tasks:
             items: Picklable items.
             label: Label of the progress bar; None for no bar.
             unit: Unit that the bar counts.
+            path: Returns the file that is read for an item, on which its time limit depends.
 
         Yields:
             Each item with its result or failure, in order of completion.
@@ -100,11 +107,12 @@ class Tasks:
             InputError, StorageError: The cause of a failure does not depend on its item.
         """
         with progress(len(items), label, unit) if label else nullcontext() as bar:
-            for (_, item), result in self._pool.map([(task, item) for item in items]):
+            for job, result in self._pool.map([_Job(task, item, path(item)) for item in items]):
+                item = job.item
                 if bar is not None:
                     bar.update()
                 if isinstance(result, WorkerLost):
-                    yield item, Failure("worker-lost", str(result))
+                    yield item, Failure(result.reason, str(result))
                     continue
                 if isinstance(result, Failure):
                     if result.fatal is not None:
@@ -114,14 +122,20 @@ class Tasks:
                 yield item, result
 
 
-def _attempting() -> Callable[[tuple[Callable[[Any], Any], Any]], Any]:
+@dataclass(frozen=True, slots=True)
+class _Job:
+    task: Callable[[Any], Any]
+    item: Any
+    path: Path
+
+
+def _attempting() -> Callable[[_Job], Any]:
     return _attempt
 
 
-def _attempt(job: tuple[Callable[[Any], Any], Any]) -> Any:
-    task, item = job
+def _attempt(job: _Job) -> Any:
     try:
-        return task(item)
+        return job.task(job.item)
     except Exception as error:  # noqa: BLE001  # an item never ends a run
         return failure_of(error)
 
@@ -133,19 +147,16 @@ def failure_of(error: Exception) -> Failure:
         >>> failure_of(MemoryError()).reason, failure_of(KeyError("x")).detail
         ('out-of-memory', "KeyError: 'x'")
     """
+    if full := disk_fault(error):
+        return Failure("storage", str(full), fatal=StorageError)
+    if is_out_of_memory(error):
+        return Failure("out-of-memory", "not enough memory")
     detail = str(error) or type(error).__name__
     match error:
         case UnsafePathError():
             return Failure("unsafe", detail)
         case MediaError():
             return Failure(error.reason, detail)
-        case MemoryError():
-            return Failure("out-of-memory", "not enough memory")
-        case StorageError():
-            return Failure("storage", detail, fatal=StorageError)
-        case OSError() if error.errno in _DISK:
-            place = Path(str(error.filename2 or error.filename or "."))
-            return Failure("storage", str(storage_error(error, place)), fatal=StorageError)
         case OSError():
             return Failure(UNREADABLE, error.strerror or detail)
         case InputError() | MissingExtraError() | WeightsMissingError():

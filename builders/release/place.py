@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import shutil
@@ -38,38 +39,47 @@ def put_in_place(folder: Path) -> Iterator[Path]:
 
     Whatever goes wrong, the old release stays, and nothing lies beside it.
     """
-    part, old = _own(folder, "part"), _own(folder, "old")
-    part.mkdir()
-    try:
-        yield part
-        check_place(folder)
-        if folder.exists():
-            folder.rename(old)
+    old = _own(folder, "old")
+    with _beside(folder, "part") as part:
         try:
-            part.rename(folder)
-        except OSError:
-            if old.exists():
-                old.rename(folder)
-            raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+            yield part
+            check_place(folder)
+            if folder.exists():
+                folder.rename(old)
+            try:
+                part.rename(folder)
+            except OSError:
+                if old.exists():
+                    old.rename(folder)
+                raise
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager
 def scratch_beside(folder: Path) -> Iterator[Path]:
     """A folder on the same disk for what is needed meanwhile; it is removed at the end."""
-    place = _own(folder, "clips")
-    place.mkdir()
+    with _beside(folder, "clips") as place:
+        yield place
+
+
+@contextmanager
+def _beside(folder: Path, kind: str) -> Iterator[Path]:
+    """A folder of its own beside `folder`, removed at the end with the parents that it alone needed."""
+    above = [place for place in folder.parents if not place.exists()]
+    place = _own(folder, kind)
     try:
+        place.mkdir(parents=True)
         yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
+        for parent in above:
+            with contextlib.suppress(OSError):  # it holds something
+                parent.rmdir()
 
 
 def sweep(folder: Path) -> None:
     """Remove what builds of this dataset left that were killed on this machine."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
     begin = f".{folder.name}.{socket.gethostname()}."
     for path in sorted(folder.parent.glob(f"{glob.escape(begin)}*")):
         process, _, kind = path.name.removeprefix(begin).partition(".")

@@ -305,7 +305,7 @@ def _convert(
     converted: dict[str, _Converted] = {}
     faults = []
     with Tasks(workers) as tasks:
-        for job, result in tasks.run(_convert_clip, jobs, "convert"):
+        for job, result in tasks.run(_convert_clip, jobs, "convert", path=lambda job: job.source):
             if isinstance(result, Failure):
                 faults.append(f"{job.clip_id}: {result.detail or result.reason}")
             else:

@@ -98,7 +98,9 @@ class CandidateStore:
         yield from (self._candidate(segment) for segment in segments if segment.clip_id not in new)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._write_index()
-        for segment, made in tasks.run(_Cutting(self._folder, encoding), missing, "cut"):
+        for segment, made in tasks.run(
+            _Cutting(self._folder, encoding), missing, "cut", path=lambda one: one.source.path
+        ):
             if isinstance(made, Failure):
                 yield Rejection(segment, "cut", made)
                 continue

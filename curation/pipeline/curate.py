@@ -37,6 +37,7 @@ from theval_datasets.utils.files import remove_inside
 from theval_datasets.utils.jsonl import append_record
 from theval_datasets.utils.locks import locked
 from theval_datasets.utils.optional import available
+from theval_datasets.utils.workers import TIME_LIMIT
 
 from ..clips.files import stamp, tools
 from ..clips.naming import clip_ids
@@ -48,7 +49,7 @@ from ..tasks import BROKEN_RUN, Failure, Tasks
 from .candidate_store import CandidateStore
 from .earlier import JOURNAL, earlier_rows, source_holds, sweep, taken_down
 from .finish import Finisher
-from .judge import judge_clips, needed, rejection
+from .judge import failed_filters, judge_clips, needed, rejection
 from .preflight import fetch_weights, listeners, shortcomings
 from .rows import failed_source, rejected_candidate, rejected_segment
 from .segments import Candidate, Rejection, Segment, hashed, scan, whole_file
@@ -67,6 +68,7 @@ class CurateOptions:
         references: Clips of other sets, for the leakage filter.
         anonymise: Whether faces are blurred in reference frames.
         language: Language of sources that do not declare one, ISO 639-1.
+        time_limit: Time limit for work on a file, as a multiple of its duration; 0 for no limit.
     """
 
     cache: str
@@ -74,6 +76,12 @@ class CurateOptions:
     references: Sequence[Any] = ()
     anonymise: bool = False
     language: str | None = None
+    time_limit: float = TIME_LIMIT
+
+    @property
+    def engine(self) -> LocalEngine:
+        """Where features are measured."""
+        return LocalEngine(self.workers, self.time_limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,7 @@ class CurateResult:
         dropped: Number of rows of an earlier run whose sources were not given again.
         skipped: Number of files that are not media, by suffix.
         notes: Limits of this run, such as filters that could not be applied, in sentences.
+        failed_filters: Names of the filters that raised an exception, on a clip or on the whole set.
     """
 
     kept: tuple[ManifestRow, ...] = ()
@@ -95,6 +104,7 @@ class CurateResult:
     dropped: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    failed_filters: tuple[str, ...] = ()
 
 
 def curate(
@@ -111,7 +121,7 @@ def curate(
     Raises:
         InputError: Another process writes to the folder, or a requirement of the recipe is missing.
     """
-    with locked(output, "curate"), Tasks(options.workers) as tasks:
+    with locked(output, "curate"), Tasks(options.workers, options.time_limit) as tasks:
         return _Run(recipe, output, options, tasks).curate(sources)
 
 
@@ -130,6 +140,7 @@ class _Run:
         self._earlier: dict[str, ManifestRow] = {}
         self._down: frozenset[str] = frozenset()
         self._notes: list[str] = []
+        self._failed_filters: tuple[str, ...] = ()
 
     def curate(self, sources: Sequence[SourceReader]) -> CurateResult:
         tools()  # a missing program ends the run before anything is fetched
@@ -159,6 +170,7 @@ class _Run:
             len(self._earlier.keys() - now),
             skipped,
             tuple(self._notes),
+            self._failed_filters,
         )
 
     def _prepared(self) -> tuple[Extractor, ...]:
@@ -198,7 +210,9 @@ class _Run:
                 self._reused += 1
             else:
                 missing.append(segment)
-        for segment, made in self._tasks.run(finisher.as_is, missing, "curate", "file"):
+        for segment, made in self._tasks.run(
+            finisher.as_is, missing, "curate", "file", path=_source_path
+        ):
             if isinstance(made, Failure):
                 lasting = made.reason not in BROKEN_RUN and segment.source.path.is_file()
                 seen = stamp(segment.source.path) if lasting else None
@@ -214,7 +228,9 @@ class _Run:
         self, segments: Sequence[Segment], wanted: tuple[Extractor, ...]
     ) -> list[Candidate]:
         """Candidates, measured, judged and finished."""
-        segments = self._without_failures(self._tasks.run(hashed, segments, "hash", "file"))
+        segments = self._without_failures(
+            self._tasks.run(hashed, segments, "hash", "file", path=_source_path)
+        )
         segments.sort(key=lambda segment: segment.clip_id)
         further, note = listeners(self._recipe, [segment.source for segment in segments])
         self._note(note)
@@ -224,9 +240,11 @@ class _Run:
         cut_here = self._recipe.cut == "spans"
         files = ((c.clip_id, c.path, c.sha256) for c in candidates)
         jobs = jobs_of(files, made_here=cut_here)
-        store.compute(jobs, LocalEngine(self._options.workers), "measure")
+        store.compute(jobs, self._options.engine, "measure")
         clips = [(_clip(candidate), store.clip(candidate.sha256)) for candidate in candidates]
         judgements = judge_clips(clips, self._recipe, self._options.references)
+        self._failed_filters = failed_filters(judgements)
+        self._note(*map(_failure_note, self._failed_filters))
         kept: list[tuple[Candidate, tuple[Judgement, ...]]] = []
         for candidate, own in zip(candidates, judgements, strict=True):
             reason = rejection(own, self._recipe)
@@ -242,12 +260,12 @@ class _Run:
         if self._recipe.cut == "whole":
             segments = [segment for segment in segments if segment.clip_id not in self._down]
             yield from self._without_failures(
-                self._tasks.run(whole_file, segments, "probe", "file")
+                self._tasks.run(whole_file, segments, "probe", "file", path=_source_path)
             )
             return
         recipe, options = self._recipe, self._options
         spans: list[Segment] = []
-        for part in scan(segments, recipe, options.cache, options.workers):
+        for part in scan(segments, recipe, options.cache, options.engine):
             if isinstance(part, Rejection):
                 self._reject(part)
             elif part.clip_id not in self._down:
@@ -291,7 +309,9 @@ class _Run:
                 self._reused += 1
             else:
                 missing.append((candidate, own))
-        for (candidate, _), made in self._tasks.run(finisher, missing, "finish"):
+        for (candidate, _), made in self._tasks.run(
+            finisher, missing, "finish", path=lambda kept: _source_path(kept[0].segment)
+        ):
             if isinstance(made, Failure):
                 self._reject(Rejection(candidate.segment, "finish", made))
             else:
@@ -310,7 +330,7 @@ class _Run:
         jobs = jobs_of(
             (row.clip_id, self._output / str(row.path), str(row.sha256)) for row in missing
         )
-        store.compute(jobs, LocalEngine(self._options.workers), "fingerprints")
+        store.compute(jobs, self._options.engine, "fingerprints")
         made: dict[str, ManifestRow] = {}
         for row in missing:
             feature = store.find("fingerprints", str(row.sha256))
@@ -339,6 +359,14 @@ def _items(
         replace(item, origin=replace_record(item.origin, language=item.origin.language or language))
         for item in items
     ]
+
+
+def _failure_note(name: str) -> str:
+    return f"the filter {name} failed with an error, so that clips are not judged by it"
+
+
+def _source_path(segment: Segment) -> Path:
+    return segment.source.path
 
 
 def _skipped(sources: Iterable[SourceReader]) -> dict[str, int]:

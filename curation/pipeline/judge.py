@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.extraction.outcomes import Feature
@@ -14,6 +14,9 @@ from ..filters.base import Clip, Features, Filter, SetFilter, UndecidedError, Ve
 from ..recipes.recipe import Recipe
 
 _log = logging.getLogger(__name__)
+
+FAILED: Final = "error"
+"""Reason of a verdict that a filter did not reach because of an exception."""
 
 
 def needed(recipe: Recipe) -> tuple[Extractor, ...]:
@@ -59,7 +62,7 @@ def judge_clips(
                 (i for i in range(len(clips)) if rejection(judgements[i], recipe) is None),
                 key=lambda i: clips[i][0].clip_id,
             )
-            verdicts = judge.judge([readers[i] for i in left], references)
+            verdicts = _verdicts(judge, [readers[i] for i in left], references)
             for i, verdict in zip(left, verdicts, strict=True):
                 judgements[i].append(_judgement(name, verdict))
     return [tuple(own) for own in judgements]
@@ -77,6 +80,16 @@ def rejection(judgements: Sequence[Judgement], recipe: Recipe) -> str | None:
     return next((judgement.reason for judgement in judgements if judgement.verdict in fatal), None)
 
 
+def failed_filters(judgements: Iterable[Sequence[Judgement]]) -> tuple[str, ...]:
+    """Names of the filters that raised an exception, sorted.
+
+    Examples:
+        >>> failed_filters([[Judgement("speech", "undecided", "error")]])
+        ('speech',)
+    """
+    return tuple(sorted({one.filter for own in judgements for one in own if one.reason == FAILED}))
+
+
 def _verdict(judge: Filter, clip: Clip, features: Features) -> Verdict:
     try:
         return judge.judge(clip, features)
@@ -84,7 +97,21 @@ def _verdict(judge: Filter, clip: Clip, features: Features) -> Verdict:
         return undecided(absent.what)
     except Exception:  # noqa: BLE001  # a clip never ends a run
         _log.exception("%s: the filter %s failed", clip.clip_id, type(judge).__name__)
-        return undecided("error")
+        return undecided(FAILED)
+
+
+def _verdicts(
+    judge: SetFilter, clips: Sequence[tuple[Clip, Features]], references: Sequence[Any]
+) -> list[Verdict]:
+    """The verdicts of a filter of whole sets; if it fails, no clip can be judged by it."""
+    try:
+        verdicts = judge.judge(clips, references)
+        if len(verdicts) != len(clips):
+            raise ValueError(f"expected {len(clips)} verdicts, got {len(verdicts)}")
+    except Exception:  # noqa: BLE001  # a filter never ends a run
+        _log.exception("the filter %s failed", type(judge).__name__)
+        return [undecided(FAILED)] * len(clips)
+    return verdicts
 
 
 def _judgement(name: str, verdict: Verdict) -> Judgement:

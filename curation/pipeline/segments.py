@@ -11,7 +11,7 @@ from msgspec.structs import replace as replace_record
 
 from theval_datasets import media
 from theval_datasets.errors import MissingMediaError
-from theval_datasets.extraction.engines.local import LocalEngine
+from theval_datasets.extraction.engines.base import Engine
 from theval_datasets.extraction.jobs import jobs_of
 from theval_datasets.extraction.store import FeatureStore
 from theval_datasets.features.face_scan import FaceScan
@@ -125,7 +125,7 @@ def whole_file(segment: Segment) -> Candidate:
 
 
 def scan(
-    segments: Sequence[Segment], recipe: Recipe, cache: str, workers: int
+    segments: Sequence[Segment], recipe: Recipe, cache: str, engine: Engine
 ) -> Iterator[Segment | Rejection]:
     """Spans of source files that may become clips, and rejections of the other spans.
 
@@ -133,14 +133,14 @@ def scan(
         segments: Whole files, hashed.
         recipe: Recipe with the segment rule.
         cache: Path or URL of the feature cache.
-        workers: Number of files measured at once.
+        engine: Engine that measures them.
     """
     extractors = (Shots(), FaceScan(recipe.segment.fps), Vad())
     store = FeatureStore(extractors, cache)
     jobs = jobs_of(
         (segment.clip_id, segment.source.path, segment.source_sha256) for segment in segments
     )
-    store.compute(jobs, LocalEngine(workers), "scan")
+    store.compute(jobs, engine, "scan")
     for segment in segments:
         shots, faces, vad = (
             store.find(extractor, segment.source_sha256) for extractor in extractors

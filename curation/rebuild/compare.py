@@ -9,7 +9,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from theval_datasets.errors import UnsafePathError
-from theval_datasets.extraction.engines.local import LocalEngine
+from theval_datasets.extraction.engines.base import Engine
 from theval_datasets.extraction.jobs import ClipJob, jobs_of
 from theval_datasets.extraction.store import FeatureStore
 from theval_datasets.features.fingerprints import Fingerprints, bit_distance, from_hex
@@ -39,10 +39,10 @@ class Comparison:
         workers: Number of clips measured at once.
     """
 
-    def __init__(self, manifest: Manifest, cache: str, workers: int) -> None:
+    def __init__(self, manifest: Manifest, cache: str, engine: Engine) -> None:
         self._manifest = manifest
         self._store = FeatureStore((Fingerprints(),), cache)
-        self._workers = workers
+        self._engine = engine
 
     def at_once(self, row: ManifestRow, made: RebuiltClip | Failure) -> RebuildResult | None:
         """The result, if it needs no fingerprints; else None."""
@@ -70,7 +70,7 @@ class Comparison:
         """
         listed = [self._listed_job(row) for row, _ in clips]
         wanted = [*jobs, *(job for job in listed if job is not None)]
-        self._store.compute(wanted, LocalEngine(self._workers), "compare")
+        self._store.compute(wanted, self._engine, "compare")
         return [self._compared(row, made) for row, made in clips]
 
     def _compared(self, row: ManifestRow, made: RebuiltClip) -> RebuildResult:

@@ -15,6 +15,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from theval_datasets.errors import InputError
+from theval_datasets.extraction.engines.local import LocalEngine
 from theval_datasets.extraction.jobs import jobs_of
 from theval_datasets.manifest.rows import (
     MANIFEST_NAME,
@@ -28,6 +29,7 @@ from theval_datasets.utils.files import digest, remove_inside, safe_name
 from theval_datasets.utils.jsonl import append_record, read_journal
 from theval_datasets.utils.locks import locked
 from theval_datasets.utils.progress import progress
+from theval_datasets.utils.workers import TIME_LIMIT
 
 from ..clips.files import AUDIO, FRAMES
 from ..pipeline.earlier import taken_down
@@ -50,12 +52,14 @@ class RebuildOptions:
         root: Folder that local sources are relative to; the manifest's folder if None.
         workers: Number of clips made at once.
         fetch: Options of fetching.
+        time_limit: Time limit for work on a file, as a multiple of its duration; 0 for no limit.
     """
 
     cache: str
     root: Path | None = None
     workers: int = 1
     fetch: FetchOptions = field(default_factory=FetchOptions)
+    time_limit: float = TIME_LIMIT
 
 
 def rebuild(
@@ -127,10 +131,15 @@ def _made(
     for row in rows:
         groups.setdefault((row.source.kind, row.source.location), []).append(row)
     names = _file_names(manifest.rows)
-    comparison = Comparison(manifest, options.cache, options.workers)
+    comparison = Comparison(
+        manifest, options.cache, LocalEngine(options.workers, options.time_limit)
+    )
     pending: list[tuple[ManifestRow, RebuiltClip]] = []
     results: list[RebuildResult] = []
-    with Tasks(options.workers) as tasks, progress(len(rows), "rebuild") as bar:
+    with (
+        Tasks(options.workers, options.time_limit) as tasks,
+        progress(len(rows), "rebuild") as bar,
+    ):
         for group in groups.values():
             for row, made, source in _made_of_one(group, names, manifest, output, options, tasks):
                 result = comparison.at_once(row, made)
@@ -170,7 +179,7 @@ def _made_of_one(
     # the time of fetching is in sources.jsonl; no manifest is to depend on it
     origin = replace(source.origin, fetched_at=None)
     jobs = [(row, source.path, names[row.clip_id]) for row in rows]
-    for (row, _, _), made in tasks.run(ClipMaker(output), jobs, None):
+    for (row, _, _), made in tasks.run(ClipMaker(output), jobs, None, path=lambda job: job[1]):
         yield row, made, origin
 
 

@@ -45,6 +45,7 @@ from theval_datasets.commands.verify import verify
 from theval_datasets.commands.view import view
 from theval_datasets.errors import InputError, MissingExtraError, ThevalError
 from theval_datasets.utils.files import storage_error
+from theval_datasets.utils.memory import address_space, is_out_of_memory, limit_error
 from theval_datasets.utils.text import SafeFormatter, printable, redacted
 
 GROUPS: Final[dict[str, dict[str, tuple[Callable[..., Any], str]]]] = {
@@ -231,6 +232,11 @@ def main() -> None:
         _fail(error, 1)
     except BrokenPipeError:
         sys.exit(1)
+    except (MemoryError, ImportError) as error:
+        limit = address_space()
+        if limit is None or not is_out_of_memory(error):
+            raise
+        _fail(limit_error(limit), 1)
     except OSError as error:
         fault = storage_error(error, Path(error.filename or "the output"))
         if fault is None and error.filename is None:

@@ -23,6 +23,7 @@
     ├── AbsentError              an extractor found nothing to measure (outcome `empty`)
     ├── CacheError               a cache entry is damaged or of another format
     ├── StorageError             a file cannot be written: disk full, read-only, no permission
+    ├── MemoryLimitError         this process may use too little memory (ulimit -v)
     ├── BuildError               a step of making a dataset failed
     └── PublishError             a release cannot be pushed as it is
 """
@@ -83,6 +84,10 @@ class StorageError(ThevalError):
 
     It ends the run, since every further item would fail too, and is not recorded as an item's fault.
     """
+
+
+class MemoryLimitError(ThevalError):
+    """This process may use too little memory for the work."""
 
 
 class WeightsMissingError(ThevalError):

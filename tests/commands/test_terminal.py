@@ -5,11 +5,15 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import os
+import subprocess
 import sys
 
 import pytest
+import typer
 
 from theval_datasets import cli
+from theval_datasets.commands.signatures import command_line
 from theval_datasets.errors import InputError, StorageError
 from theval_datasets.utils.report import Report
 
@@ -86,3 +90,34 @@ def test_logs_are_shown_without_control_characters(monkeypatch, capsys):
     cli._options(verbose=True)
     logging.getLogger("some.module").info("%s hf_abcdefgh12345678", HOSTILE)
     assert capsys.readouterr().err == f"INFO some.module: {SHOWN} hf_***\n"
+
+
+def noisy(place: str) -> Named:
+    """Print as libraries do, in three ways.
+
+    Args:
+        place: Anything.
+    """
+    sys.stdout.write("from Python\n")
+    os.write(1, b"from native code\n")
+    subprocess.run(["echo", "from a program"], check=True)
+    if place == "broken":
+        raise InputError("no")
+    return Named()
+
+
+@pytest.mark.parametrize("place", ["x", "broken"])
+def test_nothing_but_the_result_reaches_standard_output(place, capfd):
+    app = typer.Typer()
+    app.command()(command_line(noisy, cli._show))
+    try:
+        app([place, "--json"], standalone_mode=False)
+        result = Named().to_plain()
+    except InputError:
+        result = None
+    sys.stdout.write('"after"\n')
+    out, err = capfd.readouterr()
+    *lines, after = out.splitlines()
+    assert json.loads("\n".join(lines) or "null") == result
+    assert after == '"after"'
+    assert err.split("\n")[:3] == ["from Python", "from native code", "from a program"]

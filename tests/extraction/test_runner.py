@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from theval_datasets import media as media_module
-from theval_datasets.errors import AbsentError, WeightsMissingError
+from theval_datasets.errors import AbsentError, StorageError, WeightsMissingError
 from theval_datasets.extraction.cache import Cache, spec_of
 from theval_datasets.extraction.engines.local import LocalEngine
 from theval_datasets.extraction.extractor import Column, Extractor
 from theval_datasets.extraction.jobs import ClipJob, Plan
 from theval_datasets.extraction.runner import Runner
 from theval_datasets.media.frames import FrameRequest
+from theval_datasets.utils import workers
 from theval_datasets.utils.files import sha256_file
 
 
@@ -125,6 +128,9 @@ class Faulty(Extractor):
                 raise ZeroDivisionError("a bug")
             case "memory":
                 raise MemoryError
+            case "loop":
+                while True:
+                    pass
             case "die":
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -312,11 +318,61 @@ def test_a_full_disk_loses_nothing(media, cache, monkeypatch):
     plan = Plan((Brightness(), Both()), cache)
     with monkeypatch.context() as context:
         context.setattr(files.os, "fsync", full)
-        report = Runner(plan).process(job(media("plain")))
-    assert [o.reason for o in report.outcomes.values()] == ["io-error", "io-error"]
-    assert "No space left" in str(report.outcomes["brightness"].detail)
+        with pytest.raises(StorageError, match=f"{cache}.*No space left"):
+            Runner(plan).process(job(media("plain")))
     again = Runner(plan).process(job(media("plain")))
     assert {o.status for o in again.outcomes.values()} == {"ok"}
+
+
+@dataclass(frozen=True)
+class OnFullDisk(Brightness):
+    """Needs room for a file of its own, at one of three moments."""
+
+    moment: str = "finish"
+    name: ClassVar[str] = "on_full_disk"
+
+    def setup(self):
+        if self.moment == "setup":
+            raise OSError(errno.ENOSPC, "No space left on device", "/full/model")
+
+    def open(self, clip, model):
+        return _Full(self.moment)
+
+
+class _Full(_Mean):
+    def __init__(self, moment):
+        super().__init__()
+        self.moment = moment
+
+    def update(self, batch):
+        if self.moment == "update":
+            raise StorageError("/full/part cannot be written")
+
+    def finish(self):
+        raise OSError(errno.EROFS, "Read-only file system", "/full/values")
+
+
+@pytest.mark.parametrize("moment", ["setup", "update", "finish"])
+def test_no_clip_is_blamed_for_a_full_disk(media, cache, moment):
+    with pytest.raises(StorageError, match="/full/"):
+        Runner(Plan((OnFullDisk(moment=moment),), cache)).process(job(media("plain")))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_cache_that_cannot_be_used_ends_the_run_with_its_name(media, tmp_path, workers):
+    from theval_datasets.extraction.store import FeatureStore
+    from theval_datasets.features.audio_levels import AudioLevels
+
+    (tmp_path / "file").touch()
+    cache = str(tmp_path / "file" / "cache")
+    jobs = [replace(job(media(name)), trusted=False) for name in ("plain", "vfr", "silent")]
+    with pytest.raises(StorageError, match=cache):
+        list(LocalEngine(workers).run(jobs, Plan((AudioLevels(),), cache)))
+    store = FeatureStore((AudioLevels(),), cache)
+    with pytest.raises(StorageError, match="cannot be read"):
+        store.read("audio_levels", jobs[0].sha256)
+    with pytest.raises(StorageError, match="cannot be read"):
+        store.report(job(media("plain")))
 
 
 def test_workers_give_what_one_process_gives(media, tmp_path):
@@ -324,12 +380,12 @@ def test_workers_give_what_one_process_gives(media, tmp_path):
 
     jobs = [job(media(name)) for name in ("plain", "no_audio", "text", "vfr", "silent")]
     files = {}
-    for workers in (0, 2):
-        location = tmp_path / str(workers)
-        reports = list(LocalEngine(workers).run(jobs, Plan((Vad(),), str(location))))
+    for size in (0, 2):
+        location = tmp_path / str(size)
+        reports = list(LocalEngine(size).run(jobs, Plan((Vad(),), str(location))))
         assert sorted(r.clip_id for r in reports) == sorted(j.clip_id for j in jobs)
         entries = sorted(p for p in location.rglob("*.feature"))
-        files[workers] = {p.name: p.read_bytes() for p in entries}
+        files[size] = {p.name: p.read_bytes() for p in entries}
     assert len(files[0]) == 5
     assert files[0] == files[2]
 
@@ -340,6 +396,14 @@ def test_a_worker_that_dies_costs_its_clip_alone(media, cache, caplog):
     assert {r.outcomes["faulty"].reason for r in reports.values()} == {"worker-lost"}
     assert len(reports) == 3
     assert caplog.text.count("ended with code -9") == 6
+
+
+def test_a_clip_that_never_ends_costs_itself_alone(media, cache, monkeypatch):
+    monkeypatch.setattr(workers, "_LEAST_TIME", 4.0)
+    plan = Plan((Faulty("loop"),), cache)
+    (report,) = LocalEngine(1, time_limit=1.0).run([job(media("plain"))], plan)
+    assert report.outcomes["faulty"].reason == "timeout"
+    assert not list(Path(cache).rglob("*.feature"))
 
 
 def test_models_load_once(media, cache):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import math
 import os
 import signal
 import subprocess
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from theval_datasets.errors import ThevalError
-from theval_datasets.utils.workers import WorkerLost, WorkerPool
+from theval_datasets.utils.workers import WorkerLost, WorkerPool, time_allowed
 
 
 def echo():
@@ -91,6 +93,53 @@ def sleeper():
     return work
 
 
+def stuck():
+    """Work that holds the interpreter: neither signals nor threads of Python have a say."""
+
+    def work(item):
+        folder, name = item
+        if name != "stuck":
+            return name
+        child = subprocess.Popen(["sleep", "60"])
+        (folder / str(child.pid)).touch()
+        (folder / str(os.getpid())).touch()
+        ctypes.PyDLL(None).sleep(60)
+
+    return work
+
+
+def test_an_item_that_takes_too_long_is_ended_with_its_programs_and_the_others_go_on(tmp_path):
+    items = [(tmp_path, name) for name in ("a", "stuck", "b", "stuck", "c")]
+    with WorkerPool(2, stuck, lambda item: 1.5 if item[1] == "stuck" else 600.0) as pool:
+        results = list(pool.map(items))
+    assert sorted(item[1] for item, _ in results) == sorted(name for _, name in items)
+    late = [result for (_, name), result in results if name == "stuck"]
+    assert late == [WorkerLost(seconds=1.5)] * 2
+    assert {one.reason for one in late} == {"timeout"}
+    assert [result for (_, name), result in results if name != "stuck"] == ["a", "b", "c"]
+    pids = [int(path.name) for path in tmp_path.iterdir()]
+    assert len(pids) == 4
+    assert all(gone(pid) for pid in pids)
+
+
+@pytest.mark.parametrize(
+    ("size", "factor", "seconds"),
+    [
+        (0, 100.0, 1800.0),
+        (450_000, 100.0, 1800.0),
+        (450_025, 100.0, 1800.1),
+        (25_000_000, 100.0, 100_000.0),
+        (25_000_000, 2.5, 2500.0),
+        (25_000_000, 0.0, math.inf),
+    ],
+)
+def test_the_time_allowed_grows_with_the_file(tmp_path, size, factor, seconds):
+    with (tmp_path / "a.mp4").open("wb") as stream:
+        stream.truncate(size)
+    assert time_allowed(tmp_path / "a.mp4", factor) == pytest.approx(seconds)
+    assert time_allowed(tmp_path / "gone.mp4", 100.0) == 1800.0
+
+
 def gone(pid: int) -> bool:
     """Whether a process ends within ten seconds."""
     for _ in range(100):
@@ -103,24 +152,29 @@ def gone(pid: int) -> bool:
     return False
 
 
-def test_workers_and_their_programs_do_not_outlive_a_killed_parent(tmp_path):
+@pytest.mark.parametrize(
+    ("setup", "item", "processes"), [("sleeper", 60, 1), ("stuck", "stuck", 2)]
+)
+def test_workers_and_their_programs_do_not_outlive_a_killed_parent(
+    tmp_path, setup, item, processes
+):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from test_workers import *;"
-        "from pathlib import Path; pool = WorkerPool(2, sleeper);"
-        "list(pool.map([(Path(sys.argv[2]), 60)] * 2))"
+        f"from pathlib import Path; pool = WorkerPool(2, {setup});"
+        f"list(pool.map([(Path(sys.argv[2]), {item!r})] * 2))"
     )
     here = str(Path(__file__).parent)
     parent = subprocess.Popen([sys.executable, "-c", code, here, str(tmp_path)])
     try:
         for _ in range(200):
-            if len(list(tmp_path.iterdir())) == 2:
+            if len(list(tmp_path.iterdir())) == 2 * processes:
                 break
             time.sleep(0.1)
     finally:
         parent.kill()
         parent.wait()
     pids = [int(path.name) for path in tmp_path.iterdir()]
-    assert len(pids) == 2
+    assert len(pids) == 2 * processes
     assert all(gone(pid) for pid in pids)
 
 

@@ -15,9 +15,10 @@ import typer
 from theval_datasets.errors import InputError
 from theval_datasets.utils.optional import need
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.workers import TIME_LIMIT
 
 from . import completion
-from .options import CacheLocation, Fetch, Output, StrPath, Workers
+from .options import CacheLocation, Fetch, Output, StrPath, TimeLimit, Workers
 
 if TYPE_CHECKING:
     from theval_datasets.manifest.rows import ManifestRow
@@ -39,6 +40,7 @@ class CurateReport(Report):
         skipped: Number of files that are not media, by suffix.
         notes: Limits of this run, such as filters that could not be applied, in sentences.
         disk: Size of each folder of the output, in bytes.
+        failed_filters: Filters that raised an exception.
     """
 
     manifest: Path
@@ -49,12 +51,14 @@ class CurateReport(Report):
     skipped: dict[str, int]
     notes: tuple[str, ...] = ()
     disk: Mapping[str, int] = field(default_factory=dict)
+    failed_filters: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
         """1 if a source could not be read or fetched, or no file was media, else 0."""
         nothing = not self.kept and all(row.reason == _NOT_MEDIA for row in self.rejected)
-        return int(nothing or any(_is_failure(row) for row in self.rejected))
+        failed = any(_is_failure(row) for row in self.rejected)
+        return int(nothing or failed or bool(self.failed_filters))
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -142,6 +146,7 @@ def curate(
     ] = "as-is",
     root: Annotated[StrPath | None, typer.Option(metavar="DIR")] = None,
     workers: Workers = None,
+    time_limit: TimeLimit = TIME_LIMIT,
     fetch: Fetch = None,
     cache: CacheLocation = None,
     language: Annotated[str | None, typer.Option(metavar="CODE")] = None,
@@ -162,6 +167,8 @@ def curate(
         root: Folder that holds all local sources; the manifest names them relative to it.
             Default: the output folder.
         workers: Number of files processed at once. Default: the number of cores.
+        time_limit: Time limit for work on one file, as a multiple of its duration (estimated: 40 s
+            per MB); at least 30 minutes. A file that exceeds it fails with ``timeout``. 0: no limit.
         fetch: Options of fetching.
         cache: Path or URL of the feature cache, for recipes that measure.
         language: Language spoken in sources that do not state one, as an ISO 639-1 code such as
@@ -203,7 +210,7 @@ def curate(
         )
     workers = workers or default_workers()
     where = str(cache or default_location())
-    options = CurateOptions(where, workers, held, anonymise, language)
+    options = CurateOptions(where, workers, held, anonymise, language, time_limit)
     result = run(places, chosen, output, options)
     if not result.kept and not result.rejected:
         raise InputError(f"there is no media file in {', '.join(named)}")
@@ -216,6 +223,7 @@ def curate(
         skipped=result.skipped,
         notes=result.notes,
         disk=disk_use(output),
+        failed_filters=result.failed_filters,
     )
 
 

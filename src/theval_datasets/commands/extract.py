@@ -15,9 +15,10 @@ from theval_datasets import catalog
 from theval_datasets.errors import InputError
 from theval_datasets.utils.optional import available, install_command, need
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.workers import TIME_LIMIT
 
 from . import completion
-from .options import CacheLocation, Workers
+from .options import CacheLocation, TimeLimit, Workers
 from .options import Manifest as ManifestArgument
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _STATUSES: Final = ("ok", "empty", "failed")
-_UNWRITTEN: Final = "io-error"
 _SHOWN: Final = 20
 
 
@@ -142,9 +142,6 @@ class ExtractReport(Report):
         for (name, status, reason), clips in reasons.items():
             shown = ", ".join(sorted(clips)[:_SHOWN]) + (", …" if len(clips) > _SHOWN else "")
             lines.append(f"  {name} {status} ({reason}): {shown}")
-        unwritten = [r.outcome.detail for r in self.remarks if r.outcome.reason == _UNWRITTEN]
-        if unwritten and unwritten[0]:
-            lines.append(f"  {unwritten[0]}")  # the fault is the cache's, not a clip's
         if self.skipped:
             lines.append(f"{self.skipped} rows without a clip were skipped")
         lines += ["", f"{self.clips} clips, features in {self.cache}"]
@@ -162,6 +159,7 @@ def extract(
     engine: Literal["local", "ray"] = "local",
     address: Annotated[str | None, typer.Option(metavar="HOST:PORT")] = None,
     workers: Workers = None,
+    time_limit: TimeLimit = TIME_LIMIT,
 ) -> ExtractReport:
     """Compute the features of a manifest's clips that are not in the cache yet.
 
@@ -173,9 +171,12 @@ def extract(
         engine: Engine that runs the extraction: processes of this machine, or a Ray cluster.
         address: Address of the Ray cluster. Default: a cluster started on this machine.
         workers: Number of processes. Default: the number of cores.
+        time_limit: Time limit for work on one file, as a multiple of its duration (estimated: 40 s
+            per MB); at least 30 minutes. A file that exceeds it fails with ``timeout``. 0: no limit.
 
     Raises:
         InputError: If the manifest is malformed or lists no clip, or a name is unknown.
+        StorageError: If the cache is full or read-only; no clip is blamed for it.
     """
     from theval_datasets.extraction.cache import default_location
     from theval_datasets.extraction.engines.local import default_workers
@@ -194,7 +195,7 @@ def extract(
     named = frozenset(extractor.name for extractor in extractors) if features else frozenset()
     report = ExtractReport(location, skipped=len(rows) - len(jobs), named=named)
     store = FeatureStore(extractors, location)
-    runs_on = _engine(engine, address, workers)
+    runs_on = _engine(engine, address, workers, time_limit)
     for done in store.measure(jobs, runs_on, "extract", threads=max(1, cores // workers)):
         report.add(done)
     report.counts = {e.name: report.counts[e.name] for e in extractors}
@@ -240,17 +241,17 @@ def chosen_extractors(names: str | Sequence[str]) -> tuple[Extractor, ...]:
     return tuple(enabled)
 
 
-def _engine(name: str, address: str | None, workers: int) -> Engine:
+def _engine(name: str, address: str | None, workers: int, time_limit: float = TIME_LIMIT) -> Engine:
     from theval_datasets.extraction.engines.local import LocalEngine
 
     if name == "local":
         if address:
             raise InputError("--address needs --engine ray; the local engine has no address")
-        return LocalEngine(workers)
+        return LocalEngine(workers, time_limit)
     if name == "ray":
         from theval_datasets.extraction.engines.ray import RayEngine
 
-        return RayEngine(workers, address)
+        return RayEngine(workers, address, time_limit)
     raise InputError(f"expected the engine local or ray, got {name!r}")
 
 

@@ -163,7 +163,7 @@ def _groups(borders: tuple[Border, ...], anonymise: bool) -> list[dict[str, Any]
 
     files = list(dict.fromkeys(border.file for border in borders if border.file is not None))
     with Tasks(1) as tasks:
-        made = tasks.run(Thumbnail(anonymise), files, "frames")
+        made = tasks.run(Thumbnail(anonymise), files, "frames", path=Path)
         pictures = {
             file: base64.b64encode(picture).decode()
             for file, picture in made

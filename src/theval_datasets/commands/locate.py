@@ -125,14 +125,14 @@ def locate(
     features = {}
     unreadable: dict[str, str] = {}
     with Tasks(1) as tasks:
-        for file, feature in tasks.run(feature_of_file, short_files, None):
+        for file, feature in tasks.run(feature_of_file, short_files, None, path=Path):
             if isinstance(feature, Failure):
                 best[file] = Location(str(file), reason=feature.reason)
             elif len(feature) * STEP < MIN_SECONDS:
                 best[file] = Location(str(file), reason="too-short")
             else:
                 features[file] = feature
-        for place, whole in tasks.run(feature_of_file, places, "locate", "recording"):
+        for place, whole in tasks.run(feature_of_file, places, "locate", "recording", path=Path):
             if isinstance(whole, Failure):
                 unreadable[str(place)] = whole.reason
                 continue

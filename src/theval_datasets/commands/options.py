@@ -47,6 +47,7 @@ Folder = Annotated[StrPath, typer.Argument(metavar="DIR")]
 Manifest = Annotated[StrPath, typer.Argument(metavar="MANIFEST")]
 Output = Annotated[StrPath, typer.Option("-o", "--output", metavar="DIR")]
 Workers = Annotated[int | None, typer.Option(min=1, metavar="N")]
+TimeLimit = Annotated[float, typer.Option(min=0, metavar="FACTOR")]
 CacheLocation = Annotated[StrPath | None, typer.Option(metavar="DIR|URL", parser=str)]
 Fetch = Annotated[
     "FetchOptions | None",

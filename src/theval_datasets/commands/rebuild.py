@@ -16,8 +16,9 @@ from theval_datasets.manifest.info import INFO_NAME, read_info
 from theval_datasets.manifest.tombstones import TOMBSTONES_NAME, read_tombstones
 from theval_datasets.utils.optional import need
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.workers import TIME_LIMIT
 
-from .options import CacheLocation, Fetch, Output, StrPath, Workers
+from .options import CacheLocation, Fetch, Output, StrPath, TimeLimit, Workers
 
 if TYPE_CHECKING:
     from theval_datasets.curation.rebuild.results import RebuildResult
@@ -85,6 +86,7 @@ def rebuild(
     *,
     root: Annotated[StrPath | None, typer.Option(metavar="DIR")] = None,
     workers: Workers = None,
+    time_limit: TimeLimit = TIME_LIMIT,
     cache: CacheLocation = None,
     fetch: Fetch = None,
 ) -> RebuildReport:
@@ -96,6 +98,8 @@ def rebuild(
         output: Folder for the clips, other than the manifest's.
         root: Folder that local sources are relative to. Default: the manifest's folder.
         workers: Number of clips cut at once. Default: the number of cores.
+        time_limit: Time limit for work on one file, as a multiple of its duration (estimated: 40 s
+            per MB); at least 30 minutes. A file that exceeds it fails with ``timeout``. 0: no limit.
         cache: Path or URL of the feature cache, for the comparison.
         fetch: Options of fetching.
 
@@ -118,6 +122,7 @@ def rebuild(
         None if root is None else Path(root),
         workers or default_workers(),
         fetch or FetchOptions(),
+        time_limit,
     )
     results = make(rows, output, options, down)
     if not results:

@@ -27,10 +27,12 @@ from theval_datasets.evaluation.theval import score as score_against
 from theval_datasets.utils.files import sha256_file
 from theval_datasets.utils.optional import available, install_command, need
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.workers import TIME_LIMIT
 
-from .options import CacheLocation, StrPath, Workers
+from .options import CacheLocation, StrPath, TimeLimit, Workers
 
 if TYPE_CHECKING:
+    from theval_datasets.extraction.engines.local import LocalEngine
     from theval_datasets.extraction.extractor import Extractor
     from theval_datasets.extraction.jobs import ClipJob, ClipReport
     from theval_datasets.extraction.store import FeatureStore
@@ -225,6 +227,7 @@ def score(
     reference: Annotated[StrPath | None, typer.Option(metavar="CSV")] = None,
     cache: CacheLocation = None,
     workers: Workers = None,
+    time_limit: TimeLimit = TIME_LIMIT,
 ) -> ScoreReport:
     """Measure THEval's eight metrics of videos, and score them against real ones.
 
@@ -236,6 +239,8 @@ def score(
             Default: the published row, which is in the definition ``release``.
         cache: Path or URL of the feature cache. Default: the cache that ``extract`` fills.
         workers: Number of processes. Default: the number of cores.
+        time_limit: Time limit for work on one file, as a multiple of its duration (estimated: 40 s
+            per MB); at least 30 minutes. A file that exceeds it fails with ``timeout``. 0: no limit.
 
     Raises:
         InputError: If a file or the definition does not exist, or the reference is in another
@@ -243,6 +248,7 @@ def score(
     """
     need("media")
     from theval_datasets.extraction.cache import default_location
+    from theval_datasets.extraction.engines.local import LocalEngine, default_workers
 
     if definition not in DEFINITIONS:
         raise InputError(f"expected the definition paper or release, got {definition!r}")
@@ -250,8 +256,9 @@ def score(
     given = read_reference(Path(reference), definition=definition) if reference else None
     compared = given or (published_reference() if definition == "release" else None)
     extractors, lacking = _available(definition)
+    engine = LocalEngine(workers or default_workers(), time_limit)
     clips = _measure(
-        paths, definition, extractors, lacking, str(cache or default_location()), workers
+        paths, definition, extractors, lacking, str(cache or default_location()), engine
     )
     mean = {name: _mean([clip.metrics[name] for clip in clips]) for name in METRICS}
     scored = (
@@ -325,18 +332,16 @@ def _measure(
     extractors: Mapping[str, Extractor],
     lacking: Mapping[str, str],
     location: str,
-    workers: int | None,
+    engine: LocalEngine,
 ) -> tuple[ClipScore, ...]:
-    from theval_datasets.extraction.engines.local import LocalEngine, default_workers
+    from theval_datasets.extraction.engines.local import default_workers
     from theval_datasets.extraction.jobs import ClipJob
     from theval_datasets.extraction.store import FeatureStore
 
-    cores = default_workers()
-    workers = workers or cores
     store = FeatureStore(tuple(extractors.values()), location)
     jobs = [ClipJob(f"{i}", str(p.resolve()), sha256_file(p)) for i, p in enumerate(paths)]
-    threads = max(1, cores // workers)
-    reports = store.compute(jobs, LocalEngine(workers), "score", threads=threads)
+    threads = max(1, default_workers() // engine.workers)
+    reports = store.compute(jobs, engine, "score", threads=threads)
     return tuple(
         _clip_score(path, job, reports[job.clip_id], definition, lacking, store)
         for path, job in zip(paths, jobs, strict=True)

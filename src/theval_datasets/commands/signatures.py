@@ -18,6 +18,8 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_
 import typer
 from typer.models import ParameterInfo
 
+from theval_datasets.utils.quiet import results_only
+
 from .options import Fields
 
 _SECTION: Final = re.compile(r"^(Args|Attributes|Returns|Raises|Examples?|Yields):\n", re.MULTILINE)
@@ -74,7 +76,9 @@ def command_line(
         for name, marker in grouped.items():
             kind = marker.load()
             given[name] = kind(**{key: given.pop(key) for key in _options_of(kind, marker)})
-        show(function(**given), as_json)
+        with results_only():
+            report = function(**given)
+        show(report, as_json)
 
     signature = inspect.Signature(parameters)
     command.__signature__ = signature  # type: ignore[attr-defined]

@@ -11,6 +11,7 @@ machines may write at once: equal keys mean equal bytes, and the last rename win
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -25,7 +26,7 @@ import fsspec
 import numpy as np
 import pyarrow as pa
 
-from theval_datasets.errors import CacheError
+from theval_datasets.errors import CacheError, StorageError
 from theval_datasets.utils import spool
 from theval_datasets.utils.files import atomic_write, canonical_json, digest
 
@@ -107,7 +108,11 @@ class Cache:
         return f"Cache({self.location!r})"
 
     def outcome(self, spec: FeatureSpec, media_sha256: str) -> Outcome | None:
-        """The outcome that is stored for a clip, by its first line only; None for a miss."""
+        """The outcome that is stored for a clip, by its first line only; None for a miss.
+
+        Raises:
+            StorageError: The cache cannot be read, which is no miss.
+        """
         key = key_of(spec, media_sha256)
         try:
             head = self._fs.cat_file(self._path(spec, key), start=0, end=_HEAD_BYTES)
@@ -117,6 +122,8 @@ class Cache:
             return _parse_head(line, key).outcome
         except (FileNotFoundError, CacheError):
             return None
+        except OSError as error:
+            raise self._fault("read", error) from None
 
     def read(self, spec: FeatureSpec, media_sha256: str) -> Feature | None:
         """The feature of a clip, checked against its checksum; None for a miss.
@@ -124,6 +131,7 @@ class Cache:
         Raises:
             CacheError: If the entry is damaged; it is removed first, so that extracting again
                 heals it.
+            StorageError: The cache cannot be read, which is no miss.
         """
         key = key_of(spec, media_sha256)
         path = self._path(spec, key)
@@ -132,15 +140,22 @@ class Cache:
                 return _decode(stream, key)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise self._fault("read", error) from None
         except CacheError as error:
-            self._fs.rm_file(path)
+            with contextlib.suppress(OSError):  # on a read-only disk it stays, and stays a miss
+                self._fs.rm_file(path)
             raise CacheError(
                 f"The cache entry of {spec.extractor} at {path} is damaged ({error}) and was "
                 "removed; run `theval-data extract` again."
             ) from None
 
     def write(self, spec: FeatureSpec, media_sha256: str, feature: Feature) -> None:
-        """Store a feature, whole or not at all."""
+        """Store a feature, whole or not at all.
+
+        Raises:
+            StorageError: The cache cannot be written to.
+        """
         key = key_of(spec, media_sha256)
         path = self._path(spec, key)
         if self._local:
@@ -150,7 +165,16 @@ class Cache:
         with tempfile.NamedTemporaryFile() as entry:
             _encode(feature, key, entry)
             entry.flush()
-            self._fs.put_file(entry.name, path)
+            try:
+                self._fs.put_file(entry.name, path)
+            except OSError as error:
+                raise self._fault("written", error) from None
+
+    def _fault(self, done: str, error: OSError) -> StorageError:
+        return StorageError(
+            f"The cache {self.location} cannot be {done}: {error}. Name another with --cache, or change "
+            "its rights, then run the same command again to go on."
+        )
 
     def _path(self, spec: FeatureSpec, key: str) -> str:
         return f"{self._root}/{spec.extractor}/{key[:2]}/{key}.feature"

@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 
 from theval_datasets import media
-from theval_datasets.errors import AbsentError, MediaError, StorageError
+from theval_datasets.errors import AbsentError, MediaError
 from theval_datasets.media.frames import SAMPLE_RATE, Audio, FrameRequest, Frames, Header
+from theval_datasets.utils.files import disk_fault
 
 from ._views import Shared, View
 from .extractor import Accumulator, Extractor
@@ -102,7 +103,11 @@ class ClipRun:
     # The run.
 
     def run(self) -> ClipReport:
-        """Compute what is not cached and report every outcome."""
+        """Compute what is not cached and report every outcome.
+
+        Raises:
+            StorageError: A disk is full or read-only: no outcome of the clip.
+        """
         wanted = self._plan.extractors
         outcomes: dict[Extractor, Outcome] = {}
         pending: list[Extractor] = []
@@ -178,6 +183,8 @@ class ClipRun:
                 for extractor, accumulator in running.items():
                     self._end(extractor, accumulator, self._video.problem)
         except Exception as error:  # noqa: BLE001  # the runner records whatever happens
+            if full := disk_fault(error):
+                raise full from None
             outcome = outcome_of(error)
             if outcome.reason == "error":
                 _log.error("decoding %s", self._job.clip_id, exc_info=error)
@@ -244,6 +251,8 @@ class ClipRun:
             check_columns(extractor, values, absent)
             feature = Feature(Outcome("ok", None, problem, dict(absent)), values)
         except Exception as error:  # noqa: BLE001  # the runner records whatever happens
+            if full := disk_fault(error):
+                raise full from None
             feature = Feature(outcome_of(error))
             if feature.outcome.reason == "error":
                 _log.error("%s on %s", extractor.name, self._job.clip_id, exc_info=error)
@@ -258,12 +267,7 @@ class ClipRun:
         if built_on or not decided_by_media(feature.outcome):
             self._uncachable.add(extractor)
             return
-        try:
-            self._store.write(extractor, self._job.sha256, feature)
-        except (OSError, StorageError) as error:
-            unkept = Outcome("failed", "io-error", f"the cache cannot be written: {error}")
-            self._features[extractor] = Feature(unkept)
-            self._uncachable.add(extractor)
+        self._store.write(extractor, self._job.sha256, feature)
 
     def _spend(self, name: str, started: float) -> None:
         self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - started

@@ -13,9 +13,9 @@ from theval_datasets.errors import (
     EmptyMediaError,
     MediaError,
     MissingExtraError,
-    StorageError,
     WeightsMissingError,
 )
+from theval_datasets.utils.memory import is_out_of_memory
 
 Array = npt.NDArray[Any]
 Values = dict[str, Array]
@@ -66,6 +66,8 @@ def outcome_of(error: Exception) -> Outcome:
         Outcome(status='empty', reason='no-face', detail=None, missing={})
     """
     detail = str(error) or type(error).__name__
+    if is_out_of_memory(error):
+        return Outcome("failed", "out-of-memory", detail)
     match error:
         case AbsentError():
             failed = error.reason in UNAVAILABLE or error.reason in _FAILURES
@@ -78,9 +80,7 @@ def outcome_of(error: Exception) -> Outcome:
             return Outcome("failed", "weights-missing", detail)
         case MissingExtraError():
             return Outcome("failed", "extra-missing", detail)
-        case MemoryError():
-            return Outcome("failed", "out-of-memory", detail)
-        case OSError() | StorageError():
+        case OSError():
             return Outcome("failed", "io-error", detail)
         case _:
             return Outcome("failed", "error", f"{type(error).__name__}: {detail}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from theval_datasets.errors import BrokenMediaError, MediaError, MissingMediaError
-from theval_datasets.utils.files import sha256_file
+from theval_datasets.utils.files import disk_fault, sha256_file
 
 from .clip_run import ClipRun
 from .extractor import Extractor
@@ -44,6 +44,9 @@ class Runner:
         """Compute what is not in the cache yet.
 
         The file's hash is checked first, so that nothing is stored under the hash of other bytes.
+
+        Raises:
+            StorageError: A disk is full or read-only, which is nothing about the clip.
         """
         path = Path(job.path)
         try:
@@ -59,6 +62,8 @@ class Runner:
         try:
             return ClipRun(job, path, self.plan, self.store, self.model).run()
         except Exception as error:  # noqa: BLE001  # every clip ends with outcomes
+            if full := disk_fault(error):
+                raise full from None
             _log.error("%s", job.clip_id, exc_info=error)
             return self._failed(job, error)
 

@@ -121,7 +121,7 @@ class FeatureStore:
         """Store a feature, whole or not at all.
 
         Raises:
-            OSError: The cache cannot be written.
+            StorageError: The cache cannot be written to.
         """
         if self._cache is not None:
             self._cache.write(self.specs[extractor], sha256, feature)
@@ -162,6 +162,7 @@ class FeatureStore:
             One report a clip, cached ones first, the others as they end.
 
         Raises:
+            StorageError: The cache, or another place that is written to, is full or read-only.
             ValueError: The store has no cache location to compute into.
         """
         if self._cache is None:

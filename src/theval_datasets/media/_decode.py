@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -73,6 +74,9 @@ def packets(container: Any, streams: list[Any], remarks: Remarks) -> Iterator[An
         except (av.FFmpegError, OverflowError) as error:
             remarks.stopped = str(getattr(error, "strerror", None) or error)
             return
+        except IndexError:  # a packet of a stream that the headers did not announce
+            source = container.demux(*streams)
+            continue
         yield packet
 
 
@@ -91,6 +95,8 @@ def decoded(container: Any, stream: Any, remarks: Remarks) -> Iterator[Any]:
         try:
             frames = packet.decode()
         except (av.FFmpegError, OverflowError) as error:
+            if getattr(error, "errno", None) == errno.EAGAIN:  # no thread can be started
+                raise MemoryError("the decoder cannot start a thread") from error
             remarks.undecoded += 1
             remarks.undecoded_reason = str(getattr(error, "strerror", None) or error)
             continue

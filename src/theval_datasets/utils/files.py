@@ -61,6 +61,23 @@ def storage_error(error: BaseException | str, place: Path) -> StorageError | Non
     return None
 
 
+def disk_fault(error: Exception) -> StorageError | None:
+    """The error that ends a run, if work on an item failed because a disk is full or read-only.
+
+    Other errors of reading and writing, such as a file with damaged blocks, belong to the item.
+
+    Example:
+        >>> disk_fault(OSError(5, "Input/output error"))
+        >>> disk_fault(OSError(30, "Read-only file system", "out/a")).__class__.__name__
+        'StorageError'
+    """
+    if isinstance(error, StorageError):
+        return error
+    if isinstance(error, OSError) and error.errno in _FULL | {errno.EROFS}:
+        return storage_error(error, Path(str(error.filename2 or error.filename or ".")))
+    return None
+
+
 @contextmanager
 def storage_errors(place: Path) -> Iterator[None]:
     """Turn errors in a block that the storage caused into a `StorageError` that names `place`.

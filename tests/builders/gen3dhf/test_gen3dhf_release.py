@@ -184,7 +184,7 @@ def test_two_videos_of_one_name(release, tmp_path):
         InputError, match=r"'a/seed0000' and 'b/seed0000' both match the clip 'seed0000'"
     ):
         build(tmp_path / "out", release)
-    assert not list((tmp_path / "out" / "theval").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_what_cannot_be_used_is_refused_and_nothing_is_left(release, tmp_path, s
     spoil(release)
     with pytest.raises(error, match=said):
         build(tmp_path / "out", release)
-    assert not list((tmp_path / "out" / "theval").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 NAME = "someone/Faces"

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -14,15 +15,18 @@ from PIL import Image
 
 from theval_datasets import media as reading
 from theval_datasets.commands.curate import CurateReport
+from theval_datasets.curation.filters.base import keep
 from theval_datasets.curation.filters.duration import Duration
+from theval_datasets.curation.filters.near_duplicates import NearDuplicates
 from theval_datasets.curation.pipeline import candidate_store, finish
 from theval_datasets.curation.pipeline.curate import CurateOptions, curate
 from theval_datasets.curation.recipes.recipe import load_recipe, parse_recipe
 from theval_datasets.curation.segmentation.spans import Span
 from theval_datasets.curation.sources.local import Local
-from theval_datasets.curation.tasks import Failure, Tasks, failure_of
+from theval_datasets.curation.tasks import BROKEN_RUN, Failure, Tasks, failure_of
 from theval_datasets.errors import InputError, NotMediaError, StorageError, UnsafePathError
 from theval_datasets.manifest.rows import read_manifest
+from theval_datasets.utils import workers
 from theval_datasets.utils.workers import WorkerLost, WorkerPool
 
 AS_IS = load_recipe("as-is")
@@ -111,6 +115,38 @@ def test_any_error_in_cutting_is_a_row(folder, monkeypatch, errors_expected):
     assert exit_code == 1
 
 
+@pytest.mark.parametrize("failure", ["an exception", "a verdict too few"])
+@pytest.mark.parametrize("on_undecided", ["reject", "keep"])
+def test_a_filter_of_the_whole_set_that_fails_is_named_and_loses_no_clip(
+    folder, monkeypatch, errors_expected, on_undecided, failure
+):
+    def judge(self, clips, references=()):
+        if failure == "an exception":
+            raise ZeroDivisionError
+        return [keep()] * (len(clips) - 1)
+
+    monkeypatch.setattr(NearDuplicates, "judge", judge)
+    recipe = parse_recipe(
+        f"name: d\nabout: No copies.\non_undecided: {on_undecided}\nfilters: {{near_duplicates: {{}}}}\n",
+        "d.yaml",
+    )
+    output = folder.parent / "out"
+    options = CurateOptions(str(folder.parent / "cache"), workers=0)
+    result = curate([Local(folder)], recipe, output, options)
+    rows = [*result.kept, *result.rejected]
+    assert len(rows) == 2
+    judged = [one for row in rows for one in row.judgements if one.filter == "near_duplicates"]
+    assert [(one.verdict, one.reason) for one in judged] == [("undecided", "error")] * 2
+    assert len(result.kept) == (2 if on_undecided == "keep" else 0)
+    assert result.failed_filters == ("near_duplicates",)
+    assert any("near_duplicates failed" in note for note in result.notes)
+    report = CurateReport(
+        output, len(result.kept), 0, 0, result.rejected, {}, failed_filters=result.failed_filters
+    )
+    assert report.exit_code == 1
+    assert replace(report, failed_filters=(), rejected=(), kept=2).exit_code == 0
+
+
 def test_any_error_of_a_filter_is_a_row(folder, monkeypatch, errors_expected):
     real = Duration.judge
 
@@ -174,12 +210,15 @@ def work(item):
             raise KeyError("a bug")
         case "input":
             raise InputError("the recipe is wrong")
+        case "loop":
+            while True:
+                pass
     return item.upper()
 
 
 def test_tasks_survive_errors_and_crashes(caplog, errors_expected):
     with Tasks(2) as tasks:
-        results = dict(tasks.run(work, ["a", "crash", "error", "b"], "test"))
+        results = dict(tasks.run(work, ["a", "crash", "error", "b"], "test", path=Path))
     assert (results["a"], results["b"]) == ("A", "B")
     assert isinstance(results["crash"], Failure)
     assert results["crash"].reason == "worker-lost"
@@ -189,9 +228,28 @@ def test_tasks_survive_errors_and_crashes(caplog, errors_expected):
     assert "a bug" in caplog.text
 
 
+def test_a_task_that_loops_is_a_failure_and_the_run_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "_LEAST_TIME", 2.0)
+    with (tmp_path / "long").open("wb") as stream:
+        stream.truncate(1 << 30)  # the other item may take as long as it needs
+    with Tasks(1) as tasks:
+        results = dict(
+            tasks.run(
+                work,
+                ["loop", "a"],
+                None,
+                path=lambda item: tmp_path / ("short" if item == "loop" else "long"),
+            )
+        )
+    assert results["a"] == "A"
+    assert isinstance(results["loop"], Failure)
+    assert results["loop"].reason == "timeout" in BROKEN_RUN
+    assert "--time-limit" in results["loop"].detail
+
+
 def test_what_no_item_is_to_blame_for_ends_the_run():
     with Tasks(1) as tasks, pytest.raises(InputError, match="recipe is wrong"):
-        list(tasks.run(work, ["input", "a"], "test"))
+        list(tasks.run(work, ["input", "a"], "test", path=Path))
 
 
 @pytest.mark.parametrize(

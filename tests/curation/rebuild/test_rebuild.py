@@ -96,7 +96,9 @@ def test_done_clips_are_not_made_again(listed, tmp_path, monkeypatch):
     made = []
     real = rebuilding.Tasks.run
     monkeypatch.setattr(
-        rebuilding.Tasks, "run", lambda *a: made.extend(j[0].start for j in a[2]) or real(*a)
+        rebuilding.Tasks,
+        "run",
+        lambda *a, **b: made.extend(j[0].start for j in a[2]) or real(*a, **b),
     )
     assert again(listed, tmp_path / "out").counts == {"identical": 2}
     assert made == [0.0]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from theval_datasets.utils.workers import TRIES
+from theval_datasets.utils.workers import TRIES, WorkerLost
 
 from ..jobs import ClipJob, ClipReport, Plan
 from ..outcomes import Outcome
@@ -45,7 +45,7 @@ def longest_first(jobs: Sequence[ClipJob]) -> deque[ClipJob]:
     return deque(sorted(jobs, key=size, reverse=True))
 
 
-def lost(job: ClipJob, plan: Plan) -> ClipReport:
-    """The report of a clip on which every worker that tried it died."""
-    outcome = Outcome("failed", "worker-lost", f"{TRIES} workers died on this clip")
+def lost(job: ClipJob, plan: Plan, how: WorkerLost) -> ClipReport:
+    """The report of a clip that its workers did not end."""
+    outcome = Outcome("failed", how.reason, str(how))
     return ClipReport(job.clip_id, {extractor.name: outcome for extractor in plan.extractors})

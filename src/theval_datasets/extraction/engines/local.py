@@ -6,8 +6,9 @@ import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from theval_datasets.utils.workers import WorkerLost, WorkerPool
+from theval_datasets.utils.workers import TIME_LIMIT, WorkerLost, WorkerPool, time_allowed
 
 from ..jobs import ClipJob, ClipReport, Plan
 from ..runner import Runner
@@ -30,15 +31,20 @@ class LocalEngine:
 
     Attributes:
         workers: How many; 0 runs in this process, without its protection against crashes.
+        time_limit: Time limit for work on a clip, as a multiple of its duration; 0 for no limit.
     """
 
     workers: int
+    time_limit: float = TIME_LIMIT
 
     def run(self, jobs: Sequence[ClipJob], plan: Plan) -> Iterator[ClipReport]:
         """Yield one report a clip as they end."""
-        with WorkerPool(self.workers, functools.partial(_process, plan)) as pool:
+        with WorkerPool(self.workers, functools.partial(_process, plan), self._limit) as pool:
             for job, report in pool.map(longest_first(jobs) if self.workers else jobs):
-                yield lost(job, plan) if isinstance(report, WorkerLost) else report
+                yield lost(job, plan, report) if isinstance(report, WorkerLost) else report
+
+    def _limit(self, job: ClipJob) -> float:
+        return time_allowed(Path(job.path), self.time_limit)
 
 
 def _process(plan: Plan) -> Callable[[ClipJob], ClipReport]:

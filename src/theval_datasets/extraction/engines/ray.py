@@ -8,13 +8,18 @@ once more, and finds in the cache whatever had been finished.
 from __future__ import annotations
 
 import logging
+import math
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, Final
 
-from theval_datasets.errors import ThevalError
+from theval_datasets.errors import StorageError, ThevalError
 from theval_datasets.utils.optional import require
+from theval_datasets.utils.workers import TIME_LIMIT, WorkerLost, time_allowed
 
 from ..jobs import ClipJob, ClipReport, Plan
 from ..runner import Runner
@@ -26,17 +31,24 @@ _PATIENCE: Final = 300.0
 """Seconds to wait for the first actor to start, before giving up on the cluster."""
 
 
+_CLUSTER: Final = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Variable that, at 0, keeps what Ray starts here to the loopback interface, on every system."""
+
+
 @dataclass(frozen=True, slots=True)
 class RayEngine:
     """Runs a plan in Ray actors.
 
     Attributes:
         workers: How many actors, of one CPU each.
-        address: Of a running cluster; None starts one on this machine for the run.
+        address: Of a running cluster; None starts one on this machine for the run, which no other
+            machine can reach.
+        time_limit: Time limit for work on a clip, as a multiple of its duration; 0 for no limit.
     """
 
     workers: int
     address: str | None = None
+    time_limit: float = TIME_LIMIT
 
     def run(self, jobs: Sequence[ClipJob], plan: Plan) -> Iterator[ClipReport]:
         """Yield one report a clip as they end.
@@ -46,18 +58,28 @@ class RayEngine:
             ThevalError: If the cluster gives no actor.
         """
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        if self.address is None:
+            os.environ.setdefault(_CLUSTER, "0")  # read when Ray is imported
         ray = require("ray", extra="ray")
         ours = not ray.is_initialized()
         if ours:
             local = {"num_cpus": self.workers, "include_dashboard": False}
             ray.init(
-                address=self.address,
+                address=self.address or "local",
                 log_to_driver=False,
                 logging_level=logging.WARNING,
                 **({} if self.address else local),
             )
+            here = ray.util.get_node_ip_address()
+            if self.address is None and not ip_address(here).is_loopback:
+                _log.warning(
+                    "Ray listens on %s, where other machines may reach it: it was imported before this "
+                    "run. Import it after setting %s=0 to keep it to this machine.",
+                    here,
+                    _CLUSTER,
+                )
         try:
-            yield from _Actors(ray, min(self.workers, len(jobs)), plan).run(jobs)
+            yield from _Actors(ray, min(self.workers, len(jobs)), plan, self.time_limit).run(jobs)
         finally:
             if ours:
                 ray.shutdown()
@@ -76,14 +98,31 @@ class _Actor:
         return self._runner.process(job)
 
 
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What is under way: a clip, or an actor that is starting, which has none.
+
+    Attributes:
+        actor: Where.
+        job: The clip.
+        limit: Seconds that it may take.
+        deadline: Moment of the monotonic clock at which it is ended.
+    """
+
+    actor: Any
+    job: ClipJob | None = None
+    limit: float = math.inf
+    deadline: float = math.inf
+
+
 class _Actors:
-    def __init__(self, ray: Any, size: int, plan: Plan) -> None:
+    def __init__(self, ray: Any, size: int, plan: Plan, time_limit: float) -> None:
         self._ray = ray
+        self._time_limit = time_limit
         self._size = size
         self._plan = plan
         self._kind = ray.remote(num_cpus=1)(_Actor)
-        # What is under way: a job, or None for an actor that is starting.
-        self._busy: dict[Any, tuple[Any, ClipJob | None]] = {}
+        self._busy: dict[Any, _Task] = {}
 
     def run(self, jobs: Sequence[ClipJob]) -> Iterator[ClipReport]:
         waiting = longest_first(jobs)
@@ -92,16 +131,22 @@ class _Actors:
         for _ in range(self._size):
             self._start()
         while left:
-            ended, _ = self._ray.wait(list(self._busy), num_returns=1, timeout=_PATIENCE)
-            if not ended and not any(job for _, job in self._busy.values()):
+            ended, _ = self._ray.wait(list(self._busy), num_returns=1, timeout=self._patience())
+            late = [] if ended else self._late()
+            left -= len(late)
+            yield from late
+            if not (ended or late or any(task.job for task in self._busy.values())):
                 raise ThevalError(
                     f"the Ray cluster started no actor of one CPU in {_PATIENCE:.0f} s; "
                     f"it has {self._ray.cluster_resources().get('CPU', 0):.0f} CPUs"
                 )
             for reference in ended:
-                actor, job = self._busy.pop(reference)
+                task = self._busy.pop(reference)
+                job = task.job
                 try:
                     report = self._ray.get(reference)
+                except StorageError as error:  # Ray's error is one of this class too
+                    raise getattr(error, "cause", error) from None
                 except self._ray.exceptions.RayError as error:
                     _log.warning("a Ray actor was lost: %s", type(error).__name__)
                     self._start()
@@ -112,15 +157,35 @@ class _Actors:
                         waiting.append(job)
                         continue
                     left -= 1
-                    yield lost(job, self._plan)
+                    yield lost(job, self._plan, WorkerLost())
                     continue
                 if waiting:
-                    following = waiting.popleft()
-                    self._busy[actor.process.remote(following)] = (actor, following)
+                    self._hand_out(task.actor, waiting.popleft())
                 if job is not None:
                     left -= 1
                     yield report
 
     def _start(self) -> None:
         actor = self._kind.remote(self._plan)
-        self._busy[actor.ready.remote()] = (actor, None)
+        self._busy[actor.ready.remote()] = _Task(actor)
+
+    def _hand_out(self, actor: Any, job: ClipJob) -> None:
+        limit = time_allowed(Path(job.path), self._time_limit)
+        task = _Task(actor, job, limit, time.monotonic() + limit)
+        self._busy[actor.process.remote(job)] = task
+
+    def _patience(self) -> float:
+        """Seconds to wait for the end of a task."""
+        first = min(task.deadline for task in self._busy.values())
+        return max(0.0, min(_PATIENCE, first - time.monotonic()))
+
+    def _late(self) -> list[ClipReport]:
+        """End the tasks that have taken longer than they may."""
+        reports: list[ClipReport] = []
+        for reference, task in list(self._busy.items()):
+            if task.job is not None and time.monotonic() > task.deadline:
+                del self._busy[reference]
+                self._ray.kill(task.actor)
+                self._start()
+                reports.append(lost(task.job, self._plan, WorkerLost(seconds=task.limit)))
+        return reports

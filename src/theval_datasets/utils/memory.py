@@ -1,0 +1,63 @@
+"""Too little memory: known from its traces, and refused before work begins where it is certain."""
+
+from __future__ import annotations
+
+import errno
+import re
+from typing import Final
+
+from theval_datasets.errors import MemoryLimitError
+
+LEAST_ADDRESS_SPACE: Final = 2 << 30
+"""Bytes of addresses that reading media needs: libraries take hundreds of MB before any work."""
+_TRACES: Final = re.compile(
+    "failed to map segment|[Cc]annot allocate memory|can't start new thread"
+)
+
+
+def address_space() -> int | None:
+    """Bytes that this process may address (``ulimit -v``); None if that is not limited."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def check_address_space() -> None:
+    """Refuse to begin what cannot end well.
+
+    Raises:
+        MemoryLimitError: The limit is too low for libraries that decode media.
+    """
+    limit = address_space()
+    if limit is not None and limit < LEAST_ADDRESS_SPACE:
+        raise limit_error(limit)
+
+
+def limit_error(limit: int) -> MemoryLimitError:
+    """The error for a limit of so many bytes."""
+    return MemoryLimitError(
+        f"The address space of this process is limited to {limit / 2**20:,.0f} MiB (ulimit -v), which is "
+        f"too little; raise the limit to {LEAST_ADDRESS_SPACE / 2**20:,.0f} MiB or more (networks need "
+        "several times that), or lift it: ulimit -v unlimited"
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception is a trace of too little memory.
+
+    Example:
+        >>> is_out_of_memory(ImportError("libx.so: failed to map segment from shared object"))
+        True
+        >>> is_out_of_memory(ImportError("No module named 'x'"))
+        False
+    """
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    return isinstance(error, (ImportError, OSError, RuntimeError)) and bool(
+        _TRACES.search(str(error))
+    )

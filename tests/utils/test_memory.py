@@ -1,0 +1,71 @@
+"""Too little memory is said in a sentence, and never blamed on a file."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+
+import pytest
+
+from theval_datasets.curation.tasks import failure_of
+from theval_datasets.errors import MemoryLimitError
+from theval_datasets.extraction.outcomes import decided_by_media, outcome_of
+from theval_datasets.utils import memory
+
+resource = pytest.importorskip("resource", reason="limits of memory are a matter of Unix")
+
+
+@pytest.mark.parametrize("mebibytes", [250, 450, 1000])
+def test_a_low_limit_ends_a_command_with_one_sentence(media, tmp_path, mebibytes):
+    limit = mebibytes << 20
+    words = ["curate", media("plain"), "-o", tmp_path / "out", "--workers", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "theval_datasets", *map(str, words)],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert f"limited to {mebibytes:,} MiB (ulimit -v)" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("limit", "refused"),
+    [
+        (resource.RLIM_INFINITY, False),
+        (memory.LEAST_ADDRESS_SPACE, False),
+        (memory.LEAST_ADDRESS_SPACE - 1, True),
+    ],
+)
+def test_limits_below_what_media_needs_are_refused(monkeypatch, limit, refused):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+    if refused:
+        with pytest.raises(MemoryLimitError, match="ulimit -v unlimited"):
+            memory.check_address_space()
+    else:
+        memory.check_address_space()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        ImportError("libx.so: failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_traces_of_too_little_memory_are_no_fault_of_a_clip(error):
+    assert failure_of(error).reason == "out-of-memory"
+    outcome = outcome_of(error)
+    assert outcome.reason == "out-of-memory"
+    assert not decided_by_media(outcome)
+
+
+@pytest.mark.parametrize(
+    "error", [ImportError("No module named 'x'"), ValueError("no"), OSError(5, "x")]
+)
+def test_other_errors_are_none(error):
+    assert not memory.is_out_of_memory(error)
