@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -20,10 +21,11 @@ AUDIO_ALIKE: Final = 0.30
 MIRROR_ERROR: Final = 0.05
 """Additional share of differing bits allowed between hashes of mirrored pictures and mirrored hashes: on
 33 real clips it is 0.04 on average and 0.09 at most."""
-_MIRROR: Final = np.uint64(0x5555555555555555)
+MIRROR: Final = np.uint64(0x5555555555555555)
 """Bits of a frame's hash that a mirrored picture inverts: the odd columns of cosine coefficients."""
 _LEAST_FRAMES: Final = 4
 _LEAST_STEPS: Final = 24
+_ROWS: Final = 512
 
 Hashes = npt.NDArray[Any]
 
@@ -46,7 +48,7 @@ class Prints:
         Mirroring negates every other column of a picture's cosine coefficients, whose median is near 0,
         and therefore inverts these bits.
         """
-        return Prints(self.frames ^ _MIRROR, self.audio)
+        return Prints(self.frames ^ MIRROR, self.audio)
 
 
 def prints_of(values: Values) -> Prints:
@@ -90,10 +92,19 @@ def resemblance(a: Prints, b: Prints) -> tuple[float, float | None]:
         >>> resemblance(prints, prints)
         (0.0, None)
     """
-    seen = _best(a.frames, b.frames, _LEAST_FRAMES)
+    return frames_apart(a, b), audio_apart(a, b)
+
+
+def frames_apart(a: Prints, b: Prints) -> float:
+    """Share of differing bits of the pictures at the best alignment of two clips, 0 to 0.5."""
+    apart = _best(a.frames, b.frames, _LEAST_FRAMES)
     speaking = _speaks(a.frames) and _speaks(b.frames)
-    frames = 0.5 if seen is None or not speaking else min(0.5, seen)
-    return frames, _best(a.audio, b.audio, _LEAST_STEPS)
+    return 0.5 if apart is None or not speaking else min(0.5, apart)
+
+
+def audio_apart(a: Prints, b: Prints) -> float | None:
+    """Share of differing bits of the sounds at the best alignment, 0 to 1; None if either is too short."""
+    return _best(a.audio, b.audio, _LEAST_STEPS)
 
 
 def same_recording(
@@ -125,9 +136,10 @@ class Nearest:
 
     Attributes:
         twin: Number of the clip that is the same recording; None if there is none.
-        picture: Share of differing bits of the two most similar single frames.
+        picture: Share of differing bits of the two most similar single frames; None if an index of
+            many clips has no similar one.
         frames: Share of differing bits of the pictures of the twin, or else of the most similar clip
-            that was compared.
+            that was compared; None if an index of many clips has no similar one.
         audio: Share of differing bits of its sound.
         mirrored: Whether the twin has left and right exchanged.
         same_picture: Number of a clip with the same pictures and another sound; None if there is none.
@@ -135,7 +147,7 @@ class Nearest:
     """
 
     twin: int | None
-    picture: float
+    picture: float | None
     frames: float | None = None
     audio: float | None = None
     mirrored: bool = False
@@ -152,76 +164,52 @@ class Nearest:
         return distances | ({"mirrored": True} if self.mirrored else {})
 
 
-class FingerprintIndex:
-    """Index that finds clips with similar pictures without comparing every pair in full.
+def nearest(
+    prints: Prints,
+    others: Sequence[Prints],
+    pictures: npt.NDArray[np.float64],
+    picture: float | None,
+    *,
+    max_frames: float,
+    max_audio: float,
+    max_mute: float,
+) -> Nearest:
+    """The first clip that is the same recording, or the distances of the most similar one.
 
-    Where two clips match over a span to within a share of bits, some frame of one matches some frame of
-    the other at least as well; clips without such a frame are skipped, and no match is missed. A query
-    costs one matrix product with all frames in the index.
+    Args:
+        prints: Fingerprints of the clip.
+        others: Fingerprints of the clips to compare with.
+        pictures: Share of differing bits of the most similar frames of each, float64 (others,).
+        picture: The smallest of these shares, or the value that stands for it where there is none.
+        max_frames: See `same_recording`.
+        max_audio: See `same_recording`.
+        max_mute: See `same_recording`.
+
+    Returns:
+        The result, in which the number of a clip is its position in `others`.
     """
-
-    def __init__(self) -> None:
-        self._rows = np.zeros((1024, 64), np.float32)
-        self._begins: list[int] = []
-        self._prints: list[Prints] = []
-        self._count = 0
-
-    def __len__(self) -> int:
-        return len(self._begins)
-
-    def add(self, prints: Prints) -> None:
-        """Add a clip to the index; it needs at least one frame."""
-        end = self._count + len(prints.frames)
-        if end > len(self._rows):
-            grown = np.zeros((max(end, 2 * len(self._rows)), 64), np.float32)
-            grown[: self._count] = self._rows[: self._count]
-            self._rows = grown
-        self._rows[self._count : end] = _signs(prints.frames)
-        self._prints.append(prints)
-        self._begins.append(self._count)
-        self._count = end
-
-    def near(self, prints: Prints, limit: float) -> tuple[list[int], float]:
-        """The clips with a frame within `limit` of one of these frames, the nearest first.
-
-        Returns:
-            Numbers of the clips (in order of adding), and the smallest distance; 1 for an empty index.
-        """
-        if not self._begins or not len(prints.frames):
-            return [], 1.0
-        ours = _signs(prints.frames).astype(np.float32)
-        best = (self._rows[: self._count] @ ours.T).max(axis=1)
-        distance = 0.5 - np.maximum.reduceat(best, self._begins) / (2 * ours.shape[1])
-        order = np.argsort(distance, kind="stable")
-        return [int(i) for i in order if distance[i] <= limit], float(distance[order[0]])
-
-    def nearest(
-        self, prints: Prints, max_frames: float, max_audio: float, max_mute: float
-    ) -> Nearest:
-        """The first clip that is the same recording, or the distances of the most similar one.
-
-        Args:
-            prints: Fingerprints of the clip.
-            max_frames: See `same_recording`.
-            max_audio: See `same_recording`.
-            max_mute: See `same_recording`.
-        """
-        near, picture = self.near(prints, max(max_frames, max_mute))
-        nearest = Nearest(None, picture)
-        same_picture: int | None = None
-        for number in near:
-            frames, audio = resemblance(prints, self._prints[number])
+    limit = max(max_frames, max_mute)
+    order = np.argsort(pictures, kind="stable")
+    best: tuple[float, int] | None = None
+    for number in order[pictures[order] <= limit].tolist():
+        frames = frames_apart(prints, others[number])
+        if frames <= limit:
+            audio = audio_apart(prints, others[number])
             if same_recording(frames, audio, max_frames, max_audio, max_mute):
                 return Nearest(number, picture, frames, audio)
-            if nearest.frames is None or frames < nearest.frames:
-                nearest = Nearest(None, picture, frames, audio)
-                same_picture = number if audio is not None and frames <= max_mute else None
-        return replace(nearest, same_picture=same_picture)
+        if best is None or frames < best[0]:
+            best = frames, number
+    if best is None:
+        return Nearest(None, picture)
+    frames, number = best
+    audio = audio_apart(prints, others[number])
+    same_picture = number if audio is not None and frames <= max_mute else None
+    return Nearest(None, picture, frames, audio, same_picture=same_picture)
 
 
-def _signs(hashes: Hashes) -> npt.NDArray[np.int8]:
-    """Bits as ±1, one row per hash."""
-    bits = np.unpackbits(hashes.view(np.uint8).reshape(len(hashes), -1), axis=1)
+def signs(hashes: Hashes) -> npt.NDArray[np.int8]:
+    """Bits as ±1, one row per hash, int8 (n, bits)."""
+    bits = np.unpackbits(hashes.view(np.uint8).reshape(len(hashes), hashes.itemsize), axis=1)
     return bits.astype(np.int8) * 2 - 1
 
 
@@ -238,12 +226,18 @@ def _best(a: Hashes, b: Hashes, least: int) -> float | None:
     need = min(len(short), max(least, len(short) // 2))
     if len(short) < need or (len(short) < least and least == _LEAST_STEPS):
         return None
-    s, t = (_signs(hashes).astype(np.float32) for hashes in (short, long))
-    agree = s @ t.T  # (len(short), len(long)): number of equal bits minus number of differing bits
-    width = s.shape[1]
-    best = 1.0
-    for shift in range(need - len(short), len(long) - need + 1):
-        diagonal = np.diagonal(agree, shift)
-        if len(diagonal) >= need:
-            best = min(best, 0.5 - float(diagonal.mean()) / (2 * width))
-    return best
+    ours, theirs = signs(short)[::-1], signs(long).astype(np.float32).T
+    width, n, m = ours.shape[1], len(short), len(long)
+    sums = np.zeros(n + m - 1, np.float32)  # equal minus differing bits, by shift
+    for begin in range(0, n, _ROWS):
+        block = ours[begin : begin + _ROWS].astype(np.float32)
+        rows = len(block)
+        lanes = np.zeros((rows, rows + m), np.float32)
+        np.matmul(block, theirs, out=lanes[:, :m])
+        # read with rows one element shorter, each row is shifted by one against the previous one
+        steps = lanes.ravel()[: rows * (rows + m - 1)].reshape(rows, rows + m - 1)
+        sums[begin : begin + rows + m - 1] += steps.sum(axis=0)
+    shifts = np.arange(need - n, m - need + 1)
+    lengths = np.minimum(n, m - shifts) - np.maximum(0, -shifts)
+    mean = (sums[shifts + n - 1] / lengths.astype(np.float32)).max()
+    return min(1.0, 0.5 - float(mean) / (2 * width))

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+import numpy.typing as npt
+
 from ..filters.base import Features, SetFilter
+from .fingerprint_index import Candidates, FingerprintIndex
 from .matching import (
     AUDIO_ALIKE,
     FRAMES_ALIKE,
     MIRROR_ERROR,
     MUTE_ALIKE,
-    FingerprintIndex,
     Nearest,
     Prints,
+    nearest,
     prints_of,
 )
 
@@ -60,11 +64,74 @@ class RecordingFilter(SetFilter):
         """
         return prints_of(features.values("fingerprints"))
 
-    def nearest(self, index: FingerprintIndex, prints: Prints) -> Nearest:
-        """The clip of an index that is nearest, unchanged or mirrored, by these thresholds."""
-        upright = index.nearest(prints, self.max_frames, self.max_audio, self.max_mute)
+    def near(self, index: FingerprintIndex, queries: Sequence[Prints]) -> Near:
+        """Search an index for the clips that may be the same recordings as some queries."""
+        mirrored = self.max_mute + MIRROR_ERROR
+        upright, reverse = index.search(
+            queries, max(self.max_frames, self.max_mute), max(self.max_frames, mirrored)
+        )
+        thresholds = {"max_frames": self.max_frames, "max_audio": self.max_audio}
+        return Near(
+            index.prints,
+            queries,
+            (upright, thresholds | {"max_mute": self.max_mute}),
+            (reverse, thresholds | {"max_mute": mirrored}),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Results of a search for recordings: the candidates of each query, to be compared in full.
+
+    Attributes:
+        clips: Fingerprints of the clips of the index.
+        queries: Fingerprints of the queries.
+        upright: Candidates of the unchanged queries, and the thresholds of `nearest`.
+        mirrored: Candidates of the mirrored queries, and their thresholds.
+    """
+
+    clips: Sequence[Prints]
+    queries: Sequence[Prints]
+    upright: tuple[Candidates, Mapping[str, float]]
+    mirrored: tuple[Candidates, Mapping[str, float]]
+
+    def nearest(self, query: int, among: npt.NDArray[np.bool_] | None = None) -> Nearest:
+        """The clip that is nearest to a query, unchanged or mirrored.
+
+        Args:
+            query: Number of the query.
+            among: Which clips of the index are considered, bool (clips,); None for all.
+        """
+        prints = self.queries[query]
+        upright = self._nearest(query, prints, among, *self.upright)
         if upright.twin is not None:
             return upright
-        mute = self.max_mute + MIRROR_ERROR
-        mirrored = index.nearest(prints.mirrored(), self.max_frames, self.max_audio, mute)
+        mirrored = self._nearest(query, prints.mirrored(), among, *self.mirrored)
         return upright if mirrored.twin is None else replace(mirrored, mirrored=True)
+
+    def _nearest(
+        self,
+        query: int,
+        prints: Prints,
+        among: npt.NDArray[np.bool_] | None,
+        candidates: Candidates,
+        thresholds: Mapping[str, float],
+    ) -> Nearest:
+        numbers, pictures = candidates.of(query)
+        if among is not None:
+            counted = among[numbers]
+            numbers, pictures = numbers[counted], pictures[counted]
+        others = [self.clips[number] for number in numbers.tolist()]
+        absent = 1.0 if candidates.complete else None
+        picture = float(pictures.min()) if len(pictures) else absent
+        result = nearest(prints, others, pictures, picture, **thresholds)
+        limit = max(thresholds["max_frames"], thresholds["max_mute"])
+        if not candidates.complete and result.frames is not None and result.frames > limit:
+            result = Nearest(
+                None, picture
+            )  # not all clips were compared: another one may be as near
+
+        def number(place: int | None) -> int | None:
+            return None if place is None else int(numbers[place])
+
+        return replace(result, twin=number(result.twin), same_picture=number(result.same_picture))

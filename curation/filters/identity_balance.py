@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.features.arcface import Arcface
-from theval_datasets.features.people.pack import similarity
 
+from ..duplicates.face_index import people_of
 from .base import (
     Clip,
     Features,
@@ -54,38 +56,32 @@ class IdentityBalance(SetFilter):
         self, clips: Sequence[tuple[Clip, Features]], references: Sequence[Any] = ()
     ) -> list[Verdict]:
         """Count everybody's clips."""
-        known: list[Any] = []
-        counts: list[int] = []
+        embeddings: dict[int, npt.NDArray[np.float32]] = {}
+        absent: dict[int, str] = {}
+        for i, (_, features) in enumerate(clips):
+            if features.empty("arcface"):
+                continue  # nobody is in it
+            try:
+                embeddings[i] = features.values("arcface")["person_embedding"]
+            except UndecidedError as error:
+                absent[i] = error.what
+        people = people_of(list(embeddings.values()), self.min_cosine)
+        who = dict(zip(embeddings, people, strict=True))
+        counts: Counter[int] = Counter()
         kept = 0
         verdicts: list[Verdict] = []
-        for _, features in clips:
-            if features.empty("arcface"):  # nobody is in it
-                kept += 1
-                verdicts.append(keep())
+        for i in range(len(clips)):
+            measured: Measured = {}
+            if i in absent and kept >= self.max_clips:
+                verdicts.append(undecided(absent[i]))
                 continue
-            try:
-                embeddings = features.values("arcface")["person_embedding"]
-            except UndecidedError as absent:
-                few = kept < self.max_clips
-                kept += few
-                verdicts.append(keep() if few else undecided(absent.what))
-                continue
-            who = []
-            for embedding in embeddings:
-                alike = similarity(np.stack(known), embedding[None])[:, 0] if known else []
-                best = int(np.argmax(alike)) if len(alike) else -1
-                if best < 0 or alike[best] < self.min_cosine:
-                    known.append(embedding)
-                    counts.append(0)
-                    best = len(known) - 1
-                who.append(best)
-            full = [counts[i] for i in who if counts[i] >= self.max_clips]
-            measured: Measured = {"identity": str(who[0]), "clips": max(counts[i] for i in who)}
-            if full:
-                verdicts.append(reject("identity-quota", **measured))
-                continue
-            for i in set(who):
-                counts[i] += 1
+            if i in who:
+                most = max(counts[person] for person in who[i])
+                measured = {"identity": str(who[i][0]), "clips": most}
+                if most >= self.max_clips:
+                    verdicts.append(reject("identity-quota", **measured))
+                    continue
+                counts.update(set(who[i]))
             kept += 1
             verdicts.append(keep(**measured))
         return verdicts

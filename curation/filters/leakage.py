@@ -12,9 +12,10 @@ import numpy.typing as npt
 from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.features.arcface import Arcface
 from theval_datasets.features.fingerprints import Fingerprints
-from theval_datasets.features.people.pack import similarity
 
-from ..duplicates.matching import FingerprintIndex
+from ..duplicates.face_index import FaceIndex
+from ..duplicates.fingerprint_index import FingerprintIndex
+from ..duplicates.matching import Prints
 from ..duplicates.recordings import RecordingFilter
 from .base import Clip, Features, UndecidedError, Verdict, keep, reject, undecided
 
@@ -44,41 +45,44 @@ class Leakage(RecordingFilter):
         self, clips: Sequence[tuple[Clip, Features]], references: Sequence[Any] = ()
     ) -> list[Verdict]:
         """Compare each clip with the references with similar pictures, and its people with all people."""
-        index = FingerprintIndex()
         indexed = [reference for reference in references if len(reference.prints.frames)]
-        for reference in indexed:
-            index.add(reference.prints)
         known = _Known.of(references) if self.people else None
-        return [self._judge(features, index, indexed, known) for _, features in clips]
-
-    def _judge(
-        self,
-        features: Features,
-        index: FingerprintIndex,
-        indexed: Sequence[Any],
-        known: _Known | None,
-    ) -> Verdict:
         if not indexed and known is None:
-            return keep()
-        try:
-            prints = self.prints(features)
-            nobody = known is None or features.empty("arcface") is not None
-            embeddings = None if nobody else features.values("arcface")["person_embedding"]
-        except UndecidedError as absent:
-            return undecided(absent.what)
-        nearest = self.nearest(index, prints)
-        if nearest.twin is not None:
-            return reject("leaked-clip", of=indexed[nearest.twin].clip_id, **nearest.measured)
-        if known is None or embeddings is None:
-            return keep(picture=nearest.picture, cosine=None)
-        if known.people.shape[1] != embeddings.shape[1]:
-            return undecided("other-pack")
-        alike = similarity(embeddings, known.people).max(axis=0)
-        best = int(np.argmax(alike))
-        measured = {"picture": nearest.picture, "cosine": float(alike[best])}
-        if alike[best] >= self.min_cosine:
-            return reject("leaked-person", of=known.clip_ids[best], **measured)
-        return keep(**measured)
+            return [keep()] * len(clips)
+        verdicts: dict[int, Verdict] = {}
+        prints: dict[int, Prints] = {}
+        faces: dict[int, npt.NDArray[np.float32]] = {}
+        for i, (_, features) in enumerate(clips):
+            try:
+                own = self.prints(features)
+                if known is not None and features.empty("arcface") is None:
+                    faces[i] = features.values("arcface")["person_embedding"]
+            except UndecidedError as absent:
+                verdicts[i] = undecided(absent.what)
+            else:
+                prints[i] = own
+        near = self.near(
+            FingerprintIndex([reference.prints for reference in indexed]), list(prints.values())
+        )
+        alike = {} if known is None else known.nearest(faces)
+        for number, i in enumerate(prints):
+            nearest = near.nearest(number)
+            if nearest.twin is not None:
+                verdicts[i] = reject(
+                    "leaked-clip", of=indexed[nearest.twin].clip_id, **nearest.measured
+                )
+            elif known is None or i not in faces:
+                verdicts[i] = keep(picture=nearest.picture, cosine=None)
+            elif i not in alike:
+                verdicts[i] = undecided("other-pack")
+            else:
+                clip_id, cosine = alike[i]
+                measured = {"picture": nearest.picture, "cosine": cosine}
+                leaked = cosine >= self.min_cosine
+                verdicts[i] = (
+                    reject("leaked-person", of=clip_id, **measured) if leaked else keep(**measured)
+                )
+        return [verdicts[i] for i in range(len(clips))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +102,24 @@ class _Known:
             return cls(np.zeros((0, 0), np.float32), ())
         ids = [reference.clip_id for reference in seen for _ in reference.people]
         return cls(np.concatenate([reference.people for reference in seen]), ids)
+
+    def nearest(self, faces: Mapping[int, npt.NDArray[np.float32]]) -> dict[int, tuple[str, float]]:
+        """The clip with the most similar face, and the cosine, of each clip with comparable ones.
+
+        Args:
+            faces: Number of a clip to the embeddings of its people, (n, dim).
+        """
+        known = {i: own for i, own in faces.items() if own.shape[1] == self.people.shape[1]}
+        if not known:
+            return {}
+        numbers, cosines = FaceIndex(self.people).nearest(np.concatenate(list(known.values())))
+        nearest: dict[int, tuple[str, float]] = {}
+        end = 0
+        for i, own in known.items():
+            begin, end = end, end + len(own)
+            number, cosine = min(
+                zip(numbers[begin:end].tolist(), cosines[begin:end].tolist(), strict=True),
+                key=lambda pair: (-pair[1], pair[0]),
+            )
+            nearest[i] = self.clip_ids[number], cosine
+        return nearest

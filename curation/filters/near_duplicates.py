@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.features.fingerprints import Fingerprints
 
-from ..duplicates.matching import FingerprintIndex
+from ..duplicates.fingerprint_index import FingerprintIndex
+from ..duplicates.matching import Prints
 from ..duplicates.recordings import RecordingFilter
 from .base import Clip, Features, UndecidedError, Verdict, keep, reject, undecided
 
@@ -31,28 +34,28 @@ class NearDuplicates(RecordingFilter):
         self, clips: Sequence[tuple[Clip, Features]], references: Sequence[Any] = ()
     ) -> list[Verdict]:
         """Compare each clip, the best first, with the kept clips that have similar pictures."""
-        index = FingerprintIndex()
-        kept: list[str] = []
         verdicts: dict[str, Verdict] = {}
+        names: list[str] = []
+        prints: list[Prints] = []
         for clip, features in sorted(clips, key=lambda pair: _worst_last(pair[0])):
-            verdicts[clip.clip_id] = self._judge(clip, features, index, kept)
+            try:
+                prints.append(self.prints(features))
+            except UndecidedError as absent:
+                verdicts[clip.clip_id] = undecided(absent.what)
+            else:
+                names.append(clip.clip_id)
+        near = self.near(FingerprintIndex(prints), prints)
+        kept = np.zeros(len(names), bool)
+        for number, name in enumerate(names):
+            nearest = near.nearest(number, kept)
+            if nearest.twin is not None:
+                verdicts[name] = reject("duplicate", of=names[nearest.twin], **nearest.measured)
+                continue
+            alike = nearest.same_picture
+            same_picture = {} if alike is None else {"same_picture": names[alike]}
+            kept[number] = True
+            verdicts[name] = keep(**nearest.measured, **same_picture)
         return [verdicts[clip.clip_id] for clip, _ in clips]
-
-    def _judge(
-        self, clip: Clip, features: Features, index: FingerprintIndex, kept: list[str]
-    ) -> Verdict:
-        try:
-            prints = self.prints(features)
-        except UndecidedError as absent:
-            return undecided(absent.what)
-        nearest = self.nearest(index, prints)
-        if nearest.twin is not None:
-            return reject("duplicate", of=kept[nearest.twin], **nearest.measured)
-        alike = nearest.same_picture
-        same_picture = {} if alike is None else {"same_picture": kept[alike]}
-        kept.append(clip.clip_id)
-        index.add(prints)
-        return keep(**nearest.measured, **same_picture)
 
 
 def _worst_last(clip: Clip) -> tuple[float, float, int, str]:

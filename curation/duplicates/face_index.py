@@ -1,0 +1,149 @@
+"""Whose face is most like another one, and who is who in a set: embeddings compared in blocks.
+
+Products of matrices in single precision find the candidates; those that come near to the best one are
+compared in double precision, so that the result is the exhaustive comparison's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.features.people.pack import similarity
+
+Embeddings = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.int64]
+
+_QUERIES: Final = 512
+_FACES: Final = 8192
+_NEAR: Final = 1e-5  # more than single precision can be wrong by
+
+
+class FaceIndex:
+    """Faces, to find the most similar one among.
+
+    Args:
+        faces: Embeddings of length 1, (n, dim).
+
+    Examples:
+        >>> index = FaceIndex(np.eye(3, dtype=np.float32))
+        >>> index.nearest(np.array([[0.6, 0.8, 0]], np.float32))
+        (array([1]), array([0.80000001]))
+    """
+
+    def __init__(self, faces: Embeddings) -> None:
+        self._faces = np.array(faces, np.float32)
+        self._n = len(faces)
+
+    def __len__(self) -> int:
+        return self._n
+
+    def add(self, face: Embeddings) -> int:
+        """Add a face, (dim,), and return its number."""
+        if self._n == len(self._faces):
+            grown = np.zeros((max(256, 2 * self._n), len(face)), np.float32)
+            grown[: self._n] = self._faces[: self._n]
+            self._faces = grown
+        self._faces[self._n] = face
+        self._n += 1
+        return self._n - 1
+
+    def nearest(self, faces: Embeddings, begin: int = 0) -> tuple[Numbers, npt.NDArray[np.float64]]:
+        """The most similar face of the index for each of some faces.
+
+        Args:
+            faces: Embeddings of length 1, (m, dim).
+            begin: Number of the first face of the index that counts.
+
+        Returns:
+            Its number, the first of equal ones, and the cosine, -1 to 1; (m,) each. Where the index
+            holds no face the number is -1 and the cosine -1.
+        """
+        numbers = np.full(len(faces), -1, np.int64)
+        cosines = np.full(len(faces), -1.0)
+        for start in range(0, len(faces), _QUERIES):
+            own = faces[start : start + _QUERIES].astype(np.float32)
+            best = np.full(len(own), -np.inf, np.float32)
+            close: list[tuple[Numbers, Numbers]] = []
+            for first, alike in self._alike(own, begin):
+                best = np.maximum(best, alike.max(axis=1))
+                query, place = np.nonzero(alike >= (best - _NEAR)[:, None])
+                close.append((query, place + first))
+            for query, number in close:
+                for q, n in zip(query.tolist(), number.tolist(), strict=True):
+                    exact = float(similarity(own[q], self._faces[n]))
+                    if numbers[start + q] < 0 or exact > cosines[start + q]:
+                        numbers[start + q], cosines[start + q] = n, exact
+        return numbers, cosines
+
+    def identities(self, min_cosine: float) -> Numbers:
+        """Who is who: faces that are alike, directly or by way of others, are one person.
+
+        The result does not depend on the order of the faces, but for the numbers.
+
+        Args:
+            min_cosine: Cosine from which two faces are one person.
+
+        Returns:
+            Number of each face's person, in order of the first face; (n,).
+        """
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        people = np.arange(self._n)
+        for start in range(0, self._n, _QUERIES):
+            own = self._faces[start : min(start + _QUERIES, self._n)]
+            edges = [np.zeros((2, 0), np.int64)]
+            for first, alike in self._alike(own, start):
+                a, b = np.nonzero(alike >= min_cosine)
+                joined = np.stack([people[a + start], people[b + first]])
+                edges.append(np.unique(joined[:, joined[0] != joined[1]], axis=1))
+            a, b = np.concatenate(edges, axis=1)
+            graph = coo_array((np.ones(len(a), bool), (a, b)), shape=(self._n, self._n))
+            people = connected_components(graph, directed=False)[1].astype(np.int64)[people]
+        _, first_seen, person = np.unique(people, return_index=True, return_inverse=True)
+        rank: Numbers = np.argsort(np.argsort(first_seen))[person]
+        return rank
+
+    def _alike(self, faces: Embeddings, begin: int) -> Iterator[tuple[int, Embeddings]]:
+        """The number of a first face, and the cosines with it and those after it, (faces, m)."""
+        for first in range(begin, self._n, _FACES):
+            yield first, faces @ self._faces[first : min(first + _FACES, self._n)].T
+
+
+def people_of(clips: Sequence[Embeddings], min_cosine: float) -> list[list[int]]:
+    """Who is in each clip, where people are known again by the face with which they were first seen.
+
+    Args:
+        clips: Embeddings of length 1 of the people of each clip, (people, dim).
+        min_cosine: Cosine from which two faces are one person.
+
+    Returns:
+        For each clip the numbers of its people, in order of their first appearance.
+
+    Examples:
+        >>> a, b = np.eye(2, dtype=np.float32)
+        >>> people_of([np.stack([a]), np.stack([b, a])], 0.4)
+        [[0], [1, 0]]
+    """
+    if not clips:
+        return []
+    faces = np.concatenate(clips)
+    index = FaceIndex(faces[:0])
+    people: list[int] = []
+    for start in range(0, len(faces), _QUERIES):
+        own = faces[start : start + _QUERIES]
+        known = len(index)
+        numbers, cosines = index.nearest(own)
+        for face, number, cosine in zip(own, numbers.tolist(), cosines.tolist(), strict=True):
+            person, alike = number, cosine
+            if len(index) > known:
+                (later,), (closer,) = index.nearest(face[None], begin=known)
+                if closer > alike:
+                    person, alike = int(later), float(closer)
+            people.append(person if person >= 0 and alike >= min_cosine else index.add(face))
+    ends = np.cumsum([len(one) for one in clips]).tolist()
+    return [people[end - len(one) : end] for one, end in zip(clips, ends, strict=True)]

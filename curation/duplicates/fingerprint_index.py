@@ -1,0 +1,302 @@
+"""Which clips of a set have a picture like one of another clip's, without comparing all with all.
+
+Two clips that are the same recording agree in some frame at least as well as they do on average. So the
+index looks for pairs of frames whose hashes differ in few bits, by bit sampling: hashes that differ in
+`d` of 64 bits agree in 20 chosen ones with a probability of C(64 - d, 20) / C(64, 20), so with enough
+choices some agree. For each choice one side is sorted by the chosen bits and the other is looked up in
+it; memory does not grow with the number of choices. Whether two clips are the same recording is decided
+by `matching` alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .matching import MIRROR, Hashes, Prints, signs
+
+_log = logging.getLogger(__name__)
+
+EXHAUSTIVE: Final = 250_000
+"""Pairs of clips up to which all are compared."""
+MISSED: Final = 0.001
+"""Share of the pairs that may be missed whose most similar frames differ in `MARGIN` bits less than the
+limit. With four frames and more, whose errors are independent, that many are missed at the limit."""
+MARGIN: Final = 2
+_SAMPLED: Final = 20
+_KEY: Final = 21
+_MOST_TABLES: Final = 500
+_MOST: Final = 256
+"""Frames that one frame is compared with in a table; a picture that more clips share says little."""
+_BLOCK: Final = 1 << 18
+_HELD: Final = 1 << 23
+
+Numbers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The clips of an index that each of some clips has to be compared with.
+
+    Attributes:
+        begins: Where the numbers of each clip begin, and the end of the last one's; (clips + 1,).
+        numbers: Numbers of clips in the index, growing for each clip; (pairs,).
+        pictures: Share of differing bits of the two most similar frames, 0 to 1; (pairs,).
+        complete: Whether they are all clips of the index, whatever they look like.
+    """
+
+    begins: Numbers
+    numbers: Numbers
+    pictures: npt.NDArray[np.float64]
+    complete: bool
+
+    def of(self, clip: int) -> tuple[Numbers, npt.NDArray[np.float64]]:
+        """Those of one clip: their numbers, and how similar their frames are, (n,) each."""
+        own = slice(self.begins[clip], self.begins[clip + 1])
+        return self.numbers[own], self.pictures[own]
+
+
+class FingerprintIndex:
+    """Clips, to find those with a similar picture among.
+
+    Args:
+        prints: Their fingerprints.
+        exhaustive: Pairs of clips up to which all are candidates.
+
+    Examples:
+        >>> clips = [Prints(np.array([n], np.uint64), np.zeros(0, np.uint32)) for n in (0, 1, 2**64 - 1)]
+        >>> upright, mirrored = FingerprintIndex(clips, exhaustive=0).search(clips[:1], 0.05, 0.05)
+        >>> upright.of(0)
+        (array([0, 1]), array([0.      , 0.015625]))
+        >>> len(mirrored.numbers)
+        0
+    """
+
+    def __init__(self, prints: Sequence[Prints], *, exhaustive: int = EXHAUSTIVE) -> None:
+        self.prints = prints
+        self._frames = _Frames.of(prints)
+        self._exhaustive = exhaustive
+
+    def __len__(self) -> int:
+        return len(self.prints)
+
+    def search(
+        self, queries: Sequence[Prints], limit: float, mirrored: float
+    ) -> tuple[Candidates, Candidates]:
+        """The clips with a frame like one of each query's.
+
+        Args:
+            queries: Fingerprints of clips.
+            limit: Share of differing bits up to which frames are alike, 0 to 1.
+            mirrored: The same for the mirrored frames of the queries.
+
+        Returns:
+            Candidates as the queries are, and as they are mirrored.
+        """
+        theirs = self._frames if queries is self.prints else _Frames.of(queries)
+        limits = ((limit, np.uint64(0)), (mirrored, MIRROR))
+        tables = _tables(int(64 * max(limit, mirrored)))
+        if len(queries) * len(self) <= self._exhaustive or tables > _MOST_TABLES:
+            upright, reverse = (self._compared(theirs, flip, None) for _, flip in limits)
+            return upright, reverse
+        swapped = len(theirs.hashes) < len(self._frames.hashes)
+        listed, looked_up = (theirs, self._frames) if swapped else (self._frames, theirs)
+        pairs = (_PairSet(), _PairSet())
+        crowded = 0
+        for mask in _masks(tables):
+            table = _Table(listed, mask)
+            for side, (share, flip) in zip(pairs, limits, strict=True):
+                for entries, probes in table.alike(looked_up, flip, int(64 * share)):
+                    own, other = (entries, probes) if swapped else (probes, entries)
+                    side.add(own * len(self) + other)
+            crowded = max(crowded, table.crowded(looked_up))
+        if crowded:
+            _log.warning(
+                "%d frames look like many others: they were compared with the first %d of them",
+                crowded,
+                _MOST,
+            )
+        upright, reverse = (
+            self._compared(theirs, flip, side.numbers())
+            for side, (_, flip) in zip(pairs, limits, strict=True)
+        )
+        return upright, reverse
+
+    def _compared(self, theirs: _Frames, flip: np.uint64, pairs: Numbers | None) -> Candidates:
+        """All frames of pairs of clips compared; None for all pairs."""
+        n_queries, n_clips = len(theirs.begins) - 1, len(self)
+        there = np.flatnonzero(np.diff(self._frames.begins))  # clips without frames resemble none
+        if pairs is None:
+            begins = np.arange(n_queries + 1, dtype=np.int64) * len(there)
+            numbers = np.tile(there, n_queries)
+        else:
+            begins = np.searchsorted(pairs, np.arange(n_queries + 1, dtype=np.int64) * n_clips)
+            numbers = pairs % max(1, n_clips)
+        pictures = np.ones(len(numbers))
+        rows = signs(self._frames.hashes).astype(np.float32) if pairs is None else None
+        for query in range(n_queries):
+            own = slice(begins[query], begins[query + 1])
+            frames = theirs.hashes[theirs.begins[query] : theirs.begins[query + 1]] ^ flip
+            if not len(frames) or own.start == own.stop:
+                continue
+            if rows is None:
+                parts = [self._frames.of_clip(number) for number in numbers[own]]
+                lengths = [len(part) for part in parts]
+                ours = signs(np.concatenate(parts)).astype(np.float32)
+            else:
+                lengths, ours = np.diff(self._frames.begins)[there].tolist(), rows
+            best = (ours @ signs(frames).astype(np.float32).T).max(axis=1)
+            starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+            pictures[own] = 0.5 - np.maximum.reduceat(best, starts) / 128
+        return Candidates(begins, numbers, pictures, complete=pairs is None)
+
+
+class _PairSet:
+    """Pairs of clips as numbers, each once in the end."""
+
+    def __init__(self) -> None:
+        self._parts: list[Numbers] = []
+        self._n = 0
+
+    def add(self, pairs: Numbers) -> None:
+        self._parts.append(np.unique(pairs))
+        self._n += len(self._parts[-1])
+        if self._n > _HELD:
+            self._parts = [self.numbers()]
+            self._n = len(self._parts[0]) // 2  # so that a large set is not sorted again each time
+
+    def numbers(self) -> Numbers:
+        """Growing, (pairs,)."""
+        numbers: Numbers = np.unique(np.concatenate([np.zeros(0, np.int64), *self._parts]))
+        return numbers
+
+
+@dataclass(frozen=True, slots=True)
+class _Frames:
+    """The different hashes of each of some clips, one clip after another.
+
+    Attributes:
+        hashes: (n,).
+        owners: Whose each is, (n,).
+        begins: Where the hashes of each clip begin, and the end of the last one's; (clips + 1,).
+    """
+
+    hashes: Hashes
+    owners: Numbers
+    begins: Numbers
+
+    @classmethod
+    def of(cls, prints: Sequence[Prints]) -> _Frames:
+        each = [np.unique(one.frames) for one in prints]
+        lengths = np.array([len(one) for one in each], np.int64)
+        hashes = np.concatenate([np.zeros(0, np.uint64), *each])
+        owners = np.repeat(np.arange(len(each), dtype=np.int64), lengths)
+        return cls(hashes, owners, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+    def of_clip(self, clip: int) -> Hashes:
+        return self.hashes[self.begins[clip] : self.begins[clip + 1]]
+
+
+class _Table:
+    """Frames sorted by the bits of a mask."""
+
+    def __init__(self, frames: _Frames, mask: np.uint64) -> None:
+        self._mask = mask
+        # a table of few frames goes by fewer of the bits, so that it is no larger than need be
+        self._shift = np.uint64(max(0, _KEY - 3 - len(frames.hashes).bit_length()))
+        packed = self._keys(frames.hashes)
+        packed <<= np.uint64(32)
+        packed |= np.arange(len(packed), dtype=np.uint64)
+        packed.sort()
+        order = (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
+        self._hashes = frames.hashes[order]
+        self._owners = frames.owners[order]
+        counts = np.bincount(
+            (packed >> np.uint64(32)).astype(np.int64), minlength=1 << _KEY - int(self._shift)
+        )
+        self._begins = np.concatenate([[0], np.cumsum(counts)])
+
+    def alike(
+        self, probes: _Frames, flip: np.uint64, radius: int
+    ) -> Iterator[tuple[Numbers, Numbers]]:
+        """Frames that agree with a probe in the bits of the mask, and differ in few of all.
+
+        Args:
+            probes: Frames that are looked up.
+            flip: Bits of theirs that are inverted first.
+            radius: Number of bits in which hashes may differ.
+
+        Yields:
+            Clips of some frames in the table, and of the probes that are like them; (pairs,) each.
+        """
+        hashes = probes.hashes ^ flip
+        keys = self._keys(hashes).astype(np.int64)
+        begins = self._begins[keys]
+        counts = np.minimum(self._begins[keys + 1] - begins, _MOST)
+        met = np.flatnonzero(counts)
+        begins, counts = begins[met], counts[met]
+        ends = np.cumsum(counts)
+        done = 0
+        while done < len(met):
+            before = ends[done - 1] if done else 0
+            stop = max(done + 1, int(np.searchsorted(ends, before + _BLOCK)))
+            part = slice(done, stop)
+            probe = np.repeat(met[part], counts[part])
+            shift = begins[part] - (ends[part] - counts[part] - before)
+            entry = np.arange(len(probe)) + np.repeat(shift, counts[part])
+            alike = _bit_count(hashes[probe] ^ self._hashes[entry]) <= radius
+            yield self._owners[entry[alike]], probes.owners[probe[alike]]
+            done = stop
+
+    def _keys(self, hashes: Hashes) -> Hashes:
+        """The bits of the mask, moved together; (n,)."""
+        chosen = hashes & self._mask
+        keys = chosen ^ (chosen >> np.uint64(_KEY))
+        keys ^= chosen >> np.uint64(2 * _KEY)
+        keys ^= chosen >> np.uint64(3 * _KEY)
+        keys &= np.uint64((1 << _KEY) - 1)
+        keys >>= self._shift
+        return keys
+
+    def crowded(self, probes: _Frames) -> int:
+        """How many probes meet more frames than they are compared with."""
+        keys = self._keys(probes.hashes).astype(np.int64)
+        return int(np.count_nonzero(self._begins[keys + 1] - self._begins[keys] > _MOST))
+
+
+def _tables(radius: int) -> int:
+    """How many choices of bits it takes for `MISSED` at `MARGIN` bits less than a radius."""
+    apart = max(0, radius - MARGIN)
+    if apart > 64 - _SAMPLED:
+        return _MOST_TABLES + 1
+    agree = math.comb(64 - apart, _SAMPLED) / math.comb(64, _SAMPLED)
+    return 1 if agree == 1 else math.ceil(math.log(MISSED) / math.log1p(-agree))
+
+
+def _masks(count: int) -> Iterator[np.uint64]:
+    """Choices of 20 bits, always the same: of all bits whose numbers leave the same rest, one."""
+    rng = np.random.default_rng(64)
+    for _ in range(count):
+        bits = rng.permutation(_KEY)[:_SAMPLED]
+        rows = [int(rng.integers(4 if bit == 0 else 3)) for bit in bits]
+        yield np.uint64(sum(1 << int(b + _KEY * row) for b, row in zip(bits, rows, strict=True)))
+
+
+def _bit_count(words: Hashes) -> Hashes:
+    """How many bits of each word are set; changes the words."""
+    words -= (words >> np.uint64(1)) & np.uint64(0x5555555555555555)
+    pairs = words & np.uint64(0x3333333333333333)
+    words >>= np.uint64(2)
+    words &= np.uint64(0x3333333333333333)
+    words += pairs
+    words += words >> np.uint64(4)
+    words &= np.uint64(0x0F0F0F0F0F0F0F0F)
+    words *= np.uint64(0x0101010101010101)
+    words >>= np.uint64(56)
+    return words
