@@ -77,26 +77,21 @@ def prints_in_hex(values: Values | None) -> tuple[str | None, str | None]:
     return to_hex(prints.frames), to_hex(prints.audio) if len(prints.audio) else None
 
 
-def resemblance(a: Prints, b: Prints) -> tuple[float, float | None]:
-    """Shares of differing bits of pictures and sounds at the best alignment of two clips.
+def frames_apart(a: Prints, b: Prints) -> float:
+    """Share of differing bits of the pictures at the best alignment of two clips.
 
     Args:
         a: Fingerprints of one clip.
         b: Fingerprints of the other clip; their lengths may differ.
 
     Returns:
-        Share of the pictures, 0 to 0.5; share of the sounds, 0 to 1, or None if either is too short.
+        0 to 0.5; 0.5 if the pictures are not informative.
 
     Examples:
         >>> prints = prints_of({"frame_hash": np.arange(20, dtype=np.uint64) ** 9})
-        >>> resemblance(prints, prints)
-        (0.0, None)
+        >>> frames_apart(prints, prints)
+        0.0
     """
-    return frames_apart(a, b), audio_apart(a, b)
-
-
-def frames_apart(a: Prints, b: Prints) -> float:
-    """Share of differing bits of the pictures at the best alignment of two clips, 0 to 0.5."""
     apart = _best(a.frames, b.frames, _LEAST_FRAMES)
     speaking = _speaks(a.frames) and _speaks(b.frames)
     return 0.5 if apart is None or not speaking else min(0.5, apart)
