@@ -99,7 +99,7 @@ def write_release(
         storage_errors(folder),
         tempfile.TemporaryDirectory(prefix="theval-build-") as scratch,
         clips_of_release(
-            dataset, inputs, folder, lambda: _available(dataset, inputs, scratch)
+            dataset, inputs, folder, lambda: _available(dataset, inputs, scratch, decoder)
         ) as given,
     ):
         made = [
@@ -111,16 +111,20 @@ def write_release(
                 cache_dir=scratch,
                 hash=_UNCACHED,
             )
-            for name in _wanted(dataset, given, configs, scratch)
+            for name in _wanted(dataset, given, configs, scratch, decoder)
         ]
         with put_in_place(folder) as part:
             return _write(made, part, folder, version=version, shard_bytes=shard_bytes)
 
 
 def _wanted(
-    dataset: type[Builder], inputs: Inputs, configs: Sequence[str] | None, scratch: str
+    dataset: type[Builder],
+    inputs: Inputs,
+    configs: Sequence[str] | None,
+    scratch: str,
+    decoder: str | None,
 ) -> list[str]:
-    available = _available(dataset, inputs, scratch)
+    available = _available(dataset, inputs, scratch, decoder)
     if configs is None:
         return list(available)
     for name in configs:
@@ -133,8 +137,11 @@ def _wanted(
     return [name for name in available if name in configs or name == dataset.DEFAULT_CONFIG_NAME]
 
 
-def _available(dataset: type[Builder], inputs: Inputs, scratch: str) -> tuple[str, ...]:
-    return dataset(inputs=inputs, cache_dir=scratch, hash=_UNCACHED).offered()
+def _available(
+    dataset: type[Builder], inputs: Inputs, scratch: str, decoder: str | None
+) -> tuple[str, ...]:
+    given = dataset(inputs=inputs, decoder=decoder, cache_dir=scratch, hash=_UNCACHED)
+    return given.offered()
 
 
 def _write(

@@ -92,6 +92,8 @@ class MetricRow:
         clip_id: The real clip; None for means over clips.
         definition: `paper` or `release`.
         values: By metric; None where undefined.
+        source: Where the values are from.
+        reasons: Why some are undefined.
     """
 
     model: str
@@ -99,6 +101,8 @@ class MetricRow:
     clip_id: str | None
     definition: str
     values: Mapping[str, float | None]
+    source: str = _TABLE
+    reasons: tuple[str, ...] = ("undefined",)
 
 
 def read_metrics(path: Path) -> list[MetricRow]:
@@ -143,7 +147,7 @@ def generated_rows(rows: Sequence[MetricRow], known: frozenset[str]) -> Iterator
             "model": row.model,
             "definition": row.definition,
             **row.values,
-            "missing": [f"{_ORIGIN}:undefined"] if lacking else [],
+            "missing": [f"{_ORIGIN}:{reason}" for reason in row.reasons] if lacking else [],
         }
 
 
@@ -164,11 +168,11 @@ def leaderboard_rows(
         (e.model, e.kind, "release", {}, combine(e.normalised), TABLE_SOURCE)
         for e in published_leaderboard()
     ]
-    for (model, definition), group in sorted(_by_model(rows).items()):
+    for (model, definition, source), group in sorted(_by_model(rows).items()):
         means = {name: _mean([row.values[name] for row in group]) for name in METRICS}
         kind = next((row.kind for row in group if row.kind), None)
         made = score(means, references[definition])
-        entries.append((model, kind, definition, means, made, _TABLE))
+        entries.append((model, kind, definition, means, made, source))
     finals = {d: [s.final for *_, of, _, s, _ in entries if of == d and s.final is not None]
               for d in DEFINITIONS}  # fmt: skip
     made_rows = [
@@ -241,10 +245,10 @@ def _leaderboard_row(
     }
 
 
-def _by_model(rows: Sequence[MetricRow]) -> dict[tuple[str, str], list[MetricRow]]:
-    groups: dict[tuple[str, str], list[MetricRow]] = {}
+def _by_model(rows: Sequence[MetricRow]) -> dict[tuple[str, str, str], list[MetricRow]]:
+    groups: dict[tuple[str, str, str], list[MetricRow]] = {}
     for row in rows:
-        groups.setdefault((row.model, row.definition), []).append(row)
+        groups.setdefault((row.model, row.definition, row.source), []).append(row)
     return groups
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import pyarrow as pa
 from msgspec.structs import replace
 
+from theval_datasets.errors import InputError
 from theval_datasets.evaluation.theval import METRICS
 from theval_datasets.manifest.joins import Join, join_clips
 from theval_datasets.manifest.rows import ManifestRow
@@ -18,6 +19,7 @@ from ..base.builder import Builder, TableConfig
 from ..base.clips import CLIP_EXTRACTORS, DEFAULT_SPLIT, by_split, common_values
 from ..base.columns import ClipFeatures
 from ..base.fields import COMMON, STRING, Field, schema_of, with_columns
+from ..base.inputs import Inputs
 from ..tables.arrow import batched, table_of
 from ..tables.frames import LANDMARK_FIELDS, check_frames, frame_values, landmarks_config
 from ..tables.media import MEDIA_CONFIG, MEDIA_FIELDS, media_tables, media_values
@@ -31,6 +33,7 @@ from .comparison import (
     preference_rows,
     read_metrics,
 )
+from .measured import measured_rows
 
 if TYPE_CHECKING:
     from theval_datasets.curation.study.pairwise import PairwiseVotes
@@ -98,6 +101,8 @@ class Theval(Builder):
     KINDS: ClassVar[Mapping[str, str]] = {
         "metrics": "CSV of raw metrics: model, definition, the eight metrics, and for generated "
         "clips clip_id; kind (Audio-driven or Video-driven) if known",
+        "generated": "manifest of generated clips, or a folder with one, whose features are in the same "
+        "cache; clips are named MODEL/CLIP or CLIP__MODEL after the real ones",
         "votes": "table of pairwise votes: left, right, winner, and perhaps clip_id and subject",
     }
     FIELDS: ClassVar[Mapping[str, tuple[Field, ...]]] = {
@@ -112,6 +117,8 @@ class Theval(Builder):
 
     def extractors(self, config_name: str) -> Sequence[str]:
         """Names of the extractors whose columns a config has."""
+        if config_name == "generated" and self.inputs.path("generated") is not None:
+            return CLIP_EXTRACTORS
         if config_name in _OTHERS:
             return ()
         return CLIP_EXTRACTORS[:5] if config_name == "landmarks" else CLIP_EXTRACTORS
@@ -142,9 +149,8 @@ class Theval(Builder):
             )
         if "media" not in self.available():
             notes.append("The config media was not built: no clip lies beside the manifest.")
-        notes += [
-            join.to_text() for join in (self._metric_join, self._vote_join) if join is not None
-        ]
+        notes += [join.to_text() for join in self._metric_joins.values()]
+        notes += [] if self._vote_join is None else [self._vote_join.to_text()]
         return tuple(notes)
 
     def counts(self) -> dict[str, int | float]:
@@ -190,26 +196,50 @@ class Theval(Builder):
             yield table_of(batch, schema)
 
     @cached_property
-    def _metric_table(self) -> list[MetricRow]:
-        path = self.inputs.path("metrics")
-        return [] if path is None else read_metrics(path)
+    def _metric_tables(self) -> dict[str, list[MetricRow]]:
+        """Kind of input to its rows, with the names of clips that it gives."""
+        table, generated = self.inputs.path("metrics"), self.inputs.path("generated")
+        tables = {} if table is None else {"metrics": read_metrics(table)}
+        if generated is not None:
+            clips = Inputs(generated, self.inputs.cache).rows
+            tables["generated"] = measured_rows(clips, self.reader("generated"))
+        return tables
 
     @cached_property
-    def _metric_join(self) -> Join | None:
-        names = {row.clip_id for row in self._metric_table if row.clip_id is not None}
-        return join_clips("metrics", names, self._known) if names else None
+    def _metric_joins(self) -> dict[str, Join]:
+        """Kind of input to how the clips that it names match those of `features`."""
+        named = {
+            kind: {row.clip_id for row in rows if row.clip_id is not None}
+            for kind, rows in self._metric_tables.items()
+        }
+        return {
+            kind: join_clips(kind, names, self._known) for kind, names in named.items() if names
+        }
 
     @cached_property
     def _metrics(self) -> list[MetricRow]:
-        """The metrics table with the ids of the clips that its names match."""
-        matched = {} if self._metric_join is None else self._metric_join.matched
-        return [
-            row
-            if row.clip_id is None
-            else dataclasses.replace(row, clip_id=matched.get(row.clip_id))
-            for row in self._metric_table
-            if row.clip_id is None or row.clip_id in matched
-        ]
+        """Metrics of generated clips by the ids of the clips that their names match.
+
+        Raises:
+            InputError: A model and clip have metrics of one definition twice.
+        """
+        metrics: dict[tuple[str, str | None, str], MetricRow] = {}
+        for kind, rows in self._metric_tables.items():
+            join = self._metric_joins.get(kind)
+            for row in rows:
+                clip = row.clip_id
+                if clip is not None and join is not None:
+                    if clip not in join.matched:
+                        continue
+                    clip = join.matched[clip]
+                key = (row.model, clip, row.definition)
+                if key in metrics:
+                    raise InputError(
+                        f"{kind}: the metrics of {row.model!r} and the clip {clip!r} in the "
+                        f"definition {row.definition} are given twice"
+                    )
+                metrics[key] = dataclasses.replace(row, clip_id=clip)
+        return list(metrics.values())
 
     @cached_property
     def _votes(self) -> PairwiseVotes | None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import datasets
 import pytest
-from feature_factory import DECODER, small_corpus
+from feature_factory import DECODER, Corpus, small_corpus
+from feature_factory import row as clip_row
 
 from theval_datasets.builders.base.inputs import Inputs
 from theval_datasets.builders.release.write import write_release
@@ -143,3 +144,67 @@ def test_votes(tmp_path):
     path.write_text("left,right,winner\nA,B,C\n")
     with pytest.raises(RatingsError):
         build(tmp_path, votes=path)
+
+
+def generated(folder: Path, cache, names: list[str], *, measured: bool = True) -> Path:
+    """A manifest of generated clips whose features lie in a cache."""
+    made = Corpus(folder)
+    made.cache = cache
+    for seed, name in enumerate(names):
+        if measured:
+            made.add_clip(name, seed)
+        else:
+            made.add(clip_row(name))
+    return made.manifest
+
+
+def test_generated_clips_come_from_their_manifest_and_the_cache(tmp_path):
+    corpus = small_corpus(tmp_path / "corpus")
+    known = [row.clip_id for row in corpus.rows][:2]
+    names = [f"{known[0]}__Wav2Lip", f"Mine/{known[1]}", "stranger__Mine"]
+    tables = {"generated": generated(tmp_path / "work", corpus.cache, names)}
+    inputs = Inputs(corpus.manifest, corpus.cache, tables=tables)
+    made = write_release(Theval, inputs, tmp_path / "out", decoder=DECODER)
+    rows = {(r["model"], r["clip_id"]): r for r in load(made.folder, "generated", tmp_path / "hf")}
+    assert rows.keys() == {("Wav2Lip", known[0]), ("Mine", known[1])}
+    row = rows["Mine", known[1]]
+    assert row["definition"] == "paper"
+    assert row["lip_sync"] is not None
+    assert row["global_aesthetics"] is None
+    assert row["missing"]
+    assert all(entry.startswith("metrics:") for entry in row["missing"])
+    board = {
+        r["model"]: r
+        for r in load(made.folder, "leaderboard", tmp_path / "hf")
+        if r["source"] == "generated clips"
+    }
+    assert board["Wav2Lip"]["kind"] == "Audio-driven"
+    assert board["Mine"]["raw_lip_sync"] == pytest.approx(row["lip_sync"])
+    assert board["Mine"]["lip_sync"] is not None
+    assert any("generated: 2 of 3 names match a clip" in note for note in made.info.notes)
+    assert verify(made.folder).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "measured", "message"),
+    [
+        (["nameless"], True, "tell no model, such as nameless"),
+        (["mute__Mine"], False, "none of 1 clips has a metric .* extract"),
+        (["stranger__Mine"], True, "generated"),
+    ],
+)
+def test_generated_clips_that_give_nothing(tmp_path, names, measured, message):
+    corpus = small_corpus(tmp_path / "corpus")
+    manifest = generated(tmp_path / "work", corpus.cache, names, measured=measured)
+    inputs = Inputs(corpus.manifest, corpus.cache, tables={"generated": manifest})
+    with pytest.raises(InputError, match=message):
+        write_release(Theval, inputs, tmp_path / "out", decoder=DECODER)
+
+
+def test_metrics_that_are_given_twice(tmp_path):
+    corpus = small_corpus(tmp_path / "corpus")
+    manifest = generated(tmp_path / "work", corpus.cache, ["mute__M"])
+    table = metrics(tmp_path, [line("M", "mute", real_values(), "paper")])
+    inputs = Inputs(corpus.manifest, corpus.cache, tables={"generated": manifest, "metrics": table})
+    with pytest.raises(InputError, match="given twice"):
+        write_release(Theval, inputs, tmp_path / "out", decoder=DECODER)
