@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from theval_datasets.errors import RatingsError
 
+from .ids import clean_name, encode_names
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -72,10 +74,13 @@ def read_pairwise_votes(path: Path) -> PairwiseVotes:
     """
     from theval_datasets.utils.table_files import read_table
 
-    return votes_from_frame(read_table(path, error=RatingsError).frame, where=path.name)
+    table = read_table(path, error=RatingsError)
+    return votes_from_frame(table.frame, where=path.name, rows=table.rows)
 
 
-def votes_from_frame(frame: pl.DataFrame, *, where: str = "the table") -> PairwiseVotes:
+def votes_from_frame(
+    frame: pl.DataFrame, *, where: str = "the table", rows: Sequence[int] | None = None
+) -> PairwiseVotes:
     """Check a polars table of votes; see `read_pairwise_votes`.
 
     Examples:
@@ -106,6 +111,7 @@ def votes_from_frame(frame: pl.DataFrame, *, where: str = "the table") -> Pairwi
         clip=table.get("clip_id"),
         subject=table.get("subject"),
         where=where,
+        rows=rows,
     )
 
 
@@ -117,11 +123,25 @@ def make_votes(
     clip: Sequence[Any] | None = None,
     subject: Sequence[Any] | None = None,
     where: str = "the table",
+    rows: Sequence[int] | None = None,
 ) -> PairwiseVotes:
     """Votes from parallel sequences; see `read_pairwise_votes`.
 
+    Names are cleaned and compared as those of ratings: spaces around them do not count, and two
+    spellings of what may be one name are an error.
+
+    Args:
+        left: Model on the left of each vote.
+        right: Model on the right.
+        winner: `left`, `right`, `tie`, or the name of one of the two.
+        clip: Clip that both show.
+        subject: Who voted.
+        where: Name of the table for messages.
+        rows: Row of the file of each vote; numbered from 1 if None.
+
     Raises:
-        RatingsError: If there are no votes, a model is compared with itself, or a winner is neither.
+        RatingsError: If there are none, a model meets itself, a winner is neither, a name is empty,
+            or two names differ only in spelling.
 
     Examples:
         >>> make_votes(["a", "a"], ["b", "b"], ["left", "tie"]).outcome.tolist()
@@ -129,31 +149,50 @@ def make_votes(
     """
     if not len(left):
         raise RatingsError(f"{where} holds no votes")
+    rows = range(1, len(left) + 1) if rows is None else rows
+    models, codes = _encode([*left, *right], "model", where, [*rows, *rows])
+    first, second = codes[: len(left)], codes[len(left) :]
     outcome = np.empty(len(left))
-    for row, (one, other, won) in enumerate(zip(left, right, winner, strict=True)):
-        if not one or not other or one == other:
-            raise RatingsError(f"{where}, row {row + 1}: {one!r} against {other!r} is no pair")
-        word = str(won).strip()
+    for place, (row, won) in enumerate(zip(rows, winner, strict=True)):
+        one, other = models[first[place]], models[second[place]]
+        if one == other:
+            raise RatingsError(f"{where}, row {row}: {one!r} against {other!r} is no pair")
+        word = clean_name(str(won))
         if word == one or word.lower() == "left":
-            outcome[row] = 1.0
+            outcome[place] = 1.0
         elif word == other or word.lower() == "right":
-            outcome[row] = 0.0
+            outcome[place] = 0.0
         elif word.lower() in _TIES:
-            outcome[row] = 0.5
+            outcome[place] = 0.5
         else:
             raise RatingsError(
-                f"{where}, row {row + 1}: expected the winner left, right, tie, {one!r} or "
+                f"{where}, row {row}: expected the winner left, right, tie, {one!r} or "
                 f"{other!r}, got {won!r}"
             )
-    models, codes = np.unique(np.array([*left, *right], dtype=str), return_inverse=True)
     return PairwiseVotes(
-        models=tuple(str(name) for name in models),
-        left=codes[: len(left)].astype(np.int64),
-        right=codes[len(left) :].astype(np.int64),
+        models=models,
+        left=first,
+        right=second,
         outcome=outcome,
-        clip=None if clip is None else tuple(map(str, clip)),
-        subject=None if subject is None else tuple(map(str, subject)),
+        clip=None if clip is None else _names(clip, "clip_id", where, rows),
+        subject=None if subject is None else _names(subject, "subject", where, rows),
     )
+
+
+def _encode(
+    values: Sequence[Any], column: str, where: str, rows: Sequence[int]
+) -> tuple[tuple[str, ...], Codes]:
+    """Distinct names and the index of each row among them, cleaned as those of ratings."""
+    import polars as pl
+
+    alike = len({type(value) for value in values} - {type(None)}) == 1
+    texts = values if alike else [None if value is None else str(value) for value in values]
+    return encode_names(pl.Series(texts), column, where, rows)
+
+
+def _names(values: Sequence[Any], column: str, where: str, rows: Sequence[int]) -> tuple[str, ...]:
+    names, codes = _encode(values, column, where, rows)
+    return tuple(names[code] for code in codes.tolist())
 
 
 def win_rates(votes: PairwiseVotes) -> dict[str, float]:

@@ -152,3 +152,44 @@ def test_plans_that_cannot_be():
         schedule({"a": {"x"}, "b": {"y"}}, 3, seed=0)
     with pytest.raises(InputError, match="two models"):
         schedule({"a": {"x"}}, 3, seed=0)
+
+
+def test_names_of_votes_are_cleaned_as_those_of_ratings(tmp_path):
+    path = tmp_path / "votes.csv"
+    path.write_text(
+        "left,right,winner,clip_id,subject\n"
+        "A ,B,\u00a0A,c1,S1 \n"
+        "B,A ,right,c1,S1 \n"
+        "Cafe\u0301,A ,Caf\u00e9,\u00a0c2,S2\n",
+        encoding="utf-8",
+    )
+    votes = read_pairwise_votes(path)
+    assert votes.models == ("A", "B", "Caf\u00e9")
+    assert votes.outcome.tolist() == [1.0, 0.0, 1.0]
+    assert votes.clip == ("c1", "c1", "c2")
+    assert votes.subject == ("S1", "S1", "S2")
+
+
+@pytest.mark.parametrize(
+    ("votes", "message"),
+    [
+        (
+            {"left": ["Model1", "model1"], "right": ["B", "B"]},
+            "'Model1' and 'model1'.*column model",
+        ),
+        ({"left": ["A", "A"], "right": ["B", "B"], "subject": ["S1", "s1"]}, "column subject"),
+        ({"left": ["A", "A"], "right": ["B", "B"], "clip": ["001", "1"]}, "'001' and '1'"),
+        ({"left": ["A", " "], "right": ["B", "B"]}, "column model is empty in row 2"),
+        ({"left": ["A", "B"], "right": ["B", "B "]}, "row 2: 'B' against 'B' is no pair|spellings"),
+        ({"left": ["A", "A"], "right": ["B", "B"], "subject": ["S1", None]}, "subject is empty"),
+    ],
+)
+def test_two_spellings_in_votes_are_an_error(votes, message):
+    with pytest.raises(RatingsError, match=message):
+        make_votes(winner=["left", "left"], **votes)
+
+
+def test_numbers_as_names():
+    votes = make_votes([1.0, 2.0], [2.0, 1.0], ["1", "left"])
+    assert votes.models == ("1", "2")
+    assert votes.outcome.tolist() == [1.0, 1.0]
