@@ -122,6 +122,12 @@ def test_an_item_that_takes_too_long_is_ended_with_its_programs_and_the_others_g
     assert all(gone(pid) for pid in pids)
 
 
+@pytest.mark.parametrize("seconds", [3600.0, 1e9, math.inf])
+def test_a_limit_may_be_longer_than_the_system_can_wait(seconds):
+    with WorkerPool(1, echo, lambda _: seconds) as pool:
+        assert dict(pool.map(range(2))) == {0: "0", 1: "1"}
+
+
 @pytest.mark.parametrize(
     ("size", "factor", "seconds"),
     [

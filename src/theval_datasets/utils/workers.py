@@ -46,6 +46,7 @@ _LEAST_TIME: Final = 1800.0
 """Seconds that work on any file may take, loading of models included."""
 _LOW_RATE: Final = 25_000.0
 """Bytes per second of media of a low rate: durations estimated with it are long ones."""
+_LONGEST_WAIT: Final = 3600.0
 _PRELOAD: Final = ("numpy", "theval_datasets.utils.workers")
 """Modules that the fork server imports once; none of them may start threads."""
 _GRACE: Final = 5.0
@@ -289,10 +290,10 @@ def _main_for(setup: Callable[[], Any]) -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _left(busy: Iterable[_Worker[Any]]) -> float | None:
-    """Seconds until the first of the workers has to have ended its item; None for no limit."""
+def _left(busy: Iterable[_Worker[Any]]) -> float:
+    """Seconds to wait until a worker may have exceeded its limit; no more than the system can wait."""
     first = min(worker.deadline for worker in busy)
-    return None if math.isinf(first) else max(0.0, first - time.monotonic())
+    return min(_LONGEST_WAIT, max(0.0, first - time.monotonic()))
 
 
 def _kill(worker: _Worker[Any]) -> None:
