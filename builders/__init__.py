@@ -1,1 +1,1 @@
-"""One dataset a file, on a common base."""
+"""Dataset builders, on a common base."""

@@ -1,1 +1,1 @@
-"""Dataset cards and report pages, rendered from the built files."""
+"""Dataset cards and pages, rendered from built files."""

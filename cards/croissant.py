@@ -68,12 +68,12 @@ def croissant(
     """The metadata of a release.
 
     Args:
-        info: Of the release, with its Parquet files.
-        facts: What the files hold.
-        title: Pretty name.
-        summary: One paragraph.
-        license_id: As on the card.
-        papers: To cite.
+        info: Description of the release, with its Parquet files.
+        facts: Facts read from the files.
+        title: Display name.
+        summary: Summary in one paragraph.
+        license_id: Licence on the card.
+        papers: Papers to cite.
     """
     home = f"https://huggingface.co/datasets/{info.dataset}"
     return {

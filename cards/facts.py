@@ -20,13 +20,13 @@ _COUNTED: Final = ("language", "license", "generator")
 
 @dataclass(frozen=True)
 class ConfigFacts:
-    """A config as its Parquet files hold it.
+    """Facts of a config, read from its Parquet files.
 
     Attributes:
-        features: As `datasets` reads them.
-        rows: Split to rows.
-        n_bytes: Split to bytes of its files.
-        nulls: Column to rows in which it is null.
+        features: Features as read by `datasets`.
+        rows: Number of rows by split.
+        n_bytes: Size of the files in bytes by split.
+        nulls: Number of nulls by column.
     """
 
     features: datasets.Features
@@ -46,11 +46,11 @@ class ConfigFacts:
 
 @dataclass(frozen=True)
 class ReleaseFacts:
-    """Facts of all files.
+    """Facts of a release, read from its files.
 
     Attributes:
-        configs: By name.
-        values: Column of the first config to how often each of its values occurs (null as None).
+        configs: Facts by config.
+        values: Number of occurrences of each value (null as None), by column of the first config.
     """
 
     configs: Mapping[str, ConfigFacts]

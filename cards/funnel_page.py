@@ -27,8 +27,8 @@ def draw_steps(steps: Sequence[tuple[str, int, int]], kept: int) -> bytes:
     """The funnel as PNG.
 
     Args:
-        steps: Name, number of clips that reach it, number that it rejects.
-        kept: How many are left.
+        steps: Name of each step, number of clips that reach it, number that it rejects.
+        kept: Number of kept clips.
     """
     figure, axes = new_figure(0.3 * (len(steps) + 1) + 0.9, width=2 * WIDTH)
     names = [*(plain_line(name, _LABEL) for name, _, _ in steps), "kept"]

@@ -1,4 +1,4 @@
-"""Pages that this package writes: one HTML file each, with style, plots and pictures inside."""
+"""Rendering of HTML pages: self-contained files with style, plots and pictures."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import jinja2
 def render_page(template: str, content: Mapping[str, Any]) -> str:
     """A page as HTML.
 
-    Every text is escaped, and the page's content security policy allows neither scripts nor
-    anything from elsewhere.
+    All text is escaped, and the page's content security policy allows neither scripts nor external
+    resources.
 
     Args:
         template: Name of a template of this package that extends ``page.html.jinja``.

@@ -1,4 +1,4 @@
-"""The papers behind the datasets, as facts: title, authors, year, and where they are."""
+"""Bibliographic data of the papers behind the datasets."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ class Paper:
     """A paper to cite.
 
     Attributes:
-        key: Of its BibTeX entry.
-        title: As printed.
-        authors: In their order.
-        year: Of publication; None if its text does not say.
-        arxiv: Number at arXiv; None if unknown.
-        venue: Proceedings it is in; None if unknown.
+        key: Key of the BibTeX entry.
+        title: Title as printed.
+        authors: Authors in their order.
+        year: Year of publication; None if its text does not state it.
+        arxiv: arXiv number; None if unknown.
+        venue: Proceedings; None if unknown.
     """
 
     key: str
@@ -27,7 +27,7 @@ class Paper:
     venue: str | None = None
 
     def bibtex(self) -> str:
-        """The entry for a bibliography."""
+        """The paper as BibTeX entry."""
         fields = {"title": f"{{{self.title}}}", "author": " and ".join(self.authors)}
         if self.year is not None:
             fields["year"] = str(self.year)

@@ -35,7 +35,7 @@ def draw(folder: Path, name: str, configs: Mapping[str, ConfigInfo]) -> dict[str
         configs: Its tables.
 
     Returns:
-        Path of each picture, relative to the folder, and what it shows.
+        Description of each picture, by path relative to the folder.
     """
     drawn = {}
     for figure, picture in card_figures(folder, name, configs):

@@ -1,4 +1,4 @@
-"""Renders the card of a release: YAML that the Hub and `load_dataset` read, then prose."""
+"""Rendering of the card of a release: YAML for the Hub and `load_dataset`, then prose."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LICENSES: Final = (
     "cc-by-sa-4.0", "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-sa-3.0",
     "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0", "cc-by-nd-4.0", "pddl", "odbl", "odc-by",
 )  # fmt: skip
-"""Licence identifiers that the Hub knows and sources use."""
+"""Licence identifiers of the Hub that sources use."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ class CardText:
     """The author's text on a card; everything else on it is read from the files.
 
     Attributes:
-        title: Pretty name.
-        summary: One paragraph.
+        title: Display name.
+        summary: Summary in one paragraph.
         tasks: Task categories of the Hub.
         tags: Further tags.
-        limits: Known limits, a sentence each.
-        privacy: The people whom it shows, and the duties of users.
+        limits: Known limits, one sentence each.
+        privacy: Note on the people who are shown, and on the duties of users.
         cites: Keys of `PAPERS`.
-        default_config: The table that `load_dataset` opens without a name.
-        readers: Config to the lines that read a row of it, given `rows`.
+        default_config: Config that `load_dataset` opens by default.
+        readers: Lines of Python that read a row, given `rows`, by config.
     """
 
     title: str
@@ -123,7 +123,7 @@ def render_card(
 
 
 def _extractors(info: Info, facts: ReleaseFacts) -> dict[str, ExtractorInfo]:
-    """The extractors that gave a value of some column, and those that they read."""
+    """The extractors of columns with values, and the extractors that these read."""
     wanted = {
         column.origin
         for name, config in info.configs.items()

@@ -1,1 +1,1 @@
-"""What all datasets share: the builder, its inputs, columns."""
+"""Base of all datasets: builder, inputs, columns."""

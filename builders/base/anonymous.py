@@ -1,6 +1,6 @@
 """Anonymised tables: faces in still pictures are blurred.
 
-What cannot be covered like that (video, sound, meshes) is not built at all.
+Tables that cannot be anonymised like this (video, sound, meshes) are not built.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _QUALITY: Final = 92
 
 
 def has_recordings(fields: Iterable[Field]) -> bool:
-    """Whether a table holds what no blur covers: video, sound or meshes.
+    """Whether a table holds data that blurring cannot anonymise: video, sound or meshes.
 
     Examples:
         >>> has_recordings([Field("video", datasets.Video(), "The clip")])
@@ -46,7 +46,7 @@ def image_columns(fields: Iterable[Field]) -> list[str]:
 
 
 def blurred_tables(tables: Iterable[pa.Table], columns: Iterable[str]) -> Iterator[pa.Table]:
-    """The same tables with the faces in some columns of pictures blurred."""
+    """Tables with blurred faces in some columns of pictures."""
     names = list(columns)
     for table in tables:
         covered = table
@@ -63,8 +63,8 @@ def blurred_tables(tables: Iterable[pa.Table], columns: Iterable[str]) -> Iterat
 def blurred(picture: dict[str, Any]) -> dict[str, Any]:
     """A picture (`bytes` and `path`) as a JPEG of the same size in which every face is blurred.
 
-    One in which no face is found is blurred as a whole: the detector may have missed one. Nothing
-    of what the file said beside its pixels is kept.
+    A picture without a detected face is blurred as a whole, because the detector may have missed one. No
+    metadata of the file is kept.
     """
     from PIL import Image, ImageOps
 

@@ -1,7 +1,7 @@
-"""What every dataset shares: a real `datasets` builder whose tables a release is written from.
+"""Base of all datasets: a `datasets` builder from whose tables releases are written.
 
 A dataset is one file with one class: it declares its configs, their columns (`FIELDS`), the kinds
-of input it takes (`KINDS`) and yields Arrow tables (`tables`). Both ways lead over the same tables::
+of input it takes (`KINDS`) and yields Arrow tables (`tables`). Both ways to build use the same tables::
 
     builder = Theval("features", manifest="work/manifest.jsonl", cache="cache")
     builder.download_and_prepare()
@@ -43,12 +43,12 @@ class TableConfig(datasets.BuilderConfig):  # type: ignore[misc]
     """A table of a dataset.
 
     Attributes:
-        description: One line for the card.
-        rows_per_table: Rows held in memory at once, and rows of a Parquet row group.
-        split_bytes: Columns of whole numbers or floats that are stored by byte position, which
-            compresses meshes to less than half.
+        description: Description in one line, for the card.
+        rows_per_table: Number of rows in memory at once, and in a Parquet row group.
+        split_bytes: Numeric columns that are stored with byte-stream splitting, which compresses meshes
+            to less than half.
         reader: Lines of Python for the card that read a row, given `rows` of a split.
-        key: Columns that tell its rows apart.
+        key: Columns that identify a row.
     """
 
     rows_per_table: int = 1000
@@ -61,16 +61,15 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
     """Base of all datasets.
 
     Args:
-        config_name: The table; `features` if not given.
-        manifest: A manifest or a folder with one.
-        cache: A feature cache, or where it is.
-        release: A folder with the files of an official release.
-        tables: Kind of input to its file.
-        inputs: All of these at once, instead of the four.
-        decoder: Name and version of the decoder that the features were extracted with; this
-            machine's if not given.
-        version: Semantic version of the dataset; the class's if not given.
-        cache_dir: Where `download_and_prepare` writes; the default of `datasets` if not given.
+        config_name: Name of the config; `features` by default.
+        manifest: Manifest, or a folder with one.
+        cache: Feature cache, or its path or URL.
+        release: Folder with the files of an official release.
+        tables: Files by kind of input.
+        inputs: All inputs at once, instead of the previous four arguments.
+        decoder: Name and version of the decoder of the features; by default this machine's.
+        version: Semantic version of the dataset; by default the class's.
+        cache_dir: Folder that `download_and_prepare` writes to; by default that of `datasets`.
     """
 
     BUILDER_CONFIG_CLASS = TableConfig
@@ -78,7 +77,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
     VERSION = datasets.Version("0.1.0")
 
     NAME: ClassVar[str]
-    """Of the repository, without its namespace."""
+    """Name of the repository without its namespace."""
     TITLE: ClassVar[str]
     SUMMARY: ClassVar[str]
     CITES: ClassVar[tuple[str, ...]] = ()
@@ -93,10 +92,10 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
     RELEASE: ClassVar[tuple[str, ...]] = ()
     """Patterns of the files that an official release at the Hub has; () if there is none."""
     VIDEOS: ClassVar[tuple[str, ...]] = ()
-    """Folders or zips of a release that hold its videos, the first that is there."""
+    """Folders or zips that may hold the videos of a release; the first that exists is used."""
     FIELDS: ClassVar[Mapping[str, tuple[Field, ...]]]
     EXPECTED: ClassVar[Mapping[str, Mapping[str, int]]] = {}
-    """Name of an expectation (`paper`) to counts of `info.json` that it fixes."""
+    """Expected counts of `info.json` by name of an expectation, such as `paper`."""
 
     def __init__(
         self,
@@ -156,8 +155,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
     def tables(self, config_name: str) -> Mapping[str, Iterator[pa.Table]]:
         """The tables of a config, by split; each has at most `rows_per_table` rows.
 
-        The order of rows and splits depends on the content alone. Nothing is read before a table
-        is asked for.
+        The order of rows and splits depends on the content alone. Files are read lazily.
         """
         raise NotImplementedError
 
@@ -166,11 +164,11 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         return ()
 
     def available(self) -> tuple[str, ...]:
-        """The configs that the inputs suffice for."""
+        """Names of the configs that can be built from the inputs."""
         return tuple(config.name for config in self.BUILDER_CONFIGS)
 
     def offered(self) -> tuple[str, ...]:
-        """The available configs, without those in which people cannot be covered if they shall be."""
+        """The available configs, without those that cannot be anonymised if that is requested."""
         return tuple(
             name
             for name in self.available()
@@ -182,7 +180,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         return ()
 
     def join_notes(self) -> tuple[str, ...]:
-        """How joined columns match the clips, once all tables of the config were written.
+        """Notes on the match of joined columns and clips, once all tables of the config were written.
 
         Raises:
             InputError: If they match none.
@@ -191,7 +189,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         return () if joined is None else (joined.summary().to_text(),)
 
     def counts(self) -> dict[str, int | float]:
-        """Facts for `info.json` beyond what the tables tell."""
+        """Counts for `info.json` besides those computed from the tables."""
         return {}
 
     def study(self) -> dict[str, Any]:
@@ -204,7 +202,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
 
     @classmethod
     def check_rows(cls, config_name: str, table: pa.Table) -> Iterator[str]:  # noqa: ARG003
-        """Faults in some rows of a built config that ranges and nulls do not show."""
+        """Faults in rows of a built config, beyond the checks of ranges and nulls."""
         return iter(())
 
     def fields(self, config_name: str) -> tuple[Field, ...]:
@@ -273,7 +271,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         if not splits:
             raise InputError(
                 f"{self.repository()} has no rows for the config {self.config.name!r}: "
-                "nothing that was given holds a usable clip"
+                "none of the inputs holds a usable clip"
             )
         return [datasets.SplitGenerator(name=name, gen_kwargs={"split": name}) for name in splits]
 

@@ -1,4 +1,4 @@
-"""Rows of manifests as rows of tables: the columns that every dataset of clips has."""
+"""Common columns of datasets of clips, from rows of manifests and cached features."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def by_split(rows: Iterable[ManifestRow]) -> dict[str, list[ManifestRow]]:
 
 
 def in_order(splits: Mapping[str, T]) -> dict[str, T]:
-    """Splits as users expect them: training first, then validation, test, and others by name.
+    """Splits in the usual order: training, validation, test, and others by name.
 
     Examples:
         >>> list(in_order({"test": 1, "train": 2, "validation": 3}))
@@ -59,7 +59,7 @@ def in_order(splits: Mapping[str, T]) -> dict[str, T]:
 
 
 def checked_split(name: str) -> str:
-    """The name of a split, refused unless it can be a file's and a key's.
+    """Check the name of a split, which serves as file name and key.
 
     Raises:
         InputError: For anything but letters, digits and underscores.
@@ -117,11 +117,11 @@ def media_values(row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
 
 
 def common_values(row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
-    """The columns that every dataset of clips has, but `missing`, which comes last.
+    """Values of the common columns except `missing`, which comes last.
 
     Args:
-        row: With a hash.
-        clip: Its features.
+        row: Row with a hash.
+        clip: Features of the clip.
     """
     source = row.source
     if row.media is not None and row.media.truncated is not None:

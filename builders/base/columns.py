@@ -1,4 +1,4 @@
-"""From cached features to columns: values where there are some, else null with its reason."""
+"""Column values from cached features: the value, or null with the reason."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _NO_MEDIA: Final = "no-media-hash"
 
 
 class FeatureReader:
-    """Reads the features of clips for one config, and counts what is not there.
+    """Reads the features of clips for one config, and counts missing features.
 
     Args:
-        cache: Where they are; None if none was given.
-        extractors: Those whose columns the config has.
-        decoder: Name and version of the decoder that they were extracted with.
-        without: Names of those that are not to be read.
+        cache: Feature cache; None if none was given.
+        extractors: Extractors whose columns the config has.
+        decoder: Name and version of the decoder of the features.
+        without: Names of extractors whose features are not read.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class FeatureReader:
         self._wanted = {e.name for e in extractors if e.default_enabled and e.has_weights()}
         self.not_extracted: Counter[str] = Counter()
         for extractor, outcome in self._store.unavailable.items():
-            _log.info("%s cannot be looked up here: %s", extractor.name, outcome.detail)
+            _log.info("features of %s cannot be read here: %s", extractor.name, outcome.detail)
 
     @property
     def digests(self) -> dict[str, str]:
-        """By extractor, the digest of all that its values depend on besides the clip."""
+        """Digest of everything that each extractor's values depend on, besides the clip."""
         return {name: spec.digest for name, spec in self._specs()}
 
     def _specs(self) -> Iterator[tuple[str, FeatureSpec]]:
@@ -56,11 +56,11 @@ class FeatureReader:
                 yield extractor.name, self._store.specs[extractor]
 
     def clip(self, media_sha256: str | None) -> ClipFeatures:
-        """The features of one clip, read as they are asked for."""
+        """The features of one clip, read lazily."""
         return ClipFeatures(self, media_sha256)
 
     def presence(self, media_sha256: str | None) -> dict[str, str | None]:
-        """For each extractor the status that the cache holds for a clip: cheap, first lines only."""
+        """Cached status of each extractor for a clip, read from the entries' first lines only."""
         if media_sha256 is None:
             return {}
         statuses: dict[str, str | None] = {}
@@ -88,7 +88,7 @@ class FeatureReader:
         return feature
 
     def infos(self) -> dict[str, ExtractorInfo]:
-        """How each extractor's values came about, for `info.json`."""
+        """Provenance of each extractor's values, for `info.json`."""
         return {
             name: ExtractorInfo(
                 version=spec.facts["version"],
@@ -103,7 +103,7 @@ class FeatureReader:
 
 
 class ClipFeatures:
-    """What the extractors left for one clip; every look that finds nothing is noted."""
+    """Cached features of one clip; every undefined value is noted with its reason."""
 
     def __init__(self, reader: FeatureReader, media_sha256: str | None) -> None:
         self._reader = reader
@@ -127,11 +127,11 @@ class ClipFeatures:
         return feature.values if feature.outcome.status == "ok" else None
 
     def outcome(self, extractor: str) -> Outcome:
-        """How an extractor ended on the clip, without noting anything."""
+        """Outcome of an extractor on the clip, without noting anything."""
         return self._feature(extractor).outcome
 
     def note(self, extractor: str, reason: str) -> None:
-        """Say why a column of an extractor is null."""
+        """Note the reason why a column of an extractor is null."""
         self._missing.add(f"{extractor}:{reason}")
 
     def missing(self) -> list[str]:
@@ -153,7 +153,7 @@ def merged(readers: Sequence[FeatureReader]) -> Mapping[str, ExtractorInfo]:
 
 
 def load_extractors(names: Sequence[str]) -> list[Extractor]:
-    """Extractors with their default parameters; names that no file has yet are passed over."""
+    """Extractors with their default parameters; unknown names are skipped."""
     known = set(catalog.names("extractor"))
     return [catalog.load("extractor", name)() for name in names if name in known]
 

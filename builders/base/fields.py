@@ -25,17 +25,17 @@ class Field:
     """A column that a dataset declares.
 
     Attributes:
-        name: As in the Parquet files.
-        feature: Its `datasets` type. Lists have no length: a null in one of fixed length makes the
-            file unreadable.
-        meaning: One line for the card.
-        unit: Of its values; "" for none.
-        low: Smallest value allowed (of the elements, for a list).
-        high: Largest value allowed.
-        origin: `manifest`, `media` (measured facts), the name of an extractor, or a kind of input.
+        name: Name in the Parquet files.
+        feature: Type of `datasets`. Lists have no fixed length: a null in a list of fixed length makes
+            the file unreadable.
+        meaning: Description in one line, for the card.
+        unit: Unit of the values; "" for none.
+        low: Smallest allowed value (of the elements, for a list); None if unbounded.
+        high: Largest allowed value; None if unbounded.
+        origin: Origin of the values: `manifest`, `media`, the name of an extractor, or a kind of input.
         required: Whether it is never null.
-        key: The extractor's column that it is, for those that are taken as they come.
-        faceless: Of pictures: whether they never show a face, as maps do.
+        key: Column of the extractor whose value is taken unchanged; "" for other columns.
+        faceless: Whether pictures never show a face, such as maps.
     """
 
     name: str
@@ -72,15 +72,15 @@ def field_of(
     meaning: str | None = None,
     taken: bool = False,
 ) -> Field:
-    """A column that an extractor measures: text, unit and range are those that it declares.
+    """A column of an extractor, with the meaning, unit and range that the extractor declares.
 
     Args:
-        extractor: Its name.
+        extractor: Name of the extractor.
         column: Name of the extractor's column.
-        feature: The `datasets` type.
-        name: In the dataset; the extractor's if not given.
-        meaning: Text of its own, for values that are laid out in another way.
-        taken: Whether the extractor's value is the dataset's as it is.
+        feature: Type of `datasets`.
+        name: Name in the dataset; by default the extractor's.
+        meaning: Description, if the values have another layout; by default the extractor's.
+        taken: Whether the extractor's value is taken unchanged.
 
     Examples:
         >>> field_of("vad", "segments", list_of("float64")).unit
@@ -147,7 +147,7 @@ HEIGHT: Final = Field(
 FPS: Final = Field(
     "fps", DOUBLE, "Measured frame rate, from the frames' own timestamps.", "1/s", 0, None, "media"
 )
-N_FRAMES: Final = Field("n_frames", INT, "Frames that decode.", "", 1, None, origin="media")
+N_FRAMES: Final = Field("n_frames", INT, "Number of decodable frames.", "", 1, None, origin="media")
 
 
 def _pose(name: str) -> tuple[Field, Field]:
@@ -172,7 +172,7 @@ def _pose(name: str) -> tuple[Field, Field]:
 
 
 _DEFINED: Final = {"paper": ("", ""), "release": ("_release", ", as the authors' code computes it")}
-"""By definition, the suffix of its columns and what the card adds."""
+"""Column suffix and addition to the description, by definition."""
 
 
 def metric_fields() -> tuple[Field, ...]:
@@ -204,14 +204,14 @@ COMMON: Final[tuple[Field, ...]] = (
     Field(
         "content_id",
         STRING,
-        "What the clip shares its content with: keep equal ones in one fold.",
+        "Content of the clip; keep clips of one content in one fold.",
         required=True,
     ),
     Field("language", STRING, "ISO 639 code of the speech, as declared or detected."),
     Field("license", STRING, "Licence of the source, as stated there; null if unstated."),
     Field("source_url", STRING, "Address of the source; null for local files."),
-    Field("source_start", DOUBLE, "Where the clip begins in its source.", "s", 0, required=True),
-    Field("source_end", DOUBLE, "Where it ends; null for the whole source.", "s", 0),
+    Field("source_start", DOUBLE, "Start of the clip in its source.", "s", 0, required=True),
+    Field("source_end", DOUBLE, "End in the source; null for the whole source.", "s", 0),
     field_of("faces", "n_subjects", INT),
     field_of("vad", "speech_ratio", DOUBLE, taken=True),
     Field("face_ratio", DOUBLE, "Share of the frames with a face.", "", 0, 1, origin="landmarks"),

@@ -18,7 +18,7 @@ from theval_datasets.utils.files import digest, sha256_file
 
 T = TypeVar("T")
 
-_HASHED_WHOLE: Final = 64 << 20  # bytes; larger files are told apart by size and time
+_HASHED_WHOLE: Final = 64 << 20  # largest file that is hashed; others are compared by size and time
 _ANONYMOUS: Final = (
     "Faces that a detector finds in still pictures are blurred, and pictures in which it finds none "
     "are blurred as a whole. Tables of video, sound or meshes were not built. Landmarks still hold "
@@ -31,14 +31,14 @@ class Inputs:
     """The inputs of a build.
 
     Attributes:
-        manifest_path: A manifest, or a folder with one.
-        cache: Where the features are.
-        release: A folder with the files of an official release.
-        tables: Kind of input to its file or folder.
-        notes: Where the inputs are from, in sentences for the report and the card.
+        manifest_path: Manifest, or a folder with one.
+        cache: Path or URL of the feature cache.
+        release: Folder with the files of an official release.
+        tables: Files or folders by kind of input.
+        notes: Origins of the inputs, in sentences for the report and the card.
         without: Extractors whose columns are left null.
-        anonymise: Whether people are made unrecognisable: faces in still pictures are blurred,
-            face embeddings left null, and tables of video, sound or meshes not built.
+        anonymise: Whether the dataset is anonymised: faces in still pictures are blurred, face embeddings
+            are null, and tables of video, sound or meshes are not built.
     """
 
     manifest_path: Path | None = None
@@ -59,8 +59,8 @@ class Inputs:
         """
         if self.manifest_path is None:
             raise InputError(
-                "This dataset is built from a manifest: give --manifest FILE "
-                "(`theval-data curate FOLDER --recipe as-is -o DIR` makes one)."
+                "expected a manifest, got none: name it with --manifest FILE "
+                "(`theval-data curate FOLDER --recipe as-is -o DIR` makes one)"
             )
         return read_manifest(self.manifest_path)
 
@@ -99,11 +99,11 @@ class Inputs:
         return tuple(remarks)
 
     def shared(self, make: Callable[[Inputs], T], key: Hashable = None) -> T:
-        """A value made of these inputs once, for all tables of a build.
+        """A value that is computed from these inputs once, for all tables of a build.
 
         Args:
-            make: Makes it.
-            key: What tells it apart; `make` itself if not given.
+            make: Function that computes the value.
+            key: Key of the value; by default `make` itself.
         """
         key = make if key is None else key
         if key not in self._shared:
@@ -112,14 +112,14 @@ class Inputs:
         return made
 
     def path(self, kind: str) -> Path | None:
-        """The file or folder that was given for a kind of input; None if it was not."""
+        """The file or folder for a kind of input; None if it was not given."""
         return self.tables.get(kind)
 
     def check(self, dataset: str, kinds: Mapping[str, str]) -> None:
         """Refuse kinds that a dataset does not take and paths that do not exist.
 
         Raises:
-            UnknownNameError, InputError: With what it does take.
+            UnknownNameError, InputError: The message lists the kinds that it takes.
         """
         for kind, path in self.tables.items():
             if kind not in kinds:
@@ -133,7 +133,7 @@ class Inputs:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of the content that was given, whatever its paths; the cache apart."""
+        """Digest of the content of the inputs, without paths and cache."""
         files = {}
         for kind, path in (*self.tables.items(), ("--release", self.release)):
             if path is not None:
@@ -166,7 +166,7 @@ def parse_tables(items: list[str]) -> dict[str, Path]:
     """``KIND=PATH`` options as a mapping.
 
     Raises:
-        InputError: For what is not of that form, or a kind that occurs twice.
+        InputError: For options of another form, or a kind that occurs twice.
 
     Examples:
         >>> parse_tables(["ratings=study/ratings.csv"])["ratings"].name
@@ -176,7 +176,9 @@ def parse_tables(items: list[str]) -> dict[str, Path]:
     for item in items:
         kind, separator, path = item.partition("=")
         if not separator or not kind or not path:
-            raise InputError(f"--with expects KIND=PATH, such as ratings=ratings.csv; got {item!r}")
+            raise InputError(
+                f"expected --with KIND=PATH, such as ratings=ratings.csv, got {item!r}"
+            )
         if kind in tables:
             raise InputError(f"--with {kind}=… was given twice")
         tables[kind] = Path(path)

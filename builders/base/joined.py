@@ -18,7 +18,7 @@ from .fields import Field, schema_of
 
 ORIGIN: Final = "features"
 _MEANING: Final = "Joined from a table that was computed elsewhere."
-_LARGEST: Final = 4 << 30  # bytes of such a file as Arrow
+_LARGEST: Final = 4 << 30  # largest size of such a file as Arrow, bytes
 _LISTS: Final = (pa.ListType, pa.LargeListType, pa.FixedSizeListType)
 
 
@@ -26,8 +26,8 @@ class JoinedColumns:
     """A Parquet file of further columns.
 
     Args:
-        path: The file; it has a column `clip_id`, unique, and others.
-        declared: The dataset's own columns, whose names are taken.
+        path: Parquet file with a unique column `clip_id` and further columns.
+        declared: Columns of the dataset, whose names may not be used.
 
     Raises:
         InputError: If it cannot be joined.
@@ -53,7 +53,7 @@ class JoinedColumns:
         taken = {field.name for field in declared} & set(names) - {"clip_id"}
         if taken:
             raise InputError(
-                f"{path}: the dataset has columns {', '.join(sorted(taken))} already; rename these"
+                f"{path}: the dataset already has columns {', '.join(sorted(taken))}; rename these"
             )
         self._declared = tuple(declared)
         self.fields = tuple(
@@ -70,7 +70,7 @@ class JoinedColumns:
         }
 
     def summary(self) -> Join:
-        """How the file matches the clips of the tables that were joined.
+        """The match of the file with the clips of the joined tables.
 
         Raises:
             InputError: If it matches none of them.
@@ -88,13 +88,13 @@ class JoinedColumns:
             return None
         if self._matched.setdefault(name, clip_id) != clip_id:
             raise InputError(
-                f"{ORIGIN}: {name!r} could mean {self._matched[name]!r} or {clip_id!r}; name the "
+                f"{ORIGIN}: {name!r} matches both {self._matched[name]!r} and {clip_id!r}; name the "
                 "clips by their ids"
             )
         return self._rows[name]
 
     def extend(self, declared: Sequence[Field]) -> tuple[Field, ...]:
-        """The declared columns with the joined ones before `missing`."""
+        """The declared columns, with the joined columns before `missing`."""
         rest = [field for field in declared if field.name != "missing"]
         last = [field for field in declared if field.name == "missing"]
         return (*rest, *self.fields, *last)
@@ -177,7 +177,7 @@ def _check_lists(path: Path, name: str, column: pa.ChunkedArray, ids: list[str])
 
 
 def _is_finite(values: Any) -> bool:
-    """Whether all numbers of an array, or of lists in it, are finite; nulls are passed over."""
+    """Whether all numbers of an array, or of lists in it, are finite; nulls are ignored."""
     while values is not None and isinstance(values.type, _LISTS):
         values = pc.list_flatten(values)
     if values is None or not pa.types.is_floating(values.type):
@@ -186,7 +186,7 @@ def _is_finite(values: Any) -> bool:
 
 
 def _clean(array: pa.Array) -> pa.Array:
-    """NaN becomes null: undefined is null here."""
+    """Replace NaN by null, which stands for undefined values."""
     if pa.types.is_floating(array.type):
         return pc.if_else(pc.is_finite(array), array, pa.scalar(None, type=array.type))
     return array

@@ -1,4 +1,4 @@
-"""Datasets of published scores: rows of a table, with measurements of the clips that are there."""
+"""Base of datasets of published scores, with measurements of the available clips."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NO_CLIP: Final = "no-clip"
 SCORED: Final = tuple(
     replace(field, required=False) if field.name == "sha256" else field for field in COMMON
 )
-"""The common columns where a row may have no clip."""
+"""Common columns of datasets in which a row may have no clip."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class ScoredRow:
 
     Attributes:
         clip_id: Name of the clip, without suffix.
-        split: Of `datasets`.
+        split: Split in the dataset.
         content_id: Content of the clip; clips of one content belong in one fold.
-        values: The dataset's own columns.
-        language: ISO 639-1 code, if the name tells it.
-        missing: Entries for own columns that are null.
+        values: Values of the dataset's own columns.
+        language: ISO 639-1 code, if the name states it.
+        missing: Entries of `missing` for own columns that are null.
     """
 
     clip_id: str
@@ -51,7 +51,7 @@ class ScoredRow:
 
 
 def scored_fields(*own: Field) -> tuple[Field, ...]:
-    """The common columns and a dataset's own."""
+    """The common columns and a dataset's own columns."""
     return with_columns(SCORED, *own)
 
 
@@ -59,7 +59,7 @@ class ScoredBuilder(Builder):
     """Base of datasets whose rows are those of a published table."""
 
     MEASURED: ClassVar[tuple[Field, ...]] = ()
-    """Own columns that are measured on clips: null where there is none."""
+    """Own columns that are measured on clips; null for rows without a clip."""
 
     def measured(self, row: ScoredRow, clip: ClipFeatures) -> Mapping[str, Any]:
         """The values of `MEASURED` for a row with a clip."""
@@ -81,10 +81,10 @@ class ScoredBuilder(Builder):
 
     @cached_property
     def clips(self) -> dict[str, ManifestRow]:
-        """The manifest's rows by the row that they are the clip of, and named so.
+        """The manifest's rows by `clip_id` of the matching score row, renamed to it.
 
         Raises:
-            InputError: If two different clips belong to one row, or none to any.
+            InputError: If two different clips match one row, or no clip matches any row.
         """
         if self.clip_join is None:
             return {}
@@ -96,7 +96,7 @@ class ScoredBuilder(Builder):
 
     @cached_property
     def clip_join(self) -> Join | None:
-        """How the manifest's clips match the rows; None without a manifest."""
+        """Match of the manifest's clips and the rows; None without a manifest."""
         if self.inputs.manifest_path is None:
             return None
         copies: dict[tuple[str, str], str] = {}  # the same file under several ids counts once
@@ -106,19 +106,19 @@ class ScoredBuilder(Builder):
         return join_clips("manifest", copies.values(), [row.clip_id for row in self.rows])
 
     def extractors(self, config_name: str) -> Sequence[str]:
-        """All that the common columns come from, if there are clips."""
+        """Extractors of the common columns, if there are clips."""
         given = self.inputs.manifest_path is not None and config_name != "media"
         return CLIP_EXTRACTORS if given else ()
 
     def available(self) -> tuple[str, ...]:
-        """All configs; `media` only where clips lie beside the manifest."""
+        """All configs; `media` only if clip files exist beside the manifest."""
         names = [config.name for config in self.BUILDER_CONFIGS]
         if not any(self.clip_file(name) for name in self.clips):
             names = [name for name in names if name != "media"]
         return tuple(names)
 
     def notes(self) -> tuple[str, ...]:
-        """How the manifest's clips match the rows."""
+        """Note on the match of the manifest's clips and the rows."""
         n_rows, n_clips = len(self.rows), len({row.clip_id for row in self.rows} & set(self.clips))
         notes = []
         if n_clips < n_rows:
@@ -145,7 +145,7 @@ class ScoredBuilder(Builder):
         return {name: self._tables(config_name, rows) for name, rows in in_order(splits).items()}
 
     def table_rows(self, config_name: str, rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
-        """Rows of a config for some rows of the published table; a dataset adds its own configs."""
+        """Rows of a config for some score rows; a dataset extends this for its own configs."""
         if config_name == "media":
             return self._media(rows)
         return (self._row(config_name, row) for row in rows)
@@ -169,7 +169,7 @@ class ScoredBuilder(Builder):
                 yield {**own, **values, "missing": clip.missing()}
 
     def clip_file(self, name: str) -> Path | None:
-        """The file of a row's clip; None if it is not here."""
+        """The file of a row's clip; None if it does not exist."""
         row = self.clips.get(name)
         path = None if row is None else self.inputs.manifest.file(row)
         return path if path is not None and path.is_file() else None

@@ -16,8 +16,8 @@ class Annotations:
     """Annotations of a video.
 
     Attributes:
-        text: The descriptions, one after the other.
-        categories: Distortion categories among Gen3DHF's nine, in their order.
+        text: Concatenated descriptions.
+        categories: Distortion categories of Gen3DHF, in their order.
     """
 
     text: str | None
@@ -25,13 +25,13 @@ class Annotations:
 
 
 def read_descriptions(path: Path) -> dict[str, Annotations]:
-    """Descriptions and categories by video: CSV with `clip_id, description` and perhaps `categories`.
+    """Read descriptions and categories by video from a CSV with `clip_id, description[, categories]`.
 
-    A video may have several rows, one an annotator: it has every category that an annotator named
-    or described; "No Distortion" holds only where no annotator saw another.
+    A video may have one row per annotator: it has every category that an annotator named or described, and
+    "No Distortion" only if no annotator saw a distortion.
 
     Raises:
-        InputError: With the rows whose categories are none of the nine.
+        InputError: The message lists the rows with unknown categories.
     """
     from theval_datasets.curation.study.descriptions import CATEGORIES, load_keywords
 
@@ -65,10 +65,10 @@ def read_descriptions(path: Path) -> dict[str, Annotations]:
 
 
 def read_generators(path: Path) -> dict[str, str]:
-    """Video to its generator: CSV with `clip_id, generator`.
+    """Read the generator of each video from a CSV with `clip_id, generator`.
 
     Raises:
-        InputError: For a video that is there twice, or an empty cell.
+        InputError: For a video that occurs twice, or an empty cell.
     """
     generators: dict[str, str] = {}
     for where, row in read_csv(path, ("clip_id", "generator")):

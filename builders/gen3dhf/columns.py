@@ -19,10 +19,10 @@ def _of_dimension(name: str) -> tuple[Field, ...]:
               "score", 0, origin="ratings"),
         Field(f"{name}_mos_ci95", DOUBLE, f"Half-width of the 95 % interval of `{name}_mos`.",
               "score", 0, origin="ratings"),
-        Field(f"{name}_level", STRING, "Which of five equal intervals between the set's smallest "
-              "and largest score it is in; the smallest is `bad`.", origin="scores"),
-        Field(f"{name}_level_official", STRING, "The level as the release gives it; it gives none "
-              "to the smallest score.", origin="release"),
+        Field(f"{name}_level", STRING, "Level: one of five equal intervals between the smallest and "
+              "the largest score of the set; the smallest score is `bad`.", origin="scores"),
+        Field(f"{name}_level_official", STRING, "Level in the release, which has none for the "
+              "smallest score.", origin="release"),
     )  # fmt: skip
 
 
@@ -30,8 +30,8 @@ FEATURE_FIELDS: Final = scored_fields(
     *(field for dimension in DIMENSIONS for field in _of_dimension(dimension)),
     Field("distortion_categories", list_of("string"), "Which of nine kinds of distortion were "
           "marked.", origin="descriptions"),
-    Field("description", STRING, "What the annotators wrote.", origin="descriptions"),
-    Field("generator", STRING, "What made the video.", origin="generators"),
+    Field("description", STRING, "Description by the annotators.", origin="descriptions"),
+    Field("generator", STRING, "Generator of the video.", origin="generators"),
     Field("seed", INT, "Number of the video modulo 200.", "", 0, SEEDS - 1, origin="name"),
     Field("checkpoint", INT, "Number of the video divided by 200: which of the networks made it.", "",
           0, origin="name"),

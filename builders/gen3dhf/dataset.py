@@ -49,10 +49,10 @@ train, test = table[table["grouped_split"] == "train"], table[table["grouped_spl
 
 
 class Gen3dhf(ScoredBuilder):
-    """Gen3DHF from its official release, or from a study of one's own.
+    """Gen3DHF from its official release, or from an own study.
 
-    The videos of a release are unpacked when it is written by `write_release` (`theval-data build`);
-    who uses the class itself gives a manifest of them.
+    `write_release` (`theval-data build`) unpacks the videos of a release; code that uses the class directly
+    has to pass a manifest of them.
     """
 
     NAME: ClassVar[str] = "gen3dhf"
@@ -79,14 +79,14 @@ class Gen3dhf(ScoredBuilder):
     TAGS: ClassVar[tuple[str, ...]] = ("3d-human-face", "video-quality-assessment", "generated")
     PRIVACY: ClassVar[str] = "The faces are generated."
     TURN: ClassVar[HeadTurn] = HeadTurn()
-    """How the heads turn in the videos that stills are cut from."""
+    """Rotation of the heads in the videos from which stills are cut."""
     LIMITS: ClassVar[tuple[str, ...]] = (
         "The seed is taken as the video's number modulo 200, the checkpoint as the number divided by "
         "200: the set has 200 seeds and 10 checkpoints, and no file states which is which (in the "
         "published scores, blocks of 200 numbers explain 30 % of the variance of quality, the number "
         "modulo 10 explains 0.1 %). So the official split may share seeds between its parts (listed "
         "here); `grouped_split` and `fold` share none.",
-        "Which generator made a video is not in the score files.",
+        "The score files do not state the generator of a video.",
         "Levels are relative to this set: five equal intervals between its smallest and largest "
         "score. The release names no level for the smallest score; `…_level` calls it `bad`, "
         "`…_level_official` is null there.",
@@ -111,7 +111,7 @@ class Gen3dhf(ScoredBuilder):
         "marks": "folder or zip of stills with red dots: NAME.png, or ANNOTATOR/NAME.png",
         "fixations": "CSV of exact marks: subject, clip_id, x, y in pixels of a still of 1536x512; they "
         "go before the dots of `marks`",
-        "descriptions": "CSV of what annotators wrote: clip_id, description, and perhaps categories",
+        "descriptions": "CSV of annotators' descriptions: clip_id, description and, optionally, categories",
         "generators": "CSV with clip_id and generator",
         "meshes": "folder or zip of mesh sequences: NAME/FRAME.obj; needs the extra [mesh]",
     }
@@ -167,7 +167,7 @@ class Gen3dhf(ScoredBuilder):
         return self._scores.study()
 
     def notes(self) -> tuple[str, ...]:
-        """Missing inputs, how the others match, and seeds that the official parts share."""
+        """Notes on missing inputs, on the match of the others, and on seeds that official parts share."""
         notes = [*super().notes(), *self._scores.simulated(), *self._lacking()]
         seeds = [row.values["seed"] for row in self.rows]
         for name in ("official", "grouped"):
@@ -235,7 +235,7 @@ class Gen3dhf(ScoredBuilder):
 
     @cached_property
     def _descriptions(self) -> tuple[Join | None, dict[str, Annotations]]:
-        """How the annotations match the videos, and the annotations by video."""
+        """Match of the annotations and the videos, and the annotations by video."""
         path, labels = self.inputs.path("descriptions"), self._file(hub.LABELS_NAME)
         if path is not None:
             given = read_descriptions(path)
@@ -249,7 +249,7 @@ class Gen3dhf(ScoredBuilder):
 
     @cached_property
     def _generators(self) -> tuple[Join | None, dict[str, str]]:
-        """How the table of generators matches the videos, and the generator of each video."""
+        """Match of the table of generators and the videos, and the generator of each video."""
         path = self.inputs.path("generators")
         if path is None:
             return None, {}
@@ -300,7 +300,7 @@ class Gen3dhf(ScoredBuilder):
                     yield conversation(row, dimension, label, numeric=numeric)
 
     def _lacking(self) -> list[str]:
-        """Parts of a release that this one does not have."""
+        """Parts that the given release lacks."""
         if self.inputs.release is None:
             return []
         parts: dict[str, tuple[str, ...]] = {

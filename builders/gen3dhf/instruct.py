@@ -12,7 +12,7 @@ from ..base.scored import ScoredRow
 from .labels import PublishedLabel, answer
 
 INSTRUCT: Final = {"instruct_text": False, "instruct_numeric": True}
-"""Config to whether its answers give the score."""
+"""Whether the answers of a config contain the score, by config."""
 _QUESTIONS: Final = {
     "quality": "<video>Please rate the quality of the human face in this video.",
     "authenticity": "<video>Please rate the authenticity of the human face in this video.",
@@ -27,7 +27,7 @@ INSTRUCT_FIELDS: Final[tuple[Field, ...]] = (
           origin="scores", required=True),
     Field("videos", list_of("string"), "Names of the videos that the question is about.",
           origin="scores", required=True),
-    Field("level", STRING, "Level that the answer names; null where the release names none.",
+    Field("level", STRING, "Level in the answer; null where the release has none.",
           origin="release"),
     Field("score", DOUBLE, "The mean opinion score.", "score", origin="scores", required=True),
     Field("official_split", STRING, "`train` or `eval`, as published.", origin="release"),
@@ -47,13 +47,13 @@ INSTRUCT_CONFIGS: Final = tuple(
 def conversation(
     row: ScoredRow, dimension: str, label: PublishedLabel | None, *, numeric: bool
 ) -> dict[str, Any]:
-    """A question and its answer: the release's own where there is one.
+    """A question and its answer; those of the release if it has them.
 
     Args:
-        row: Of a video with a score in the dimension.
-        dimension: `quality` or `authenticity`.
-        label: What the release says; None if it says nothing of the video.
-        numeric: Whether the answer gives the score.
+        row: Row of a video with a score in the dimension.
+        dimension: Dimension: `quality` or `authenticity`.
+        label: Label of the release; None if it has none for the video.
+        numeric: Whether the answer contains the score.
     """
     score = row.values[f"{dimension}_mos"]
     level = row.values[f"{dimension}_level"] if label is None else label.level

@@ -1,8 +1,8 @@
-"""The score files of Gen3DHF's code repository: read, compared with each other, checked.
+"""Reading and checking of the score files of Gen3DHF's code repository.
 
-``{numerical,text}/{train,eval}_{quality,authenticity}.json`` each hold a list of conversations about
-one video; the score is in the assistant's sentence, the video behind a path of the author's machine,
-of which nothing but the name is taken.
+``{numerical,text}/{train,eval}_{quality,authenticity}.json`` each hold a list of conversations about one
+video. The score is in the assistant's sentence; the video is named by a path on the author's machine, of
+which only the file name is used.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class PublishedLabel:
 
 
 PublishedLabels = Mapping[str, Mapping[str, PublishedLabel]]
-"""Video (without suffix) to dimension to label."""
+"""Labels by video (without suffix) and dimension."""
 
 
 def find_labels(folder: Path) -> Path | None:
@@ -58,13 +58,13 @@ def find_labels(folder: Path) -> Path | None:
 
 
 def read_labels(folder: Path) -> PublishedLabels:
-    """Read and compare all files.
+    """Read all files, and check that they agree.
 
     Args:
-        folder: With `numerical` and perhaps `text`.
+        folder: Folder with `numerical` and, optionally, `text`.
 
     Raises:
-        InputError: With what is missing, doubled, malformed or contradictory.
+        InputError: The message lists missing, duplicate, malformed and contradictory labels.
     """
     labels: dict[str, dict[str, PublishedLabel]] = {}
     faults: list[str] = []
@@ -84,14 +84,14 @@ def read_labels(folder: Path) -> PublishedLabels:
         if len(parts) > 1:
             faults.append(f"{video} is in train for one dimension and in eval for another")
     if faults:
-        raise InputError(f"The labels in {folder} cannot be used: {some_of(faults)}")
+        raise InputError(f"the labels in {folder} cannot be used: {some_of(faults)}")
     if not labels:
         raise InputError(f"The label files in {folder} hold no video")
     return labels
 
 
 def answer(dimension: str, level: str | None, score: float | None = None) -> str:
-    """The assistant's sentence as the release writes it; with a score the numeric one.
+    """The assistant's sentence in the wording of the release; with a score, the numeric one.
 
     Examples:
         >>> answer("quality", "good")
@@ -113,7 +113,7 @@ def _compare_text(
             for where, video, level, _, _ in _entries(path, dimension, faults):
                 label = labels.get(video, {}).get(dimension)
                 if label is None or (label.part, label.level) != (part, level) or video in seen:
-                    faults.append(f"{where}: {video} is not as in the numerical files")
+                    faults.append(f"{where}: {video} differs from the numerical files")
                 seen.add(video)
         lacking = sorted(v for v in labels if dimension in labels[v] and v not in seen)
         if lacking:

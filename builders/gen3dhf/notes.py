@@ -1,4 +1,4 @@
-"""Sentences on the inputs of a build of Gen3DHF: missing parts, and stills."""
+"""Notes on the inputs of a build of Gen3DHF: missing parts, and stills."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from theval_datasets.utils.archives import locate
 
 
 def lacking(release: Path, parts: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """A sentence on what a release does not hold, if anything.
+    """A note on missing parts of a release, if any.
 
     Args:
-        release: Its folder.
-        parts: What it could hold, in words, to the names it may have.
+        release: Folder of the release.
+        parts: Possible file names by description of the part.
 
     Examples:
         >>> lacking(Path("no-such-folder"), {"videos": ("videos",)})
-        ['The release that was given holds no videos.']
+        ['The given release holds no videos.']
     """
     absent = [what for what, names in parts.items() if locate(release, *names) is None]
-    return [f"The release that was given holds no {', no '.join(absent)}."] if absent else []
+    return [f"The given release holds no {', no '.join(absent)}."] if absent else []
 
 
 def stills_used(
     mapped: Sequence[str], stills: Collection[str], with_video: Collection[str]
 ) -> list[str]:
-    """Sentences on where the stills beside saliency maps come from.
+    """Notes on the origin of the stills beside saliency maps.
 
     Args:
         mapped: Videos with a saliency map.
         stills: Videos with a still in the release.
-        with_video: Those with a map whose file is here.
+        with_video: Videos with a map whose file exists.
     """
     given = [name for name in mapped if name in stills]
     cut = [name for name in mapped if name not in stills and name in with_video]
@@ -40,9 +40,9 @@ def stills_used(
     if mapped:
         notes.append(
             f"Stills beside the saliency maps: {len(given)} are the release's, {len(cut)} are cut "
-            f"from the videos, {without} are not there."
+            f"from the videos, {without} are missing."
         )
     unused = set(stills) - set(mapped)
     if unused:
-        notes.append(f"{len(unused)} stills of the release have no saliency map: left out.")
+        notes.append(f"{len(unused)} stills of the release have no saliency map and are left out.")
     return notes

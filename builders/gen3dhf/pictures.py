@@ -1,4 +1,4 @@
-"""Pictures of Gen3DHF: stills, copies of them with red dots, saliency maps; and the rows of `saliency`."""
+"""Pictures of Gen3DHF (stills, marked stills, saliency maps) and the rows of `saliency`."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ SALIENCY_FIELDS: Final[tuple[Field, ...]] = (
           "side by side.", origin="stills"),
     Field("image_source", STRING, "`release`, or `video` for frames cut from it.",
           origin="stills"),
-    Field("map", datasets.Image(decode=False), "Where distortions were marked: grey, 0 to 255, the "
-          "largest is 255.", origin="marks", required=True, faceless=True),
+    Field("map", datasets.Image(decode=False), "Saliency of marked distortions: grey, 0 to 255, with "
+          "maximum 255.", origin="marks", required=True, faceless=True),
     Field("map_source", STRING, "`marks`, or `release` for a map as published.", origin="marks",
           required=True),
     WIDTH,
     HEIGHT,
     Field("fixations", list_of("int32"), "Marks in pixels of the map, flat: row, column, row, ….",
           "px", 0, origin="fixations"),
-    Field("annotator", list_of("int32"), "Whose each mark is, by a number.", "", 0,
+    Field("annotator", list_of("int32"), "Number of each mark's annotator.", "", 0,
           origin="fixations"),
     MISSING,
 )  # fmt: skip
 SALIENCY_CONFIG: Final = TableConfig(
     name="saliency",
-    description="One row a still: where annotators marked distortions.",
+    description="One row per still: saliency of the distortions that annotators marked.",
     rows_per_table=16,
     reader="""\
 import io, numpy as np, PIL.Image
@@ -60,10 +60,10 @@ fixations = np.array(row["fixations"] or []).reshape(-1, 2)  # row, column
 
 @dataclass(frozen=True)
 class SaliencyPictures:
-    """Where the pictures of a release or study lie, by the name of their video.
+    """Pictures of a release or study, by name of the video.
 
     Attributes:
-        marked: Copies of a still with red dots, one an annotator.
+        marked: Copies of a still with red dots, one per annotator.
         maps: Published saliency maps.
         stills: Stills without marks.
         points: Row and column of every exact mark in a still of `STILL_SIZE`, and by number whose
@@ -77,14 +77,14 @@ class SaliencyPictures:
 
     @property
     def names(self) -> set[str]:
-        """Videos with a map, or with marks to make one of."""
+        """Videos with a map, or with marks from which a map can be computed."""
         return {*self.marked, *self.maps, *self.points}
 
 
 def find_pictures(
     marks: Path | None, release: Path | None, points: Path | None = None
 ) -> SaliencyPictures:
-    """Find pictures.
+    """Locate the pictures of a study or a release.
 
     Args:
         marks: Folder or zip of marked stills, ``NAME.png`` or ``ANNOTATOR/NAME.png``.
@@ -141,13 +141,13 @@ def read_points(path: Path) -> dict[str, tuple[tuple[int, int, int], ...]]:
 def saliency_row(
     name: str, pictures: SaliencyPictures, video: Path | None, turn: HeadTurn
 ) -> dict[str, Any]:
-    """A row of the config `saliency`: our map of the marks, else the published one.
+    """A row of the config `saliency`, with the map computed from the marks, else the published map.
 
     Args:
-        name: Of the video.
-        pictures: Where there is something of it.
-        video: To cut a still from where there is none.
-        turn: How the head turns in it.
+        name: Name of the video.
+        pictures: Pictures of all videos.
+        video: Video from which a missing still is cut; None without a file.
+        turn: Rotation of the head in the video.
 
     Raises:
         InputError: If a picture cannot be read.

@@ -1,8 +1,8 @@
 """The two JSON files of Gen3DHF's dataset repository: `MOS.json` and `distortion_label.json`.
 
-Their layout is not documented. Understood are a mapping from video to its entry, a list of entries
-with the video's name under `video`, `name`, `image` or the like, and for scores a mapping from
-dimension to video to score; anything else is refused with what was found.
+Their layout is not documented. Supported are a mapping from video to entry, a list of entries with the
+video's name under a key such as `video`, `name` or `image`, and for scores a mapping from dimension to
+video to score; any other layout is refused.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _SUFFIXES: Final = (".mp4", ".png", ".jpg")
 
 
 def read_mos(path: Path) -> dict[str, dict[str, float]]:
-    """Video to dimension to score; a key that holds `quality` or `authenticity` names the dimension.
+    """Scores by video and dimension; keys that contain `quality` or `authenticity` name the dimension.
 
     Raises:
-        InputError: With the entries that are not understood.
+        InputError: The message lists the entries that cannot be read.
     """
     scores_of: dict[str, dict[str, float]] = {}
     faults = []
@@ -47,10 +47,10 @@ def read_mos(path: Path) -> dict[str, dict[str, float]]:
 
 
 def read_labels(path: Path) -> dict[str, tuple[str, ...]]:
-    """Video to its distortion categories, in their order.
+    """Distortion categories by video, in their order.
 
     Raises:
-        InputError: With the entries that are not understood.
+        InputError: The message lists the entries that cannot be read.
     """
     from theval_datasets.curation.study.descriptions import CATEGORIES
 
@@ -74,7 +74,7 @@ def read_labels(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _scores(entry: Any) -> dict[str, float]:
-    """Dimension to score; {} for what is ambiguous or none."""
+    """Scores by dimension; {} if there are none or they are ambiguous."""
     scores = {}
     for dimension in _DIMENSIONS if isinstance(entry, Mapping) else ():
         keys = [key for key in entry if dimension in key.lower()]

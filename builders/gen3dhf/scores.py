@@ -1,4 +1,4 @@
-"""Scores and levels of Gen3DHF's videos: the release's, or those of a study's ratings."""
+"""Scores and levels of Gen3DHF's videos, from the release or from ratings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class VideoScores:
     """Scores and levels of videos in both dimensions.
 
     Args:
-        inputs: With a release, scores or ratings.
+        inputs: Inputs with a release, scores or ratings.
     """
 
     def __init__(self, inputs: Inputs) -> None:
@@ -36,10 +36,10 @@ class VideoScores:
 
     @cached_property
     def labels(self) -> Mapping[str, Mapping[str, PublishedLabel]]:
-        """Video to dimension to its label in the code repository's files.
+        """Labels of the code repository's files, by video and dimension.
 
         Raises:
-            InputError: If nothing that was given holds a score, or a file is malformed.
+            InputError: If no input holds a score, or a file is malformed.
         """
         if not self._places and self.ratings is None:
             raise InputError(
@@ -64,7 +64,7 @@ class VideoScores:
 
     @cached_property
     def by_video(self) -> dict[str, dict[str, float]]:
-        """Video to dimension to score; from the ratings where there are some."""
+        """Scores by video and dimension, from the ratings if given."""
         scores: dict[str, dict[str, float]] = {
             video: {dimension: label.score for dimension, label in known.items()}
             for video, known in self.labels.items()
@@ -114,7 +114,7 @@ class VideoScores:
         return self.labels.get(video, {}).get(dimension)
 
     def columns(self, video: str) -> tuple[dict[str, Any], set[str]]:
-        """The columns of both dimensions, and why some of them are null."""
+        """The columns of both dimensions, and the entries of `missing`."""
         values: dict[str, Any] = {}
         missing: set[str] = set()
         for dimension in DIMENSIONS:
@@ -143,11 +143,11 @@ class VideoScores:
         return self._study.facts()
 
     def simulated(self) -> tuple[str, ...]:
-        """A sentence if no person gave the ratings."""
+        """A note if the ratings are simulated."""
         return self._study.notes()
 
     def notes(self) -> list[str]:
-        """How levels and scores agree with the release's."""
+        """Notes on the agreement of levels and scores with those of the release."""
         notes = [note for dimension in DIMENSIONS for note in self._level_notes(dimension)]
         if self.ratings is not None and self.labels:
             apart = [

@@ -1,1 +1,1 @@
-"""A release on disk: written, verified, compared."""
+"""Releases on disk: writing, verification, comparison."""

@@ -1,7 +1,7 @@
-"""The videos of a release as clips, where no manifest of them was given.
+"""Curation of the videos of a release, if no manifest of them was given.
 
-They are curated as they are, as `theval-data curate video.zip` would, into a folder that is removed
-when the release is written. Features come from the cache all the same: it goes by content.
+They are curated unchanged, as by `theval-data curate video.zip`, into a folder that is removed when the
+release is written. Cached features are still used, since the cache is content-addressed.
 """
 
 from __future__ import annotations
@@ -30,17 +30,16 @@ _log = logging.getLogger(__name__)
 def clips_of_release(
     dataset: type[Builder], inputs: Inputs, folder: Path, check: Callable[[], object]
 ) -> Iterator[Inputs]:
-    """Inputs with a manifest: the one given, or one of the release's videos, or none.
+    """Inputs with the given manifest, or else with a manifest of the release's videos, if it has any.
 
     Args:
-        dataset: What is built; `VIDEOS` says where its releases have them.
-        inputs: What it is built from.
-        folder: Where the dataset will be; the videos are unpacked beside it.
-        check: Called before that, to refuse what is wrong with the other inputs.
+        dataset: Class of the dataset; its `VIDEOS` names the places of the videos in a release.
+        inputs: Inputs of the build.
+        folder: Folder of the dataset; the videos are unpacked beside it.
+        check: Called before unpacking, to refuse faulty inputs early.
 
     Raises:
-        InputError, UnsafePathError: If an archive is damaged or not to be trusted, or too large
-            for the disk.
+        InputError, UnsafePathError: If an archive is damaged, unsafe, or too large for the disk.
     """
     place = None
     if inputs.manifest_path is None and inputs.release is not None:

@@ -1,4 +1,4 @@
-"""Compares the rows of two tables by key, a row group at a time."""
+"""Comparison of the rows of two tables by key, one row group at a time."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 
 @dataclass(frozen=True, slots=True)
 class ColumnChange:
-    """How a column changed.
+    """Changes of a column.
 
     Attributes:
-        rows: In how many rows.
-        largest: Largest absolute difference of its numbers; None if none can be told.
+        rows: Number of changed rows.
+        largest: Largest absolute difference of its numbers; None if undefined.
     """
 
     rows: int
@@ -27,7 +27,7 @@ class ColumnChange:
 
 @dataclass(frozen=True, slots=True)
 class RowLocation:
-    """Where a row is."""
+    """Location of a row in the Parquet files."""
 
     split: str
     file: Path
@@ -39,8 +39,8 @@ class RowIndex:
     """The rows of a config by key.
 
     Args:
-        files: Split to its Parquet files.
-        key: Columns that tell the rows apart.
+        files: Parquet files by split.
+        key: Columns that identify a row.
     """
 
     def __init__(self, files: Mapping[str, Sequence[Path]], key: Sequence[str]) -> None:
@@ -59,11 +59,11 @@ class RowIndex:
                         self.rows[one] = RowLocation(split, path, group, row)
 
     def keys(self, table: pa.Table) -> list[tuple[Any, ...]]:
-        """The keys of a row group's rows."""
+        """Keys of the rows of a row group."""
         return list(zip(*(table[name].to_pylist() for name in self._key), strict=True))
 
     def read(self, path: Path, group: int, columns: Sequence[str]) -> pa.Table:
-        """A row group; the last one is held."""
+        """Read a row group; the last one is kept in memory."""
         wanted = (path, group, tuple(columns))
         if self._held is None or self._held[0] != wanted:
             table = pq.ParquetFile(path).read_row_group(group, columns=[*self._key, *columns])
@@ -74,7 +74,7 @@ class RowIndex:
 def compare_rows(
     old: RowIndex, new: RowIndex, columns: Sequence[str], tolerance: float
 ) -> dict[str, ColumnChange]:
-    """What changed in the rows that both have, by column; unchanged columns are left out."""
+    """Changes in the common rows, by column; unchanged columns are left out."""
     rows = dict.fromkeys(columns, 0)
     largest: dict[str, float | None] = dict.fromkeys(columns)
     for path, group in old.groups:
@@ -112,7 +112,7 @@ def _compare(left: pa.Array, right: pa.Array, tolerance: float) -> tuple[int, fl
 
 
 def _difference(a: pa.Scalar, b: pa.Scalar, tolerance: float) -> float | None:
-    """None if two values are the same; the largest difference of their numbers, inf if there is none."""
+    """None if two values are equal, else the largest difference of their numbers, or inf without numbers."""
     if a.is_valid != b.is_valid:
         return float("inf")
     if not a.is_valid:

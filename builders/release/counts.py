@@ -1,7 +1,7 @@
 """Counts of a built dataset, from the columns of its files.
 
-A count's name means the same in every dataset, so that what `info.json` says can be counted again
-by whoever has the files.
+A count's name has the same meaning in every dataset, so that the counts in `info.json` can be verified
+from the files.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from theval_datasets.utils.files import inside
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How to count something.
+    """Definition of a count.
 
     Attributes:
-        how: `rows`; `values` that are not null; `distinct` ones; `elements` of lists; the `sum`,
-            to a thousandth; or rows that are `equal` to something.
-        columns: In which columns.
-        config: Of which table; the default one if empty.
-        equal: To what.
+        how: Method: `rows`; `values` that are not null; `distinct` values; `elements` of lists; the
+            `sum`, to a thousandth; or rows that are `equal` to a value.
+        columns: Columns that are counted.
+        config: Name of the config; the default config if empty.
+        equal: Value for the method `equal`.
     """
 
     how: Literal["rows", "values", "distinct", "elements", "sum", "equal"]
@@ -58,19 +58,19 @@ _ALWAYS: Final = ("clips", "seconds", "contents")
 
 
 def basic_counts(folder: Path, configs: Mapping[str, ConfigInfo]) -> dict[str, int | float]:
-    """What every dataset says of itself: clips, and seconds and contents where it has them."""
+    """Counts of every dataset: clips, and seconds and contents if it has these columns."""
     return recount(folder, configs, _ALWAYS)
 
 
 def recount(
     folder: Path, configs: Mapping[str, ConfigInfo], names: Iterable[str]
 ) -> dict[str, int | float]:
-    """The counts of some names that the files' columns tell.
+    """Recompute counts from the files.
 
     Args:
-        folder: Of the dataset.
-        configs: Its tables; the first is the default.
-        names: Of counts; those that no column tells are left out.
+        folder: Folder of the dataset.
+        configs: Configs of the dataset; the first is the default.
+        names: Names of counts; those that cannot be computed from columns are left out.
     """
     counts: dict[str, int | float] = {}
     first = next(iter(configs))

@@ -1,4 +1,4 @@
-"""`theval-data diff`: what changed between two built versions of a dataset."""
+"""`theval-data diff`: differences between two built versions of a dataset."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _SHOWN: Final = 8
 
 @dataclass(frozen=True)
 class ConfigDiff:
-    """What changed in one config.
+    """Differences of one config.
 
     Attributes:
-        added: Keys of rows that only the second has.
-        removed: Keys of rows that only the first has.
-        taken_down: Those of the removed ones that the second has a tombstone for.
-        moved: Key to the split before and after.
-        common: How many rows both have.
-        columns_added: Columns that only the second has.
-        columns_removed: Columns that only the first has.
-        columns_retyped: Column to its type before and after.
-        values: Column to what changed in it, over the common rows.
+        added: Keys of rows in the second version only.
+        removed: Keys of rows in the first version only.
+        taken_down: Removed keys with a tombstone in the second version.
+        moved: Splits before and after, by key.
+        common: Number of rows in both versions.
+        columns_added: Columns in the second version only.
+        columns_removed: Columns in the first version only.
+        columns_retyped: Types before and after, by column.
+        values: Changes over the common rows, by column.
     """
 
     added: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class ConfigDiff:
     values: Mapping[str, ColumnChange] = field(default_factory=dict)
 
     def lines(self) -> Iterator[str]:
-        """For people; nothing if nothing changed."""
+        """Human-readable lines; none if nothing changed."""
         unexplained = [key for key in self.removed if key not in self.taken_down]
         for what, keys in (
             ("added", self.added), ("removed", unexplained), ("taken down", self.taken_down),
@@ -66,15 +66,15 @@ class ConfigDiff:
 
 @dataclass(frozen=True)
 class DiffReport(Report):
-    """What changed between two versions.
+    """Differences between two versions.
 
     Attributes:
-        first: Dataset and version.
-        second: Dataset and version.
-        configs_added: Only in the second.
-        configs_removed: Only in the first.
-        configs: Those in both.
-        extractors: Names of those whose version, parameters, weights or decoder changed.
+        first: Name and version of the first dataset.
+        second: Name and version of the second dataset.
+        configs_added: Configs in the second version only.
+        configs_removed: Configs in the first version only.
+        configs: Differences of the configs in both.
+        extractors: Extractors whose version, parameters, weights or decoder changed.
     """
 
     first: str
@@ -111,7 +111,7 @@ class DiffReport(Report):
         lines = [f"{self.first} -> {self.second}"]
         lines += [f"  config {name} is new" for name in self.configs_added]
         lines += [f"  config {name} is gone" for name in self.configs_removed]
-        lines += [f"  computed otherwise: {name}" for name in self.extractors]
+        lines += [f"  computed differently: {name}" for name in self.extractors]
         for name, config in self.configs.items():
             lines += [f"  {name}: {line}" for line in config.lines()]
         return "\n".join([*lines, "  the tables are the same"] if self.same else lines)
@@ -121,12 +121,12 @@ def diff(first: Path, second: Path, *, tolerance: float = TOLERANCE) -> DiffRepo
     """Compare two built versions.
 
     Args:
-        first: Folder of the earlier one.
-        second: Folder of the later one.
-        tolerance: Relative difference up to which numbers count as the same.
+        first: Folder of the earlier version.
+        second: Folder of the later version.
+        tolerance: Relative difference up to which numbers count as equal.
 
     Raises:
-        InputError: If a folder is no built dataset, or the two are different datasets.
+        InputError: If a folder is not a built dataset, or the two are different datasets.
     """
     if not 0 <= tolerance < 1:
         raise InputError(f"expected a tolerance in [0, 1), got {tolerance}")

@@ -1,4 +1,4 @@
-"""Where a release is put: written beside its place and renamed into it, so there is never half of one."""
+"""Atomic placement of a release: it is written beside its place and renamed into it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _KINDS: Final = ("part", "old", "clips")
 
 
 def check_place(folder: Path) -> None:
-    """Refuse a place that holds something else than a release.
+    """Check that a place is empty or holds a release.
 
     Raises:
-        InputError: If it does.
+        InputError: If it holds anything else.
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise InputError(f"{folder} is in the way: expected a folder, or nothing, there")
+        raise InputError(f"expected a folder, or nothing, at {folder}, got a file")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / INFO_NAME).is_file():
         raise InputError(
             f"{folder} holds something that is not a built dataset (no {INFO_NAME}); "
@@ -35,9 +35,9 @@ def check_place(folder: Path) -> None:
 
 @contextmanager
 def put_in_place(folder: Path) -> Iterator[Path]:
-    """A folder to write a release to; renamed to `folder` at the end, in place of what is there.
+    """A temporary folder for a release, which replaces `folder` at the end.
 
-    Whatever goes wrong, the old release stays, and nothing lies beside it.
+    After any failure the old release is unchanged, and the temporary folder is removed.
     """
     old = _own(folder, "old")
     with _beside(folder, "part") as part:

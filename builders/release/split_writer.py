@@ -1,4 +1,4 @@
-"""Writes the Parquet files of a split: compressed, in row groups, in files of bounded size."""
+"""Writing of the Parquet files of a split: compressed, in row groups, in files of bounded size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..base.builder import Builder, TableConfig
 from ..base.fields import schema_of
 
 SHARD_BYTES: Final = 500 << 20
-"""Compressed size after which a split goes on in another file."""
+"""Compressed size after which a split continues in another file."""
 
 _ZSTD_LEVEL: Final = 6
 _ZSTD_LEVEL_SPLIT: Final = 13  # a tenth less of a mesh than 12, for 43 ms a clip of 13 s
@@ -28,9 +28,9 @@ class SplitWriter:
     """Writes one split of one config as shards of row groups.
 
     Args:
-        config: The table.
-        schema: Of its rows.
-        part: The release's folder.
+        config: Config.
+        schema: Schema of its rows.
+        part: Folder of the release.
         split: Name of the split.
         shard_bytes: See `SHARD_BYTES`.
     """
@@ -53,7 +53,7 @@ class SplitWriter:
         """Add rows.
 
         Raises:
-            BuildError: If they have other columns than declared.
+            BuildError: If their columns differ from the declared ones.
         """
         if not table.schema.equals(self._schema):
             raise BuildError(
@@ -70,7 +70,7 @@ class SplitWriter:
             self._close()
 
     def close(self) -> SplitInfo:
-        """Finish the files; of a split without rows there is one too."""
+        """Finish the files; a split without rows has one file too."""
         if self._writer is None and not self._parts:
             self._open()
         self._close()
@@ -131,7 +131,7 @@ def write_split(
     *,
     shard_bytes: int = SHARD_BYTES,
 ) -> list[Path]:
-    """Write the Parquet files of one split as a release holds them, below `folder`."""
+    """Write the Parquet files of one split below `folder`, in the layout of a release."""
     writer = SplitWriter(
         dataset.builder_configs[config],
         schema_of(dataset.FIELDS[config]),

@@ -1,7 +1,7 @@
-"""Writes a release: Parquet for every config and split, manifest, card and `info.json`.
+"""Writing of a release: Parquet for every config and split, manifest, card and `info.json`.
 
-All of it goes to a temporary folder beside its place and is renamed into it at the end, so that
-there is never half a dataset. The bytes depend on the content alone.
+It is written to a temporary folder beside its place and renamed at the end, so that there is never a
+partial dataset. The bytes depend on the content alone.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ from .split_writer import SHARD_BYTES, SplitWriter
 
 _log = logging.getLogger(__name__)
 
-_UNCACHED: Final = "release"  # the cache of `datasets` is not used: no need to tell inputs apart
+_UNCACHED: Final = "release"  # constant, because the cache of `datasets` is not used
 
 
 @dataclass
 class Release:
-    """A release that was written.
+    """A written release.
 
     Attributes:
-        folder: Where it is.
-        info: Its `info.json`.
-        not_extracted: Extractor to the number of clips that the cache holds nothing of.
+        folder: Folder of the release.
+        info: Contents of its `info.json`.
+        not_extracted: Number of clips without a cached outcome, by extractor.
     """
 
     folder: Path
@@ -75,16 +75,16 @@ def write_release(
     """Build a dataset into ``out/theval/NAME``.
 
     Args:
-        dataset: Its class.
-        inputs: Its inputs.
-        out: The folder under which it is written. A release that is there already is replaced.
-        version: Semantic version; the class's if not given.
-        configs: Only these tables; all that the inputs suffice for if not given.
-        decoder: Of the features; this machine's if not given.
+        dataset: Class of the dataset.
+        inputs: Inputs of the build.
+        out: Output folder; an existing release below it is replaced.
+        version: Semantic version; by default the class's.
+        configs: Names of the configs to build; by default all that can be built from the inputs.
+        decoder: Decoder of the features; by default this machine's.
         shard_bytes: See `SHARD_BYTES`.
 
     Raises:
-        InputError, BuildError: If it cannot be built; nothing is left behind then.
+        InputError, BuildError: If it cannot be built; no files are left then.
     """
     version = str(dataset.VERSION) if version is None else version
     parse_version(version)
@@ -130,8 +130,8 @@ def _wanted(
     for name in configs:
         if name not in available:
             raise InputError(
-                f"{dataset.repository()}: what was given does not suffice for the config {name!r}; "
-                f"it does for {', '.join(available)}"
+                f"{dataset.repository()}: the inputs do not suffice for the config {name!r}; "
+                f"they do for {', '.join(available)}"
                 + (" (--anonymise leaves out video, sound and meshes)" if inputs.anonymise else "")
             )
     return [name for name in available if name in configs or name == dataset.DEFAULT_CONFIG_NAME]
@@ -152,7 +152,7 @@ def _write(
     first = made[0]
     if not configs[first.config.name].rows:
         raise InputError(
-            f"{dataset.repository()} would have no rows: nothing that was given holds a usable clip"
+            f"{dataset.repository()} would have no rows: none of the inputs holds a usable clip"
         )
     rows = list(first.manifest_rows())
     if rows:
@@ -193,7 +193,7 @@ def _write(
 
 
 def card_text(dataset: type[Builder]) -> CardText:
-    """The text that a dataset's class gives for its card; everything else is read from the files."""
+    """The author's text for the card, from the dataset's class; everything else is read from the files."""
     return CardText(
         title=dataset.TITLE,
         summary=dataset.SUMMARY,

@@ -43,21 +43,21 @@ class Rsatalker(ScoredBuilder):
     BUILDER_CONFIGS: ClassVar[list[TableConfig]] = [
         TableConfig(
             name="features",
-            description="One row a speaker of a conversation: relationship, place in its video.",
+            description="One row per speaker of a conversation: relationship, span in its video.",
             reader=_READER,
         ),
         MOTION_CONFIG,
         TableConfig(
             name="media",
-            description="The speech, and the clip where it was cut.",
+            description="The speech, and the clip if it was cut.",
             rows_per_table=16,
             reader=_MEDIA_READER,
         ),
     ]
     TITLE: ClassVar[str] = "RSATalker"
     SUMMARY: ClassVar[str] = (
-        "Speech and FLAME face motion of two people in conversation, where each lies in its video, "
-        "and whether the two are of one blood and of equal standing."
+        "Speech and FLAME face motion of two people in conversation, with their spans in the videos, "
+        "and whether the two are blood relatives and of equal standing."
     )
     CITES: ClassVar[tuple[str, ...]] = ("rsatalker",)
     TASKS: ClassVar[tuple[str, ...]] = ("video-classification", "audio-classification")
@@ -65,7 +65,7 @@ class Rsatalker(ScoredBuilder):
     LIMITS: ClassVar[tuple[str, ...]] = (
         "The paper states no size, frame rate or split of its set: the splits are those of DualTalk's "
         "release, and the motion carries no times.",
-        "Labels of relationships are those of the table that was given.",
+        "Labels of relationships are those of the given table.",
         "That the first three numbers of the pose are the head and the last three the jaw is how "
         "others read these files; the release does not say.",
     )
@@ -77,17 +77,17 @@ class Rsatalker(ScoredBuilder):
     }
     FIELDS: ClassVar[Mapping[str, tuple[Field, ...]]] = {
         "features": scored_fields(
-            Field("blood", BOOL, "Whether the two are of one blood.", origin="blood"),
+            Field("blood", BOOL, "Whether the two are blood relatives.", origin="blood"),
             Field("equal", BOOL, "Whether the two are of equal standing.", origin="equal"),
-            Field("relationship", STRING, "What they are to each other.", origin="relationships"),
+            Field("relationship", STRING, "Relationship of the two.", origin="relationships"),
             Field("youtube_id", STRING, "The video.", origin="name"),
-            Field("start", DOUBLE, "Where the recording begins in the video.", "s", 0,
+            Field("start", DOUBLE, "Start of the recording in the video.", "s", 0,
                   origin="spans"),
-            Field("end", DOUBLE, "Where it ends.", "s", 0, origin="end"),
-            Field("match_score", DOUBLE, "How well the sound fits there.", "", -1, 1,
+            Field("end", DOUBLE, "End of the recording in the video.", "s", 0, origin="end"),
+            Field("match_score", DOUBLE, "Score of the match of the sound there.", "", -1, 1,
                   origin="match_score"),
             Field("conversation", STRING, "The conversation.", origin="release", required=True),
-            Field("speaker", INT, "Which of the two.", "", 1, 2, origin="release", required=True),
+            Field("speaker", INT, "Number of the speaker.", "", 1, 2, origin="release", required=True),
             Field("partner", STRING, "`clip_id` of the other speaker.", origin="partner"),
             Field("speech_seconds", DOUBLE, "Length of the speech.", "s", 0, origin="speech"),
         ),
@@ -124,7 +124,7 @@ class Rsatalker(ScoredBuilder):
         }
 
     def notes(self) -> tuple[str, ...]:
-        """Recordings without speech, motion, place or relationship, and inputs that match none."""
+        """Notes on recordings without speech, motion, span or relationship, and on unmatched inputs."""
         notes = list(super().notes())
         kept = {row.clip_id: self._recordings[row.clip_id] for row in self.rows}
         for what, names in (
@@ -132,7 +132,7 @@ class Rsatalker(ScoredBuilder):
             ("recordings have no motion", [n for n, one in kept.items() if one.motion is None]),
             ("recordings lack the other speaker",
              [r.clip_id for r in self.rows if r.values["partner"] is None]),
-            ("recordings have no place in a video",
+            ("recordings have no span in a video",
              [r.clip_id for r in self.rows if r.values["start"] is None]),
             ("recordings have no relationship",
              [r.clip_id for r in self.rows if r.values["relationship"] is None]),
@@ -161,7 +161,7 @@ class Rsatalker(ScoredBuilder):
 
     @cached_property
     def _spans(self) -> tuple[Join | None, dict[str, LocatedSpan]]:
-        """How the spans match recordings and conversations, and the spans by these."""
+        """Match of the spans with recordings and conversations, and the spans by their names."""
         path = self.inputs.path("spans")
         if path is None:
             return None, {}
@@ -173,7 +173,7 @@ class Rsatalker(ScoredBuilder):
 
     @cached_property
     def _relations(self) -> tuple[Join | None, dict[str, RelationshipLabel]]:
-        """How the relationships match conversations and videos, and the relationships by these."""
+        """Match of the relationships with conversations and videos, and the relationships by name."""
         path = self.inputs.path("relationships")
         if path is None:
             return None, {}

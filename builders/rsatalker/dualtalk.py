@@ -21,12 +21,12 @@ class DualtalkRecording:
     """One speaker of one conversation.
 
     Attributes:
-        name: ``NAME_speakerN``.
-        conversation: ``NAME``.
-        speaker: 1 or 2.
-        split: `train`, `test` or `ood`.
-        speech: Its WAV; None if there is none.
-        motion: Its NPZ; None if there is none.
+        name: Name of the recording, ``NAME_speakerN``.
+        conversation: Name of the conversation, ``NAME``.
+        speaker: Number of the speaker: 1 or 2.
+        split: Split: `train`, `test` or `ood`.
+        speech: WAV file; None if there is none.
+        motion: NPZ file; None if there is none.
     """
 
     name: str
@@ -38,7 +38,7 @@ class DualtalkRecording:
 
     @property
     def youtube_id(self) -> str | None:
-        """The video that it is from; None for a name of another pattern."""
+        """Id of its video; None for a name of another pattern."""
         match = _NAME.fullmatch(self.conversation)
         return match[1] if match else None
 
@@ -47,7 +47,7 @@ def find_recordings(release: Path) -> dict[str, DualtalkRecording]:
     """The recordings of a release by name.
 
     Raises:
-        InputError: With names that are in two splits, or if there are none.
+        InputError: For names in two splits, or if there are no recordings.
     """
     recordings: dict[str, DualtalkRecording] = {}
     faults = []
@@ -62,7 +62,7 @@ def find_recordings(release: Path) -> dict[str, DualtalkRecording]:
             speech, motion = (None, None) if old is None else (old.speech, old.motion)
             is_speech = file.path.suffix.lower() == ".wav"
             if old is not None and (old.split != split or (speech if is_speech else motion)):
-                faults.append(f"{file.stem} is there twice, in {old.split} and in {split}")
+                faults.append(f"{file.stem} occurs twice, in {old.split} and in {split}")
                 continue
             speech, motion = (file.path, motion) if is_speech else (speech, file.path)
             recordings[file.stem] = DualtalkRecording(

@@ -23,7 +23,7 @@ Motion = npt.NDArray[np.float32]
 
 MOTION_CONFIG: Final = TableConfig(
     name="motion",
-    description="One row a speaker of a conversation: FLAME expression, jaw and pose.",
+    description="One row per speaker of a conversation: FLAME expression, jaw and pose.",
     rows_per_table=16,
     reader="""\
 row = rows.with_format("numpy")[0]
@@ -33,8 +33,8 @@ jaw, pose = row["jaw"].reshape(-1, 3), row["pose"].reshape(-1, 3)  # axis-angle
 )
 MOTION_FIELDS: Final[tuple[Field, ...]] = (
     CLIP_ID,
-    Field("frames", INT, "How many there are.", "", 1, origin="motion", required=True),
-    Field("expression_dim", INT, "Numbers of the expression in a frame.", "", 1, origin="motion",
+    Field("frames", INT, "Number of frames.", "", 1, origin="motion", required=True),
+    Field("expression_dim", INT, "Number of expression coefficients per frame.", "", 1, origin="motion",
           required=True),
     Field("expression", list_of("float32"), "FLAME expression, flat.", origin="motion",
           required=True),
@@ -49,7 +49,7 @@ def motion_row(name: str, path: Path) -> dict[str, Any]:
     """A row of the config `motion`.
 
     Raises:
-        InputError: If the file is no NPZ of motion.
+        InputError: If the file is not an NPZ file of motion.
     """
     expression, pose, jaw = read_motion(path)
     return {
@@ -70,7 +70,7 @@ def read_motion(path: Path) -> tuple[Motion, Motion, Motion]:
         vectors in radians, (T, 3) each.
 
     Raises:
-        InputError: If it is not such a file.
+        InputError: If the file is malformed.
     """
     arrays: dict[str, Motion] = {}
     for member in files_of(path, (".npy",)):
@@ -100,6 +100,6 @@ def _array(member: ReleaseFile, path: Path) -> Motion:
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path.name}: {member.name} is not a plain array: {error}") from None
     if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
-        raise InputError(f"{path.name}: {member.name} holds something else than finite numbers")
+        raise InputError(f"{path.name}: expected finite numbers in {member.name}")
     numbers: Motion = array.astype(np.float32)
     return numbers

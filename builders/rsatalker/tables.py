@@ -1,4 +1,4 @@
-"""Where recordings lie in their videos, and how their speakers are related: tables of a curator."""
+"""A curator's tables of spans of recordings in videos, and of relationships of speakers."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ RELATIONSHIPS: Final[Mapping[str, tuple[bool, bool]]] = {
     "couple": (False, True),
     "superior-subordinate": (False, False),
 }
-"""The paper's examples, one a cell: whether of one blood, and whether equal."""
+"""The paper's examples of relationships: whether blood relatives, and whether equal."""
 
 
 @dataclass(frozen=True)
 class LocatedSpan:
-    """Where a recording lies in its video.
+    """Span of a recording in its video.
 
     Attributes:
-        start: Seconds.
-        end: Seconds; None to take the recording's own length.
-        score: Of the match; None if unstated.
+        start: Start in seconds.
+        end: End in seconds; None for the recording's own length.
+        score: Score of the match; None if unstated.
     """
 
     start: float
@@ -39,12 +39,12 @@ class LocatedSpan:
 
 @dataclass(frozen=True)
 class RelationshipLabel:
-    """How two speakers are related.
+    """Relationship of two speakers.
 
     Attributes:
-        name: Such as `siblings`.
-        blood: Whether of one blood; None if unknown.
-        equal: Whether of equal standing; None if unknown.
+        name: Name of the relationship, such as `siblings`.
+        blood: Whether they are blood relatives; None if unknown.
+        equal: Whether they are of equal standing; None if unknown.
     """
 
     name: str | None
@@ -53,20 +53,20 @@ class RelationshipLabel:
 
 
 def read_spans(path: Path) -> dict[str, LocatedSpan]:
-    """Where recordings lie: what ``theval-data locate --json`` says, or a CSV.
+    """Read spans of recordings from the output of ``theval-data locate --json``, or a CSV.
 
-    The CSV has `clip_id, start` and perhaps `end, match_score`; `clip_id` is a recording or its
+    The CSV has `clip_id, start` and, optionally, `end, match_score`; `clip_id` is a recording or its
     conversation.
 
     Raises:
-        InputError: For what is neither, a recording there twice, or a span that ends before it
+        InputError: For a malformed file, a recording that occurs twice, or a span that ends before it
             begins.
     """
     is_json = path.suffix.lower() == ".json"
     spans: dict[str, LocatedSpan] = {}
     for where, name, span in _located(path) if is_json else _listed(path):
         if not name or name in spans:
-            raise InputError(f"{where}: {name!r} is empty or there twice")
+            raise InputError(f"{where}: {name!r} is empty or occurs twice")
         if span.start < 0 or (span.end is not None and span.end <= span.start):
             raise InputError(f"{where}: expected 0 <= start < end, got {span.start} and {span.end}")
         spans[name] = span
@@ -74,7 +74,7 @@ def read_spans(path: Path) -> dict[str, LocatedSpan]:
 
 
 def _located(path: Path) -> list[tuple[str, str, LocatedSpan]]:
-    """Place, recording and span of each that `locate --json` found."""
+    """Place in the file, recording and span of each match of `locate --json`."""
     plain = read_json(path)
     try:
         return [
@@ -87,11 +87,11 @@ def _located(path: Path) -> list[tuple[str, str, LocatedSpan]]:
             if match["reason"] is None
         ]
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path.name} is not what `locate --json` writes: {error}") from None
+        raise InputError(f"expected output of `locate --json` in {path.name}: {error}") from None
 
 
 def _listed(path: Path) -> Iterator[tuple[str, str, LocatedSpan]]:
-    """Place, recording and span of each row of a CSV."""
+    """Place in the file, recording and span of each row of a CSV."""
     for where, row in read_csv(path, ("clip_id", "start")):
         end, score = (
             number(row, name, where) if (row.get(name) or "").strip() else None
@@ -101,10 +101,10 @@ def _listed(path: Path) -> Iterator[tuple[str, str, LocatedSpan]]:
 
 
 def read_relations(path: Path) -> dict[str, RelationshipLabel]:
-    """Relations by `youtube_id` or conversation: CSV with `id, relationship` and perhaps `blood, equal`.
+    """Read relationships by `youtube_id` or conversation: CSV with `id, relationship[, blood, equal]`.
 
     Raises:
-        InputError: With rows that are there twice, unreadable, or contradict what the name means.
+        InputError: The message lists rows that are duplicate, malformed, or contradict the name.
     """
     labels: dict[str, RelationshipLabel] = {}
     faults = []
@@ -120,7 +120,7 @@ def read_relations(path: Path) -> dict[str, RelationshipLabel]:
                 faults.append(f"{where}: {column} = {cell!r} does not go with {name!r}")
             bits.append(bit)
         if not key or key in labels:
-            faults.append(f"{where}: {key!r} is empty or there twice")
+            faults.append(f"{where}: {key!r} is empty or occurs twice")
         labels[key] = RelationshipLabel(name, bits[0], bits[1])
     if faults:
         raise InputError(some_of(faults))

@@ -1,1 +1,1 @@
-"""Tables and readers that several datasets use."""
+"""Tables and readers shared by several datasets."""

@@ -1,4 +1,4 @@
-"""Arrow arrays from numpy ones, with nulls where something is undefined."""
+"""Arrow arrays from numpy arrays, with nulls for undefined values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from theval_datasets.extraction.outcomes import Array
 
 
 def list_array(rows: Sequence[pa.Array | None], item: pa.DataType) -> pa.ListArray:
-    """A list column out of one array per row; None becomes null.
+    """A list column from one array per row; None becomes null.
 
     Args:
         rows: Arrow arrays (elements,), one per row, which may hold nulls themselves.
@@ -39,14 +39,14 @@ def list_array(rows: Sequence[pa.Array | None], item: pa.DataType) -> pa.ListArr
 
 
 def scattered(where: Array, values: Array) -> pa.Array:
-    """Values on the positions where `where` is true, null elsewhere.
+    """Values at the positions where `where` is True, null elsewhere.
 
     Args:
-        where: bool, (n,).
-        values: Of any unit and range, (number of true positions,).
+        where: bool (n,): positions of the values.
+        values: (number of True positions,): values of any unit and range.
 
     Returns:
-        As many as `where` has, (n,).
+        Array of length n.
 
     Raises:
         BuildError: If the numbers differ.
@@ -65,7 +65,7 @@ def scattered(where: Array, values: Array) -> pa.Array:
 
 
 def check_finite(name: str, values: Array) -> Array:
-    """The same array (of any shape), refused if it holds NaN or infinity: undefined is null.
+    """Check that an array of any shape holds neither NaN nor infinity; undefined values must be null.
 
     Raises:
         BuildError: If a value is not finite.
@@ -82,7 +82,7 @@ def check_finite(name: str, values: Array) -> Array:
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """A table out of rows of plain values, numpy or Arrow arrays, in the columns of a schema.
+    """A table from rows of plain values, numpy or Arrow arrays, in the columns of a schema.
 
     Examples:
         >>> table_of([{"clip_id": "a"}], pa.schema([("clip_id", pa.string())])).to_pylist()

@@ -1,4 +1,4 @@
-"""Lists of clips, scores and the like as CSV or Excel: untrusted, checked row by row."""
+"""Lists of clips or scores as CSV or Excel: untrusted input, checked row by row."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _DECIMAL_COMMA: Final = re.compile(r"\s*[-+]?\d+,\d+\s*")
 
 
 def read_csv(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Rows of a table with a head; blank rows are left out.
+    """Rows of a table with a header; blank rows are left out.
 
     Args:
         path: CSV of any usual delimiter and encoding, or an Excel workbook of one sheet.
-        columns: Columns that must be there; others are handed out too.
+        columns: Required columns; others are returned too.
 
     Yields:
-        Place of the row, for messages, and its values by column.
+        Place of the row for messages, and its values by column.
 
     Raises:
-        InputError: If the file is not such a table.
+        InputError: If the file is not a table, or a column is missing.
     """
     if path.suffix.lower() == ".xlsx":
         table = read_table(path)
@@ -61,7 +61,7 @@ def _check_head(path: Path, head: Sequence[str], columns: tuple[str, ...]) -> No
 
 
 def number(row: Mapping[str, str], column: str, where: str) -> float:
-    """A finite number out of a row, with a decimal point or comma.
+    """A finite number in a row, with a decimal point or comma.
 
     Raises:
         InputError: If the cell is not a finite number.

@@ -1,4 +1,4 @@
-"""The config `landmarks`: one row per clip, one entry per frame, nothing rounded once more.
+"""The config `landmarks`: one row per clip, one entry per frame, without further rounding.
 
 The mesh is stored as the extractor quantised it, so that every metric of the `paper` definition
 recomputes from this table alone.
@@ -38,7 +38,7 @@ from ..base.fields import (
 from .arrow import scattered
 
 POINTS: Final = 478
-_CHUNK: Final = 512  # samples that one speech probability stands for
+_CHUNK: Final = 512  # number of samples per speech probability
 _NUMBERS: Final = POINTS * 3
 
 
@@ -57,7 +57,7 @@ LANDMARK_FIELDS: Final[tuple[Field, ...]] = (
     Field(
         "scale",
         DOUBLE,
-        "What one unit of `mesh` is, in widths (x, z) or heights (y) of the frame.",
+        "Unit of `mesh`, in widths (x, z) or heights (y) of the frame.",
         "",
         0,
         1,
@@ -80,7 +80,7 @@ LANDMARK_FIELDS: Final[tuple[Field, ...]] = (
         "theval_signals",
         "openness",
         list_of("float64"),
-        meaning="Opening of the lips in each frame, relative to the eyes' distance; null without a "
+        meaning="Lip opening in each frame, relative to the inter-ocular distance; null without a "
         "face.",
     ),
     field_of(
@@ -120,7 +120,7 @@ pixels = mesh * [row["width"], row["height"], row["width"]]  # x, y, z
 
 
 def landmarks_config(description: str, *key: str) -> TableConfig:
-    """The config, with what its rows are told apart by."""
+    """The config with its key."""
     return TableConfig(
         name="landmarks",
         description=description,
@@ -197,9 +197,9 @@ def sound_values(
     """Loudness, speech probability and speech at some frames of a clip; null outside the sound.
 
     Args:
-        clip: Its features.
-        time: Seconds of the frames, (n,); None if unknown.
-        frame: Their indices in the clip, (n,); None for all of its frames.
+        clip: Features of the clip.
+        time: (n,): times of the frames in seconds; None if unknown.
+        frame: (n,): indices of the frames in the clip; None for all frames.
 
     Returns:
         For each column (n,) values: loudness in full scale, 0 to 1, speech probability 0 to 1,

@@ -18,7 +18,7 @@ from .csv_files import read_csv
 
 DIFFICULTIES: Final = ("Easy", "Medium", "Hard")
 DEFAULT_RULES: Final = ("{generator}/{portrait_id}", "{portrait_id}__{generator}")
-"""Tried on the name of a clip that no table lists, in this order."""
+"""Naming rules for clips that no table lists, in the order in which they are tried."""
 _END_TO_END: Final = ("MultiTalk", "HunyuanVideo-Avatar", "OmniAvatar")
 _SEQUENTIAL: Final = ("Wav2Lip", "MuseTalk", "SadTalker", "AniTalker", "JoyVASA")
 _SLOT: Final = re.compile(r"\{(\w+)\}")
@@ -35,18 +35,18 @@ KINDS: Final[Mapping[str, str]] = {
     **{_plain(name): "end-to-end" for name in _END_TO_END},
     **{_plain(name): "sequential" for name in _SEQUENTIAL},
 }
-"""Kinds of the generators that THQA-MT's paper names; others are what a table says, or null."""
+"""Kinds of the generators named in THQA-MT's paper; a table states the kinds of others."""
 
 
 @dataclass(frozen=True)
 class GeneratedClip:
-    """A generated clip, or an attempt that gave none.
+    """A generated clip, or a failed attempt.
 
     Attributes:
-        generator: Its name; any text.
-        portrait_id: The portrait that it was made from.
-        kind: `end-to-end`, `sequential`, or another word; None if unknown.
-        difficulty: Easy, Medium or Hard; None if unstated.
+        generator: Name of the generator; any text.
+        portrait_id: Id of the portrait.
+        kind: Kind of the generator: `end-to-end`, `sequential`, or another word; None if unknown.
+        difficulty: Difficulty: Easy, Medium or Hard; None if unstated.
         content_id: Content of the clip; the portrait if unstated.
         succeeded: Whether there is a clip; None if unstated.
     """
@@ -61,13 +61,13 @@ class GeneratedClip:
 
 @dataclass(frozen=True)
 class NamingRules:
-    """Rules that read generator and portrait from the name of a clip.
+    """Rules that derive generator and portrait from the name of a clip.
 
     Attributes:
-        rules: Patterns such as ``{portrait_id}__{generator}``; ``{any}`` stands for what does not
-            matter. The first one that fits the whole name counts.
-        kinds: Generator to its kind.
-        attempted: Generator to how many clips were asked of it.
+        rules: Patterns such as ``{portrait_id}__{generator}``; ``{any}`` matches any text. The first
+            pattern that matches the whole name counts.
+        kinds: Kind by generator.
+        attempted: Number of attempted clips by generator.
     """
 
     rules: tuple[str, ...] = DEFAULT_RULES
@@ -86,7 +86,7 @@ class NamingRules:
                 )
 
     def parse(self, name: str) -> GeneratedClip | None:
-        """Generator and portrait by a name; None if no rule fits it."""
+        """Generator and portrait of a name; None if no rule matches."""
         for rule in self.rules:
             match = _pattern(rule).fullmatch(name)
             if match:
@@ -102,9 +102,9 @@ class GeneratedClips:
     """The table of generated clips.
 
     Attributes:
-        clips: By the name of the clip; empty without a table.
-        attempts: All rows of the table, those without a clip too.
-        rules: For the clips that the table does not list.
+        clips: Generated clips by name; empty without a table.
+        attempts: All rows of the table, including those without a clip.
+        rules: Naming rules for clips that the table does not list.
     """
 
     clips: Mapping[str, GeneratedClip] = field(default_factory=dict)
@@ -115,25 +115,25 @@ class GeneratedClips:
         """The same table with other names of clips.
 
         Raises:
-            InputError: If two names become one.
+            InputError: If two names become equal.
         """
         clips: dict[str, GeneratedClip] = {}
         for name, clip in self.clips.items():
             if name_of(name) in clips:
-                raise InputError(f"clips: two rows mean the clip {name_of(name)!r}")
+                raise InputError(f"clips: two rows name the clip {name_of(name)!r}")
             clips[name_of(name)] = clip
         attempts = [(None if n is None else name_of(n), clip) for n, clip in self.attempts]
         return replace(self, clips=clips, attempts=tuple(attempts))
 
     def of(self, name: str) -> GeneratedClip | None:
-        """How a clip was made; None if that is unknown."""
+        """Generator and portrait of a clip; None if unknown."""
         return self.clips.get(name) or self.rules.parse(name)
 
     def generations(self, there: Iterable[str]) -> dict[str, tuple[int | None, int | None]]:
-        """Generator to how many clips were attempted, and how many succeeded; None if unstated.
+        """Numbers of attempted and successful clips by generator; None if unstated.
 
         Args:
-            there: Names of the clips there are.
+            there: Names of the existing clips.
         """
         names = set(there)
         made = Counter(clip.generator for clip in map(self.of, names) if clip is not None)
@@ -163,11 +163,11 @@ def read_listing(path: Path | None) -> GeneratedClips:
     """Read ``--with clips=FILE``.
 
     Args:
-        path: A CSV with `clip_id, generator, portrait_id` and perhaps `generator_kind, difficulty,
+        path: CSV with `clip_id, generator, portrait_id` and, optionally, `generator_kind, difficulty,
             content_id, succeeded`; or a YAML file with `NamingRules`; None for the default rules.
 
     Raises:
-        InputError: With everything that does not fit.
+        InputError: The message lists all faults.
     """
     if path is None:
         return GeneratedClips()

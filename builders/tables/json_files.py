@@ -12,7 +12,7 @@ _LARGEST: Final = 256 << 20
 
 
 def read_json(path: Path) -> Any:
-    """What a file holds.
+    """The contents of a JSON file.
 
     Raises:
         InputError: If there is no such file, it is too large, or not JSON.

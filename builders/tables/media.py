@@ -1,4 +1,4 @@
-"""Clips as bytes inside a table: the file itself, its sound, and one picture of it."""
+"""Clips as bytes in a table: the file, its sound, and a poster frame."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ MEDIA_FIELDS: Final = (
     Field(
         "audio",
         datasets.Audio(sampling_rate=16_000, decode=False),
-        "Its sound, 16 kHz mono; second 0 is the first video frame.",
+        "Sound of the clip, 16 kHz mono; second 0 is the first video frame.",
         origin="media",
     ),
     Field(
         "poster",
         datasets.Image(decode=False),
-        "One frame: the reference frame, else the middle one.",
+        "Poster frame: the reference frame, else the middle frame.",
         origin="media",
     ),
     MISSING,
@@ -61,7 +61,7 @@ _FULL_SCALE: Final = 32767.0
 
 
 def media_values(manifest: Manifest, row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
-    """`video`, `audio` and `poster` of a clip as structs of bytes and name; null where there is none.
+    """`video`, `audio` and `poster` of a clip as structs of bytes and name; null where absent.
 
     Raises:
         BuildError: If the file is not the one that the manifest was made from.
@@ -82,7 +82,7 @@ def media_values(manifest: Manifest, row: ManifestRow, clip: ClipFeatures) -> di
     stem = safe_name(row.clip_id).replace("/", "__")
 
     def kept_or(relative: str | None, make: Callable[[], tuple[bytes, str]]) -> Any:
-        """A file that curation left, else what is made of the clip: bytes and suffix."""
+        """Bytes and suffix of a file of the curation, else of one made from the clip."""
         file = None if relative is None else manifest.inside(relative)
         try:
             if file is not None and file.is_file():
@@ -122,10 +122,10 @@ def wav_bytes(audio: Audio) -> bytes:
     """A track as 16-bit WAV that begins with the first video frame.
 
     Args:
-        audio: Mono at 16 kHz, float32 (samples,); what lies beyond [-1, 1] is clipped.
+        audio: Mono audio at 16 kHz; values outside [-1, 1] are clipped.
 
     Returns:
-        A header of 44 bytes, then 2 bytes a sample.
+        A header of 44 bytes, then 2 bytes per sample.
 
     Examples:
         >>> from types import SimpleNamespace
@@ -151,7 +151,7 @@ def _sound(path: Path) -> tuple[bytes, str]:
 
 
 def _poster(path: Path, wanted: float | None) -> tuple[bytes, str]:
-    """The frame at a time, else the middle one."""
+    """The frame at a time, else the middle frame."""
     from PIL import Image
 
     from theval_datasets.media import frame_index, read_frames

@@ -22,11 +22,11 @@ _LARGEST: Final = 64 << 20
 
 MESH_FIELDS: Final[tuple[Field, ...]] = (
     CLIP_ID,
-    Field("frame", INT, "Place in the sequence.", "", 0, origin="meshes", required=True),
+    Field("frame", INT, "Position in the sequence.", "", 0, origin="meshes", required=True),
     Field("mesh", datasets.Mesh(decode=False), "Vertices and faces as glb.", origin="meshes",
           required=True),
-    Field("vertices", INT, "How many there are.", "", 1, origin="meshes", required=True),
-    Field("faces", INT, "How many triangles there are.", "", 1, origin="meshes", required=True),
+    Field("vertices", INT, "Number of vertices.", "", 1, origin="meshes", required=True),
+    Field("faces", INT, "Number of triangles.", "", 1, origin="meshes", required=True),
 )  # fmt: skip
 MESH_CONFIG: Final = TableConfig(
     name="mesh",
@@ -42,10 +42,10 @@ with open("frame.glb", "wb") as file:
 
 
 def find_meshes(place: Path) -> dict[str, list[ReleaseFile]]:
-    """Video to its OBJ files in order: ``NAME/FRAME.obj`` below a folder or in a zip.
+    """OBJ files by video, in order: ``NAME/FRAME.obj`` below a folder or in a zip.
 
     Raises:
-        InputError: For a file outside of a video's folder, or one without a number.
+        InputError: For a file outside a video's folder, or without a number.
     """
     sequences: dict[str, list[tuple[int, ReleaseFile]]] = {}
     for file in files_of(place, (".obj",)):
@@ -67,7 +67,7 @@ def mesh_rows(name: str, files: list[ReleaseFile]) -> Iterator[dict[str, Any]]:
 
     Raises:
         MissingExtraError: Without trimesh.
-        InputError: For a file that is no mesh.
+        InputError: For a file that is not a mesh.
     """
     trimesh = require("trimesh", extra=EXTRA)
     for place, file in enumerate(files):
@@ -86,7 +86,7 @@ def parse_obj(data: bytes, name: str) -> tuple[list[list[float]], list[list[int]
     """Vertices and triangles; materials and other files that an OBJ may name are never opened.
 
     Raises:
-        InputError: If it is not such a file.
+        InputError: If the file is malformed.
 
     Examples:
         >>> lines = [b"v 0 0 0", b"v 1 0 0", b"v 0 1 0", b"f 1 2 3"]
@@ -107,7 +107,7 @@ def parse_obj(data: bytes, name: str) -> tuple[list[list[float]], list[list[int]
                 corners = [int(part.partition("/")[0]) for part in parts]
                 at = [i - 1 if i > 0 else len(vertices) + i for i in corners]
                 if len(at) < 3 or not all(0 <= i < len(vertices) for i in at):
-                    raise ValueError("a face of vertices that are not there")
+                    raise ValueError("a face with missing vertices")
                 triangles += [[at[0], at[k], at[k + 1]] for k in range(1, len(at) - 1)]
     except ValueError as error:
         raise InputError(f"{name} is not a Wavefront OBJ file: {error}") from None

@@ -26,7 +26,7 @@ _IDENTITY: Final = ("identity_consistency", "identity_coverage", "identity_refer
 
 PORTRAIT_FIELDS: Final[tuple[Field, ...]] = (
     Field("portrait_id", STRING, "Name of the portrait.", origin="portraits", required=True),
-    Field("image", datasets.Image(decode=False), "The picture's file.", origin="portraits",
+    Field("image", datasets.Image(decode=False), "File of the picture.", origin="portraits",
           required=True),
     WIDTH,
     HEIGHT,
@@ -54,7 +54,7 @@ Embeddings = npt.NDArray[np.float32]
 
 
 class PortraitFaces:
-    """Finds and embeds the people of portraits, each portrait once.
+    """Detects and embeds the faces of portraits, each portrait once.
 
     Args:
         portraits: By id.
@@ -66,7 +66,7 @@ class PortraitFaces:
 
     @cached_property
     def unavailable(self) -> str | None:
-        """Why no face can be found here; None if it can."""
+        """Reason why faces cannot be detected here; None if they can."""
         from theval_datasets.features.faces import Faces
 
         try:
@@ -79,19 +79,19 @@ class PortraitFaces:
         return "weights-missing"
 
     def n_faces(self, portrait_id: str) -> int:
-        """How many faces it shows."""
+        """Number of detected faces of a portrait."""
         return self._look(portrait_id)[0]
 
     def embeddings(self, portrait_id: str) -> Embeddings | None:
-        """One embedding a face, (n, dim); None if there is no face."""
+        """Embeddings of its faces, (n, dim); None without faces."""
         return self._look(portrait_id)[1]
 
     def identity(self, portrait_id: str | None, clip: ClipFeatures) -> dict[str, Any]:
         """How well a clip keeps the people of its portrait, or of its own frame without one.
 
         Args:
-            portrait_id: Its portrait; None if unknown.
-            clip: Its features; what is undefined is noted there.
+            portrait_id: Id of its portrait; None if unknown.
+            clip: Features of the clip, in which undefined values are noted.
         """
         if portrait_id is None or portrait_id not in self._portraits:
             own = [clip.value("identity", name) for name in _IDENTITY[:2]]

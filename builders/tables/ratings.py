@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 RATING_FIELDS: Final[tuple[Field, ...]] = (
     CLIP_ID,
-    Field("dimension", STRING, "What was rated.", origin="ratings", required=True),
-    Field("subject", STRING, "Who rated, by a name of the table.", origin="ratings",
+    Field("dimension", STRING, "Rated dimension.", origin="ratings", required=True),
+    Field("subject", STRING, "Name of the subject in the table.", origin="ratings",
           required=True),
-    Field("session", STRING, "The session; empty if the table names none.", origin="ratings",
+    Field("session", STRING, "Session; empty if the table names none.", origin="ratings",
           required=True),
-    Field("repetition", INT, "Which presentation of the clip to the subject.", "", 0,
+    Field("repetition", INT, "Number of the presentation of the clip to the subject.", "", 0,
           origin="ratings", required=True),
-    Field("score", DOUBLE, "The rating as given.", "score", origin="ratings", required=True),
+    Field("score", DOUBLE, "Rating as given.", "score", origin="ratings", required=True),
 )  # fmt: skip
 RATING_KEY: Final = ("clip_id", "dimension", "subject", "repetition")
 
@@ -28,8 +28,8 @@ def rating_rows(ratings: Ratings, clips: Mapping[str, str]) -> Iterator[dict[str
     """Rows in the order of their key.
 
     Args:
-        ratings: The table.
-        clips: Name of a clip in the table to its `clip_id`; others are left out.
+        ratings: Table of ratings.
+        clips: `clip_id` by name in the table; other clips are left out.
     """
     ids = [clips.get(name) for name in ratings.clips]
     kept = [i for i, clip in enumerate(ratings.clip.tolist()) if ids[clip] is not None]

@@ -1,4 +1,4 @@
-"""The tables of a rating study that a dataset is built from, and the scores that follow from them."""
+"""The tables of a rating study that is an input of a build, and the resulting scores."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class StudyTables:
         ratings_path: Table of ratings, which may hold distortion votes; None if not given.
         votes_path: Table of distortion votes; None if not given.
         taxonomy_path: Names of the distortions; None for THQA-MT's.
-        protocol_path: How the study was carried out; None if not given.
-        dimensions: The dimensions that may be rated; None for a single one of any name.
+        protocol_path: Protocol of the study; None if not given.
+        dimensions: Allowed dimensions; None for a single dimension of any name.
     """
 
     preset: str
@@ -58,7 +58,7 @@ class StudyTables:
         return inputs.shared(make, key=(cls, preset, dimensions))
 
     def faults(self) -> list[str]:
-        """What is wrong in the tables, in sentences; empty if they can be used."""
+        """Faults of the tables, in sentences; empty if they can be used."""
         faults: list[str] = []
         steps: tuple[Callable[[], Any], ...] = (
             lambda: self.protocol,
@@ -92,7 +92,7 @@ class StudyTables:
 
     @cached_property
     def protocol(self) -> StudyProtocol:
-        """How the study was carried out.
+        """Protocol of the study.
 
         Raises:
             InputError: If the file is malformed.
@@ -181,7 +181,7 @@ class StudyTables:
 
     @cached_property
     def clips(self) -> frozenset[str]:
-        """Names of the clips in either table, as they are written there."""
+        """Names of the clips in both tables, as written there."""
         tables = [table for table in (self.ratings, self.votes) if table is not None]
         return frozenset(name for table in tables for name in table.clips)
 
@@ -200,9 +200,9 @@ class StudyTables:
         }
 
     def notes(self) -> tuple[str, ...]:
-        """How the ratings were understood; and that nobody gave them, if they are simulated.
+        """Notes on the interpretation of the ratings, and on simulated ratings.
 
-        Subjects of simulated ratings are called ``simulated…``.
+        Subjects of simulated ratings are named ``simulated…``.
         """
         notes: tuple[str, ...] = ()
         if self.ratings is not None:

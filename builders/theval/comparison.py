@@ -39,7 +39,11 @@ def _metric(name: str, what: str, prefix: str = "") -> Field:
 
 _MODEL: Final = Field("model", STRING, "The generator.", origin=_ORIGIN, required=True)
 _DEFINITION: Final = Field(
-    "definition", STRING, "Of the metrics: `paper` or `release`.", origin=_ORIGIN, required=True
+    "definition",
+    STRING,
+    "Definition of the metrics: `paper` or `release`.",
+    origin=_ORIGIN,
+    required=True,
 )
 
 GENERATED_FIELDS: Final[tuple[Field, ...]] = (
@@ -49,7 +53,7 @@ GENERATED_FIELDS: Final[tuple[Field, ...]] = (
     *(_metric(name, "Raw value of") for name in METRICS),
     MISSING,
 )
-"""One row a generated clip, under the id of the real clip that it belongs to."""
+"""One row per generated clip, under the id of its real counterpart."""
 
 LEADERBOARD_FIELDS: Final[tuple[Field, ...]] = (
     _MODEL,
@@ -60,9 +64,9 @@ LEADERBOARD_FIELDS: Final[tuple[Field, ...]] = (
     *(_metric(name, "Mean of the normalised metrics of") for name in DIMENSIONS),
     Field("final", DOUBLE, "Mean of the eight normalised metrics; null unless all are there.",
           origin=_ORIGIN),
-    Field("rank", INT, "By final score among the models of the same definition, 1 the best.", "",
+    Field("rank", INT, "Rank by final score among the models of the same definition, from 1.", "",
           1, origin=_ORIGIN),
-    Field("source", STRING, "Where the row comes from.", origin=_ORIGIN, required=True),
+    Field("source", STRING, "Source of the row.", origin=_ORIGIN, required=True),
     MISSING,
 )  # fmt: skip
 """One row per model and definition."""
@@ -75,7 +79,7 @@ PREFERENCE_FIELDS: Final[tuple[Field, ...]] = (
     Field("right", STRING, "Model shown on the right.", origin="votes", required=True),
     Field("winner", STRING, "The model that looked more realistic; null for a tie.",
           origin="tie"),
-    Field("subject", STRING, "Who voted, by a name of the table; null if it has none.",
+    Field("subject", STRING, "Name of the voter in the table; null if it has none.",
           origin="subject"),
     MISSING,
 )  # fmt: skip

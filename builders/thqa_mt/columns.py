@@ -15,10 +15,10 @@ MEASURED: Final = (
     field_of("formants", "f2_hz", DOUBLE, taken=True),
     field_of("identity", "identity_consistency", DOUBLE),
     field_of("identity", "identity_coverage", DOUBLE),
-    Field("identity_reference", STRING, "What identity is compared with: `portrait`, or "
-          "`own-frame` of the clip where no portrait was given.", origin="identity"),
+    Field("identity_reference", STRING, "Reference of the identity: `portrait`, or `own-frame` of "
+          "the clip if no portrait was given.", origin="identity"),
 )  # fmt: skip
-"""What is measured on the clips."""
+"""Columns that are measured on the clips."""
 
 FEATURE_FIELDS: Final = scored_fields(
     Field("mos", DOUBLE, "Mean opinion score.", "score 0-5", 0, 5, origin="ratings"),
@@ -26,13 +26,13 @@ FEATURE_FIELDS: Final = scored_fields(
           origin="ratings"),
     Field("mos_ci95", DOUBLE, "Half-width of the 95 % interval of `mos`.", "score", 0,
           origin="ratings"),
-    Field("n_ratings", INT, "Ratings that `mos` averages, of subjects who were not rejected.", "", 0,
+    Field("n_ratings", INT, "Number of ratings in `mos`, of subjects who were not rejected.", "", 0,
           origin="ratings"),
     Field("distortions", list_of("string"), "Distortions that more than half of the subjects saw.",
           origin="votes"),
     Field("dimensions", list_of("string"), "Quality dimensions that these belong to; null where "
           "the taxonomy does not say.", origin="taxonomy"),
-    Field("generator", STRING, "What made the clip.", origin="clips"),
+    Field("generator", STRING, "Generator of the clip.", origin="clips"),
     Field("generator_kind", STRING, "`end-to-end` or `sequential`, where known.",
           origin="generator_kind"),
     Field("portrait_id", STRING, "The portrait that it was made from.", origin="clips"),
@@ -47,9 +47,9 @@ GENERATOR_FIELDS: Final = (
     Field("generator", STRING, "Its name.", origin="clips", required=True),
     Field("generator_kind", STRING, "`end-to-end` or `sequential`, where known.",
           origin="generator_kind"),
-    Field("attempted", INT, "Clips that were asked of it.", "", 0, origin="attempts"),
-    Field("succeeded", INT, "Clips that it gave.", "", 0, origin="attempts"),
-    Field("clips", INT, "Its clips in `features`.", "", 0, origin="clips", required=True),
+    Field("attempted", INT, "Number of attempted clips.", "", 0, origin="attempts"),
+    Field("succeeded", INT, "Number of successful clips.", "", 0, origin="attempts"),
+    Field("clips", INT, "Number of its clips in `features`.", "", 0, origin="clips", required=True),
     MISSING,
 )  # fmt: skip
 

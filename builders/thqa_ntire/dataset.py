@@ -64,7 +64,7 @@ class ThqaNtire(ScoredBuilder):
     FIELDS: ClassVar[Mapping[str, tuple[Field, ...]]] = {
         "features": scored_fields(
             Field("mos", DOUBLE, "Mean opinion score.", "score 0-5", 0, 5, _ORIGIN, required=True),
-            Field("pattern", STRING, "Which pattern the name follows: `prompted`, `thqa`, "
+            Field("pattern", STRING, "Pattern of the name: `prompted`, `thqa`, "
                   "`sentence` or `unknown`.", origin=_ORIGIN, required=True),
             Field("generator", STRING, "Method that drove the portrait; null for recordings.",
                   origin="name"),
@@ -75,8 +75,8 @@ class ThqaNtire(ScoredBuilder):
             Field("voice_id", STRING, "The voice recording.", origin="name"),
             Field("subject_id", STRING, "Person of a recorded sentence.", origin="name"),
             Field("sentence", STRING, "The recorded sentence.", origin="name"),
-            Field("distortion", STRING, "What was done to the recording.", origin="name"),
-            Field("distortion_level", DOUBLE, "How much of it.", origin="name"),
+            Field("distortion", STRING, "Distortion of the recording.", origin="name"),
+            Field("distortion_level", DOUBLE, "Level of the distortion.", origin="name"),
             Field("official_split", STRING, "Part as published: `train`, `val` or `test`.",
                   origin=_ORIGIN, required=True),
             Field("clean_split", STRING, "Part without shared content; null for clips left out.",

@@ -305,7 +305,7 @@ def test_a_card_that_was_edited(folder):
         "sha256": hashlib.sha256(data).hexdigest(), "n_bytes": len(data),
     }  # fmt: skip
     (folder / "info.json").write_text(json.dumps(info))
-    assert "not the card" in faults(folder)["card"]
+    assert "hash of README.md differs" in faults(folder)["card"]
 
 
 def test_a_default_that_is_not_the_first_config(folder):

@@ -1,1 +1,1 @@
-"""The checks of a built dataset."""
+"""Verification of a built dataset."""

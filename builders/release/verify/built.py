@@ -1,4 +1,4 @@
-"""A built dataset that is being checked: its folder, what it says of itself, and its builder."""
+"""The built dataset under verification: its folder, `info.json` and builder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ...base.builder import Builder
 
 Faults = Generator[str, None, str]
-"""A check yields its faults, and returns a summary for the case that there are none."""
+"""Result of a check, which yields its faults and returns a summary if there are none."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class BuiltDataset:
     """A built dataset.
 
     Attributes:
-        folder: Where it is.
-        info: What its `info.json` says.
-        builder: The class that builds it; None for a dataset that this package does not know.
-        expect: Name of what is expected of it; None for nothing.
+        folder: Folder of the dataset.
+        info: Contents of its `info.json`.
+        builder: Class of its builder; None for an unknown dataset.
+        expect: Name of an expectation; None for none.
     """
 
     folder: Path
@@ -41,7 +41,7 @@ class BuiltDataset:
         return next(iter(self.info.configs))
 
     def declares(self, config: str) -> bool:
-        """Whether this very version of the package says what columns a config has."""
+        """Whether this version of the package declares the columns of a config."""
         known = self.builder is not None and config in self.builder.FIELDS
         return known and self.info.toolkit == __version__
 
@@ -62,7 +62,7 @@ def open_built(folder: Path, expect: str | None = None) -> BuiltDataset:
         expect: Name of an expectation that the dataset's builder knows, such as ``paper``.
 
     Raises:
-        InputError: If the folder is no built dataset, or there is no such expectation.
+        InputError: If the folder is not a built dataset, or there is no such expectation.
     """
     info = read_info(folder)
     builder: type[Builder] | None = None
@@ -76,7 +76,7 @@ def open_built(folder: Path, expect: str | None = None) -> BuiltDataset:
 
 
 def types_differ(wanted: Mapping[str, str], actual: Mapping[str, str]) -> str:
-    """How columns and their types are not those that are wanted, in words.
+    """Description of the differences between expected and actual columns and types.
 
     Examples:
         >>> types_differ({"mos": "double", "fps": "double"}, {"mos": "string"})

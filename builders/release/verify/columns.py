@@ -19,13 +19,13 @@ _INFINITE: Final = float("inf")
 def faults_of(
     path: Path, config: str, expected: ConfigInfo, builder: type[Builder] | None
 ) -> Iterator[str]:
-    """Faults of a file's values, in sentences; reads a few rows at a time.
+    """Faults of a file's values, in sentences; the file is read a few rows at a time.
 
     Args:
-        path: A Parquet file.
-        config: The config it belongs to.
-        expected: What `info.json` says of the config.
-        builder: What knows further rules; None for an unknown dataset.
+        path: Parquet file.
+        config: Name of its config.
+        expected: Description of the config in `info.json`.
+        builder: Builder with further checks; None for an unknown dataset.
     """
     columns = {column.name: column for column in expected.columns}
     row_bytes = sum(s.arrow_bytes for s in expected.splits.values()) // max(1, expected.rows)
@@ -40,7 +40,7 @@ def faults_of(
 
 
 def _tables(path: Path, rows: int) -> Iterator[Any]:
-    """A file's rows, some at a time; the bytes of media are not read, only whether they are there."""
+    """A file's rows, some at a time; of media only the paths are read, not the bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -58,7 +58,7 @@ def _column_faults(column: Any, expected: ColumnInfo) -> Iterator[str]:
     import pyarrow.compute as pc
 
     if expected.required and column.null_count:
-        yield f"{expected.name} is null in {column.null_count} rows, but is always there"
+        yield f"{expected.name} is null in {column.null_count} rows, but must never be null"
     values = column.combine_chunks()
     while pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
         values = values.flatten()
@@ -78,7 +78,7 @@ def _column_faults(column: Any, expected: ColumnInfo) -> Iterator[str]:
 
 
 def _missing_faults(table: Any, columns: Mapping[str, ColumnInfo]) -> Iterator[str]:
-    """Nulls that `missing` does not explain, and entries that no null goes with."""
+    """Nulls that `missing` does not explain, and entries without a null."""
     import pyarrow.compute as pc
 
     explained = [c for c in columns.values() if c.origin != _UNEXPLAINED and not c.required]

@@ -1,4 +1,4 @@
-"""Check of a built dataset against what is expected of it, such as the paper's counts."""
+"""Check of a built dataset against expected counts, such as those of the paper."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .built import BuiltDataset, Faults
 
 
 def check_expect(built: BuiltDataset) -> Faults:
-    """Counts that differ from the expected ones; counted in the files wherever a column tells."""
+    """Counts that differ from the expected ones, recomputed from the files where possible."""
     assert built.builder is not None
     assert built.expect is not None
     expected = built.builder.EXPECTED[built.expect]

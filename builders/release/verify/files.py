@@ -12,7 +12,7 @@ from .built import BuiltDataset, Faults, types_differ
 
 
 def check_files(built: BuiltDataset) -> Faults:
-    """Files that are lacking, changed, or not listed."""
+    """Files that are missing, changed, or not listed."""
     for name, expected in built.info.files.items():
         path = inside(built.folder, name)
         if not path.is_file():
@@ -35,12 +35,12 @@ def check_files(built: BuiltDataset) -> Faults:
 
 
 def _is_foreign(path: Path) -> bool:
-    """What git and the Hub's client leave in a folder."""
+    """Whether a file belongs to git or the Hub's client."""
     return path.parts[0] in (".git", ".cache", ".gitattributes", ".huggingface")
 
 
 def check_schema(built: BuiltDataset) -> Faults:
-    """Columns and types that are not those listed, or not those that this package declares."""
+    """Columns and types that differ from the listed ones, or from those that this package declares."""
     import datasets
     import pyarrow.parquet as pq
 
@@ -61,7 +61,7 @@ def check_schema(built: BuiltDataset) -> Faults:
 
 
 def check_counts(built: BuiltDataset) -> Faults:
-    """Rows, bytes and counts that the files do not bear out."""
+    """Rows, bytes and counts that differ from those of the files."""
     import pyarrow.parquet as pq
 
     for config, config_info in built.info.configs.items():

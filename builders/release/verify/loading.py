@@ -1,4 +1,4 @@
-"""Checks of what describes and loads a built dataset: card, Croissant, `load_dataset`."""
+"""Checks of card, Croissant file and `load_dataset`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _LOADED_WHOLE: Final = 64 << 20  # bytes of a config that is loaded and not only
 
 
 def check_card(built: BuiltDataset) -> Faults:
-    """What the card and the Croissant file say otherwise than `info.json`."""
+    """Contradictions of the card and the Croissant file with `info.json`."""
     import datasets
     from huggingface_hub import DatasetCard
 
     path = built.folder / CARD_NAME
     if sha256_file(path) != built.info.card_sha256:
-        yield f"{CARD_NAME} is not the card that {INFO_NAME} knows"
+        yield f"the hash of {CARD_NAME} differs from that in {INFO_NAME}"
     card = DatasetCard.load(path)
     infos = datasets.info.DatasetInfosDict.from_dataset_card_data(card.data)
     configs = {entry["config_name"]: entry for entry in card.data.get("configs") or []}
@@ -60,7 +60,7 @@ def check_card(built: BuiltDataset) -> Faults:
 
 
 def check_load(built: BuiltDataset) -> Faults:
-    """What `load_dataset` gives in a fresh cache: splits, columns, rows, and which is the default."""
+    """Faults of splits, columns, rows and the default config as loaded into a new cache."""
     import datasets
 
     place = str(built.folder.resolve())
@@ -105,7 +105,7 @@ def _streamed(place: str, config: str, split: str, column: str) -> int:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without the progress bars of `datasets`."""
+    """Suppress the progress bars of `datasets`."""
     import datasets
 
     off = datasets.are_progress_bars_disabled()

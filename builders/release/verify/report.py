@@ -1,6 +1,6 @@
-"""`theval-data verify`: is a built dataset what it says it is?
+"""`theval-data verify`: checks of a built dataset against its own description.
 
-Everything is read from the folder alone and loaded afresh, the way a stranger would.
+Everything is read from the folder alone and loaded into a new cache.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .rows import check_ids, check_manifest, check_values
 
 @dataclass(frozen=True, slots=True)
 class VerifyCheck:
-    """One check: its name, whether it holds, and what was found."""
+    """A check: its name, whether it passed, and details."""
 
     name: str
     ok: bool
@@ -35,10 +35,10 @@ class VerifyReport(Report):
     """The checks of a built dataset.
 
     Attributes:
-        folder: Of the dataset.
-        dataset: Its name.
-        version: Its version.
-        checks: In the order they were made.
+        folder: Folder of the dataset.
+        dataset: Name of the dataset.
+        version: Version of the dataset.
+        checks: Checks in the order in which they were made.
     """
 
     folder: Path
@@ -84,11 +84,11 @@ def verify(folder: Path, *, expect: str | None = None) -> VerifyReport:
     """Check a built dataset.
 
     Args:
-        folder: Of the dataset, the one with `info.json`.
+        folder: Folder of the dataset, with `info.json`.
         expect: Name of an expectation that the dataset's builder knows, such as ``paper``.
 
     Raises:
-        InputError: If the folder is no built dataset, or there is no such expectation.
+        InputError: If the folder is not a built dataset, or there is no such expectation.
     """
     built = open_built(folder, expect)
     checks = []
@@ -97,7 +97,7 @@ def verify(folder: Path, *, expect: str | None = None) -> VerifyReport:
             continue
         checks.append(_run(name, check, built))
         if not checks[-1].ok and name in ("files", "card"):
-            break  # what follows would read what the release does not vouch for
+            break  # later checks would read files that were changed
     return VerifyReport(folder, built.info.dataset, built.info.version, tuple(checks))
 
 
@@ -122,7 +122,7 @@ def _run(name: str, check: Callable[[BuiltDataset], Faults], built: BuiltDataset
 
 
 def _damaged() -> tuple[type[Exception], ...]:
-    """What reading damaged files raises; pyarrow's errors are ValueErrors, OSErrors or KeyErrors."""
+    """Exceptions for damaged files; pyarrow's errors are ValueErrors, OSErrors or KeyErrors."""
     from datasets.exceptions import DatasetsError
 
     return (InputError, OSError, ValueError, KeyError, DatasetsError)

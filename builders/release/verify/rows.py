@@ -15,7 +15,7 @@ _SHOWN: Final = 5
 
 
 def check_values(built: BuiltDataset) -> Faults:
-    """Ranges, nulls and what the dataset's builder knows of its rows."""
+    """Faults of ranges, nulls and rows."""
     columns = 0
     for config, config_info in built.info.configs.items():
         columns += len(config_info.columns)
@@ -26,7 +26,7 @@ def check_values(built: BuiltDataset) -> Faults:
 
 
 def check_ids(built: BuiltDataset) -> Faults:
-    """Keys that are null or occur twice, clips that the default table lacks or that were taken down."""
+    """Keys that are null or occur twice, and clips that the default config lacks or that were taken down."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -69,7 +69,7 @@ def _doubles(config: str, keys: Any) -> Iterator[str]:
 
 
 def check_manifest(built: BuiltDataset) -> Faults:
-    """Clips that the manifest lacks or knows otherwise, and what only its builder's machine means."""
+    """Clips that are missing or different in the manifest, and paths of the machine that built it."""
     import pyarrow.parquet as pq
 
     path = built.folder / MANIFEST_NAME

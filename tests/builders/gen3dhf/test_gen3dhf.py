@@ -154,7 +154,7 @@ def change_one(name: str, **changed):
             0, entry("quality", "seed0001", "superb", 1.0)), "not a question"),
         (lambda f: f["text/train_quality.json"].pop(), "lack 1 videos"),
         (lambda f: f["text/train_quality.json"].__setitem__(
-            0, entry("quality", "seed0001", "excellent")), "not as in the numerical files"),
+            0, entry("quality", "seed0001", "excellent")), "differs from the numerical files"),
         (lambda f: f["numerical/train_quality.json"].append(
             f["numerical/eval_quality.json"].pop()), "in train for one dimension and in eval"),
         (lambda f: f.pop("numerical/eval_quality.json"), "There is no eval_quality.json"),

@@ -90,7 +90,7 @@ def test_stills_are_the_releases_or_cut_from_the_video(official, tmp_path):
     assert shades(rows[NAMES[0]]["image"]["bytes"]) == pytest.approx([99, 99, 99], abs=1)
     assert shades(rows[NAMES[3]]["image"]["bytes"]) == pytest.approx([60, 120, 180], abs=5)
     said = (made.folder / "README.md").read_text()
-    assert "3 are the release's, 2 are cut from the videos, 0 are not there" in said
+    assert "3 are the release's, 2 are cut from the videos, 0 are missing" in said
     assert "from -90 to +90 degrees at constant speed" in said
 
 
@@ -140,7 +140,7 @@ def test_features_of_the_videos_go_by_content(official, tmp_path):
     assert one == two
 
 
-@pytest.mark.parametrize(("name", "said"), [("media", "does not suffice"), ("medium", "media")])
+@pytest.mark.parametrize(("name", "said"), [("media", "do not suffice"), ("medium", "media")])
 def test_a_config_that_cannot_be_had_is_refused_before_videos_are_unpacked(
     release, tmp_path, monkeypatch, name, said
 ):

@@ -42,7 +42,7 @@ def test_every_fault_is_told(folder, tmp_path, monkeypatch):
     with pytest.raises(InputError) as refused:
         read_portraits(folder)
     said = str(refused.value)
-    assert "'anna' is there twice" in said
+    assert "'anna' occurs twice" in said
     assert "large.png: has more than 100 pixels" in said
     assert "heavy.png: has more than 1000 bytes" in said
     assert "out.png is a link that leads out" in said
