@@ -92,7 +92,7 @@ def find_pictures(
         points: CSV of exact marks, see `read_points`.
 
     Raises:
-        InputError: If an archive cannot be trusted, a name is there twice, or a mark is malformed.
+        InputError: If an archive is unsafe, a name occurs twice, or a mark is malformed.
     """
     marked: dict[str, tuple[ReleaseFile, ...]] = {}
     for file in [] if marks is None else files_of(marks, _PICTURES):

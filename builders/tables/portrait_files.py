@@ -45,7 +45,7 @@ def read_portraits(folder: Path) -> dict[str, Portrait]:
     """The pictures of a folder by `portrait_id`, their names without suffix.
 
     Raises:
-        InputError: With everything that is no picture, too large or there twice.
+        InputError: The message lists files that are not pictures, too large, or duplicate.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: expected a folder of pictures named by portrait_id")
@@ -57,7 +57,7 @@ def read_portraits(folder: Path) -> dict[str, Portrait]:
         if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
             faults.append(f"{path.name} is a link that leads out of the folder")
         elif path.stem in portraits:
-            faults.append(f"{path.name}: the portrait {path.stem!r} is there twice")
+            faults.append(f"{path.name}: the portrait {path.stem!r} occurs twice")
         else:
             try:
                 portraits[path.stem] = Portrait(path, *_size(path))

@@ -32,7 +32,7 @@ PORTRAIT_FIELDS: Final[tuple[Field, ...]] = (
     HEIGHT,
     Field("difficulty", STRING, "Easy, Medium or Hard: as stated, else measured.",
           origin="difficulty"),
-    Field("n_subjects", INT, "People that it shows; pictures of people do not count.", "", 0,
+    Field("n_subjects", INT, "Number of people; pictures of people do not count.", "", 0,
           origin="portrait_people"),
     *(
         Field(name, list_of("float64"), f"{name.capitalize()} of each person's head, the largest "
@@ -40,8 +40,8 @@ PORTRAIT_FIELDS: Final[tuple[Field, ...]] = (
               origin="portrait_people")
         for name in ANGLES
     ),
-    Field("n_faces", INT, "Faces that the detector of `faces` finds.", "", 0, origin="faces"),
-    Field("n_clips", INT, "Clips of it in `features`.", "", 0, origin="portraits", required=True),
+    Field("n_faces", INT, "Number of faces detected by the detector of `faces`.", "", 0, origin="faces"),
+    Field("n_clips", INT, "Number of its clips in `features`.", "", 0, origin="portraits", required=True),
     MISSING,
 )  # fmt: skip
 PORTRAITS_READER: Final = """\
@@ -143,9 +143,9 @@ def portrait_rows(
     """Rows of the config `portraits`, by id.
 
     Args:
-        portraits: By id.
-        reference: Looks for faces in them.
-        people: What was measured on them, by id.
+        portraits: Portraits by id.
+        reference: Detector of their faces.
+        people: Measurements of their people, by id.
         clips: `portrait_id` and `difficulty` of every clip.
     """
     n_clips = Counter(clip["portrait_id"] for clip in clips)

@@ -104,7 +104,7 @@ def read_scores(path: Path, column: str) -> Iterator[tuple[str, str, float, Mapp
         column: The one with the names.
 
     Raises:
-        InputError: At a name that is empty or there twice, or a score that is none.
+        InputError: For a name that is empty or occurs twice, or an invalid score.
     """
     seen = set()
     for where, row in read_csv(path, (column, "Score")):

@@ -35,8 +35,8 @@ FEATURE_FIELDS: Final = scored_fields(
     Field("generator", STRING, "Generator of the clip.", origin="clips"),
     Field("generator_kind", STRING, "`end-to-end` or `sequential`, where known.",
           origin="generator_kind"),
-    Field("portrait_id", STRING, "The portrait that it was made from.", origin="clips"),
-    Field("difficulty", STRING, "Of the portrait: Easy, Medium or Hard; as stated, else measured on the "
+    Field("portrait_id", STRING, "Portrait of the clip.", origin="clips"),
+    Field("difficulty", STRING, "Difficulty of the portrait: Easy, Medium or Hard; as stated, else measured on the "
           "portrait, else on the clip by its recipe.", origin="difficulty"),
     *MEASURED,
     Field("fold", INT, "One of five folds that share no content.", "", 0, FOLDS - 1,
