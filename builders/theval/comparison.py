@@ -201,7 +201,7 @@ def preference_rows(votes: PairwiseVotes, join: Join | None) -> Iterator[dict[st
         left = votes.models[int(votes.left[number_])]
         right = votes.models[int(votes.right[number_])]
         clip = None if votes.clip is None else matched.get(votes.clip[number_])
-        subject = None if votes.subject is None else votes.subject[number_]
+        subject = None if votes.subject is None else votes.subject[number_] or None
         winner = {1.0: left, 0.0: right}.get(outcome)
         missing = {
             f"votes:{reason_of(join)}": clip is None,

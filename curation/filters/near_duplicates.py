@@ -10,6 +10,7 @@ import numpy as np
 
 from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.features.fingerprints import Fingerprints
+from theval_datasets.features.picture import Picture
 
 from ..duplicates.fingerprint_index import FingerprintIndex
 from ..duplicates.matching import Prints
@@ -22,13 +23,13 @@ class NearDuplicates(RecordingFilter):
     """Keeps the best of clips that are the same recording.
 
     The best clip has the most pixels per frame; among equals the highest frame rate; then the largest file,
-    which is the longest or the least compressed; then the first `clip_id`. A clip with the pictures of a
+    which is the longest or the least compressed; then the sharpest; then the first `clip_id`. A clip with the pictures of a
     kept clip and another sound is kept too, and names that clip in `same_picture`.
     """
 
     def needs(self) -> Sequence[Extractor]:
-        """Fingerprints."""
-        return (Fingerprints(),)
+        """Fingerprints, and the sharpness that decides between equal files."""
+        return (Fingerprints(), Picture())
 
     def judge(
         self, clips: Sequence[tuple[Clip, Features]], references: Sequence[Any] = ()
@@ -37,7 +38,7 @@ class NearDuplicates(RecordingFilter):
         verdicts: dict[str, Verdict] = {}
         names: list[str] = []
         prints: list[Prints] = []
-        for clip, features in sorted(clips, key=lambda pair: _worst_last(pair[0])):
+        for clip, features in sorted(clips, key=lambda pair: _worst_last(*pair)):
             try:
                 prints.append(self.prints(features))
             except UndecidedError as absent:
@@ -58,6 +59,11 @@ class NearDuplicates(RecordingFilter):
         return [verdicts[clip.clip_id] for clip, _ in clips]
 
 
-def _worst_last(clip: Clip) -> tuple[float, float, int, str]:
+def _worst_last(clip: Clip, features: Features) -> tuple[float, float, int, float, str]:
     media = clip.media
-    return (-media.width * media.height, -(media.fps or 0.0), -media.n_bytes, clip.clip_id)
+    try:
+        sharpness = float(np.median(features.values("picture")["sharpness"]))
+    except UndecidedError:
+        sharpness = 0.0
+    rate = media.fps or 0.0
+    return (-media.width * media.height, -rate, -media.n_bytes, -sharpness, clip.clip_id)

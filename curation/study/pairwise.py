@@ -40,7 +40,7 @@ class PairwiseVotes:
         right: int64 (n,): index of the model on the right.
         outcome: float64 (n,): 1 if the left one wins, 0 if the right one wins, 0.5 for a tie.
         clip: Names of the common clips; None if the table has none.
-        subject: Names of the voters; None if the table has none.
+        subject: Names of the voters, "" where a row names none; None if the table has none.
     """
 
     models: tuple[str, ...]
@@ -140,8 +140,8 @@ def make_votes(
         rows: Row of the file of each vote; numbered from 1 if None.
 
     Raises:
-        RatingsError: If there are none, a model meets itself, a winner is neither, a name is empty,
-            or two names differ only in spelling.
+        RatingsError: If there are none, a model meets itself, a winner is neither, the name of a
+            model or clip is empty, or two names differ only in spelling.
 
     Examples:
         >>> make_votes(["a", "a"], ["b", "b"], ["left", "tie"]).outcome.tolist()
@@ -187,7 +187,8 @@ def _encode(
 
     alike = len({type(value) for value in values} - {type(None)}) == 1
     texts = values if alike else [None if value is None else str(value) for value in values]
-    return encode_names(pl.Series(texts), column, where, rows)
+    empty = "" if column == "subject" else None
+    return encode_names(pl.Series(texts), column, where, rows, empty=empty)
 
 
 def _names(values: Sequence[Any], column: str, where: str, rows: Sequence[int]) -> tuple[str, ...]:

@@ -139,6 +139,8 @@ def test_votes(tmp_path):
     assert [r["clip_id"] for r in rows] == ["mute", None, "room"]
     assert rows[1]["missing"] == ["votes:not-matched"]
     assert "tie:no-preference" in rows[2]["missing"]
+    assert [r["subject"] for r in rows] == ["s1", "s2", None]
+    assert "subject:not-given" in rows[2]["missing"]
     report = verify(made.folder)
     assert report.exit_code == 0, report.to_text()
     path.write_text("left,right,winner\nA,B,C\n")

@@ -181,7 +181,7 @@ def test_names_of_votes_are_cleaned_as_those_of_ratings(tmp_path):
         ({"left": ["A", "A"], "right": ["B", "B"], "clip": ["001", "1"]}, "'001' and '1'"),
         ({"left": ["A", " "], "right": ["B", "B"]}, "column model is empty in row 2"),
         ({"left": ["A", "B"], "right": ["B", "B "]}, "row 2: 'B' against 'B' is no pair|spellings"),
-        ({"left": ["A", "A"], "right": ["B", "B"], "subject": ["S1", None]}, "subject is empty"),
+        ({"left": ["A", "A"], "right": ["B", "B"], "clip": ["c1", None]}, "clip_id is empty"),
     ],
 )
 def test_two_spellings_in_votes_are_an_error(votes, message):
