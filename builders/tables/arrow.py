@@ -31,7 +31,7 @@ def list_array(rows: Sequence[pa.Array | None], item: pa.DataType) -> pa.ListArr
             f"{len(rows)} rows hold {offsets[-1]} elements, more than one batch can; yield smaller tables"
         )
     parts = [row.cast(item) for row in rows if row is not None and len(row)]
-    values = pa.concat_arrays(parts) if parts else pa.array([], type=item)
+    values = parts[0] if len(parts) == 1 else pa.concat_arrays(parts or [pa.array([], item)])
     mask = pa.array([row is None for row in rows], type=pa.bool_())
     return pa.ListArray.from_arrays(
         pa.array(offsets, type=pa.int32()), values, type=pa.list_(item), mask=mask

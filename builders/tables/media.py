@@ -16,6 +16,7 @@ from theval_datasets.errors import BuildError, MediaError
 from theval_datasets.manifest.rows import Manifest, ManifestRow
 from theval_datasets.media.frames import SAMPLE_RATE, Audio
 from theval_datasets.utils.files import safe_name, sha256_file
+from theval_datasets.utils.spool import blocks
 
 from ..base.builder import TableConfig
 from ..base.columns import ClipFeatures
@@ -133,14 +134,17 @@ def wav_bytes(audio: Audio) -> bytes:
         >>> len(wav_bytes(silence)) - 44
         32000
     """
-    lead = np.zeros(round(audio.start * SAMPLE_RATE), dtype=np.float32)
-    samples = np.concatenate([lead, np.clip(audio.samples, -1.0, 1.0)])
+    lead = round(audio.start * SAMPLE_RATE)
     stream = io.BytesIO()
     with wave.open(stream, "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
         out.setframerate(SAMPLE_RATE)
-        out.writeframes(np.rint(samples * _FULL_SCALE).astype("<i2").tobytes())
+        out.setnframes(lead + len(audio.samples))
+        out.writeframesraw(bytes(2 * lead))
+        for block in blocks(audio.samples):
+            pcm = np.rint(np.clip(block, -1.0, 1.0) * _FULL_SCALE).astype("<i2")
+            out.writeframesraw(pcm.tobytes())
     return stream.getvalue()
 
 
