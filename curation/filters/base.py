@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.extraction.outcomes import Feature, Values
 from theval_datasets.manifest.rows import Source
-from theval_datasets.media.facts import MediaFacts
+from theval_datasets.media.facts import MediaFacts, SourcePicture
 
 Measured = Mapping[str, float | int | str | bool | None]
 
@@ -26,11 +26,13 @@ class Clip:
         clip_id: Id of the clip.
         media: Measured facts of its file.
         source: Provenance.
+        source_picture: How the pictures of its source are stored; None if unknown.
     """
 
     clip_id: str
     media: MediaFacts
     source: Source
+    source_picture: SourcePicture | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from theval_datasets import media
 from theval_datasets.manifest.rows import FileStamp
-from theval_datasets.media.facts import MediaFacts
+from theval_datasets.media.facts import MediaFacts, SourcePicture
 from theval_datasets.utils.files import inside, remove_inside, sha256_file
 from theval_datasets.utils.jsonl import append_record, read_journal, write_records
 from theval_datasets.utils.records import Record
@@ -39,6 +40,7 @@ class _Entry(Record, frozen=True):
     sha256: str
     stamp: FileStamp
     media: MediaFacts
+    source_picture: SourcePicture | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class _Cutting:
             sha256_file(target),
             stamp(target),
             facts,
+            media.source_picture(source),
         )
 
 
@@ -130,7 +133,9 @@ class CandidateStore:
     def _candidate(self, segment: Segment) -> Candidate:
         entry = self._known[segment.clip_id]
         path = candidate_file(self._folder, segment.clip_id)
-        return Candidate(segment, path, entry.sha256, entry.media)
+        # an index of an earlier version does not have it
+        picture = entry.source_picture or media.source_picture(segment.source.path)
+        return Candidate(segment, path, entry.sha256, entry.media, picture)
 
     def _holds(self, segment: Segment, encoding: Encoding) -> bool:
         """Whether the file of an earlier run equals what would be cut now."""

@@ -390,4 +390,5 @@ def _extractors(recipe: Recipe) -> tuple[Extractor, ...]:
 
 
 def _clip(candidate: Candidate) -> Clip:
-    return Clip(candidate.clip_id, candidate.media, candidate.segment.source.origin)
+    origin = candidate.segment.source.origin
+    return Clip(candidate.clip_id, candidate.media, origin, candidate.source_picture)

@@ -84,6 +84,8 @@ class Finisher:
             return False
         if row.tools != self.tools(candidate.segment):
             return False
+        if not candidate.segment.whole and row.source_picture != candidate.source_picture:
+            return False
         judged = to_plain(row.judgements) == to_plain(judgements)
         return judged and files_hold(row, self.output)
 
@@ -142,6 +144,7 @@ class Finisher:
             phash=phash,
             audio_print=audio_print,
             media=candidate.media,
+            source_picture=None if segment.whole else candidate.source_picture,
             reference_frame=files["frame"],
             reference_time=round(seconds, 6) if self.extractors else seconds,
             audio=audio,

@@ -70,6 +70,7 @@ def rejected_candidate(
         start=segment.start,
         end=segment.end,
         media=candidate.media,
+        source_picture=None if segment.whole else candidate.source_picture,
         judgements=tuple(judgements),
         reason=reason,
         tools=tools(),

@@ -17,7 +17,7 @@ from theval_datasets.extraction.store import FeatureStore
 from theval_datasets.features.face_scan import FaceScan
 from theval_datasets.features.shots import Shots
 from theval_datasets.features.vad import Vad
-from theval_datasets.media.facts import MediaFacts
+from theval_datasets.media.facts import MediaFacts, SourcePicture
 from theval_datasets.utils.files import sha256_file
 
 from ..recipes.recipe import Recipe
@@ -77,12 +77,14 @@ class Candidate:
         path: Path of the clip file.
         sha256: SHA-256 of the clip file.
         media: Measured facts of the clip file.
+        source_picture: How the pictures of its source are stored.
     """
 
     segment: Segment
     path: Path
     sha256: str
     media: MediaFacts
+    source_picture: SourcePicture
 
     @property
     def clip_id(self) -> str:
@@ -121,7 +123,8 @@ def whole_file(segment: Segment) -> Candidate:
         MediaError: It is not a video or a picture.
     """
     path = segment.source.path
-    return Candidate(segment, path, segment.source_sha256, media.probe(path))
+    facts = media.probe(path)
+    return Candidate(segment, path, segment.source_sha256, facts, facts.picture)
 
 
 def scan(

@@ -19,6 +19,7 @@ from theval_datasets.manifest.rows import (
     read_manifest,
     write_manifest,
 )
+from theval_datasets.media.facts import SourcePicture
 
 ROW = ManifestRow(
     clip_id="a/b",
@@ -31,6 +32,7 @@ ROW = ManifestRow(
     judgements=(Judgement("duration", "keep", None, {"duration": 3, "ok": True, "x": 1.5}),),
     tools={"ffmpeg": "7", "threads": 4},
     stamp=FileStamp(10, 20),
+    source_picture=SourcePicture(pixel_aspect="64:45", interlaced=True),
 )
 
 
@@ -42,6 +44,8 @@ def test_rows_survive(tmp_path):
     assert found.rows == (other, ROW)
     assert found.rows[1].judgements[0].measured == {"duration": 3, "ok": True, "x": 1.5}
     assert found.file(other) is None
+    lines = path.read_text().splitlines()
+    assert ["source_picture" in line for line in lines] == [False, True]
 
 
 BAD = {

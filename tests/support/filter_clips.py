@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from msgspec.structs import replace
 
 from theval_datasets.curation.filters.base import Clip
 from theval_datasets.manifest.rows import Source
-from theval_datasets.media.facts import MediaFacts
+from theval_datasets.media.facts import MediaFacts, SourcePicture
 
 MEDIA = MediaFacts(
     duration=8.0, fps=25.0, width=1920, height=1080, n_frames=200, rotation=0, variable_rate=False,
@@ -21,3 +22,8 @@ SOURCE = Source(kind="local", location="a.mp4")
 def clip(name: str = "a", language: str | None = None, **media: Any) -> Clip:
     """A clip of 8 s in 1080p25; `media` replaces facts."""
     return Clip(name, replace(MEDIA, **media), replace(SOURCE, language=language))
+
+
+def stored(**picture: Any) -> Clip:
+    """A clip of a source whose pictures are stored in some way."""
+    return dataclasses.replace(clip(), source_picture=SourcePicture(**picture))

@@ -16,7 +16,7 @@ from typing import Final, Literal
 import msgspec
 
 from theval_datasets.errors import ManifestError
-from theval_datasets.media.facts import MediaFacts
+from theval_datasets.media.facts import MediaFacts, SourcePicture
 from theval_datasets.utils.files import atomic_write, canonical_json, inside
 from theval_datasets.utils.jsonl import read_records
 from theval_datasets.utils.records import Int64, Record, Scalar, from_json, to_plain
@@ -164,6 +164,8 @@ class ManifestRow(Record, frozen=True):
         phash: Perceptual hash over time, hex.
         audio_print: Fingerprint of the sound over time, hex.
         media: Facts of the file: duration, frame rate, size, …
+        source_picture: How the pictures of the source of a cut clip are stored, which the clip itself
+            does not tell; None for a file as it is, and in manifests of earlier versions.
         reference_frame: Image of the reference frame, relative to the manifest.
         reference_time: Time of the reference frame in the clip, in seconds.
         audio: Audio as 16 kHz mono, relative to the manifest.
@@ -188,6 +190,7 @@ class ManifestRow(Record, frozen=True):
     phash: str | None = None
     audio_print: str | None = None
     media: MediaFacts | None = None
+    source_picture: SourcePicture | None = None
     reference_frame: str | None = None
     reference_time: float | None = None
     audio: str | None = None

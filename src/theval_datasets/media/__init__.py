@@ -14,7 +14,7 @@ are not opened, only the `file` protocol is, and sizes are limited.
 
 from ._audio import read_audio
 from ._open import LIMITS, Limits, decoder_version, ffmpeg_binary, safe_input_options
-from ._probe import CuttingFacts, cutting_facts, probe
+from ._probe import CuttingFacts, cutting_facts, probe, source_picture
 from ._seek import read_frames, sample_frames
 from ._timeline import FrameIndex, SlotPicker, Timeline, frame_index, timeline
 from ._video import Video, open_video
@@ -37,5 +37,6 @@ __all__ = [
     "read_frames",
     "safe_input_options",
     "sample_frames",
+    "source_picture",
     "timeline",
 ]

@@ -21,7 +21,7 @@ from ._open import (
 )
 from ._timeline import FrameIndex, frame_index, timeline
 from ._video import Movie, Still, open_video
-from .facts import MediaFacts
+from .facts import MediaFacts, SourcePicture
 
 
 def probe(path: Path, limits: Limits = LIMITS) -> MediaFacts:
@@ -80,6 +80,24 @@ def probe(path: Path, limits: Limits = LIMITS) -> MediaFacts:
             pixel_aspect=_ratio(form.aspect),
             interlaced=interlaced,
             transfer=form.transfer,
+        )
+
+
+def source_picture(path: Path) -> SourcePicture:
+    """How a file's pictures are stored; decodes its first frame alone.
+
+    Raises:
+        MediaError: Of the kind that says what is wrong.
+    """
+    with open_video(path) as video:
+        if not isinstance(video, Movie):
+            return SourcePicture()
+        return SourcePicture(
+            rotation=video.orientation.degrees,
+            mirrored=video.orientation.mirrored,
+            pixel_aspect=_ratio(video.form.aspect),
+            interlaced=video.interlaced,
+            transfer=video.form.transfer,
         )
 
 

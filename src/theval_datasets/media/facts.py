@@ -50,3 +50,34 @@ class MediaFacts(Record, frozen=True):
     pixel_aspect: str | None = None
     interlaced: bool = False
     transfer: str | None = None
+
+    @property
+    def picture(self) -> SourcePicture:
+        """How its pictures are stored."""
+        return SourcePicture(
+            rotation=self.rotation,
+            mirrored=self.mirrored,
+            pixel_aspect=self.pixel_aspect,
+            interlaced=self.interlaced,
+            transfer=self.transfer,
+        )
+
+
+class SourcePicture(Record, frozen=True):
+    """How the pictures of a source are stored, as its first frame that decodes says.
+
+    A clip that is cut out of it shows them as a player does, so that its own facts do not tell.
+
+    Attributes:
+        rotation: Degrees counter-clockwise by which frames are turned upright: 0, 90, 180, 270.
+        mirrored: Whether left and right are exchanged before they are turned upright.
+        pixel_aspect: Width of a stored pixel over its height, as ``64:45``; None where it is 1.
+        interlaced: Whether the first frame holds two fields.
+        transfer: `PQ` or `HLG`; None for SDR.
+    """
+
+    rotation: Int64 = 0
+    mirrored: bool = False
+    pixel_aspect: str | None = None
+    interlaced: bool = False
+    transfer: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from filter_clips import clip
+from filter_clips import clip, stored
 
 from theval_datasets import catalog
 from theval_datasets.curation.duplicates.matching import Prints
@@ -89,6 +89,17 @@ CASES = [
     ("frame_rate", {"max_fps": 24}, clip(), {}, "high-frame-rate"),
     ("frame_rate", {"variable": False}, clip(variable_rate=True), {}, "variable-frame-rate"),
     ("frame_rate", {}, clip(fps=None), {}, "?single-frame"),
+    ("source_format", {}, stored(), {}, None),
+    ("source_format", {}, clip(), {}, "?source-not-measured"),
+    ("source_format", {}, stored(pixel_aspect="64:45"), {}, "anamorphic"),
+    ("source_format", {"anamorphic": True}, stored(pixel_aspect="64:45"), {}, None),
+    ("source_format", {}, stored(interlaced=True), {}, "interlaced"),
+    ("source_format", {"interlaced": True}, stored(interlaced=True), {}, None),
+    ("source_format", {}, stored(transfer="PQ"), {}, "hdr"),
+    ("source_format", {"hdr": True}, stored(transfer="PQ"), {}, None),
+    ("source_format", {}, stored(mirrored=True, rotation=90), {}, None),
+    ("source_format", {"mirrored": False}, stored(mirrored=True), {}, "mirrored"),
+    ("source_format", {"mirrored": False}, stored(rotation=90), {}, None),
     ("single_speaker", {}, clip(), ONE, None),
     ("single_speaker", {}, clip(), {"faces": empty("no-face")}, "no-face"),
     ("single_speaker", {}, clip(), {}, "?faces:not-measured"),

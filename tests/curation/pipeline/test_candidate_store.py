@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from media_factory import ffmpeg
 
 from theval_datasets.curation.clips.cut import Encoding
 from theval_datasets.curation.pipeline import candidate_store as store
@@ -17,6 +18,7 @@ from theval_datasets.curation.pipeline.segments import Candidate, Rejection, Seg
 from theval_datasets.curation.sources.base import SourceFile
 from theval_datasets.curation.tasks import Tasks
 from theval_datasets.manifest.rows import Source
+from theval_datasets.media.facts import SourcePicture
 from theval_datasets.utils.files import link_or_copy, sha256_file
 
 QUICK = Encoding(preset="ultrafast")
@@ -58,6 +60,33 @@ def test_nothing_is_cut_twice(spans, tmp_path, monkeypatch):
     assert made == [NAMES[1]]
     lines = index.read_text().splitlines()
     assert {json.loads(line)["clip_id"] for line in lines} == set(NAMES)
+
+
+def test_a_candidate_says_how_its_source_is_stored(tmp_path):
+    """Its own file shows what a player shows: square pixels, progressive."""
+    path = tmp_path / "dvd.mpg"
+    ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=176x144:r=50:d=1,tinterlace=interleave_top"),
+        *(
+            "-vf",
+            "fieldorder=tff,setsar=16/11",
+            "-c:v",
+            "mpeg2video",
+            "-flags",
+            "+ilme+ildct",
+            path,
+        ),
+    )
+    source = hashed(Segment("dvd", SourceFile(path, path.name, "in", Source("local", ""))))
+    span = replace(source, start=0.0, end=0.4)
+    (made,) = cut_all([span], tmp_path)
+    assert made.source_picture == SourcePicture(pixel_aspect="16:11", interlaced=True)
+    assert made.media.picture == SourcePicture()
+    index = tmp_path / ".candidates/index.jsonl"
+    line = json.loads(index.read_text())
+    assert line.pop("source_picture")["interlaced"] is True
+    index.write_text(json.dumps(line) + "\n")  # as earlier versions wrote it
+    assert cut_all([span], tmp_path) == [made]
 
 
 def test_a_relative_output_keeps_its_candidates(spans, tmp_path, monkeypatch):
