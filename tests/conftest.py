@@ -6,11 +6,16 @@ logged as an error fails, unless it says that this is expected with the fixture 
 
 from __future__ import annotations
 
+import errno
+import functools
 import logging
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -41,6 +46,58 @@ def pytest_unconfigure() -> None:
     import shutil
 
     shutil.rmtree(_HOME, ignore_errors=True)
+
+
+def _outside(address: object) -> bool:
+    """Whether the address of a socket is none of this machine's own."""
+    if not isinstance(address, tuple):
+        return False  # a path: a socket of Unix
+    host = str(address[0])
+    try:
+        ip = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host not in ("localhost", "")
+    own = getattr(ip, "ipv4_mapped", None) or ip
+    return not (own.is_loopback or own.is_unspecified or own in _own_addresses())
+
+
+@functools.cache
+def _own_addresses() -> frozenset[IPv4Address | IPv6Address]:
+    """Addresses of this machine's interfaces: what Ray's test clusters listen on."""
+    import psutil
+
+    return frozenset(
+        ip_address(one.address.partition("%")[0])
+        for addresses in psutil.net_if_addrs().values()
+        for one in addresses
+        if one.family in (socket.AF_INET, socket.AF_INET6)
+    )
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_leaves_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test that connects to another machine, or asks for its address, fails.
+
+    An error would not do: what is tested may catch it.
+    """
+    outside: list[object] = []
+
+    def guarded(method: str) -> None:
+        real = getattr(socket.socket, method)
+
+        def connect(self: socket.socket, address: Any) -> Any:
+            if self.type & socket.SOCK_STREAM and _outside(address):
+                outside.append(address)
+                raise ConnectionRefusedError(errno.ECONNREFUSED, "tests stay on this machine")
+            return real(self, address)
+
+        monkeypatch.setattr(socket.socket, method, connect)
+
+    guarded("connect")
+    guarded("connect_ex")
+    yield
+    if outside:
+        pytest.fail(f"connections to other machines were tried: {outside}")
 
 
 class _Errors(logging.Handler):
