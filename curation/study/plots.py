@@ -1,14 +1,18 @@
-"""Plots of a study as PNG, drawn without a display."""
+"""Plots of a study: one figure a plot and dimension, drawn without a display."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from .reports import agreement_matrix
+from theval_datasets.utils.figures import COLOURS, WIDTH, label_axes, new_figure
+from theval_datasets.utils.files import safe_name
+
+from .mos import OpinionScores
+from .reports import SubjectReport, agreement_matrix
 from .screening import BALANCE, OUTLIER_SHARE
 from .study import StudyResult
 
@@ -16,154 +20,237 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, BLUE, RED, GREY = "#1f2933", "#2f6f9f", "#c0392b", "#9aa5b1"
-MOST_ROWS = 40
-"""Largest number of generators or subjects that a plot names."""
+MOST_ROWS: Final = 40
+"""Largest number of generators that a plot names."""
+_MOST_NAMES: Final = 24  # subjects that the matrix of agreement can still name
+_MOST_BARS: Final = 120  # clips whose intervals are still drawn one by one
+_STRONGEST: Final = 0.6  # opacity of a cell that ink is still readable on
+_LIMIT: Final[dict[str, Any]] = {"color": COLOURS["quiet"], "linestyle": "--", "linewidth": 1}
+_BOX: Final[dict[str, Any]] = {
+    "patch_artist": True,
+    "widths": 0.6,
+    "showfliers": False,
+    "boxprops": {"facecolor": COLOURS["kept-pale"], "edgecolor": COLOURS["kept"]},
+    "medianprops": {"color": COLOURS["kept"], "linewidth": 1.8},
+    "whiskerprops": {"color": COLOURS["kept"]},
+    "capprops": {"color": COLOURS["kept"]},
+}
+
+Limits = tuple[float, float]
 
 
-def draw_all(study: StudyResult) -> dict[str, tuple[str, bytes]]:
-    """Every plot that the study's data allow.
+@dataclass(frozen=True)
+class StudyPlot:
+    """One plot of a study.
 
-    Returns:
-        Title and PNG of each plot, by file name without suffix.
+    Attributes:
+        title: What it shows.
+        figure: The drawing.
+        wide: Whether it needs more than the width of a column.
     """
-    plots: dict[str, tuple[str, Callable[[StudyResult], Figure | None]]] = {
+
+    title: str
+    figure: Figure
+    wide: bool = False
+
+
+def draw_all(study: StudyResult) -> dict[str, StudyPlot]:
+    """Every plot that the study's data allow, by name; with several dimensions, those of each."""
+    plots: dict[str, StudyPlot] = {}
+    each: dict[str, tuple[str, Callable[[StudyResult, str], Figure | None]]] = {
+        "mos_per_clip": ("Opinion score of each clip, with 95 % intervals", mos_per_clip),
+        "generators": (
+            "Opinion scores by generator: boxes, and means with 95 % intervals",
+            generator_boxes,
+        ),
         "mos_distribution": ("Distribution of the opinion scores", mos_distribution),
-        "generators": ("Opinion scores by generator", generator_boxes),
+        "screening": ("Screening of subjects", screening_plot),
         "agreement": ("Agreement between subjects", subject_agreement),
-        "screening": ("Rejected subjects", screening_plot),
-        "distortion_rates": ("Distortions by generator", distortion_rates),
-        "distortion_dimensions": ("Distortions by quality dimension", distortion_dimensions),
         "mos_by_distortions": ("Opinion score and number of distortions", mos_by_distortions),
     }
-    drawn = {}
-    for name, (title, draw) in plots.items():
-        figure = draw(study)
+    for name, (title, draw) in each.items():
+        for dimension in study.opinions:
+            figure = draw(study, dimension)
+            if figure is not None:
+                one = len(study.opinions) == 1
+                key = name if one else f"{name}-{safe_name(dimension).replace('/', '_')}"
+                plots[key] = StudyPlot(title if one else f"{title}: {dimension}", figure)
+    for name, title, rates in (
+        ("distortion_rates", "Distortions by generator, % of the clips", distortion_rates),
+        ("distortion_dimensions", "Distortions by quality dimension, % of the clips",
+         distortion_dimensions),
+    ):  # fmt: skip
+        figure = rates(study)
         if figure is not None:
-            drawn[name] = (title, _png(figure))
-    return drawn
+            plots[name] = StudyPlot(title, figure, wide=True)
+    return plots
 
 
-def mos_distribution(study: StudyResult) -> Figure:
-    """A histogram for each dimension."""
-    figure, axes = _figure(len(study.opinions), height=3.2)
-    for axis, (dimension, scores) in zip(axes, study.opinions.items(), strict=True):
-        values = scores.mos[np.isfinite(scores.mos)]
-        bins = min(40, max(8, int(np.sqrt(len(values)))))
-        axis.hist(values, bins=bins, color=BLUE, edgecolor="white", linewidth=0.5)
-        if len(values):
-            axis.axvline(float(values.mean()), color=RED, linewidth=1.2)
-            axis.text(
-                float(values.mean()),
-                axis.get_ylim()[1],
-                f" mean {values.mean():.2f}",
-                color=RED,
-                va="top",
-                fontsize=8,
-            )
-        _say(axis, f"{dimension}: {len(values)} clips", "opinion score", "clips")
+def score_limits(study: StudyResult, scores: OpinionScores) -> Limits:
+    """Ends of an axis of opinion scores: the whole scale, and every interval.
+
+    The scale is that of the map where there is one, else that of the ratings; scores that are on
+    neither, such as z-scores, span what there is.
+    """
+    known = np.isfinite(scores.mos)
+    half = np.where(np.isfinite(scores.ci95), scores.ci95, 0.0)
+    ends = [*(scores.mos - half)[known].tolist(), *(scores.mos + half)[known].tolist()]
+    parameters, source = study.parameters, study.ratings.source
+    if parameters.rescale != "none":
+        ends += parameters.range
+    elif parameters.scores == "raw" and source is not None:
+        ends += (source.scale.low, source.scale.high)
+    if not ends:
+        return 0.0, 1.0
+    low, high = min(ends), max(ends)
+    pad = 0.02 * (high - low) or 0.5
+    return low - pad, high + pad
+
+
+def mos_distribution(study: StudyResult, dimension: str) -> Figure:
+    """A histogram over the whole scale, with the mean."""
+    scores = study.opinions[dimension]
+    values = scores.mos[np.isfinite(scores.mos)]
+    figure, axes = new_figure(2.3)
+    bins = np.linspace(
+        *score_limits(study, scores), min(40, max(10, int(np.sqrt(len(values))))) + 1
+    )
+    axes.hist(
+        values,
+        bins.tolist(),
+        color=COLOURS["kept"],
+        edgecolor=COLOURS["paper"],
+        linewidth=0.5,
+    )
+    axes.set_xlim(*score_limits(study, scores))
+    title = f"{len(values):,} clips"
+    if len(values):
+        axes.axvline(float(values.mean()), color=COLOURS["rejected"], linewidth=1.3, linestyle="--")
+        title += f", mean {values.mean():.3f} (dashed)"
+    label_axes(axes, "opinion score", "clips", title)
     return figure
 
 
-def generator_boxes(study: StudyResult) -> Figure | None:
-    """Boxes by generator, the best median on top; None without generators."""
-    if study.ratings.generator is None:
+def mos_per_clip(study: StudyResult, dimension: str) -> Figure | None:
+    """Scores in ascending order with their 95 % intervals; None if none is defined."""
+    scores = study.opinions[dimension]
+    order = np.argsort(scores.mos, kind="stable")
+    order = order[np.isfinite(scores.mos[order])]
+    if not len(order):
         return None
-    place = dict(zip(study.ratings.clips, study.ratings.generator, strict=True))
-    groups: list[dict[str, list[float]]] = []
-    for scores in study.opinions.values():
-        by: dict[str, list[float]] = {}
-        for clip, value in zip(scores.clips, scores.mos.tolist(), strict=True):
-            if np.isfinite(value):
-                by.setdefault(place[clip], []).append(value)
-        groups.append(by)
-    most = max((len(by) for by in groups), default=0)
-    figure, axes = _figure(len(groups), height=max(2.4, 0.34 * min(most, MOST_ROWS) + 1.2))
-    for axis, dimension, by in zip(axes, study.opinions, groups, strict=True):
-        names = sorted(by, key=lambda name: (float(np.median(by[name])), name))[-MOST_ROWS:]
-        boxes = axis.boxplot(
-            [by[name] for name in names],
-            orientation="horizontal",
-            patch_artist=True,
-            widths=0.6,
-            flierprops={"marker": ".", "markersize": 3, "markeredgecolor": GREY},
-            medianprops={"color": RED},
+    mos, ci95 = scores.mos[order], scores.ci95[order]
+    place = np.arange(1, len(order) + 1)
+    figure, axes = new_figure(2.3)
+    if len(order) <= _MOST_BARS:
+        axes.vlines(place, mos - ci95, mos + ci95, color=COLOURS["kept"], linewidth=1.2, alpha=0.6)
+        axes.plot(place, mos, "o", color=COLOURS["kept"], markersize=2.6)
+    else:
+        axes.fill_between(
+            place, mos - ci95, mos + ci95, color=COLOURS["kept"], alpha=0.3, linewidth=0
         )
-        for box in boxes["boxes"]:
-            box.set(facecolor="#d9e8f3", edgecolor=BLUE)
-        axis.set_yticks(range(1, len(names) + 1), [_plain(f"{n} ({len(by[n])})") for n in names])
-        _say(axis, dimension, "opinion score", "")
+        axes.plot(place, mos, color=COLOURS["kept"], linewidth=1.3)
+    axes.set_ylim(*score_limits(study, scores))
+    known = ci95[np.isfinite(ci95)]
+    half = f"; median half-width {np.median(known):.3f}" if len(known) else ""
+    label_axes(
+        axes, "clips, the lowest score first", "opinion score", f"{len(order):,} clips{half}"
+    )
     return figure
 
 
-def subject_agreement(study: StudyResult) -> Figure:
-    """Correlations of all pairs of subjects; rejected subjects are marked."""
-    figure, axes = _figure(len(study.opinions), height=4.6, width=5.6)
-    for axis, (dimension, scores) in zip(axes, study.opinions.items(), strict=True):
-        panel = study.ratings.panel(dimension)
-        image = axis.imshow(agreement_matrix(panel), vmin=-1, vmax=1, cmap="RdBu")
-        axis.set_facecolor("#eeeeee")
-        if len(panel.subjects) <= MOST_ROWS:
-            ticks = range(len(panel.subjects))
-            axis.set_xticks(ticks, [_plain(name) for name in panel.subjects], rotation=90)
-            axis.set_yticks(ticks, [_plain(name) for name in panel.subjects])
-            for labels in (axis.get_xticklabels(), axis.get_yticklabels()):
-                for text, rejected in zip(labels, scores.screening.rejected, strict=True):
-                    text.set(fontsize=6, color=RED if rejected else INK)
-        _colour_bar(figure, image, axis, "Pearson's correlation")
-        named = " (red: rejected)" if len(panel.subjects) <= MOST_ROWS else ""
-        _say(axis, f"{dimension}{named}", "", "")
+def generator_boxes(study: StudyResult, dimension: str) -> Figure | None:
+    """Boxes by generator, the best mean on top, with the mean's interval; None without generators."""
+    rows = study.generator_rows(dimension)[:MOST_ROWS]
+    if not rows:
+        return None
+    scores = study.opinions[dimension]
+    values = study.generator_scores(dimension)
+    figure, axes = new_figure(0.27 * len(rows) + 1.1)
+    places = range(len(rows), 0, -1)
+    names = [row["generator"] for row in rows]
+    axes.boxplot([values[n] for n in names], positions=places, orientation="horizontal", **_BOX)
+    for place, row in zip(places, rows, strict=True):
+        half = row["ci95"] or 0.0
+        axes.plot([row["mos"] - half, row["mos"] + half], [place] * 2, color=COLOURS["rejected"], linewidth=2.2)  # fmt: skip
+        axes.plot(row["mos"], place, "D", color=COLOURS["rejected"], markersize=3.4)
+    axes.set_yticks(places, [_short(f"{row['generator']} ({row['n']})") for row in rows])
+    _literal(axes)
+    axes.set_xlim(*score_limits(study, scores))
+    label_axes(axes, "opinion score")
     return figure
 
 
-def screening_plot(study: StudyResult) -> Figure:
+def subject_agreement(study: StudyResult, dimension: str) -> Figure:
+    """Correlations of all pairs of subjects; rejected subjects have a star."""
+    panel = study.ratings.panel(dimension)
+    rejected = study.opinions[dimension].screening.rejected
+    figure, axes = new_figure(3.4)
+    image = axes.imshow(agreement_matrix(panel), vmin=-1, vmax=1, cmap="RdBu")
+    axes.set_facecolor(COLOURS["line"])
+    names = [
+        _short(f"{name} *" if out else name, 16)
+        for name, out in zip(panel.subjects, rejected, strict=True)
+    ]
+    if len(names) <= _MOST_NAMES:
+        axes.set_xticks(range(len(names)), names, rotation=90)
+        axes.set_yticks(range(len(names)), names)
+        _literal(axes)
+    bar = figure.colorbar(image, ax=axes, shrink=0.7)
+    bar.ax.tick_params(labelsize=8, colors=COLOURS["ink"])
+    bar.set_label("Pearson's correlation", fontsize=8.5, color=COLOURS["ink"])
+    label_axes(axes, "* rejected" if len(names) <= _MOST_NAMES and rejected.any() else "")
+    return figure
+
+
+def screening_plot(study: StudyResult, dimension: str) -> Figure:
     """Screening statistics of each subject: BT.500's two shares, or the correlation."""
-    figure, axes = _figure(len(study.opinions), height=3.6)
-    for axis, (dimension, scores) in zip(axes, study.opinions.items(), strict=True):
-        reports = [report for report in study.subjects if report.dimension == dimension]
-        n_rejected = sum(report.rejected for report in reports)
-        if scores.screening.above is not None:
-            for report in reports:
-                colour = RED if report.rejected else BLUE
-                y = 1.0 if report.balance is None else report.balance
-                axis.scatter(report.share or 0.0, y, color=colour, s=22, alpha=0.8, linewidth=0)
-                if report.rejected:
-                    axis.annotate(_plain(report.subject), (report.share or 0.0, y), fontsize=7)
-            axis.axvline(OUTLIER_SHARE, color=GREY, linestyle="--", linewidth=1)
-            axis.axhline(BALANCE, color=GREY, linestyle="--", linewidth=1)
-            axis.set_ylim(-0.05, 1.05)
-            _say(
-                axis,
-                f"{dimension}: {n_rejected} of {len(reports)} rejected (lower right)",
-                "share of outliers (P + Q)",
-                "one-sidedness |P - Q| / (P + Q)",
-            )
-            continue
-        shown = [report.correlation if report.share is None else report.share for report in reports]
-        order = np.argsort([-1.0 if value is None else value for value in shown], kind="stable")
-        axis.bar(
-            range(len(order)),
-            [shown[i] or 0.0 for i in order],
-            color=[RED if reports[i].rejected else BLUE for i in order],
-        )
-        if scores.screening.threshold is not None:
-            axis.axhline(scores.screening.threshold, color=GREY, linestyle="--", linewidth=1)
-        _say(
-            axis,
-            f"{dimension}: {n_rejected} of {len(reports)} rejected",
-            "subjects",
-            "correlation with the panel",
-        )
+    scores = study.opinions[dimension]
+    reports = [report for report in study.subjects if report.dimension == dimension]
+    title = f"{sum(r.rejected for r in reports)} of {len(reports)} rejected"
+    figure, axes = new_figure(2.6)
+    if scores.screening.above is not None:
+        for report in reports:
+            where = report.share or 0.0, 1.0 if report.balance is None else report.balance
+            _mark(axes, where, report)
+        axes.axvline(OUTLIER_SHARE, **_LIMIT)
+        axes.axhline(BALANCE, **_LIMIT)
+        axes.set_ylim(-0.05, 1.05)
+        axes.margins(x=0.15)
+        axes.set_xlim(left=-0.005)
+        label_axes(axes, "share of outliers (P + Q)", "|P - Q| / (P + Q)", f"{title} (lower right)")
+        return figure
+    shown = [report.correlation if report.share is None else report.share for report in reports]
+    order = np.argsort([-1.0 if value is None else value for value in shown], kind="stable")
+    for place, index in enumerate(order.tolist(), 1):
+        _mark(axes, (place, shown[index] or 0.0), reports[index])
+    if scores.screening.threshold is not None:
+        axes.axhline(scores.screening.threshold, **_LIMIT)
+    label_axes(axes, "subjects", "correlation with the panel", title)
     return figure
+
+
+def _mark(axes: Axes, where: tuple[float, float], report: SubjectReport) -> None:
+    """A subject as a dot, or as a cross with the name if rejected."""
+    if not report.rejected:
+        axes.plot(*where, "o", color=COLOURS["kept"], markersize=4, alpha=0.75, markeredgewidth=0)
+        return
+    axes.plot(*where, "X", color=COLOURS["rejected"], markersize=6, markeredgewidth=0)
+    axes.annotate(
+        _short(report.subject, 16),
+        where,
+        textcoords="offset points",
+        xytext=(4, 3),
+        fontsize=8,
+        color=COLOURS["rejected"],
+        parse_math=False,
+    )
 
 
 def distortion_rates(study: StudyResult) -> Figure | None:
     """Share of each generator's clips with each distortion; None without votes."""
     if study.labels is None:
         return None
-    names = [kind.name for kind in study.labels.taxonomy.types]
-    title = f"{study.labels.instances} distortions: share of the clips in %"
-    return _heat(study.labels.rates(), names, title)
+    return _heat(study.labels.rates(), [kind.name for kind in study.labels.taxonomy.types])
 
 
 def distortion_dimensions(study: StudyResult) -> Figure | None:
@@ -171,98 +258,61 @@ def distortion_dimensions(study: StudyResult) -> Figure | None:
     if study.labels is None:
         return None
     rates = study.labels.dimension_rates()
-    names = list(next(iter(rates.values()), {}))
-    return _heat(rates, names, "clips with at least one distortion in %")
+    return _heat(rates, list(next(iter(rates.values()), {})))
 
 
-def _heat(rates: dict[str, dict[str, float]], columns: list[str], title: str) -> Figure | None:
-    """Rates by generator (rows), written into coloured cells."""
-    if not rates:
+def _heat(rates: Mapping[str, Mapping[str, float]], columns: Sequence[str]) -> Figure | None:
+    """Rates by generator (rows), written into cells; the stronger the colour the higher."""
+    from matplotlib.patches import Rectangle
+
+    if not rates or not columns:
         return None
     names = sorted(rates)[:MOST_ROWS]
     table = np.array([list(rates[name].values()) for name in names])
-    width = min(9.0, max(4.8, 3.2 + 0.45 * len(columns)))
-    figure, (axis,) = _figure(1, height=max(2.6, 0.34 * len(names) + 2.0), width=width)
-    image = axis.imshow(table, vmin=0, vmax=max(0.01, float(table.max())), cmap="YlOrRd")
-    axis.set_aspect("auto")
-    axis.set_yticks(range(len(names)), [_plain(name) for name in names])
-    axis.set_xticks(
-        range(len(columns)), [_plain(name) for name in columns], rotation=35, ha="right"
+    most = max(0.01, float(table.max()))
+    figure, axes = new_figure(0.3 * len(names) + 1.6, width=2 * WIDTH)
+    for (row, column), value in np.ndenumerate(table):
+        cell = Rectangle((column, row), 1, 1, color=COLOURS["kept"], linewidth=0)
+        cell.set_alpha(_STRONGEST * float(value) / most)
+        axes.add_patch(cell)
+        axes.text(column + 0.5, row + 0.5, f"{100 * value:.0f}", ha="center", va="center",
+                  fontsize=8, color=COLOURS["ink"])  # fmt: skip
+    axes.set_xlim(0, len(columns))
+    axes.set_ylim(len(names), 0)
+    axes.set_yticks(np.arange(len(names)) + 0.5, [_short(name) for name in names])
+    axes.set_xticks(
+        np.arange(len(columns)) + 0.5, [_short(n, 20) for n in columns], rotation=35, ha="right"
     )
-    if table.size <= 600:
-        dark = 0.6 * float(table.max())
-        for (row, column), value in np.ndenumerate(table):
-            axis.text(
-                column,
-                row,
-                f"{100 * value:.0f}",
-                ha="center",
-                va="center",
-                fontsize=7,
-                color="white" if value > dark else INK,
-            )
-    _colour_bar(figure, image, axis, "share of the clips")
-    _say(axis, title, "", "")
+    _literal(axes)
     return figure
 
 
-def _colour_bar(figure: Figure, image: Any, axis: Axes, label: str) -> None:
-    bar = figure.colorbar(image, ax=axis, shrink=0.8)
-    bar.set_label(label, fontsize=8)
-    bar.ax.tick_params(labelsize=7)
-
-
-def mos_by_distortions(study: StudyResult) -> Figure | None:
+def mos_by_distortions(study: StudyResult, dimension: str) -> Figure | None:
     """Boxes of the opinion score by the number of distortions; None without votes."""
     if study.labels is None:
         return None
+    scores = study.opinions[dimension]
     number = dict(zip(study.labels.clips, study.labels.present.sum(axis=1).tolist(), strict=True))
-    figure, axes = _figure(len(study.opinions), height=3.4)
-    for axis, (dimension, scores) in zip(axes, study.opinions.items(), strict=True):
-        by: dict[int, list[float]] = {}
-        for clip, value in zip(scores.clips, scores.mos.tolist(), strict=True):
-            if np.isfinite(value):
-                by.setdefault(number[clip], []).append(value)
-        counts = sorted(by)
-        axis.boxplot(
-            [by[count] for count in counts],
-            positions=counts,
-            widths=0.6,
-            flierprops={"marker": ".", "markersize": 3, "markeredgecolor": GREY},
-            medianprops={"color": RED},
-        )
-        axis.set_xticks(counts, [f"{count}\n({len(by[count])})" for count in counts])
-        _say(axis, dimension, "distortions (clips)", "opinion score")
+    by: dict[int, list[float]] = {}
+    for clip, value in zip(scores.clips, scores.mos.tolist(), strict=True):
+        if np.isfinite(value):
+            by.setdefault(number[clip], []).append(value)
+    counts = sorted(by)
+    figure, axes = new_figure(2.3)
+    axes.boxplot([by[count] for count in counts], positions=counts, **_BOX)
+    axes.set_xticks(counts, [f"{count}\n({len(by[count])})" for count in counts])
+    axes.set_ylim(*score_limits(study, scores))
+    label_axes(axes, "distortions (clips)", "opinion score")
     return figure
 
 
-def _figure(columns: int, *, height: float, width: float = 4.8) -> tuple[Figure, list[Axes]]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width * columns, height), layout="constrained", dpi=120)
-    FigureCanvasAgg(figure)
-    axes = [figure.add_subplot(1, columns, index + 1) for index in range(columns)]
-    return figure, axes
+def _literal(axes: Axes) -> None:
+    """Show names at the ticks literally: no formulas."""
+    for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        text.set_parse_math(False)
 
 
-def _say(axis: Axes, title: str, x: str, y: str) -> None:
-    axis.set_title(_plain(title, 60), fontsize=10, color=INK, loc="left")
-    axis.set_xlabel(x, fontsize=8)
-    axis.set_ylabel(y, fontsize=8)
-    axis.tick_params(labelsize=7)
-    for side in ("top", "right"):
-        axis.spines[side].set_visible(False)
-
-
-def _plain(text: str, most: int = 36) -> str:
-    """Text that matplotlib shows literally, without formulas and line breaks, truncated."""
+def _short(text: str, most: int = 28) -> str:
+    """A name in one line that is not too long."""
     text = " ".join(text.split())
-    short = text if len(text) <= most else text[: most - 1] + "…"
-    return short.replace("$", r"\$")
-
-
-def _png(figure: Any) -> bytes:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()
+    return text if len(text) <= most else text[: most - 1] + "…"

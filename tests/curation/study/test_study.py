@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import scipy.stats
 
 from theval_datasets.commands.study import study
 from theval_datasets.curation.study.parameters import preset
-from theval_datasets.curation.study.plots import draw_all
+from theval_datasets.curation.study.plots import draw_all, score_limits
 from theval_datasets.curation.study.ratings import Ratings
 from theval_datasets.curation.study.reports import agreement_matrix
 from theval_datasets.curation.study.study import run_study
@@ -72,6 +73,7 @@ def test_everything_is_written_and_says_the_same(table, tmp_path):
     assert plain["distortions"]["instances"] == int(labels["distortions"].list.len().sum())
     pngs = {path.stem for path in (out / "plots").glob("*.png")}
     assert pngs == {
+        "mos_per_clip",
         "mos_distribution",
         "generators",
         "agreement",
@@ -90,7 +92,55 @@ def test_the_page_escapes_what_others_wrote(table, tmp_path):
     page = (tmp_path / "out" / "study.html").read_text()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
-    assert page.count("data:image/png;base64,") == 7
+    assert page.count('<svg class="plot"') == 8
+
+
+def test_tables_are_written_as_csv_too(table, tmp_path):
+    out = tmp_path / "out"
+    study(table, output=out, plots=False)
+    names = {"opinions", "generators", "subjects", "sessions", "distortions"}
+    for name in names:
+        parquet, csv = pl.read_parquet(out / f"{name}.parquet"), out / f"{name}.csv"
+        lists = [column for column, kind in parquet.schema.items() if isinstance(kind, pl.List)]
+        read = pl.read_csv(
+            csv, schema_overrides=dict.fromkeys(lists, pl.String) | {"bits": pl.String}
+        )
+        assert read.columns == parquet.columns
+        for column in parquet.columns:
+            held = read[column].to_list()
+            values = [json.loads(value) for value in held] if column in lists else held
+            assert values == parquet[column].to_list(), (name, column)
+    assert {path.stem for path in out.glob("*.csv")} == names
+    assert lists == ["distortions", "names", "dimensions", "share"] or name != "distortions"
+
+
+def test_generators_have_means_with_intervals(table):
+    found = study(table).study
+    rows = {row["generator"]: row for row in found.generator_rows("quality")}
+    assert list(rows) == sorted(rows, key=lambda name: -rows[name]["mos"])
+    for name, values in found.generator_scores("quality").items():
+        wanted = scipy.stats.t.interval(
+            0.95, len(values) - 1, np.mean(values), scipy.stats.sem(values)
+        )
+        row = rows[name]
+        assert (row["mos"] - row["ci95"], row["mos"] + row["ci95"]) == pytest.approx(wanted)
+        assert row["n"] == len(values) == 60
+
+
+def test_axes_of_scores_span_the_scale(table):
+    raw = study(table, preset="bt500", score_range=(0, 10)).study
+    low, high = score_limits(raw, raw.opinions["quality"])
+    assert low < 0
+    assert 10 < high < 10.5
+    mapped = study(table, preset="thqa-mt").study
+    low, high = score_limits(mapped, mapped.opinions["quality"])
+    assert low <= mapped.parameters.range[0]
+    assert high >= mapped.parameters.range[1]
+    for result in (raw, mapped):
+        for plot, axis in (("mos_distribution", "x"), ("mos_per_clip", "y"), ("generators", "x")):
+            axes = draw_all(result)[plot].figure.axes[0]
+            ends = score_limits(result, result.opinions["quality"])
+            assert getattr(axes, f"get_{axis}lim")() == pytest.approx(ends)
 
 
 def test_equal_tables_leave_equal_bytes(table, tmp_path):
@@ -104,7 +154,7 @@ def test_equal_tables_leave_equal_bytes(table, tmp_path):
     names = sorted(
         p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if p.is_file()
     )
-    assert len(names) == 13
+    assert len(names) == 20
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
@@ -112,7 +162,7 @@ def test_equal_tables_leave_equal_bytes(table, tmp_path):
 def test_without_votes_or_generators_there_are_fewer_plots(tmp_path):
     matrix = np.clip(np.random.default_rng(0).normal(3, 1, (30, 5)), 1, 5)
     found = run_study(Ratings.from_matrix(matrix), preset("bt500"))
-    assert set(draw_all(found)) == {"mos_distribution", "agreement", "screening"}
+    assert set(draw_all(found)) == {"mos_per_clip", "mos_distribution", "agreement", "screening"}
     assert found.labels is None
     assert found.sessions == ()
 
@@ -260,9 +310,10 @@ def test_the_page_shows_reliability_and_protocol(table, tmp_path):
     report = study(table, output=tmp_path / "out", protocol=protocol)
     page = (tmp_path / "out" / "study.html").read_text()
     reliability = report.to_plain()["dimensions"]["quality"]["reliability"]
-    assert f"<li>ICC(2,k)<b>{reliability['icc2k']:.3f}</b></li>" in page
-    assert f"<li>split-half<b>{reliability['split_half']:.3f}</b></li>" in page
-    assert f"<li>SOS exponent<b>{reliability['sos']:.3f}</b></li>" in page
+    low, high = reliability["icc2k_low"], reliability["icc2k_high"]
+    assert f"<td>{reliability['icc2k']:.3f} [{low:.3f}, {high:.3f}]</td>" in page
+    for name in ("split_half", "sos"):
+        assert f'<td class="n">{reliability[name]:.3f}</td>' in page
     assert "<dt>Instructions</dt><dd>&lt;b&gt;Rate&lt;/b&gt; the quality</dd>" in page
     assert "one row per rating" in page
     assert report.to_plain()["protocol"] == {"instructions": "<b>Rate</b> the quality"}
