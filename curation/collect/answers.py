@@ -107,7 +107,11 @@ def check_playback(item: StudyItem, playback: Playback, seconds: float, waited: 
         InputError: Less was seen than has to be.
     """
     enough = len(playback.seen) == len(playback.plays) == len(item.media)
-    if not enough or min(playback.seen) < LEAST_SEEN or min(playback.plays) < 1:
+    if (
+        not enough
+        or min(playback.seen, default=1.0) < LEAST_SEEN
+        or min(playback.plays, default=1) < 1
+    ):
         raise InputError(
             f"expected {LEAST_SEEN:.0%} of each clip to have been seen, got {list(playback.seen)}"
         )

@@ -10,6 +10,7 @@ import asyncio
 import json
 import socket
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -118,6 +119,7 @@ class StudyServer:
         self._store = store
         self._clock = clock
         self._root = root_path.rstrip("/")
+        self._waiting: deque[tuple[Callable[[], Any], asyncio.Future[Any]]] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._media = {file.name: file for file in self.study.media}
         self._templates = jinja2.Environment(
@@ -186,8 +188,24 @@ class StudyServer:
         self._thread.shutdown()
 
     async def _call(self, function: Callable[[], T]) -> T:
-        """Run something that uses the database in its thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+        """Run something that uses the database in its thread; the result is on disk.
+
+        What arrives while the disk is busy is written together.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._waiting.append((function, future))
+        loop.run_in_executor(self._thread, self._work, loop)
+        return await future
+
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Carry out all that waits."""
+        batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        if not batch:
+            return
+        results = self._store.together([function for function, _ in batch])
+        for (_, future), result in zip(batch, results, strict=True):
+            loop.call_soon_threadsafe(_settle, future, result)
 
     # Pages and files
 
@@ -363,6 +381,15 @@ class StudyServer:
             return {"stage": "item", "item": item_view(self._store, participant.number, shown)}
 
         return await self._acting(request, act)
+
+
+def _settle(future: asyncio.Future[Any], result: Any) -> None:
+    if future.done():
+        return  # the browser has gone
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
 
 
 def _answered(content: dict[str, Any]) -> JSONResponse:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,20 +202,53 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """A block whose changes are on disk when it ends, or not made at all."""
+        """A block whose changes are made as a whole or not at all.
+
+        They are on disk when the outermost block ends.
+        """
+        inner = self._connection.in_transaction
+        begin, commit, undo = ("SAVEPOINT one", "RELEASE one", "ROLLBACK TO one") if inner else (
+            "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"
+        )  # fmt: skip
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(begin)
             try:
                 yield
             except BaseException:
                 if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                    self._connection.execute(undo)
+                    if inner:
+                        self._connection.execute(commit)
                 raise
-            self._connection.execute("COMMIT")
+            self._connection.execute(commit)
         except sqlite3.Error as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            if not inner and self._connection.in_transaction:
+                self._connection.execute(undo)
             raise self._fault(error) from None
+
+    def together(self, actions: Sequence[Callable[[], Any]]) -> list[Any]:
+        """Carry out actions that arrived at the same time, and write them to disk at once.
+
+        Args:
+            actions: Each succeeds or fails by itself.
+
+        Returns:
+            The result of each, or its exception; if nothing could be written, that error for all.
+        """
+        results: list[Any] = []
+        try:
+            with self._transaction():
+                for action in actions:
+                    try:
+                        with self._transaction():
+                            results.append(action())
+                    except Exception as error:  # noqa: BLE001  # it is the result of this action alone
+                        results.append(error)
+                    if not self._connection.in_transaction:  # a full disk ends all of it
+                        raise sqlite3.OperationalError("database or disk is full")
+        except ThevalError as fault:
+            return [fault] * len(actions)
+        return results
 
     def _one(self, sql: str, *values: Any) -> Any:
         return self._connection.execute(sql, values).fetchone()

@@ -67,6 +67,7 @@ class Visitor:
         elif title == "Your code":
             self.code = self.page.inner_text("#own-code")
             self.press("Continue")
+            self.page.wait_for_selector("#own-code", state="detached")
         elif title == "Headphones":
             study = json.loads((self.folder / "study.json").read_text())
             sound = self.page.evaluate(

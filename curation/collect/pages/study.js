@@ -18,8 +18,9 @@ function say(key, values = {}) {
   return (texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
-function announce(text) {
+function announce(text, alarm = false) {
   statusLine.textContent = text;
+  statusLine.classList.toggle("alarm", alarm);
 }
 
 function element(name, properties = {}, ...children) {
@@ -86,7 +87,7 @@ async function persist(path, body) {
       return content;
     } catch (error) {
       if (error instanceof Refused && error.status < 500) throw error;
-      announce(say("not_saved"));
+      announce(say("not_saved"), true);
       await pause(RETRY);
     }
   }
@@ -97,7 +98,7 @@ async function act(path, body) {
     route(await persist(path, body));
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    announce(error.message);
+    announce(error.message, true);
     if (error.status === 409) await refresh();
   }
 }
@@ -147,7 +148,7 @@ function showConsent() {
       route(await persist("api/resume", { value: code.value }));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      announce(say("wrong_code"));
+      announce(say("wrong_code"), true);
     }
   };
   show(
@@ -386,11 +387,14 @@ function sliderQuestion(name, before, changed) {
   });
   const output = element("output", { htmlFor: input.id, textContent: say("unset") });
   let value = null;
-  const set = () => {
+  const take = () => {
     value = Number(input.value);
     input.classList.remove("unset");
     input.setAttribute("aria-valuetext", value.toFixed(1));
     output.textContent = value.toFixed(1);
+  };
+  const set = () => {
+    take();
     changed();
   };
   input.addEventListener("input", set);
@@ -406,7 +410,7 @@ function sliderQuestion(name, before, changed) {
   });
   if (before !== undefined && before !== null) {
     input.value = before;
-    set();
+    take();
   }
   const ticks = element("div", { className: "ticks", "aria-hidden": "true" });
   for (let tick = study.low; tick <= study.high; tick += 1) ticks.append(element("span", { textContent: tick }));
@@ -616,7 +620,7 @@ function showItem(state) {
   if (!again) startClip();
 }
 
-addEventListener("unhandledrejection", () => announce(say("not_saved")));
+addEventListener("unhandledrejection", (event) => announce(String(event.reason), true));
 
 (async () => {
   const state = await persist("api/state");

@@ -323,6 +323,27 @@ def test_a_full_disk_is_an_error_and_loses_nothing(study, tmp_path):
         assert [row.answer.scores for row in store.answers()] == [{"quality": 3.0}]
 
 
+def test_what_is_written_together_fails_one_by_one_but_for_a_full_disk(study):
+    folder = study()
+
+    def refuse():
+        raise InputError("not this one")
+
+    def number_of(store):
+        return lambda: store.join("en", 0.0)[0].number
+
+    with Store(folder, read_prepared(folder)) as store:
+        first, refused, second = store.together([number_of(store), refuse, number_of(store)])
+        assert (first, second) == (1, 2)
+        assert str(refused) == "not this one"
+        pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+        store._connection.execute(f"PRAGMA max_page_count = {pages}")
+        results = store.together([number_of(store)] * 200)
+        assert {type(result) for result in results} == {StorageError}
+        store._connection.execute("PRAGMA max_page_count = 1000000")
+        assert [one["number"] for one in store.participants()] == [1, 2]
+
+
 def test_a_full_disk_is_told_to_the_page(served, monkeypatch):
     client, state = first_item(served)
 
