@@ -174,7 +174,7 @@ def dataset_page(unit: Any) -> str:
     parts = [
         f"# {unit.NAME}\n\n{unit.SUMMARY}\n",
         f'```python\nfrom datasets import load_dataset\n\nrows = load_dataset("{unit.repository()}")\n```\n',
-        f"Described in:\n\n{papers}",
+        *([f"Described in:\n\n{papers}"] if papers else []),
         f"## Inputs\n\n`theval-data build {unit.NAME}` takes these by `--with KIND=PATH`:\n",
         inputs_table(unit.kinds()),
         "## Tables\n",

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pyarrow as pa
-from msgspec.structs import replace
 
 from theval_datasets.errors import InputError
 from theval_datasets.evaluation.theval import METRICS
 from theval_datasets.manifest.joins import Join, join_clips
-from theval_datasets.manifest.rows import ManifestRow
 
-from ..base.builder import Builder, TableConfig
-from ..base.clips import CLIP_EXTRACTORS, DEFAULT_SPLIT, by_split, common_values
-from ..base.columns import ClipFeatures
-from ..base.fields import COMMON, STRING, Field, schema_of, with_columns
+from ..base.builder import TableConfig
+from ..base.clip_builder import CLIP_CONFIGS, CLIP_FIELDS, ClipBuilder
+from ..base.clips import CLIP_EXTRACTORS, DEFAULT_SPLIT
+from ..base.fields import Field, schema_of
 from ..base.inputs import Inputs
 from ..tables.arrow import batched, table_of
-from ..tables.frames import LANDMARK_FIELDS, check_frames, frame_values, landmarks_config
-from ..tables.media import MEDIA_CONFIG, MEDIA_FIELDS, media_tables, media_values
 from .comparison import (
     GENERATED_FIELDS,
     LEADERBOARD_FIELDS,
@@ -38,34 +34,15 @@ from .measured import measured_rows
 if TYPE_CHECKING:
     from theval_datasets.curation.study.pairwise import PairwiseVotes
 
-_FEATURES: Final = with_columns(
-    COMMON, Field("channel", STRING, "Who published the source; null if unstated.")
-)
-_FEATURES_READER: Final = """\
-table = rows.to_pandas()
-known = table.dropna(subset=["lip_sync", "head_motion"])  # undefined values are null
-"""
-
-_OTHERS: Final = ("media", "generated", "leaderboard", "preferences")
-
-Row = Callable[[ManifestRow, ClipFeatures], dict[str, Any]]
+_COMPARISONS: Final = ("generated", "leaderboard", "preferences")
 
 
-class Theval(Builder):
+class Theval(ClipBuilder):
     """Real clips with THEval's metrics."""
 
     NAME: ClassVar[str] = "theval"
     BUILDER_CONFIGS: ClassVar[list[TableConfig]] = [
-        TableConfig(
-            name="features",
-            description="One row per clip: facts, quality metrics, clip-level embeddings; no media.",
-            reader=_FEATURES_READER,
-        ),
-        landmarks_config(
-            "One row per clip with one entry per frame: mesh, pose, lips, loudness, speech.",
-            "clip_id",
-        ),
-        MEDIA_CONFIG,
+        *CLIP_CONFIGS,
         TableConfig(
             name="generated",
             description="One row a generated clip: raw metrics by model and real clip.",
@@ -106,9 +83,7 @@ class Theval(Builder):
         "votes": "table of pairwise votes: left, right, winner, and perhaps clip_id and subject",
     }
     FIELDS: ClassVar[Mapping[str, tuple[Field, ...]]] = {
-        "features": _FEATURES,
-        "landmarks": LANDMARK_FIELDS,
-        "media": MEDIA_FIELDS,
+        **CLIP_FIELDS,
         "generated": GENERATED_FIELDS,
         "leaderboard": LEADERBOARD_FIELDS,
         "preferences": PREFERENCE_FIELDS,
@@ -119,81 +94,28 @@ class Theval(Builder):
         """Names of the extractors whose columns a config has."""
         if config_name == "generated" and self.inputs.path("generated") is not None:
             return CLIP_EXTRACTORS
-        if config_name in _OTHERS:
-            return ()
-        return CLIP_EXTRACTORS[:5] if config_name == "landmarks" else CLIP_EXTRACTORS
+        return super().extractors(config_name)
 
     def available(self) -> tuple[str, ...]:
-        """`media` needs the files beside the manifest."""
-        manifest = self.inputs.manifest
-        files = [manifest.file(row) for row in self.inputs.rows if row.sha256 is not None]
-        has_media = any(path is not None and path.is_file() for path in files)
+        """`media` needs the files beside the manifest, comparisons their tables."""
         metrics = self._metrics
         given = {
-            "media": has_media,
             "generated": any(row.clip_id in self._known for row in metrics),
             "leaderboard": bool(metrics),
             "preferences": self.inputs.path("votes") is not None,
         }
-        return tuple(name for name in self.FIELDS if given.get(name, True))
+        return (*super().available(), *(name for name in _COMPARISONS if given[name]))
 
     def notes(self) -> tuple[str, ...]:
         """Clips that are missing, and how the tables match."""
-        rows = self.inputs.rows
-        dead = sum(row.sha256 is None for row in rows)
-        notes = []
-        if dead:
-            notes.append(
-                f"{dead} of {len(rows)} rows of the manifest have no clip (their source is gone); "
-                "they are in manifest.jsonl, not in the tables."
-            )
-        if "media" not in self.available():
-            notes.append("The config media was not built: no clip lies beside the manifest.")
-        notes += [join.to_text() for join in self._metric_joins.values()]
-        notes += [] if self._vote_join is None else [self._vote_join.to_text()]
-        return tuple(notes)
-
-    def counts(self) -> dict[str, int | float]:
-        """How many channels and sources there are."""
-        rows = [row for row in self.inputs.rows if row.sha256 is not None]
-        return {
-            "channels": len({row.source.channel for row in rows} - {None}),
-            "rows_without_clip": len(self.inputs.rows) - len(rows),
-        }
-
-    def manifest_rows(self) -> Iterator[ManifestRow]:
-        """Every row, without what only this machine's files mean."""
-        for row in self.inputs.rows:
-            split = None if row.sha256 is None else row.split or DEFAULT_SPLIT
-            yield replace(row, path=None, stamp=None, split=split)
+        joins = [*self._metric_joins.values(), *([self._vote_join] if self._vote_join else [])]
+        return (*super().notes(), *(join.to_text() for join in joins))
 
     def tables(self, config_name: str) -> Mapping[str, Iterator[pa.Table]]:
         """The tables of a config, by split."""
-        if config_name in _OTHERS and config_name != "media":
+        if config_name in _COMPARISONS:
             return {DEFAULT_SPLIT: self._comparison(config_name)}
-        rows = by_split(self.inputs.rows)
-        return {split: self._tables(config_name, these) for split, these in rows.items()}
-
-    @classmethod
-    def check_rows(cls, config_name: str, table: pa.Table) -> Iterator[str]:
-        """Faults inside the rows of `landmarks`."""
-        if config_name == "landmarks":
-            yield from check_frames(table)
-
-    def _tables(self, config_name: str, rows: Sequence[ManifestRow]) -> Iterator[pa.Table]:
-        schema = schema_of(self.FIELDS[config_name])
-        make: Row = {
-            "features": _feature_row,
-            "landmarks": frame_values,
-            "media": self._media_row,
-        }[config_name]
-        made = (self._row(config_name, row, make) for row in rows)
-        size = self.builder_configs[config_name].rows_per_table
-        if config_name == "media":
-            yield from media_tables(made, size, schema)
-            return
-        for batch in batched(made, size):
-            yield table_of(batch, schema)
+        return super().tables(config_name)
 
     @cached_property
     def _metric_tables(self) -> dict[str, list[MetricRow]]:
@@ -280,19 +202,3 @@ class Theval(Builder):
                 for name, values in held.items():
                     values.extend(table[name].drop_null().to_pylist())
         return {name: sum(v) / len(v) if v else None for name, v in held.items()}
-
-    def _row(self, config_name: str, row: ManifestRow, make: Row) -> dict[str, Any]:
-        clip = self.reader(config_name).clip(row.sha256)
-        values = make(row, clip)
-        return {**values, "missing": clip.missing()}
-
-    def _media_row(self, row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
-        return {
-            "clip_id": row.clip_id,
-            "sha256": row.sha256,
-            **media_values(self.inputs.manifest, row, clip),
-        }
-
-
-def _feature_row(row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
-    return {**common_values(row, clip), "channel": row.source.channel}

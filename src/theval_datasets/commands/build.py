@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from theval_datasets import catalog
+from theval_datasets.errors import InputError
 from theval_datasets.utils.archives import locate
 from theval_datasets.utils.report import Report
 
@@ -109,12 +110,16 @@ def build(
         Sequence[str], typer.Option(metavar="EXTRACTOR", autocompletion=completion.extractors)
     ] = (),
     anonymise: bool = False,
+    repository: Annotated[str | None, typer.Option("--name", metavar="OWNER/NAME")] = None,
+    split_by: Annotated[str | None, typer.Option(metavar="person|source|ATTRIBUTE")] = None,
 ) -> BuildReport:
     """Build a dataset: a Parquet table for each config, with card, info.json and manifest.
 
     Args:
-        name: Name of the dataset, such as ``theval`` or ``thqa-mt``.
-        output: Folder for datasets; the dataset is written to ``theval/NAME`` below it.
+        name: Name of the dataset, such as ``theval`` or ``thqa-mt``; ``clips`` for the clips of any
+            manifest under a name of one's own.
+        output: Folder for datasets; the dataset is written to ``theval/NAME`` below it, or to the
+            ``--name``.
         manifest: Manifest of the clips, or a folder with one.
         cache: Path or URL of the feature cache. Default: the cache that ``extract`` fills.
         release: Folder with the files of an official release, or its name at the Hub, for datasets
@@ -127,6 +132,9 @@ def build(
         without: Extractor whose columns are left null, such as ``arcface``; may be repeated.
         anonymise: Blur faces in still pictures, set face embeddings to null, and build no tables of
             video, sound or meshes.
+        repository: Name of a dataset of ``clips``.
+        split_by: Splits of ``clips``: train, validation and test without a common ``person`` or
+            ``source``, or those that an attribute of the list names. Default: those of the manifest.
 
     Raises:
         InputError, BuildError: If it cannot be built.
@@ -135,7 +143,7 @@ def build(
     from theval_datasets.builders.release.write import write_release
     from theval_datasets.extraction.cache import Cache, default_location
 
-    dataset = catalog.load("dataset", name)
+    dataset: type[Builder] = catalog.load("dataset", name)
     given = parse_tables(list(tables))
     folder, notes = _release(dataset, release)
     inputs = Inputs(
@@ -147,6 +155,10 @@ def build(
         without=frozenset(without),
         anonymise=anonymise,
     )
+    if dataset.NAME == "clips":
+        dataset = _clips(inputs, repository, split_by)
+    elif repository is not None or split_by is not None:
+        raise InputError("--name and --split-by belong to theval-data build clips")
     made = write_release(
         dataset,
         inputs,
@@ -156,6 +168,15 @@ def build(
     )
     videos = None if manifest or not folder else locate(folder, *dataset.VIDEOS)
     return BuildReport(made, videos)
+
+
+def _clips(inputs: Inputs, name: str | None, split_by: str | None) -> type[Builder]:
+    """The dataset of a manifest's clips under its name."""
+    from theval_datasets.builders.clips import clips_dataset
+
+    if name is None:
+        raise InputError("theval-data build clips needs --name OWNER/NAME")
+    return clips_dataset(name, inputs.rows, split_by)
 
 
 def _version_after_takedown(inputs: Inputs, folder: Path) -> str | None:

@@ -84,6 +84,7 @@ def test_which_tables_and_columns():
         for config, declared in catalog.load("dataset", name).FIELDS.items()
     }
     assert {key: image_columns(one) for key, one in fields.items() if image_columns(one)} == {
+        ("clips", "media"): ["poster"],
         ("gen3dhf", "media"): ["poster"],
         ("gen3dhf", "saliency"): ["image"],  # not the map
         ("rsatalker", "media"): ["poster"],

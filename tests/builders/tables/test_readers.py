@@ -87,6 +87,7 @@ def rsatalker(folder: Path, media) -> Inputs:
 
 
 MAKERS = {
+    "clips": theval,
     "theval": theval,
     "thqa": thqa,
     "thqa_ntire": thqa_ntire,

@@ -1,0 +1,135 @@
+"""Datasets of a manifest's clips: a table of features, one of landmarks, one of the media itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+import pyarrow as pa
+from msgspec.structs import replace
+
+from theval_datasets.manifest.rows import ManifestRow
+
+from ..tables.arrow import batched, table_of
+from ..tables.frames import LANDMARK_FIELDS, check_frames, frame_values, landmarks_config
+from ..tables.media import MEDIA_CONFIG, MEDIA_FIELDS, media_tables, media_values
+from .builder import Builder, TableConfig
+from .clips import CLIP_EXTRACTORS, by_split, common_values
+from .columns import ClipFeatures
+from .fields import COMMON, STRING, Field, schema_of, with_columns
+
+CLIP_FIELDS: Final[dict[str, tuple[Field, ...]]] = {
+    "features": with_columns(
+        COMMON, Field("channel", STRING, "Who published the source; null if unstated.")
+    ),
+    "landmarks": LANDMARK_FIELDS,
+    "media": MEDIA_FIELDS,
+}
+"""Columns of the three tables."""
+CLIP_CONFIGS: Final = (
+    TableConfig(
+        name="features",
+        description="One row per clip: facts, quality metrics, clip-level embeddings; no media.",
+        reader="""\
+table = rows.to_pandas()
+known = table.dropna(subset=["lip_sync", "head_motion"])  # undefined values are null
+""",
+    ),
+    landmarks_config(
+        "One row per clip with one entry per frame: mesh, pose, lips, loudness, speech.", "clip_id"
+    ),
+    MEDIA_CONFIG,
+)
+"""The three tables."""
+
+_Row = Callable[[ManifestRow, ClipFeatures], dict[str, Any]]
+
+
+class ClipBuilder(Builder):
+    """Base of datasets whose rows are the clips of a manifest."""
+
+    FIELDS: ClassVar[Mapping[str, tuple[Field, ...]]] = CLIP_FIELDS
+
+    def extractors(self, config_name: str) -> Sequence[str]:
+        """Names of the extractors whose columns a config has."""
+        return {"features": CLIP_EXTRACTORS, "landmarks": CLIP_EXTRACTORS[:5]}.get(config_name, ())
+
+    def available(self) -> tuple[str, ...]:
+        """`media` needs the files beside the manifest."""
+        manifest = self.inputs.manifest
+        files = [manifest.file(row) for row in self.inputs.rows if row.sha256 is not None]
+        has_media = any(path is not None and path.is_file() for path in files)
+        return tuple(name for name in CLIP_FIELDS if has_media or name != "media")
+
+    def notes(self) -> tuple[str, ...]:
+        """Clips that are missing, and whether there is media."""
+        rows = self.inputs.rows
+        dead = sum(row.sha256 is None for row in rows)
+        notes = []
+        if dead:
+            notes.append(
+                f"{dead} of {len(rows)} rows of the manifest have no clip (their source is gone); "
+                "they are in manifest.jsonl, not in the tables."
+            )
+        if "media" not in self.available():
+            notes.append("The config media was not built: no clip lies beside the manifest.")
+        return tuple(notes)
+
+    def counts(self) -> dict[str, int | float]:
+        """Number of channels, and of rows without a clip."""
+        rows = [row for row in self.inputs.rows if row.sha256 is not None]
+        return {
+            "channels": len({row.source.channel for row in rows} - {None}),
+            "rows_without_clip": len(self.inputs.rows) - len(rows),
+        }
+
+    def splits(self) -> Mapping[str, Sequence[ManifestRow]]:
+        """The rows with a clip by split, in order of `clip_id`."""
+        return by_split(self.inputs.rows)
+
+    def manifest_rows(self) -> Iterator[ManifestRow]:
+        """Every row with its split, without what only this machine's files mean."""
+        split_of = {row.clip_id: split for split, rows in self.splits().items() for row in rows}
+        for row in self.inputs.rows:
+            yield replace(row, path=None, stamp=None, split=split_of.get(row.clip_id))
+
+    def tables(self, config_name: str) -> Mapping[str, Iterator[pa.Table]]:
+        """The tables of a config, by split."""
+        return {split: self._tables(config_name, rows) for split, rows in self.splits().items()}
+
+    @classmethod
+    def check_rows(cls, config_name: str, table: pa.Table) -> Iterator[str]:
+        """Faults inside the rows of `landmarks`."""
+        if config_name == "landmarks":
+            yield from check_frames(table)
+
+    def feature_values(self, row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
+        """The row of a clip in `features`, without `missing`."""
+        return {**common_values(row, clip), "channel": row.source.channel}
+
+    def _tables(self, config_name: str, rows: Sequence[ManifestRow]) -> Iterator[pa.Table]:
+        schema = schema_of(self.FIELDS[config_name])
+        make: _Row = {
+            "features": self.feature_values,
+            "landmarks": frame_values,
+            "media": self._media_values,
+        }[config_name]
+        made = (self._row(config_name, row, make) for row in rows)
+        size = self.builder_configs[config_name].rows_per_table
+        if config_name == "media":
+            yield from media_tables(made, size, schema)
+            return
+        for batch in batched(made, size):
+            yield table_of(batch, schema)
+
+    def _row(self, config_name: str, row: ManifestRow, make: _Row) -> dict[str, Any]:
+        clip = self.reader(config_name).clip(row.sha256)
+        values = make(row, clip)
+        return {**values, "missing": clip.missing()}
+
+    def _media_values(self, row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
+        return {
+            "clip_id": row.clip_id,
+            "sha256": row.sha256,
+            **media_values(self.inputs.manifest, row, clip),
+        }

@@ -1,0 +1,289 @@
+"""OWNER/NAME: the clips of any manifest, under a name of one's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar, Final
+
+import datasets
+import numpy as np
+from msgspec.structs import replace
+
+from theval_datasets import catalog
+from theval_datasets.errors import InputError
+from theval_datasets.evaluation.folds import content_groups, grouped_folds
+from theval_datasets.manifest.rows import ManifestRow
+
+from .base.builder import TableConfig
+from .base.clip_builder import CLIP_CONFIGS, CLIP_FIELDS, ClipBuilder
+from .base.clips import by_split, content_of
+from .base.columns import ClipFeatures, FeatureReader, load_extractors, this_decoder
+from .base.fields import BOOL, DOUBLE, STRING, Field, with_columns
+
+PEOPLE: Final = ("person_id", "identity", "speaker_id", "speaker")
+"""Names under which lists say who a clip shows."""
+SAME_PERSON: Final = 0.4
+"""Smallest cosine similarity of the embeddings of one person."""
+_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+_COLUMN: Final = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
+_MOST_COLUMNS: Final = 500
+_FOLDS: Final = 10
+"""Folds of a split by people or sources: one is `test`, one `validation`, the others `train`."""
+_INT64: Final = datasets.Value("int64")
+
+
+class Clips(ClipBuilder):
+    """The clips of a manifest, with every feature of theirs.
+
+    `clips_dataset` makes a subclass with a name, and a column for each attribute of a list.
+    """
+
+    NAME: ClassVar[str] = "clips"
+    OWNER: ClassVar[str] = "OWNER"
+    BUILDER_CONFIGS: ClassVar[list[TableConfig]] = list(CLIP_CONFIGS)
+    TITLE: ClassVar[str] = "Clips"
+    SUMMARY: ClassVar[str] = (
+        "Clips of talking people, rebuilt or collected, with quality metrics, per-frame landmarks and "
+        "clip-level embeddings already computed."
+    )
+    TASKS: ClassVar[tuple[str, ...]] = ("video-classification", "tabular-regression")
+    LIMITS: ClassVar[tuple[str, ...]] = (
+        "The clips are those of the manifest that this was built from: clips of a list whose sources "
+        "are gone are missing, so values need not equal those published for the whole list.",
+        "Metrics without suffix follow the definition `paper`, those with `_release` what the "
+        "authors' code computes; the two are not comparable with each other.",
+        "The landmarks follow the first face that the mesh finds: clips of several people are "
+        "measured on one of them.",
+    )
+    SPLIT_BY: ClassVar[str | None] = None
+    """`person`, `source`, or the list's attribute that names splits; None for the manifest's own."""
+    ATTRIBUTES: ClassVar[Mapping[str, str]] = {}
+    """Column to the attribute of a list that it holds."""
+
+    @classmethod
+    def repository(cls) -> str:
+        """Name of the repository, ``OWNER/NAME``."""
+        return f"{cls.OWNER}/{cls.NAME}"
+
+    def splits(self) -> Mapping[str, Sequence[ManifestRow]]:
+        """The rows with a clip by split, in order of `clip_id`."""
+        return self._splits
+
+    def feature_values(self, row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
+        """The row of a clip in `features`, with the list's attributes."""
+        values = super().feature_values(row, clip)
+        if "listed_id" in {field.name for field in self.FIELDS["features"]}:
+            values["listed_id"] = None if row.listed is None else row.listed.id
+        for column, name in self.ATTRIBUTES.items():
+            value = None if row.listed is None else row.listed.attributes.get(name)
+            kind = _kind_of_column(self.FIELDS["features"], column)
+            values[column] = _text(value) if kind is STRING else value
+        return values
+
+    @cached_property
+    def _splits(self) -> Mapping[str, Sequence[ManifestRow]]:
+        rows = sorted(
+            (row for row in self.inputs.rows if row.sha256 is not None), key=lambda row: row.clip_id
+        )
+        if self.SPLIT_BY is None or not rows:
+            return by_split(rows)
+        if self.SPLIT_BY in ("person", "source"):
+            names = self._disjoint(rows, self.SPLIT_BY)
+        else:
+            names = [_split_name(row, self.SPLIT_BY) for row in rows]
+        return by_split(replace(row, split=name) for row, name in zip(rows, names, strict=True))
+
+    def _disjoint(self, rows: Sequence[ManifestRow], kind: str) -> list[str]:
+        """Splits that share no source, and for `person` nobody either.
+
+        Raises:
+            InputError: There are fewer than three groups, or nothing tells people apart.
+        """
+        content: dict[str, list[Any]] = {"source": [content_of(row.source) for row in rows]}
+        if kind == "person":
+            content["person"] = self._people(rows)
+        ids = [row.clip_id for row in rows]
+        groups = int(content_groups(content, ids).max()) + 1
+        if groups < 3:
+            raise InputError(
+                f"--split-by {kind}: expected at least 3 groups of clips without a common {kind}, got "
+                f"{groups}; build without it"
+            )
+        folds = grouped_folds(content, ids, min(_FOLDS, groups))
+        return [{0: "test", 1: "validation"}.get(int(fold), "train") for fold in folds]
+
+    def _people(self, rows: Sequence[ManifestRow]) -> list[Any]:
+        """Who a clip shows: by the list if it says so of every clip, else by face embeddings."""
+        for name in PEOPLE:
+            values = [None if r.listed is None else r.listed.attributes.get(name) for r in rows]
+            if None not in values:
+                return [str(value) for value in values]
+        reader = FeatureReader(
+            self.inputs.cache, load_extractors(["arcface"]), self._decoder or this_decoder()
+        )
+        measured = [reader.clip(row.sha256).values("arcface") for row in rows]
+        if all(values is None for values in measured):
+            raise InputError(
+                "--split-by person: the list names no people, and the cache holds no face embeddings; "
+                "run theval-data extract --features arcface, or split by source"
+            )
+        return same_people([None if v is None else v["person_embedding"] for v in measured])
+
+
+def clips_dataset(
+    name: str, rows: Iterable[ManifestRow] = (), split_by: str | None = None
+) -> type[Clips]:
+    """A dataset of clips with a name.
+
+    Args:
+        name: ``OWNER/NAME``.
+        rows: Of the manifest; attributes of their lists become columns.
+        split_by: `person`, `source`, or an attribute that names splits; None for the manifest's own.
+
+    Raises:
+        InputError: The name is none, or that of another dataset; no clip has that attribute.
+
+    Examples:
+        >>> clips_dataset("me/hdtf").repository()
+        'me/hdtf'
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(f"expected OWNER/NAME of letters, digits, -, _ and ., got {name!r}")
+    owner, _, own = name.partition("/")
+    if own.replace("-", "_").lower() in catalog.names("dataset"):
+        raise InputError(f"{name}: {own} is the name of a dataset of this package; choose another")
+    listed = [row for row in rows if row.listed is not None and row.sha256 is not None]
+    values: dict[str, list[Any]] = {}
+    for row in listed:
+        for attribute, value in (row.listed.attributes if row.listed else {}).items():
+            values.setdefault(attribute, []).append(value)
+    if split_by not in (None, "person", "source") and split_by not in values:
+        known = ", ".join(["person", "source", *sorted(values)])
+        raise InputError(f"--split-by: expected one of {known}, got {split_by!r}")
+    fields, columns = _attribute_fields(values)
+    if listed:
+        fields.insert(0, Field("listed_id", STRING, "Id in the list that the clip is from."))
+    features = with_columns(CLIP_FIELDS["features"], *fields)
+    members = {
+        "NAME": own,
+        "OWNER": owner,
+        "TITLE": own,
+        "SPLIT_BY": split_by,
+        "ATTRIBUTES": columns,
+        "FIELDS": {**CLIP_FIELDS, "features": features},
+        "__doc__": Clips.__doc__,
+        "__module__": __name__,
+    }
+    return type("Clips", (Clips,), members)
+
+
+def same_people(embeddings: Sequence[Any]) -> list[str | None]:
+    """A name for the people of each clip; clips with a person in common have the same.
+
+    Args:
+        embeddings: Of each clip, (people, d), each of length 1; None where none were measured.
+
+    Returns:
+        One name a clip; None where nobody was measured.
+
+    Examples:
+        >>> a, b = np.eye(2)[:1], np.eye(2)[1:]
+        >>> same_people([a, b, a, None])
+        ['person-0', 'person-1', 'person-0', None]
+    """
+    known = np.zeros((0, 0))
+    parent: list[int] = []
+    first: list[int | None] = []
+
+    def root(person: int) -> int:
+        while parent[person] != person:
+            parent[person] = parent[parent[person]]
+            person = parent[person]
+        return person
+
+    for people in embeddings:
+        here: list[int] = []
+        for embedding in () if people is None else people:
+            alike = known @ embedding if len(known) else np.zeros(0)
+            best = int(alike.argmax()) if len(alike) else -1
+            if best < 0 or alike[best] < SAME_PERSON:
+                known = np.vstack([known, embedding]) if len(known) else np.array([embedding])
+                best = len(parent)
+                parent.append(best)
+            here.append(best)
+        for person in here[1:]:
+            a, b = root(here[0]), root(person)
+            parent[max(a, b)] = min(a, b)
+        first.append(here[0] if here else None)
+    return [None if person is None else f"person-{root(person)}" for person in first]
+
+
+def _attribute_fields(values: Mapping[str, list[Any]]) -> tuple[list[Field], dict[str, str]]:
+    """Columns for the attributes of a list, and the attribute of each column.
+
+    Raises:
+        InputError: There are too many, or one has a name that no column can have.
+    """
+    if len(values) > _MOST_COLUMNS:
+        raise InputError(
+            f"the list has {len(values)} attributes; at most {_MOST_COLUMNS} are columns"
+        )
+    taken = {field.name for field in CLIP_FIELDS["features"]} | {"listed_id"}
+    fields: list[Field] = []
+    columns: dict[str, str] = {}
+    for attribute in sorted(values):
+        if not _COLUMN.fullmatch(attribute):
+            raise InputError(
+                f"the attribute {attribute!r} of a list cannot be a column: expected small letters, "
+                "digits and underscores, a letter first"
+            )
+        column = attribute if attribute not in taken else f"listed_{attribute}"
+        if column in taken:
+            raise InputError(f"two columns would be called {column}; rename the attribute")
+        taken.add(column)
+        columns[column] = attribute
+        fields.append(Field(column, _feature_of(values[attribute]), f"`{attribute}` in the list."))
+    return fields, columns
+
+
+def _feature_of(values: Sequence[Any]) -> Any:
+    """The type of a column that holds all of some values; text where they differ in kind."""
+    present = [value for value in values if value is not None]
+    lists = [value for value in present if isinstance(value, (list, tuple))]
+    if lists and len(lists) == len(present):
+        inner = [item for value in lists for item in value]
+        kind = _scalar_type(inner)
+        return datasets.List(kind) if None not in inner else STRING
+    return STRING if lists else _scalar_type(present)
+
+
+def _scalar_type(values: Sequence[Any]) -> Any:
+    kinds = {type(value) for value in values}
+    if kinds == {bool}:
+        return BOOL
+    if kinds == {int}:
+        return _INT64
+    return DOUBLE if kinds and kinds <= {int, float} else STRING
+
+
+def _kind_of_column(fields: Sequence[Field], name: str) -> Any:
+    return next(field.feature for field in fields if field.name == name)
+
+
+def _text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else str(value)
+
+
+def _split_name(row: ManifestRow, attribute: str) -> str:
+    """The split that a list names for a clip.
+
+    Raises:
+        InputError: It names none.
+    """
+    value = None if row.listed is None else row.listed.attributes.get(attribute)
+    name = re.sub(r"[^a-z0-9_]+", "_", str(value).lower()).strip("_")
+    if value is None or not name:
+        raise InputError(f"--split-by {attribute}: the list says none of the clip {row.clip_id!r}")
+    return name
