@@ -13,7 +13,7 @@ import numpy.typing as npt
 from theval_datasets import media
 from theval_datasets.errors import DigitalSilenceError, InputError, NoAudioError
 from theval_datasets.features.audio_levels import integrated_loudness
-from theval_datasets.media.frames import SAMPLE_RATE, FloatArray
+from theval_datasets.media.frames import SAMPLE_RATE, Audio, FloatArray
 from theval_datasets.utils.files import atomic_path, atomic_write
 from theval_datasets.utils.spool import blocks
 
@@ -26,18 +26,18 @@ _CEILING: Final = 0.97
 _RATE: Final = 48_000
 
 
-def write_mono(clip: Path, target: Path) -> bool:
+def write_mono(clip: Path, target: Path) -> Audio | None:
     """Write a clip's sound as 16 kHz mono WAV from its second 0.
 
     Returns:
-        False where the clip has no sound; then nothing is written.
+        What was written; None where the clip has no sound.
     """
     try:
         audio = media.read_audio(clip)
     except (NoAudioError, DigitalSilenceError):
-        return False
+        return None
     write_wav(target, audio.samples, SAMPLE_RATE, lead=round(audio.start * SAMPLE_RATE))
-    return True
+    return audio
 
 
 def write_wav(target: Path, samples: FloatArray, rate: int, *, lead: int = 0) -> None:

@@ -131,7 +131,9 @@ class Finisher:
         if not location:
             location = files["path"] if segment.whole else _keep_source(segment, self.output)
         phash, audio_print = prints_in_hex(values.get("fingerprints"))
-        audio, original = self._sound(candidate, files) if recipe.audio_track else (None, None)
+        audio, original, channel = (
+            self._sound(candidate, files) if recipe.audio_track else (None, None, None)
+        )
         return ManifestRow(
             clip_id=candidate.clip_id,
             path=files["path"],
@@ -149,6 +151,7 @@ class Finisher:
             reference_time=round(seconds, 6) if self.extractors else seconds,
             audio=audio,
             audio_original=original,
+            audio_channel=channel,
             tracks=facts,
             difficulty=difficulty_of(facts, picture, _RULE),
             judgements=judgements,
@@ -159,10 +162,13 @@ class Finisher:
 
     def _sound(
         self, candidate: Candidate, files: Mapping[str, str]
-    ) -> tuple[str | None, str | None]:
+    ) -> tuple[str | None, str | None, int | None]:
         """Write the 16 kHz track and, for measured clips, the original sound.
 
         If a whole file has tracks of single speakers beside it, the original sound is their merger.
+
+        Returns:
+            Both, relative to the output, and the only channel of the clip that the first one holds.
         """
         segment = candidate.segment
         source = segment.source.path
@@ -173,14 +179,15 @@ class Finisher:
         if speakers:
             merge_files(speakers, merged)
             write_mono(merged, mono)
-            return files["mono"], files["merged"]
-        if not write_mono(candidate.path, mono):
-            return None, None
+            return files["mono"], files["merged"], None
+        track = write_mono(candidate.path, mono)
+        if track is None:
+            return None, None, None
         if not self.extractors:
-            return files["mono"], None
+            return files["mono"], None, track.channel
         end = segment.end if segment.end is not None else candidate.media.duration
         write_original(source, segment.start, end, original)
-        return files["mono"], files["original"]
+        return files["mono"], files["original"], track.channel
 
 
 @functools.lru_cache(maxsize=2)

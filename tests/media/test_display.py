@@ -185,3 +185,18 @@ def test_an_animated_webp_is_refused_with_its_reason(tmp_path):
         probe(path)
     frames[0].save(tmp_path / "still.webp")
     assert probe(tmp_path / "still.webp").n_frames == 1
+
+
+def test_hdr_of_ten_bits_is_mapped_without_banding(tmp_path):
+    """A ramp over 256 neighbouring values of 10 bits; rounded to 8 first, they would be 64."""
+    path = tmp_path / "ramp.mp4"
+    ffmpeg(
+        *("-f", "lavfi", "-i", "color=black:s=512x64:r=25:d=0.2,format=yuv420p10le"),
+        *("-vf", "geq=lum='300+floor(X/2)':cb=512:cr=512", "-c:v", "libx265", "-x265-params"),
+        "log-level=none:lossless=1:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc",
+        path,
+    )
+    row = frames_of(path)[0][32, :, 1].astype(int)
+    eight = ffmpegs_own(path, f"format=yuv420p,{_SDR}", (512, 64))[0][32, :, 1].astype(int)
+    assert len(np.unique(eight)) < 110 < len(np.unique(row))
+    assert np.diff(row).max() <= 2 < np.diff(eight).max()

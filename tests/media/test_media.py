@@ -213,6 +213,34 @@ def test_audio_that_is_not_there(media, name, kind):
         read_audio(media(name))
 
 
+_TONE = "aevalsrc=0.5*sin(2*PI*440*t):s=48000:d=1,"
+_SURROUND = "pan=5.1|c0={}|c1={}|c2={}|c3=0*c0|c4={}|c5={}"
+
+
+@pytest.mark.parametrize(
+    ("mix", "channel", "level"),
+    [
+        ("pan=stereo|c0=c0|c1=c0", None, 0),
+        ("pan=stereo|c0=c0|c1=0*c0", None, -6),
+        ("pan=stereo|c0=0*c0|c1=c0", None, -6),
+        ("pan=stereo|c0=c0|c1=-1*c0", 0, -3),
+        ("pan=stereo|c0=0.5*c0|c1=-1*c0", 1, -3),
+        (_SURROUND.format("0*c0", "0*c0", "c0", "0*c0", "0*c0"), None, -3),
+        (_SURROUND.format("c0", "-1*c0", "0*c0", "0*c0", "0*c0"), 0, -3),
+        (_SURROUND.format("0.5*c0", "-0.5*c0", "c0", "0*c0", "0*c0"), None, -3),
+        (_SURROUND.format("0*c0", "0*c0", "0*c0", "c0", "-1*c0"), 4, -3),
+    ],
+)
+def test_no_mix_of_channels_loses_what_is_said(tmp_path, mix, channel, level):
+    """Levels in dB against the same tone on one channel."""
+    path = tmp_path / "sound.wav"
+    ffmpeg("-f", "lavfi", "-i", _TONE + mix, path)
+    audio = read_audio(path)
+    assert audio.channel == channel
+    rms = np.sqrt((audio.samples[1600:-1600].astype(float) ** 2).mean())
+    assert 20 * np.log10(rms * np.sqrt(2) / 0.5) == pytest.approx(level, abs=5)
+
+
 def test_audio_without_video_starts_at_zero(media):
     for name in ("wav", "mp3_with_cover"):
         audio = read_audio(media(name))

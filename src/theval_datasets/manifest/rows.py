@@ -170,6 +170,8 @@ class ManifestRow(Record, frozen=True):
         reference_time: Time of the reference frame in the clip, in seconds.
         audio: Audio as 16 kHz mono, relative to the manifest.
         audio_original: Audio with its original rate and channels, relative to the manifest.
+        audio_channel: Number, from 0, of the only channel in `audio`, where channels are in opposite
+            phase and a mix would lose speech; None for a mix of all.
         tracks: Facts of each person.
         difficulty: Difficulty: Easy, Medium or Hard.
         split: Split of a built dataset.
@@ -195,6 +197,7 @@ class ManifestRow(Record, frozen=True):
     reference_time: float | None = None
     audio: str | None = None
     audio_original: str | None = None
+    audio_channel: Int64 | None = None
     tracks: tuple[Mapping[str, Scalar | list[Scalar]], ...] = ()
     difficulty: str | None = None
     split: str | None = None

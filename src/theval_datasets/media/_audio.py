@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from theval_datasets.errors import (
     BrokenMediaError,
@@ -40,6 +41,8 @@ _MARGIN: Final = 60.0
 """Seconds by which sound may go on after the picture, and by which gaps may lengthen it."""
 _ANTIPHASE: Final = -0.5
 """Correlation of two channels up to which their sum would lose what is on both."""
+_CANCELLED: Final = 0.1
+"""Power of the sum of more channels, over that of unrelated ones, up to which they cancel out."""
 _LISTENED: Final = 10.0
 """Seconds of sound (of at most twelve times as many) over which channels are compared."""
 
@@ -51,8 +54,8 @@ def read_audio(
 
     ffmpeg decodes, mixes down and resamples; gaps inside the stream become silence, of a minute
     altogether at most. What sounds before the first video frame is cut off, and what sounds more
-    than a minute after the last; a late start is kept as `Audio.start`. Of two channels in opposite
-    phase, whose sum would be silence, the louder one is taken. For a file without video, second 0 is
+    than a minute after the last; a late start is kept as `Audio.start`. Of channels in opposite phase,
+    whose sum would be silence, the loudest one is taken (`Audio.channel`). For a file without video, second 0 is
     the first sample.
 
     Args:
@@ -80,7 +83,7 @@ def read_audio(
     samples = samples[max(0, round(-start * rate)) :]
     if not any(block.any() for block in blocks(samples)):
         raise DigitalSilenceError(f"{path.name}: every audio sample is zero")
-    return Audio(samples, max(0.0, start), rate)
+    return Audio(samples, max(0.0, start), rate, track.channel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,23 +130,36 @@ def _track(path: Path, limits: Limits) -> _Track:
 
 
 def _lone_channel(first: Any, following: Iterator[Any]) -> int | None:
-    """The louder of two channels in opposite phase; None where they can be mixed."""
-    if first.layout.nb_channels != 2:
+    """The loudest channel where a mix would lose what is on several; None where they can be mixed."""
+    n = first.layout.nb_channels
+    if n < 2:
         return None
-    products = np.zeros(3)
+    products = np.zeros((n, n))
     heard = passed = 0.0
     for frame in itertools.chain((first,), following):
-        if frame.layout.nb_channels != 2 or passed >= 12 * _LISTENED or heard >= _LISTENED:
+        if frame.layout.nb_channels != n or passed >= 12 * _LISTENED or heard >= _LISTENED:
             break
         data = frame.to_ndarray().astype(np.float64)
-        left, right = data if frame.format.is_planar else (data[0, ::2], data[0, 1::2])
-        power = np.array([left @ left, right @ right, left @ right])
+        channels = data if frame.format.is_planar else data.reshape(-1, n).T
+        power = channels @ channels.T
         products += power
         passed += frame.samples / frame.sample_rate
-        heard += frame.samples / frame.sample_rate if power[0] + power[1] > 0 else 0.0
-    louder = int(products[1] > products[0])
-    loudness = float(np.sqrt(products[0] * products[1]))
-    return louder if loudness > 0 and products[2] / loudness <= _ANTIPHASE else None
+        heard += frame.samples / frame.sample_rate if power.trace() > 0 else 0.0
+    return int(np.argmax(np.diag(products))) if _cancel(products) else None
+
+
+def _cancel(products: npt.NDArray[np.float64]) -> bool:
+    """Whether channels are in opposite phase.
+
+    Args:
+        products: Sum of the products of the samples of each two channels, (n, n).
+    """
+    own = np.diag(products)
+    if len(own) == 2:
+        loudness = float(np.sqrt(own[0] * own[1]))
+        return loudness > 0 and bool(products[0, 1] / loudness <= _ANTIPHASE)
+    total = float(own.sum())
+    return total > 0 and float(products.sum()) <= _CANCELLED * total
 
 
 def _decode(path: Path, track: _Track, rate: int, longest: float) -> FloatArray:

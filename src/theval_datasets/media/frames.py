@@ -69,11 +69,13 @@ class Audio:
         start: Seconds from the first video frame to the first sample; never negative, what
             sounds before the first frame is cut off.
         rate: Hz.
+        channel: Number, from 0, of the only channel that was taken; None for a mix of all.
     """
 
     samples: FloatArray
     start: float = 0.0
     rate: int = SAMPLE_RATE
+    channel: int | None = None
 
     @property
     def end(self) -> float:
