@@ -170,7 +170,7 @@ class Visitor:
         return [[int(x), int(y)] for x, y in dots]
 
 
-def take_part(visitors: list[Visitor], seconds: float = 240.0) -> None:
+def take_part(visitors: list[Visitor], seconds: float = 600.0) -> None:
     """Let everybody finish, side by side."""
     until = time.monotonic() + seconds
     while not all(one.finished for one in visitors):

@@ -15,7 +15,7 @@ from browser import low_contrast, off_screen, show, watched_page
 from collect_browser import Visitor, look, take_part
 from collect_study import TRAINING, make_manifest, serving, write_plan
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # clips play in real time
 
 KINDS = ("score", "sliders-and-marks", "pairwise")
 WINDOW = {"viewport": {"width": 1920, "height": 1080}, "screen": {"width": 1920, "height": 1080}}
