@@ -13,9 +13,9 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -36,11 +36,6 @@ COPIES = 0.1
 PEOPLE = 20  # clips of one person
 DIM = 512
 ADDED = 1000
-TASKS: dict[str, str] = {
-    "near-duplicates": "s",
-    "identities": "s",
-    "leakage of 1,000 clips": "s",
-}
 
 
 def _prints(n: int) -> list[Prints]:
@@ -100,6 +95,14 @@ def _identities(n: int) -> Callable[[], Any]:
     return work
 
 
+TASKS: Final[Mapping[str, Callable[[int], Callable[[], Any]]]] = {
+    "near-duplicates": _near_duplicates,
+    "identities": _identities,
+    "leakage of 1,000 clips": _leakage,
+}
+"""What is measured: prepares a collection of a size, and gives the work to time."""
+
+
 def run() -> list[Row]:
     """Seconds and memory at the largest size, and the exponent of the growth."""
     points = {task: [_point(task, n) for n in SIZES] for task in TASKS}
@@ -134,12 +137,7 @@ def _point(task: str, n: int) -> dict[str, float]:
 
 def measure(task: str, n: int) -> None:
     """Print wall seconds, CPU seconds and peak memory in MB as JSON."""
-    make = {
-        "near-duplicates": _near_duplicates,
-        "identities": _identities,
-        "leakage of 1,000 clips": _leakage,
-    }[task]
-    work = make(n)
+    work = TASKS[task](n)
     wall, cpu = time.perf_counter(), time.process_time()
     work()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

@@ -1,7 +1,7 @@
-"""Whose face is most like another one, and who is who in a set: embeddings compared in blocks.
+"""Index of faces by their embeddings: the most similar face, and the identities of a set.
 
-Products of matrices in single precision find the candidates; those that come near to the best one are
-compared in double precision, so that the result is the exhaustive comparison's.
+Matrix products in single precision, block by block, find the candidates; those close to the best one are
+compared in double precision, so that the result is that of an exhaustive comparison.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NEAR: Final = 1e-5  # more than single precision can be wrong by
 
 
 class FaceIndex:
-    """Faces, to find the most similar one among.
+    """Faces by their embeddings.
 
     Args:
         faces: Embeddings of length 1, (n, dim).
@@ -52,15 +52,15 @@ class FaceIndex:
         return self._n - 1
 
     def nearest(self, faces: Embeddings, begin: int = 0) -> tuple[Numbers, npt.NDArray[np.float64]]:
-        """The most similar face of the index for each of some faces.
+        """Find the most similar face of the index for each query.
 
         Args:
             faces: Embeddings of length 1, (m, dim).
-            begin: Number of the first face of the index that counts.
+            begin: Number of the first face of the index to consider.
 
         Returns:
-            Its number, the first of equal ones, and the cosine, -1 to 1; (m,) each. Where the index
-            holds no face the number is -1 and the cosine -1.
+            Number of the face (the smallest of equally similar ones), and cosine similarity, -1 to 1;
+            (m,) each. Both are -1 if there is no face to compare with.
         """
         numbers = np.full(len(faces), -1, np.int64)
         cosines = np.full(len(faces), -1.0)
@@ -80,15 +80,15 @@ class FaceIndex:
         return numbers, cosines
 
     def identities(self, min_cosine: float) -> Numbers:
-        """Who is who: faces that are alike, directly or by way of others, are one person.
+        """Group the faces by person: faces connected by a chain of similar ones are one person.
 
-        The result does not depend on the order of the faces, but for the numbers.
+        The groups do not depend on the order of the faces.
 
         Args:
-            min_cosine: Cosine from which two faces are one person.
+            min_cosine: Minimum cosine similarity of two faces of one person.
 
         Returns:
-            Number of each face's person, in order of the first face; (n,).
+            Number of each face's person, by first appearance; int64 (n,).
         """
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
@@ -109,20 +109,20 @@ class FaceIndex:
         return rank
 
     def _alike(self, faces: Embeddings, begin: int) -> Iterator[tuple[int, Embeddings]]:
-        """The number of a first face, and the cosines with it and those after it, (faces, m)."""
+        """Yield the number of the first face of each block, and cosines with the block, (faces, m)."""
         for first in range(begin, self._n, _FACES):
             yield first, faces @ self._faces[first : min(first + _FACES, self._n)].T
 
 
 def people_of(clips: Sequence[Embeddings], min_cosine: float) -> list[list[int]]:
-    """Who is in each clip, where people are known again by the face with which they were first seen.
+    """The people of each clip, each recognised by the embedding of their first appearance.
 
     Args:
         clips: Embeddings of length 1 of the people of each clip, (people, dim).
-        min_cosine: Cosine from which two faces are one person.
+        min_cosine: Minimum cosine similarity of two faces of one person.
 
     Returns:
-        For each clip the numbers of its people, in order of their first appearance.
+        Numbers of the people of each clip, by first appearance.
 
     Examples:
         >>> a, b = np.eye(2, dtype=np.float32)

@@ -1,11 +1,11 @@
-"""Which clips of a set have a picture like one of another clip's, without comparing all with all.
+"""Index of clips by the hashes of their frames, which finds similar pictures without comparing all pairs.
 
-Two clips that are the same recording agree in some frame at least as well as they do on average. So the
-index looks for pairs of frames whose hashes differ in few bits, by bit sampling: hashes that differ in
-`d` of 64 bits agree in 20 chosen ones with a probability of C(64 - d, 20) / C(64, 20), so with enough
-choices some agree. For each choice one side is sorted by the chosen bits and the other is looked up in
-it; memory does not grow with the number of choices. Whether two clips are the same recording is decided
-by `matching` alone.
+Some frame of a recording matches a frame of its copy at least as well as the two match on average. The
+index finds pairs of frames whose hashes differ in few bits, by bit sampling (Indyk and Motwani, Approximate
+Nearest Neighbors, 1998): hashes that differ in d of 64 bits are equal in 20 sampled bits with probability
+C(64 - d, 20) / C(64, 20), so that some of many samples finds the pair. For each sample one side is sorted by
+its bits and the other is looked up; only one such table exists at a time. `matching` alone decides whether
+two clips are the same recording.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from .matching import MIRROR, Hashes, Prints, signs
 _log = logging.getLogger(__name__)
 
 EXHAUSTIVE: Final = 250_000
-"""Pairs of clips up to which all are compared."""
+"""Largest number of pairs of clips of which all are compared."""
 MISSED: Final = 0.001
-"""Share of the pairs that may be missed whose most similar frames differ in `MARGIN` bits less than the
-limit. With four frames and more, whose errors are independent, that many are missed at the limit."""
+"""Largest share of missed pairs among those whose most similar frames differ in `MARGIN` bits less than the
+limit. Of clips with four frames or more and independent errors no more are missed at the limit itself."""
 MARGIN: Final = 2
 _SAMPLED: Final = 20
 _KEY: Final = 21
 _MOST_TABLES: Final = 500
 _MOST: Final = 256
-"""Frames that one frame is compared with in a table; a picture that more clips share says little."""
+"""Largest number of frames that one frame is compared with in a table."""
 _BLOCK: Final = 1 << 18
 _HELD: Final = 1 << 23
 
@@ -42,13 +42,13 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The clips of an index that each of some clips has to be compared with.
+    """The clips of an index with which each query has to be compared.
 
     Attributes:
-        begins: Where the numbers of each clip begin, and the end of the last one's; (clips + 1,).
-        numbers: Numbers of clips in the index, growing for each clip; (pairs,).
-        pictures: Share of differing bits of the two most similar frames, 0 to 1; (pairs,).
-        complete: Whether they are all clips of the index, whatever they look like.
+        begins: int64 (queries + 1,): start of each query in `numbers`, and the end of the last one.
+        numbers: int64 (pairs,): numbers of clips of the index, ascending within a query.
+        pictures: float64 (pairs,): share of differing bits of the two most similar frames, 0 to 1.
+        complete: Whether every clip of the index is a candidate, however dissimilar.
     """
 
     begins: Numbers
@@ -56,18 +56,18 @@ class Candidates:
     pictures: npt.NDArray[np.float64]
     complete: bool
 
-    def of(self, clip: int) -> tuple[Numbers, npt.NDArray[np.float64]]:
-        """Those of one clip: their numbers, and how similar their frames are, (n,) each."""
-        own = slice(self.begins[clip], self.begins[clip + 1])
+    def of(self, query: int) -> tuple[Numbers, npt.NDArray[np.float64]]:
+        """Candidates of one query: `numbers` and `pictures`, (n,) each."""
+        own = slice(self.begins[query], self.begins[query + 1])
         return self.numbers[own], self.pictures[own]
 
 
 class FingerprintIndex:
-    """Clips, to find those with a similar picture among.
+    """Clips by their fingerprints.
 
     Args:
-        prints: Their fingerprints.
-        exhaustive: Pairs of clips up to which all are candidates.
+        prints: Fingerprints of the clips.
+        exhaustive: See `EXHAUSTIVE`.
 
     Examples:
         >>> clips = [Prints(np.array([n], np.uint64), np.zeros(0, np.uint32)) for n in (0, 1, 2**64 - 1)]
@@ -89,15 +89,15 @@ class FingerprintIndex:
     def search(
         self, queries: Sequence[Prints], limit: float, mirrored: float
     ) -> tuple[Candidates, Candidates]:
-        """The clips with a frame like one of each query's.
+        """Find the clips with a frame similar to one of each query.
 
         Args:
-            queries: Fingerprints of clips.
-            limit: Share of differing bits up to which frames are alike, 0 to 1.
-            mirrored: The same for the mirrored frames of the queries.
+            queries: Fingerprints of the queries.
+            limit: Largest share of differing bits of similar frames, 0 to 1.
+            mirrored: The same for the frames of the mirrored queries.
 
         Returns:
-            Candidates as the queries are, and as they are mirrored.
+            Candidates of the unchanged and of the mirrored queries.
         """
         theirs = self._frames if queries is self.prints else _Frames.of(queries)
         limits = ((limit, np.uint64(0)), (mirrored, MIRROR))
@@ -129,7 +129,7 @@ class FingerprintIndex:
         return upright, reverse
 
     def _compared(self, theirs: _Frames, flip: np.uint64, pairs: Numbers | None) -> Candidates:
-        """All frames of pairs of clips compared; None for all pairs."""
+        """Compare all frames of pairs of clips; of all pairs for None."""
         n_queries, n_clips = len(theirs.begins) - 1, len(self)
         there = np.flatnonzero(np.diff(self._frames.begins))  # clips without frames resemble none
         if pairs is None:
@@ -158,7 +158,7 @@ class FingerprintIndex:
 
 
 class _PairSet:
-    """Pairs of clips as numbers, each once in the end."""
+    """Set of pairs of clips, each encoded as one number."""
 
     def __init__(self) -> None:
         self._parts: list[Numbers] = []
@@ -172,19 +172,19 @@ class _PairSet:
             self._n = len(self._parts[0]) // 2  # so that a large set is not sorted again each time
 
     def numbers(self) -> Numbers:
-        """Growing, (pairs,)."""
+        """The pairs in ascending order, (pairs,)."""
         numbers: Numbers = np.unique(np.concatenate([np.zeros(0, np.int64), *self._parts]))
         return numbers
 
 
 @dataclass(frozen=True, slots=True)
 class _Frames:
-    """The different hashes of each of some clips, one clip after another.
+    """The distinct hashes of each clip, clip by clip.
 
     Attributes:
-        hashes: (n,).
-        owners: Whose each is, (n,).
-        begins: Where the hashes of each clip begin, and the end of the last one's; (clips + 1,).
+        hashes: uint64 (n,).
+        owners: int64 (n,): number of the clip of each hash.
+        begins: int64 (clips + 1,): start of each clip in `hashes`, and the end of the last one.
     """
 
     hashes: Hashes
@@ -204,7 +204,7 @@ class _Frames:
 
 
 class _Table:
-    """Frames sorted by the bits of a mask."""
+    """Frames sorted by a sample of their bits."""
 
     def __init__(self, frames: _Frames, mask: np.uint64) -> None:
         self._mask = mask
@@ -225,15 +225,15 @@ class _Table:
     def alike(
         self, probes: _Frames, flip: np.uint64, radius: int
     ) -> Iterator[tuple[Numbers, Numbers]]:
-        """Frames that agree with a probe in the bits of the mask, and differ in few of all.
+        """Find the frames that are equal to a probe in the sampled bits, and similar to it in all bits.
 
         Args:
-            probes: Frames that are looked up.
-            flip: Bits of theirs that are inverted first.
-            radius: Number of bits in which hashes may differ.
+            probes: Frames to look up.
+            flip: Bits of the probes to invert before.
+            radius: Largest number of differing bits.
 
         Yields:
-            Clips of some frames in the table, and of the probes that are like them; (pairs,) each.
+            Clips of frames of the table, and clips of the probes they are similar to; (pairs,) each.
         """
         hashes = probes.hashes ^ flip
         keys = self._keys(hashes).astype(np.int64)
@@ -255,7 +255,7 @@ class _Table:
             done = stop
 
     def _keys(self, hashes: Hashes) -> Hashes:
-        """The bits of the mask, moved together; (n,)."""
+        """The sampled bits as numbers, (n,)."""
         chosen = hashes & self._mask
         keys = chosen ^ (chosen >> np.uint64(_KEY))
         keys ^= chosen >> np.uint64(2 * _KEY)
@@ -265,13 +265,13 @@ class _Table:
         return keys
 
     def crowded(self, probes: _Frames) -> int:
-        """How many probes meet more frames than they are compared with."""
+        """Number of probes with more frames to compare than are compared."""
         keys = self._keys(probes.hashes).astype(np.int64)
         return int(np.count_nonzero(self._begins[keys + 1] - self._begins[keys] > _MOST))
 
 
 def _tables(radius: int) -> int:
-    """How many choices of bits it takes for `MISSED` at `MARGIN` bits less than a radius."""
+    """Number of samples for `MISSED` at `MARGIN` bits less than a radius."""
     apart = max(0, radius - MARGIN)
     if apart > 64 - _SAMPLED:
         return _MOST_TABLES + 1
@@ -280,7 +280,7 @@ def _tables(radius: int) -> int:
 
 
 def _masks(count: int) -> Iterator[np.uint64]:
-    """Choices of 20 bits, always the same: of all bits whose numbers leave the same rest, one."""
+    """Fixed samples of 20 bits, at most one of all bits that are equal modulo 21."""
     rng = np.random.default_rng(64)
     for _ in range(count):
         bits = rng.permutation(_KEY)[:_SAMPLED]
@@ -289,7 +289,7 @@ def _masks(count: int) -> Iterator[np.uint64]:
 
 
 def _bit_count(words: Hashes) -> Hashes:
-    """How many bits of each word are set; changes the words."""
+    """Number of set bits of each word; overwrites the words."""
     words -= (words >> np.uint64(1)) & np.uint64(0x5555555555555555)
     pairs = words & np.uint64(0x3333333333333333)
     words >>= np.uint64(2)

@@ -23,6 +23,7 @@ class IndexReport(Report):
         index: Path of the index.
         clips: Number of clips in it.
         people: Number of face embeddings in it.
+        identities: Number of persons these embeddings are of; 0 where they are of several models.
         missing: Reason by clip, for clips that are not in it.
         note: Reason why it holds no face embeddings at all; "" if they could be computed.
     """
@@ -30,6 +31,7 @@ class IndexReport(Report):
     index: Path
     clips: int
     people: int
+    identities: int
     missing: dict[str, str]
     note: str = ""
 
@@ -44,6 +46,7 @@ class IndexReport(Report):
             "index": str(self.index),
             "clips": self.clips,
             "people": self.people,
+            "identities": self.identities,
             "missing": self.missing,
             "note": self.note,
         }
@@ -54,7 +57,10 @@ class IndexReport(Report):
 
     def to_text(self) -> str:
         """Counts, and the clips that are not in the index."""
-        lines = [f"{self.clips} clips and {self.people} embeddings of people in {self.index}"]
+        lines = [
+            f"{self.clips} clips and {self.people} embeddings of {self.identities} people in "
+            f"{self.index}"
+        ]
         lines += [f"  not in it: {k} ({v})" for k, v in self.missing.items()]
         lines += [f"  note: {self.note}"] if self.note else []
         return "\n".join(lines)
@@ -80,12 +86,14 @@ def index(
     """
     import numpy as np
 
+    from theval_datasets.curation.duplicates.face_index import FaceIndex
     from theval_datasets.curation.duplicates.matching import prints_of
     from theval_datasets.curation.duplicates.reference_index import (
         ReferenceClip,
         recogniser,
         write_index,
     )
+    from theval_datasets.curation.filters.identity_balance import IdentityBalance
     from theval_datasets.errors import ThevalError, UnsafePathError
     from theval_datasets.extraction.cache import default_location
     from theval_datasets.extraction.engines.local import LocalEngine, default_workers
@@ -134,5 +142,10 @@ def index(
             ReferenceClip(name, prints_of(prints.values), people_of, pack if known else "")
         )
     write_index(output, references)
-    people = sum(len(entry.people) for entry in references)
-    return IndexReport(output, len(references), people, missing, note)
+    embeddings = [entry.people for entry in references if entry.people.size]
+    people = sum(map(len, embeddings))
+    identities = 0
+    if len({entry.shape[1] for entry in embeddings}) == 1:
+        who = FaceIndex(np.concatenate(embeddings)).identities(IdentityBalance().min_cosine)
+        identities = int(who.max()) + 1
+    return IndexReport(output, len(references), people, identities, missing, note)

@@ -361,7 +361,7 @@ def test_what_another_set_holds_is_left_out(judged, tmp_path):
         tmp_path / "theirs", tmp_path / "theirs.jsonl", cache=str(tmp_path / "cache"), workers=1
     )
     assert made.clips == 2
-    assert made.people == 0
+    assert (made.people, made.identities) == (0, 0)
     assert "only recordings" in made.note
     assert "note: " in made.to_text()
     ours = go(judged, tmp_path, "ours", text, references=[tmp_path / "theirs.jsonl"])
