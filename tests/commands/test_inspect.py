@@ -24,7 +24,7 @@ def test_a_talking_face(sample, tmp_path):
         picture = np.asarray(image.convert("RGB")).astype(int)
     assert picture.shape[1] == 1280
     # The box of track 0 is drawn in its colour, and speech is shaded.
-    assert (np.abs(picture - (230, 25, 75)).max(axis=2) < 12).sum() > 500
+    assert (np.abs(picture - (11, 111, 179)).max(axis=2) < 12).sum() > 500
     assert (np.abs(picture - (255, 239, 196)).max(axis=2) < 8).sum() > 5000
     again = inspect(clip, output=tmp_path / "b.png", cache=str(tmp_path / "cache"), frames=4)
     assert again.sheet.read_bytes() == report.sheet.read_bytes()

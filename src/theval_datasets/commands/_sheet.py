@@ -21,8 +21,8 @@ _ALONE: Final = 8.0  # width of the frame of a still picture, inches
 _CURVES: Final = 4.4  # height of all curves together, inches
 _DOT: Final = 0.018  # diameter of the dots of a mesh, in inter-ocular distances
 _GREY: Final = "#555555"
-_COLOURS: Final = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")  # fmt: skip
-_AXES: Final = ("#ff4040", "#40ff40", "#40a0ff")
+_COLOURS: Final = ("#0b6fb3", "#b84a00", "#00775a", "#a03a78", "#7a6300", "#5b4fb0", "#1b7f96", "#6b5044")  # fmt: skip
+_AXES: Final = (("#ff4040", "-"), ("#40ff40", "--"), ("#40a0ff", ":"))
 _KINDS: Final = ("", " still", " duplicate", " brief")
 
 Floats = npt.NDArray[np.float64]
@@ -96,7 +96,7 @@ def _title(name: str, values: Mapping[str, Values], outcomes: Mapping[str, Outco
     lines = ["  ·  ".join(first)]
     if "faces" in values:
         lines.append(
-            "#: track, p: person; axes: right red, down green, forward blue; shaded: speech"
+            "#: track, p: person; axes: right red solid, down green dashed, forward blue dotted; shaded: speech"
         )
     return "\n".join(lines)
 
@@ -160,9 +160,9 @@ def _draw_axes(
     aside = np.array([[np.cos(y), 0, -np.sin(y)], [0, 1, 0], [np.sin(y), 0, np.cos(y)]])
     nod = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
     axes = (turn @ aside @ nod) * np.array((1.0, 1.0, -1.0))  # the face looks at the camera: -z
-    for axis, colour in zip(axes.T, _AXES, strict=True):
+    for axis, (colour, style) in zip(axes.T, _AXES, strict=True):
         end = origin + length * axis[:2]
-        cell.plot([origin[0], end[0]], [origin[1], end[1]], color=colour, linewidth=1.3)
+        cell.plot([origin[0], end[0]], [origin[1], end[1]], style, color=colour, linewidth=1.5)
 
 
 def _meshes(values: Mapping[str, Values]) -> tuple[Values | None, Values | None]:
