@@ -44,11 +44,6 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "".join(f"| {line} |\n" for line in lines)
 
 
-def first_line(unit: type[Any]) -> str:
-    """The first line of a class's docstring."""
-    return (inspect.getdoc(unit) or "").partition("\n")[0]
-
-
 def dataset_units() -> list[Any]:
     """The builders, in order of their names."""
     return [catalog.load("dataset", name) for name in catalog.names("dataset")]
