@@ -31,7 +31,7 @@ _FORMATS: Final = (
 )
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _STILL_MAGIC: Final = {_PNG: "png", b"\xff\xd8\xff": "jpeg", b"BM": "bmp"}
-_READING: Final = 2
+_READING: Final = 3
 """Version of how this package shows what it decodes; raised when frames or sound change."""
 _HEAD_CHUNKS: Final = 64
 _TRUNCATED_AFTER: Final = 0.5  # seconds that a stream may end before its header says so
