@@ -7,6 +7,7 @@ is stored or logged. A vote is acknowledged when it is on disk.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import time
@@ -472,7 +473,8 @@ def serve(
         shown = f"[{host}]" if ":" in host else host
         if ready is not None:
             ready(f"http://{shown}:{listening.getsockname()[1]}")
-        uvicorn.Server(configuration(server, proxies)).run(sockets=[listening])
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn passes Ctrl-C on when it has ended
+            uvicorn.Server(configuration(server, proxies)).run(sockets=[listening])
 
 
 def configuration(server: StudyServer, proxies: Sequence[str] = ()) -> uvicorn.Config:
