@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from theval_datasets.errors import InputError
 from theval_datasets.evaluation.preference import REFERENCE, preference_correlation
 from theval_datasets.evaluation.theval import DIMENSIONS, METRICS, TABLE_SOURCE
-from theval_datasets.utils.figures import COLOURS
+from theval_datasets.utils.figures import COLOURS, label_axes
 
 from ..escape import plain_line
-from .drawing import draw_bars, draw_intervals, draw_scatter, grid
+from .drawing import draw_bars, draw_intervals, grid, plot_scatter
 from .figure import AnalysisFigure
 from .tables import BuiltTables, NoValuesError
 
@@ -196,15 +196,15 @@ def _preference(tables: BuiltTables) -> pl.DataFrame:
 
 
 def _draw_preference(frame: pl.DataFrame) -> Figure:
-    title = f"{len(frame)} models"
-    return draw_scatter(
-        frame.with_columns(name=_named(frame)),
-        "final",
-        "win_rate",
-        ("final score", "win rate"),
-        title,
-        "name",
-    )
+    """One plot for each table of metrics: scores of different definitions are not comparable."""
+    parts = frame.partition_by("definition", "source", maintain_order=True)
+    figure, plots = grid(len(parts), 3.0)
+    for axes, part in zip(plots, parts, strict=True):
+        origin = "published" if part["source"][0] == TABLE_SOURCE else part["definition"][0]
+        title = f"{len(part)} models, {origin}"
+        plot_scatter(axes, part, ("final", "win_rate"), "model")
+        label_axes(axes, "final score", "win rate", title)
+    return figure
 
 
 def _correlation(tables: BuiltTables) -> pl.DataFrame:
@@ -255,7 +255,7 @@ def _draw_correlation(frame: pl.DataFrame) -> Figure:
     named = pl.col("metric").str.replace_all("_", " ")
     if frame.select("definition", "source").n_unique() > 1:
         named = named + _origin()
-    rho = "Spearman's ρ with the win rate"
+    rho = "ρ with the win rate"
     return draw_intervals(
         frame.with_columns(name=named, **{rho: pl.col("rho")}), "name", rho, (-1.05, 1.05)
     )

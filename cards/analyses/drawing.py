@@ -179,42 +179,49 @@ def shade(axes: Axes, cells: Mapping[tuple[int, int], float]) -> None:
 
 
 def draw_scatter(
-    frame: pl.DataFrame, x: str, y: str, labels: tuple[str, str], title: str, names: str = ""
+    frame: pl.DataFrame, columns: tuple[str, str], labels: tuple[str, str], title: str
 ) -> Figure:
     """A point for each row.
 
     Args:
         frame: With both columns.
-        x: Column of the horizontal axis.
-        y: Column of the vertical axis.
+        columns: Of the horizontal and of the vertical axis.
         labels: Of the two axes, with units.
         title: Such as the correlation and n.
-        names: Column of names written at the points; "" for none.
     """
     figure, axes = new_figure(3.0)
+    plot_scatter(axes, frame, columns)
+    label_axes(axes, *labels, title)
+    return figure
+
+
+def plot_scatter(
+    axes: Axes, frame: pl.DataFrame, columns: tuple[str, str], names: str = ""
+) -> None:
+    """Draw a point for each row.
+
+    Args:
+        axes: To draw on.
+        frame: With both columns.
+        columns: Of the horizontal and of the vertical axis.
+        names: Column of names written at the points; "" for none.
+    """
+    x, y = (frame[name].to_numpy() for name in columns)
     many = len(frame) > 300
-    axes.scatter(
-        frame[x].to_numpy(),
-        frame[y].to_numpy(),
-        s=6 if many else 16,
-        color=COLOURS["kept"],
-        alpha=0.35 if many else 0.85,
-        linewidth=0,
-    )
+    size, opacity = (6, 0.35) if many else (16, 0.85)
+    axes.scatter(x, y, s=size, color=COLOURS["kept"], alpha=opacity, linewidth=0)
     if names:
-        for row in frame.iter_rows(named=True):
+        for name, place in zip(frame[names].to_list(), zip(x, y, strict=True), strict=True):
             axes.annotate(
-                _short(row[names], 16),
-                (row[x], row[y]),
+                _short(name, 18),
+                place,
                 xytext=(3, 2),
                 textcoords="offset points",
                 fontsize=6,
                 color=COLOURS["ink"],
                 parse_math=False,
             )
-        axes.margins(0.12)
-    label_axes(axes, *labels, title)
-    return figure
+        axes.margins(0.15)
 
 
 def grid(

@@ -70,7 +70,7 @@ def _draw_marks(frame: pl.DataFrame, score: str) -> Figure:
     title = f"n = {len(frame):,}"
     if interval.value is not None:
         title = f"ρ = {interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}], {title}"
-    return draw_scatter(frame, "marks", score, ("marks on the still", f"{score} (score)"), title)
+    return draw_scatter(frame, ("marks", score), ("marks on the still", f"{score} (score)"), title)
 
 
 def _centre(tables: BuiltTables) -> pl.DataFrame:
