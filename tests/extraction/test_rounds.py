@@ -143,7 +143,7 @@ def test_a_default_run_leaves_out_what_has_no_weights(monkeypatch, tmp_path, cap
         names = {extractor.name for extractor in chosen_extractors(())}
     assert {"landmarks", "vad", "speech_stats"} <= names
     assert names & {"faces", "arcface", "identity", "person_landmarks", "person_pose"} == set()
-    said = [r.getMessage() for r in caplog.records if r.getMessage().startswith("faces is left")]
+    said = [r.getMessage() for r in caplog.records if r.getMessage().startswith("faces is skipped")]
     assert len(said) == 1
     # Named, it is taken, and falls back where nothing can be fetched.
     (faces,) = chosen_extractors(["faces"])

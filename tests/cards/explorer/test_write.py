@@ -120,7 +120,7 @@ def test_names_of_the_dataset_become_no_paths(tmp_path, media):
     assert b"<script>alert" not in b"".join(held.values())
     import yaml
 
-    head = held["README.md"].decode().split("---\n")[1]
+    head = held["README.md"].decode().removeprefix("---\n").partition("\n---\n")[0]
     assert yaml.safe_load(head)["sdk"] == "static"
     notes = [one["notes"] for one in content(tmp_path / "view", "data/details-000000")["clips"]]
     assert [len(one) for one in notes] == [1, 0, 1]

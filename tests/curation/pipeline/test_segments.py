@@ -18,6 +18,7 @@ from theval_datasets.curation.pipeline.segments import (
 from theval_datasets.curation.recipes.recipe import Recipe
 from theval_datasets.curation.sources.base import SourceFile
 from theval_datasets.errors import MissingMediaError, NoVideoError
+from theval_datasets.extraction.engines.local import LocalEngine
 from theval_datasets.manifest.rows import Source
 from theval_datasets.utils.files import sha256_file
 
@@ -33,7 +34,9 @@ def test_what_holds_no_span_says_why(media, tmp_path, monkeypatch):
     names = ("text", "wav", "headless", "zero_frames", "plain")
     files = [*(media(name) for name in names), tmp_path / "face.png"]
     segments = [hashed(segment(file)) for file in files]
-    parts = list(scan(segments, Recipe("r", "One.", cut="spans"), str(tmp_path / "cache"), 0))
+    parts = list(
+        scan(segments, Recipe("r", "One.", cut="spans"), str(tmp_path / "cache"), LocalEngine(0))
+    )
     rejected = [part for part in parts if isinstance(part, Rejection)]
     assert len(rejected) == len(parts)
     reasons = {one.segment.source.path.stem: (one.stage, one.failure.reason) for one in rejected}
