@@ -162,7 +162,7 @@ def test_what_a_version_lacks_is_deleted_and_other_files_stay(
     said = client.push(fewer, name, "--json", token=WRITER)
     assert said.code == 0, said.err
     assert said.plain["delete"] == ["landmarks/train-00000-of-00001.parquet"]
-    assert "left alone" in " ".join(said.plain["notes"])
+    assert "left unchanged" in " ".join(said.plain["notes"])
     assert repo.head.files["LICENSE"].data == b"terms"
     assert "landmarks/train-00000-of-00001.parquet" not in repo.head.files
     assert "landmarks/train-00000-of-00001.parquet" in repo.at("v0.1.0").files
@@ -223,7 +223,7 @@ def test_a_version_that_only_a_tag_remembers_counts(hub, client, releases, name)
     repo.tags |= {"v0.10.0": repo.head.oid, "v9": repo.head.oid, "draft": repo.head.oid}
     said = client.push(releases["0.2.0"], name, token=WRITER)
     assert said.code == 1
-    assert "at version 0.10.0 already" in said.err
+    assert "already at version 0.10.0" in said.err
 
 
 @pytest.mark.slow
@@ -408,7 +408,7 @@ def test_no_tag_on_a_commit_that_lacks_a_file(hub, client, releases, name):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "expected"),
-    [(401, "hf auth login"), (403, "no right"), (429, "fewer requests"), (500, "Hub's fault")],
+    [(401, "hf auth login"), (403, "no right"), (429, "fewer requests"), (500, "the Hub has a fault")],
 )
 @pytest.mark.parametrize("at", ["/api/datasets/[^/]+/[^/]+$", "/repos/create", "/commit/"])
 def test_refusals_are_explained(hub, client, releases, name, status, expected, at):

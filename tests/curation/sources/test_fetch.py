@@ -182,7 +182,7 @@ def test_a_site_that_detects_automated_access_gets_no_further_requests(
     asked = {path.strip("/") for _, path, _ in web.log}
     assert asked.isdisjoint(names[fetching._ENOUGH + 2 :])
     assert asked.issuperset(names[: fetching._ENOUGH + 2])
-    assert "not asked" in rest[-1].detail
+    assert "not requested" in rest[-1].detail
     assert caplog.text.count("no further requests") == 1
 
 
