@@ -408,7 +408,12 @@ def test_no_tag_on_a_commit_that_lacks_a_file(hub, client, releases, name):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "expected"),
-    [(401, "hf auth login"), (403, "no right"), (429, "fewer requests"), (500, "the Hub has a fault")],
+    [
+        (401, "hf auth login"),
+        (403, "no right"),
+        (429, "fewer requests"),
+        (500, "the Hub has a fault"),
+    ],
 )
 @pytest.mark.parametrize("at", ["/api/datasets/[^/]+/[^/]+$", "/repos/create", "/commit/"])
 def test_refusals_are_explained(hub, client, releases, name, status, expected, at):
