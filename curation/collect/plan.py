@@ -233,6 +233,8 @@ def read_plan(path: Path) -> StudyPlan:
     Raises:
         InputError: It is not such a file; says where, what was expected and what was received.
     """
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
     try:
         if path.stat().st_size > LARGEST:
             raise InputError(f"{path} has {path.stat().st_size} bytes: it is not a plan.")

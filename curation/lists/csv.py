@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -17,6 +17,11 @@ _BOX: Final = ("left", "top", "width", "height")
 _PICTURE: Final = ("source_width", "source_height")
 _CENTRE: Final = ("x", "y")
 _READ: Final = frozenset({"clip_id", "url", "start", "end", *_BOX, *_PICTURE, *_CENTRE})
+_MEANT: Final = {name.replace("_", ""): name for name in _READ} | {
+    "id": "clip_id", "address": "url", "link": "url", "begin": "start", "starttime": "start",
+    "startsec": "start", "stop": "end", "endtime": "end", "endsec": "end",
+}  # fmt: skip
+"""Letters of a column's name to the name that is read."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Csv(ListReader):
     def entries(self, path: Path) -> Iterator[Entry]:
         """The rows."""
         table = read_table(path)
+        _check_names(table.frame.columns, path.name)
         if "url" not in table.frame.columns:
             columns = ", ".join(table.frame.columns)
             raise InputError(f"{path.name}: expected a column url, got {columns or 'no column'}")
@@ -65,6 +71,22 @@ class Csv(ListReader):
             height=listed[1],
             attributes=attributes(rest),
         )
+
+
+def _check_names(columns: Sequence[str], where: str) -> None:
+    """Refuse columns that only look like one that is read: they would be attributes, unnoticed.
+
+    Raises:
+        InputError: Names the column, and the name that is read.
+    """
+    for column in columns:
+        letters = "".join(c for c in column.casefold() if c.isalnum())
+        meant = _MEANT.get(letters)
+        if meant is not None and column not in _READ and meant not in columns:
+            raise InputError(
+                f"{where}: expected the column name {meant!r}, got {column!r}; rename it, also if it "
+                "is an attribute"
+            )
 
 
 def _region(value: Mapping[str, Any]) -> Region | None:

@@ -68,6 +68,8 @@ def read_protocol(path: Path | None) -> StudyProtocol:
     """
     if path is None:
         return StudyProtocol()
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
     try:
         plain: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

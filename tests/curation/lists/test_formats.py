@@ -360,3 +360,23 @@ def test_mistakes_are_said(hdtf, tmp_path):
     with pytest.raises(InputError, match="lists no clip"):
         import_list(tmp_path / "empty.csv", tmp_path / "out", form="csv")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("column", "meant"),
+    [("id", "clip_id"), ("Start", "start"), ("end_time", "end"), ("Source Width", "source_width")],
+)
+def test_a_column_that_only_looks_like_one_that_is_read_is_refused(tmp_path, column, meant):
+    path = tmp_path / "list.csv"
+    path.write_text(f"url,{column}\n{ID},1\n")
+    with pytest.raises(InputError, match=f"expected the column name '{meant}', got '{column}'"):
+        rows_of("csv", path)
+    path.write_text(f"url,{column},{meant},speaker\n{ID},1,,anna\n")  # beside it, an attribute
+    (row,) = rows_of("csv", path).kept
+    assert sorted(row.listed.attributes.values()) == ["1", "anna"]
+
+
+def test_an_address_under_another_name_is_named(tmp_path):
+    (tmp_path / "list.csv").write_text(f"URL\n{ID}\n")
+    with pytest.raises(InputError, match="expected the column name 'url', got 'URL'"):
+        rows_of("csv", tmp_path / "list.csv")

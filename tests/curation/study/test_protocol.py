@@ -47,5 +47,5 @@ def test_faults_are_named(tmp_path, text, message):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="there is no file"):
         read_protocol(tmp_path / "none.yaml")
