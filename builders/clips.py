@@ -19,7 +19,7 @@ from theval_datasets.manifest.rows import ManifestRow
 from .base.builder import TableConfig
 from .base.clip_builder import CLIP_CONFIGS, CLIP_FIELDS, ClipBuilder
 from .base.clips import by_split, content_of
-from .base.columns import ClipFeatures, FeatureReader, load_extractors, this_decoder
+from .base.columns import ClipFeatures, FeatureReader, load_extractors
 from .base.fields import BOOL, DOUBLE, STRING, Field, with_columns
 
 PEOPLE: Final = ("person_id", "identity", "speaker_id", "speaker")
@@ -120,9 +120,7 @@ class Clips(ClipBuilder):
             values = [None if r.listed is None else r.listed.attributes.get(name) for r in rows]
             if None not in values:
                 return [str(value) for value in values]
-        reader = FeatureReader(
-            self.inputs.cache, load_extractors(["arcface"]), self._decoder or this_decoder()
-        )
+        reader = FeatureReader(self.inputs.cache, load_extractors(["arcface"]), self._decoder)
         measured = [reader.clip(row.sha256).values("arcface") for row in rows]
         if all(values is None for values in measured):
             raise InputError(

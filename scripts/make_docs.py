@@ -40,6 +40,9 @@ def generated_pages() -> dict[str, str]:
         "reference/recipes.md": reference.units_page(
             "recipes", "Recipes", "`theval-data curate --recipe NAME` follows one."
         ),
+        "reference/lists.md": reference.units_page(
+            "lists", "Formats of clip lists", "`theval-data import LIST --as NAME` reads one."
+        ),
         "reference/presets.md": reference.units_page(
             "presets", "Presets of studies", "`theval-data study --preset NAME` uses one."
         ),

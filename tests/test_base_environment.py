@@ -7,9 +7,14 @@ import sys
 import textwrap
 from pathlib import Path
 
+import polars as pl
 import pytest
-from feature_factory import row
+from feature_factory import DECODER, row, small_corpus
+from polars.testing import assert_frame_equal
 
+from theval_datasets import catalog, media
+from theval_datasets.builders.base.inputs import Inputs
+from theval_datasets.builders.release.write import write_release
 from theval_datasets.manifest.rows import MANIFEST_NAME, write_manifest
 
 _BLOCKED = """
@@ -73,6 +78,32 @@ def test_what_works_without_media(tmp_path):
     done = run(_BLOCKED + _JOURNEY, sys.executable, str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("done\n")
+
+
+def test_a_cache_filled_elsewhere_is_built_without_media(tmp_path):
+    corpus = small_corpus(tmp_path / "corpus")
+    code = """
+        import theval_datasets as td
+        manifest, cache, out = sys.argv[1:]
+        report = td.build("theval", out, manifest=manifest, cache=cache)
+        assert td.verify(report.release.folder).exit_code == 0
+    """
+    places = str(corpus.manifest), corpus.cache.location, str(tmp_path / "light")
+    done = run(_BLOCKED + textwrap.dedent(code), sys.executable, *places)
+    assert done.returncode == 0, done.stderr
+    inputs = Inputs(manifest_path=corpus.manifest, cache=corpus.cache)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(media, "decoder_version", lambda: DECODER)
+        full = write_release(catalog.load("dataset", "theval"), inputs, tmp_path / "full").folder
+    light = tmp_path / "light" / "theval" / "theval"
+    tables = sorted(path.relative_to(full) for path in full.rglob("*.parquet"))
+    assert {table.parts[-2] for table in tables} >= {"features", "landmarks"}
+    for table in tables:  # what nobody extracted has a reason for each machine
+        ours, theirs = (pl.read_parquet(place / table) for place in (light, full))
+        assert_frame_equal(ours.drop("missing", strict=False), theirs.drop("missing", strict=False))
+    measured = pl.read_parquet(light / tables[0]).drop_nulls("lip_sync")
+    assert measured.height == 2
+    assert DECODER in (light / "info.json").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from theval_datasets.manifest.rows import ManifestRow
 from theval_datasets.utils.files import digest
 
 from .anonymous import blurred_tables, has_recordings, image_columns
-from .columns import FeatureReader, load_extractors, this_decoder
+from .columns import FeatureReader, load_extractors
 from .fields import Field, features_of, schema_of
 from .inputs import Inputs
 from .joined import JoinedColumns
@@ -67,7 +67,8 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         release: Folder with the files of an official release.
         tables: Files by kind of input.
         inputs: All inputs at once, instead of the previous four arguments.
-        decoder: Name and version of the decoder of the features; by default this machine's.
+        decoder: Name and version of the decoder of the features; by default this machine's, or where
+            there is none the one that the cache records.
         version: Semantic version of the dataset; by default the class's.
         cache_dir: Folder that `download_and_prepare` writes to; by default that of `datasets`.
     """
@@ -233,8 +234,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
             self._readers[config_name] = FeatureReader(
                 self.inputs.cache,
                 extractors,
-                # without extractors nothing is looked up, and no decoder has to be installed
-                self._decoder or (this_decoder() if extractors else "none"),
+                self._decoder,
                 self.inputs.left_out,
             )
         return self._readers[config_name]

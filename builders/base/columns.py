@@ -27,7 +27,8 @@ class FeatureReader:
     Args:
         cache: Feature cache; None if none was given.
         extractors: Extractors whose columns the config has.
-        decoder: Name and version of the decoder of the features.
+        decoder: Name and version of the decoder of the features; None for this machine's, or where
+            there is none for the one that the cache records.
         without: Names of extractors whose features are not read.
     """
 
@@ -35,11 +36,13 @@ class FeatureReader:
         self,
         cache: Cache | None,
         extractors: Sequence[Extractor],
-        decoder: str,
+        decoder: str | None = None,
         without: Collection[str] = (),
     ) -> None:
         self._left_out = frozenset(without)
-        self._store = FeatureStore([e for e in extractors if e.name not in without], cache, decoder)
+        read = [e for e in extractors if e.name not in without]
+        # where nothing is looked up, no decoder has to be installed
+        self._store = FeatureStore(read, cache, decoder if read else "none", recorded=True)
         self._wanted = {e.name for e in extractors if e.default_enabled and e.has_weights()}
         self.not_extracted: Counter[str] = Counter()
         for extractor, outcome in self._store.unavailable.items():
@@ -156,10 +159,3 @@ def load_extractors(names: Sequence[str]) -> list[Extractor]:
     """Extractors with their default parameters; unknown names are skipped."""
     known = set(catalog.names("extractor"))
     return [catalog.load("extractor", name)() for name in names if name in known]
-
-
-def this_decoder() -> str:
-    """Name and version of the decoder that extraction on this machine uses."""
-    from theval_datasets.media import decoder_version
-
-    return decoder_version()

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from feature_factory import DECODER, row, small_corpus
 
-from theval_datasets import catalog, cli
-from theval_datasets.builders.base import builder as builder_module
+from theval_datasets import catalog, cli, media
 from theval_datasets.builders.base.inputs import parse_tables
 from theval_datasets.errors import InputError
 
@@ -16,7 +15,7 @@ from theval_datasets.errors import InputError
 def arguments(tmp_path: Path, monkeypatch) -> list[str]:
     corpus = small_corpus(tmp_path / "corpus")
     corpus.add(row("new"))
-    monkeypatch.setattr(builder_module, "this_decoder", lambda: DECODER)
+    monkeypatch.setattr(media, "decoder_version", lambda: DECODER)
     return [
         "build", "theval", "--manifest", str(corpus.manifest),
         "--cache", corpus.cache.location, "-o", str(tmp_path / "out"),

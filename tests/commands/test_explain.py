@@ -23,13 +23,14 @@ def test_everything_is_listed_with_a_sentence():
     assert by_kind["extractor"] == set(catalog.names("extractor"))
     assert by_kind["filter"] == set(catalog.names("filter"))
     assert {"theval", "thqa-mt", "as-is"} <= by_kind["recipe"]
+    assert by_kind["list"] == {name.replace("_", "-") for name in catalog.names("list")}
     assert {"bt500", "p913"} <= by_kind["preset"]
     assert "theval" in by_kind["dataset"]
     assert len(by_kind["generator"]) == 17
 
 
 @pytest.mark.parametrize(
-    "kind", ["recipes", "filters", "extractors", "datasets", "presets", "generators"]
+    "kind", ["recipes", "filters", "extractors", "datasets", "lists", "presets", "generators"]
 )
 def test_one_kind_can_be_listed(kind):
     report = list_units(kind)
@@ -76,6 +77,14 @@ def test_a_metric_leads_to_the_extractors_that_compute_it(metric):
     explanations = explain(metric).explanations
     assert {one.unit.kind for one in explanations} == {"extractor"}
     assert all(metric in {row["name"] for row in one.columns} for one in explanations)
+
+
+def test_a_format_of_lists_says_what_it_reads_and_how():
+    text = explain("celebv_hq").to_text()
+    assert "list celebv-hq" in text
+    assert "bbox" in text
+    assert "theval-data import LIST --as celebv-hq -o DIR" in text
+    assert "address = https://" in text
 
 
 def test_the_command_line():

@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from theval_datasets.errors import CacheError, StorageError
+from theval_datasets import media
+from theval_datasets.errors import CacheError, MissingExtraError, StorageError, WeightsMissingError
 from theval_datasets.extraction.cache import (
     Cache,
+    FeatureSpec,
     _decode,
     _encode,
     default_location,
@@ -23,11 +25,13 @@ from theval_datasets.extraction.cache import (
     spec_of,
 )
 from theval_datasets.extraction.outcomes import Feature, Outcome
+from theval_datasets.extraction.store import FeatureStore, with_needs
 from theval_datasets.features.head_pose import HeadPose
 from theval_datasets.features.landmarks import Landmarks
 from theval_datasets.features.theval_signals import ThevalSignals
 from theval_datasets.features.vad import Vad
 from theval_datasets.utils import spool
+from theval_datasets.utils.files import digest
 
 SHA = "a" * 64
 OK = Feature(
@@ -175,6 +179,75 @@ def test_a_crash_while_writing_leaves_nothing_behind(cache, monkeypatch):
 
 def _full(handle: int) -> None:
     raise OSError(28, "No space left on device")
+
+
+def test_the_specification_is_recorded_beside_the_entries(cache):
+    cache.write(RECIPE, SHA, OK)
+    assert Cache(cache.location).specs("landmarks") == [RECIPE]
+    assert cache.specs("vad") == []
+    (note,) = Path(cache.location).rglob("*.json")
+    before = note.read_bytes()
+    Cache(cache.location).write(RECIPE, "b" * 64, OK)
+    assert note.read_bytes() == before
+    for damaged in (b"", b"[]", b"{}", before.replace(b"av-1", b"av-2"), before[:-1], b"\xff"):
+        note.write_bytes(damaged)
+        assert cache.specs("landmarks") == []
+
+
+def without_media(monkeypatch):
+    def missing():
+        raise MissingExtraError("no decoder here")
+
+    monkeypatch.setattr(media, "decoder_version", missing)
+
+
+def test_features_are_read_where_nothing_could_compute_them(cache, monkeypatch):
+    signals = ThevalSignals()
+    for extractor in with_needs([signals]):
+        cache.write(spec_of(extractor, "av-1"), SHA, OK)
+    without_media(monkeypatch)
+    store = FeatureStore((signals,), cache, recorded=True)
+    assert store.specs[signals] == spec_of(signals, "av-1")
+    assert store.read(signals, SHA).outcome == OK.outcome
+    with pytest.raises(MissingExtraError):
+        FeatureStore((signals,), cache)
+    with pytest.raises(MissingExtraError):
+        FeatureStore((signals,), Cache(f"{cache.location}-empty"), recorded=True)
+
+
+def test_other_parameters_versions_and_needs_are_not_read(cache, monkeypatch):
+    vad = spec_of(Vad(), "av-1")
+    for name, value in {"version": 99, "parameters": {"x": 1}, "needs": {"y": "z"}}.items():
+        facts = {**vad.facts, name: value}
+        other = FeatureSpec("vad", digest({"name": "vad", **facts}), facts)
+        cache.write(other, SHA, OK)
+    without_media(monkeypatch)
+    with pytest.raises(MissingExtraError):
+        FeatureStore((Vad(),), cache, recorded=True)
+
+
+def test_features_of_two_decoders_are_not_mixed(cache, monkeypatch):
+    for decoder in ("av-1", "av-2"):
+        cache.write(spec_of(Vad(), decoder), SHA, OK)
+    assert FeatureStore((Vad(),), cache, "av-2", recorded=True).specs[Vad()] == spec_of(
+        Vad(), "av-2"
+    )
+    without_media(monkeypatch)
+    with pytest.raises(CacheError, match=r"2 ways \(.*av-1.*av-2.*--without vad"):
+        FeatureStore((Vad(),), cache, recorded=True)
+
+
+def test_a_missing_model_leaves_what_was_computed_elsewhere(cache, monkeypatch):
+    spec = spec_of(Vad(), "av-1")
+    cache.write(spec, SHA, OK)
+
+    def missing(self):
+        raise WeightsMissingError("no model here")
+
+    monkeypatch.setattr(Vad, "weights_id", missing)
+    assert FeatureStore((Vad(),), cache, "av-1", recorded=True).specs == {Vad(): spec}
+    assert FeatureStore((Vad(),), cache, "av-1").unavailable[Vad()].reason == "weights-missing"
+    assert not FeatureStore((Vad(),), cache, "av-2", recorded=True).specs
 
 
 def test_the_key_names_all_that_values_depend_on():

@@ -15,12 +15,14 @@ from theval_datasets.utils.report import Report
 
 from .signatures import Documentation
 
-Kind = Literal["recipes", "filters", "extractors", "datasets", "presets", "generators"]
+Kind = Literal[
+    "recipes", "filters", "extractors", "datasets", "lists", "presets", "generators"
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A recipe, filter, extractor, dataset, preset or generator.
+    """A recipe, filter, extractor, dataset, format of clip lists, preset or generator.
 
     Attributes:
         kind: Kind of unit, in the singular.
@@ -135,11 +137,11 @@ class ExplainReport(Report):
 def list_units(
     kind: Annotated[Kind | None, typer.Argument(metavar="KIND")] = None,
 ) -> ListReport:
-    """List recipes, filters, extractors, datasets, presets of studies and generators.
+    """List recipes, filters, extractors, datasets, formats of lists, presets and generators.
 
     Args:
-        kind: Kind of unit: recipes, filters, extractors, datasets, presets or generators.
-            Default: all kinds.
+        kind: Kind of unit: recipes, filters, extractors, datasets, lists (formats of clip lists, for
+            ``import``), presets (of studies) or generators. Default: all kinds.
     """
     if kind is not None and kind not in get_args(Kind):
         raise UnknownNameError("kind of unit", kind, get_args(Kind))
@@ -156,7 +158,7 @@ def _completed(incomplete: str) -> list[str]:
 def explain(
     name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=_completed)],
 ) -> ExplainReport:
-    """Explain a recipe, filter, extractor, dataset, preset or generator.
+    """Explain a recipe, filter, extractor, dataset, format of lists, preset or generator.
 
     Args:
         name: Name of the unit (see ``theval-data list``), or of a column that extractors write, such
@@ -194,6 +196,12 @@ def _datasets() -> Iterator[Unit]:
     for name in catalog.names("dataset"):
         dataset = catalog.load("dataset", name)
         yield Unit("dataset", dataset.NAME, dataset.SUMMARY)
+
+
+def _lists() -> Iterator[Unit]:
+    for name in catalog.names("list"):
+        reader = catalog.load("list", name)
+        yield Unit("list", reader.NAME, _first_line(reader))
 
 
 def _recipes() -> Iterator[Unit]:
@@ -308,6 +316,12 @@ def _explain_dataset(unit: Unit) -> Explanation:
     return Explanation(unit, "", facts, inputs, configs)
 
 
+def _explain_list(unit: Unit) -> Explanation:
+    kind = catalog.load("list", unit.name)
+    facts = {"read by": f"theval-data import LIST --as {unit.name} -o DIR"}
+    return Explanation(unit, _text(kind), facts, _parameters(kind))
+
+
 def _explain_recipe(unit: Unit) -> Explanation:
     from theval_datasets.curation.recipes.recipe import load_recipe
 
@@ -390,6 +404,7 @@ _UNITS: Final[Mapping[str, Callable[[], Iterator[Unit]]]] = {
     "filters": lambda: _classes("filter"),
     "extractors": lambda: _classes("extractor"),
     "datasets": _datasets,
+    "lists": _lists,
     "presets": _presets,
     "generators": _generators,
 }
@@ -398,6 +413,7 @@ _EXPLAIN: Final[Mapping[str, Callable[[Unit], Explanation]]] = {
     "filter": _explain_filter,
     "extractor": _explain_extractor,
     "dataset": _explain_dataset,
+    "list": _explain_list,
     "preset": _explain_preset,
     "generator": _explain_generator,
 }

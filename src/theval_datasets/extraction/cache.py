@@ -6,7 +6,9 @@ one for each `LARGE` bytes of the arrays of a long clip, whose bytes are never a
 needs the first line only. The key names everything that the values depend on and nothing else: the
 media's SHA-256, the extractor and its version, its parameters, its weights, the decoder, and the
 same of whatever it is computed from. Never paths, times, thresholds or devices. Several processes or
-machines may write at once: equal keys mean equal bytes, and the last rename wins.
+machines may write at once: equal keys mean equal bytes, and the last rename wins. Beside the entries
+``EXTRACTOR/DIGEST.json`` names all that one specification consists of, so that the features can be read
+where their models and the decoder are not installed.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
 
 import fsspec
@@ -103,6 +105,7 @@ class Cache:
         self.location = str(location)
         self._fs, self._root = fsspec.core.url_to_fs(self.location)
         self._local = "file" in _protocols(self._fs)
+        self._noted: set[str] = set()
 
     def __repr__(self) -> str:
         return f"Cache({self.location!r})"
@@ -156,14 +159,48 @@ class Cache:
         Raises:
             StorageError: The cache cannot be written to.
         """
+        self._note(spec)
         key = key_of(spec, media_sha256)
-        path = self._path(spec, key)
+        self._put(self._path(spec, key), lambda stream: _encode(feature, key, stream))
+
+    def specs(self, extractor: str) -> list[FeatureSpec]:
+        """The specifications by which features of an extractor were stored, by digest.
+
+        Args:
+            extractor: Its name.
+
+        Raises:
+            StorageError: The cache cannot be read.
+        """
+        found: list[FeatureSpec] = []
+        try:
+            paths = sorted(self._fs.glob(f"{self._root}/{extractor}/*.json"))
+            for path in paths:
+                facts = _facts(self._fs.cat_file(path))
+                name = PurePosixPath(path).stem
+                if facts is not None and digest({"name": extractor, **facts}) == name:
+                    found.append(FeatureSpec(extractor, name, facts))
+        except OSError as error:
+            raise self._fault("read", error) from None
+        return found
+
+    def _note(self, spec: FeatureSpec) -> None:
+        """Record a specification, once."""
+        if spec.digest in self._noted:
+            return
+        path = f"{self._root}/{spec.extractor}/{spec.digest}.json"
+        if not self._fs.exists(path):
+            text = canonical_json(spec.facts).encode()
+            self._put(path, lambda stream: stream.write(text))
+        self._noted.add(spec.digest)
+
+    def _put(self, path: str, write: Callable[[IO[bytes]], object]) -> None:
         if self._local:
             with atomic_write(Path(path)) as stream:
-                _encode(feature, key, stream)
+                write(stream)
             return
         with tempfile.NamedTemporaryFile() as entry:
-            _encode(feature, key, entry)
+            write(entry)
             entry.flush()
             try:
                 self._fs.put_file(entry.name, path)
@@ -178,6 +215,16 @@ class Cache:
 
     def _path(self, spec: FeatureSpec, key: str) -> str:
         return f"{self._root}/{spec.extractor}/{key[:2]}/{key}.feature"
+
+
+def _facts(data: bytes) -> dict[str, Any] | None:
+    """The facts of a specification; None if they are damaged."""
+    try:
+        facts = json.loads(data)
+    except ValueError:
+        return None
+    known = {"version", "parameters", "weights", "decoder", "needs"}
+    return facts if isinstance(facts, dict) and set(facts) == known else None
 
 
 def _protocols(fs: Any) -> tuple[str, ...]:

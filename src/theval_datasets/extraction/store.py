@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from theval_datasets import media
-from theval_datasets.errors import CacheError, ThevalError
+from theval_datasets.errors import CacheError, MissingExtraError, ThevalError
 from theval_datasets.utils.progress import progress
 
 from .cache import Cache, FeatureSpec, spec_of
@@ -44,6 +44,14 @@ def with_needs(extractors: Sequence[Extractor]) -> list[Extractor]:
     return order
 
 
+def _decoder_here() -> str | None:
+    """Name and version of this machine's decoder; None if the extra [media] is not installed."""
+    try:
+        return media.decoder_version()
+    except MissingExtraError:
+        return None
+
+
 class FeatureStore:
     """Features of clips, by extractor and SHA-256 of the clip's file.
 
@@ -52,12 +60,18 @@ class FeatureStore:
         cache: Path or URL of the cache, or the cache itself; None for no cache, which then holds
             nothing.
         decoder: Name and version of the decoder in the cache keys; this machine's if not given.
+        recorded: Whether features that this machine could not compute, because it lacks a model or
+            package, are read by what the cache records of them. For stores that only read.
 
     Attributes:
         extractors: The same.
         order: The same and all they need, needs first.
         specs: The clip-independent half of each one's cache keys.
         unavailable: For each whose model or package is missing, the outcome on every clip.
+
+    Raises:
+        MissingExtraError: There is no decoder here, and the cache does not say which it was.
+        CacheError: The cache does not say which of several it was.
     """
 
     def __init__(
@@ -65,6 +79,8 @@ class FeatureStore:
         extractors: Sequence[Extractor],
         cache: str | Cache | None,
         decoder: str | None = None,
+        *,
+        recorded: bool = False,
     ) -> None:
         self.extractors = tuple(extractors)
         self.order = with_needs(self.extractors)
@@ -73,12 +89,52 @@ class FeatureStore:
         self._cache = Cache(cache) if isinstance(cache, str) else cache
         self._by_name = {extractor.name: extractor for extractor in self.order}
         self._reported: dict[str, Mapping[str, Outcome]] = {}
-        decoder = decoder or media.decoder_version()
+        self._recorded = recorded
+        self._decoder = decoder or _decoder_here()
         for extractor in self.order:
             try:
-                self.specs[extractor] = spec_of(extractor, decoder)
+                self.specs[extractor] = spec_of(extractor, self._decoder or media.decoder_version())
             except ThevalError as error:
-                self.unavailable[extractor] = outcome_of(error)
+                spec = self._recorded_spec(extractor)
+                if spec is not None:
+                    self.specs[extractor] = spec
+                else:
+                    self.unavailable[extractor] = outcome_of(error)
+        if self.order and self._decoder is None and not self.specs:
+            media.decoder_version()  # says what is missing
+
+    def _recorded_spec(self, extractor: Extractor) -> FeatureSpec | None:
+        """What the cache records of the features of this version and these parameters.
+
+        Raises:
+            CacheError: They were computed in several ways.
+        """
+        needs = extractor.needs()
+        if not self._recorded or self._cache is None or any(n not in self.specs for n in needs):
+            return None
+        wanted = {
+            "version": extractor.version,
+            "parameters": extractor.parameters(),
+            "needs": {need.name: self.specs[need].digest for need in needs},
+        }
+        found = [
+            spec
+            for spec in self._cache.specs(extractor.name)
+            if all(spec.facts[name] == value for name, value in wanted.items())
+            and (self._decoder is None or spec.facts["decoder"] in ("", self._decoder))
+        ]
+        if len(found) > 1:
+            ways = "; ".join(
+                ", ".join(f"{key} {spec.facts[key]}" for key in ("decoder", "weights"))
+                for spec in found
+            )
+            raise CacheError(
+                f"The cache holds features of {extractor.name} computed in {len(found)} ways ({ways}). "
+                "Which are meant is known only where its packages and models are installed (see "
+                "theval-data doctor): work there, name another --cache, or leave it out with "
+                f"--without {extractor.name}."
+            )
+        return found[0] if found else None
 
     def outcome(self, extractor: Extractor, sha256: str) -> Outcome | None:
         """How an extractor ended on a clip; None if it has not run. Reads the entry's first line."""
