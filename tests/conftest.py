@@ -42,6 +42,21 @@ settings.load_profile("theval")
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def environment(folder: Path, *requirements: str) -> Path:
+    """The Python of a new virtual environment; the test is skipped where pip cannot fill it."""
+    import subprocess
+    import sys
+
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = folder / "bin" / "python"
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q"]
+    done = subprocess.run([*pip, *requirements], capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = done.stderr.strip()[-300:]
+        pytest.skip(f"pip cannot install {requirements[-1]} here: {reason}")
+    return python
+
+
 def pytest_unconfigure() -> None:
     import shutil
 
@@ -224,19 +239,15 @@ def clean_env_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     Skipped with the reason where pip cannot install it.
     """
-    import subprocess
-    import sys
-
-    folder = tmp_path_factory.mktemp("clean") / "env"
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    python = folder / "bin" / "python"
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q"]
     constraints = ROOT / "constraints.txt"
     pinned = ["-c", str(constraints)] if constraints.is_file() else []
-    done = subprocess.run([*pip, *pinned, "datasets"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"pip cannot install datasets here: {done.stderr.strip()[-300:]}")
-    return python
+    return environment(tmp_path_factory.mktemp("clean") / "env", *pinned, "datasets")
+
+
+@pytest.fixture(scope="session")
+def oldest_env_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with the oldest `datasets` that reads our files: trainers ask for old versions."""
+    return environment(tmp_path_factory.mktemp("oldest") / "env", "datasets==4.0.0")
 
 
 @pytest.fixture(scope="session")

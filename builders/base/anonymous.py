@@ -14,7 +14,7 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
-from .fields import Field
+from .fields import FILE, Field
 
 _QUALITY: Final = 92
 
@@ -29,7 +29,7 @@ def has_recordings(fields: Iterable[Field]) -> bool:
         False
     """
     return any(
-        isinstance(f.feature, (datasets.Video, datasets.Audio, datasets.Mesh)) for f in fields
+        f.feature == FILE or isinstance(f.feature, (datasets.Video, datasets.Audio)) for f in fields
     )
 
 

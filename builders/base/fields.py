@@ -18,6 +18,9 @@ STRING: Final = datasets.Value("string")
 BOOL: Final = datasets.Value("bool")
 INT: Final = datasets.Value("int32")
 DOUBLE: Final = datasets.Value("float64")
+FILE: Final = {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}
+"""Bytes and name of a file. `datasets` has types for some files, but knows more of them with every version,
+and one type that an older version does not know makes every config of a repository unloadable there."""
 
 
 @dataclass(frozen=True, slots=True)

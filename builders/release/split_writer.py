@@ -49,6 +49,11 @@ class SplitWriter:
         self._rows = 0
         self._arrow_bytes = 0
 
+    @property
+    def rows(self) -> int:
+        """Number of rows so far."""
+        return self._rows
+
     def write(self, table: pa.Table) -> None:
         """Add rows.
 

@@ -211,6 +211,7 @@ def _write_config(builder: Builder, part: Path, shard_bytes: int) -> ConfigInfo:
     name = builder.config.name
     missing: Counter[str] = Counter()
     splits = {}
+    empty = {}
     for split, tables in builder.split_tables(name).items():
         writer = SplitWriter(builder.config, builder.schema(name), part, split, shard_bytes)
         with progress(None, f"{name}/{split}", unit="row") as bar:
@@ -219,7 +220,12 @@ def _write_config(builder: Builder, part: Path, shard_bytes: int) -> ConfigInfo:
                 bar.update(len(table))
                 if "missing" in table.column_names:
                     missing.update(e for entries in table["missing"].to_pylist() for e in entries)
-        splits[split] = writer.close()
+        if writer.rows:
+            splits[split] = writer.close()
+        else:
+            empty[split] = writer
+    if not splits:  # `load_dataset` of a config fails if only some of its splits have rows
+        splits = {split: writer.close() for split, writer in empty.items()}
     return ConfigInfo(
         description=builder.config.description or "",
         columns=tuple(field.info() for field in builder.fields(name)),

@@ -34,7 +34,7 @@ do not decode. Its columns describe the part that could be read."""
 EMBEDDERS: Final = frozenset({"arcface"})
 """Extractors whose columns identify people."""
 
-_MEDIA: Final = ("Audio(", "Image(", "Video(", "Mesh(", "Pdf(", "Nifti(")
+_MEDIA: Final = ("Audio(", "Image(", "Video(", "Mesh(", "Pdf(", "Nifti(", "Value('binary')")
 _SEMVER: Final = re.compile(r"(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})")
 
 

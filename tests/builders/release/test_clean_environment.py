@@ -45,6 +45,87 @@ def test_plain_datasets_loads_it(clean_env_python: Path, build, tmp_path: Path):
     assert found["first"] == pytest.approx(expected.tolist(), rel=1e-6)
 
 
+EVERY_CONFIG = """
+import json
+import datasets
+from datasets import get_dataset_config_names, load_dataset
+found = {"version": datasets.__version__}
+for name in get_dataset_config_names("theval/gen3dhf"):
+    splits = load_dataset("theval/gen3dhf", name)
+    found[name] = {split: rows.num_rows for split, rows in splits.items()}
+    assert all(rows.with_format("arrow")[:] for rows in splits.values())
+frame = load_dataset("theval/gen3dhf", "mesh", split="train")[0]["mesh"]
+print(json.dumps({**found, "path": frame["path"], "glb": frame["bytes"][:4].decode()}))
+"""
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """theval/gen3dhf with every config, the parent of its namespace."""
+    pytest.importorskip("trimesh", reason="meshes need the extra [mesh]")
+    from gen3dhf_release import make_labels, make_release
+
+    from theval_datasets.builders.gen3dhf import Gen3dhf
+    from theval_datasets.commands.build import build as command
+
+    root = tmp_path_factory.mktemp("everything")
+    release = make_labels(make_release(root / "release"))
+    meshes = root / "meshes" / "seed0001"
+    meshes.mkdir(parents=True)
+    (meshes / "1.obj").write_text("v 0 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 3\n")
+    ratings = root / "ratings.csv"
+    given = ("seed0000,3", "seed0001,4", "seed0005,2")
+    lines = [
+        f"s{n},{one},{d}" for n in range(3) for one in given for d in ("quality", "authenticity")
+    ]
+    ratings.write_text("subject,clip_id,score,dimension\n" + "\n".join(lines) + "\n")
+    tables = (f"meshes={meshes.parent}", f"ratings={ratings}")
+    made = command("gen3dhf", root / "out", release=release, tables=tables)
+    assert set(made.release.info.configs) == set(Gen3dhf.FIELDS)
+    return root / "out"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("environment", ["oldest_env_python", "clean_env_python"])
+def test_every_config_loads_there(everything, environment, request, tmp_path):
+    from theval_datasets.manifest.info import read_info
+
+    python = request.getfixturevalue(environment)
+    found = load_in(python, EVERY_CONFIG, everything, tmp_path / "hf")
+    assert found.pop("version").startswith("4.0." if environment.startswith("oldest") else "5.")
+    assert (found.pop("path"), found.pop("glb")) == ("seed0001-00000.glb", "glTF")
+    info = read_info(everything / "theval" / "gen3dhf")
+    assert found == {
+        name: {split: numbers.rows for split, numbers in config.splits.items()}
+        for name, config in info.configs.items()
+    }
+    assert found["mesh"] == {"train": 1}  # a split without rows would make all of them unloadable
+
+
+def test_every_type_is_one_that_the_oldest_version_knows():
+    """One unknown type makes every config of a repository unloadable."""
+    import datasets
+
+    from theval_datasets import catalog
+
+    known = (datasets.Value, datasets.List, datasets.Image, datasets.Audio, datasets.Video)
+
+    def types(feature):
+        if isinstance(feature, dict):
+            return [kind for one in feature.values() for kind in types(one)]
+        inner = [feature.feature] if isinstance(feature, datasets.List) else []
+        return [feature, *(kind for one in inner for kind in types(one))]
+
+    names = catalog.names("dataset")
+    assert "gen3dhf" in names
+    for name in names:
+        for config, fields in catalog.load("dataset", name).FIELDS.items():
+            for field in fields:
+                assert all(isinstance(kind, known) for kind in types(field.feature)), (
+                    f"{name}, {config}: {field.name}"
+                )
+
+
 @pytest.mark.slow
 @pytest.mark.real
 @pytest.mark.parametrize(
