@@ -1,0 +1,267 @@
+"""LR-ASD, which tells for each picture of a face whether that person is speaking.
+
+The network is built here as an ONNX graph from the authors' checkpoint, so that onnxruntime runs it and PyTorch
+is not needed. Source: Liao et al., LR-ASD: Lightweight and Robust Network for Active Speaker Detection,
+International Journal of Computer Vision, 2025.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.utils.optional import require
+
+from .torch_files import Tensor, read_tensors
+
+FPS: Final = 25
+"""Pictures a second that the network expects."""
+SIDE: Final = 112
+"""Side of its pictures in pixels."""
+CONTEXT: Final = 9
+"""Pictures before and after a picture on which its features depend."""
+_EXTRA: Final = "faces"
+_OPSET: Final = 17
+_IR: Final = 10
+_MEAN: Final = 0.4161
+_STD: Final = 0.1688
+_EPSILON: Final = 1e-3
+_CHANNELS: Final = 128
+_BLOCKS: Final = ("block1", "block2", "block3")
+
+Floats = npt.NDArray[np.float32]
+
+
+class LrAsd:
+    """The network, on one thread of the CPU.
+
+    Args:
+        file: The authors' checkpoint.
+
+    Raises:
+        ValueError: The file is no checkpoint of LR-ASD.
+    """
+
+    def __init__(self, file: Path) -> None:
+        state = read_tensors(file)
+        try:
+            graphs = (_visual_encoder(state), _audio_encoder(state), _detector(state))
+        except KeyError as missing:
+            raise ValueError(
+                f"expected {file} to be a checkpoint of LR-ASD; it has no {missing}"
+            ) from None
+        self._visual, self._audio, self._detector = map(_session, graphs)
+
+    def see(self, crops: npt.NDArray[np.uint8]) -> Floats:
+        """Features of pictures.
+
+        Args:
+            crops: (n, 112, 112): consecutive grey pictures of one face, 25 a second.
+
+        Returns:
+            (n, 128): a row depends on the nine pictures before it and the nine after it.
+        """
+        values = (crops[:, np.newaxis].astype(np.float32) / 255 - _MEAN) / _STD
+        return self._run(self._visual, x=values)
+
+    def hear(self, coefficients: Floats) -> Floats:
+        """Features of sound.
+
+        Args:
+            coefficients: (4 n, 13): consecutive cepstral coefficients, 100 rows a second (`formulas.mfcc`).
+
+        Returns:
+            (n, 128): a row depends on the six rows before it and the six after it.
+        """
+        return self._run(self._audio, x=coefficients.T[np.newaxis, np.newaxis])
+
+    def score(self, heard: Floats, seen: Floats) -> Floats:
+        """Scores of consecutive pictures, for several sequences of the same length.
+
+        Args:
+            heard: (sequences, n, 128): features of sound.
+            seen: (sequences, n, 128): features of pictures.
+
+        Returns:
+            (sequences, n): above 0 where the network takes the person for speaking. A score depends on the
+            whole sequence.
+        """
+        both = np.concatenate((heard, seen), axis=2).transpose(1, 0, 2)
+        return np.ascontiguousarray(self._run(self._detector, x=both).T)
+
+    @staticmethod
+    def _run(session: Any, **inputs: Floats) -> Floats:
+        result: Floats = session.run(None, {n: np.ascontiguousarray(v) for n, v in inputs.items()})[
+            0
+        ]
+        return result
+
+
+class _Graph:
+    """An ONNX graph of nodes in a row, each of which reads what the one before it wrote.
+
+    Args:
+        state: Tensors of the checkpoint by name.
+        shape: Of the input `x`; None for axes of any length.
+    """
+
+    def __init__(self, state: Mapping[str, Tensor], shape: Sequence[int | None]) -> None:
+        self._onnx = require("onnx", extra=_EXTRA)
+        self._state = state
+        self._shape = shape
+        self._nodes: list[Any] = []
+        self._constants: list[Any] = []
+        self.last = "x"
+
+    def add(self, kind: str, *further: Tensor | str, **attributes: Any) -> str:
+        """Add a node that reads the last one and then what is given; return the name of its output."""
+        inputs = [self.last, *(self._name(value) for value in further)]
+        self.last = f"{kind}_{len(self._nodes)}"
+        node = self._onnx.helper.make_node(kind, inputs, [self.last], **attributes)
+        self._nodes.append(node)
+        return self.last
+
+    def _name(self, value: Tensor | str) -> str:
+        if isinstance(value, str):
+            return value
+        name = f"constant_{len(self._constants)}"
+        self._constants.append(
+            self._onnx.numpy_helper.from_array(np.ascontiguousarray(value), name)
+        )
+        return name
+
+    def convolve(self, name: str, norm: str, *, stride: int = 1) -> None:
+        """Add a convolution over two axes, with its normalisation folded in, and a rectifier.
+
+        The shape of what it reads is kept, but for the stride. An axis of length 1 in the middle of the
+        kernel's axes is left out.
+        """
+        scale, shift = self._norm(norm)
+        weight = self._state[f"{name}.weight"]
+        kernel = [size for size in weight.shape[2:] if size > 1 or weight.ndim == 4]
+        kernel = kernel if len(kernel) == 2 else [*kernel, 1]
+        weight = (weight * scale.reshape(-1, *[1] * (weight.ndim - 1))).reshape(
+            *weight.shape[:2], *kernel
+        )
+        pads = [size // 2 for size in kernel] * 2
+        self.add("Conv", weight, shift, kernel_shape=kernel, pads=pads, strides=[stride] * 2)
+        self.add("Relu")
+
+    def attend(self, name: str) -> None:
+        """Weigh the channels, which are the last axis, by a gate that is computed from them."""
+        scale, shift = self._norm(f"{name}.bn")
+        read = self.last
+        weight = self._state[f"{name}.attention.weight"][:, :, 0] * scale[:, None]
+        self.add("MatMul", weight.T)
+        self.add("Add", shift)
+        self.add("Sigmoid")
+        self.add("Mul", read)
+
+    def _norm(self, name: str) -> tuple[Tensor, Tensor]:
+        """Factor and summand that a normalisation comes to after training."""
+        mean, variance = self._state[f"{name}.running_mean"], self._state[f"{name}.running_var"]
+        scale = self._state[f"{name}.weight"] / np.sqrt(variance + np.float32(_EPSILON))
+        return scale, self._state[f"{name}.bias"] - mean * scale
+
+    def model(self) -> bytes:
+        """The graph as a file's content."""
+        helper, kind = self._onnx.helper, self._onnx.TensorProto.FLOAT
+        graph = helper.make_graph(
+            self._nodes,
+            "lr_asd",
+            [helper.make_tensor_value_info("x", kind, self._shape)],
+            [helper.make_tensor_value_info(self.last, kind, None)],
+            self._constants,
+        )
+        opset = [helper.make_opsetid("", _OPSET)]
+        content: bytes = helper.make_model(
+            graph, opset_imports=opset, ir_version=_IR
+        ).SerializeToString()
+        return content
+
+
+def _visual_encoder(state: Mapping[str, Tensor]) -> bytes:
+    """Spatial convolutions of each picture, temporal convolutions of each place; (n, 128)."""
+    graph = _Graph(state, (None, 1, SIDE, SIDE))
+    side = SIDE // 2
+    for i, block in enumerate(_BLOCKS):
+        name = f"model.visualEncoder.{block}"
+        graph.convolve(f"{name}.s_1", f"{name}.s_norm_1", stride=1 if i else 2)
+        graph.convolve(f"{name}.s_2", f"{name}.s_norm_2")
+        # (pictures, channels, rows, columns) to (1, channels, pictures, places) and back.
+        channels = len(state[f"{name}.t_1.weight"])
+        graph.add("Reshape", np.array((-1, channels, side * side), np.int64))
+        graph.add("Transpose", perm=[1, 0, 2])
+        graph.add("Unsqueeze", np.array([0], np.int64))
+        graph.convolve(f"{name}.t_1", f"{name}.t_norm_1")
+        graph.convolve(f"{name}.t_2", f"{name}.t_norm_2")
+        graph.add("Squeeze", np.array([0], np.int64))
+        graph.add("Transpose", perm=[1, 0, 2])
+        graph.add("Reshape", np.array((-1, channels, side, side), np.int64))
+        if block != _BLOCKS[-1]:
+            graph.add("MaxPool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+            side //= 2
+    graph.add("GlobalMaxPool")
+    graph.add("Reshape", np.array((-1, _CHANNELS), np.int64))
+    return graph.model()
+
+
+def _audio_encoder(state: Mapping[str, Tensor]) -> bytes:
+    """Convolutions over coefficients and over time, halving the time twice; (n, 128)."""
+    graph = _Graph(state, (1, 1, None, None))
+    for block in _BLOCKS:
+        name = f"model.audioEncoder.{block}"
+        for layer in ("m", "t"):
+            for i in (1, 2):
+                graph.convolve(f"{name}.{layer}_{i}", f"{name}.{layer}_norm_{i}")
+        if block != _BLOCKS[-1]:
+            graph.add("MaxPool", kernel_shape=[1, 3], strides=[1, 2], pads=[0, 1, 0, 1])
+    graph.add("ReduceMean", axes=[0, 2], keepdims=0)
+    graph.add("Transpose", perm=[1, 0])
+    return graph.model()
+
+
+def _detector(state: Mapping[str, Tensor]) -> bytes:
+    """A gate over both features, a recurrent layer in both directions, a gate, a score; (n, sequences)."""
+    graph = _Graph(state, (None, None, 2 * _CHANNELS))
+    graph.attend("model.fusion")
+    layers = [f"model.detector.gru_{way}" for way in ("forward", "backward")]
+    inner, recurrent = (
+        np.stack([_gates(state[f"{layer}.weight_{kind}_l0"]) for layer in layers])
+        for kind in ("ih", "hh")
+    )
+    bias = np.stack(
+        [
+            np.concatenate([_gates(state[f"{layer}.bias_{k}_l0"]) for k in ("ih", "hh")])
+            for layer in layers
+        ]
+    )
+    graph.add(
+        "GRU", inner, recurrent, bias, direction="bidirectional", linear_before_reset=1,
+        hidden_size=recurrent.shape[-1],
+    )  # fmt: skip
+    graph.add("Transpose", perm=[0, 2, 1, 3])
+    graph.add("Reshape", np.array((0, 0, _CHANNELS), np.int64))
+    graph.attend("model.detector.attention")
+    graph.add("MatMul", state["lossAV.FC.weight"][1])
+    graph.add("Add", state["lossAV.FC.bias"][1:2])
+    return graph.model()
+
+
+def _gates(rows: Tensor) -> Tensor:
+    """A layer's gates reset, update, new in ONNX's order: update, reset, new."""
+    reset, update, new = np.split(rows, 3)
+    return np.concatenate((update, reset, new))
+
+
+def _session(model: bytes) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
