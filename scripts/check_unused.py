@@ -23,7 +23,9 @@ CALLED_BY_FRAMEWORKS: Final = (
     "__dir__", "__getattr__",  # Python, of a module
     "_generate_tables", "_info", "_split_generators",  # datasets
     "do_*", "log_message",  # http.server
+    "find_class", "persistent_load",  # pickle
     "format_commands",  # typer
+    "forward",  # torch
     "_repr_html_",  # notebooks
     "pytest_*",
 )  # fmt: skip
