@@ -13,6 +13,9 @@ FOLDS: Final = 5
 MEASURED: Final = (
     field_of("formants", "f1_hz", DOUBLE, taken=True),
     field_of("formants", "f2_hz", DOUBLE, taken=True),
+    field_of("av_sync", "lse_c", DOUBLE, taken=True),
+    field_of("av_sync", "lse_d", DOUBLE, taken=True),
+    field_of("av_sync", "av_offset", INT, taken=True),
     field_of("identity", "identity_consistency", DOUBLE),
     field_of("identity", "identity_coverage", DOUBLE),
     Field("identity_reference", STRING, "Reference of the identity: `portrait`, or `own-frame` of "

@@ -129,7 +129,7 @@ class ThqaMt(ScoredBuilder):
         if self.inputs.manifest_path is None:
             return ()
         own = {
-            "features": (*CLIP_EXTRACTORS, "formants", "identity"),
+            "features": (*CLIP_EXTRACTORS, "formants", "av_sync", "identity"),
             "landmarks": TRACK_EXTRACTORS,
         }
         return own.get(config_name, ())
@@ -166,8 +166,9 @@ class ThqaMt(ScoredBuilder):
         return with_difficulty(self._rated_rows, self.clips, self._people)
 
     def measured(self, row: ScoredRow, clip: ClipFeatures) -> Mapping[str, Any]:
-        """Formants, and identity against the portrait where there is one."""
+        """Formants, lip sync, and identity against the portrait where there is one."""
         values = {name: clip.value("formants", name) for name in ("f1_hz", "f2_hz")}
+        values |= {name: clip.value("av_sync", name) for name in ("lse_c", "lse_d", "av_offset")}
         return values | self._reference.identity(row.values["portrait_id"], clip)
 
     def counts(self) -> dict[str, int | float]:

@@ -12,7 +12,7 @@ from theval_datasets import catalog
 UNITS = {
     "", "s", "px", "degree", "Hz", "dB", "dBFS", "LUFS", "full scale", "grey level", "grey level²",
     "mixed", "score 0-1", "score 0-100", "score 1-10", "share of the frame", "share of the side",
-    "1/16384 of the frame",
+    "1/16384 of the frame", "1/25 s",
 }  # fmt: skip
 
 

@@ -29,6 +29,7 @@ EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "faces": (("insightface",), "several people, identity, small faces"),
     "ray": (("ray",), "`--engine ray`: extraction on several machines"),
     "iqa": (("pyiqa", "torch", "torchvision"), "picture quality: aesthetics, faces, mouths"),
+    "sync": (("insightface", "torch"), "lip sync by SyncNet: LSE-C, LSE-D, offset of the sound"),
     "lpips": (("lpips", "torch"), "LPIPS between a generated clip and its real counterpart"),
     "mesh": (("trimesh",), "Gen3DHF's mesh sequences as glTF"),
     "language": (("faster_whisper",), "detection of the spoken language, where no source states it"),

@@ -76,6 +76,10 @@ def levels(lufs=-20.0, clipped=0.0, silence=0.1):
     return ok(lufs=lufs, clipped_share=clipped, silence_share=silence)
 
 
+def sync(confidence=3.0, offset=3):
+    return {"av_sync": ok(lse_c=confidence, av_offset=offset)}
+
+
 ONE = {"faces": faces([(ALL, FACE)])}
 CASES = [
     ("resolution", {"min_side": 1080}, clip(), {}, None),
@@ -167,6 +171,15 @@ CASES = [
     ("motion", {"min_motion": 2.0}, clip(), {"picture": picture()}, None),
     ("motion", {"min_motion": 2.1}, clip(), {"picture": picture()}, "static"),
     ("motion", {}, clip(), {"picture": picture(motion=[])}, "?single-frame"),
+    ("in_sync", {}, clip(), sync(), None),
+    ("in_sync", {}, clip(), sync(offset=-3), None),
+    ("in_sync", {}, clip(), sync(confidence=2.99), "not-in-sync"),
+    ("in_sync", {}, clip(), sync(offset=4), "sound-off"),
+    ("in_sync", {"max_offset_ms": 40}, clip(), sync(offset=-2), "sound-off"),
+    ("in_sync", {"min_confidence": 3.1}, clip(), sync(), "not-in-sync"),
+    ("in_sync", {}, clip(), {"av_sync": empty("no-audio")}, "no-audio"),
+    ("in_sync", {}, clip(), {"av_sync": empty("short-track")}, "?av_sync:short-track"),
+    ("in_sync", {}, clip(), {"av_sync": Feature(Outcome("failed", "weights-missing"))}, "?av_sync:weights-missing"),
     ("language", {"languages": ("zh", "en")}, clip(language="zh-Hans"), {}, None),
     ("language", {"languages": ("zh", "en")}, clip(language="de"), {}, "other-language"),
     ("language", {}, clip(), {}, "?language-unknown"),
