@@ -93,6 +93,22 @@ def render_card(
         text: The author's part.
         pictures: Path of each picture in the release, and what it shows.
     """
+    environment = card_environment()
+    body = environment.get_template("dataset.md.jinja").render(
+        info=info,
+        text=text,
+        facts=facts,
+        pictures=pictures or {},
+        papers=[PAPERS[key] for key in text.cites],
+        people=shown_of_people(info, lambda name, column: facts.configs[name].has_values(column)),
+        length=_length(info.counts.get("seconds")),
+        extractors=_extractors(info, facts),
+    )
+    return f"---\n{front_matter(info, facts, text)}---\n\n{body}"
+
+
+def card_environment() -> jinja2.Environment:
+    """The templates of this folder, with the filters that cards use."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("theval_datasets.cards", "."),
         undefined=jinja2.StrictUndefined,
@@ -109,17 +125,7 @@ def render_card(
         "kind": kind_in_words,
         "figure": _figure,
     }
-    body = environment.get_template("dataset.md.jinja").render(
-        info=info,
-        text=text,
-        facts=facts,
-        pictures=pictures or {},
-        papers=[PAPERS[key] for key in text.cites],
-        people=shown_of_people(info, lambda name, column: facts.configs[name].has_values(column)),
-        length=_length(info.counts.get("seconds")),
-        extractors=_extractors(info, facts),
-    )
-    return f"---\n{front_matter(info, facts, text)}---\n\n{body}"
+    return environment
 
 
 def _extractors(info: Info, facts: ReleaseFacts) -> dict[str, ExtractorInfo]:

@@ -43,12 +43,14 @@ if TYPE_CHECKING:
     from theval_datasets.commands.inspect import inspect
     from theval_datasets.commands.locate import locate
     from theval_datasets.commands.models import fetch_models, list_models
+    from theval_datasets.commands.predict import predict
     from theval_datasets.commands.push import push
     from theval_datasets.commands.rebuild import rebuild
     from theval_datasets.commands.report import report
     from theval_datasets.commands.score import score
     from theval_datasets.commands.study import study
     from theval_datasets.commands.takedown import takedown
+    from theval_datasets.commands.train import train
     from theval_datasets.commands.verify import verify
     from theval_datasets.commands.view import view
 
@@ -71,6 +73,7 @@ __all__ = [
     "list_models",
     "list_units",
     "locate",
+    "predict",
     "prepare_collection",
     "push",
     "rebuild",
@@ -79,6 +82,7 @@ __all__ = [
     "serve_collection",
     "study",
     "takedown",
+    "train",
     "verify",
     "view",
 ]

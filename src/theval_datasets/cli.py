@@ -34,6 +34,7 @@ from theval_datasets.commands.index import index
 from theval_datasets.commands.inspect import inspect
 from theval_datasets.commands.locate import locate
 from theval_datasets.commands.models import fetch_models, list_models
+from theval_datasets.commands.predict import predict
 from theval_datasets.commands.push import push
 from theval_datasets.commands.rebuild import rebuild
 from theval_datasets.commands.report import report
@@ -41,6 +42,7 @@ from theval_datasets.commands.score import score
 from theval_datasets.commands.signatures import command_line
 from theval_datasets.commands.study import study
 from theval_datasets.commands.takedown import takedown
+from theval_datasets.commands.train import train
 from theval_datasets.commands.verify import verify
 from theval_datasets.commands.view import view
 from theval_datasets.errors import InputError, MissingExtraError, ThevalError
@@ -86,6 +88,10 @@ GROUPS: Final[dict[str, dict[str, tuple[Callable[..., Any], str]]]] = {
         "report": (report, "out/theval/thqa-mt -o report"),
         "diff": (diff, "old/theval/theval out/theval/theval"),
         "push": (push, "out/theval/theval OWNER/NAME --dry-run"),
+    },
+    "Train": {
+        "train": (train, "out/theval/thqa-mt --model forest -o metric"),
+        "predict": (predict, "metric work -o scores.csv"),
     },
 }
 """Commands by heading of the overview: the function, and arguments of an example."""

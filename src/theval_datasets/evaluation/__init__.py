@@ -25,7 +25,7 @@ _WHERE = {
     "leaks": ("leak_report",),
     "logistic": ("FitBoundWarning", "fit_map"),
     "preference": ("preference_correlation",),
-    "resampling": ("bootstrap", "permutation_p"),
+    "resampling": ("bootstrap", "mean_interval", "permutation_p"),
     "rsatalker": ("user_study_score",),
     "saliency": (
         "auc",
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from .leaks import leak_report
     from .logistic import FitBoundWarning, fit_map
     from .preference import preference_correlation
-    from .resampling import bootstrap, permutation_p
+    from .resampling import bootstrap, mean_interval, permutation_p
     from .rsatalker import user_study_score
     from .saliency import auc, auc_judd, auc_shuffled, cc, kld, nss, saliency_scores, sim
     from .theval import (
@@ -96,6 +96,7 @@ __all__ = [
     "krcc",
     "leaderboard",
     "leak_report",
+    "mean_interval",
     "motion_scores",
     "normalised_score",
     "nss",

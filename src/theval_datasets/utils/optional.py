@@ -31,6 +31,7 @@ EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "iqa": (("pyiqa", "torch", "torchvision"), "picture quality: aesthetics, faces, mouths"),
     "sync": (("insightface", "torch"), "lip sync by SyncNet: LSE-C, LSE-D, offset of the sound"),
     "lpips": (("lpips", "torch"), "LPIPS between a generated clip and its real counterpart"),
+    "train": (("sklearn", "safetensors"), "`train` and `predict`: quality metrics on features"),
     "mesh": (("trimesh",), "Gen3DHF's mesh sequences as glTF"),
     "language": (("faster_whisper",), "detection of the spoken language, where no source states it"),
     "formants": (("parselmouth",), "F1 and F2 of speech"),

@@ -1,0 +1,275 @@
+"""`theval-data train`: trains a quality metric on the features of a built dataset, and tests it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from theval_datasets import __version__
+from theval_datasets.errors import InputError
+from theval_datasets.training.parameters import ModelName, ModelParameters, Nulls
+from theval_datasets.utils.records import to_plain
+from theval_datasets.utils.report import Report
+
+from .options import Fields, StrPath
+
+if TYPE_CHECKING:
+    from theval_datasets.evaluation.resampling import MeanInterval
+    from theval_datasets.training.crossval import MetricResult
+    from theval_datasets.training.samples import Samples
+    from theval_datasets.training.tables import FeatureRows
+
+CARD_NAME: Final = "README.md"
+_SHOWN: Final = 8
+
+Parameters = Annotated[
+    ModelParameters | None,
+    Fields("theval_datasets.training.parameters", "ModelParameters"),
+]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainReport(Report):
+    """What a trained metric reaches on clips that it was not trained on.
+
+    Attributes:
+        model: Name of the model.
+        samples: Clips that it was trained and tested on.
+        results: Measures over the folds; the first is that of the whole metric over all clips.
+        parameters: Parameters of the model.
+        files: Files that were written; () without an output.
+    """
+
+    model: ModelName
+    samples: Samples
+    results: tuple[MetricResult, ...]
+    parameters: dict[str, int | float]
+    files: tuple[Path, ...] = ()
+
+    def to_plain(self) -> dict[str, Any]:
+        """For ``--json``."""
+        samples = self.samples
+        return {
+            "dataset": samples.name,
+            "version": samples.version,
+            "model": self.model,
+            "parameters": self.parameters,
+            "target": samples.target,
+            "features": {name: matrix.shape[1] for name, matrix in samples.features.items()},
+            "without_values": dict(samples.without_values),
+            "clips": len(samples),
+            "left_out": dict(samples.left_out),
+            "null_features": dict(samples.nulls),
+            "folding": samples.folding,
+            "results": [to_plain(result) for result in self.results],
+            "remarks": list(samples.remarks),
+            "files": [str(path) for path in self.files],
+        }
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a result: what was tested, and mean and interval of each measure."""
+        return [
+            {
+                "without": one.without,
+                "tested_on": one.tested_on,
+                "trained_on": one.trained_on,
+                "clips": one.n,
+                **{
+                    f"{name}{suffix}": getattr(value, part)
+                    for name, value in one.measures.items()
+                    for suffix, part in (("", "mean"), ("_low", "low"), ("_high", "high"))
+                },
+            }
+            for one in self.results
+        ]
+
+    def to_text(self) -> str:
+        """The clips, a table of results, and what was written."""
+        samples = self.samples
+        name = f"{samples.name} {samples.version}".rstrip()
+        sizes = (
+            f"{feature} ({matrix.shape[1]})" if matrix.shape[1] > 1 else feature
+            for feature, matrix in samples.features.items()
+        )
+        n_features = len(samples.features)
+        lines = [
+            f"{name}: {len(samples)} clips with {samples.target}, {samples.folding}",
+            f"{self.model} on {n_features} feature{'s' * (n_features != 1)}: {_some(sizes)}",
+        ]
+        lacking: dict[str, list[str]] = {}
+        for feature, why in samples.without_values.items():
+            lacking.setdefault(why, []).append(feature)
+        lines += [f"no values ({why}): {_some(names)}" for why, names in lacking.items()]
+        if samples.left_out:
+            listed = ", ".join(f"{n} ({why})" for why, n in samples.left_out.items())
+            lines.append(f"clips left out: {listed}")
+        if samples.nulls:
+            listed = ", ".join(f"{feature} of {n} clips" for feature, n in samples.nulls.items())
+            lines.append(f"null, replaced by the median of the training clips: {listed}")
+        lines += [f"note: {remark}" for remark in samples.remarks]
+        lines += ["", *self._results()]
+        if self.files:
+            lines += ["", *(f"wrote {path}" for path in self.files)]
+        return "\n".join(lines)
+
+    def _results(self) -> list[str]:
+        """A table: mean over the folds ± half of its 95 % interval."""
+        rows = [_label(one) for one in self.results]
+        width = max(map(len, [*rows, "tested on"]))
+        head = "".join(f"  {name:<14}" for name in ("SRCC", "PLCC", "KRCC", "RMSE"))
+        lines = [f"{'tested on':<{width}}  {'clips':>5}{head}".rstrip()]
+        for label, one in zip(rows, self.results, strict=True):
+            cells = "".join(f"  {_cell(value):<14}" for value in one.measures.values())
+            why = f"  ({one.reason})" if one.reason else ""
+            lines.append(f"{label:<{width}}  {one.n:>5}{cells}".rstrip() + why)
+        lines.append("mean over the folds ± half of its 95 % interval (Student's t)")
+        return lines
+
+
+def train(
+    data: Annotated[StrPath, typer.Argument(metavar="DIR|OWNER/NAME[@REV]")],
+    output: Annotated[StrPath | None, typer.Option("-o", "--output", metavar="DIR")] = None,
+    *,
+    model: ModelName = "evaltalker",
+    target: Annotated[str, typer.Option(metavar="COLUMN")] = "mos",
+    features: Annotated[str | Sequence[str], typer.Option(metavar="COLUMN,...")] = (),
+    without: Annotated[str | Sequence[str], typer.Option(metavar="COLUMN,...")] = (),
+    ablation: bool = False,
+    sets: Annotated[str | None, typer.Option(metavar="COLUMN")] = None,
+    fold_column: Annotated[str, typer.Option(metavar="COLUMN")] = "fold",
+    content: Annotated[str | Sequence[str], typer.Option(metavar="COLUMN,...|none")] = (),
+    nulls: Nulls = "median",
+    parameters: Parameters = None,
+) -> TrainReport:
+    """Train a quality metric on the features of a built dataset, and test it over the dataset's folds.
+
+    Args:
+        data: Folder of a built dataset, such as ``out/theval/thqa-mt``, or its name at the Hub.
+        output: Folder for the metric, trained on all clips. Default: it is tested only.
+        model: ``evaltalker``: two fully connected layers over the features side by side; ``forest``: a
+            random forest.
+        target: Column to predict.
+        features: Columns of numbers or vectors, or patterns such as ``published_*``. Default: for
+            ``evaltalker`` those of vst, sapiens, identity_consistency and qwen_sync that the dataset
+            has, for ``forest`` everything that is measured on the clips.
+        without: Features to leave out.
+        ablation: Test the metric also without each of its features.
+        sets: Column that names the set of each clip, such as ``pattern`` in ``theval/thqa-ntire``; each
+            set is tested also by a metric trained on that set, and by one trained on the other sets.
+        fold_column: Column that holds the fold of each clip.
+        content: Columns whose values no two folds may share; five folds are then drawn anew. ``none``
+            shuffles the clips, for comparison only.
+        nulls: A null feature becomes the ``median`` of the training clips, or its clip is left out
+            (``leave-out``).
+        parameters: Parameters of the model.
+
+    Raises:
+        InputError: Nothing can be learnt from the dataset.
+        MissingExtraError: The extra [train] is not installed.
+    """
+    from theval_datasets.training.crossval import cross_validate
+    from theval_datasets.training.models import EXTRA
+    from theval_datasets.training.samples import samples_of
+    from theval_datasets.utils.optional import need
+
+    parameters = parameters or ModelParameters()
+    parameters.check(model)
+    need(EXTRA)
+    rows = built_rows(data)
+    samples = samples_of(
+        rows,
+        model=model,
+        target=target,
+        features=names_of(features),
+        without=names_of(without),
+        fold_column=fold_column,
+        content=names_of(content),
+        sets=sets,
+        nulls=nulls,
+        seed=parameters.seed,
+    )
+    results, predicted = cross_validate(samples, model, parameters, ablation=ablation)
+    files: tuple[Path, ...] = ()
+    if output is not None:
+        files = _write(Path(output), samples, rows, model, parameters, nulls, results, predicted)
+    return TrainReport(model, samples, tuple(results), parameters.of(model), files)
+
+
+def built_rows(data: StrPath) -> FeatureRows:
+    """The config `features` of a dataset in a folder, or at the Hub.
+
+    Raises:
+        InputError: There is no such dataset.
+    """
+    from theval_datasets.hub.download import download, is_name
+    from theval_datasets.manifest.info import INFO_NAME
+    from theval_datasets.training.tables import CONFIG, read_features
+
+    folder = Path(data)
+    if folder.exists() or not is_name(str(data)):
+        if not folder.is_dir():
+            raise InputError(f"expected the folder of a built dataset, or OWNER/NAME, got {data}")
+        return read_features(folder)
+    fetched = download(str(data), (INFO_NAME, f"{CONFIG}/*"))
+    return read_features(fetched.folder)
+
+
+def names_of(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Names, of which one text may hold several with commas between them.
+
+    Examples:
+        >>> names_of("vst, arcface"), names_of(["vst"])
+        (('vst', 'arcface'), ('vst',))
+    """
+    texts = [given] if isinstance(given, str) else given
+    parts = (part.strip() for text in texts for part in text.split(","))
+    return tuple(dict.fromkeys(part for part in parts if part))
+
+
+def _write(
+    folder: Path,
+    samples: Samples,
+    rows: FeatureRows,
+    model: ModelName,
+    parameters: ModelParameters,
+    nulls: Nulls,
+    results: Sequence[MetricResult],
+    predicted: Any,
+) -> tuple[Path, ...]:
+    """Train on all clips, and write the metric with its card."""
+    from theval_datasets.cards.metric_card import render_metric_card
+    from theval_datasets.training.saved import train_metric, write_metric
+    from theval_datasets.utils.files import write_text
+
+    metric = train_metric(samples, rows, model, parameters, nulls, __version__)
+    files = write_metric(folder, metric, samples, predicted)
+    card = folder / CARD_NAME
+    write_text(card, render_metric_card(metric.config, results, samples.remarks))
+    return (*files, card)
+
+
+def _some(names: Iterable[str]) -> str:
+    """Names, of which the first are shown."""
+    listed = list(names)
+    more = f", and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+    return ", ".join(listed[:_SHOWN]) + more
+
+
+def _label(one: MetricResult) -> str:
+    tested = one.tested_on or "all"
+    if one.without is not None:
+        return f"{tested}, without {one.without}"
+    by = {"all": "", "same-set": ", trained on it alone", "other-sets": ", trained on the others"}
+    return tested + by[one.trained_on]
+
+
+def _cell(value: MeanInterval) -> str:
+    if value.mean is None:
+        return "–"
+    if value.high is None:
+        return f"{value.mean:.3f}"
+    return f"{value.mean:.3f} ± {value.high - value.mean:.3f}"

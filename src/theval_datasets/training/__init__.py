@@ -1,0 +1,1 @@
+"""Quality metrics trained on the features of built datasets: EvalTalker's head, or a forest."""

@@ -1,0 +1,239 @@
+"""Clips to train on: features without gaps, opinion scores, folds and sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.errors import InputError
+from theval_datasets.evaluation.folds import grouped_folds, plain_folds
+from theval_datasets.evaluation.leaks import leak_report
+
+from .parameters import ModelName, Nulls
+from .tables import FeatureRows, Floats, is_known
+
+Mask = npt.NDArray[np.bool_]
+
+PLAIN = "none"
+"""Name of no content: folds of shuffled clips."""
+N_FOLDS = 5
+_FEWEST = 10
+"""Clips of a fold below which a correlation means little."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Clips that a metric is trained and tested on.
+
+    Attributes:
+        name: Name of the dataset.
+        version: Version of the dataset.
+        target: Name of the predicted column.
+        clip_ids: Ids of the clips.
+        hashes: SHA-256 of the clips, None where unknown.
+        features: By name, (clips, size); NaN in all of a row where the value is null.
+        scores: (clips,): the target.
+        folds: (clips,): the fold of each clip.
+        sets: Name of the set that each clip belongs to; () where the clips are of one set.
+        folding: How the folds came about, in words.
+        left_out: Clips of the dataset that are left out, by reason.
+        nulls: Clips that are used although a feature is null, by feature.
+        without_values: Features that were asked for by default and have no value, with the reason.
+        remarks: What a reader of the results has to know.
+    """
+
+    name: str
+    version: str
+    target: str
+    clip_ids: tuple[str, ...]
+    hashes: tuple[str | None, ...]
+    features: Mapping[str, Floats]
+    scores: Floats
+    folds: npt.NDArray[np.int64]
+    sets: tuple[str, ...] = ()
+    folding: str = ""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    nulls: Mapping[str, int] = field(default_factory=dict)
+    without_values: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+def samples_of(
+    rows: FeatureRows,
+    *,
+    model: ModelName,
+    target: str = "mos",
+    features: Sequence[str] = (),
+    without: Sequence[str] = (),
+    fold_column: str = "fold",
+    content: Sequence[str] = (),
+    sets: str | None = None,
+    nulls: Nulls = "median",
+    seed: int = 0,
+) -> Samples:
+    """The clips of a dataset that have a score, a fold and at least one feature.
+
+    Args:
+        rows: Rows of the config `features`.
+        model: Model, which says the features where none are named.
+        target: Column to predict.
+        features: Columns, or shell patterns of them; () for those that the model has by default.
+        without: Features to leave out.
+        fold_column: Column that says the fold of each clip.
+        content: Columns whose values no two folds may share: five folds are then drawn anew, and
+            `fold_column` is not read. ``none`` shuffles the clips.
+        sets: Column that says the set of each clip.
+        nulls: What becomes of a clip with a null feature: ``median`` keeps it, ``leave-out`` does not.
+        seed: Seed of folds that are drawn.
+
+    Raises:
+        InputError: Nothing can be trained or tested on these rows; the message says why.
+    """
+    scores = _target(rows, target)
+    has_score = np.isfinite(scores)
+    if not has_score.any():
+        raise InputError(
+            f"no clip of {rows.name} has a {target} ({rows.why_null(target)}): expected a dataset "
+            "that was built with ratings or published scores"
+        )
+    chosen, without_values = rows.chosen(features, target=target, model=model)
+    chosen = _without(chosen, without)
+    known = np.stack(list(is_known(chosen).values()))
+    left_out = {f"no {target}": int((~has_score).sum())}
+    usable = known.all(axis=0) if nulls == "leave-out" else known.any(axis=0)
+    why = "a feature is null" if nulls == "leave-out" else "every feature is null"
+    left_out[why] = int((has_score & ~usable).sum())
+    kept = has_score & usable
+    set_names: list[str | None] = [] if sets is None else rows.texts(sets)
+    if sets is not None:
+        has_set = np.array([name is not None for name in set_names])
+        left_out[f"no {sets}"] = int((kept & ~has_set).sum())
+        kept &= has_set
+    if not content:
+        rows.need(fold_column)
+        has_fold = np.array([value is not None for value in rows.texts(fold_column)])
+        left_out[f"no {fold_column}"] = int((kept & ~has_fold).sum())
+        kept &= has_fold
+    places = np.flatnonzero(kept)
+    if len(places) < 2:
+        said = ", ".join(f"{n} with {why}" for why, n in left_out.items() if n)
+        raise InputError(
+            f"{len(places)} clips of {rows.name} can be trained on, of {len(scores)}; left out are {said}"
+        )
+    if np.ptp(scores[places]) == 0:
+        raise InputError(
+            f"{target} is {scores[places][0]:g} for all {len(places)} clips: nothing can be learnt"
+        )
+    rows = rows.take(places)
+    folds, folding, remarks = _folds(rows, scores[places], fold_column, content, seed)
+    return Samples(
+        name=rows.name,
+        version=rows.version,
+        target=target,
+        clip_ids=tuple(rows.clip_ids),
+        hashes=tuple(rows.texts("sha256")) if "sha256" in rows.rows.column_names
+        else (None,) * len(places),
+        features={name: matrix[places] for name, matrix in chosen.items()},
+        scores=scores[places],
+        folds=folds,
+        sets=tuple(str(set_names[place]) for place in places) if sets is not None else (),
+        folding=folding,
+        left_out={why: n for why, n in left_out.items() if n},
+        nulls={
+            name: n
+            for name, one in zip(chosen, known, strict=True)
+            if (n := int((~one[places]).sum()))
+        },
+        without_values=without_values,
+        remarks=remarks,
+    )  # fmt: skip
+
+
+def medians_of(features: Floats) -> Floats:
+    """The value that stands for null, for each column: the median of the known values.
+
+    Args:
+        features: (clips, size), NaN where null.
+
+    Returns:
+        (size,): 0 for columns without any known value, which every clip then has in common.
+
+    Examples:
+        >>> medians_of(np.array([[1.0, np.nan], [3.0, np.nan], [np.nan, np.nan]])).tolist()
+        [2.0, 0.0]
+    """
+    known = np.isfinite(features).any(axis=0)
+    medians = np.zeros(features.shape[1])
+    medians[known] = np.nanmedian(features[:, known], axis=0)
+    return medians
+
+
+def filled(features: Floats, medians: Floats) -> Floats:
+    """Features with `medians` in place of NaN."""
+    return np.where(np.isfinite(features), features, medians)
+
+
+def _target(rows: FeatureRows, target: str) -> Floats:
+    scores = rows.numbers(target)
+    if scores.shape[1] != 1:
+        raise InputError(f"expected one number a clip as target, got vectors in {target}")
+    return scores[:, 0]
+
+
+def _without(chosen: Mapping[str, Floats], without: Sequence[str]) -> dict[str, Floats]:
+    from theval_datasets.errors import UnknownNameError
+
+    for name in without:
+        if name not in chosen:
+            raise UnknownNameError("feature among those trained on", name, chosen)
+    kept = {name: matrix for name, matrix in chosen.items() if name not in without}
+    if not kept:
+        raise InputError(f"without {', '.join(without)} no feature is left")
+    return kept
+
+
+def _folds(
+    rows: FeatureRows, scores: Floats, column: str, content: Sequence[str], seed: int
+) -> tuple[npt.NDArray[np.int64], str, tuple[str, ...]]:
+    ids = rows.clip_ids
+    if not content:
+        values = rows.texts(column)
+        names = sorted(set(values), key=lambda name: (len(str(name)), str(name)))
+        folds = np.array([names.index(value) for value in values], np.int64)
+        words = f"{len(names)} folds of the column {column}"
+    elif tuple(content) == (PLAIN,):
+        folds = plain_folds(ids, N_FOLDS, seed=seed)
+        words = f"{N_FOLDS} folds of shuffled clips"
+    else:
+        shared = {name: rows.texts(name) for name in content}
+        folds = grouped_folds(shared, ids, N_FOLDS, mos=scores.tolist(), seed=seed)
+        words = f"{N_FOLDS} folds without shared {', '.join(content)}"
+    sizes = np.bincount(folds)
+    if len(sizes) < 2:
+        raise InputError(
+            f"all {len(ids)} clips are in one fold of the column {column}: nothing would be left to "
+            "train on. Name another --fold-column, or columns as --content to draw folds"
+        )
+    if sizes.max() < 2:
+        raise InputError(
+            f"each of the {len(sizes)} folds holds one clip: correlations need at least 2. Expected "
+            "more clips, or fewer folds"
+        )
+    remarks = []
+    if sizes.min() < _FEWEST:
+        remarks.append(
+            f"the smallest fold has {sizes.min()} clips: correlations within it mean little"
+        )
+    if not content and "content_id" in rows.rows.column_names:
+        leaks = leak_report(folds.tolist(), {"content_id": rows.texts("content_id")})
+        if leaks:
+            remarks.append(f"folds share content, which flatters a metric: {leaks[0].to_text()}")
+    if tuple(content) == (PLAIN,):
+        remarks.append("folds of shuffled clips share content, which flatters a metric")
+    return folds, words, tuple(remarks)

@@ -1,0 +1,326 @@
+"""A trained metric as a folder: weights as safetensors, `config.json`, card, out-of-fold predictions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from theval_datasets.errors import InputError
+from theval_datasets.utils.files import atomic_write, write_text
+from theval_datasets.utils.optional import require
+from theval_datasets.utils.records import from_plain, to_plain
+
+from .models import EXTRA, KINDS, Fitted, fit
+from .parameters import ModelName, ModelParameters, Nulls
+from .samples import Samples, filled, medians_of
+from .tables import FeatureRows, Floats, is_known, joined
+
+WEIGHTS_NAME: Final = "model.safetensors"
+CONFIG_NAME: Final = "config.json"
+PREDICTIONS_NAME: Final = "predictions.csv"
+FORMAT_VERSION: Final = 1
+
+
+@dataclass(frozen=True)
+class TrainedFeature:
+    """A feature of a trained metric.
+
+    Attributes:
+        name: Column of the config `features`.
+        size: Length of the vector; 1 for a number.
+        origin: Extractor, or kind of input, that the column is from.
+        digest: Digest of the extractor's code, parameters and weights; "" for other origins.
+        median: What stands for null, of length `size`.
+    """
+
+    name: str
+    size: int
+    origin: str
+    digest: str
+    median: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.median) != self.size:
+            raise InputError(f"expected {self.size} medians of {self.name}, got {len(self.median)}")
+
+
+@dataclass(frozen=True)
+class MetricConfig:
+    """Description of a trained metric.
+
+    Attributes:
+        model: ``evaltalker`` or ``forest``.
+        target: Column that it predicts.
+        features: Its features, in the order of its input.
+        nulls: What becomes of a clip with a null feature: ``median`` or ``leave-out``.
+        parameters: Parameters of the model.
+        dataset: Name of the dataset that it was trained on.
+        dataset_version: Version of that dataset.
+        n_clips: Number of clips that it was trained on.
+        low: Smallest score that it was trained on.
+        high: Largest score that it was trained on.
+        folding: How the folds of its test came about, in words.
+        toolkit: Version of this package that trained it.
+        format_version: Version of this layout.
+    """
+
+    model: ModelName
+    target: str
+    features: tuple[TrainedFeature, ...]
+    nulls: Nulls
+    parameters: Mapping[str, float]
+    dataset: str
+    dataset_version: str
+    n_clips: int
+    low: float
+    high: float
+    folding: str
+    toolkit: str
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        if not self.features:
+            raise InputError("expected at least one feature")
+
+    @property
+    def size(self) -> int:
+        """Length of the input vector."""
+        return sum(one.size for one in self.features)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Score of a clip.
+
+    Attributes:
+        clip_id: Id of the clip.
+        score: On the scale of the target; None where the metric cannot score the clip.
+        reason: ``null-features`` where it cannot, else None.
+        null: Features that are null; in a score, their medians stand for them.
+    """
+
+    clip_id: str
+    score: float | None
+    reason: str | None = None
+    null: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedMetric:
+    """A trained metric.
+
+    Attributes:
+        config: Description of it.
+        fitted: The model.
+        seen: Clips that it was trained on: their SHA-256, or their ids where that is unknown.
+    """
+
+    config: MetricConfig
+    fitted: Fitted
+    seen: frozenset[str] = field(default_factory=frozenset)
+
+    def score(self, rows: FeatureRows) -> tuple[Scored, ...]:
+        """Score the clips of a dataset, in the order of its rows.
+
+        Raises:
+            InputError: A feature is not in the rows, has another size, or was computed in another way
+                than the metric was trained on.
+        """
+        features = {one.name: self._matrix(one, rows) for one in self.config.features}
+        known = is_known(features)
+        medians = np.concatenate([one.median for one in self.config.features])
+        predicted = self.fitted.predict(filled(joined(features), medians))
+        scored = []
+        for row, clip_id in enumerate(rows.clip_ids):
+            null = tuple(name for name in features if not known[name][row])
+            hopeless = len(null) == len(features) or (null and self.config.nulls == "leave-out")
+            scored.append(
+                Scored(clip_id, None, "null-features", null)
+                if hopeless
+                else Scored(clip_id, float(predicted[row]), None, null)
+            )
+        return tuple(scored)
+
+    def has_seen(self, rows: FeatureRows) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Whether it was trained on each clip of a dataset, (rows,): the same file, or the same id."""
+        hashes = _hashes(rows)
+        return np.array(
+            [
+                clip_id in self.seen or (sha256 is not None and sha256 in self.seen)
+                for clip_id, sha256 in zip(rows.clip_ids, hashes, strict=True)
+            ],
+            bool,
+        )
+
+    def _matrix(self, one: TrainedFeature, rows: FeatureRows) -> Floats:
+        if one.name not in rows.rows.column_names:
+            raise InputError(
+                f"the metric needs the feature {one.name} ({one.origin}), which {rows.name} has not"
+            )
+        digest = rows.digests.get(rows.origins.get(one.name, ""), "")
+        matrix = rows.numbers(one.name)
+        if not matrix.shape[1]:
+            return np.full((len(matrix), one.size), np.nan)
+        if digest and one.digest and digest != one.digest:
+            raise InputError(
+                f"{one.name} in {rows.name} was computed by another version, with other parameters or "
+                f"with other weights of {one.origin} than the metric was trained on; extract it in the "
+                "same way, or train the metric again"
+            )
+        if matrix.shape[1] != one.size:
+            raise InputError(
+                f"expected {one.size} numbers a clip in {one.name}, got {matrix.shape[1]} in {rows.name}"
+            )
+        return matrix
+
+
+def train_metric(
+    samples: Samples,
+    rows: FeatureRows,
+    model: ModelName,
+    parameters: ModelParameters,
+    nulls: Nulls,
+    toolkit: str,
+) -> TrainedMetric:
+    """Train a metric on all clips.
+
+    Args:
+        samples: The clips.
+        rows: Rows that they are from, for the provenance of their columns.
+        model: Name of the model.
+        parameters: Parameters of the model.
+        nulls: What becomes of a clip with a null feature.
+        toolkit: Version of this package.
+    """
+    matrix = joined(samples.features)
+    medians = medians_of(matrix)
+    fitted = fit(model, filled(matrix, medians), samples.scores, parameters)
+    features, at = [], 0
+    for name, values in samples.features.items():
+        size = values.shape[1]
+        origin = rows.origins.get(name, "")
+        features.append(
+            TrainedFeature(
+                name, size, origin, rows.digests.get(origin, ""),
+                tuple(medians[at : at + size].tolist()),
+            )
+        )  # fmt: skip
+        at += size
+    config = MetricConfig(
+        model=model,
+        target=samples.target,
+        features=tuple(features),
+        nulls=nulls,
+        parameters=parameters.of(model),
+        dataset=samples.name,
+        dataset_version=samples.version,
+        n_clips=len(samples),
+        low=float(samples.scores.min()),
+        high=float(samples.scores.max()),
+        folding=samples.folding,
+        toolkit=toolkit,
+    )
+    return TrainedMetric(config, fitted, _seen(samples.clip_ids, samples.hashes))
+
+
+def write_metric(
+    folder: Path, metric: TrainedMetric, samples: Samples, predicted: Floats
+) -> list[Path]:
+    """Write a trained metric; its card is written beside it by others.
+
+    Args:
+        folder: Folder to write to; files of an earlier metric are replaced.
+        metric: The metric.
+        samples: Clips that it was trained on.
+        predicted: (clips,): out-of-fold predictions of the clips.
+
+    Returns:
+        The files: weights, configuration, out-of-fold predictions.
+    """
+    safetensors = require("safetensors.numpy", extra=EXTRA)
+    places = [folder / name for name in (WEIGHTS_NAME, CONFIG_NAME, PREDICTIONS_NAME)]
+    with atomic_write(places[0]) as stream:
+        tensors = {name: np.ascontiguousarray(t) for name, t in metric.fitted.tensors.items()}
+        stream.write(safetensors.save(tensors, metadata={"format": "pt"}))
+    text = json.dumps(to_plain(metric.config), indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(places[1], text + "\n")
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["clip_id", "sha256", "fold", "set", samples.target, "predicted"])
+    for row, clip_id in enumerate(samples.clip_ids):
+        value = predicted[row]
+        writer.writerow([
+            clip_id, samples.hashes[row] or "", samples.folds[row],
+            samples.sets[row] if samples.sets else "", float(samples.scores[row]),
+            float(value) if np.isfinite(value) else "",
+        ])  # fmt: skip
+    write_text(places[2], table.getvalue())
+    return places
+
+
+def read_metric(folder: Path) -> TrainedMetric:
+    """Read a trained metric.
+
+    Raises:
+        InputError: The folder holds none, or one that is damaged or of a newer format.
+        MissingExtraError: safetensors is not installed.
+    """
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        raise InputError(
+            f"{folder} holds no trained metric: it has no {CONFIG_NAME}. "
+            "`theval-data train DIR -o OUT` writes one to OUT"
+        )
+    safetensors = require("safetensors.numpy", extra=EXTRA)
+    safetensors_error = require("safetensors", extra=EXTRA).SafetensorError
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON: {error}") from None
+    at = plain.get("format_version") if isinstance(plain, dict) else None
+    if at != FORMAT_VERSION or isinstance(at, bool):
+        raise InputError(
+            f"{path}: expected format_version {FORMAT_VERSION}, got {at!r}; a newer package may read it"
+        )
+    config = from_plain(MetricConfig, plain, str(path))
+    weights = folder / WEIGHTS_NAME
+    try:
+        tensors = safetensors.load(weights.read_bytes())
+    except (OSError, safetensors_error, ValueError, KeyError) as error:
+        raise InputError(f"{weights} cannot be read as safetensors: {error}") from None
+    fitted = KINDS[config.model](tensors)
+    try:
+        fitted.check(config.size)
+    except InputError as error:
+        raise InputError(f"{weights}: {error}") from None
+    return TrainedMetric(config, fitted, _read_seen(folder / PREDICTIONS_NAME))
+
+
+def _read_seen(path: Path) -> frozenset[str]:
+    if not path.is_file():
+        return frozenset()
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        return _seen(
+            tuple(row["clip_id"] for row in rows), tuple(row["sha256"] or None for row in rows)
+        )
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
+        raise InputError(f"{path} cannot be read as the predictions of a metric: {error}") from None
+
+
+def _seen(clip_ids: tuple[str, ...], hashes: tuple[str | None, ...]) -> frozenset[str]:
+    return frozenset(sha256 or clip_id for clip_id, sha256 in zip(clip_ids, hashes, strict=True))
+
+
+def _hashes(rows: FeatureRows) -> list[str | None]:
+    if "sha256" not in rows.rows.column_names:
+        return [None] * len(rows.clip_ids)
+    return rows.texts("sha256")

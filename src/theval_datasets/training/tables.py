@@ -1,0 +1,305 @@
+"""The rows of a dataset's config `features` as numbers to train on."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from theval_datasets import catalog
+from theval_datasets.errors import InputError, UnknownNameError
+from theval_datasets.manifest.info import ExtractorInfo, read_info
+from theval_datasets.utils.files import digest, inside
+
+from .parameters import EVALTALKER, ModelName
+
+Floats = npt.NDArray[np.float64]
+
+CONFIG: Final = "features"
+_ANSWER: Final = re.compile(r"(^|_)mos(_|$)|^n_ratings$|^fold$|_level$")
+_ANSWER_ORIGINS: Final = frozenset({"ratings", "votes", "folds"})
+_OTHERS: Final = "published_"
+_SHOWN: Final = 12
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureRows:
+    """Rows of a config `features`, with the provenance of its columns.
+
+    Attributes:
+        name: Name of the dataset, or of where the rows are from.
+        version: Version of the dataset; "" for rows of no release.
+        rows: The rows, of all splits.
+        origins: Origin of each column: an extractor, or a kind of input.
+        digests: Digest of an extractor's code, parameters and weights, by extractor.
+    """
+
+    name: str
+    version: str
+    rows: pa.Table
+    origins: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def clip_ids(self) -> list[str]:
+        """Id of each row's clip."""
+        ids: list[str] = self.rows["clip_id"].to_pylist()
+        return ids
+
+    def texts(self, column: str) -> list[str | None]:
+        """The values of a column as text.
+
+        Raises:
+            UnknownNameError: There is no such column.
+        """
+        self.need(column)
+        return [None if value is None else str(value) for value in self.rows[column].to_pylist()]
+
+    def need(self, column: str) -> None:
+        """Check that there is a column.
+
+        Raises:
+            UnknownNameError: There is none.
+        """
+        if column not in self.rows.column_names:
+            raise UnknownNameError(f"column in {self.name}", column, self.rows.column_names)
+
+    def numbers(self, column: str) -> Floats:
+        """A column of numbers or of vectors.
+
+        Returns:
+            (rows, size): NaN in all of a row where the value is null or not finite.
+
+        Raises:
+            InputError: The column holds something else, or vectors of different length.
+        """
+        self.need(column)
+        values = self.rows[column].combine_chunks()
+        kind = values.type
+        if _is_number(kind):
+            flat = np.asarray(values.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+            matrix = flat[:, None].copy()
+        elif _is_vector(kind):
+            matrix = _vectors(values, column)
+        else:
+            raise InputError(
+                f"expected numbers or vectors of numbers in the column {column}, got {kind}"
+            )
+        matrix[~np.isfinite(matrix).all(axis=1)] = np.nan
+        return matrix
+
+    def reasons(self, column: str) -> dict[str, int]:
+        """Number of rows by the reason that the column `missing` gives for a column's origin."""
+        if "missing" not in self.rows.column_names:
+            return {}
+        sources = {column, self.origins.get(column, column)}
+        counts: Counter[str] = Counter()
+        for entries in self.rows["missing"].to_pylist():
+            counts.update(
+                reason
+                for source, _, reason in (entry.partition(":") for entry in entries or ())
+                if source in sources
+            )
+        return dict(counts.most_common())
+
+    def why_null(self, column: str) -> str:
+        """The reasons in words: ``weights-missing in 12 clips``; ``null`` where none is given."""
+        reasons = self.reasons(column)
+        listed = ", ".join(f"{reason} in {n} clips" for reason, n in list(reasons.items())[:3])
+        return listed or "null in all clips"
+
+    def take(self, rows: npt.NDArray[np.int64]) -> FeatureRows:
+        """Some of the rows, in the order of their numbers."""
+        return replace(self, rows=self.rows.take(pa.array(rows)))
+
+    def measured(self) -> list[str]:
+        """Columns that describe a clip's content in numbers.
+
+        They are computed by an extractor, joined (``build --with features=FILE``), or published beside
+        the scores. Facts of the file (its size, length, rate), scores and names are none of them.
+        """
+        extractors = set(catalog.names("extractor"))
+        return [
+            one.name
+            for one in self.rows.schema
+            if (_is_number(one.type) or _is_vector(one.type))
+            and not pa.types.is_boolean(one.type)
+            and (
+                self.origins.get(one.name, "") in extractors | {CONFIG}
+                or one.name.startswith(_OTHERS)
+            )
+            and not self._tells(one.name, "")
+        ]
+
+    def _tells(self, column: str, target: str) -> bool:
+        """Whether a column tells the answer."""
+        return (
+            (target != "" and (column == target or column.startswith(f"{target}_")))
+            or self.origins.get(column) in _ANSWER_ORIGINS
+            or _ANSWER.search(column) is not None
+        )
+
+    def chosen(
+        self, names: Sequence[str], *, target: str, model: ModelName
+    ) -> tuple[dict[str, Floats], dict[str, str]]:
+        """The features to train on, and those without any value.
+
+        Args:
+            names: Columns, or shell patterns of them; () for those that the model has by default.
+            target: Column to predict.
+            model: Name of the model.
+
+        Returns:
+            Features by name, each (rows, size), and for those left out the reason.
+
+        Raises:
+            InputError: A column is unknown, tells the answer, or has no value; none is left.
+        """
+        if names:
+            known = [name for name in self.rows.column_names if name != "clip_id"]
+            wanted = list(dict.fromkeys(one for name in names for one in _matching(name, known)))
+            for name in wanted:
+                if self._tells(name, target):
+                    raise InputError(
+                        f"the column {name} tells the answer or is made of it: it cannot be a feature"
+                    )
+        elif model == "evaltalker":
+            wanted = [name for name in EVALTALKER if name in self.rows.column_names]
+        else:
+            wanted = self.measured()
+        values = {name: self.numbers(name) for name in wanted}
+        found = {name: matrix for name, matrix in values.items() if _known(matrix).any()}
+        left_out = {name: self.why_null(name) for name in wanted if name not in found}
+        if names and left_out:
+            said = "; ".join(f"{name} ({why})" for name, why in left_out.items())
+            raise InputError(f"these features have no value in {self.name}: {said}")
+        if not found:
+            raise InputError(self._nothing(model, left_out))
+        return found, left_out
+
+    def _nothing(self, model: ModelName, left_out: Mapping[str, str]) -> str:
+        values = [name for name in self.measured() if _known(self.numbers(name)).any()]
+        has = ", ".join(values[:_SHOWN]) + (", …" if len(values) > _SHOWN else "")
+        wanted = ", ".join(EVALTALKER) if model == "evaltalker" else "measured columns"
+        why = "".join(f"; {name}: {reason}" for name, reason in list(left_out.items())[:4])
+        return f"{self.name} has no values of the features of {model} ({wanted}{why}). " + (
+            f"Name others with --features; it has {has}"
+            if values
+            else "Nothing is measured in it: run theval-data extract, and build it again"
+        )
+
+
+def read_features(folder: Path, shown: str | None = None) -> FeatureRows:
+    """Read the config `features` of a built dataset.
+
+    Args:
+        folder: Folder of the dataset.
+        shown: Name in messages; by default that of the dataset.
+
+    Raises:
+        InputError: The folder is no built dataset, or its files cannot be read.
+    """
+    info = read_info(folder)
+    config = info.configs.get(CONFIG)
+    if config is None:
+        raise InputError(f"{folder} has no config {CONFIG}; it has {', '.join(info.configs)}")
+    files = [inside(folder, name) for split in config.splits.values() for name in split.files]
+    try:
+        rows = pa.concat_tables([pq.read_table(path) for path in files])
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{folder}: its table {CONFIG} cannot be read: {error}") from None
+    return FeatureRows(
+        shown or info.dataset,
+        info.version,
+        rows,
+        {column.name: column.origin for column in config.columns},
+        digests_of(info.extractors),
+    )
+
+
+def digests_of(extractors: Mapping[str, ExtractorInfo]) -> dict[str, str]:
+    """Digest of the code, parameters and weights of each extractor, and of those that it reads.
+
+    The decoder is left out: its versions give the same pictures but for rounding.
+    """
+
+    def facts(name: str) -> dict[str, Any]:
+        one = extractors.get(name)
+        if one is None:
+            return {}
+        return {
+            "version": one.version,
+            "parameters": dict(one.parameters),
+            "weights": one.weights,
+            "needs": {need: facts(need) for need in sorted(one.needs)},
+        }
+
+    return {name: digest(facts(name)) for name in extractors}
+
+
+def is_known(features: Mapping[str, Floats]) -> dict[str, npt.NDArray[np.bool_]]:
+    """For each feature the rows, (rows,), in which it has a value."""
+    return {name: _known(matrix) for name, matrix in features.items()}
+
+
+def joined(features: Mapping[str, Floats]) -> Floats:
+    """The features side by side: (rows, sum of their sizes)."""
+    return np.concatenate(list(features.values()), axis=1)
+
+
+def _known(matrix: Floats) -> npt.NDArray[np.bool_]:
+    known: npt.NDArray[np.bool_] = np.isfinite(matrix).all(axis=1) & (matrix.shape[1] > 0)
+    return known
+
+
+def _matching(name: str, columns: Sequence[str]) -> list[str]:
+    if name in columns:
+        return [name]
+    found = [one for one in columns if fnmatchcase(one, name)]
+    if not found:
+        raise UnknownNameError("column", name, columns)
+    return found
+
+
+_is_vector_kind: Final[tuple[Callable[[Any], bool], ...]] = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_fixed_size_list,
+)
+
+
+def _is_number(kind: Any) -> bool:
+    return bool(
+        pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    )
+
+
+def _is_vector(kind: Any) -> bool:
+    return any(test(kind) for test in _is_vector_kind) and _is_number(kind.value_type)
+
+
+def _vectors(values: Any, column: str) -> Floats:
+    lengths = pc.list_value_length(values)
+    sizes = sorted(set(pc.unique(lengths.drop_null()).to_pylist()))
+    if len(sizes) > 1:
+        raise InputError(
+            f"expected vectors of one length in the column {column}, got lengths {sizes[0]} to "
+            f"{sizes[-1]}: pool them to one vector a clip first"
+        )
+    size = sizes[0] if sizes else 0
+    matrix = np.full((len(values), size), np.nan)
+    if size:
+        valid = values.is_valid().to_numpy(zero_copy_only=False)
+        flat = pc.list_flatten(values).cast(pa.float64()).to_numpy(zero_copy_only=False)
+        matrix[valid] = np.asarray(flat).reshape(-1, size)
+    return matrix
