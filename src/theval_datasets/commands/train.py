@@ -150,8 +150,8 @@ def train(
     Args:
         data: Folder of a built dataset, such as ``out/theval/thqa-mt``, or its name at the Hub.
         output: Folder for the metric, trained on all clips. Default: it is tested only.
-        model: ``evaltalker``: two fully connected layers over the features side by side; ``forest``: a
-            random forest.
+        model: Model: ``evaltalker``, two fully connected layers over the features side by side, or
+            ``forest``, a random forest.
         target: Column to predict.
         features: Columns of numbers or vectors, or patterns such as ``published_*``. Default: for
             ``evaltalker`` those of vst, sapiens, identity_consistency and qwen_sync that the dataset
@@ -163,8 +163,8 @@ def train(
         fold_column: Column that holds the fold of each clip.
         content: Columns whose values no two folds may share; five folds are then drawn anew. ``none``
             shuffles the clips, for comparison only.
-        nulls: A null feature becomes the ``median`` of the training clips, or its clip is left out
-            (``leave-out``).
+        nulls: What becomes of a null feature: the ``median`` of the training clips stands for it, or its
+            clip is left out (``leave-out``).
         parameters: Parameters of the model.
 
     Raises:
