@@ -17,27 +17,14 @@ from theval_datasets.extraction.weights import Weights, content_hash, known, nee
 from theval_datasets.media.frames import SAMPLE_RATE, Audio, FrameRequest, Frames
 
 from .faces import Faces
-from .formulas.mfcc import STEP, mfcc
-from .networks.lr_asd import CONTEXT, FPS, SIDE, LrAsd
-from .people.crops import track_paths
-from .people.grouping import Kind
-from .people.tracks import GAP, boxes_at
+from .networks.lr_asd import FPS, LrAsd
+from .people.visits import Visit, Watch, visits
 from .vad import Vad
 
-_CHUNK: Final = 100
-"""Pictures that the network sees at once, besides their context."""
-_SOUND_CHUNK: Final = 1500
-"""Pictures whose sound the network hears at once."""
 _SLACK: Final = 1e-6
-_BORDER: Final = 110
-# The authors' crop: the centre half of a square of 1.4 sides of the box, which is centred a fifth of a side
-# below the box's centre.
-_SIDE_OF_BOX: Final = 0.7
-_BELOW: Final = 0.2
 
 Floats = npt.NDArray[np.float64]
 Scores = npt.NDArray[np.float32]
-Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +33,15 @@ class SpeakingRule:
 
     Attributes:
         threshold: Score from which a person speaks.
+        speech_only: Whether a person speaks only where speech is heard (`vad`); the network alone takes a
+            moving face for speaking in pauses too.
         min_turn: Minimum length of a turn in seconds; shorter ones are left out.
         max_pause: Maximum length of a pause within a turn in seconds; shorter ones are filled.
         min_off_screen: Minimum length of speech of nobody who is visible, in seconds.
     """
 
     threshold: float = 0.0
+    speech_only: bool = True
     min_turn: float = 0.2
     max_pause: float = 0.2
     min_off_screen: float = 0.4
@@ -117,6 +107,7 @@ class ActiveSpeaker(Extractor):
             ("row",),
             "LR-ASD's score, smoothed; from 0 on the person is taken for speaking.",
         ),
+        Column("speech", "bool", ("row",), "Whether speech is heard at that time, as in `vad`."),
         Column(
             "speaking",
             "bool",
@@ -187,139 +178,8 @@ class ActiveSpeaker(Extractor):
         """Begin with the tracks; without sound there is nothing to do."""
         faces, audio = clip.feature(Faces()), clip.audio()
         return _Listener(
-            self, clip, model, _visits(faces, self.most, pictures=self.pictures), audio
+            self, clip, model, visits(faces, most=self.most, pictures=self.pictures), audio
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Visit:
-    """A span in which a track's face is in sight without a long gap.
-
-    Attributes:
-        track: Number of the track.
-        person: Number of the person.
-        first: Number of the first picture, at 25 a second.
-        last: Number of the last picture; that of the clip's last one if it is further away.
-        times: (n,): times of the sightings in seconds.
-        squares: (n, 4): left, top, right, bottom of what the network sees, at these times.
-    """
-
-    track: int
-    person: int
-    first: int
-    last: int
-    times: Floats
-    squares: npt.NDArray[np.float32]
-
-
-def _visits(faces: Values, most: int, *, pictures: bool) -> list[_Visit]:
-    """All visits of a clip, by track and time."""
-    visits: list[_Visit] = []
-    kinds: tuple[Kind, ...] = ("person", "still", "duplicate") if pictures else ("person",)
-    for path in track_paths(faces, most=most, kinds=kinds):
-        gaps = np.flatnonzero(np.diff(path.times) > GAP) + 1
-        for own in np.split(np.arange(len(path.times)), gaps):
-            start = path.start if own[0] == 0 else path.times[own[0]]
-            end = path.end if own[-1] == len(path.times) - 1 else path.times[own[-1]]
-            last = np.floor(min(end, 1e9) * FPS + _SLACK)
-            visits.append(
-                _Visit(
-                    path.number,
-                    path.person,
-                    max(0, int(np.ceil(start * FPS - _SLACK))),
-                    int(last),
-                    path.times[own],
-                    _squares(path.boxes[own]),
-                )
-            )
-    return sorted(visits, key=lambda v: (v.track, v.first))
-
-
-def _squares(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """What the network sees of faces, smoothed by the median of three sightings."""
-    side = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    steady = np.column_stack((centre, side))
-    if len(steady) > 2:
-        around = np.stack((steady[:-2], steady[1:-1], steady[2:]))
-        steady[1:-1] = np.median(around, axis=0)
-    middle = steady[:, :2] + np.stack((np.zeros_like(side), _BELOW * steady[:, 2]), axis=1)
-    half = _SIDE_OF_BOX / 2 * steady[:, 2:]
-    return np.concatenate((middle - half, middle + half), axis=1)
-
-
-def crop(frame: Pixels, square: npt.NDArray[np.float32]) -> Pixels:
-    """A square of a grey frame as the network sees it.
-
-    Args:
-        frame: uint8 (height, width).
-        square: (4,): left, top, right, bottom in pixels.
-
-    Returns:
-        uint8 (112, 112); grey beyond the frame.
-
-    Examples:
-        >>> frame = np.arange(224, dtype=np.uint8)[None, :].repeat(224, axis=0)
-        >>> crop(frame, np.array((56, 56, 168, 168), np.float32))[0, :3]
-        array([56, 57, 58], dtype=uint8)
-    """
-    import cv2
-
-    scale = SIDE / max(1.0, float(square[2] - square[0]))
-    # Centres of pixels lie half a pixel inside, in the frame as in the crop.
-    shift = 0.5 * scale - 0.5 - scale * square[:2].astype(np.float64)
-    matrix = np.array(((scale, 0.0, shift[0]), (0.0, scale, shift[1])))
-    result: Pixels = cv2.warpAffine(
-        frame, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderValue=float(_BORDER)
-    )
-    return result
-
-
-class _Watch:
-    """Pictures of one visit, seen by the network as soon as there are enough."""
-
-    def __init__(self, visit: _Visit, network: LrAsd) -> None:
-        self.visit = visit
-        self._network = network
-        self._held: list[Pixels] = []
-        self._before = 0
-        self._seen: list[Scores] = []
-        self.count = 0
-        self._last: tuple[float, Pixels] | None = None
-
-    def update(self, frame: Pixels, time: float) -> None:
-        """Take a frame for all pictures that it is the nearest to, as far as is known by now."""
-        if self.count > self.visit.last - self.visit.first:
-            return
-        visit = self.visit
-        square = boxes_at(visit.times, visit.squares, np.array((time,)))[0]
-        now = (time, crop(frame, square))
-        last = self._last or now
-        while self.count <= visit.last - visit.first:
-            wanted = (visit.first + self.count) / FPS
-            if wanted >= time + 0.5 / FPS:
-                break
-            self._add(last[1] if abs(wanted - last[0]) <= abs(wanted - time) else now[1])
-        self._last = now
-
-    def _add(self, picture: Pixels) -> None:
-        self._held.append(picture)
-        self.count += 1
-        if len(self._held) == self._before + _CHUNK + CONTEXT:
-            self._see(self._before + _CHUNK)
-
-    def _see(self, end: int) -> None:
-        """Let the network see what is held; keep the features up to `end`, and what is context later."""
-        seen = self._network.see(np.stack(self._held))
-        self._seen.append(seen[self._before : end])
-        self._held = self._held[max(0, end - CONTEXT) :]
-        self._before = min(end, CONTEXT)
-
-    def finish(self) -> Scores:
-        """Features of all pictures, (n, 128)."""
-        if len(self._held) > self._before:
-            self._see(len(self._held))
-        return np.concatenate(self._seen) if self._seen else np.zeros((0, 128), np.float32)
 
 
 class _Listener:
@@ -330,13 +190,13 @@ class _Listener:
         extractor: ActiveSpeaker,
         clip: ClipInputs,
         network: LrAsd,
-        visits: Sequence[_Visit],
+        seen: Sequence[Visit],
         audio: Audio,
     ) -> None:
         self._extractor = extractor
         self._clip = clip
         self._network = network
-        self._watches = [_Watch(visit, network) for visit in visits]
+        self._watches = [Watch(visit, network) for visit in seen]
         self._audio = audio
 
     def update(self, batch: Frames) -> None:
@@ -362,8 +222,9 @@ class _Listener:
             "time": number / FPS,
             "score": np.concatenate([scores for _, scores in scored]),
         }
-        values["speaking"] = speaking(values)
         segments = self._clip.feature(Vad())["segments"]
+        values["speech"] = speech_at(values["time"], segments)
+        values["speaking"] = speaking(values)
         judged = speech_on_screen(values, segments, self._clip.duration)
         values["off_screen"] = judged.off_screen
         if judged.visible is None or judged.at_once is None:
@@ -372,41 +233,12 @@ class _Listener:
         values["at_once"] = np.array(judged.at_once)
         return values, {}
 
-    def _scores(self, watch: _Watch) -> Scores:
-        seen = watch.finish()
-        heard = self._heard(watch.visit.first, len(seen))
-        extractor = self._extractor
-        total = np.zeros(len(seen))
-        for length in extractor.windows:
-            total += _windowed(self._network, heard, seen, round(length * FPS))
-        return smoothed(total / len(extractor.windows), round(extractor.smoothing * FPS)).astype(
-            np.float32
-        )
-
-    def _heard(self, first: int, count: int) -> Scores:
-        """Features of the sound during a visit, (count, 128)."""
-        rows = SAMPLE_RATE // STEP // FPS
-        zero = first * rows * STEP - round(self._audio.start * SAMPLE_RATE)
-        parts: list[Scores] = []
-        for begin in range(0, count, _SOUND_CHUNK):
-            end = min(count, begin + _SOUND_CHUNK)
-            low, high = max(0, begin - CONTEXT), min(count, end + CONTEXT)
-            coefficients = mfcc(self._audio.samples, zero + low * rows * STEP, (high - low) * rows)
-            parts.append(self._network.hear(coefficients)[begin - low : end - low])
-        return np.concatenate(parts)
-
-
-def _windowed(network: LrAsd, heard: Scores, seen: Scores, length: int) -> Scores:
-    """Scores of pieces of one length, the last of which may be shorter; (n,)."""
-    count = len(seen)
-    whole = count // length * length
-    parts: list[Scores] = []
-    if whole:
-        pieces = (x[:whole].reshape(-1, length, x.shape[1]) for x in (heard, seen))
-        parts.append(network.score(*pieces).ravel())
-    if whole < count:
-        parts.append(network.score(heard[None, whole:], seen[None, whole:])[0])
-    return np.concatenate(parts)
+    def _scores(self, watch: Watch) -> Scores:
+        seen, audio = watch.finish(), self._audio
+        begin = round((watch.visit.first / FPS - audio.start) * SAMPLE_RATE)
+        heard = self._network.hear_samples(audio.samples, begin, len(seen))
+        mean = self._network.mean_scores(heard, seen, self._extractor.windows)
+        return smoothed(mean, round(self._extractor.smoothing * FPS)).astype(np.float32)
 
 
 def smoothed(values: Floats, width: int) -> Floats:
@@ -444,13 +276,14 @@ def turns(values: Values, rule: SpeakingRule | None = None) -> list[Turn]:
     Examples:
         >>> score = np.repeat(np.array([-1.0, 1.0, -1.0], np.float32), 25)
         >>> track = np.zeros(75, np.int32)
-        >>> turns({"track": track, "time": np.arange(75) / 25, "score": score})
+        >>> values = {"track": track, "time": np.arange(75) / 25, "score": score}
+        >>> turns(values | {"speech": np.ones(75, bool)})
         [Turn(start=1.0, end=2.0, track=0)]
     """
     rule = rule or SpeakingRule()
     found: list[Turn] = []
     for own in _runs(values):
-        times, spoken = values["time"][own], _spoken(values["score"][own], rule)
+        times, spoken = values["time"][own], _spoken(values, own, rule)
         edges = np.flatnonzero(np.diff(np.concatenate(((False,), spoken, (False,)))))
         for begin, end in edges.reshape(-1, 2):
             start, stop = float(times[begin]), float(times[end - 1] + 1 / FPS)
@@ -471,7 +304,7 @@ def speaking(values: Values, rule: SpeakingRule | None = None) -> npt.NDArray[np
     rule = rule or SpeakingRule()
     result = np.zeros(len(values["time"]), bool)
     for own in _runs(values):
-        result[own] = _spoken(values["score"][own], rule)
+        result[own] = _spoken(values, own, rule)
     return result
 
 
@@ -484,8 +317,34 @@ def _runs(values: Values) -> Iterator[npt.NDArray[np.int64]]:
             yield own
 
 
-def _spoken(score: Scores, rule: SpeakingRule) -> npt.NDArray[np.bool_]:
-    spoken = score >= rule.threshold
+def speech_at(times: Floats, segments: Floats) -> npt.NDArray[np.bool_]:
+    """Whether speech is heard in the middle of pictures.
+
+    Args:
+        times: (n,): times of pictures at 25 a second, in seconds.
+        segments: (m, 2): start and end of speech in seconds, as in `vad`.
+
+    Returns:
+        (n,).
+
+    Examples:
+        >>> speech_at(np.array([0.0, 0.04, 0.08]), np.array([[0.05, 0.2]])).tolist()
+        [False, True, True]
+    """
+    middle = times + 0.5 / FPS
+    heard = np.zeros(len(times), bool)
+    for start, end in segments:
+        heard |= (middle >= start) & (middle < end)
+    return heard
+
+
+def _spoken(
+    values: Values, own: npt.NDArray[np.int64], rule: SpeakingRule
+) -> npt.NDArray[np.bool_]:
+    """Whether a person speaks in the rows of one visit."""
+    spoken = values["score"][own] >= rule.threshold
+    if rule.speech_only:
+        spoken &= values["speech"][own]
     spoken = _without(spoken, value=False, length=rule.max_pause, edges=False)
     return _without(spoken, value=True, length=rule.min_turn, edges=True)
 
@@ -542,10 +401,7 @@ def speech_on_screen(
     """
     rule = rule or SpeakingRule()
     count = max(1, int(np.ceil(duration * FPS - _SLACK)))
-    middle = (np.arange(count) + 0.5) / FPS
-    speech = np.zeros(count, bool)
-    for start, end in segments:
-        speech |= (middle >= start) & (middle < end)
+    speech = speech_at(np.arange(count) / FPS, segments)
     persons = np.zeros(count, np.int64)
     spoken = speaking(values, rule)
     number = np.rint(values["time"] * FPS).astype(np.int64)

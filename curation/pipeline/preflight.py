@@ -8,6 +8,7 @@ from theval_datasets import catalog
 from theval_datasets.errors import InputError, MissingExtraError, WeightsMissingError
 from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.extraction.store import with_needs
+from theval_datasets.extraction.weights import fetch_if_missing
 from theval_datasets.features.arcface import Arcface
 from theval_datasets.features.faces import Faces
 from theval_datasets.features.spoken_language import SpokenLanguage
@@ -16,6 +17,7 @@ from theval_datasets.utils.optional import available, install_command
 from ..duplicates.reference_index import ReferenceClip, recogniser
 from ..filters.identity_balance import IdentityBalance
 from ..filters.language import Language
+from ..filters.speaker_visible import SpeakerVisible
 from ..recipes.recipe import Recipe
 from ..sources.base import SourceFile
 
@@ -29,6 +31,9 @@ def fetch_weights(wanted: Sequence[Extractor]) -> None:
     for extractor in with_needs(wanted):
         if not extractor.needs():
             extractor.fetch_weights()
+        else:
+            for weights in extractor.weights():
+                fetch_if_missing(weights)
 
 
 def shortcomings(
@@ -56,6 +61,7 @@ def shortcomings(
     if Faces() in with_needs(wanted) and not Faces().uses_insightface():
         notes.append(Faces().fallback())
     unable: dict[str, list[str]] = {}
+    passing: list[str] = []
     for name, judge in recipe.judges():
         after = (
             f" (after the first {judge.max_clips} clips)"
@@ -63,7 +69,10 @@ def shortcomings(
             else ""
         )
         for why in _absent(judge.needs()):
-            unable.setdefault(why, []).append(f"{name}{after}")
+            if isinstance(judge, SpeakerVisible) and not judge.required:
+                passing.append(f"{name} cannot judge: {why} Clips pass it.")
+            else:
+                unable.setdefault(why, []).append(f"{name}{after}")
     for why, judges in unable.items():
         if strangers and "leakage" in judges:
             raise InputError(f"--reference cannot be used: {why} {_RECORDINGS}")
@@ -75,6 +84,7 @@ def shortcomings(
                 f"{' and '.join(names)} cannot judge: {why} "
                 f"Clips are then undecided and {_fate(recipe)}."
             )
+    notes += passing
     if strangers and strangers != {recogniser()}:
         raise InputError(
             "--reference cannot be used: its faces were embedded with another InsightFace pack "

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from theval_datasets.utils.optional import require
 
+from ..formulas.mfcc import STEP, mfcc
 from .torch_files import Tensor, read_tensors
 
 FPS: Final = 25
@@ -24,6 +25,10 @@ SIDE: Final = 112
 """Side of its pictures in pixels."""
 CONTEXT: Final = 9
 """Pictures before and after a picture on which its features depend."""
+_ROWS: Final = 4
+"""Rows of the sound's coefficients per picture."""
+_HEARD: Final = 1500
+"""Pictures whose sound is heard at once."""
 _EXTRA: Final = "faces"
 _OPSET: Final = 17
 _IR: Final = 10
@@ -92,6 +97,48 @@ class LrAsd:
         """
         both = np.concatenate((heard, seen), axis=2).transpose(1, 0, 2)
         return np.ascontiguousarray(self._run(self._detector, x=both).T)
+
+    def hear_samples(self, samples: Floats, begin: int, count: int) -> Floats:
+        """Features of sound during consecutive pictures.
+
+        Args:
+            samples: (n,): mono audio at 16 kHz, in -1 to 1.
+            begin: Index of the sample at which the first picture begins; may be negative.
+            count: Number of pictures.
+
+        Returns:
+            (count, 128); before and after the sound there is silence.
+        """
+        parts = [np.zeros((0, _CHANNELS), np.float32)]
+        for first in range(0, count, _HEARD):
+            low, high = max(0, first - CONTEXT), min(count, first + _HEARD + CONTEXT)
+            rows = mfcc(samples, begin + low * _ROWS * STEP, (high - low) * _ROWS)
+            parts.append(self.hear(rows)[first - low : min(count, first + _HEARD) - low])
+        return np.concatenate(parts)
+
+    def mean_scores(
+        self, heard: Floats, seen: Floats, windows: Sequence[float]
+    ) -> npt.NDArray[np.float64]:
+        """Scores of consecutive pictures, as the mean over pieces of several lengths.
+
+        Args:
+            heard: (n, 128): features of sound.
+            seen: (n, 128): features of pictures.
+            windows: Lengths of the pieces in seconds, at least one picture each; the last piece is shorter.
+
+        Returns:
+            (n,): above 0 where the network takes the person for speaking.
+        """
+        total = np.zeros(len(seen))
+        for seconds in windows:
+            length = round(seconds * FPS)
+            whole = len(seen) // length * length
+            if whole:
+                pieces = (x[:whole].reshape(-1, length, _CHANNELS) for x in (heard, seen))
+                total[:whole] += self.score(*pieces).ravel()
+            if whole < len(seen):
+                total[whole:] += self.score(heard[None, whole:], seen[None, whole:])[0]
+        return total / len(windows)
 
     @staticmethod
     def _run(session: Any, **inputs: Floats) -> Floats:

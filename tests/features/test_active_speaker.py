@@ -11,6 +11,7 @@ from theval_datasets.features.active_speaker import (
     Turn,
     smoothed,
     speaking,
+    speech_at,
     speech_on_screen,
     turns,
 )
@@ -23,7 +24,8 @@ def rows(*tracks, person=None):
     track = np.repeat(np.arange(len(tracks), dtype=np.int32), lengths)
     who = track if person is None else np.asarray(person, np.int32)[track]
     scores = np.concatenate([np.asarray(scores, np.float32) for _, scores in tracks])
-    return {"track": track, "person": who, "time": number / 25, "score": scores}
+    values = {"track": track, "person": who, "time": number / 25, "score": scores}
+    return values | {"speech": np.ones(len(track), bool)}
 
 
 def spans(*lengths):
@@ -45,6 +47,13 @@ def test_the_threshold_is_a_speaking_score(score, speaks):
 def test_the_threshold_can_be_changed_afterwards():
     values = rows((0, [1.0] * 25 + [3.0] * 25))
     assert turns(values, SpeakingRule(threshold=2.0)) == [Turn(1.0, 2.0, 0)]
+
+
+def test_nobody_speaks_where_no_speech_is_heard_unless_asked_to():
+    values = rows((0, [1.0] * 75))
+    values["speech"] = speech_at(values["time"], np.array([[1.0, 2.0]]))
+    assert turns(values) == [Turn(1.0, 2.0, 0)]
+    assert turns(values, SpeakingRule(speech_only=False)) == [Turn(0.0, 3.0, 0)]
 
 
 @pytest.mark.parametrize(("pause", "count"), [(4, 1), (5, 2)])

@@ -80,6 +80,17 @@ def sync(confidence=3.0, offset=3):
     return {"av_sync": ok(lse_c=confidence, av_offset=offset)}
 
 
+def on_screen(visible=0.9, at_once=0.05):
+    return {"active_speaker": ok(speaker_visible=visible, at_once=at_once)}
+
+
+def nobody_speaks(reason):
+    if reason == "no-speech":
+        return {"active_speaker": ok({"speaker_visible": reason, "at_once": reason})}
+    failed = reason in ("weights-missing", "extra-missing", "broken-media")
+    return {"active_speaker": Feature(Outcome("failed" if failed else "empty", reason))}
+
+
 ONE = {"faces": faces([(ALL, FACE)])}
 CASES = [
     ("resolution", {"min_side": 1080}, clip(), {}, None),
@@ -144,6 +155,27 @@ CASES = [
     ("brightness", {"min_brightness": 0.51}, clip(), {"picture": picture()}, "dark"),
     ("brightness", {"max_brightness": 0.49}, clip(), {"picture": picture()}, "overexposed"),
     ("brightness", {"min_contrast": 0.21}, clip(), {"picture": picture()}, "flat"),
+    ("speaker_visible", {"min_visible": 0.9}, clip(), on_screen(), None),
+    ("speaker_visible", {"min_visible": 0.91}, clip(), on_screen(), "speaker-not-visible"),
+    ("speaker_visible", {}, clip(), on_screen(visible=0.8), None),
+    ("speaker_visible", {}, clip(), on_screen(visible=0.79), "speaker-not-visible"),
+    ("speaker_visible", {}, clip(), nobody_speaks("no-face"), "no-face"),
+    ("speaker_visible", {}, clip(), nobody_speaks("no-audio"), "no-audio"),
+    ("speaker_visible", {}, clip(), nobody_speaks("digital-silence"), "digital-silence"),
+    ("speaker_visible", {}, clip(), nobody_speaks("no-speech"), "no-speech"),
+    ("speaker_visible", {}, clip(), nobody_speaks("weights-missing"), "?active_speaker:weights-missing"),
+    ("speaker_visible", {"required": False}, clip(), nobody_speaks("weights-missing"), None),
+    ("speaker_visible", {"required": False}, clip(), nobody_speaks("extra-missing"), None),
+    ("speaker_visible", {"required": False}, clip(), nobody_speaks("broken-media"), "?active_speaker:broken-media"),
+    ("speaker_visible", {"required": False}, clip(), {}, "?active_speaker:not-measured"),
+    ("speaker_visible", {"required": False}, clip(), on_screen(visible=0.1), "speaker-not-visible"),
+    ("one_at_a_time", {"max_at_once": 0.05}, clip(), on_screen(), None),
+    ("one_at_a_time", {"max_at_once": 0.04}, clip(), on_screen(), "several-at-once"),
+    ("one_at_a_time", {}, clip(), on_screen(at_once=0.1), None),
+    ("one_at_a_time", {}, clip(), on_screen(at_once=0.11), "several-at-once"),
+    ("one_at_a_time", {}, clip(), nobody_speaks("no-face"), None),
+    ("one_at_a_time", {}, clip(), nobody_speaks("no-speech"), None),
+    ("one_at_a_time", {}, clip(), nobody_speaks("weights-missing"), "?active_speaker:weights-missing"),
     ("speech", {"min_ratio": 0.8}, clip(), {"speech_stats": speech()}, None),
     ("speech", {"min_ratio": 0.81}, clip(), {"speech_stats": speech()}, "little-speech"),
     ("speech", {"max_pause": 0.9}, clip(), {"speech_stats": speech()}, "long-pause"),

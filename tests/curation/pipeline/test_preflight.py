@@ -16,7 +16,10 @@ from theval_datasets.curation.duplicates.reference_index import (
     write_index,
 )
 from theval_datasets.curation.pipeline import curate as curating
+from theval_datasets.curation.pipeline.preflight import shortcomings
+from theval_datasets.curation.recipes.recipe import parse_recipe
 from theval_datasets.errors import InputError
+from theval_datasets.features.active_speaker import ActiveSpeaker
 from theval_datasets.manifest.rows import read_manifest, read_rows
 
 RECIPE = """
@@ -146,3 +149,15 @@ def test_where_no_source_says_its_language_the_run_listens(folder, talking, monk
     assert go(folder).reasons == {"language-unknown": 2, "other-language": 1}
     declared = go(folder, language="en")
     assert declared.kept == 3  # what is declared counts, and nothing is heard
+
+
+def test_where_who_speaks_is_not_required_it_is_said_that_clips_pass(folder):
+    filters = "filters: {speaker_visible: {required: %s}}"
+    needed = ActiveSpeaker()
+    for required, fate in (("false", "Clips pass it."), ("true", "Clips are then undecided")):
+        recipe = parse_recipe(f"base: as-is\n{filters % required}", "r.yaml")
+        notes = [note for note in shortcomings(recipe, (needed,)) if "cannot judge" in note]
+        assert notes
+        assert all(note.startswith("speaker_visible cannot judge: ") for note in notes)
+        assert all(fate in note for note in notes)
+        assert any("theval-data models fetch lr-asd" in note for note in notes)

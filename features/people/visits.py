@@ -1,0 +1,166 @@
+"""Faces as LR-ASD sees them: spans in which a track is in sight, 25 pictures a second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.extraction.outcomes import Values
+
+from ..networks.lr_asd import CONTEXT, FPS, SIDE, LrAsd
+from .crops import track_paths
+from .grouping import Kind
+from .tracks import GAP, boxes_at
+
+_CHUNK: Final = 100
+"""Pictures that the network sees at once, besides their context."""
+_SLACK: Final = 1e-6
+_BORDER: Final = 110
+# The authors' crop: the centre half of a square of 1.4 sides of the box, which is centred a fifth of a side
+# below the box's centre.
+_SIDE_OF_BOX: Final = 0.7
+_BELOW: Final = 0.2
+
+Floats = npt.NDArray[np.float64]
+Scores = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A span in which a track's face is in sight without a long gap.
+
+    Attributes:
+        track: Number of the track.
+        person: Number of the person.
+        first: Number of the first picture, at 25 a second.
+        last: Number of the last picture; that of the clip's last one if it is further away.
+        times: (n,): times of the sightings in seconds.
+        squares: (n, 4): left, top, right, bottom of what the network sees, at these times.
+    """
+
+    track: int
+    person: int
+    first: int
+    last: int
+    times: Floats
+    squares: npt.NDArray[np.float32]
+
+
+def visits(faces: Values, *, most: int, pictures: bool = False) -> list[Visit]:
+    """Visits of a clip, by track and time.
+
+    Args:
+        faces: Values of the extractor `faces`.
+        most: Maximum number of simultaneous tracks; the least prominent people are left out.
+        pictures: Whether pictures of people are included.
+    """
+    found: list[Visit] = []
+    kinds: tuple[Kind, ...] = ("person", "still", "duplicate") if pictures else ("person",)
+    for path in track_paths(faces, most=most, kinds=kinds):
+        gaps = np.flatnonzero(np.diff(path.times) > GAP) + 1
+        for own in np.split(np.arange(len(path.times)), gaps):
+            start = path.start if own[0] == 0 else path.times[own[0]]
+            end = path.end if own[-1] == len(path.times) - 1 else path.times[own[-1]]
+            last = np.floor(min(end, 1e9) * FPS + _SLACK)
+            found.append(
+                Visit(
+                    path.number,
+                    path.person,
+                    max(0, int(np.ceil(start * FPS - _SLACK))),
+                    int(last),
+                    path.times[own],
+                    _squares(path.boxes[own]),
+                )
+            )
+    return sorted(found, key=lambda v: (v.track, v.first))
+
+
+def _squares(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What the network sees of faces, smoothed by the median of three sightings."""
+    side = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    steady = np.column_stack((centre, side))
+    if len(steady) > 2:
+        around = np.stack((steady[:-2], steady[1:-1], steady[2:]))
+        steady[1:-1] = np.median(around, axis=0)
+    middle = steady[:, :2] + np.stack((np.zeros_like(side), _BELOW * steady[:, 2]), axis=1)
+    half = _SIDE_OF_BOX / 2 * steady[:, 2:]
+    return np.concatenate((middle - half, middle + half), axis=1)
+
+
+def crop(frame: Pixels, square: npt.NDArray[np.float32]) -> Pixels:
+    """A square of a grey frame as the network sees it.
+
+    Args:
+        frame: uint8 (height, width).
+        square: (4,): left, top, right, bottom in pixels.
+
+    Returns:
+        uint8 (112, 112); grey beyond the frame.
+
+    Examples:
+        >>> frame = np.arange(224, dtype=np.uint8)[None, :].repeat(224, axis=0)
+        >>> crop(frame, np.array((56, 56, 168, 168), np.float32))[0, :3]
+        array([56, 57, 58], dtype=uint8)
+    """
+    import cv2
+
+    scale = SIDE / max(1.0, float(square[2] - square[0]))
+    # Centres of pixels lie half a pixel inside, in the frame as in the crop.
+    shift = 0.5 * scale - 0.5 - scale * square[:2].astype(np.float64)
+    matrix = np.array(((scale, 0.0, shift[0]), (0.0, scale, shift[1])))
+    result: Pixels = cv2.warpAffine(
+        frame, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderValue=float(_BORDER)
+    )
+    return result
+
+
+class Watch:
+    """Pictures of one visit, seen by the network as soon as there are enough."""
+
+    def __init__(self, visit: Visit, network: LrAsd) -> None:
+        self.visit = visit
+        self._network = network
+        self._held: list[Pixels] = []
+        self._before = 0
+        self._seen: list[Scores] = []
+        self.count = 0
+        self._last: tuple[float, Pixels] | None = None
+
+    def update(self, frame: Pixels, time: float) -> None:
+        """Take a frame for all pictures that it is the nearest to, as far as is known by now."""
+        if self.count > self.visit.last - self.visit.first:
+            return
+        visit = self.visit
+        square = boxes_at(visit.times, visit.squares, np.array((time,)))[0]
+        now = (time, crop(frame, square))
+        last = self._last or now
+        while self.count <= visit.last - visit.first:
+            wanted = (visit.first + self.count) / FPS
+            if wanted >= time + 0.5 / FPS:
+                break
+            self._add(last[1] if abs(wanted - last[0]) <= abs(wanted - time) else now[1])
+        self._last = now
+
+    def _add(self, picture: Pixels) -> None:
+        self._held.append(picture)
+        self.count += 1
+        if len(self._held) == self._before + _CHUNK + CONTEXT:
+            self._see(self._before + _CHUNK)
+
+    def _see(self, end: int) -> None:
+        """Let the network see what is held; keep the features up to `end`, and what is context later."""
+        seen = self._network.see(np.stack(self._held))
+        self._seen.append(seen[self._before : end])
+        self._held = self._held[max(0, end - CONTEXT) :]
+        self._before = min(end, CONTEXT)
+
+    def finish(self) -> Scores:
+        """Features of all pictures, (n, 128)."""
+        if len(self._held) > self._before:
+            self._see(len(self._held))
+        return np.concatenate(self._seen) if self._seen else np.zeros((0, 128), np.float32)
