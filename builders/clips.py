@@ -18,7 +18,7 @@ from theval_datasets.manifest.rows import ManifestRow
 
 from .base.builder import TableConfig
 from .base.clip_builder import CLIP_CONFIGS, CLIP_FIELDS, ClipBuilder
-from .base.clips import by_split, content_of
+from .base.clips import NOT_STATED, by_split, content_of
 from .base.columns import ClipFeatures, FeatureReader, load_extractors
 from .base.fields import BOOL, DOUBLE, STRING, Field, with_columns
 
@@ -31,6 +31,8 @@ _COLUMN: Final = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _MOST_COLUMNS: Final = 500
 _FOLDS: Final = 10
 """Folds of a split by people or sources: one is `test`, one `validation`, the others `train`."""
+_LISTED: Final = "listed"
+"""Origin of columns from a list."""
 _INT64: Final = datasets.Value("int64")
 
 
@@ -74,12 +76,17 @@ class Clips(ClipBuilder):
     def feature_values(self, row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
         """The row of a clip in `features`, with the list's attributes."""
         values = super().feature_values(row, clip)
-        if "listed_id" in {field.name for field in self.FIELDS["features"]}:
-            values["listed_id"] = None if row.listed is None else row.listed.id
+        if "listed_id" not in {field.name for field in self.FIELDS["features"]}:
+            return values
+        values["listed_id"] = None if row.listed is None else row.listed.id
         for column, name in self.ATTRIBUTES.items():
             value = None if row.listed is None else row.listed.attributes.get(name)
             kind = _kind_of_column(self.FIELDS["features"], column)
             values[column] = _text(value) if kind is STRING else value
+            if value is None:
+                clip.note(_LISTED, "not-listed" if row.listed is None else NOT_STATED)
+        if row.listed is None:
+            clip.note(_LISTED, "not-listed")
         return values
 
     @cached_property
@@ -162,7 +169,9 @@ def clips_dataset(
         raise InputError(f"--split-by: expected one of {known}, got {split_by!r}")
     fields, columns = _attribute_fields(values)
     if listed:
-        fields.insert(0, Field("listed_id", STRING, "Id in the list that the clip is from."))
+        fields.insert(
+            0, Field("listed_id", STRING, "Id in the list that the clip is from.", origin=_LISTED)
+        )
     features = with_columns(CLIP_FIELDS["features"], *fields)
     members = {
         "NAME": own,
@@ -242,7 +251,14 @@ def _attribute_fields(values: Mapping[str, list[Any]]) -> tuple[list[Field], dic
             raise InputError(f"two columns would be called {column}; rename the attribute")
         taken.add(column)
         columns[column] = attribute
-        fields.append(Field(column, _feature_of(values[attribute]), f"`{attribute}` in the list."))
+        fields.append(
+            Field(
+                column,
+                _feature_of(values[attribute]),
+                f"`{attribute}` in the list.",
+                origin=_LISTED,
+            )
+        )
     return fields, columns
 
 

@@ -14,13 +14,14 @@ from ..tables.arrow import batched, table_of
 from ..tables.frames import LANDMARK_FIELDS, check_frames, frame_values, landmarks_config
 from ..tables.media import MEDIA_CONFIG, MEDIA_FIELDS, media_tables, media_values
 from .builder import Builder, TableConfig
-from .clips import CLIP_EXTRACTORS, by_split, common_values
+from .clips import CLIP_EXTRACTORS, NOT_STATED, by_split, common_values
 from .columns import ClipFeatures
 from .fields import COMMON, STRING, Field, schema_of, with_columns
 
 CLIP_FIELDS: Final[dict[str, tuple[Field, ...]]] = {
     "features": with_columns(
-        COMMON, Field("channel", STRING, "Who published the source; null if unstated.")
+        COMMON,
+        Field("channel", STRING, "Who published the source; null if unstated.", origin="channel"),
     ),
     "landmarks": LANDMARK_FIELDS,
     "media": MEDIA_FIELDS,
@@ -105,6 +106,8 @@ class ClipBuilder(Builder):
 
     def feature_values(self, row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
         """The row of a clip in `features`, without `missing`."""
+        if row.source.channel is None:
+            clip.note("channel", NOT_STATED)
         return {**common_values(row, clip), "channel": row.source.channel}
 
     def _tables(self, config_name: str, rows: Sequence[ManifestRow]) -> Iterator[pa.Table]:

@@ -33,8 +33,9 @@ CLIP_EXTRACTORS: Final = (
     "theval_release",
 )
 """The extractors that the common columns come from, and those that they are computed from."""
+NOT_STATED: Final = "not-stated"
+"""Reason in `missing`: the source does not say it."""
 _ANGLES: Final = ("yaw", "pitch", "roll")
-_HERE: Final = {"manifest", "media"}
 _SPLIT: Final = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 
 
@@ -131,11 +132,8 @@ def common_values(row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
         "sha256": row.sha256,
         **media_values(row, clip),
         "content_id": content_of(source),
-        "language": source.language,
-        "license": source.license,
-        "source_url": source.location if source.kind == "url" else None,
+        **_source_values(row, clip),
         "source_start": row.start,
-        "source_end": row.end,
         "n_subjects": _subjects(row, clip),
         "face_ratio": _face_ratio(clip),
     }
@@ -147,10 +145,23 @@ def common_values(row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
 def taken(fields: Iterable[Field], clip: ClipFeatures) -> dict[str, Any]:
     """The columns that take an extractor's value unchanged."""
     return {
-        field.name: clip.value(field.origin, field.key)
-        for field in fields
-        if field.key is not None and field.origin not in _HERE
+        field.name: clip.value(field.origin, field.key) for field in fields if field.key is not None
     }
+
+
+def _source_values(row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
+    """What is known of a source; null with a reason of the column's own name."""
+    source = row.source
+    known = {
+        "language": (source.language, NOT_STATED),
+        "license": (source.license, NOT_STATED),
+        "source_url": (source.location if source.kind == "url" else None, "local-file"),
+        "source_end": (row.end, "whole-source"),
+    }
+    for name, (value, reason) in known.items():
+        if value is None:
+            clip.note(name, reason)
+    return {name: value for name, (value, _) in known.items()}
 
 
 def _subjects(row: ManifestRow, clip: ClipFeatures) -> int | None:

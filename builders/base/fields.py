@@ -35,7 +35,9 @@ class Field:
         unit: Unit of the values; "" for none.
         low: Smallest allowed value (of the elements, for a list); None if unbounded.
         high: Largest allowed value; None if unbounded.
-        origin: Origin of the values: `manifest`, `media`, the name of an extractor, or a kind of input.
+        origin: Origin of the values, with which entries of `missing` begin: the name of an extractor, a
+            kind of input, `media`, or the column's own name; `manifest` for columns that are never
+            null.
         required: Whether it is never null.
         key: Column of the extractor whose value is taken unchanged; "" for other columns.
         faceless: Whether pictures never show a face, such as maps.
@@ -210,11 +212,30 @@ COMMON: Final[tuple[Field, ...]] = (
         "Content of the clip; keep clips of one content in one fold.",
         required=True,
     ),
-    Field("language", STRING, "ISO 639 code of the speech, as declared or detected."),
-    Field("license", STRING, "Licence of the source, as stated there; null if unstated."),
-    Field("source_url", STRING, "Address of the source; null for local files."),
+    Field(
+        "language",
+        STRING,
+        "ISO 639 code of the speech, as declared or detected.",
+        origin="language",
+    ),
+    Field(
+        "license",
+        STRING,
+        "Licence of the source, as stated there; null if unstated.",
+        origin="license",
+    ),
+    Field(
+        "source_url", STRING, "Address of the source; null for local files.", origin="source_url"
+    ),
     Field("source_start", DOUBLE, "Start of the clip in its source.", "s", 0, required=True),
-    Field("source_end", DOUBLE, "End in the source; null for the whole source.", "s", 0),
+    Field(
+        "source_end",
+        DOUBLE,
+        "End in the source; null for the whole source.",
+        "s",
+        0,
+        origin="source_end",
+    ),
     field_of("faces", "n_subjects", INT),
     field_of("vad", "speech_ratio", DOUBLE, taken=True),
     Field("face_ratio", DOUBLE, "Share of the frames with a face.", "", 0, 1, origin="landmarks"),

@@ -23,8 +23,13 @@ from .columns import ClipFeatures
 from .fields import COMMON, Field, schema_of, with_columns
 
 NO_CLIP: Final = "no-clip"
+_ORIGIN_OF: Final = {"sha256": "media", "source_start": "source_start"}
+"""Origin of the common columns that are null only where there is no clip."""
 SCORED: Final = tuple(
-    replace(field, required=False) if field.name == "sha256" else field for field in COMMON
+    replace(field, required=False, origin=_ORIGIN_OF[field.name])
+    if field.name in _ORIGIN_OF
+    else field
+    for field in COMMON
 )
 """Common columns of datasets in which a row may have no clip."""
 
@@ -179,18 +184,19 @@ class ScoredBuilder(Builder):
         values: dict[str, Any]
         if clip_row is None:
             values = dict.fromkeys((field.name for field in SCORED), None)
-            values |= {"source_start": 0.0, "language": row.language}
             values |= dict.fromkeys((field.name for field in self.MEASURED), None)
             origins = {*_ORIGINS, *(field.origin for field in self.MEASURED)}
             missing = [f"{origin}:{NO_CLIP}" for origin in origins]
         else:
             clip = self.reader(config_name).clip(clip_row.sha256)
             values = common_values(clip_row, clip)
-            values["language"] = values["language"] or row.language
             values |= self.measured(row, clip)
             missing = clip.missing()
+        if values["language"] is None and row.language is not None:
+            values["language"] = row.language
+            missing = [entry for entry in missing if not entry.startswith("language:")]
         own = {"clip_id": row.clip_id, "content_id": row.content_id, **row.values}
         return {**values, **own, "missing": sorted({*missing, *row.missing})}
 
 
-_ORIGINS: Final = sorted({f.origin for f in COMMON} - {"manifest"})
+_ORIGINS: Final = sorted({f.origin for f in SCORED} - {"manifest"})

@@ -93,7 +93,7 @@ class Rsatalker(ScoredBuilder):
         ),
         "motion": MOTION_FIELDS,
         "media": tuple(
-            replace(field, required=False) if field.name == "sha256" else field
+            replace(field, required=False, origin="media") if field.name == "sha256" else field
             for field in MEDIA_FIELDS
         ),
     }  # fmt: skip

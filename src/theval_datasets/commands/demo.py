@@ -29,6 +29,8 @@ _METRICS: Final = (
     "silent_lip_stability",
     "lip_sync",
 )
+_EXTRACTOR: Final = "theval_signals"
+"""Extractor of the metrics, with which their entries of `missing` begin."""
 _LEFT_OUT: Final = {"not-extracted", "weights-missing", "extra-missing"}
 """Reasons caused by the installation, not by the clip."""
 _LOAD: Final = """\
@@ -83,7 +85,10 @@ class DemoReport(Report):
             lines.append(f"{row['clip_id']:<{width}}  {'  '.join(cells)}")
         lines += ["", "– means undefined; the column `missing` gives the reason:"]
         for row in self.rows:
-            reasons = sorted({entry.rpartition(":")[2] for entry in row["missing"]} - _LEFT_OUT)
+            entries = [entry.partition(":") for entry in row["missing"]]
+            reasons = sorted(
+                {reason for name, _, reason in entries if name == _EXTRACTOR} - _LEFT_OUT
+            )
             if reasons:
                 lines.append(f"  {row['clip_id']}: {', '.join(reasons)}")
         took = ", ".join(f"{step} {seconds:.0f} s" for step, seconds in self.seconds.items())
