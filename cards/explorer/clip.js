@@ -3,15 +3,17 @@
 
 explorer.Clip = class {
   /**
-   * @param {explorer.Rows} rows - all rows
-   * @param {function(number): number|undefined} neighbour - the row so many places further on
+   * @param {explorer.Rows} rows - all clips
+   * @param {{beside: function(number): boolean, step: function(number), place: function(): string[]}} actions - whether there is a clip
+   *   so many places further on, and going there; `place()`: parts of the address that name the table
    */
-  constructor(rows, neighbour) {
+  constructor(rows, actions) {
     const { find } = explorer;
-    Object.assign(this, { rows, neighbour, row: null, tracks: [], charts: [], now: 0, offset: null });
+    Object.assign(this, { rows, actions, row: null, tracks: [], charts: [], now: 0, offset: null });
     this.dialog = find("clip");
     this.stage = find("stage");
     this.video = find("video");
+    this.audio = find("audio");
     this.poster = find("poster");
     this.overlay = find("overlay");
     find("clip-close").addEventListener("click", () => this.dialog.close());
@@ -32,17 +34,17 @@ explorer.Clip = class {
     this.leave();
     this.row = row;
     find("clip-name").textContent = this.rows.name(row);
-    find("clip-previous").disabled = this.neighbour(-1) === undefined;
-    find("clip-next").disabled = this.neighbour(1) === undefined;
+    find("clip-previous").disabled = !this.actions.beside(-1);
+    find("clip-next").disabled = !this.actions.beside(1);
     if (!this.dialog.open) this.dialog.showModal();
-    history.replaceState(null, "", `#clip=${encodeURIComponent(this.rows.name(row))}`);
+    history.replaceState(null, "", `#${[...this.actions.place(), `clip=${encodeURIComponent(this.rows.name(row))}`].join("&")}`);
     this.say("");
     this.facts({ texts: {}, ratings: [], notes: [] });
     try {
       const details = await this.rows.details(row);
-      const tracks = await this.rows.frames(details);
+      const [tracks, motion] = await Promise.all([this.rows.frames(details), this.rows.motion(details)]);
       if (this.row !== row) return; // another one was opened meanwhile
-      this.show(details, tracks);
+      this.show(details, tracks, motion);
     } catch (error) {
       if (this.row === row) this.say(error.message);
     }
@@ -52,7 +54,9 @@ explorer.Clip = class {
     this.video.pause();
     this.video.removeAttribute("src");
     this.video.load();
-    this.video.hidden = this.poster.hidden = true;
+    this.audio.removeAttribute("src");
+    this.audio.load();
+    this.video.hidden = this.poster.hidden = this.audio.hidden = true;
     this.row = null;
     this.tracks = [];
     this.charts = [];
@@ -60,12 +64,11 @@ explorer.Clip = class {
     this.now = 0;
     explorer.find("curves").replaceChildren();
     explorer.find("stills").replaceChildren();
-    history.replaceState(null, "", location.pathname + location.search);
+    history.replaceState(null, "", [location.pathname + location.search, ...this.actions.place()].join("#"));
   }
 
   step(by) {
-    const next = this.neighbour(by);
-    if (next !== undefined) this.open(next);
+    if (this.actions.beside(by)) this.actions.step(by);
   }
 
   key(event) {
@@ -85,13 +88,19 @@ explorer.Clip = class {
     explorer.find("stage-note").textContent = text;
   }
 
-  show(details, tracks) {
+  show(details, tracks, motion) {
     this.tracks = tracks.map(unpacked);
     this.points = this.rows.content.points;
     this.shape(details);
     this.facts(details);
     this.drawStills(details.stills);
+    this.drawMeshes(details);
     this.makeCurves();
+    if (motion) this.makeMotion(motion);
+    if (details.audio) {
+      this.audio.src = details.audio;
+      this.audio.hidden = false;
+    }
     this.stage.hidden = !(details.video || details.poster || this.tracks.some((t) => t.mesh));
     explorer.find("layers").hidden = !this.tracks.length;
     if (details.poster) {
@@ -206,8 +215,7 @@ explorer.Clip = class {
   }
 
   makeCurves() {
-    const { make, find } = explorer;
-    const box = find("curves");
+    const box = explorer.find("curves");
     const tracks = this.tracks;
     if (!tracks.length) return;
     const ends = tracks.map((t) => t.time[t.time.length - 1]);
@@ -226,27 +234,106 @@ explorer.Clip = class {
       ["Head pose", `Head pose in degrees: yaw solid, pitch dashed, roll dotted${several}`, angles.flatMap(([name, dash]) => of(name, dash)), []],
     ];
     for (const [name, caption, lines, shades, range] of charts) {
-      const figure = make("figure", {}, make("figcaption", { text: caption }));
-      const known = lines.some((line) => line.values.some((v) => !Number.isNaN(v)));
-      if (!known) {
-        figure.append(make("p", { className: "quiet", text: "Undefined for this clip." }));
-        box.append(figure);
-        continue;
-      }
-      const canvas = make("canvas", { tabIndex: 0 });
-      const set = { role: "slider", "aria-label": `${name}: time`, "aria-valuemin": span.begin, "aria-valuemax": span.end.toFixed(2), "aria-valuenow": 0 };
-      for (const [key, value] of Object.entries(set)) canvas.setAttribute(key, value);
-      const chart = { canvas, content: { lines, spans: shades, range, ...span } };
-      const go = (event) => this.seek(chart.second(event.offsetX));
-      canvas.addEventListener("pointerdown", (event) => {
-        canvas.setPointerCapture(event.pointerId);
-        go(event);
-      });
-      canvas.addEventListener("pointermove", (event) => event.buttons && go(event));
-      figure.append(canvas);
-      box.append(figure);
-      this.charts.push(chart);
+      const chart = this.chart(box, name, caption, { lines, spans: shades, range, ...span }, (second) => this.seek(second));
+      if (chart) this.charts.push(chart);
     }
+  }
+
+  /** FLAME motion. It has no times: its cursor goes by frames, and not with video or sound. */
+  makeMotion(motion) {
+    const { decode, find, plots, make } = explorer;
+    const times = Float64Array.from({ length: motion.frames }, (_, i) => i);
+    const line = (packed, series, dash) => ({ times, values: decode(packed), series, dash });
+    const [x, y, z] = motion.pose;
+    const charts = [
+      ["Jaw", "FLAME jaw: angle of its rotation in degrees", [line(motion.jaw, 0)]],
+      ["Head", "FLAME head: rotation vector in degrees: x solid, y dashed, z dotted", [line(x, 0), line(y, 1, [6, 3]), line(z, 2, [2, 2])]],
+      ["Expression", `FLAME expression: length of the vector of ${motion.dim} coefficients`, [line(motion.expression, 0)]],
+    ];
+    const box = find("curves");
+    const said = make("p", { className: "quiet" });
+    box.append(said);
+    const made = [];
+    const go = (frame) => {
+      const at = Math.round(Math.min(motion.frames - 1, Math.max(0, frame)));
+      said.textContent = `Motion of ${motion.frames} frames, without times; at frame ${at}: jaw ${explorer.format(charts[0][2][0].values[at])}°`;
+      for (const chart of made) {
+        chart.second = plots.curves(chart.canvas, chart.content, at);
+        chart.canvas.setAttribute("aria-valuenow", at);
+        chart.canvas.setAttribute("aria-valuetext", `frame ${at}`);
+      }
+      this.frame = at;
+    };
+    const set = { spans: [], begin: 0, end: Math.max(1, motion.frames - 1), unit: "" };
+    for (const [name, caption, lines] of charts) {
+      const chart = this.chart(box, `${name}, frame`, caption, { lines, ...set }, go);
+      if (!chart) continue;
+      chart.canvas.addEventListener("keydown", (event) => {
+        const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+        if (!by) return;
+        go(this.frame + by);
+        event.preventDefault();
+        event.stopPropagation();
+      });
+      new ResizeObserver(() => go(this.frame)).observe(chart.canvas);
+      made.push(chart);
+    }
+    go(0);
+  }
+
+  /** Add a curve that a pointer moves along; null if nothing of it is known. */
+  chart(box, name, caption, content, go) {
+    const { make } = explorer;
+    const figure = make("figure", {}, make("figcaption", { text: caption }));
+    box.append(figure);
+    if (!content.lines.some((line) => line.values.some((v) => !Number.isNaN(v)))) {
+      figure.append(make("p", { className: "quiet", text: "Undefined for this clip." }));
+      return null;
+    }
+    const canvas = make("canvas", { tabIndex: 0 });
+    const set = { role: "slider", "aria-label": content.unit === "" ? name : `${name}: time`, "aria-valuemin": content.begin, "aria-valuemax": content.end.toFixed(2), "aria-valuenow": 0 };
+    for (const [key, value] of Object.entries(set)) canvas.setAttribute(key, value);
+    const chart = { canvas, content };
+    const follow = (event) => go(chart.second(event.offsetX));
+    canvas.addEventListener("pointerdown", (event) => {
+      canvas.setPointerCapture(event.pointerId);
+      follow(event);
+    });
+    canvas.addEventListener("pointermove", (event) => event.buttons && follow(event));
+    figure.append(canvas);
+    return chart;
+  }
+
+  /** The meshes of a sequence, one at a time. */
+  drawMeshes({ meshes, mesh_frames: length }) {
+    const { make, find } = explorer;
+    if (!meshes || !meshes.length) return;
+    const canvas = make("canvas", { className: "mesh", tabIndex: 0 });
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", "Mesh; dragging and arrow keys turn it");
+    const view = new explorer.Mesh(canvas);
+    const said = make("p", { className: "quiet" });
+    const slider = make("input", { type: "range", min: 0, max: meshes.length - 1, value: 0, ariaLabel: "Frame of the mesh" });
+    find("stills").append(make("h3", { text: "Mesh" }), canvas, make("label", { text: "Frame " }, slider), said);
+    if (!view.gl) {
+      canvas.hidden = true;
+      said.textContent = "This browser has no WebGL, by which meshes are drawn.";
+      return;
+    }
+    const row = this.row;
+    const show = async () => {
+      const [frame, number] = meshes[Number(slider.value)];
+      try {
+        const mesh = await this.rows.mesh(number);
+        if (this.row !== row || meshes[Number(slider.value)][1] !== number) return;
+        view.show(mesh);
+        said.textContent = `Frame ${frame} of ${length}${meshes.length < length ? `, of which ${meshes.length} are shown` : ""}. Dragging and arrow keys turn the mesh.`;
+      } catch (error) {
+        said.textContent = error.message;
+      }
+    };
+    slider.addEventListener("input", show);
+    show();
   }
 
   drawStills(stills) {
@@ -302,7 +389,7 @@ explorer.Clip = class {
     for (const column of this.rows.columns) {
       if (column.name === "missing") continue;
       const value = this.rows.value(column, this.row);
-      const cell = value === null ? make("td", { className: "null", text: `null: ${this.rows.reason(column, this.row)}` }) : make("td", { text: column.kind === "number" ? `${value}${column.unit ? ` ${column.unit}` : ""}` : value || "none" });
+      const cell = value === null ? make("td", { className: "null", text: `null: ${this.rows.reason(column, this.row)}` }) : make("td", { text: column.kind === "number" ? `${format(value)}${column.unit ? ` ${column.unit}` : ""}` : value || "none", title: column.kind === "number" ? String(value) : "" });
       body.append(make("tr", {}, make("td", { text: column.name, title: column.meaning }), cell));
     }
     for (const column of this.rows.hidden) {

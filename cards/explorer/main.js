@@ -3,7 +3,7 @@
 
 (async () => {
   const { find, make, format, load, plots } = explorer;
-  const FIRST = ["clip_id", "split", "generator", "mos", "quality_mos", "authenticity_mos", "distortions", "content_id", "duration", "language", "n_subjects", "speech_ratio", "face_ratio", "lip_sync", "head_motion", "lip_dynamics"];
+  const FIRST = ["model", "kind", "definition", "final", "rank", "left", "right", "winner", "subject", "clip_id", "split", "generator", "mos", "quality_mos", "authenticity_mos", "distortions", "content_id", "duration", "language", "n_subjects", "speech_ratio", "face_ratio", "lip_sync", "head_motion", "lip_dynamics"];
   const state = { filters: [], search: "", sort: null, order: [], tab: "table", active: null };
 
   let content;
@@ -13,17 +13,33 @@
     find("about").textContent = `${error.message}: the folder "data" has to lie beside this page.`;
     return;
   }
-  const rows = new explorer.Rows(content);
+  const clips = new explorer.Rows(content);
+  const asked = new URLSearchParams(location.hash.slice(1));
+  const about = content.tables.find((one) => one.name === asked.get("table"));
+  let rows = clips;
+  try {
+    if (about) rows = new explorer.Rows(await load(about.file));
+  } catch (error) {
+    find("about").textContent = error.message;
+    return;
+  }
+  const places = new Map(Array.from({ length: rows === clips ? 0 : clips.n }, (_, i) => [clips.name(i), i]));
+  const named = rows.byName.get("clip_id");
+  /** The clip that a row is about; undefined if there is none. */
+  const clipOf = (row) => (rows === clips || row === undefined ? row : named && places.get(rows.value(named, row)));
   const numeric = rows.columns.filter((column) => column.kind === "number");
   const textual = rows.columns.filter((column) => column.kind === "text");
   const known = (column) => (column.kind === "number" ? column.values.some((v) => !Number.isNaN(v)) : column.codes.some((c) => c >= 0));
   const varied = (column) => known(column) && (column.kind === "number" ? new Set(column.values.filter((v) => !Number.isNaN(v))).size > 1 : column.levels.length > 1);
-  const clip = new explorer.Clip(rows, (by) => state.order[state.order.indexOf(state.active) + by]);
+  const next = (by) => state.order[state.order.indexOf(state.active) + by];
+  const clip = new explorer.Clip(clips, { beside: (by) => clipOf(next(by)) !== undefined, step: (by) => open(next(by)), place: () => (about ? [`table=${encodeURIComponent(about.name)}`] : []) });
   const table = new explorer.Table(find("rows"), rows, { open, sort });
 
   function open(row) {
+    const chosen = clipOf(row);
+    if (chosen === undefined) return;
     state.active = row;
-    clip.open(row);
+    clip.open(chosen);
   }
 
   function sort(name) {
@@ -35,7 +51,7 @@
   /** Select rows by the filters, and draw what is in sight. */
   function apply() {
     state.order = rows.select(state);
-    find("count").textContent = `${state.order.length.toLocaleString("en")} of ${rows.n.toLocaleString("en")} clips`;
+    find("count").textContent = `${state.order.length.toLocaleString("en")} of ${rows.n.toLocaleString("en")} ${rows === clips ? "clips" : "rows"}`;
     draw();
   }
 
@@ -48,7 +64,15 @@
   // Head
 
   const counts = Object.entries(content.counts).map(([name, count]) => `${name.replaceAll("_", " ")} ${format(count)}`);
-  find("about").textContent = content.description;
+  find("about").textContent = (about || content).description;
+  const tables = [{ name: content.config, n: content.n }, ...content.tables];
+  for (const one of tables) find("table-name").append(make("option", { value: one.name, text: `${one.name} (${one.n.toLocaleString("en")} rows)` }));
+  find("table-name").value = about ? about.name : content.config;
+  find("table-choice").hidden = tables.length < 2;
+  find("table-name").addEventListener("change", (event) => {
+    location.hash = event.target.value === content.config ? "" : `table=${encodeURIComponent(event.target.value)}`;
+    location.reload();
+  });
   find("notes").append(...[counts.join(", "), ...content.notes].filter(Boolean).map((text) => make("li", { text })));
 
   // Filters
@@ -195,10 +219,10 @@
   const plottable = numeric.filter(varied).length ? numeric.filter(varied) : numeric;
   const groupable = textual.filter((column) => varied(column) && column.levels.length <= Math.max(50, rows.n / 4));
   fill("scatter-x", plottable, ["speech_ratio", "lip_sync", "duration"]);
-  fill("scatter-y", plottable, ["mos", "quality_mos", "head_motion", "yaw_std"]);
-  fill("scatter-group", groupable, ["generator", "split"], true);
-  fill("distribution-value", plottable, ["mos", "quality_mos", "lip_sync", "duration"]);
-  fill("distribution-group", groupable, ["generator", "language", "split"], true);
+  fill("scatter-y", plottable, ["mos", "quality_mos", "final", "head_motion", "yaw_std"]);
+  fill("scatter-group", groupable, ["generator", "kind", "split"], true);
+  fill("distribution-value", plottable, ["mos", "quality_mos", "final", "lip_sync", "duration"]);
+  fill("distribution-group", groupable, ["generator", "model", "kind", "language", "split"], true);
 
   function fill(id, columns, wanted, none = false) {
     const select = find(id);
@@ -220,7 +244,7 @@
     const made = plots.scatter(find("scatter"), rows, state.order, x, y, group, state.active);
     points = made.points;
     const r = (v) => (v === null ? "undefined" : v.toFixed(3));
-    const facts = `${made.n.toLocaleString("en")} clips with both values; PLCC ${r(made.plcc)}, SRCC ${r(made.srcc)}. A click opens a clip.${state.active === null ? "" : ` Chosen: ${rows.name(state.active)}.`}`;
+    const facts = `${made.n.toLocaleString("en")} ${rows === clips ? "clips" : "rows"} with both values; PLCC ${r(made.plcc)}, SRCC ${r(made.srcc)}. A click opens a clip.${state.active === null ? "" : ` Chosen: ${rows.name(state.active)}.`}`;
     find("scatter-facts").textContent = facts;
     find("scatter").setAttribute("aria-label", `${x.name} against ${y.name}: ${facts}`);
     const items = group ? made.names.map((name, i) => make("li", {}, plots.legendMark(i), make("span", { text: ` ${name}` }))) : [];
@@ -285,9 +309,8 @@
   table.setColumns(rows.columns.map((c) => c.name).filter((name) => shown.has(name)));
   apply();
   requestAnimationFrame(() => setTimeout(() => performance.mark("explorer-shown")));
-  const asked = new URLSearchParams(location.hash.slice(1)).get("clip");
-  if (asked !== null) {
-    const row = Array.from({ length: rows.n }, (_, i) => i).find((i) => rows.name(i) === asked);
+  if (asked.has("clip")) {
+    const row = Array.from({ length: rows.n }, (_, i) => i).find((i) => rows.name(i) === asked.get("clip"));
     if (row !== undefined) open(row);
   }
 })();

@@ -247,7 +247,7 @@ explorer.plots = (() => {
 
   /**
    * Draw curves over time with a cursor.
-   * @param {{lines: {times, values, series, dash}[], spans: [number, number][], end: number, range}} content
+   * @param {{lines: {times, values, series, dash}[], spans: [number, number][], begin: number, end: number, range, unit}} content
    */
   function curves(canvas, content, cursor) {
     const { pen, width, height } = start(canvas);
@@ -258,7 +258,7 @@ explorer.plots = (() => {
     for (const [from, to] of content.spans) pen.fillRect(x(from), box.top, Math.max(1, x(to) - x(from)), box.bottom - box.top);
     pen.fillStyle = colour("quiet");
     pen.textAlign = "center";
-    for (const v of ticks(content.begin, content.end, Math.max(2, width / 90))) pen.fillText(`${format(v)} s`, x(v), height - 5);
+    for (const v of ticks(content.begin, content.end, Math.max(2, width / 90))) pen.fillText(`${format(v)} ${content.unit ?? "s"}`.trim(), x(v), height - 5);
     if (range) {
       const y = scaled(range, box.bottom, box.top);
       pen.textAlign = "right";

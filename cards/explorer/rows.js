@@ -44,7 +44,7 @@ const explorer = (() => {
     if (!packed) return null;
     const [kind, text] = Object.entries(packed)[0];
     const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-    const types = { f4: Float32Array, f8: Float64Array, i2: Int16Array, u1: Uint8Array };
+    const types = { f4: Float32Array, f8: Float64Array, i2: Int16Array, u1: Uint8Array, u4: Uint32Array };
     return new types[kind](bytes.buffer);
   }
 
@@ -77,7 +77,7 @@ const explorer = (() => {
     }
 
     name(row) {
-      const column = this.byName.get("clip_id");
+      const column = ["clip_id", "model", "generator"].map((name) => this.byName.get(name)).find(Boolean);
       return (column && this.value(column, row)) || `row ${row + 1}`;
     }
 
@@ -130,6 +130,16 @@ const explorer = (() => {
     async details(row) {
       const shard = await load(`data/details-${padded(Math.floor(row / this.content.shard))}`);
       return shard.clips[row % this.content.shard];
+    }
+
+    /** FLAME motion of a clip, null if there is none, as a promise. */
+    motion(details) {
+      return details.motion === null || details.motion === undefined ? null : load(`motion/${padded(details.motion)}`);
+    }
+
+    /** A mesh by the number of its file, as a promise. */
+    mesh(number) {
+      return load(`meshes/${padded(number)}`);
     }
 
     /** Per-frame values of a clip, one entry a track, as a promise. */

@@ -15,7 +15,7 @@ import pyarrow as pa
 _LONG_TEXT: Final = 48
 """Mean length from which texts are shown with the clip instead of in the table."""
 _SAFE_INTEGER: Final = 2**53
-_TYPES: Final = {"float32": "f4", "float64": "f8", "int16": "i2", "uint8": "u1"}
+_TYPES: Final = {"float32": "f4", "float64": "f8", "int16": "i2", "uint8": "u1", "uint32": "u4"}
 
 
 def script(name: str, content: Mapping[str, Any]) -> bytes:

@@ -10,6 +10,8 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
@@ -21,19 +23,31 @@ from theval_datasets.utils.files import atomic_write, inside, remove_inside, saf
 from theval_datasets.utils.progress import progress
 
 from ..pages import render_page
+from .glb import read_glb
 from .values import column, described, encoded, numbers, script
 
-SCRIPTS: Final = ("rows.js", "table.js", "plots.js", "clip.js", "main.js")
+SCRIPTS: Final = ("rows.js", "table.js", "plots.js", "mesh.js", "clip.js", "main.js")
 PAGE: Final = "index.html"
 _ROWS: Final = "data/rows.js"
 _SHARD: Final = 64
 """Clips whose details lie in one file."""
 _BATCH: Final = 8
 _VIDEOS: Final = (".mp4", ".webm", ".mov", ".m4v", ".mkv", ".ogv")
+_SOUNDS: Final = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a")
+_MESHES: Final = 16
+"""Meshes of a sequence that are shown, spread evenly: a whole one has hundreds of megabytes."""
+_WITH_CLIPS: Final = frozenset(
+    {"landmarks", "media", "saliency", "portraits", "ratings", "motion", "mesh"}
+)
+"""Configs that are shown with a clip; each other one is a table of its own."""
+_LARGEST_TABLE: Final = 250_000
+"""Rows up to which such a table is shown."""
 _PER_FRAME: Final = ("pitch", "yaw", "roll", "openness", "loudness", "speech_probability", "speech")
 _OURS: Final = {
-    "data": re.compile(r"(rows|details-\d{6})\.js"),
+    "data": re.compile(r"(rows|(details|table)-\d{6})\.js"),
     "frames": re.compile(r"\d{6,}\.js"),
+    "motion": re.compile(r"\d{6,}\.js"),
+    "meshes": re.compile(r"\d{6,}\.js"),
     "media": re.compile(r"[a-z]+-\d{6,}\.[a-z0-9]{3,4}"),
 }
 """Folder to the names of files that the explorer writes into it."""
@@ -48,7 +62,11 @@ class _Details:
         ratings: Dimension, subject, score, session and distortions of each rating.
         frames: Numbers of the files with its per-frame values, one a track.
         stills: Files of stills with their saliency.
+        motion: Number of the file with its FLAME motion.
+        meshes: Place in the sequence and number of the file of each mesh that is shown.
+        mesh_frames: Length of the sequence.
         video: File of the video.
+        audio: File of the sound, if there is no video.
         poster: File of one of its frames.
         portrait: File of the portrait that it was made of.
         notes: Sentences on what cannot be shown.
@@ -58,7 +76,11 @@ class _Details:
     ratings: list[list[Any]] = field(default_factory=list)
     frames: list[int] = field(default_factory=list)
     stills: list[dict[str, Any]] = field(default_factory=list)
+    motion: int | None = None
+    meshes: list[list[int]] = field(default_factory=list)
+    mesh_frames: int = 0
     video: str | None = None
+    audio: str | None = None
     poster: str | None = None
     portrait: str | None = None
     notes: list[str] = field(default_factory=list)
@@ -92,7 +114,7 @@ def write_explorer(folder: Path, out: Path, *, media: bool = True, mesh: bool = 
         folder: Of the built dataset.
         out: Where to.
         media: Whether videos and pictures are copied.
-        mesh: Whether meshes are copied.
+        mesh: Whether meshes are copied, those of faces and of sequences.
 
     Raises:
         InputError: The folder is no built dataset, or `out` holds other things.
@@ -116,48 +138,68 @@ class _Writer:
         self._notes: Counter[str] = Counter()
 
     def write(self) -> Explorer:
-        table, splits = self._table()
+        table, splits = self._table(self._name)
         details, place = self._places(table)
         self._ratings(place)
         self._frames(place)
+        self._motion(place)
+        self._meshes(place)
         self._videos(place)
         self._stills(place)
         self._portraits(table, details)
-        shown = self._columns(table, splits, details)
+        table = table if "split" in table.column_names else table.append_column("split", splits)
+        shown = self._columns(self._name, table, details)
         for first in range(0, len(details), _SHARD):
             name = f"details-{first // _SHARD:06d}"
             shard = {"clips": [vars(one) for one in details[first : first + _SHARD]]}
             self._file(f"data/{name}.js", script(f"data/{name}", shard))
-        notes = [*self._info.notes, *self._notes]
-        content = {
+        content: dict[str, Any] = {
             "dataset": self._info.dataset,
             "version": self._info.version,
             "config": self._name,
             "description": self._info.configs[self._name].description,
             "counts": dict(self._info.counts),
-            "notes": notes,
             "n": table.num_rows,
             "shard": _SHARD,
             "points": N_POINTS,
             "columns": shown,
+            "tables": list(self._tables()),
         }
+        content["notes"] = [*self._info.notes, *self._notes]
         self._pages()
         self._file(_ROWS, script("data/rows", content))
         self._remove_stale()
         sizes = self._written.values()
-        return Explorer(self._out, table.num_rows, len(sizes), sum(sizes), tuple(notes))
+        return Explorer(self._out, table.num_rows, len(sizes), sum(sizes), tuple(content["notes"]))
 
-    def _table(self) -> tuple[pa.Table, list[str]]:
-        """The rows of the default config, and the split of each."""
-        config = self._info.configs[self._name]
+    def _table(self, config: str) -> tuple[pa.Table, pa.Array]:
+        """The rows of a config, and the split of each."""
         tables, splits = [], []
-        for split, name in _files(config):
+        for split, name in _files(self._info.configs[config]):
             table = pq.read_table(inside(self._folder, name))
             tables.append(table)
             splits += [split] * table.num_rows
         if not splits:
-            raise InputError(f"the config {self._name} of {self._folder} has no rows to show")
-        return pa.concat_tables(tables), splits
+            raise InputError(f"the config {config} of {self._folder} has no rows to show")
+        return pa.concat_tables(tables), pa.array(splits)
+
+    def _tables(self) -> Iterator[dict[str, Any]]:
+        """Write the tables that are not shown with clips, as leaderboards and votes; name them."""
+        others = [n for n in self._info.configs if n != self._name and n not in _WITH_CLIPS]
+        for number, name in enumerate(others):
+            config = self._info.configs[name]
+            if not 0 < config.rows <= _LARGEST_TABLE:
+                if config.rows:
+                    self._notes[f"{name} has {config.rows} rows, too many to show"] += 1
+                continue
+            table, splits = self._table(name)
+            if len(config.splits) > 1 and "split" not in table.column_names:
+                table = table.append_column("split", splits)
+            about = {"name": name, "description": config.description, "n": table.num_rows}
+            columns = self._columns(name, table, None)
+            file = f"data/table-{number:06d}"
+            self._file(f"{file}.js", script(file, {**about, "columns": columns}))
+            yield {**about, "file": file}
 
     def _places(self, table: pa.Table) -> tuple[list[_Details], dict[str, _Details]]:
         """Details of each row, and those of each clip by its name."""
@@ -168,20 +210,17 @@ class _Writer:
         }
 
     def _columns(
-        self, table: pa.Table, splits: list[str], details: list[_Details]
+        self, config: str, table: pa.Table, details: list[_Details] | None
     ) -> list[dict[str, Any]]:
-        """Columns of the table; what it does not show goes into the details."""
-        known = {one.name: one for one in self._info.configs[self._name].columns}
-        table = (
-            table.append_column("split", pa.array(splits))
-            if "split" not in table.column_names
-            else table
-        )
+        """Columns of a table; what it does not show goes into the details, if there are any."""
+        known = {one.name: one for one in self._info.configs[config].columns}
         shown = []
         for name in table.column_names:
             made = column(table[name])
             about = known.get(name)
             if made is None:
+                if details is None:
+                    continue
                 for one, value in zip(details, table[name].to_pylist(), strict=True):
                     one.texts[name] = described(value)
                 made = {"kind": "hidden"}
@@ -254,10 +293,62 @@ class _Writer:
                 one.notes.append(f"mesh has {len(mesh)} numbers for {int(face.sum())} faces")
         return made
 
+    def _motion(self, place: Mapping[str, _Details]) -> None:
+        wanted = ("clip_id", "frames", "expression_dim", "expression", "jaw", "pose")
+        for number, row in self._rows("motion", wanted, 1):
+            one = place.get(row["clip_id"])
+            if one is None:
+                continue
+            n = row.get("frames") or 0
+            parts = {
+                name: np.asarray(row.get(name) or (), np.float32)
+                for name in ("expression", "jaw", "pose")
+            }
+            widths = {"expression": row.get("expression_dim") or 0, "jaw": 3, "pose": 3}
+            if n < 1 or any(len(parts[key]) != n * wide for key, wide in widths.items()):
+                one.notes.append("motion has other numbers of values than of frames")
+                continue
+            jaw, pose = (np.degrees(parts[name].reshape(n, 3)) for name in ("jaw", "pose"))
+            length = np.linalg.norm(parts["expression"].reshape(n, -1), axis=1)
+            made = {
+                "frames": n,
+                "dim": widths["expression"],
+                "jaw": encoded(np.linalg.norm(jaw, axis=1)),
+                "pose": [encoded(np.ascontiguousarray(pose[:, axis])) for axis in range(3)],
+                "expression": encoded(length.astype(np.float32)),
+            }
+            self._file(f"motion/{number:06d}.js", script(f"motion/{number:06d}", made))
+            one.motion = number
+
+    def _meshes(self, place: Mapping[str, _Details]) -> None:
+        if not self._mesh:
+            return
+        for _, row in self._rows("mesh", ("clip_id",), 65_536):
+            if row["clip_id"] in place:
+                place[row["clip_id"]].mesh_frames += 1
+        shown = {
+            name: set(np.linspace(0, one.mesh_frames - 1, min(_MESHES, one.mesh_frames)).round())
+            for name, one in place.items()
+            if one.mesh_frames
+        }
+        for number, row in self._rows("mesh", ("clip_id", "frame", "mesh"), 1):
+            if row.get("frame") not in shown.get(row["clip_id"], ()):
+                continue
+            one = place[row["clip_id"]]
+            try:
+                made = _packed(*read_glb(_file_of(row.get("mesh"))[1]))
+            except ValueError as error:
+                one.notes.append(f"the mesh of frame {row['frame']} is not drawn: {error}")
+                continue
+            self._file(f"meshes/{number:06d}.js", script(f"meshes/{number:06d}", made))
+            one.meshes.append([row["frame"], number])
+        for one in place.values():
+            one.meshes.sort()
+
     def _videos(self, place: Mapping[str, _Details]) -> None:
         if not self._media:
             return
-        for number, row in self._rows("media", ("clip_id", "video", "poster"), 1):
+        for number, row in self._rows("media", ("clip_id", "video", "poster", "audio"), 1):
             one = place.get(row["clip_id"])
             if one is None:
                 continue
@@ -270,6 +361,11 @@ class _Writer:
                     self._file(one.video, data)
                 else:
                     one.notes.append("no browser plays the kind of file that the video is")
+            name, data = _file_of(row.get("audio"))
+            suffix = PurePosixPath(name).suffix.lower()
+            if data and not one.video and suffix in _SOUNDS:
+                one.audio = f"media/audio-{number:06d}{suffix}"
+                self._file(one.audio, data)
 
     def _stills(self, place: Mapping[str, _Details]) -> None:
         wanted = ("clip_id", "image", "map", "width", "height", "fixations")
@@ -359,6 +455,19 @@ def _files(config: ConfigInfo) -> Iterator[tuple[str, str]]:
     for split, about in config.splits.items():
         for name in about.files:
             yield split, name
+
+
+def _packed(points: npt.NDArray[np.float32], triangles: npt.NDArray[np.uint32]) -> dict[str, Any]:
+    """A mesh as the page takes it: positions in a box around it, in 16 bits."""
+    low, high = points.min(axis=0).astype(float), points.max(axis=0).astype(float)
+    centre, half = (low + high) / 2, float((high - low).max() / 2) or 1.0
+    scaled = np.clip(np.round((points - centre) / half * 32767), -32767, 32767)
+    return {
+        "centre": centre.tolist(),
+        "half": half,
+        "points": encoded(scaled.astype(np.int16)),
+        "triangles": encoded(triangles),
+    }
 
 
 def _file_of(value: Any) -> tuple[str, bytes]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,94 @@ def landmarks(clip_ids: Sequence[str], frames: int = 50, fps: float = 25.0) -> p
         "person": [0] * n,
     }
     return pa.table(columns)
+
+
+def motion(clip_ids: Sequence[str], frames: int = 30) -> pa.Table:
+    """Rows of `motion`: the jaw opens by one degree a frame."""
+    jaw = np.zeros((frames, 3), np.float32)
+    jaw[:, 0] = np.radians(np.arange(frames))
+    n, flat = len(clip_ids), pa.list_(pa.float32())
+    return pa.table(
+        {
+            "clip_id": list(clip_ids),
+            "frames": [frames] * n,
+            "expression_dim": [50] * n,
+            "expression": pa.array([np.ones(frames * 50, np.float32)] * n, flat),
+            "jaw": pa.array([jaw.ravel()] * n, flat),
+            "pose": pa.array([np.zeros(frames * 3, np.float32)] * n, flat),
+        }
+    )
+
+
+def meshes(clip_ids: Sequence[str], frames: int = 20) -> pa.Table:
+    """Rows of `mesh`: a tetrahedron that grows."""
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
+    triangles = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]], np.uint16)
+    rows = [
+        {"clip_id": c, "frame": i, "mesh": {"bytes": glb(corners * (1 + i), triangles), "path": "m.glb"}}
+        for c in clip_ids
+        for i in range(frames)
+    ]  # fmt: skip
+    return pa.Table.from_pylist(rows)
+
+
+def glb(points: np.ndarray, triangles: np.ndarray | None = None, **changed: Any) -> bytes:
+    """A glb file by hand, as glTF 2.0 defines it.
+
+    Args:
+        points: (n, 3) float32.
+        triangles: (m, 3) of unsigned integers; None for a file without them.
+        changed: Further parts of its JSON.
+    """
+    kinds = {"uint8": 5121, "uint16": 5123, "uint32": 5125, "float32": 5126}
+    arrays = [points] if triangles is None else [points, triangles.reshape(-1)]
+    blob, views, accessors = b"", [], []
+    for place, array in enumerate(arrays):
+        views.append({"buffer": 0, "byteOffset": len(blob), "byteLength": array.nbytes})
+        accessors.append(
+            {"bufferView": place, "componentType": kinds[array.dtype.name], "count": len(array),
+             "type": "SCALAR" if place else "VEC3"}
+        )  # fmt: skip
+        blob += array.tobytes() + b"\0" * (-array.nbytes % 4)
+    part = {"attributes": {"POSITION": 0}, **({} if triangles is None else {"indices": 1})}
+    document = {
+        "asset": {"version": "2.0"},
+        "meshes": [{"primitives": [part]}],
+        "nodes": [{"mesh": 0}],
+        "buffers": [{"byteLength": len(blob)}],
+        "bufferViews": views,
+        "accessors": accessors,
+    }
+    text = json.dumps(document | changed).encode()
+    text += b" " * (-len(text) % 4)
+    chunks = struct.pack("<I4s", len(text), b"JSON") + text
+    chunks += struct.pack("<I4s", len(blob), b"BIN\0") + blob
+    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
+
+
+def leaderboard() -> pa.Table:
+    return pa.table(
+        {
+            "model": ["A", "B", "C"],
+            "kind": ["audio", "video", None],
+            "final": [0.9123456789, 0.5, 0.7],
+            "rank": [1, 3, 2],
+        }
+    )
+
+
+def preferences(clip_ids: Sequence[str]) -> pa.Table:
+    """Votes on some clips, the last on one that is not there."""
+    names = [*clip_ids, "unknown"]
+    return pa.table(
+        {
+            "vote": list(range(len(names))),
+            "clip_id": names,
+            "left": ["A"] * len(names),
+            "right": ["B"] * len(names),
+            "winner": ["A", *[None] * (len(names) - 1)],
+        }
+    )
 
 
 def ratings(clip_ids: Sequence[str], subjects: int = 6) -> pa.Table:

@@ -32,6 +32,10 @@ def explorer(tmp_path_factory, media) -> Path:
             "ratings": {"train": small.ratings(names[:2])},
             "media": {"train": small.media(videos)},
             "saliency": {"train": small.saliency(names[:1])},
+            "motion": {"train": small.motion(["clip-2"])},
+            "mesh": {"train": small.meshes(["clip-2"])},
+            "leaderboard": {"train": small.leaderboard()},
+            "preferences": {"train": small.preferences(["clip-2", HOSTILE])},
         },
         name=HOSTILE,
     )
@@ -406,3 +410,93 @@ def test_second_0_is_the_first_frame_of_the_picture(page, tmp_path, media, clip)
             )
         white = [frame for frame, darkest in seen.items() if darkest > 230]
         assert white == list(range(25, 30))
+
+
+def choose_table(page, name: str) -> None:
+    page.select_option("#table-name", name)
+    page.wait_for_selector(f"#about:text-is('The table {name}.')")  # the page is loaded again
+    page.wait_for_selector("tr[data-place]")
+
+
+def test_other_tables_are_chosen(opened):
+    choose_table(opened, "leaderboard")
+    assert first_cells(opened) == ["A", "B", "C"]
+    assert opened.inner_text("#about") == "The table leaderboard."
+    assert opened.inner_text("#count") == "3 of 3 rows"
+    assert opened.inner_text("tr[data-place='0'] >> text=0.91235")
+    opened.click("tr[data-place='0']")  # is about no clip
+    assert not opened.is_visible("#clip")
+    opened.click("#tab-scatter")
+    assert "3 rows with both values" in opened.inner_text("#scatter-facts")
+    opened.select_option("#table-name", "features")
+    opened.wait_for_selector("#about:text-is('The table features.')")
+    opened.wait_for_selector("tr[data-place]")
+    assert opened.inner_text("#count") == f"{N} of {N} clips"
+
+
+def test_a_vote_leads_to_its_clip_and_the_next(opened):
+    choose_table(opened, "preferences")
+    open_clip(opened, 0)
+    assert opened.inner_text("#clip-name") == "clip-2"
+    assert opened.url.endswith("#table=preferences&clip=clip-2")
+    opened.click("#clip-next")
+    until(opened, "document.getElementById('clip-name').textContent.includes('onerror')")
+    assert opened.is_disabled("#clip-next")  # the last vote is on a clip that is not there
+    assert not opened.is_disabled("#clip-previous")
+    opened.click("#clip-close")
+    until(opened, "location.hash === '#table=preferences'")
+
+
+def test_next_goes_on_and_on(opened):
+    open_clip(opened, 1)
+    for number in (2, 3, 4):
+        opened.keyboard.press("n")
+        until(opened, f"document.getElementById('clip-name').textContent === 'clip-{number}'")
+    opened.keyboard.press("p")
+    until(opened, "document.getElementById('clip-name').textContent === 'clip-3'")
+
+
+def test_motion_is_drawn_by_frames(opened):
+    open_clip(opened, 2)
+    canvas = opened.locator("canvas[aria-label='Jaw, frame']")
+    canvas.wait_for()
+    assert canvas.get_attribute("aria-valuetext") == "frame 0"
+    canvas.focus()
+    for _ in range(3):
+        opened.keyboard.press("ArrowRight")
+    assert canvas.get_attribute("aria-valuetext") == "frame 3"
+    assert "at frame 3: jaw 3°" in opened.inner_text("#curves")
+    assert opened.locator("#curves canvas[aria-label$=', frame']").count() == 3
+    assert drawn(opened, "canvas[aria-label='Expression, frame']") > 100
+
+
+_MESH_PIXELS = """c => { const gl = c.getContext('webgl2'); const n = gl.drawingBufferWidth * gl.drawingBufferHeight;
+  const data = new Uint8Array(4 * n);
+  gl.readPixels(0, 0, gl.drawingBufferWidth, gl.drawingBufferHeight, gl.RGBA, gl.UNSIGNED_BYTE, data);
+  let bright = 0; for (let i = 0; i < n; i++) bright += data[4 * i] > 60; return bright / n; }"""
+
+
+def test_meshes_are_drawn_and_turned(opened):
+    open_clip(opened, 2)
+    canvas = opened.locator("canvas.mesh")
+    canvas.wait_for(state="attached")
+    if not opened.evaluate("Boolean(document.createElement('canvas').getContext('webgl2'))"):
+        pytest.skip("this Chromium has no WebGL")
+    opened.wait_for_selector("#stills >> text=Frame 0 of 20, of which 16 are shown")
+    first = canvas.evaluate(_MESH_PIXELS)
+    assert first > 0.01
+    opened.locator("input[aria-label='Frame of the mesh']").fill("15")
+    opened.wait_for_selector("#stills >> text=Frame 19 of 20")
+    assert canvas.evaluate(_MESH_PIXELS) > first  # it grows
+    before = canvas.screenshot()
+    canvas.focus()
+    opened.keyboard.press("ArrowLeft")
+    assert canvas.screenshot() != before
+    assert opened.inner_text("#clip-name") == "clip-2"
+
+
+def test_values_of_a_clip_are_rounded(opened):
+    open_clip(opened, 3)
+    cell = opened.locator("#facts .values tr:has(td:text-is('lip_sync')) td").nth(1)
+    assert cell.text_content() == "0.030928"
+    assert cell.get_attribute("title") == str(3 / 97)

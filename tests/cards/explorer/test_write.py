@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import small_release as small
 
+from theval_datasets.cards.explorer import write
 from theval_datasets.cards.explorer.write import write_explorer
 from theval_datasets.errors import InputError, UnsafePathError
 
@@ -65,6 +68,80 @@ def test_what_an_explorer_holds(release, tmp_path):
     assert made.n_bytes == sum(map(len, held.values()))
     assert "media/video-000002.mp4" not in held  # of no clip
     assert held["README.md"].startswith(b"---\ntitle: small\nsdk: static\napp_file: index.html\n")
+
+
+def test_further_tables_motion_meshes_and_sound(tmp_path):
+    sound = {"bytes": b"RIFF", "path": "a.wav"}
+    other = {"bytes": b"MZ", "path": "a.exe"}
+    wrong = small.motion(["clip-1"]).set_column(1, "frames", [[29]])
+    moved = small.glb(np.eye(3, dtype=np.float32), nodes=[{"translation": [0, 1, 0]}])
+    bad = pa.Table.from_pylist(
+        [{"clip_id": "clip-1", "frame": 0, "mesh": {"bytes": moved, "path": ""}}]
+    )
+    release = small.write_small_release(
+        tmp_path / "release",
+        {
+            "features": {"train": small.features(2)},
+            "media": {"train": pa.table({"clip_id": NAMES[:2], "audio": [sound, other]})},
+            "motion": {"train": small.motion(["clip-0"]), "test": wrong},
+            "mesh": {"train": small.meshes(["clip-0", "unknown"]), "test": bad},
+            "leaderboard": {"train": small.leaderboard()},
+            "preferences": {"a": small.preferences(["clip-0"]), "b": small.preferences([])},
+        },
+    )
+    write_explorer(release, tmp_path / "view")
+    rows = content(tmp_path / "view", "data/rows")
+    assert [(one["name"], one["n"]) for one in rows["tables"]] == [
+        ("leaderboard", 3),
+        ("preferences", 3),
+    ]
+    votes = content(tmp_path / "view", rows["tables"][1]["file"])
+    columns = {one["name"]: one for one in votes["columns"]}
+    assert columns["split"]["levels"] == ["a", "b"]
+    assert columns["winner"]["codes"] == [0, -1, 0]
+    assert "split" not in {
+        one["name"] for one in content(tmp_path / "view", rows["tables"][0]["file"])["columns"]
+    }
+    first, second = content(tmp_path / "view", "data/details-000000")["clips"]
+    assert first["audio"] == "media/audio-000000.wav"
+    assert second["audio"] is None
+    assert (first["mesh_frames"], len(first["meshes"])) == (20, 16)
+    assert first["meshes"][0][0] == 0
+    assert first["meshes"][-1][0] == 19
+    assert second["motion"] is None
+    assert second["meshes"] == []
+    assert [note.partition(":")[0] for note in second["notes"]] == [
+        "motion has other numbers of values than of frames",
+        "the mesh of frame 0 is not drawn",
+    ]
+    made = content(tmp_path / "view", f"motion/{first['motion']:06d}")
+    jaw = np.frombuffer(base64.b64decode(made["jaw"]["f4"]), "<f4")
+    np.testing.assert_allclose(jaw, np.arange(30), atol=1e-4)
+    length = np.frombuffer(base64.b64decode(made["expression"]["f4"]), "<f4")
+    np.testing.assert_allclose(length, np.sqrt(50), rtol=1e-6)
+    last = content(tmp_path / "view", f"meshes/{first['meshes'][-1][1]:06d}")
+    points = np.frombuffer(base64.b64decode(last["points"]["i2"]), "<i2").reshape(-1, 3)
+    np.testing.assert_allclose(
+        points / 32767 * last["half"] + np.array(last["centre"]),
+        20 * np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]),
+        atol=1e-3,
+    )
+    write_explorer(release, tmp_path / "view", media=False, mesh=False)
+    held = files(tmp_path / "view")
+    assert not [name for name in held if name.startswith(("media/", "meshes/"))]
+    assert "motion/000000.js" in held
+
+
+@pytest.mark.parametrize(("limit", "shown"), [(3, True), (2, False)])
+def test_a_table_of_too_many_rows_is_named(tmp_path, monkeypatch, limit, shown):
+    monkeypatch.setattr(write, "_LARGEST_TABLE", limit)
+    release = small.write_small_release(
+        tmp_path / "release",
+        {"features": {"train": small.features(2)}, "leaderboard": {"train": small.leaderboard()}},
+    )
+    made = write_explorer(release, tmp_path / "view")
+    assert bool(content(tmp_path / "view", "data/rows")["tables"]) is shown
+    assert ("leaderboard has 3 rows, too many to show" in made.notes) is not shown
 
 
 def test_two_explorers_of_one_dataset_are_the_same(release, tmp_path):
