@@ -126,16 +126,16 @@ class ActiveSpeaker(Extractor):
             "speaker_visible",
             "float64",
             (),
-            "Share of the speech during which a visible person speaks.",
+            "Share of the speech during which a visible person speaks, by LR-ASD; whose voice is heard it does not tell.",
             nullable=True,
             low=0,
             high=1,
         ),
         Column(
-            "at_once",
+            "speaking_at_once",
             "float64",
             (),
-            "Share of the speech during which several visible people speak at once.",
+            "Share of the speech during which several visible people speak at once, by LR-ASD.",
             nullable=True,
             low=0,
             high=1,
@@ -227,10 +227,10 @@ class _Listener:
         values["speaking"] = speaking(values)
         judged = speech_on_screen(values, segments, self._clip.duration)
         values["off_screen"] = judged.off_screen
-        if judged.visible is None or judged.at_once is None:
-            return values, {"speaker_visible": "no-speech", "at_once": "no-speech"}
+        if judged.visible is None or judged.speaking_at_once is None:
+            return values, {"speaker_visible": "no-speech", "speaking_at_once": "no-speech"}
         values["speaker_visible"] = np.array(judged.visible)
-        values["at_once"] = np.array(judged.at_once)
+        values["speaking_at_once"] = np.array(judged.speaking_at_once)
         return values, {}
 
     def _scores(self, watch: Watch) -> Scores:
@@ -380,12 +380,12 @@ class OnScreen:
     Attributes:
         off_screen: (n, 2): start and end of speech during which no visible person speaks, in seconds.
         visible: Share of the speech that is not off-screen; None without speech.
-        at_once: Share of the speech during which several people speak; None without speech.
+        speaking_at_once: Share of the speech during which several people speak; None without speech.
     """
 
     off_screen: Floats
     visible: float | None
-    at_once: float | None
+    speaking_at_once: float | None
 
 
 def speech_on_screen(

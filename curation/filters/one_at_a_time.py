@@ -24,8 +24,8 @@ class OneAtATime(Filter):
 
     max_at_once: float = 0.1
 
-    shown: ClassVar[Mapping[str, str]] = {"at_once": "max_at_once"}
-    decides: ClassVar[Mapping[str, str]] = {"several-at-once": "at_once"}
+    shown: ClassVar[Mapping[str, str]] = {"speaking_at_once": "max_at_once"}
+    decides: ClassVar[Mapping[str, str]] = {"several-at-once": "speaking_at_once"}
 
     def needs(self) -> Sequence[Extractor]:
         """Who speaks."""
@@ -34,15 +34,15 @@ class OneAtATime(Filter):
     def judge(self, clip: Clip, features: Features) -> Verdict:
         """By the share of `active_speaker`; without face, sound or speech nobody speaks at once."""
         if features.empty("active_speaker"):
-            return keep(at_once=0.0)
+            return keep(speaking_at_once=0.0)
         try:
-            at_once = features.number("active_speaker", "at_once")
+            speaking_at_once = features.number("active_speaker", "speaking_at_once")
         except UndecidedError as missing:
             if missing.reason == "no-speech":
-                return keep(at_once=0.0)
+                return keep(speaking_at_once=0.0)
             raise
         return (
-            reject("several-at-once", at_once=at_once)
-            if at_once > self.max_at_once
-            else keep(at_once=at_once)
+            reject("several-at-once", speaking_at_once=speaking_at_once)
+            if speaking_at_once > self.max_at_once
+            else keep(speaking_at_once=speaking_at_once)
         )

@@ -85,7 +85,7 @@ def test_speech_of_nobody_visible_is_off_screen():
     found = speech_on_screen(values, np.array([[1.0, 5.0]]), 8.0)
     assert found.off_screen.tolist() == [[3.0, 5.0]]
     assert found.visible == pytest.approx(0.5)
-    assert found.at_once == 0.0
+    assert found.speaking_at_once == 0.0
 
 
 def test_speech_without_any_row_is_off_screen_until_the_pictures_end():
@@ -105,14 +105,14 @@ def test_a_moment_is_not_off_screen(frames, count):
 def test_two_tracks_of_one_person_do_not_speak_at_once():
     values = rows((0, [1.0] * 50), (25, [1.0] * 50))
     segments = np.array([[0.0, 3.0]])
-    assert speech_on_screen(values, segments, 3.0).at_once == pytest.approx(1 / 3)
+    assert speech_on_screen(values, segments, 3.0).speaking_at_once == pytest.approx(1 / 3)
     same = rows((0, [1.0] * 50), (25, [1.0] * 50), person=(0, 0))
-    assert speech_on_screen(same, segments, 3.0).at_once == 0.0
+    assert speech_on_screen(same, segments, 3.0).speaking_at_once == 0.0
 
 
 def test_shares_without_speech_are_undefined():
     found = speech_on_screen(rows((0, [1.0] * 50)), np.zeros((0, 2)), 2.0)
-    assert (found.visible, found.at_once, len(found.off_screen)) == (None, None, 0)
+    assert (found.visible, found.speaking_at_once, len(found.off_screen)) == (None, None, 0)
 
 
 def test_averages_at_the_ends_are_over_fewer_values():

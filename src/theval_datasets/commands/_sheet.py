@@ -19,6 +19,7 @@ _COLUMNS: Final = 4
 _WIDE: Final = 3.2  # width of a frame, inches
 _ALONE: Final = 8.0  # width of the frame of a still picture, inches
 _CURVES: Final = 4.4  # height of all curves together, inches
+_PICTURE: Final = 0.03  # distance of a frame from the picture of it that is judged, seconds
 _DOT: Final = 0.018  # diameter of the dots of a mesh, in inter-ocular distances
 _GREY: Final = "#555555"
 _COLOURS: Final = ("#0b6fb3", "#b84a00", "#00775a", "#a03a78", "#7a6300", "#5b4fb0", "#1b7f96", "#6b5044")  # fmt: skip
@@ -98,6 +99,8 @@ def _title(name: str, values: Mapping[str, Values], outcomes: Mapping[str, Outco
         lines.append(
             "#: track, p: person; axes: right red solid, down green dashed, forward blue dotted; shaded: speech"
         )
+    if "active_speaker" in values:
+        lines[-1] += "; thick box: speaks"
     return "\n".join(lines)
 
 
@@ -123,12 +126,49 @@ def _draw_boxes(cell: Any, time: float, values: Mapping[str, Values]) -> None:
         sampled = faces["time"][faces["sample"][own]]
         left, top, right, bottom = boxes_at(sampled, faces["box"][own], np.array([time]))[0]
         dashed = "-" if kind == 0 else ":"
+        speaks = _speaks(values.get("active_speaker"), track, time)
         box = Rectangle((left, top), right - left, bottom - top, fill=False)
-        box.set(edgecolor=_colour(track), linestyle=dashed, linewidth=1.4)
+        box.set(edgecolor=_colour(track), linestyle=dashed, linewidth=4.0 if speaks else 1.4)
         cell.add_patch(box)
-        label = f"#{track} p{int(faces['track_person'][track])}{_KINDS[kind]}"
+        said = " speaks" if speaks else ""
+        label = f"#{track} p{int(faces['track_person'][track])}{_KINDS[kind]}{said}"
         cell.text(left, top, label, fontsize=6, color="white", va="bottom", clip_on=True,
                   bbox={"facecolor": _colour(track), "edgecolor": "none", "pad": 0.8})  # fmt: skip
+
+
+def _speaks(heard: Values | None, track: int, time: float) -> bool:
+    """Whether the person of a track speaks at a time."""
+    if heard is None:
+        return False
+    here = (heard["track"] == track) & (np.abs(heard["time"] - time) <= _PICTURE)
+    return bool(heard["speaking"][here].any())
+
+
+def _draw_turns(axis: Any, heard: Values) -> None:
+    """Draw who speaks when, a row per track, and speech of nobody visible below."""
+    from theval_datasets.features.active_speaker import turns
+
+    tracks = np.unique(heard["track"]).tolist()
+    rows = {track: len(tracks) - i for i, track in enumerate(tracks)}
+    for track in tracks:
+        times = heard["time"][heard["track"] == track]
+        axis.plot(
+            times, np.full(len(times), rows[track]), ".", color=_colour(track), markersize=0.6
+        )
+    for turn in turns(heard):
+        row = rows[turn.track]
+        axis.plot(
+            (turn.start, turn.end),
+            (row, row),
+            color=_colour(turn.track),
+            linewidth=5,
+            solid_capstyle="butt",
+        )
+    for begin, end in heard["off_screen"].tolist():
+        axis.plot((begin, end), (0, 0), color=_GREY, linewidth=5, solid_capstyle="butt")
+    axis.set_yticks([0, *rows.values()], ["off-screen", *(f"#{track}" for track in rows)])
+    axis.set_ylim(-0.7, len(tracks) + 0.7)
+    axis.grid(visible=False)
 
 
 def _draw_meshes(cell: Any, time: float, values: Mapping[str, Values], scale: float) -> None:
@@ -188,8 +228,10 @@ def _draw_curves(
     values: Mapping[str, Values],
     outcomes: Mapping[str, Outcome],
 ) -> None:
-    openness, loudness, pose = part.subplots(3, 1, sharex=True)
-    for axis, label in ((openness, "openness"), (loudness, "loudness"), (pose, "pose, °")):
+    heard = values.get("active_speaker")
+    openness, loudness, *speaks, pose = part.subplots(3 if heard is None else 4, 1, sharex=True)
+    labels = ("openness", "loudness", *("speaks" for _ in speaks), "pose, °")
+    for axis, label in zip((openness, loudness, *speaks, pose), labels, strict=True):
         axis.set_ylabel(label, fontsize=7)
         axis.tick_params(labelsize=6)
         for time in shown.tolist():
@@ -202,11 +244,13 @@ def _draw_curves(
         _say(pose, outcomes, "head_pose")
     else:
         _draw_faces(openness, pose, mesh, angles)
-    heard = values.get("loudness")
-    if heard is None:
+    if heard is not None:
+        _draw_turns(speaks[0], heard)
+    sound = values.get("loudness")
+    if sound is None:
         _say(loudness, outcomes, "loudness")
-    elif len(heard["heard"]) == len(frame_times):
-        _line(loudness, frame_times[heard["heard"]], heard["rms"], "#333333")
+    elif len(sound["heard"]) == len(frame_times):
+        _line(loudness, frame_times[sound["heard"]], sound["rms"], "#333333")
     if "vad" in values:
         _draw_speech(loudness, values["vad"])
         for begin, end in values["vad"]["segments"].tolist():

@@ -156,6 +156,6 @@ def _extractors() -> tuple[Extractor, ...]:
 
     names = (
         "landmarks", "head_pose", "vad", "loudness", "theval_signals",
-        "faces", "person_landmarks", "person_pose",
+        "faces", "person_landmarks", "person_pose", "active_speaker",
     )  # fmt: skip
     return tuple(catalog.load("extractor", name)() for name in names)

@@ -80,13 +80,13 @@ def sync(confidence=3.0, offset=3):
     return {"av_sync": ok(lse_c=confidence, av_offset=offset)}
 
 
-def on_screen(visible=0.9, at_once=0.05):
-    return {"active_speaker": ok(speaker_visible=visible, at_once=at_once)}
+def on_screen(visible=0.9, speaking_at_once=0.05):
+    return {"active_speaker": ok(speaker_visible=visible, speaking_at_once=speaking_at_once)}
 
 
 def nobody_speaks(reason):
     if reason == "no-speech":
-        return {"active_speaker": ok({"speaker_visible": reason, "at_once": reason})}
+        return {"active_speaker": ok({"speaker_visible": reason, "speaking_at_once": reason})}
     failed = reason in ("weights-missing", "extra-missing", "broken-media")
     return {"active_speaker": Feature(Outcome("failed" if failed else "empty", reason))}
 
@@ -171,8 +171,8 @@ CASES = [
     ("speaker_visible", {"required": False}, clip(), on_screen(visible=0.1), "speaker-not-visible"),
     ("one_at_a_time", {"max_at_once": 0.05}, clip(), on_screen(), None),
     ("one_at_a_time", {"max_at_once": 0.04}, clip(), on_screen(), "several-at-once"),
-    ("one_at_a_time", {}, clip(), on_screen(at_once=0.1), None),
-    ("one_at_a_time", {}, clip(), on_screen(at_once=0.11), "several-at-once"),
+    ("one_at_a_time", {}, clip(), on_screen(speaking_at_once=0.1), None),
+    ("one_at_a_time", {}, clip(), on_screen(speaking_at_once=0.11), "several-at-once"),
     ("one_at_a_time", {}, clip(), nobody_speaks("no-face"), None),
     ("one_at_a_time", {}, clip(), nobody_speaks("no-speech"), None),
     ("one_at_a_time", {}, clip(), nobody_speaks("weights-missing"), "?active_speaker:weights-missing"),
