@@ -18,6 +18,8 @@ MEASURED: Final = (
     field_of("av_sync", "av_offset", INT, taken=True),
     field_of("active_speaker", "speaker_visible", DOUBLE, taken=True),
     field_of("active_speaker", "speaking_at_once", DOUBLE, taken=True),
+    field_of("lip_agreement", "lip_agreement", DOUBLE, taken=True),
+    field_of("background_motion", "background_motion", DOUBLE, taken=True),
     field_of("identity", "identity_consistency", DOUBLE),
     field_of("identity", "identity_coverage", DOUBLE),
     Field("identity_reference", STRING, "Reference of the identity: `portrait`, or `own-frame` of "

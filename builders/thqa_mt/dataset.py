@@ -166,11 +166,12 @@ class ThqaMt(ScoredBuilder):
         return with_difficulty(self._rated_rows, self.clips, self._people)
 
     def measured(self, row: ScoredRow, clip: ClipFeatures) -> Mapping[str, Any]:
-        """Formants, lip sync, who speaks, and identity against the portrait where there is one."""
+        """Formants, lip sync, who speaks, motion, and identity against the portrait where there is one."""
         values = {name: clip.value("formants", name) for name in ("f1_hz", "f2_hz")}
         values |= {name: clip.value("av_sync", name) for name in ("lse_c", "lse_d", "av_offset")}
         shares = ("speaker_visible", "speaking_at_once")
         values |= {name: clip.value("active_speaker", name) for name in shares}
+        values |= {name: clip.value(name, name) for name in ("lip_agreement", "background_motion")}
         return values | self._reference.identity(row.values["portrait_id"], clip)
 
     def counts(self) -> dict[str, int | float]:

@@ -1,0 +1,131 @@
+"""Whether the person who speaks, by LR-ASD, is the one whose lips move most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from theval_datasets.errors import AbsentError
+from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.mesh import PixelMesh, by_frame
+from theval_datasets.extraction.outcomes import Values
+
+from .active_speaker import ActiveSpeaker
+from .formulas.signals import mouth_openness
+from .networks.lr_asd import FPS
+from .person_landmarks import PersonLandmarks
+
+_GAP: Final = 0.1  # maximum distance of a mesh from a picture, seconds
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LipAgreement(Extractor):
+    """Share of the speech, with several people in sight, in which face and sound name the same person.
+
+    At each picture the person with the highest score of `active_speaker` is compared with the person whose
+    mouth opening varies most around it. It measures what the complaint *speaker mismatch* is about; it is not
+    that complaint: neither lips nor network tell whose voice is heard.
+
+    Attributes:
+        span: Length in seconds over which the variation is measured.
+    """
+
+    span: float = 0.4
+
+    name: ClassVar[str] = "lip_agreement"
+    source: ClassVar[str] = "defined by this package, from LR-ASD and MediaPipe Face Mesh"
+    extra: ClassVar[str | None] = "faces"
+    imports: ClassVar[tuple[str, ...]] = ("insightface", "onnx")
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column(
+            "lip_agreement",
+            "float64",
+            (),
+            "Share of the speech with several people in sight in which the person whom LR-ASD scores highest is "
+            "the one whose lips move most.",
+            low=0,
+            high=1,
+        ),
+        Column("compared", "float64", (), "Length of that speech.", unit="s", low=0),
+    )
+
+    def needs(self) -> Sequence[Extractor]:
+        """Scores, and meshes."""
+        return (ActiveSpeaker(), PersonLandmarks())
+
+    def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
+        """Compare the scores with the lips."""
+        heard, meshes = clip.feature(ActiveSpeaker()), clip.feature(PersonLandmarks())
+        points = PixelMesh(meshes["mesh"], int(meshes["width"]), int(meshes["height"]))
+        opening = by_frame(points, mouth_openness).astype(np.float64)
+        lips = lip_motion(heard, meshes["track"], meshes["time"], opening, self.span)
+        agrees = agreement(heard, lips)
+        if not len(agrees):
+            several = len(np.unique(heard["person"])) > 1
+            why = "no-speech" if not heard["speech"].any() else "one-person"
+            raise AbsentError(
+                "no-overlap" if several and why == "one-person" else why,
+                "there is no speech with the meshes of several people",
+            )
+        return {
+            "lip_agreement": np.array(float(agrees.mean())),
+            "compared": np.array(len(agrees) / FPS),
+        }, {}
+
+
+def lip_motion(
+    heard: Values,
+    track: npt.NDArray[np.int32],
+    time: Floats,
+    opening: Floats,
+    span: float,
+) -> Floats:
+    """Variation of the mouth opening around every row of `active_speaker`.
+
+    Args:
+        heard: Values of the extractor `active_speaker`.
+        track: (m,): track of each mesh.
+        time: (m,): time of each mesh in seconds, ascending within a track.
+        opening: (m,): mouth opening of each mesh.
+        span: Length in seconds over which the standard deviation is taken.
+
+    Returns:
+        (rows,): at least 0; NaN where the track has fewer than two meshes around, or none near.
+    """
+    motion = np.full(len(heard["time"]), np.nan)
+    for number in np.unique(heard["track"]):
+        rows = np.flatnonzero(heard["track"] == number)
+        own = np.flatnonzero(track == number)
+        at, values = time[own], opening[own]
+        for row in rows:
+            now = heard["time"][row] + 0.5 / FPS
+            low, high = np.searchsorted(at, (now - span / 2, now + span / 2))
+            if high - low >= 2 and np.abs(at[low:high] - now).min() <= _GAP:
+                motion[row] = values[low:high].std()
+    return motion
+
+
+def agreement(heard: Values, lips: Floats) -> npt.NDArray[np.bool_]:
+    """Whether scores and lips name the same person, for pictures with speech and several people.
+
+    Args:
+        heard: Values of the extractor `active_speaker`.
+        lips: (rows,): `lip_motion`.
+
+    Returns:
+        (pictures,): for those that can be compared, by their time.
+    """
+    usable = np.flatnonzero(heard["speech"] & np.isfinite(lips))
+    picture = np.rint(heard["time"][usable] * FPS).astype(np.int64)
+    found = []
+    for number in np.unique(picture):
+        rows = usable[picture == number]
+        if len(np.unique(heard["person"][rows])) > 1:
+            found.append(rows[heard["score"][rows].argmax()] == rows[lips[rows].argmax()])
+    return np.array(found, bool)
