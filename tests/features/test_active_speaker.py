@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import extractor_contract as contract
 import numpy as np
 import pytest
 
+from theval_datasets.extraction.jobs import ClipJob, Plan
+from theval_datasets.extraction.runner import Runner
 from theval_datasets.features.active_speaker import (
     ActiveSpeaker,
     SpeakingRule,
@@ -15,6 +18,7 @@ from theval_datasets.features.active_speaker import (
     speech_on_screen,
     turns,
 )
+from theval_datasets.utils.files import sha256_file
 
 
 def rows(*tracks, person=None):
@@ -126,3 +130,73 @@ def test_averages_at_the_ends_are_over_fewer_values():
 def test_impossible_parameters_are_refused(wrong):
     with pytest.raises(ValueError, match="expected"):
         ActiveSpeaker(**wrong)
+
+
+@pytest.fixture(scope="module")
+def random_network(tmp_path_factory):
+    """A folder of models with LR-ASD at random weights."""
+    torch = pytest.importorskip("torch")
+    from lr_asd_reference import random_reference
+
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "lr_asd").mkdir()
+    torch.save(random_reference(1).state_dict(), folder / "lr_asd/finetuning_TalkSet.model")
+    return folder
+
+
+@pytest.mark.slow
+def test_scores_depend_on_the_clip_alone(
+    random_network, talking, other, faceless, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("THEVAL_MODELS", str(random_network))
+    found = contract.check(ActiveSpeaker(), talking, other, faceless, tmp_path, monkeypatch)
+    times = found.values["time"]
+    assert len(times) > 25
+    assert times == pytest.approx(np.arange(len(times)) / 25)
+    assert np.ptp(found.values["score"]) > 0
+
+
+@pytest.mark.slow
+def test_what_cannot_be_scored_says_why(random_network, media, talking, tmp_path, monkeypatch):
+    monkeypatch.setenv("THEVAL_MODELS", str(random_network))
+    no_audio, silent, still = contract.run(
+        ActiveSpeaker(), [media("no_audio"), media("silent"), media("still")], tmp_path / "a"
+    )
+    for feature in (no_audio, silent, still):
+        assert feature.outcome.reason == "no-face"  # faces are looked for first
+    monkeypatch.setenv("THEVAL_MODELS", str(tmp_path / "none"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
+    assert not ActiveSpeaker().has_weights()
+    report = Runner(Plan((ActiveSpeaker(),), str(tmp_path / "b"))).process(
+        ClipJob("a", str(talking), sha256_file(talking))
+    )
+    outcome = report.outcomes["active_speaker"]
+    assert (outcome.status, outcome.reason) == ("failed", "weights-missing")
+    assert "theval-data models fetch lr-asd" in str(outcome.detail)
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_real_people_speak_in_their_turns(shared_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("THEVAL_MODELS", str(shared_data / "models"))
+    media = shared_data / "media"
+    turns_of_two, silence, mute, drawn = contract.run(
+        ActiveSpeaker(),
+        [
+            media / "multi/derived_two_people_turns.mp4",
+            media / "negative/liveportrait_d18.mp4",
+            media / "single/mead_M030_front_neutral_level1_001.mp4",
+            media / "negative/cartoon.mp4",
+        ],
+        tmp_path,
+    )
+    assert silence.outcome.reason == "digital-silence"
+    assert mute.outcome.reason == "no-audio"
+    assert drawn.outcome.reason == "no-face"
+    values = turns_of_two.values
+    truth = values["time"] < 4
+    truth[values["track"] == 1] ^= True
+    clear = values["speech"] & (np.abs(values["time"] - 4) > 0.2)
+    assert (values["speaking"] == truth)[clear].mean() >= 0.9
+    assert len(values["off_screen"]) == 0
+    assert float(values["speaker_visible"]) == 1.0

@@ -26,7 +26,7 @@ EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "collect": (("starlette", "uvicorn"), "`collect serve`: rating studies in a browser"),
     "demo": (("espeakng_loader", "skimage"), "`theval-data demo`: a sample with speech and a face"),
     "youtube": (("yt_dlp", "deno"), "videos, playlists and channels as sources"),
-    "faces": (("insightface",), "several people, identity, small faces"),
+    "faces": (("insightface",), "several people, identity, small faces, who speaks"),
     "ray": (("ray",), "`--engine ray`: extraction on several machines"),
     "iqa": (("pyiqa", "torch", "torchvision"), "picture quality: aesthetics, faces, mouths"),
     "sync": (("insightface", "torch"), "lip sync by SyncNet: LSE-C, LSE-D, offset of the sound"),
