@@ -48,7 +48,7 @@ $(VENV_DEMO)/done: pyproject.toml constraints.txt
 	$(VENV_DEMO)/bin/python $(PIP) install -q -c constraints.txt -e '.[demo]'
 	touch $@
 
-$(VENV)/done: pyproject.toml constraints.txt
+$(VENV)/done: pyproject.toml constraints.txt constraints-evaltalker.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python $(PIP) install -q -c constraints.txt -e '.[demo,dev]'
+	$(VENV)/bin/python $(PIP) install -q -c constraints.txt -c constraints-evaltalker.txt -e '.[demo,dev]'
 	touch $@

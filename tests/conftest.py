@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torchvision_operators
 from hypothesis import settings
 
 _HOME = Path(tempfile.mkdtemp(prefix="theval-tests-"))
@@ -40,6 +41,8 @@ settings.register_profile("theval", deadline=None)
 settings.load_profile("theval")
 
 ROOT = Path(__file__).resolve().parents[1]
+
+torchvision_operators.prepare()
 
 
 def environment(folder: Path, *requirements: str) -> Path:

@@ -10,6 +10,9 @@ from ..tables.ratings import RATING_FIELDS
 
 FOLDS: Final = 5
 
+VECTORS: Final = ("vst", "sapiens", "qwen_sync")
+"""Extractors of EvalTalker's features, whose vectors `features` has."""
+
 MEASURED: Final = (
     field_of("formants", "f1_hz", DOUBLE, taken=True),
     field_of("formants", "f2_hz", DOUBLE, taken=True),
@@ -24,6 +27,7 @@ MEASURED: Final = (
     field_of("identity", "identity_coverage", DOUBLE),
     Field("identity_reference", STRING, "Reference of the identity: `portrait`, or `own-frame` of "
           "the clip if no portrait was given.", origin="identity"),
+    *(field_of(name, "embedding", list_of("float32"), name=name, taken=True) for name in VECTORS),
 )  # fmt: skip
 """Columns that are measured on the clips."""
 

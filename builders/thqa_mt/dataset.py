@@ -13,7 +13,7 @@ from theval_datasets.manifest.joins import Join, join_clips
 from theval_datasets.manifest.rows import ManifestRow
 
 from ..base.builder import TableConfig
-from ..base.clips import CLIP_EXTRACTORS, DEFAULT_SPLIT
+from ..base.clips import CLIP_EXTRACTORS, DEFAULT_SPLIT, taken
 from ..base.columns import LEFT_OUT, ClipFeatures
 from ..base.fields import Field
 from ..base.scored import ScoredBuilder, ScoredRow
@@ -129,7 +129,7 @@ class ThqaMt(ScoredBuilder):
         if self.inputs.manifest_path is None:
             return ()
         own = {
-            "features": (*CLIP_EXTRACTORS, "formants", "av_sync", "identity"),
+            "features": (*CLIP_EXTRACTORS, *dict.fromkeys(field.origin for field in MEASURED)),
             "landmarks": TRACK_EXTRACTORS,
         }
         return own.get(config_name, ())
@@ -166,12 +166,8 @@ class ThqaMt(ScoredBuilder):
         return with_difficulty(self._rated_rows, self.clips, self._people)
 
     def measured(self, row: ScoredRow, clip: ClipFeatures) -> Mapping[str, Any]:
-        """Formants, lip sync, who speaks, motion, and identity against the portrait where there is one."""
-        values = {name: clip.value("formants", name) for name in ("f1_hz", "f2_hz")}
-        values |= {name: clip.value("av_sync", name) for name in ("lse_c", "lse_d", "av_offset")}
-        shares = ("speaker_visible", "speaking_at_once")
-        values |= {name: clip.value("active_speaker", name) for name in shares}
-        values |= {name: clip.value(name, name) for name in ("lip_agreement", "background_motion")}
+        """What is measured on the clip, and its identity against the portrait where there is one."""
+        values = taken(MEASURED, clip)
         return values | self._reference.identity(row.values["portrait_id"], clip)
 
     def counts(self) -> dict[str, int | float]:

@@ -69,7 +69,10 @@ def test_every_weight_of_every_extractor_is_listed():
     users = list_models().extractors
     assert set(users) <= set(models.registry())
     unused = set(models.registry()) - set(users)
-    assert unused == {"alexnet", "vgg16", "squeezenet"}  # of LPIPS, which is no extractor
+    assert unused == {
+        *("alexnet", "vgg16", "squeezenet"),  # of LPIPS, which is no extractor
+        *("swin3d_s", "swin3d_b", "sapiens2-1b", "qwen2.5-omni"),  # by parameters
+    }
     for name in catalog.names("extractor"):
         extractor = catalog.load("extractor", name)()
         own = {entry.name for entry in extractor.weights()}
@@ -158,6 +161,21 @@ def test_what_is_missing_is_said_with_the_way_to_get_it(tmp_path):
         models.need(other)
     with pytest.raises(WeightsMissingError, match=r"cannot be downloaded .*: clone"):
         models.fetch(models.known("facexformer"))
+
+
+def test_missing_weights_are_named_with_publisher_size_and_licence():
+    with pytest.raises(
+        WeightsMissingError,
+        match=r"sapiens_2b_epoch_660_torchscript\.pt2.*huggingface\.co/facebook/"
+        r"sapiens-pretrain-2b-torchscript, 8\.7 GB, licence: CC-BY-NC-4\.0.*models fetch sapiens-2b",
+    ):
+        models.need(models.known("sapiens-2b"))
+    with pytest.raises(WeightsMissingError, match=r"swin3d_t-7615ae03\.pth.*127 MB.*BSD-3-Clause"):
+        models.need(models.known("swin3d_t"))
+    with pytest.raises(
+        WeightsMissingError, match=r"config\.json or adapter_config\.json.*fine-tune"
+    ):
+        models.need(models.known("qwen-sync"))
 
 
 def test_a_repository_counts_when_all_of_its_files_are_there(tmp_path, monkeypatch):
@@ -270,6 +288,20 @@ def test_the_commands(web, monkeypatch):
     assert fetch_models(["net"]).exit_code == 0
     with pytest.raises(UnknownNameError):
         fetch_models(["net", "nett"])
+
+
+@pytest.mark.parametrize(("n_bytes", "by_default"), [(1_999_999_999, True), (2_000_000_000, False)])
+def test_large_weights_are_downloaded_by_name_only(monkeypatch, tmp_path, n_bytes, by_default):
+    fetched = []
+    entry = hub("large", n_bytes=n_bytes)
+    monkeypatch.setattr("theval_datasets.commands.models.registry", lambda: {"large": entry})
+    monkeypatch.setattr(
+        "theval_datasets.commands.models.fetch", lambda w: fetched.append(w.name) or tmp_path
+    )
+    fetch_models([])
+    assert fetched == (["large"] if by_default else [])
+    fetch_models(["large"])
+    assert fetched[-1] == "large"
 
 
 def test_the_command_line():

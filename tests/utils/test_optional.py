@@ -80,3 +80,21 @@ def test_a_missing_module_names_its_extra(installed):
     with pytest.raises(MissingExtraError, match=r"nowhere.mod.*\[faces\].*pip install"):
         require("nowhere.mod", extra="faces")
     assert not available("nowhere.mod")
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ("RuntimeError('operator torchvision::nms does not exist')", "builds of one kind"),
+        ("ImportError('libcudart.so.13: cannot open shared object file')", "Install it again"),
+        ("OSError('libc10_cuda.so: cannot open shared object file')", "Install it again"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_says_so(
+    installed, tmp_path, monkeypatch, fault, expected
+):
+    installed(None)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "broken_module.py").write_text(f"raise {fault}\n")
+    with pytest.raises(MissingExtraError, match=f"installed but cannot be imported.*{expected}"):
+        require("broken_module", extra="evaltalker")

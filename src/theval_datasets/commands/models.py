@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from theval_datasets import catalog
 from theval_datasets.errors import UnknownNameError, WeightsMissingError
-from theval_datasets.extraction.weights import Weights, fetch, find, folders, places, registry
+from theval_datasets.extraction.weights import (
+    Weights,
+    fetch,
+    find,
+    folders,
+    places,
+    registry,
+    size_text,
+)
 from theval_datasets.utils.report import Report
+
+_LARGE: Final = 2_000_000_000
+"""Bytes from which weights are downloaded only by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,7 @@ class ModelsReport(Report):
         lines = ["Weights are searched for in:", *(f"  {folder}" for folder in folders())]
         lines.append("and in the caches of the Hugging Face Hub and of torch")
         for weights, path in self.places:
-            size = f", {weights.n_bytes / 1e6:.0f} MB" if weights.n_bytes else ""
+            size = f", {size_text(weights.n_bytes)}" if weights.n_bytes else ""
             extractors = ", ".join(self.extractors.get(weights.name, ())) or "none"
             lines += [
                 "",
@@ -96,7 +107,7 @@ def fetch_models(
     """Download model weights from their publishers, and verify their checksums.
 
     Args:
-        names: Names of weights. Default: all missing weights that need no token.
+        names: Names of weights. Default: all missing weights that need no token and are smaller than 2 GB.
 
     Raises:
         UnknownNameError: A name is unknown; nothing is downloaded.
@@ -108,7 +119,10 @@ def fetch_models(
     wanted = [known[name] for name in dict.fromkeys(names)] or [
         weights
         for weights in known.values()
-        if weights.can_be_fetched and not weights.gated and find(weights) is None
+        if weights.can_be_fetched
+        and not weights.gated
+        and (weights.n_bytes or 0) < _LARGE
+        and find(weights) is None
     ]
     fetched: list[tuple[Weights, Path | None]] = []
     failures: dict[str, str] = {}

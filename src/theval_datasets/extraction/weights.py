@@ -199,9 +199,26 @@ def need(weights: Weights) -> Path:
         by_hand = "; or put them there" if weights.can_be_fetched else ""
         raise WeightsMissingError(
             f"The weights {weights.name} are not on this machine (looked for {looked}{within}). "
-            f"To get them (licence: {weights.license}), {weights.remedy}{by_hand}."
+            f"To get them ({_terms(weights)}), {weights.remedy}{by_hand}."
         )
     return path
+
+
+def _terms(weights: Weights) -> str:
+    """Publisher, size and licence."""
+    size = f"{size_text(weights.n_bytes)}, " if weights.n_bytes else ""
+    publisher = f"from {weights.url}, " if weights.url else ""
+    return f"{publisher}{size}licence: {weights.license}"
+
+
+def size_text(n_bytes: int) -> str:
+    """A size as people write it.
+
+    Examples:
+        >>> size_text(5_905_440), size_text(8_650_000_000)
+        ('6 MB', '8.7 GB')
+    """
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"
 
 
 def fetch(weights: Weights, token: str | None = None) -> Path:

@@ -30,6 +30,10 @@ EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "ray": (("ray",), "`--engine ray`: extraction on several machines"),
     "iqa": (("pyiqa", "torch", "torchvision"), "picture quality: aesthetics, faces, mouths"),
     "sync": (("insightface", "torch"), "lip sync by SyncNet: LSE-C, LSE-D, offset of the sound"),
+    "evaltalker": (
+        ("torch", "torchvision", "transformers", "peft", "safetensors"),
+        "EvalTalker's features: Video Swin, Sapiens, Qwen-Sync",
+    ),
     "lpips": (("lpips", "torch"), "LPIPS between a generated clip and its real counterpart"),
     "train": (("sklearn", "safetensors"), "`train` and `predict`: quality metrics on features"),
     "mesh": (("trimesh",), "Gen3DHF's mesh sequences as glTF"),
@@ -47,6 +51,10 @@ EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
 """Modules that each extra installs, and what they enable."""
 
 _NAME: Final = "theval-datasets"
+_REPAIRS: Final = (
+    "torchvision and torch must be builds of one kind, both for the CPU or both for the same CUDA; "
+    "install the two again together"
+)
 
 
 def require(module: str, *, extra: str) -> Any:
@@ -57,7 +65,7 @@ def require(module: str, *, extra: str) -> Any:
         extra: Extra of ``theval-datasets`` that installs it.
 
     Raises:
-        MissingExtraError: The module is not installed.
+        MissingExtraError: The module is not installed, or what is installed cannot be imported.
 
     Examples:
         >>> require("json", extra="demo").dumps([1])
@@ -70,6 +78,13 @@ def require(module: str, *, extra: str) -> Any:
             raise
         raise MissingExtraError(
             f"{module} is not installed; the extra [{extra}] installs it: {install_command(extra)}"
+        ) from error
+    except (ImportError, OSError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        advice = _REPAIRS if "torchvision" in reason else "Install it again"
+        raise MissingExtraError(
+            f"{module} is installed but cannot be imported ({reason}). {advice}: "
+            f"{install_command(extra)}"
         ) from error
 
 
