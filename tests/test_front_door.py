@@ -13,11 +13,31 @@ import pytest
 
 import theval_datasets as td
 from theval_datasets import cli
+from theval_datasets.commands.signatures import command_line
 from theval_datasets.utils.report import Report
 
 
 def functions() -> list[str]:
     return [name for name in td.__all__ if name != "evaluation"]
+
+
+@pytest.mark.parametrize("name", functions())
+def test_signatures_are_those_of_python(name):
+    function = getattr(td, name)
+    shown = str(inspect.signature(function))
+    assert "typer" not in shown
+    assert "Annotated" not in shown
+    assert "ForwardRef" not in shown
+    assert list(inspect.signature(function).parameters) == [
+        parameter for parameter in function.__annotations__ if parameter != "return"
+    ]
+
+
+def test_the_command_line_keeps_its_options_after_a_look_at_the_function():
+    assert "str | os.PathLike[str]" in str(inspect.signature(td.study))
+    command = command_line(td.study, lambda report, as_json: None)
+    (columns,) = inspect.signature(command).parameters["columns"].annotation.__metadata__
+    assert columns.metavar == "NAME=COLUMN"
 
 
 @pytest.mark.parametrize("name", functions())

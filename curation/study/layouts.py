@@ -344,5 +344,6 @@ def _unknown(columns: list[str], known: Collection[str], where: str) -> RatingsE
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}."
     return RatingsError(
         f"{where}: unknown column{'s' if len(columns) > 1 else ''} "
-        f"{', '.join(map(repr, columns[:SHOWN]))}; {hint} Columns can also be ignored by name."
+        f"{', '.join(map(repr, columns[:SHOWN]))}; {hint} --column NAME={columns[0]} reads it "
+        f"as the column NAME, --ignore {columns[0]} leaves it out (columns={{...}} and ignore=[...] in Python)."
     )

@@ -104,9 +104,12 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "evaluation":
         return importlib.import_module("theval_datasets.evaluation")
-    return getattr(
-        importlib.import_module(f"theval_datasets.commands.{_MODULE_OF.get(name, name)}"), name
-    )
+    from theval_datasets.commands.signatures import python_signature
+
+    module = importlib.import_module(f"theval_datasets.commands.{_MODULE_OF.get(name, name)}")
+    function = getattr(module, name)
+    function.__signature__ = python_signature(function)
+    return function
 
 
 def __dir__() -> list[str]:

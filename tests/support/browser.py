@@ -151,7 +151,7 @@ def off_screen(page: Any) -> list[str]:
     return page.evaluate(_OFF_SCREEN)
 
 
-def until(page: Any, expression: str, seconds: float = 15.0) -> None:
+def until(page: Any, expression: str, seconds: float = 60.0) -> None:
     """Wait until an expression is true in a page, whose policy may forbid playwright's own waiting."""
     end = time.monotonic() + seconds
     while not page.evaluate(expression):

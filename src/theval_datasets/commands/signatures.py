@@ -13,7 +13,7 @@ import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, ForwardRef, Union, get_args, get_origin, get_type_hints
 
 import typer
 from typer.models import ParameterInfo
@@ -88,6 +88,21 @@ def command_line(
     return command
 
 
+def python_signature(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a command's function as callers in Python need it: without the command line's.
+
+    Examples:
+        >>> from theval_datasets.commands.verify import verify
+        >>> str(python_signature(verify)).partition(",")[0]
+        '(folder: str | os.PathLike[str]'
+    """
+    parameters = [
+        parameter.replace(annotation=kind.__forward_arg__ if isinstance(kind, ForwardRef) else kind)
+        for parameter, kind, _ in _declared(function)
+    ]
+    return inspect.signature(function).replace(parameters=parameters)
+
+
 _JSON: Final = inspect.Parameter(
     "as_json",
     inspect.Parameter.KEYWORD_ONLY,
@@ -103,7 +118,7 @@ def _declared(
 ) -> Iterator[tuple[inspect.Parameter, Any, Fields | ParameterInfo | None]]:
     """Each parameter with its evaluated type and its `Annotated` settings for the command line."""
     for parameter in inspect.signature(function).parameters.values():
-        kind = parameter.annotation
+        kind = function.__annotations__.get(parameter.name, parameter.annotation)
         if isinstance(kind, str):
             kind = eval(kind, vars(sys.modules[function.__module__]))  # noqa: S307  # our own code
         marks: Sequence[Any] = ()

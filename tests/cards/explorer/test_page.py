@@ -340,9 +340,11 @@ def test_it_is_readable_at_any_width(opened, width, scheme):
     opened.select_option("#add-filter", "generator")
     opened.click(".chip summary")
     assert off_screen(opened) == []
-    open_clip(opened, 0)
-    assert low_contrast(opened) == []
-    assert off_screen(opened) == []
+    for place in (0, 2):  # one with a video and a still, one with motion and meshes
+        open_clip(opened, place)
+        assert low_contrast(opened) == []
+        assert off_screen(opened) == []
+        opened.click("#clip-close")
 
 
 def test_an_empty_selection_is_no_error(opened):
