@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _INVISIBLE: Final = "\ufeff\u200b\u200c\u200d\u2060"
+_WORD: Final = re.compile(r"[^\W_]+")
 _BRACKETS: Final = re.compile(r"[(\[{].*?[)\]}]")
 
 
@@ -31,14 +33,31 @@ def clean_name(text: str) -> str:
     return unicodedata.normalize("NFC", text.strip().strip(_INVISIBLE).strip())
 
 
-def statistic_key(text: str) -> str:
-    """The letters and digits of a name, by which names of statistics are recognised.
+@dataclass(frozen=True)
+class StatisticNames:
+    """Names of statistics, and of facts about people and clips: ``name in names`` tells them.
+
+    Case, accents, punctuation and what is in brackets do not count.
+
+    Attributes:
+        names: The names, letters and digits alone.
+        words: Words that may stand beside one, such as ``lower`` in ``lower CI``.
 
     Examples:
-        >>> statistic_key("Std. Dev. (SD)")
-        'stddev'
+        >>> names = StatisticNames(frozenset({"mean", "ci"}), frozenset({"score", "lower"}))
+        >>> [name in names for name in ("Mean (raw)", "mean_score", "Lower CI", "score", "meanie")]
+        [True, True, True, False, False]
     """
-    return re.sub(r"[^a-z0-9]", "", _BRACKETS.sub("", text.casefold()))
+
+    names: frozenset[str]
+    words: frozenset[str]
+
+    def __contains__(self, text: str) -> bool:
+        plain = unicodedata.normalize("NFKD", _BRACKETS.sub("", text)).casefold()
+        words = _WORD.findall("".join(c for c in plain if not unicodedata.combining(c)))
+        if "".join(words) in self.names:
+            return True
+        return not self.names.isdisjoint(words) and self.names | self.words >= set(words)
 
 
 def encode_names(
@@ -47,7 +66,7 @@ def encode_names(
     where: str,
     rows: Sequence[int],
     *,
-    statistics: frozenset[str] = frozenset(),
+    statistics: StatisticNames | None = None,
     empty: str | None = None,
 ) -> tuple[tuple[str, ...], Codes]:
     """The distinct names of a column, and the index of each row among them.
@@ -57,7 +76,7 @@ def encode_names(
         name: Canonical name of the column.
         where: Name of the table for messages.
         rows: Row of the file of each of the n rows.
-        statistics: `statistic_key` of names that are neither subjects nor clips.
+        statistics: Names that are neither subjects nor clips.
         empty: Stands for an empty cell; None to refuse it.
 
     Returns:
@@ -80,7 +99,7 @@ def encode_names(
     column = column.set(blank, empty or "") if blank.any() else column
     cleaned |= {text: empty or "" for text in (*raw, "") if not cleaned.get(text)}
     for text in raw:
-        if statistic_key(text) in statistics:
+        if statistics is not None and text in statistics:
             row = rows[int((column == text).arg_max() or 0)]
             raise RatingsError(
                 f"{where}: {text!r} in the column {name} (row {row}) is the name of a statistic, "
@@ -100,8 +119,11 @@ def _refuse_similar(names: Iterable[str], column: str, where: str) -> None:
     for name in sorted(names):
         key = _similar(name, column)
         if key in known:
+            first, second = ascii(known[key]), ascii(name)
+            if unicodedata.normalize("NFC", known[key]) != unicodedata.normalize("NFC", name):
+                first, second = repr(known[key]), repr(name)
             raise RatingsError(
-                f"{where}: {known[key]!r} and {name!r} in the column {column} may be two spellings "
+                f"{where}: {first} and {second} in the column {column} may be two spellings "
                 "of one name; write them alike, or rename one if they are different"
             )
         known[key] = name

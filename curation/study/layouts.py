@@ -22,7 +22,7 @@ import yaml
 from theval_datasets.errors import RatingsError
 from theval_datasets.utils.text import one_line
 
-from .ids import clean_name, statistic_key
+from .ids import StatisticNames, clean_name
 
 if TYPE_CHECKING:
     import polars as pl
@@ -63,7 +63,7 @@ def column_names() -> dict[str, Any]:
 
     Examples:
         >>> sorted(column_names())
-        ['aliases', 'dimensions', 'distortion_prefix', 'form_times', 'statistics']
+        ['aliases', 'dimensions', 'distortion_prefix', 'form_times', 'statistic_words', 'statistics']
     """
     text = resources.files(__package__ or "").joinpath("columns.yaml").read_text("utf-8")
     plain: dict[str, Any] = yaml.safe_load(text)
@@ -71,14 +71,15 @@ def column_names() -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def statistics() -> frozenset[str]:
-    """Names of statistics, by their letters and digits alone.
+def statistics() -> StatisticNames:
+    """Names of statistics and of facts, which are neither subjects nor clips.
 
     Examples:
-        >>> "mean" in statistics()
-        True
+        >>> "Mean score" in statistics(), "Your age?" in statistics(), "Rater 1" in statistics()
+        (True, True, False)
     """
-    return frozenset(column_names()["statistics"])
+    names = column_names()
+    return StatisticNames(frozenset(names["statistics"]), frozenset(names["statistic_words"]))
 
 
 def to_long(frame: pl.DataFrame, where: str) -> LongTable:
@@ -186,9 +187,7 @@ def _google_form(frame: pl.DataFrame, plain: dict[str, str]) -> LongTable | None
         return None
     people = [c for c in columns[1:] if _target(_plain(c)) == "subject" or _is_person(c)]
     grid = {c: match for c in columns[1:] if (match := _IN_BRACKETS.fullmatch(c))}
-    rated = list(grid) or [
-        c for c in columns[1:] if c not in people and statistic_key(c) not in statistics()
-    ]
+    rated = list(grid) or [c for c in columns[1:] if c not in people and c not in statistics()]
     texts = frame.with_columns(pl.col(column).cast(pl.String) for column in rated)
     if people:
         texts = texts.with_columns(pl.col(people[0]).alias("\0subject"))
@@ -307,7 +306,7 @@ def _check_headings(
     """
     noun = "subject" if target == "subject" else "clip"
     for column in columns:
-        if statistic_key(column) in statistics():
+        if column in statistics():
             raise RatingsError(
                 f"{where}: the column {column!r} holds a statistic or a fact, not ratings of a "
                 f"{noun}; remove it (study --ignore {column!r}), or rename it if it is a {noun}"

@@ -15,7 +15,7 @@ import numpy as np
 
 from theval_datasets.errors import RatingsError
 
-from .panel import Flags, Floats
+from .panel import Codes, Flags, Floats
 
 STANDARD_SCALES: Final = (
     (1.0, 5.0), (0.0, 5.0), (1.0, 7.0), (1.0, 9.0), (0.0, 10.0), (1.0, 10.0), (0.0, 100.0),
@@ -44,6 +44,7 @@ _CODES: Final = frozenset(
 """Numbers that tables use for "not rated"."""
 _STRAY: Final = 0.05  # share of scores up to which any number off the scale is a mistake
 _MOSTLY: Final = 0.5  # share of scores up to which a usual missing code is a missing code
+_FEWEST_NAMES: Final = 5  # of a table in which one name can be off the scale of the others
 _APART: Final = 1.0  # distance from the end of the scale beyond which a number is off the scale
 
 
@@ -121,6 +122,69 @@ def off_scale(scores: Floats) -> tuple[Scale, Flags] | None:
             if few or coded:
                 return Scale(*scale, declared=False), np.isin(scores, values[outside])
     return None
+
+
+def names_off_scale(scores: Floats, codes: Codes, n_names: int) -> tuple[Scale, Codes] | None:
+    """Subjects, or clips, whose scores are all off the scale of the scores of all others.
+
+    Such a name is likely a column of facts, such as an age. Looked at are tables of at least five
+    names, up to a fifth of which may be off the scale by more than one grade and a tenth of it.
+
+    Args:
+        scores: float64 (n,), finite.
+        codes: int64 (n,): the name of each score, 0 to ``n_names - 1``.
+        n_names: Number of names.
+
+    Returns:
+        The scale of the others, and int64 (m,): the names off it, m of at least 1; None if there are
+        none.
+
+    Examples:
+        >>> scores, codes = np.array([1.0, 5, 4, 2, 1, 31, 28]), np.array([0, 1, 2, 3, 4, 5, 5])
+        >>> scale, names = names_off_scale(scores, codes, 6)
+        >>> scale.to_text(), names.tolist()
+        ('1 … 5 (apparent)', [5])
+    """
+    if n_names < _FEWEST_NAMES:
+        return None
+    low, high = np.full(n_names, np.inf), np.full(n_names, -np.inf)
+    np.minimum.at(low, codes, scores)
+    np.maximum.at(high, codes, scores)
+    for n_apart in range(1, n_names // _FEWEST_NAMES + 1):
+        for apart in (np.argsort(-low, kind="stable"), np.argsort(high, kind="stable")):
+            names = apart[:n_apart]
+            scale = apparent_scale(scores[~np.isin(codes, names)])
+            margin = max(_APART, (scale.high - scale.low) / 10)
+            if (np.maximum(scale.low - high[names], low[names] - scale.high) > margin).all():
+                return scale, np.sort(names)
+    return None
+
+
+def check_names(scores: Floats, codes: Codes, names: Sequence[str], noun: str, where: str) -> None:
+    """Check that no subject, or clip, has scores of another scale; see `names_off_scale`.
+
+    Args:
+        scores: float64 (n,), finite.
+        codes: int64 (n,): index of the name of each score.
+        names: The names.
+        noun: What they name.
+        where: Name of the table for messages.
+
+    Raises:
+        RatingsError: If there are any.
+    """
+    off = names_off_scale(scores, codes, len(names))
+    if off is None:
+        return
+    scale, apart = off
+    first = scores[codes == apart[0]]
+    raise RatingsError(
+        f"{where}: every score of {', '.join(repr(names[i]) for i in apart[:3])} is off the scale "
+        f"{scale.low:g} … {scale.high:g} of all other {noun}s, from {first.min():g} to "
+        f"{first.max():g}. If such a {noun} is none, remove it (study --ignore COLUMN); if these are "
+        "ratings, declare the scale (study --scale LOW HIGH; `scale: [LOW, HIGH]` in the protocol of a "
+        "build)"
+    )
 
 
 def check_scale(

@@ -20,7 +20,7 @@ from .ids import encode_names
 from .layouts import ROW, SHOWN, statistics, to_long
 from .panel import Codes, Flags, Floats
 from .ratings import Ratings, TableSummary, make
-from .scales import check_scale
+from .scales import check_names, check_scale
 from .taxonomy import Taxonomy
 from .vote_columns import parse_votes
 
@@ -133,6 +133,9 @@ def from_frame(
     names = statistics()
     subjects, subject = encode_names(frame["subject"], "subject", where, places, statistics=names)
     clips, clip = encode_names(frame["clip_id"], "clip_id", where, places, statistics=names)
+    if not scale.declared:
+        check_names(score, subject, subjects, "subject", where)
+        check_names(score, clip, clips, "clip", where)
     zeros = np.zeros(len(score), np.int64)
     dimensions, dimension = (
         encode_names(frame["dimension"], "dimension", where, places)

@@ -134,3 +134,9 @@ def test_workbooks_that_are_refused(tmp_path):
         read_table(tmp_path / "u.xlsx")
     with pytest.raises(InputError, match="several columns are named 'a'"):
         read_table(workbook(tmp_path / "v.xlsx", A=[["a", "a"], [1, 2]]))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_every_kind_of_line_end(tmp_path, end):
+    frame = read_table(written(tmp_path, f"a,b{end}1,2{end}3,4{end}")).frame
+    assert frame.to_dict(as_series=False) == {"a": ["1", "3"], "b": ["2", "4"]}

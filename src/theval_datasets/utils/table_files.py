@@ -134,6 +134,8 @@ def read_delimited(path: Path, *, error: type[InputError] = InputError) -> tuple
     if path.stat().st_size > LARGEST:
         raise error(f"{path} has {path.stat().st_size} bytes; at most {LARGEST} are read")
     text, encoding = _decoded(path.read_bytes(), path.name, error)
+    if "\n" not in text:
+        text = text.replace("\r", "\n")  # line ends of old Macintosh programs
     return text, encoding, _delimiter(text, "\t" if path.suffix.lower() == ".tsv" else ",")
 
 

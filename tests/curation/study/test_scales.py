@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from theval_datasets.curation.study.scales import apparent_scale, check_scale, off_scale
+from theval_datasets.curation.study.scales import (
+    apparent_scale,
+    check_scale,
+    names_off_scale,
+    off_scale,
+)
 from theval_datasets.errors import RatingsError
 
 
@@ -89,3 +94,41 @@ def test_a_declared_scale_is_exact():
     with pytest.raises(RatingsError, match=r"40 of 200 scores are off the declared scale 1 … 4"):
         check_scale(values, range(200), (1, 4), "r")
     assert check_scale(np.append(values, -1.0), range(201), (-1, 5), "r").low == -1
+
+
+def off(others, apart, n_others=4):
+    """The names off the scale, of some with the scores `others` and a last one with `apart`."""
+    codes = np.repeat(np.arange(n_others), len(others))
+    values = np.concatenate([np.tile(others, n_others), apart])
+    found = names_off_scale(
+        values, np.append(codes, [n_others] * len(apart)).astype(np.int64), n_others + 1
+    )
+    return None if found is None else found[1].tolist()
+
+
+@pytest.mark.parametrize(
+    ("others", "apart", "is_off"),
+    [
+        ([1, 3, 5], [6.1, 40], True),  # more than a grade beyond the end
+        ([1, 3, 5], [6, 40], False),
+        ([1, 3, 5], [5, 40], False),  # not all of them
+        ([1, 3, 5], [-0.1, -3], True),
+        ([1, 3, 5], [0, -3], False),
+        ([0, 55, 100], [110.5], True),  # a tenth of the scale
+        ([0, 55, 100], [110], False),
+    ],
+)
+def test_a_name_whose_scores_are_all_off_the_scale_of_the_others(others, apart, is_off):
+    assert off(others, apart) == ([4] if is_off else None)
+    assert off(others, apart, n_others=3) is None  # too few names to tell
+
+
+def test_up_to_a_fifth_of_the_names_can_be_off_the_scale():
+    def found(n_off, n):
+        values = np.concatenate([np.tile([1.0, 5.0], n - n_off), np.tile([30.0, 40.0], n_off)])
+        scale_and_names = names_off_scale(values, np.repeat(np.arange(n), 2), n)
+        return None if scale_and_names is None else scale_and_names[1].tolist()
+
+    assert found(2, 10) == [8, 9]
+    assert found(3, 15) == [12, 13, 14]
+    assert found(3, 14) is None
