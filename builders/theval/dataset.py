@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import pyarrow as pa
 
 from theval_datasets.errors import InputError
-from theval_datasets.evaluation.theval import METRICS
+from theval_datasets.evaluation.preference import REFERENCE
+from theval_datasets.evaluation.theval import METRICS, published_leaderboard
 from theval_datasets.manifest.joins import Join, join_clips
 
 from ..base.builder import TableConfig
@@ -34,6 +36,7 @@ from .measured import measured_rows
 if TYPE_CHECKING:
     from theval_datasets.curation.study.pairwise import PairwiseVotes
 
+_SHOWN: Final = 3
 _COMPARISONS: Final = ("generated", "leaderboard", "preferences")
 
 
@@ -109,7 +112,7 @@ class Theval(ClipBuilder):
     def notes(self) -> tuple[str, ...]:
         """Clips that are missing, and how the tables match."""
         joins = [*self._metric_joins.values(), *([self._vote_join] if self._vote_join else [])]
-        return (*super().notes(), *(join.to_text() for join in joins))
+        return (*super().notes(), *(join.to_text() for join in joins), *self._vote_notes())
 
     def tables(self, config_name: str) -> Mapping[str, Iterator[pa.Table]]:
         """The tables of a config, by split."""
@@ -177,6 +180,30 @@ class Theval(ClipBuilder):
         if self._votes is None or self._votes.clip is None:
             return None
         return join_clips("votes", self._votes.clip, self._known)
+
+    def _vote_notes(self) -> Iterator[str]:
+        """Models that were voted on, but have no metrics: they are in no comparison with these."""
+        if self._votes is None:
+            return
+        known = {entry.model for entry in published_leaderboard()}
+        known |= {row.model for row in self._metrics}
+        models = [model for model in self._votes.models if model != REFERENCE]
+        unknown = [model for model in models if model not in known]
+        if not unknown:
+            return
+        shown = []
+        for model in unknown[:_SHOWN]:
+            close = difflib.get_close_matches(
+                model.casefold(), [name.casefold() for name in known], n=1, cutoff=0.8
+            )
+            meant = [name for name in sorted(known) if name.casefold() in close]
+            shown.append(f"{model!r}" + (f" (perhaps {meant[0]!r})" if meant else ""))
+        more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+        yield (
+            f"votes: {len(unknown)} of {len(models)} models are neither in the leaderboard nor among the "
+            f"metrics by that name, so that nothing is compared with their votes: {', '.join(shown)}"
+            f"{more}."
+        )
 
     @cached_property
     def _known(self) -> frozenset[str]:

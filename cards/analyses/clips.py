@@ -47,7 +47,7 @@ def clip_figures() -> Iterator[AnalysisFigure]:
         yield _numbers(
             f"metrics_{definition}", f"THEval metrics ({definition})",
             tuple(name + suffix for name in METRICS),
-            f"The metrics of the clips by the definition `{definition}`, those that were measured.",
+            f"The metrics of the clips by the definition “{definition}”, those that were measured.",
         )  # fmt: skip
 
 

@@ -179,6 +179,7 @@ def _win_rates(tables: BuiltTables) -> dict[str, tuple[float, int]]:
 
 
 def _preference(tables: BuiltTables) -> pl.DataFrame:
+    """Models with their final scores, then those voted on that have none."""
     import polars as pl
 
     rates = _win_rates(tables)
@@ -189,19 +190,25 @@ def _preference(tables: BuiltTables) -> pl.DataFrame:
         raise NoValuesError(
             "no model of the leaderboard with a final score was voted on by that name"
         )
-    return known.select("model", "kind", "definition", "source", "final").with_columns(
-        win_rate=pl.Series([rates[model][0] for model in known["model"]]),
-        n_votes=pl.Series([rates[model][1] for model in known["model"]]),
+    scored = known.select("model", "kind", "definition", "source", "final")
+    unscored = pl.DataFrame({"model": sorted({*rates} - {*known["model"], REFERENCE})})
+    both = pl.concat([scored, unscored], how="diagonal_relaxed")
+    return both.with_columns(
+        win_rate=pl.Series([rates[model][0] for model in both["model"]]),
+        n_votes=pl.Series([rates[model][1] for model in both["model"]]),
     )
 
 
 def _draw_preference(frame: pl.DataFrame) -> Figure:
     """One plot for each table of metrics: scores of different definitions are not comparable."""
-    parts = frame.partition_by("definition", "source", maintain_order=True)
+    scored = frame.drop_nulls("final")
+    unscored = len(frame) - len(scored)
+    lacking = f"; {unscored} voted on without a score" if unscored else ""
+    parts = scored.partition_by("definition", "source", maintain_order=True)
     figure, plots = grid(len(parts), 3.0)
     for axes, part in zip(plots, parts, strict=True):
         origin = "published" if part["source"][0] == TABLE_SOURCE else part["definition"][0]
-        title = f"{len(part)} models, {origin}"
+        title = f"{len(part)} models, {origin}{lacking}"
         plot_scatter(axes, part, ("final", "win_rate"), "model")
         label_axes(axes, "final score", "win rate", title)
     return figure

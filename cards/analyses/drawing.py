@@ -50,8 +50,14 @@ def draw_histogram(frame: pl.DataFrame, rows: str = "clips") -> Figure:
     return figure
 
 
-def draw_boxes(frame: pl.DataFrame, value: str) -> Figure:
-    """Boxes of `statistics.grouped`, the first group on top, with means and their intervals."""
+def draw_boxes(frame: pl.DataFrame, value: str, group: str = "") -> Figure:
+    """Boxes of `statistics.grouped`, the first group on top, with means and their intervals.
+
+    Args:
+        frame: Of `grouped`.
+        value: Label of the values' axis.
+        group: Label of the groups' axis.
+    """
     shown = _largest(frame)
     figure, axes = new_figure(0.24 * len(shown) + 1.1)
     boxes = [
@@ -83,7 +89,7 @@ def draw_boxes(frame: pl.DataFrame, value: str) -> Figure:
     high = float(shown["whisker_high"].to_numpy().max())
     pad = 0.08 * (high - low) or 0.5
     axes.set_xlim(low - pad, high + pad)
-    label_axes(axes, value, "", _left_out(frame, shown))
+    label_axes(axes, value, group, _left_out(frame, shown))
     return figure
 
 

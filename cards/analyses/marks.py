@@ -14,6 +14,7 @@ from theval_datasets.utils.figures import COLOURS, label_axes, new_figure
 
 from .drawing import draw_scatter, shade
 from .figure import AnalysisFigure
+from .scores import SCORES
 from .tables import BuiltTables, NoValuesError
 
 if TYPE_CHECKING:
@@ -28,9 +29,10 @@ _DATASET: Final = ("gen3dhf",)
 def mark_figures() -> Iterator[AnalysisFigure]:
     """Marks against each opinion score, and the mean saliency map."""
     for score in ("quality_mos", "authenticity_mos"):
+        called = SCORES[score]
         yield AnalysisFigure(
             f"marks_by_{score}",
-            f"Marks and {score}",
+            f"Marks and {called}",
             "Each point is a still: how many distortions were marked on it, and the score of its "
             "video; Spearman's correlation with its 95 % bootstrap interval.",
             {"features": ("clip_id", score), "saliency": ("clip_id", "fixations")},
@@ -69,7 +71,8 @@ def _draw_marks(frame: pl.DataFrame, score: str) -> Figure:
     )
     title = f"n = {len(frame):,}"
     if interval.value is not None:
-        title = f"ρ = {interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}], {title}"
+        rho = f"ρ = {interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+        title = f"{rho.replace('-', '−')}, {title}"  # as the axes write minus
     return draw_scatter(frame, ("marks", score), ("marks on the still", f"{score} (score)"), title)
 
 
@@ -105,7 +108,7 @@ def _cells(picture: bytes) -> Any:
 
 
 def _draw_centre(frame: pl.DataFrame) -> Figure:
-    figure, axes = new_figure(1.75)
+    figure, axes = new_figure(2.3)
     top = float(frame["share"].to_numpy().max())
     shade(
         axes,

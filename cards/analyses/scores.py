@@ -14,7 +14,12 @@ from .tables import BuiltTables, NoValuesError
 if TYPE_CHECKING:
     import polars as pl
 
-SCORES: Final = ("mos", "quality_mos", "authenticity_mos")
+SCORES: Final = {
+    "mos": "opinion score",
+    "quality_mos": "quality score",
+    "authenticity_mos": "authenticity score",
+}
+"""Columns of scores, and what they are called in headings."""
 DIFFICULTIES: Final = ("Easy", "Medium", "Hard")
 _BOXES: Final = (
     "Boxes are quartiles, whiskers end within 1.5 interquartile ranges, dots are means with their "
@@ -35,10 +40,11 @@ _GROUPS: Final = (
 
 def score_figures() -> Iterator[AnalysisFigure]:
     """For each opinion score its distribution, and boxes by each group."""
-    for score in SCORES:
+    for score, called in SCORES.items():
+        heading = called.capitalize()
         yield AnalysisFigure(
             f"{score}_distribution",
-            f"Distribution of {score}",
+            f"Distribution of the {called}",
             "Clips by mean opinion score; the dashed line is the mean over the clips.",
             {"features": (score,)},
             partial(_distribution, score=score),
@@ -48,30 +54,30 @@ def score_figures() -> Iterator[AnalysisFigure]:
         for column, what, order in _GROUPS:
             yield AnalysisFigure(
                 f"{score}_by_{column}",
-                f"{score} by {what}",
+                f"{heading} by {what}",
                 _BOXES,
                 {"features": (score, column)},
                 partial(_by_group, score=score, column=column, order=order),
-                partial(draw_boxes, value=f"{score} (score)"),
+                partial(draw_boxes, value=f"{score} (score)", group=what),
                 on_card=column == "generator",
             )
         for column in ("distortions", "distortion_categories", "dimensions"):
             name = column.replace("_", " ")
             yield AnalysisFigure(
                 f"{score}_by_{column}",
-                f"{score} by {name}",
-                f"A clip counts in the row of each of its {name}, or in the row `none`. {_BOXES}",
+                f"{heading} by {name}",
+                f"A clip counts in the row of each of its {name}, or in the row “none”. {_BOXES}",
                 {"features": (score, column)},
                 partial(_by_label, score=score, column=column),
                 partial(draw_boxes, value=f"{score} (score)"),
             )
         yield AnalysisFigure(
             f"{score}_by_number_of_distortions",
-            f"{score} by number of distortions",
+            f"{heading} by number of distortions",
             _BOXES,
             {"features": (score, "distortions")},
             partial(_by_number, score=score),
-            partial(draw_boxes, value=f"{score} (score)"),
+            partial(draw_boxes, value=f"{score} (score)", group="distortions"),
         )
 
 

@@ -32,8 +32,8 @@ def test_scores_by_generator(tmp_path):
     )
     drawn = draw(tmp_path, "x", {"features": made})
     assert drawn == {
-        "plots/quality_mos_distribution.png": "Distribution of quality_mos",
-        "plots/quality_mos_by_generator.png": "quality_mos by generator",
+        "plots/quality_mos_distribution.png": "Distribution of the quality score",
+        "plots/quality_mos_by_generator.png": "Quality score by generator",
     }
     first = (tmp_path / "plots/quality_mos_by_generator.png").read_bytes()
     assert first[:4] == b"\x89PNG"

@@ -143,9 +143,24 @@ def test_votes(tmp_path):
     assert "subject:not-given" in rows[2]["missing"]
     report = verify(made.folder)
     assert report.exit_code == 0, report.to_text()
+    assert not any("neither in the leaderboard" in note for note in made.info.notes)
     path.write_text("left,right,winner\nA,B,C\n")
     with pytest.raises(RatingsError):
         build(tmp_path, votes=path)
+
+
+def test_models_that_were_voted_on_but_have_no_metrics_are_said(tmp_path):
+    path = tmp_path / "votes.csv"
+    pairs = [("hallo2", "FLOAT"), ("GT", "FLOAT"), ("Mine", "Other"), ("Third", "FLOAT")]
+    path.write_text("left,right,winner\n" + "".join(f"{a},{b},left\n" for a, b in pairs))
+    notes = build(tmp_path, votes=path).info.notes
+    assert (
+        "votes: 4 of 5 models are neither in the leaderboard nor among the metrics by that name, so that "
+        "nothing is compared with their votes: 'Mine', 'Other', 'Third' and 1 more." in notes
+    )
+    own = metrics(tmp_path, [line(name, "", [1.0] * 8) for name in ("Mine", "Other", "Third")])
+    notes = build(tmp_path, votes=path, metrics=own).info.notes
+    assert any("'hallo2' (perhaps 'Hallo2')." in note for note in notes)
 
 
 def generated(folder: Path, cache, names: list[str], *, measured: bool = True) -> Path:

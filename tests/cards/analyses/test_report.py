@@ -201,6 +201,28 @@ def test_votes_on_other_names_are_said(tmp_path):
     assert "same names" in (made["preference_correlation"].reason or "")
 
 
+def test_models_with_votes_but_no_score_are_counted(tmp_path):
+    board = {**leaderboard(), "final": [0.9, 0.8, 0.7, None]}
+    tables = built(
+        tmp_path / "set",
+        {"leaderboard": board, "preferences": votes((*MODELS, "GT", "Unknown"))},
+        name="theval",
+    )
+    assert figures(tables, tmp_path)["preference"].reason is None
+    table = csv(tmp_path, "preference")
+    assert table["model"].to_list() == ["A", "B", "C", "D", "Unknown"]
+    assert table["final"].to_list() == [0.9, 0.8, 0.7, None, None]
+    assert table["win_rate"].null_count() == 0
+    page = (tmp_path / "report" / PAGE).read_text("utf-8")
+    assert "3 models, release; 2 voted on without a score" in page
+
+
+def test_headings_are_words_and_texts_are_plain():
+    shown = [figure for family in FAMILIES.values() for figure in family]
+    assert all(one.title[0].isupper() and "_" not in one.title for one in shown)
+    assert not any("`" in one.title + one.about for one in shown)
+
+
 def test_what_was_not_built_is_no_dataset(tmp_path):
     with pytest.raises(InputError, match="not a built dataset"):
         td.report(tmp_path, tmp_path / "report")
@@ -213,6 +235,6 @@ def test_a_report_as_text_and_as_json(tmp_path):
     )
     report = td.report(tables.folder, tmp_path / "report")
     text = report.to_text()
-    assert "not shown: mos by language; Language: features.language has no value" in text
+    assert "not shown: Opinion score by language; Language: features.language has no value" in text
     assert str(tmp_path / "report" / PAGE) in text
     assert {row["name"] for row in report.to_plain()["figures"]} >= {"language", "mos_distribution"}
