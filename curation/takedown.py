@@ -33,6 +33,7 @@ from theval_datasets.utils.jsonl import read_journal
 from theval_datasets.utils.locks import locked
 
 from .clips.files import AUDIO, CLIPS, FRAMES
+from .clips.turns import write_turns
 from .pipeline.candidate_store import FOLDER, CandidateStore
 from .pipeline.earlier import JOURNAL, files_of
 from .sources.fetching.ledger import Ledger
@@ -107,6 +108,7 @@ def _take_down(wanted: Mapping[str, None], folder: Path, date: str) -> Takedown:
     write_tombstones(path, (stones | new).values())
     removed = [name for name in files if name not in unsafe and remove_inside(folder, name)]
     removed += _remove_pages(wanted, folder)
+    write_turns(folder, _without(wanted, kept_rows))
     CandidateStore(folder).forget(wanted)
     if any(row.clip_id in wanted for row in kept_rows):
         write_manifest(folder / MANIFEST_NAME, _without(wanted, kept_rows))

@@ -17,6 +17,7 @@ from theval_datasets.media.frames import SAMPLE_RATE, Audio, FloatArray
 from theval_datasets.utils.files import atomic_path, atomic_write
 from theval_datasets.utils.spool import blocks
 
+from .audible import audible_filter
 from .encoder import run_ffmpeg
 
 _LOUD: Final = -23.0
@@ -60,7 +61,13 @@ def write_wav(target: Path, samples: FloatArray, rate: int, *, lead: int = 0) ->
             track.writeframesraw(pcm.tobytes())
 
 
-def write_original(source: Path, start: float, end: float, target: Path) -> bool:
+def write_original(
+    source: Path,
+    start: float,
+    end: float,
+    target: Path,
+    audible: Sequence[tuple[float, float]] | None = None,
+) -> bool:
     """Write a span of a source's sound as FLAC, with its own rate and channels.
 
     Args:
@@ -68,6 +75,7 @@ def write_original(source: Path, start: float, end: float, target: Path) -> bool
         start: Start in seconds since its first video frame.
         end: End in seconds since its first video frame.
         target: Output file, with the suffix ``.flac``.
+        audible: Start and end of what is kept, in seconds since `start`; None for all.
 
     Returns:
         False where the source has no sound; then nothing is written.
@@ -83,24 +91,26 @@ def write_original(source: Path, start: float, end: float, target: Path) -> bool
         return False
     offset = facts.lead + start
     with atomic_path(target) as part:
-        job = (
+        sound = (
             ffmpeg.input(f"file:{source.resolve()}", vn=None, **media.safe_input_options())[
                 str(facts.audio)
             ]
             .filter("atrim", start=f"{offset:.6f}", end=f"{facts.lead + end:.6f}")
             .filter("asetpts", f"PTS-{offset:.6f}/TB")
             .filter("aresample", **{"async": 1, "first_pts": 0})
-            .output(
-                f"file:{part.resolve()}",
-                acodec="flac",
-                sample_fmt="s16",
-                map_metadata=-1,
-                fflags="+bitexact",
-                loglevel="error",
-                **{"flags:a": "+bitexact"},
-            )
-            .global_args("-nostdin", "-y", "-threads", "1")
         )
+        if audible is not None:
+            named = (option.split("=", 1) for option in audible_filter(audible).split(":"))
+            sound = sound.filter("aeval", **dict(named))
+        job = sound.output(
+            f"file:{part.resolve()}",
+            acodec="flac",
+            sample_fmt="s16",
+            map_metadata=-1,
+            fflags="+bitexact",
+            loglevel="error",
+            **{"flags:a": "+bitexact"},
+        ).global_args("-nostdin", "-y", "-threads", "1")
         run_ffmpeg(job, part, f"the sound of {source.name} cannot be cut")
     return True
 

@@ -24,6 +24,7 @@ from theval_datasets.manifest.rows import Region
 from theval_datasets.media.facts import MediaFacts
 from theval_datasets.utils.files import atomic_path, write_text
 
+from .audible import audible_filter
 from .encoder import run_ffmpeg
 from .windows import Window, window_of
 
@@ -90,13 +91,15 @@ class Piece:
         start: Time of its first frame, in seconds since the source's first frame.
         end: Time of the first frame after it, in seconds.
         crop: Left, top, width, height in pixels of the upright picture; None for the whole picture.
-        region: Region that a list of clips names, instead of `crop`.
+        region: Region of any size of the picture, which may move, instead of `crop`.
+        audible: Start and end in seconds of the piece of the spans whose sound is kept; None for all.
     """
 
     start: float
     end: float
     crop: tuple[int, int, int, int] | None = None
     region: Region | None = None
+    audible: tuple[tuple[float, float], ...] | None = None
 
 
 def cut(source: Path, piece: Piece, target: Path, encoding: Encoding) -> MediaFacts:
@@ -234,14 +237,17 @@ def _encode(
         step = f"asetpts=PTS-{seek.sound:.6f}/TB"
         # Filters that are restarted must not insert silence again before the sound.
         filled = "aresample=async=1" if seek.apart else "aresample=async=1:first_pts=0"
-        chains.append([span, step, filled])
+        silenced = [] if piece.audible is None else [f"aeval={audible_filter(piece.audible)}"]
+        chains.append([span, step, filled, *silenced])
         sound = {
             "acodec": "aac",
             "audio_bitrate": f"{encoding.audio_kbps}k",
             "flags:a": "+bitexact",
         }
     if seek.apart:
-        sound |= zip(("vf", "af"), map(",".join, chains), strict=False)
+        # commas within an expression belong to it
+        written = (",".join(node.replace(",", r"\,") for node in chain) for chain in chains)
+        sound |= zip(("vf", "af"), written, strict=False)
     else:
         streams = list(map(_filtered, streams, chains))
     job = ffmpeg.output(

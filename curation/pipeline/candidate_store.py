@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from theval_datasets import media
-from theval_datasets.manifest.rows import FileStamp
+from theval_datasets.manifest.rows import FileStamp, Region
 from theval_datasets.media.facts import MediaFacts, SourcePicture
 from theval_datasets.utils.files import inside, remove_inside, sha256_file
 from theval_datasets.utils.jsonl import append_record, read_journal, write_records
@@ -41,6 +41,8 @@ class _Entry(Record, frozen=True):
     stamp: FileStamp
     media: MediaFacts
     source_picture: SourcePicture | None = None
+    region: Region | None = None
+    audible: tuple[tuple[float, float], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +53,25 @@ class _Cutting:
     encoding: Encoding
 
     def __call__(self, segment: Segment) -> _Entry:
-        source, end = segment.source.path, segment.end
-        if end is None:
-            raise ValueError(f"{segment.clip_id} is not a span of its source")
+        source, piece = segment.source.path, segment.piece
         target = candidate_file(self.folder, segment.clip_id)
-        facts = cut(source, Piece(segment.start, end), target, self.encoding)
+        facts = cut(source, piece, target, self.encoding)
         # the source's modification time, so that the same run gives the same manifest
         when = source.stat().st_mtime_ns
         os.utime(target, ns=(when, when))
         return _Entry(
             segment.clip_id,
             segment.source_sha256,
-            segment.start,
-            end,
+            piece.start,
+            piece.end,
             self.encoding,
             tools(),
             sha256_file(target),
             stamp(target),
             facts,
             media.source_picture(source),
+            piece.region,
+            piece.audible,
         )
 
 
@@ -142,8 +144,8 @@ class CandidateStore:
         entry = self._known.get(segment.clip_id)
         if entry is None or (entry.encoding, entry.tools) != (encoding, tools()):
             return False
-        cut_from = (entry.source_sha256, entry.start, entry.end)
-        if cut_from != (segment.source_sha256, segment.start, segment.end):
+        made = Piece(entry.start, entry.end, region=entry.region, audible=entry.audible)
+        if entry.source_sha256 != segment.source_sha256 or made != segment.piece:
             return False
         try:
             return stamp(candidate_file(self._folder, segment.clip_id)) == entry.stamp

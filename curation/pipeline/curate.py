@@ -41,6 +41,7 @@ from theval_datasets.utils.workers import TIME_LIMIT
 
 from ..clips.files import stamp, tools
 from ..clips.naming import clip_ids
+from ..clips.turns import write_turns
 from ..duplicates.matching import prints_in_hex
 from ..filters.base import Clip
 from ..recipes.recipe import Recipe, write_recipe
@@ -52,7 +53,16 @@ from .finish import Finisher
 from .judge import failed_filters, judge_clips, needed, rejection
 from .preflight import fetch_weights, listeners, shortcomings
 from .rows import failed_source, rejected_candidate, rejected_segment
-from .segments import Candidate, Rejection, Segment, hashed, scan, whole_file
+from .segments import (
+    Candidate,
+    Rejection,
+    Segment,
+    hashed,
+    scan,
+    scene_extractors,
+    split_people,
+    whole_file,
+)
 
 T = TypeVar("T")
 
@@ -141,6 +151,7 @@ class _Run:
         self._down: frozenset[str] = frozenset()
         self._notes: list[str] = []
         self._failed_filters: tuple[str, ...] = ()
+        self._scenes: list[Candidate] = []
 
     def curate(self, sources: Sequence[SourceReader]) -> CurateResult:
         tools()  # a missing program ends the run before anything is fetched
@@ -161,7 +172,7 @@ class _Run:
         self._write()
         if not self._as_is:
             sweep(self._earlier.values(), self._kept, self._output)
-            CandidateStore(self._output).keep_only(candidates)
+            CandidateStore(self._output).keep_only((*self._scenes, *candidates))
         now = {row.clip_id for row in (*self._kept, *self._rejected)}
         return CurateResult(
             tuple(self._kept),
@@ -176,7 +187,7 @@ class _Run:
     def _prepared(self) -> tuple[Extractor, ...]:
         """Extractors of the run, after downloading their weights and noting missing parts."""
         extractors = _extractors(self._recipe)
-        fetch_weights(extractors)
+        fetch_weights((*extractors, *scene_extractors(self._recipe)))
         self._note(*shortcomings(self._recipe, extractors, self._options.references))
         return extractors
 
@@ -237,7 +248,7 @@ class _Run:
         wanted = tuple(dict.fromkeys((*wanted, *further)))
         candidates = sorted(self._candidates(segments), key=lambda candidate: candidate.clip_id)
         store = FeatureStore(wanted, self._options.cache)
-        cut_here = self._recipe.cut == "spans"
+        cut_here = self._recipe.cut != "whole"
         files = ((c.clip_id, c.path, c.sha256) for c in candidates)
         jobs = jobs_of(files, made_here=cut_here)
         store.compute(jobs, self._options.engine, "measure")
@@ -270,7 +281,19 @@ class _Run:
                 self._reject(part)
             elif part.clip_id not in self._down:
                 spans.append(part)
-        for made in CandidateStore(self._output).cut(spans, recipe.encoding, self._tasks):
+        if recipe.cut == "people":
+            self._scenes = list(self._cut(spans))
+            spans = []
+            for part in split_people(self._scenes, recipe, options.cache, options.engine):
+                if isinstance(part, Rejection):
+                    self._reject(part)
+                elif part.clip_id not in self._down:
+                    spans.append(part)
+        yield from self._cut(spans)
+
+    def _cut(self, spans: Sequence[Segment]) -> Iterator[Candidate]:
+        """Candidates of spans; those that cannot be cut become rows."""
+        for made in CandidateStore(self._output).cut(spans, self._recipe.encoding, self._tasks):
             if isinstance(made, Rejection):
                 self._reject(made)
             else:
@@ -345,6 +368,7 @@ class _Run:
             rows.sort(key=lambda row: row.clip_id)
         write_manifest(self._output / MANIFEST_NAME, self._kept)
         write_manifest(self._output / REJECTED_NAME, self._rejected)
+        write_turns(self._output, self._kept)
         remove_inside(self._output, JOURNAL)
 
 

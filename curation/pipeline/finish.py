@@ -86,6 +86,9 @@ class Finisher:
             return False
         if not candidate.segment.whole and row.source_picture != candidate.source_picture:
             return False
+        person = candidate.segment.person
+        if (row.person, row.turns) != ((person.person, person.turns) if person else (None, ())):
+            return False
         judged = to_plain(row.judgements) == to_plain(judgements)
         return judged and files_hold(row, self.output)
 
@@ -158,6 +161,10 @@ class Finisher:
             tools=self.tools(segment),
             recipe=recipe.identity,
             stamp=stamp(clip),
+            region=None if segment.person is None else segment.person.region,
+            person=None if segment.person is None else segment.person.person,
+            turns=() if segment.person is None else segment.person.turns,
+            audible=None if segment.person is None else segment.person.audible,
         )
 
     def _sound(
@@ -186,7 +193,8 @@ class Finisher:
         if not self.extractors:
             return files["mono"], None, track.channel
         end = segment.end if segment.end is not None else candidate.media.duration
-        write_original(source, segment.start, end, original)
+        audible = None if segment.person is None else segment.person.audible
+        write_original(source, segment.start, end, original, audible)
         return files["mono"], files["original"], track.channel
 
 

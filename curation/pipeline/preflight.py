@@ -20,6 +20,7 @@ from ..filters.language import Language
 from ..filters.speaker_visible import SpeakerVisible
 from ..recipes.recipe import Recipe
 from ..sources.base import SourceFile
+from .segments import scene_extractors
 
 _RECORDINGS = (
     "To compare recordings only, use a recipe of your own with `leakage: {people: false}`."
@@ -50,8 +51,15 @@ def shortcomings(
         A sentence for each part.
 
     Raises:
-        InputError: The references hold people, and no model on this machine can recognise them.
+        InputError: The references hold people, and no model on this machine can recognise them; or the
+            recipe cuts out people with the sound of their turns, and no model tells who speaks.
     """
+    for why in _absent(scene_extractors(recipe)):
+        raise InputError(
+            f"The recipe {recipe.name} cuts out people with the sound of their turns, and it cannot be "
+            f"measured who speaks: {why} Or keep the sound of the scene, in a recipe of your own: "
+            f"`base: {recipe.name}` and `person: {{others: keep, min_speaking: 0}}`."
+        )
     leakage = dict(recipe.judges()).get("leakage")
     watched = leakage is not None and Arcface() in leakage.needs()
     strangers = (

@@ -12,15 +12,21 @@ from msgspec.structs import replace as replace_record
 from theval_datasets import media
 from theval_datasets.errors import MissingMediaError
 from theval_datasets.extraction.engines.base import Engine
+from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.extraction.jobs import jobs_of
+from theval_datasets.extraction.outcomes import Feature
 from theval_datasets.extraction.store import FeatureStore
+from theval_datasets.features.active_speaker import ActiveSpeaker, Turn, turns
 from theval_datasets.features.face_scan import FaceScan
+from theval_datasets.features.faces import Faces
 from theval_datasets.features.shots import Shots
 from theval_datasets.features.vad import Vad
 from theval_datasets.media.facts import MediaFacts, SourcePicture
 from theval_datasets.utils.files import sha256_file
 
+from ..clips.cut import Piece
 from ..recipes.recipe import Recipe
+from ..segmentation.people import PersonCut, people_of
 from ..segmentation.spans import find_spans
 from ..sources.base import SourceFile
 from ..tasks import Failure
@@ -37,19 +43,22 @@ class Segment:
         source: Source file; its origin holds the file's hash once it is known.
         start: Start in seconds since the source's first frame.
         end: End in seconds; None for the whole file.
+        person: The person whom it shows, whose times are those of a scene; None for the whole picture.
     """
 
     source_id: str
     source: SourceFile
     start: float = 0.0
     end: float | None = None
+    person: PersonCut | None = None
 
     @property
     def clip_id(self) -> str:
-        """Id of its clip: the source's id, with start and end in milliseconds for a span."""
+        """Id of its clip: the source's id, with start and end in milliseconds, and the person."""
         if self.end is None:
             return self.source_id
-        return f"{self.source_id}-{round(self.start * 1000)}-{round(self.end * 1000)}"
+        whose = "" if self.person is None else f"-person{self.person.person}"
+        return f"{self.source_id}-{round(self.start * 1000)}-{round(self.end * 1000)}{whose}"
 
     @property
     def whole(self) -> bool:
@@ -66,6 +75,20 @@ class Segment:
         if self.source.origin.sha256 is None:
             raise ValueError(f"the source of {self.clip_id} has not been hashed")
         return self.source.origin.sha256
+
+    @property
+    def piece(self) -> Piece:
+        """What is cut out of the source.
+
+        Raises:
+            ValueError: It is a whole file.
+        """
+        if self.end is None:
+            raise ValueError(f"{self.clip_id} is not a span of its source")
+        if self.person is None:
+            return Piece(self.start, self.end)
+        region, audible = self.person.region, self.person.audible
+        return Piece(self.start, self.end, region=region, audible=audible)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +121,7 @@ class Rejection:
 
     Attributes:
         segment: The segment.
-        stage: Stage: `media`, `segment` or `cut`.
+        stage: Stage: `media`, `segment`, `people` or `cut`.
         failure: Reason.
     """
 
@@ -165,3 +188,57 @@ def scan(
         if not (spans or reported):
             reason = "still" if len(shots.values["time"]) == 1 else "short-shot"
             yield Rejection(segment, "segment", Failure(reason, ""))
+
+
+def split_people(
+    scenes: Sequence[Candidate], recipe: Recipe, cache: str, engine: Engine
+) -> Iterator[Segment | Rejection]:
+    """The people of scenes, and those who do not become clips.
+
+    Args:
+        scenes: Scenes that were cut out of their sources.
+        recipe: Recipe with the rule for people.
+        cache: Path or URL of the feature cache.
+        engine: Engine that measures the scenes.
+    """
+    store = FeatureStore(scene_extractors(recipe), cache)
+    jobs = jobs_of(((scene.clip_id, scene.path, scene.sha256) for scene in scenes), made_here=True)
+    store.compute(jobs, engine, "people")
+    for scene in scenes:
+        segment, end = scene.segment, scene.segment.end
+        faces = store.find(Faces(), scene.sha256)
+        if faces is None or end is None or faces.outcome.status != "ok":
+            yield Rejection(segment, "people", _failure(faces))
+            continue
+        speakers = store.find(ActiveSpeaker(), scene.sha256) if recipe.person.listens else None
+        spoken = _turns(speakers)
+        people = people_of(faces.values, spoken, end - segment.start, recipe.person)
+        for person in people:
+            start, stop = (round(segment.start + at, 6) for at in (person.start, person.end))
+            part = replace(segment, start=start, end=stop, person=person)
+            if person.refused is None:
+                yield part
+            elif person.refused == "turns-unknown":
+                yield Rejection(part, "people", _failure(speakers))
+            else:
+                yield Rejection(part, "people", Failure(person.refused, ""))
+
+
+def scene_extractors(recipe: Recipe) -> tuple[Extractor, ...]:
+    """Extractors by which the people of scenes are cut out; none for a recipe that keeps scenes whole."""
+    if recipe.cut != "people":
+        return ()
+    return (Faces(), ActiveSpeaker()) if recipe.person.listens else (Faces(),)
+
+
+def _turns(speakers: Feature | None) -> list[Turn] | None:
+    """Who speaks when; nobody, where there is no sound; None if it is not known."""
+    if speakers is None or speakers.outcome.status == "failed":
+        return None
+    return turns(speakers.values) if speakers.outcome.status == "ok" else []
+
+
+def _failure(feature: Feature | None) -> Failure:
+    outcome = None if feature is None else feature.outcome
+    reason = (outcome.reason if outcome else None) or "not-measured"
+    return Failure(reason, (outcome.detail if outcome else None) or "")

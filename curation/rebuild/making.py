@@ -91,15 +91,15 @@ class ClipMaker:
             return Failure("bad-row", str(error))
 
     def _make(self, row: ManifestRow, source: Path, name: str) -> RebuiltClip:
-        part = row.start, row.end, row.crop, row.region, _frames(row)
-        whole = part == (0.0, None, None, None, None)
+        part = row.start, row.end, row.crop, row.region, _frames(row), row.audible
+        whole = part == (0.0, None, None, None, None, None)
         relative = f"{CLIPS}/{name}{_suffix(row, source) if whole else SUFFIX}"
         target = inside(self.output, relative)
         if whole:
             link_or_copy(source, target)
         else:
             start, end = _span(row, source)
-            piece = Piece(start, end, row.crop, row.region)
+            piece = Piece(start, end, row.crop, row.region, row.audible)
             cut(source, piece, target, _encoding(row))
             # the modification time of the row, so that the same rebuild gives the same manifest
             when = row.stamp.mtime_ns if row.stamp is not None else 0
@@ -120,7 +120,7 @@ class ClipMaker:
         """Write the clip's audio and reference frame, if the row lists them."""
         if row.audio_original is not None and row.end is not None:
             flac = inside(self.output, f"{AUDIO}/{name}.flac")
-            write_original(source, row.start, row.end, flac)
+            write_original(source, row.start, row.end, flac, row.audible)
         if row.audio is not None:
             write_mono(clip, inside(self.output, f"{AUDIO}/{name}.wav"))
         if row.reference_frame is not None and row.reference_time is not None:

@@ -32,6 +32,7 @@ from theval_datasets.utils.progress import progress
 from theval_datasets.utils.workers import TIME_LIMIT
 
 from ..clips.files import AUDIO, FRAMES
+from ..clips.turns import write_turns
 from ..pipeline.earlier import taken_down
 from ..sources.fetching.options import FetchOptions
 from ..takedown import files_named
@@ -210,6 +211,7 @@ def _write(results: Sequence[RebuildResult], manifest: Manifest, output: Path) -
         else:
             rest.append(replace(row, path=None, stamp=None, reason=result.reason or result.status))
     write_manifest(output / MANIFEST_NAME, kept)
+    write_turns(output, kept)
     write_manifest(output / REJECTED_NAME, rest)
     write_report(output, results)
 

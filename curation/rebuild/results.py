@@ -77,8 +77,10 @@ class RebuildResult(Record, frozen=True):
 def row_digest(row: ManifestRow) -> str:
     """Hash of everything by which a clip is made and compared."""
     plain = to_plain(row)
-    of_lists = {name for name in ("region", "listed") if plain[name] is None}
-    return digest({k: v for k, v in plain.items() if k != "stamp" and k not in of_lists})
+    later = ("region", "listed", "person", "turns", "audible")  # fields that rows once lacked
+    absent = {name for name in later if plain[name] in (None, []) and name != "audible"}
+    absent |= {"audible"} if plain["audible"] is None else set()
+    return digest({k: v for k, v in plain.items() if k != "stamp" and k not in absent})
 
 
 def write_report(output: Path, results: Iterable[RebuildResult]) -> None:

@@ -25,6 +25,7 @@ from theval_datasets.utils.text import one_line
 
 from ..clips.cut import Encoding
 from ..filters.base import Filter, SetFilter
+from ..segmentation.people import PersonRule
 from ..segmentation.spans import SegmentRule
 
 _PACKAGE: Final = "theval_datasets.curation.recipes"
@@ -33,7 +34,7 @@ _DEEPEST: Final = 8
 _FORMER_NAMES_UNTIL: Final = "0.3"
 RECIPE_NAME: Final = "recipe.yaml"
 """Name of the file beside a manifest that holds the recipe of its run, with the base merged in."""
-_MERGED: Final = ("segment", "encoding", "filters")
+_MERGED: Final = ("segment", "encoding", "person", "filters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,13 @@ class Recipe:
         name: Short name; manifests record it with a hash of the recipe.
         about: Description in one line.
         cut: `whole`: each source is one clip, neither cut nor encoded again; `spans`: clips are cut at
-            the spans that `segment` selects.
+            the spans that `segment` selects; `people`: each person of these spans is a clip.
         reference_frame: `middle`: the frame in the middle of the clip; `best`: the frame that shows
             everybody best.
         audio_track: Whether each clip's sound is also written as 16 kHz mono.
-        segment: Requirements of spans, for `spans`.
-        encoding: Encoding of clips, for `spans`.
+        segment: Requirements of spans, for `spans` and `people`.
+        encoding: Encoding of clips, for `spans` and `people`.
+        person: How people are cut out of spans, for `people`.
         filters: Thresholds by name of the filter; filters judge in this order.
         on_undecided: Whether clips that a filter cannot judge are kept or rejected.
         people: Whether each person's size and pose, and the clip's difficulty, are recorded.
@@ -58,11 +60,12 @@ class Recipe:
 
     name: str
     about: str
-    cut: Literal["whole", "spans"] = "whole"
+    cut: Literal["whole", "spans", "people"] = "whole"
     reference_frame: Literal["middle", "best"] = "middle"
     audio_track: bool = True
     segment: SegmentRule = field(default_factory=SegmentRule)
     encoding: Encoding = field(default_factory=Encoding)
+    person: PersonRule = field(default_factory=PersonRule)
     filters: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     on_undecided: Literal["keep", "reject"] = "reject"
     people: bool = False
@@ -87,6 +90,8 @@ class Recipe:
         judges = [[name, _hashed(judge)] for name, judge in self.judges()]
         if self.cut == "whole":
             del decides["segment"], decides["encoding"]
+        if self.cut != "people":
+            del decides["person"]
         return f"{self.name}:{digest(decides | {'filters': judges})[:16]}"
 
     def judges(self) -> list[tuple[str, Filter | SetFilter]]:

@@ -199,7 +199,7 @@ def curate(
         raise InputError(f"expected a folder with -o, got the file {output}; name a folder")
     if not named:
         raise InputError("expected at least one file, folder or address to curate, got none")
-    if chosen.cut == "spans":
+    if chosen.cut != "whole":
         fetch = replace(fetch or FetchOptions(), min_seconds=chosen.segment.min_seconds)
     base = None if root is None else Path(root)
     places = [source_of(place, output, root=base, fetch=fetch) for place in named]

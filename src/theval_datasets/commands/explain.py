@@ -322,14 +322,19 @@ def _explain_list(unit: Unit) -> Explanation:
     return Explanation(unit, _text(kind), facts, _parameters(kind))
 
 
+_CUTS: Final = {
+    "whole": "whole sources",
+    "spans": "cut at the spans that the segment rule selects",
+    "people": "each person of the spans that the segment rule selects",
+}
+
+
 def _explain_recipe(unit: Unit) -> Explanation:
     from theval_datasets.curation.recipes.recipe import load_recipe
 
     recipe = load_recipe(unit.name)
     facts = {
-        "clips": "cut at the spans that the segment rule selects"
-        if recipe.cut == "spans"
-        else "whole sources",
+        "clips": _CUTS[recipe.cut],
         "undecided clips": recipe.on_undecided,
         "reference frame": recipe.reference_frame,
     }

@@ -78,6 +78,9 @@ class Judgement(Record, frozen=True):
     measured: Mapping[str, Scalar] = msgspec.field(default_factory=dict)
 
 
+SpokenTurn = tuple[float, float, Int64]
+"""Start and end in seconds into the clip; number of the person who speaks."""
+
 Box = tuple[float, float, float, float, float]
 """Seconds into the clip; left, top, width and height of a box."""
 
@@ -161,6 +164,10 @@ class ManifestRow(Record, frozen=True):
         crop: x, y, width, height in pixels of the source; None for the whole picture.
         region: The part of the picture that a list of clips keeps, instead of `crop`.
         listed: What a list of clips says of it; None for clips of other origin.
+        person: Number of the person whom the clip shows, of those in its scene; None for other clips.
+        turns: Who of the scene speaks when in the clip of a person.
+        audible: Start and end, in seconds into the clip, of the spans whose sound is kept; all else is
+            silent. None: all sound is kept.
         phash: Perceptual hash over time, hex.
         audio_print: Fingerprint of the sound over time, hex.
         media: Facts of the file: duration, frame rate, size, …
@@ -208,6 +215,9 @@ class ManifestRow(Record, frozen=True):
     stamp: FileStamp | None = None
     region: Region | None = None
     listed: ListEntry | None = None
+    person: Int64 | None = None
+    turns: tuple[SpokenTurn, ...] = ()
+    audible: tuple[tuple[float, float], ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.clip_id or self.clip_id.startswith("/") or ".." in self.clip_id.split("/"):
@@ -218,6 +228,11 @@ class ManifestRow(Record, frozen=True):
             raise ManifestError(f"expected 64 hex digits as sha256, got {self.sha256!r}")
         if self.crop is not None and self.region is not None:
             raise ManifestError("expected either a crop or a region")
+        for start, end in (*(turn[:2] for turn in self.turns), *(self.audible or ())):
+            if not 0 <= start < end < math.inf:
+                raise ManifestError(f"expected 0 <= start < end of turns, got {start} and {end}")
+        if any(a[1] > b[0] for a, b in itertools.pairwise(self.audible or ())):
+            raise ManifestError("expected audible spans in order of their time, without overlap")
 
     @property
     def to_be_made(self) -> bool:
@@ -228,7 +243,12 @@ class ManifestRow(Record, frozen=True):
         """The row as one line; absent values are left out."""
         plain = to_plain(self)
         return canonical_json(
-            {k: v for k, v in plain.items() if k in _ALWAYS or v not in (None, [], {})}
+            {
+                k: v
+                for k, v in plain.items()
+                # a clip without any audible span is silent; one that does not name them is not
+                if k in _ALWAYS or v not in (None, [], {}) or (k == "audible" and v is not None)
+            }
         )
 
 

@@ -28,7 +28,10 @@ def test_a_recipe_of_ones_own_is_read_from_its_file(tmp_path):
     ("text", "complaint"),
     [
         ("name: x\nabout: y\nreference_fram: middle\n", "did you mean 'reference_frame'"),
-        ("name: x\nabout: y\ncut: shots\n", "expected one of 'whole', 'spans', got 'shots'"),
+        (
+            "name: x\nabout: y\ncut: shots\n",
+            "expected one of 'whole', 'spans', 'people', got 'shots'",
+        ),
         ("name: x\nabout: y\naudio_track: 1\n", "expected true or false, got 1"),
         ("name: x\n", "missing about"),
         ("- a\n", "expected a mapping"),

@@ -1,0 +1,58 @@
+"""Who speaks when in the clips of single people, as RTTM and CSV beside their manifest."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from theval_datasets.manifest.rows import ManifestRow
+from theval_datasets.utils.files import remove_inside, write_text
+
+TURNS_CSV: Final = "turns.csv"
+TURNS_RTTM: Final = "turns.rttm"
+_COLUMNS: Final = (
+    "clip_id",
+    "person",
+    "own",
+    "start",
+    "end",
+    "source",
+    "source_start",
+    "source_end",
+)
+
+
+def write_turns(folder: Path, rows: Iterable[ManifestRow]) -> None:
+    """Write the turns of all clips of single people; where there are no such clips, no files are left.
+
+    A line of the CSV is a turn in the time of the clip and in that of its source, and whether it is the
+    turn of the person whom the clip shows. RTTM has the turns in the time of the clip, and calls people
+    `person0`, `person1`, …
+
+    Args:
+        folder: Folder of the manifest.
+        rows: Its rows.
+    """
+    own = sorted((row for row in rows if row.person is not None), key=lambda row: row.clip_id)
+    if not own:
+        for name in (TURNS_CSV, TURNS_RTTM):
+            remove_inside(folder, name)
+        return
+    table = io.StringIO(newline="")
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    lines: list[str] = []
+    for row in own:
+        name = "_".join(row.clip_id.split())
+        for start, end, person in row.turns:
+            there = (f"{row.start + start:.3f}", f"{row.start + end:.3f}")
+            mine = "true" if person == row.person else "false"
+            here = (f"{start:.3f}", f"{end:.3f}")
+            writer.writerow((row.clip_id, person, mine, *here, row.source.location, *there))
+            span = f"{start:.3f} {end - start:.3f}"
+            lines.append(f"SPEAKER {name} 1 {span} <NA> <NA> person{person} <NA> <NA>\n")
+    write_text(folder / TURNS_CSV, table.getvalue())
+    write_text(folder / TURNS_RTTM, "".join(lines))
