@@ -102,14 +102,22 @@ def _config(folder: Path, config: str, info: Info) -> ConfigFacts:
 
 
 def _count_nulls(file: pq.ParquetFile, nulls: Counter[str]) -> None:
-    """Null rows of every column; of a struct only its last part is read, never its bytes."""
-    plain = [f.name for f in file.schema_arrow if not f.type.num_fields]
-    for batch in file.iter_batches(columns=plain, batch_size=4096):
-        for name in plain:
-            nulls[name] += batch.column(name).null_count
+    """Null rows of every column; only what may have nulls is read, a row group at a time."""
+    leaves = [file.schema.column(i).path for i in range(len(file.schema))]
     for f in file.schema_arrow:
-        if f.type.num_fields:
+        nulls[f.name] += 0
+        leaf = f.name
+        if pa.types.is_struct(f.type):  # its last part stands for it, never its bytes
             leaf = f"{f.name}.{f.type.field(f.type.num_fields - 1).name}"
-            column = leaf if pa.types.is_struct(f.type) else f.name
-            for batch in file.iter_batches(columns=[column], batch_size=16):
+        places = [i for i, path in enumerate(leaves) if f"{path}.".startswith(f"{leaf}.")]
+        for group in range(file.num_row_groups):
+            if all(_is_full(file.metadata.row_group(group).column(i)) for i in places):
+                continue
+            for batch in file.iter_batches(row_groups=[group], columns=[leaf]):
                 nulls[f.name] += batch.column(0).null_count
+
+
+def _is_full(chunk: pq.ColumnChunkMetaData) -> bool:
+    """Whether a part of a column is known to have no null, not even inside of a list."""
+    statistics = chunk.statistics
+    return statistics is not None and statistics.has_null_count and not statistics.null_count

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from theval_datasets.manifest.rows import ManifestRow
 
-from ..tables.arrow import batched, table_of
+from ..tables.arrow import tables_of
 from ..tables.frames import LANDMARK_FIELDS, check_frames, frame_values, landmarks_config
-from ..tables.media import MEDIA_CONFIG, MEDIA_FIELDS, media_tables, media_values
+from ..tables.media import MEDIA_CONFIG, MEDIA_FIELDS, media_values
 from .builder import Builder, TableConfig
 from .clips import CLIP_EXTRACTORS, NOT_STATED, by_split, common_values
 from .columns import ClipFeatures
@@ -118,12 +118,7 @@ class ClipBuilder(Builder):
             "media": self._media_values,
         }[config_name]
         made = (self._row(config_name, row, make) for row in rows)
-        size = self.builder_configs[config_name].rows_per_table
-        if config_name == "media":
-            yield from media_tables(made, size, schema)
-            return
-        for batch in batched(made, size):
-            yield table_of(batch, schema)
+        yield from tables_of(made, self.builder_configs[config_name].rows_per_table, schema)
 
     def _row(self, config_name: str, row: ManifestRow, make: _Row) -> dict[str, Any]:
         clip = self.reader(config_name).clip(row.sha256)

@@ -15,8 +15,8 @@ import pyarrow as pa
 from theval_datasets.manifest.joins import Join, join_clips
 from theval_datasets.manifest.rows import ManifestRow
 
-from ..tables.arrow import batched, table_of
-from ..tables.media import media_tables, media_values
+from ..tables.arrow import tables_of
+from ..tables.media import media_values
 from .builder import Builder
 from .clips import CLIP_EXTRACTORS, common_values, in_order
 from .columns import ClipFeatures
@@ -158,11 +158,7 @@ class ScoredBuilder(Builder):
     def _tables(self, config_name: str, rows: Sequence[ScoredRow]) -> Iterator[pa.Table]:
         schema = schema_of(self.FIELDS[config_name])
         size = self.builder_configs[config_name].rows_per_table
-        made = self.table_rows(config_name, rows)
-        if config_name == "media":
-            yield from media_tables(made, size, schema)
-        else:
-            yield from (table_of(batch, schema) for batch in batched(made, size))
+        yield from tables_of(self.table_rows(config_name, rows), size, schema)
 
     def _media(self, rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
         for row in rows:

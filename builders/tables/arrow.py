@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from theval_datasets.errors import BuildError
 from theval_datasets.extraction.outcomes import Array
+
+BATCH_BYTES: Final = 48 << 20
+"""Bytes of the rows that are in memory at once; a row that is larger makes a table of its own."""
 
 
 def list_array(rows: Sequence[pa.Array | None], item: pa.DataType) -> pa.ListArray:
@@ -112,18 +115,51 @@ def _flat(name: str, value: Any) -> pa.Array:
     return pa.array(check_finite(name, value).reshape(-1))
 
 
-def batched(rows: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Lists of up to `size` items.
+def tables_of(
+    rows: Iterable[Mapping[str, Any]], size: int, schema: pa.Schema, n_bytes: int = BATCH_BYTES
+) -> Iterator[pa.Table]:
+    """Tables of up to `size` rows each, of fewer where the rows are large.
+
+    Args:
+        rows: See `table_of`; read while the tables are.
+        size: Largest number of rows in a table, at least 1.
+        schema: Columns of the tables.
+        n_bytes: Bytes of the rows of a table at most, though it has one row at least.
 
     Examples:
-        >>> list(batched(range(5), 2))
+        >>> rows = ({"n": n} for n in range(5))
+        >>> [table["n"].to_pylist() for table in tables_of(rows, 2, pa.schema([("n", pa.int64())]))]
         [[0, 1], [2, 3], [4]]
     """
-    batch: list[Any] = []
+    for batch in _batches(rows, size, n_bytes):
+        table = table_of(batch, schema)
+        batch.clear()  # let go of before the table is written
+        yield table
+        del table
+
+
+def _batches(
+    rows: Iterable[Mapping[str, Any]], size: int, n_bytes: int
+) -> Iterator[list[Mapping[str, Any]]]:
+    batch: list[Mapping[str, Any]] = []
+    held = 0
     for row in rows:
+        weight = sum(map(_n_bytes, row.values()))
+        if batch and held + weight > n_bytes:
+            yield batch
+            batch, held = [], 0
         batch.append(row)
+        del row  # or it would outlive the batch
+        held += weight
         if len(batch) == size:
             yield batch
-            batch = []
+            batch, held = [], 0
     if batch:
         yield batch
+
+
+def _n_bytes(value: Any) -> int:
+    """Bytes of an array or of a file's contents; of other values, which are small, 0."""
+    if isinstance(value, (np.ndarray, pa.Array)):
+        return int(value.nbytes)
+    return len(value.get("bytes") or b"") if isinstance(value, dict) else 0

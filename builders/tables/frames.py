@@ -40,6 +40,10 @@ from .arrow import scattered
 POINTS: Final = 478
 _CHUNK: Final = 512  # number of samples per speech probability
 _NUMBERS: Final = POINTS * 3
+LONGEST: Final = 7_500
+"""Frames with a face of which a row holds the mesh: 22 MB. A row is read and written as a whole, and
+to write a list takes twelve times its bytes."""
+_TOO_LONG: Final = "landmarks:too-long"
 
 
 def _pose(name: str) -> Field:
@@ -69,7 +73,8 @@ LANDMARK_FIELDS: Final[tuple[Field, ...]] = (
     Field(
         "mesh",
         list_of("int16"),
-        "Face Mesh, flat: for each frame with a face 478 points of x, y, z.",
+        "Face Mesh, flat: for each frame with a face 478 points of x, y, z; null for more than "
+        f"{LONGEST:,} of them.",
         "scale",
         origin="landmarks",
     ),
@@ -142,7 +147,7 @@ def frame_values(row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
         "scale": SCALE,
         "time": time,
         "face": face,
-        "mesh": clip.value("landmarks", "mesh"),
+        "mesh": _mesh(clip),
         **{
             name: _on_faces(face, clip.value("head_pose", name))
             for name in ("pitch", "yaw", "roll")
@@ -164,7 +169,8 @@ def check_frames(table: pa.Table) -> Iterator[str]:
                 yield f"{row['clip_id']}: {name} has {len(values)} entries, face has {len(face)}"
         if face is None:
             continue
-        if length != sum(face) * _NUMBERS:
+        left_out = length is None and _TOO_LONG in (row["missing"] or ())
+        if not left_out and length != sum(face) * _NUMBERS:
             yield f"{row['clip_id']}: mesh has {length} numbers for {sum(face)} frames with a face"
         for name in ("pitch", "yaw", "roll", "openness"):
             values = row[name]
@@ -185,6 +191,19 @@ _PER_FRAME: Final = (
     "speech",
     "silence",
 )
+
+
+def _mesh(clip: ClipFeatures) -> Array | None:
+    mesh = clip.value("landmarks", "mesh")
+    return None if mesh is None or is_too_long(mesh, clip) else mesh
+
+
+def is_too_long(mesh: Array, clip: ClipFeatures) -> bool:
+    """Whether rows of a clip leave its mesh out, which is noted then."""
+    if len(mesh) <= LONGEST:
+        return False
+    clip.note(*_TOO_LONG.split(":"))
+    return True
 
 
 def _on_faces(face: Array | None, values: Array | None) -> pa.Array | None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 import wave
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import datasets
 import numpy as np
-import pyarrow as pa
 
-from theval_datasets.errors import BuildError, MediaError
+from theval_datasets.errors import BuildError, MediaError, TooLargeError
 from theval_datasets.manifest.rows import Manifest, ManifestRow
 from theval_datasets.media.frames import SAMPLE_RATE, Audio
 from theval_datasets.utils.files import safe_name, sha256_file
@@ -21,7 +20,7 @@ from theval_datasets.utils.spool import blocks
 from ..base.builder import TableConfig
 from ..base.columns import ClipFeatures
 from ..base.fields import CLIP_ID, MISSING, SHA256, Field
-from .arrow import table_of
+from .arrow import BATCH_BYTES
 
 MEDIA_FIELDS: Final = (
     CLIP_ID,
@@ -55,14 +54,16 @@ MEDIA_CONFIG: Final = TableConfig(
     reader=_MEDIA_READER,
 )
 
-_BATCH_BYTES: Final = 256 << 20
-_LARGEST_CLIP: Final = (2 << 30) - 1
+LARGEST_CLIP: Final = BATCH_BYTES
+"""Bytes of a clip's file, sound and poster together in a row; what exceeds it is left out."""
 _JPEG_QUALITY: Final = 92
 _FULL_SCALE: Final = 32767.0
 
 
 def media_values(manifest: Manifest, row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
     """`video`, `audio` and `poster` of a clip as structs of bytes and name; null where absent.
+
+    What would take more than `LARGEST_CLIP` together with what stands before it is null too.
 
     Raises:
         BuildError: If the file is not the one that the manifest was made from.
@@ -72,9 +73,6 @@ def media_values(manifest: Manifest, row: ManifestRow, clip: ClipFeatures) -> di
     if path is None or not path.is_file():
         clip.note("media", "missing")
         return empty
-    if path.stat().st_size > _LARGEST_CLIP:
-        clip.note("media", "too-large")
-        return empty
     if sha256_file(path) != row.sha256:
         raise BuildError(
             f"{path} is not the file that the manifest knows as {row.clip_id!r}: its hash differs. "
@@ -82,41 +80,39 @@ def media_values(manifest: Manifest, row: ManifestRow, clip: ClipFeatures) -> di
         )
     stem = safe_name(row.clip_id).replace("/", "__")
 
-    def kept_or(relative: str | None, make: Callable[[], tuple[bytes, str]]) -> Any:
-        """Bytes and suffix of a file of the curation, else of one made from the clip."""
-        file = None if relative is None else manifest.inside(relative)
+    sound, poster = _kept(manifest, row.audio), _kept(manifest, row.reference_frame)
+    contents: dict[str, Callable[[int], tuple[bytes, str]]] = {
+        "video": lambda most: _read(path, most),
+        "audio": lambda most: _read(sound, most) if sound else _sound(path, most),
+        "poster": lambda most: _read(poster, most) if poster else _poster(path, row.reference_time),
+    }
+    values, left = empty, LARGEST_CLIP
+    for name, read in contents.items():
         try:
-            if file is not None and file.is_file():
-                data, suffix = file.read_bytes(), file.suffix.lower()
-            else:
-                data, suffix = make()
+            data, suffix = read(left)
         except MediaError as error:
             clip.note("media", error.reason)
-            return None
-        return {"bytes": data, "path": stem + suffix}
-
-    return {
-        "video": {"bytes": path.read_bytes(), "path": stem + path.suffix.lower()},
-        "audio": kept_or(row.audio, lambda: _sound(path)),
-        "poster": kept_or(row.reference_frame, lambda: _poster(path, row.reference_time)),
-    }
+            continue
+        values[name] = {"bytes": data, "path": stem + suffix}
+        left -= len(data)
+    return values
 
 
-def media_tables(
-    rows: Iterable[dict[str, Any]], size: int, schema: pa.Schema
-) -> Iterator[pa.Table]:
-    """Tables of up to `size` rows, fewer where the clips are large."""
-    batch: list[dict[str, Any]] = []
-    held = 0
-    for row in rows:
-        weight = len(row["video"]["bytes"]) if row["video"] else 0
-        if batch and (len(batch) == size or held + weight > _BATCH_BYTES):
-            yield table_of(batch, schema)
-            batch, held = [], 0
-        batch.append(row)
-        held += weight
-    if batch:
-        yield table_of(batch, schema)
+def _kept(manifest: Manifest, relative: str | None) -> Path | None:
+    """A file that curation made of a clip; None if there is none."""
+    file = None if relative is None else manifest.inside(relative)
+    return file if file is not None and file.is_file() else None
+
+
+def _read(file: Path, most: int) -> tuple[bytes, str]:
+    """Contents and suffix of a file of at most so many bytes."""
+    _check_size(file, file.stat().st_size, most)
+    return file.read_bytes(), file.suffix.lower()
+
+
+def _check_size(file: Path, size: int, most: int) -> None:
+    if size > most:
+        raise TooLargeError(f"{file} would take {size} bytes of a row that has {most} left")
 
 
 def wav_bytes(audio: Audio) -> bytes:
@@ -148,10 +144,12 @@ def wav_bytes(audio: Audio) -> bytes:
     return stream.getvalue()
 
 
-def _sound(path: Path) -> tuple[bytes, str]:
+def _sound(path: Path, most: int) -> tuple[bytes, str]:
     from theval_datasets.media import read_audio
 
-    return wav_bytes(read_audio(path)), ".wav"
+    audio = read_audio(path)
+    _check_size(path, 2 * (round(audio.start * SAMPLE_RATE) + len(audio.samples)), most)
+    return wav_bytes(audio), ".wav"
 
 
 def _poster(path: Path, wanted: float | None) -> tuple[bytes, str]:

@@ -19,7 +19,7 @@ from theval_datasets.manifest.rows import ManifestRow
 from ..base.clips import media_values
 from ..base.columns import ClipFeatures
 from ..base.fields import INT, STRING, Field, list_of, with_columns
-from .frames import LANDMARK_FIELDS, frame_values, landmarks_config, sound_values
+from .frames import LANDMARK_FIELDS, frame_values, is_too_long, landmarks_config, sound_values
 
 TRACK_FIELDS: Final[tuple[Field, ...]] = with_columns(
     LANDMARK_FIELDS,
@@ -55,6 +55,7 @@ def track_rows(row: ManifestRow, clip: ClipFeatures) -> Iterator[dict[str, Any]]
     pose = clip.values("person_pose")
     if pose is None:
         clip.note("head_pose", clip.outcome("person_pose").reason or "not-written")
+    left_out = is_too_long(people["mesh"], clip)
     for track in np.unique(people["track"]).tolist():
         at = np.flatnonzero(people["track"] == track)
         yield {
@@ -64,7 +65,7 @@ def track_rows(row: ManifestRow, clip: ClipFeatures) -> Iterator[dict[str, Any]]
             "scale": SCALE,
             "time": people["time"][at],
             "face": np.ones(len(at), bool),
-            "mesh": people["mesh"][at],
+            "mesh": None if left_out else people["mesh"][at],
             **{n: None if pose is None else pose[n][at] for n in ("pitch", "yaw", "roll")},
             "openness": _openness(people, at),
             **sound_values(clip, people["time"][at], people["frame"][at]),
@@ -78,5 +79,5 @@ def track_rows(row: ManifestRow, clip: ClipFeatures) -> Iterator[dict[str, Any]]
 def _openness(people: Values, at: Array) -> Array:
     from theval_datasets.features.formulas.signals import mouth_openness
 
-    points = PixelMesh(people["mesh"][at], int(people["width"]), int(people["height"]))
+    points = PixelMesh(people["mesh"], int(people["width"]), int(people["height"]), at)
     return np.asarray(mouth_openness(points))

@@ -20,7 +20,7 @@ from ..base.clip_builder import CLIP_CONFIGS, CLIP_FIELDS, ClipBuilder
 from ..base.clips import CLIP_EXTRACTORS, DEFAULT_SPLIT
 from ..base.fields import Field, schema_of
 from ..base.inputs import Inputs
-from ..tables.arrow import batched, table_of
+from ..tables.arrow import tables_of
 from .comparison import (
     GENERATED_FIELDS,
     LEADERBOARD_FIELDS,
@@ -218,8 +218,7 @@ class Theval(ClipBuilder):
         else:
             rows = () if self._votes is None else preference_rows(self._votes, self._vote_join)
         schema = schema_of(self.FIELDS[config_name])
-        for batch in batched(rows, self.builder_configs[config_name].rows_per_table):
-            yield table_of(batch, schema)
+        yield from tables_of(rows, self.builder_configs[config_name].rows_per_table, schema)
 
     def _real_means(self) -> dict[str, float | None]:
         """Mean `paper` metrics of the real clips: what `paper` values are compared with."""

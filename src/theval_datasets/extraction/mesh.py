@@ -86,19 +86,24 @@ class PixelMesh:
         mesh: int16 in units of `SCALE`, (n, points, 3).
         width: Of the frame, pixels.
         height: Of the frame, pixels.
+        at: (k,): rows of `mesh` that are meant, such as those of one track; None for all.
     """
 
-    def __init__(self, mesh: Mesh, width: int, height: int) -> None:
+    def __init__(
+        self, mesh: Mesh, width: int, height: int, at: npt.NDArray[np.intp] | None = None
+    ) -> None:
         self._mesh = mesh
         self._size = (width, height)
+        self._at = at
 
     def __len__(self) -> int:
         """Number of frames."""
-        return len(self._mesh)
+        return len(self._mesh if self._at is None else self._at)
 
     def __getitem__(self, frames: slice) -> Points:
         """Some frames in pixels: float64, (k, points, 3)."""
-        points = pixels(self._mesh[frames], *self._size)
+        some = self._mesh[frames if self._at is None else self._at[frames]]
+        points = pixels(some, *self._size)
         release(self._mesh)
         return points
 

@@ -17,6 +17,7 @@ from PIL import Image
 from theval_datasets.builders.base.inputs import Inputs
 from theval_datasets.builders.base.scored import ScoredRow
 from theval_datasets.builders.release.write import write_release
+from theval_datasets.builders.tables import frames
 from theval_datasets.builders.tables.generated import NamingRules, kind_of, read_listing
 from theval_datasets.builders.tables.portrait_people import ANGLES, PortraitPeople
 from theval_datasets.builders.tables.portraits import PortraitFaces
@@ -380,7 +381,7 @@ def test_the_paper_is_expected_in_full(whole, tmp_path):
     assert "distortion_types" not in check.detail  # there are 12
 
 
-def test_landmarks_hold_one_row_a_track(tmp_path):
+def test_landmarks_hold_one_row_a_track(tmp_path, monkeypatch):
     corpus = corpus_in(tmp_path / "in", {"p0__SadTalker", "p1__SadTalker"})
     rng = np.random.default_rng(1)
     track = np.repeat(np.array([0, 2], np.int32), [12, 7])
@@ -413,6 +414,11 @@ def test_landmarks_hold_one_row_a_track(tmp_path):
     assert np.array_equal(np.array(second["mesh"]), people["mesh"][12:].ravel())
     assert np.allclose(second["yaw"], pose["yaw"][12:])
     assert second["speech"] == [0.1 <= t < 0.3 if t < 0.5 else None for t in second["time"]]
+    monkeypatch.setattr(frames, "LONGEST", 18)  # of all tracks of a clip together
+    rows = load(build(tmp_path, corpus).folder, "landmarks", tmp_path / "hf2")
+    assert [r["mesh"] is None for r in rows] == [True, True, False]
+    assert all("landmarks:too-long" in r["missing"] for r in rows[:2])
+    assert rows[1]["openness"] == second["openness"]
     assert [v is not None for v in rows[0]["loudness"]] == [t < 0.5 for t in rows[0]["time"]]
     assert len(rows[2]["face"]) == 20
     report = verify(made.folder)
