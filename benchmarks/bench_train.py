@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +17,7 @@ from benchmarks._rows import Row
 from theval_datasets.commands.build import build
 from theval_datasets.commands.curate import curate
 from theval_datasets.commands.extract import extract
+from theval_datasets.commands.train import train
 
 SIGNALS = ("landmarks", "head_pose", "vad", "loudness", "theval_signals")
 _MOST = 10
@@ -58,10 +57,8 @@ def _measure(scratch: Path) -> list[Row]:
         tables=[f"ratings={ratings}"],
         configs=["features"],
     ).release.folder
-    example = _example()
     started = time.perf_counter()
-    table = example.read(str(made))
-    example.cross_validate(table, example.trees)
+    train(made, model="forest")
     training = time.perf_counter() - started
     first = subprocess.run(
         [sys.executable, "-c", _FIRST, str(made)], capture_output=True, text=True, check=True
@@ -86,14 +83,3 @@ def _ratings(path: Path, names: list[str]) -> Path:
                 score = np.clip(quality / len(names) * 4 + rng.normal(0, 0.5), 0, 5)
                 writer.writerow([f"simulated-{subject}", name, round(float(score), 2)])
     return path
-
-
-def _example() -> Any:
-    place = Path(__file__).resolve().parents[1] / "examples" / "train_metric.py"
-    spec = importlib.util.spec_from_file_location("train_metric", place)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module

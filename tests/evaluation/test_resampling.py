@@ -5,7 +5,15 @@ import pytest
 from scipy import stats
 
 from theval_datasets.errors import InputError, UnknownNameError
-from theval_datasets.evaluation import bootstrap, krcc, permutation_p, plcc, rmse, srcc
+from theval_datasets.evaluation import (
+    bootstrap,
+    krcc,
+    mean_interval,
+    permutation_p,
+    plcc,
+    rmse,
+    srcc,
+)
 from theval_datasets.evaluation.resampling import _resampled
 
 
@@ -86,3 +94,27 @@ def test_what_is_refused():
     with pytest.raises(InputError, match="association"):
         permutation_p([1, 2], [1, 2], "rmse")
     assert permutation_p([1, 1], [1, 2]) is None
+
+
+def test_the_interval_of_a_mean_is_students():
+    from scipy.stats import t
+
+    values = [0.61, 0.7, 0.66, 0.72, 0.58]
+    found = mean_interval(values)
+    low, high = t.interval(0.95, 4, np.mean(values), np.std(values, ddof=1) / np.sqrt(5))
+    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-12)
+    assert (found.mean, found.n) == (pytest.approx(np.mean(values)), 5)
+    narrow = mean_interval(values, level=0.5)
+    assert found.low < narrow.low < narrow.high < found.high
+
+
+def test_a_mean_of_few_values_has_no_interval():
+    assert mean_interval([]).mean is None
+    one = mean_interval([0.5])
+    assert (one.mean, one.low, one.high, one.n) == (0.5, None, None, 1)
+    two = mean_interval([0.5, 0.5])
+    assert (two.mean, two.low, two.high) == (0.5, 0.5, 0.5)
+    with pytest.raises(InputError, match="finite"):
+        mean_interval([0.5, float("nan")])
+    with pytest.raises(InputError, match="level"):
+        mean_interval([0.5, 0.6], level=1.0)

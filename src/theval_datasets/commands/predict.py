@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -121,6 +122,7 @@ def predict(
     output: Annotated[StrPath | None, typer.Option("-o", "--output", metavar="FILE.csv")] = None,
     *,
     cache: CacheLocation = None,
+    tables: Annotated[Sequence[str], typer.Option("--with", metavar="KIND=PATH")] = (),
 ) -> PredictReport:
     """Score clips with a metric that ``theval-data train`` wrote.
 
@@ -130,6 +132,8 @@ def predict(
         output: CSV to write: clip_id, score, reason, null. Default: the scores are printed.
         cache: Path or URL of the feature cache, for a manifest. Default: the cache that ``extract``
             fills.
+        tables: Further input for a manifest, as ``build thqa-mt`` takes it, such as
+            ``portraits=FOLDER``, against which identity is measured; may be repeated.
 
     Raises:
         InputError: The metric cannot be read, or the clips lack its features.
@@ -142,7 +146,7 @@ def predict(
     if place is not None and place.suffix.lower() != ".csv":
         raise InputError(f"expected a file that ends in .csv as output, got {place}")
     trained = read_metric(Path(metric))
-    rows = _rows(data, cache)
+    rows = _rows(data, cache, tables)
     scored = trained.score(rows)
     seen = trained.has_seen(rows)
     report = PredictReport(
@@ -158,7 +162,7 @@ def predict(
     return report
 
 
-def _rows(data: StrPath, cache: str | Any) -> FeatureRows:
+def _rows(data: StrPath, cache: StrPath | None, tables: Sequence[str]) -> FeatureRows:
     """Rows of a built dataset; or those that THQA-MT would have, from a manifest and cached features."""
     from theval_datasets.manifest.info import INFO_NAME
     from theval_datasets.manifest.rows import MANIFEST_NAME
@@ -166,29 +170,33 @@ def _rows(data: StrPath, cache: str | Any) -> FeatureRows:
     path = Path(data)
     in_folder = path.is_dir() and not (path / INFO_NAME).is_file()
     if not (path.is_file() or (in_folder and (path / MANIFEST_NAME).is_file())):
-        if cache is not None:
-            raise InputError(f"--cache belongs to a manifest, and {data} is none")
+        if cache is not None or tables:
+            raise InputError(f"--cache and --with belong to a manifest, and {data} is none")
         return built_rows(data)
-    return _cached_rows(path, cache)
+    return _cached_rows(path, cache, tables)
 
 
-def _cached_rows(manifest: Path, cache: str | Any) -> FeatureRows:
+def _cached_rows(manifest: Path, cache: StrPath | None, tables: Sequence[str]) -> FeatureRows:
     import pyarrow as pa
 
-    from theval_datasets.builders.base.inputs import Inputs
+    from theval_datasets.builders.base.inputs import Inputs, parse_tables
     from theval_datasets.builders.thqa_mt import ThqaMt
     from theval_datasets.extraction.cache import Cache, default_location
     from theval_datasets.training.tables import CONFIG, FeatureRows, digests_of
 
-    inputs = Inputs(manifest_path=manifest, cache=Cache(str(cache or default_location())))
+    inputs = Inputs(
+        manifest_path=manifest,
+        cache=Cache(str(cache or default_location())),
+        tables=parse_tables(list(tables)),
+    )
     if not any(row.sha256 for row in inputs.rows):
         raise InputError(f"{manifest} lists no clip: there is nothing to score")
     builder = ThqaMt(CONFIG, inputs=inputs)
-    tables = [table for part in builder.split_tables(CONFIG).values() for table in part]
+    made = [table for part in builder.split_tables(CONFIG).values() for table in part]
     return FeatureRows(
         str(manifest),
         "",
-        pa.concat_tables(tables),
+        pa.concat_tables(made),
         {one.name: one.origin for one in builder.fields(CONFIG)},
         digests_of(builder.reader(CONFIG).infos()),
     )

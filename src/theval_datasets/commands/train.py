@@ -54,8 +54,8 @@ class TrainReport(Report):
         """For ``--json``."""
         samples = self.samples
         return {
-            "dataset": samples.name,
-            "version": samples.version,
+            "dataset": samples.rows.name,
+            "version": samples.rows.version,
             "model": self.model,
             "parameters": self.parameters,
             "target": samples.target,
@@ -90,7 +90,7 @@ class TrainReport(Report):
     def to_text(self) -> str:
         """The clips, a table of results, and what was written."""
         samples = self.samples
-        name = f"{samples.name} {samples.version}".rstrip()
+        name = f"{samples.rows.name} {samples.rows.version}".rstrip()
         sizes = (
             f"{feature} ({matrix.shape[1]})" if matrix.shape[1] > 1 else feature
             for feature, matrix in samples.features.items()
@@ -105,7 +105,7 @@ class TrainReport(Report):
             lacking.setdefault(why, []).append(feature)
         lines += [f"no values ({why}): {_some(names)}" for why, names in lacking.items()]
         if samples.left_out:
-            listed = ", ".join(f"{n} ({why})" for why, n in samples.left_out.items())
+            listed = ", ".join(f"{n} with {why}" for why, n in samples.left_out.items())
             lines.append(f"clips left out: {listed}")
         if samples.nulls:
             listed = ", ".join(f"{feature} of {n} clips" for feature, n in samples.nulls.items())
@@ -179,9 +179,8 @@ def train(
     parameters = parameters or ModelParameters()
     parameters.check(model)
     need(EXTRA)
-    rows = built_rows(data)
     samples = samples_of(
-        rows,
+        built_rows(data),
         model=model,
         target=target,
         features=names_of(features),
@@ -195,7 +194,7 @@ def train(
     results, predicted = cross_validate(samples, model, parameters, ablation=ablation)
     files: tuple[Path, ...] = ()
     if output is not None:
-        files = _write(Path(output), samples, rows, model, parameters, nulls, results, predicted)
+        files = _write(Path(output), samples, model, parameters, nulls, results, predicted)
     return TrainReport(model, samples, tuple(results), parameters.of(model), files)
 
 
@@ -233,7 +232,6 @@ def names_of(given: str | Sequence[str]) -> tuple[str, ...]:
 def _write(
     folder: Path,
     samples: Samples,
-    rows: FeatureRows,
     model: ModelName,
     parameters: ModelParameters,
     nulls: Nulls,
@@ -245,7 +243,7 @@ def _write(
     from theval_datasets.training.saved import train_metric, write_metric
     from theval_datasets.utils.files import write_text
 
-    metric = train_metric(samples, rows, model, parameters, nulls, __version__)
+    metric = train_metric(samples, model, parameters, nulls, __version__)
     files = write_metric(folder, metric, samples, predicted)
     card = folder / CARD_NAME
     write_text(card, render_metric_card(metric.config, results, samples.remarks))

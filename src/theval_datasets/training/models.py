@@ -66,14 +66,17 @@ class Head:
         names = {"0.weight", "0.bias", "2.weight", "2.bias"}
         if set(self.tensors) != names:
             raise InputError(f"expected the tensors {sorted(names)}, got {sorted(self.tensors)}")
-        hidden = len(self.tensors["0.bias"])
+        hidden = self.tensors["0.bias"].size
         wanted = {
             "0.weight": (hidden, size), "0.bias": (hidden,), "2.weight": (1, hidden), "2.bias": (1,),
         }  # fmt: skip
         for name, shape in wanted.items():
             tensor = self.tensors[name]
-            if tensor.shape != shape or not np.isfinite(tensor).all():
-                raise InputError(f"expected {name} of shape {shape}, finite, got {tensor.shape}")
+            if tensor.dtype.kind != "f" or tensor.shape != shape or not np.isfinite(tensor).all():
+                raise InputError(
+                    f"expected {name} of shape {shape}, finite floating-point numbers, got {tensor.dtype} "
+                    f"of shape {tensor.shape}"
+                )
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,17 +194,23 @@ def _head(features: Floats, scores: Floats, parameters: ModelParameters) -> Head
         tol=0.0,
         random_state=parameters.seed,
     )
+    standard = np.where(varies, (features - centre) / spread, 0.0).astype(np.float32)
     with warnings.catch_warnings(), threads.threadpool_limits(1):  # sums in one order everywhere
         warnings.simplefilter("ignore", exceptions.ConvergenceWarning)  # epochs are a parameter
+        warnings.simplefilter(
+            "ignore", RuntimeWarning
+        )  # overflows end in numbers that are not finite
         try:
-            net.fit(np.where(varies, (features - centre) / spread, 0.0), (scores - middle) / scale)
+            net.fit(standard, ((scores - middle) / scale).astype(np.float32))
         except ValueError as error:
             if "non-finite" not in str(error):
                 raise
             raise InputError(
                 f"the training diverges ({error}); lower --learning-rate {parameters.learning_rate}"
             ) from None
-    (first, second), (first_bias, second_bias) = net.coefs_, net.intercepts_
+    first, second, first_bias, second_bias = (
+        np.asarray(part, np.float64) for part in (*net.coefs_, *net.intercepts_)
+    )
     weight = np.where(varies[:, None], first / spread[:, None], 0.0)
     return Head(
         {

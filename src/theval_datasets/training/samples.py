@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +13,7 @@ from theval_datasets.evaluation.folds import grouped_folds, plain_folds
 from theval_datasets.evaluation.leaks import leak_report
 
 from .parameters import ModelName, Nulls
-from .tables import FeatureRows, Floats, is_known
+from .tables import FeatureRows, Floats, is_known, matching
 
 Mask = npt.NDArray[np.bool_]
 
@@ -29,11 +29,8 @@ class Samples:
     """Clips that a metric is trained and tested on.
 
     Attributes:
-        name: Name of the dataset.
-        version: Version of the dataset.
+        rows: Rows of the clips.
         target: Name of the predicted column.
-        clip_ids: Ids of the clips.
-        hashes: SHA-256 of the clips, None where unknown.
         features: By name, (clips, size); NaN in all of a row where the value is null.
         scores: (clips,): the target.
         folds: (clips,): the fold of each clip.
@@ -45,11 +42,8 @@ class Samples:
         remarks: What a reader of the results has to know.
     """
 
-    name: str
-    version: str
+    rows: FeatureRows
     target: str
-    clip_ids: tuple[str, ...]
-    hashes: tuple[str | None, ...]
     features: Mapping[str, Floats]
     scores: Floats
     folds: npt.NDArray[np.int64]
@@ -84,7 +78,7 @@ def samples_of(
         model: Model, which says the features where none are named.
         target: Column to predict.
         features: Columns, or shell patterns of them; () for those that the model has by default.
-        without: Features to leave out.
+        without: Features to leave out, or shell patterns of them.
         fold_column: Column that says the fold of each clip.
         content: Columns whose values no two folds may share: five folds are then drawn anew, and
             `fold_column` is not read. ``none`` shuffles the clips.
@@ -107,7 +101,7 @@ def samples_of(
     known = np.stack(list(is_known(chosen).values()))
     left_out = {f"no {target}": int((~has_score).sum())}
     usable = known.all(axis=0) if nulls == "leave-out" else known.any(axis=0)
-    why = "a feature is null" if nulls == "leave-out" else "every feature is null"
+    why = "a null feature" if nulls == "leave-out" else "null features only"
     left_out[why] = int((has_score & ~usable).sum())
     kept = has_score & usable
     set_names: list[str | None] = [] if sets is None else rows.texts(sets)
@@ -124,21 +118,18 @@ def samples_of(
     if len(places) < 2:
         said = ", ".join(f"{n} with {why}" for why, n in left_out.items() if n)
         raise InputError(
-            f"{len(places)} clips of {rows.name} can be trained on, of {len(scores)}; left out are {said}"
+            f"{len(places)} of {len(scores)} clips of {rows.name} can be trained on, which is too few; left "
+            f"out are {said}"
         )
     if np.ptp(scores[places]) == 0:
         raise InputError(
             f"{target} is {scores[places][0]:g} for all {len(places)} clips: nothing can be learnt"
         )
     rows = rows.take(places)
-    folds, folding, remarks = _folds(rows, scores[places], fold_column, content, seed)
+    folds, folding, remarks = _folds(rows, scores[places], list(chosen), fold_column, content, seed)
     return Samples(
-        name=rows.name,
-        version=rows.version,
+        rows=rows,
         target=target,
-        clip_ids=tuple(rows.clip_ids),
-        hashes=tuple(rows.texts("sha256")) if "sha256" in rows.rows.column_names
-        else (None,) * len(places),
         features={name: matrix[places] for name, matrix in chosen.items()},
         scores=scores[places],
         folds=folds,
@@ -179,6 +170,18 @@ def filled(features: Floats, medians: Floats) -> Floats:
     return np.where(np.isfinite(features), features, medians)
 
 
+def _mixed(rows: FeatureRows, features: Sequence[str]) -> Iterator[str]:
+    """Remarks on features that are measured against different things in different clips."""
+    for name in features:
+        against = rows.references(name)
+        known = set(against) - {None}
+        if len(known) > 1:
+            listed = ", ".join(
+                f"{one} in {against.count(one)} clips" for one in sorted(map(str, known))
+            )
+            yield f"{name} is measured against different things: {listed}"
+
+
 def _target(rows: FeatureRows, target: str) -> Floats:
     scores = rows.numbers(target)
     if scores.shape[1] != 1:
@@ -187,19 +190,20 @@ def _target(rows: FeatureRows, target: str) -> Floats:
 
 
 def _without(chosen: Mapping[str, Floats], without: Sequence[str]) -> dict[str, Floats]:
-    from theval_datasets.errors import UnknownNameError
-
-    for name in without:
-        if name not in chosen:
-            raise UnknownNameError("feature among those trained on", name, chosen)
-    kept = {name: matrix for name, matrix in chosen.items() if name not in without}
+    dropped = matching(without, list(chosen), "feature among those trained on")
+    kept = {name: matrix for name, matrix in chosen.items() if name not in dropped}
     if not kept:
         raise InputError(f"without {', '.join(without)} no feature is left")
     return kept
 
 
 def _folds(
-    rows: FeatureRows, scores: Floats, column: str, content: Sequence[str], seed: int
+    rows: FeatureRows,
+    scores: Floats,
+    features: Sequence[str],
+    column: str,
+    content: Sequence[str],
+    seed: int,
 ) -> tuple[npt.NDArray[np.int64], str, tuple[str, ...]]:
     ids = rows.clip_ids
     if not content:
@@ -225,15 +229,18 @@ def _folds(
             f"each of the {len(sizes)} folds holds one clip: correlations need at least 2. Expected "
             "more clips, or fewer folds"
         )
-    remarks = []
+    remarks = list(_mixed(rows, features))
     if sizes.min() < _FEWEST:
         remarks.append(
             f"the smallest fold has {sizes.min()} clips: correlations within it mean little"
         )
-    if not content and "content_id" in rows.rows.column_names:
-        leaks = leak_report(folds.tolist(), {"content_id": rows.texts("content_id")})
-        if leaks:
-            remarks.append(f"folds share content, which flatters a metric: {leaks[0].to_text()}")
     if tuple(content) == (PLAIN,):
         remarks.append("folds of shuffled clips share content, which flatters a metric")
+    else:
+        watched = ("sha256",) if content else ("sha256", "content_id")
+        there = [name for name in watched if name in rows.rows.column_names]
+        leaks = leak_report(folds.tolist(), {name: rows.texts(name) for name in there})
+        remarks += [
+            f"folds share content, which flatters a metric: {leak.to_text()}" for leak in leaks[:1]
+        ]
     return folds, words, tuple(remarks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -38,6 +38,8 @@ class TrainedFeature:
         origin: Extractor, or kind of input, that the column is from.
         digest: Digest of the extractor's code, parameters and weights; "" for other origins.
         median: What stands for null, of length `size`.
+        references: What it was measured against in the training clips, such as ``portrait``; () where
+            nothing is said of that.
     """
 
     name: str
@@ -45,6 +47,7 @@ class TrainedFeature:
     origin: str
     digest: str
     median: tuple[float, ...]
+    references: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.median) != self.size:
@@ -103,7 +106,8 @@ class Scored:
         clip_id: Id of the clip.
         score: On the scale of the target; None where the metric cannot score the clip.
         reason: ``null-features`` where it cannot, else None.
-        null: Features that are null; in a score, their medians stand for them.
+        null: Features that are null, with the reason, as ``lip_sync:no-audio``; in a score, their medians
+            stand for them.
     """
 
     clip_id: str
@@ -133,13 +137,20 @@ class TrainedMetric:
             InputError: A feature is not in the rows, has another size, or was computed in another way
                 than the metric was trained on.
         """
-        features = {one.name: self._matrix(one, rows) for one in self.config.features}
+        features: dict[str, Floats] = {}
+        reasons: dict[str, list[tuple[str, ...]]] = {}
+        for one in self.config.features:
+            features[one.name], reasons[one.name] = self._matrix(one, rows)
         known = is_known(features)
         medians = np.concatenate([one.median for one in self.config.features])
         predicted = self.fitted.predict(filled(joined(features), medians))
         scored = []
         for row, clip_id in enumerate(rows.clip_ids):
-            null = tuple(name for name in features if not known[name][row])
+            null = tuple(
+                f"{name}:{'+'.join(reasons[name][row]) or 'null'}"
+                for name in features
+                if not known[name][row]
+            )
             hopeless = len(null) == len(features) or (null and self.config.nulls == "leave-out")
             scored.append(
                 Scored(clip_id, None, "null-features", null)
@@ -150,24 +161,26 @@ class TrainedMetric:
 
     def has_seen(self, rows: FeatureRows) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Whether it was trained on each clip of a dataset, (rows,): the same file, or the same id."""
-        hashes = _hashes(rows)
         return np.array(
             [
                 clip_id in self.seen or (sha256 is not None and sha256 in self.seen)
-                for clip_id, sha256 in zip(rows.clip_ids, hashes, strict=True)
+                for clip_id, sha256 in zip(rows.clip_ids, rows.hashes, strict=True)
             ],
             bool,
         )
 
-    def _matrix(self, one: TrainedFeature, rows: FeatureRows) -> Floats:
+    def _matrix(
+        self, one: TrainedFeature, rows: FeatureRows
+    ) -> tuple[Floats, list[tuple[str, ...]]]:
+        """Values of a feature, NaN where they are null, and for each clip the reasons."""
         if one.name not in rows.rows.column_names:
             raise InputError(
                 f"the metric needs the feature {one.name} ({one.origin}), which {rows.name} has not"
             )
         digest = rows.digests.get(rows.origins.get(one.name, ""), "")
-        matrix = rows.numbers(one.name)
+        matrix, reasons = rows.numbers(one.name), rows.reasons(one.name)
         if not matrix.shape[1]:
-            return np.full((len(matrix), one.size), np.nan)
+            return np.full((len(matrix), one.size), np.nan), reasons
         if digest and one.digest and digest != one.digest:
             raise InputError(
                 f"{one.name} in {rows.name} was computed by another version, with other parameters or "
@@ -178,12 +191,14 @@ class TrainedMetric:
             raise InputError(
                 f"expected {one.size} numbers a clip in {one.name}, got {matrix.shape[1]} in {rows.name}"
             )
-        return matrix
+        for row, against in enumerate(rows.references(one.name) if one.references else ()):
+            if against is not None and against not in one.references:
+                matrix[row], reasons[row] = np.nan, (f"against-{against}",)
+        return matrix, reasons
 
 
 def train_metric(
     samples: Samples,
-    rows: FeatureRows,
     model: ModelName,
     parameters: ModelParameters,
     nulls: Nulls,
@@ -193,7 +208,6 @@ def train_metric(
 
     Args:
         samples: The clips.
-        rows: Rows that they are from, for the provenance of their columns.
         model: Name of the model.
         parameters: Parameters of the model.
         nulls: What becomes of a clip with a null feature.
@@ -202,6 +216,7 @@ def train_metric(
     matrix = joined(samples.features)
     medians = medians_of(matrix)
     fitted = fit(model, filled(matrix, medians), samples.scores, parameters)
+    rows = samples.rows
     features, at = [], 0
     for name, values in samples.features.items():
         size = values.shape[1]
@@ -210,6 +225,7 @@ def train_metric(
             TrainedFeature(
                 name, size, origin, rows.digests.get(origin, ""),
                 tuple(medians[at : at + size].tolist()),
+                tuple(sorted({one for one in rows.references(name) if one is not None})),
             )
         )  # fmt: skip
         at += size
@@ -219,15 +235,15 @@ def train_metric(
         features=tuple(features),
         nulls=nulls,
         parameters=parameters.of(model),
-        dataset=samples.name,
-        dataset_version=samples.version,
+        dataset=rows.name,
+        dataset_version=rows.version,
         n_clips=len(samples),
         low=float(samples.scores.min()),
         high=float(samples.scores.max()),
         folding=samples.folding,
         toolkit=toolkit,
     )
-    return TrainedMetric(config, fitted, _seen(samples.clip_ids, samples.hashes))
+    return TrainedMetric(config, fitted, _seen(rows.clip_ids, rows.hashes))
 
 
 def write_metric(
@@ -254,10 +270,12 @@ def write_metric(
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["clip_id", "sha256", "fold", "set", samples.target, "predicted"])
-    for row, clip_id in enumerate(samples.clip_ids):
+    for row, (clip_id, sha256) in enumerate(
+        zip(samples.rows.clip_ids, samples.rows.hashes, strict=True)
+    ):
         value = predicted[row]
         writer.writerow([
-            clip_id, samples.hashes[row] or "", samples.folds[row],
+            clip_id, sha256 or "", samples.folds[row],
             samples.sets[row] if samples.sets else "", float(samples.scores[row]),
             float(value) if np.isfinite(value) else "",
         ])  # fmt: skip
@@ -309,18 +327,10 @@ def _read_seen(path: Path) -> frozenset[str]:
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))
-        return _seen(
-            tuple(row["clip_id"] for row in rows), tuple(row["sha256"] or None for row in rows)
-        )
+        return _seen([row["clip_id"] for row in rows], [row["sha256"] or None for row in rows])
     except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
         raise InputError(f"{path} cannot be read as the predictions of a metric: {error}") from None
 
 
-def _seen(clip_ids: tuple[str, ...], hashes: tuple[str | None, ...]) -> frozenset[str]:
+def _seen(clip_ids: Sequence[str], hashes: Sequence[str | None]) -> frozenset[str]:
     return frozenset(sha256 or clip_id for clip_id, sha256 in zip(clip_ids, hashes, strict=True))
-
-
-def _hashes(rows: FeatureRows) -> list[str | None]:
-    if "sha256" not in rows.rows.column_names:
-        return [None] * len(rows.clip_ids)
-    return rows.texts("sha256")

@@ -56,6 +56,12 @@ class FeatureRows:
         ids: list[str] = self.rows["clip_id"].to_pylist()
         return ids
 
+    @property
+    def hashes(self) -> list[str | None]:
+        """SHA-256 of each row's clip; None where it is unknown."""
+        there = "sha256" in self.rows.column_names
+        return self.texts("sha256") if there else [None] * len(self.rows)
+
     def texts(self, column: str) -> list[str | None]:
         """The values of a column as text.
 
@@ -98,25 +104,32 @@ class FeatureRows:
         matrix[~np.isfinite(matrix).all(axis=1)] = np.nan
         return matrix
 
-    def reasons(self, column: str) -> dict[str, int]:
-        """Number of rows by the reason that the column `missing` gives for a column's origin."""
+    def reasons(self, column: str) -> list[tuple[str, ...]]:
+        """For each row the reasons that the column `missing` gives for a column, or its origin."""
         if "missing" not in self.rows.column_names:
-            return {}
+            return [()] * len(self.rows)
         sources = {column, self.origins.get(column, column)}
-        counts: Counter[str] = Counter()
-        for entries in self.rows["missing"].to_pylist():
-            counts.update(
-                reason
-                for source, _, reason in (entry.partition(":") for entry in entries or ())
-                if source in sources
-            )
-        return dict(counts.most_common())
+        split = (
+            [entry.partition(":") for entry in entries or ()]
+            for entries in self.rows["missing"].to_pylist()
+        )
+        return [tuple(reason for source, _, reason in row if source in sources) for row in split]
 
     def why_null(self, column: str) -> str:
-        """The reasons in words: ``weights-missing in 12 clips``; ``null`` where none is given."""
-        reasons = self.reasons(column)
-        listed = ", ".join(f"{reason} in {n} clips" for reason, n in list(reasons.items())[:3])
+        """The reasons in words, such as ``weights-missing in 12 clips``."""
+        reasons = Counter(reason for row in self.reasons(column) for reason in row)
+        listed = ", ".join(f"{reason} in {n} clips" for reason, n in reasons.most_common(3))
         return listed or "null in all clips"
+
+    def references(self, column: str) -> list[str | None]:
+        """For each row what a column is measured against: identity against a portrait, for instance.
+
+        A column ``X_reference`` says so for all columns of the extractor ``X``; None without one.
+        """
+        said = f"{self.origins.get(column, column)}_reference"
+        if said == column or said not in self.rows.column_names:
+            return [None] * len(self.rows)
+        return self.texts(said)
 
     def take(self, rows: npt.NDArray[np.int64]) -> FeatureRows:
         """Some of the rows, in the order of their numbers."""
@@ -167,7 +180,7 @@ class FeatureRows:
         """
         if names:
             known = [name for name in self.rows.column_names if name != "clip_id"]
-            wanted = list(dict.fromkeys(one for name in names for one in _matching(name, known)))
+            wanted = matching(names, known, f"column in {self.name}")
             for name in wanted:
                 if self._tells(name, target):
                     raise InputError(
@@ -199,12 +212,11 @@ class FeatureRows:
         )
 
 
-def read_features(folder: Path, shown: str | None = None) -> FeatureRows:
+def read_features(folder: Path) -> FeatureRows:
     """Read the config `features` of a built dataset.
 
     Args:
         folder: Folder of the dataset.
-        shown: Name in messages; by default that of the dataset.
 
     Raises:
         InputError: The folder is no built dataset, or its files cannot be read.
@@ -218,13 +230,15 @@ def read_features(folder: Path, shown: str | None = None) -> FeatureRows:
         rows = pa.concat_tables([pq.read_table(path) for path in files])
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{folder}: its table {CONFIG} cannot be read: {error}") from None
-    return FeatureRows(
-        shown or info.dataset,
+    read = FeatureRows(
+        info.dataset,
         info.version,
         rows,
         {column.name: column.origin for column in config.columns},
         digests_of(info.extractors),
     )
+    read.need("clip_id")
+    return read
 
 
 def digests_of(extractors: Mapping[str, ExtractorInfo]) -> dict[str, str]:
@@ -262,13 +276,28 @@ def _known(matrix: Floats) -> npt.NDArray[np.bool_]:
     return known
 
 
-def _matching(name: str, columns: Sequence[str]) -> list[str]:
-    if name in columns:
-        return [name]
-    found = [one for one in columns if fnmatchcase(one, name)]
-    if not found:
-        raise UnknownNameError("column", name, columns)
-    return found
+def matching(names: Sequence[str], known: Sequence[str], kind: str) -> list[str]:
+    """Names, in whose place shell patterns are the names that they match.
+
+    Args:
+        names: Names or patterns.
+        known: Names that exist.
+        kind: Kind of thing, for the message.
+
+    Raises:
+        UnknownNameError: One matches nothing.
+
+    Examples:
+        >>> matching(["b", "a*"], ["a1", "a2", "b"], "column")
+        ['b', 'a1', 'a2']
+    """
+    found: list[str] = []
+    for name in names:
+        here = [name] if name in known else [one for one in known if fnmatchcase(one, name)]
+        if not here:
+            raise UnknownNameError(kind, name, known)
+        found += here
+    return list(dict.fromkeys(found))
 
 
 _is_vector_kind: Final[tuple[Callable[[Any], bool], ...]] = (
