@@ -13,7 +13,7 @@ from theval_datasets.training.parameters import ModelParameters
 pytest.importorskip("sklearn", reason="the extra [train] is not installed")
 
 PUBLISHED = "published_*"
-FEWER = ModelParameters(trees=60)  # of 300: the same figures to 0.01, in a fifth of the time
+FEWER = ModelParameters(trees=40)  # of 300: the same figures to 0.02, in a seventh of the time
 
 
 @pytest.fixture(scope="module")
