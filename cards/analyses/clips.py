@@ -90,12 +90,12 @@ def portrait_figures() -> Iterator[AnalysisFigure]:
 
 def relationship_figures() -> Iterator[AnalysisFigure]:
     """How the two people of a conversation are related."""
-    for name, about in (
-        ("relationship", "Recordings by what the two people are to each other."),
-        ("blood", "Recordings by whether the two are of one blood."),
-        ("equal", "Recordings by whether the two are of equal standing."),
+    for name, title, about in (
+        ("relationship", "Relationship", "Recordings by what the two people are to each other."),
+        ("blood", "Blood relatives", "Recordings by whether the two are blood relatives."),
+        ("equal", "Equal standing", "Recordings by whether the two are of equal standing."),
     ):
-        yield _values(name, name.capitalize(), (name,), about, rows="recordings")
+        yield _values(name, title, (name,), about, rows="recordings")
 
 
 def _numbers(
@@ -134,7 +134,10 @@ def _counts(tables: BuiltTables, config: str, columns: Sequence[str]) -> pl.Data
 
     frame = tables.frame(config, columns)
     if len(columns) == 1:
-        return counts(frame[columns[0]], DIFFICULTIES)
+        values = frame[columns[0]]
+        if values.dtype == pl.Boolean:
+            values = values.replace_strict({True: "yes", False: "no"}, return_dtype=pl.String)
+        return counts(values, DIFFICULTIES)
     return counts(frame.select(pl.concat_str(columns, separator=" × ")).to_series())
 
 

@@ -46,7 +46,8 @@ def draw_histogram(frame: pl.DataFrame, rows: str = "clips") -> Figure:
         )
         axes.axvline(mean, color=COLOURS["rejected"], linewidth=1.2, linestyle="--")
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-        label_axes(axes, f"{name} ({unit})" if unit else name, rows, f"n = {n:,}, mean {mean:.4g}")
+        title = f"n = {n:,}, mean {mean:.4g}".replace("-", "−")  # as the axes write minus
+        label_axes(axes, f"{name} ({unit})" if unit else name, rows, title)
     return figure
 
 
@@ -59,7 +60,7 @@ def draw_boxes(frame: pl.DataFrame, value: str, group: str = "") -> Figure:
         group: Label of the groups' axis.
     """
     shown = _largest(frame)
-    figure, axes = new_figure(0.24 * len(shown) + 1.1)
+    figure, axes = new_figure(max(0.24 * len(shown) + 1.1, 0.065 * len(group) + 0.6))
     boxes = [
         {
             "whislo": row["whisker_low"],

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+from browser import SCHEMES, WIDTHS, low_contrast, off_screen, show
 from built_tables import built
 from PIL import Image
 
@@ -15,6 +17,15 @@ from theval_datasets.cards.analyses.report import FAMILIES, PAGE
 from theval_datasets.errors import InputError
 from theval_datasets.evaluation.theval import DIMENSIONS, METRICS
 
+# Texts of plots that reach beyond their drawing.
+_CUT_TEXTS = """() => [...document.querySelectorAll('svg.plot')].flatMap((svg) => {
+  const all = svg.getBoundingClientRect();
+  return [...svg.querySelectorAll('text')].filter((text) => {
+    const box = text.getBoundingClientRect();
+    return box.left < all.left - 2 || box.right > all.right + 2
+      || box.top < all.top - 2 || box.bottom > all.bottom + 2;
+  }).map((text) => text.textContent);
+})"""
 HOSTILE = "$\\frac{1}{0}$ <script>alert(1)</script> " + "x" * 500
 MODELS = {"A": 0.9, "B": 0.7, "C": 0.5, "D": 0.2}
 
@@ -238,3 +249,36 @@ def test_a_report_as_text_and_as_json(tmp_path):
     assert "not shown: Opinion score by language; Language: features.language has no value" in text
     assert str(tmp_path / "report" / PAGE) in text
     assert {row["name"] for row in report.to_plain()["figures"]} >= {"language", "mos_distribution"}
+
+
+def test_whether_is_answered_by_yes_and_no(tmp_path):
+    features = {"clip_id": list("abcd"), "blood": [True, False, True, None]}
+    made = figures(built(tmp_path / "set", {"features": features}, name="rsatalker"), tmp_path)
+    assert made["blood"].reason is None
+    assert csv(tmp_path, "blood").select("value", "count").rows() == [("yes", 2), ("no", 1)]
+
+
+@pytest.mark.slow
+def test_the_page_can_be_read_in_a_browser(page, tmp_path):
+    """Every plot is seen whole, nothing lies off the window, and all texts stand out."""
+    features = rated(difficulty=["Easy"] * 3 + ["Hard"] * 3, language=[None] * 6)
+    tables = built(tmp_path / "set", {"features": features}, missing={"language:not-stated": 6})
+    drawn = [figure for figure in figures(tables, tmp_path).values() if figure.reason is None]
+    for width, scheme in itertools.product(WIDTHS, SCHEMES):
+        show(page, width, scheme)
+        page.goto((tmp_path / "report" / PAGE).as_uri())
+        plots = page.locator("svg.plot")
+        assert plots.count() == len(drawn) > 5
+        boxes = [plots.nth(place).bounding_box() for place in range(plots.count())]
+        assert all(box["width"] > 200 and 0 <= box["x"] for box in boxes)
+        assert all(box["x"] + box["width"] <= width for box in boxes)
+        assert page.evaluate(_CUT_TEXTS) == []
+        assert off_screen(page) == []
+        assert low_contrast(page) == []
+        page.locator("summary").first.click()
+        assert page.locator("details[open] td").first.is_visible()
+        assert page.get_by_text("features.language has no value (not-stated in 6 rows)").count()
+    links = page.locator("figcaption a").all()
+    assert len(links) == 2 * len(drawn)
+    for link in links:
+        assert (tmp_path / "report" / link.get_attribute("href")).is_file()
