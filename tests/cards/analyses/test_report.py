@@ -270,7 +270,7 @@ def test_the_page_can_be_read_in_a_browser(page, tmp_path):
         plots = page.locator("svg.plot")
         assert plots.count() == len(drawn) > 5
         boxes = [plots.nth(place).bounding_box() for place in range(plots.count())]
-        assert all(box["width"] > 200 and 0 <= box["x"] for box in boxes)
+        assert all(box["width"] > 200 and box["x"] >= 0 for box in boxes)
         assert all(box["x"] + box["width"] <= width for box in boxes)
         assert page.evaluate(_CUT_TEXTS) == []
         assert off_screen(page) == []
