@@ -146,6 +146,7 @@ def test_lpips_names_its_extra():
 
 
 @pytest.mark.skipif(not available("lpips"), reason="the extra [lpips] is not installed")
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_lpips_with_an_untrained_backbone(monkeypatch, tmp_path):
     import torch

@@ -174,11 +174,11 @@ def random_weights(tmp_path_factory):
     pytest.importorskip("pyiqa", reason="the extra [iqa] is not installed")
     folder = tmp_path_factory.mktemp("models")
     (folder / "pyiqa").mkdir()
-    for name, network in _pyiqa.NETWORKS.items():
+    for name in _pyiqa.NETWORKS:
         torch.manual_seed(5)
         state = _pyiqa.build(name).state_dict()
         wrapped = {"params": state} if name.startswith("topiq") else state
-        torch.save(wrapped, folder / "pyiqa" / network.file)
+        torch.save(wrapped, folder / "pyiqa" / known(name).files[0])
     return folder
 
 
