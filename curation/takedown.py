@@ -99,6 +99,9 @@ def _take_down(wanted: Mapping[str, None], folder: Path, date: str) -> Takedown:
     files |= dict.fromkeys(
         name for clip_id in wanted for name in files_named(clip_id, folder) if name not in others
     )
+    store = CandidateStore(folder)
+    scenes = {name for row in own for name in store.scenes_of(row)}
+    files |= dict.fromkeys(f"{FOLDER}/{name}.mp4" for name in sorted(scenes))
     unsafe = [name for name in files if not _is_safe(folder, name)]
     path = folder / TOMBSTONES_NAME
     stones = {stone.clip_id: stone for stone in read_tombstones(path)}
@@ -109,7 +112,7 @@ def _take_down(wanted: Mapping[str, None], folder: Path, date: str) -> Takedown:
     removed = [name for name in files if name not in unsafe and remove_inside(folder, name)]
     removed += _remove_pages(wanted, folder)
     write_turns(folder, _without(wanted, kept_rows))
-    CandidateStore(folder).forget(wanted)
+    store.forget((*wanted, *scenes))
     if any(row.clip_id in wanted for row in kept_rows):
         write_manifest(folder / MANIFEST_NAME, _without(wanted, kept_rows))
     if any(row.clip_id in wanted for row in rejected_rows):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from theval_datasets import media
-from theval_datasets.manifest.rows import FileStamp, Region
+from theval_datasets.manifest.rows import FileStamp, ManifestRow, Region
 from theval_datasets.media.facts import MediaFacts, SourcePicture
 from theval_datasets.utils.files import inside, remove_inside, sha256_file
 from theval_datasets.utils.jsonl import append_record, read_journal, write_records
@@ -26,6 +26,7 @@ from .segments import Candidate, Rejection, Segment
 
 FOLDER: Final = ".candidates"
 _INDEX: Final = "index.jsonl"
+_SLACK: Final = 1e-5  # seconds by which rounded times may differ
 
 
 class _Entry(Record, frozen=True):
@@ -124,6 +125,20 @@ class CandidateStore:
                 remove_inside(self._folder, path.relative_to(self._folder).as_posix())
         self._known = {name: self._known[name] for name in names & self._known.keys()}
         self._write_index()
+
+    def scenes_of(self, row: ManifestRow) -> list[str]:
+        """Ids of the scenes that the clip of a single person was cut out of; none for other clips."""
+        if row.person is None or row.end is None:
+            return []
+        start, end = row.start + _SLACK, row.end - _SLACK
+        return sorted(
+            entry.clip_id
+            for entry in self._known.values()
+            if entry.region is None
+            and entry.source_sha256 == row.source.sha256
+            and entry.start <= start
+            and entry.end >= end
+        )
 
     def forget(self, clip_ids: Iterable[str]) -> None:
         """Remove lines of the index; the caller removes the files."""

@@ -289,6 +289,8 @@ class _Run:
                     self._reject(part)
                 elif part.clip_id not in self._down:
                     spans.append(part)
+                else:
+                    self._scenes = [scene for scene in self._scenes if not _shows(scene, part)]
         yield from self._cut(spans)
 
     def _cut(self, spans: Sequence[Segment]) -> Iterator[Candidate]:
@@ -391,6 +393,14 @@ def _failure_note(name: str) -> str:
 
 def _source_path(segment: Segment) -> Path:
     return segment.source.path
+
+
+def _shows(scene: Candidate, person: Segment) -> bool:
+    """Whether a person was cut out of a scene."""
+    whole = scene.segment
+    if whole.source_id != person.source_id or whole.end is None or person.end is None:
+        return False
+    return whole.start <= person.start and person.end <= whole.end
 
 
 def _skipped(sources: Iterable[SourceReader]) -> dict[str, int]:

@@ -15,7 +15,7 @@ WHY: Final = {
     AUDIO: "their sound",
     FRAMES: "their reference frames",
     FETCHED: "fetched or unpacked sources; if deleted, they are fetched again for other spans",
-    FOLDER: "clips that were cut and rejected, for the funnel and for other thresholds; "
+    FOLDER: "clips that were cut and rejected, and scenes of people, for the funnel and for other thresholds; "
     "if deleted, they are cut again",
 }
 """The folders that a run writes, and their purpose."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import wave
 
 import numpy as np
@@ -100,7 +101,7 @@ def test_from_the_source_to_the_rebuilt_clip(talking, tmp_path, no_models, monke
     monkeypatch.setattr(candidate_store, "cut", None)  # everything is there
     assert go(tmp_path).reused == 1
     assert tree(out) == before
-    monkeypatch.undo()
+    monkeypatch.setattr(candidate_store, "cut", cut)
 
     options = RebuildOptions(str(tmp_path / "cache"), root=tmp_path, workers=0)
     (again,) = rebuild(read_manifest(out), tmp_path / "again", options)
@@ -110,7 +111,15 @@ def test_from_the_source_to_the_rebuilt_clip(talking, tmp_path, no_models, monke
     assert len(shared) == 6
     assert all(made[name] == before[name] for name in shared)
 
-    take_down([row.clip_id], out, "2026-11-29")
+    cuts = (out / ".candidates").glob("talk-*.mp4")
+    (scene,) = (path for path in cuts if "person" not in path.name)
+    other = scene.with_name("other-0-1000.mp4")
+    shutil.copy(scene, other)
+    assert str(scene.relative_to(out)) in take_down([row.clip_id], out, "2026-11-29").removed
+    assert other.is_file()
+    assert not scene.exists()
     assert not list(out.glob("turns.*"))
     assert not read_manifest(out).rows
     assert not list(read_rows(out / "rejected.jsonl"))
+    assert not go(tmp_path).kept
+    assert not list((out / ".candidates").glob("*.mp4"))
