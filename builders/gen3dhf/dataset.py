@@ -24,7 +24,15 @@ from ..tables.ratings import RATING_FIELDS, RATING_KEY, rating_rows
 from . import release_json as hub
 from .annotations import Annotations, read_descriptions, read_generators
 from .columns import FEATURE_FIELDS, SEEDS
-from .instruct import INSTRUCT, INSTRUCT_CONFIGS, INSTRUCT_FIELDS, conversation
+from .instruct import (
+    DISTORTION_FIELDS,
+    DISTORTIONS,
+    INSTRUCT,
+    INSTRUCT_CONFIGS,
+    INSTRUCT_FIELDS,
+    conversation,
+    distortions,
+)
 from .labels import DIMENSIONS
 from .notes import lacking, stills_used
 from .pictures import (
@@ -71,8 +79,8 @@ class Gen3dhf(ScoredBuilder):
     TITLE: ClassVar[str] = "Gen3DHF"
     SUMMARY: ClassVar[str] = (
         "Videos of generated three-dimensional human faces with mean opinion scores and "
-        "levels of quality and authenticity, the official split, one that shares no seed, and two "
-        "exports for instruction tuning."
+        "levels of quality and authenticity, the official split, one that shares no seed, and "
+        "questions and answers for instruction tuning."
     )
     CITES: ClassVar[tuple[str, ...]] = ("lmme3dhf",)
     TASKS: ClassVar[tuple[str, ...]] = ("video-classification", "visual-question-answering")
@@ -120,6 +128,7 @@ class Gen3dhf(ScoredBuilder):
         "ratings": RATING_FIELDS,
         "instruct_text": INSTRUCT_FIELDS,
         "instruct_numeric": INSTRUCT_FIELDS,
+        DISTORTIONS: DISTORTION_FIELDS,
         "saliency": SALIENCY_FIELDS,
         "mesh": MESH_FIELDS,
         "media": MEDIA_FIELDS,
@@ -132,6 +141,7 @@ class Gen3dhf(ScoredBuilder):
         """Ratings, pictures and meshes have configs of their own where they are given."""
         given = {
             "ratings": self._scores.ratings is not None,
+            DISTORTIONS: any(row.values["distortion_categories"] is not None for row in self.rows),
             "saliency": bool(self._with_maps),
             "mesh": bool(self._with_meshes),
         }
@@ -184,6 +194,9 @@ class Gen3dhf(ScoredBuilder):
         names = [row.clip_id for row in rows]
         if config_name in INSTRUCT:
             return self._conversations(rows, numeric=INSTRUCT[config_name])
+        if config_name == DISTORTIONS:
+            known_rows = (r for r in rows if r.values["distortion_categories"] is not None)
+            return map(distortions, known_rows)
         if config_name == "ratings":
             assert self._scores.ratings is not None
             return rating_rows(self._scores.ratings, self._scores.rated(names))

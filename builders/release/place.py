@@ -18,32 +18,41 @@ from theval_datasets.manifest.info import INFO_NAME
 _KINDS: Final = ("part", "old", "clips")
 
 
-def check_place(folder: Path) -> None:
-    """Check that a place is empty or holds a release.
+def check_place(folder: Path, marker: str = INFO_NAME) -> None:
+    """Check that a place is empty or holds what is replaced.
+
+    Args:
+        folder: Place.
+        marker: File that what is replaced has.
 
     Raises:
         InputError: If it holds anything else.
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise InputError(f"expected a folder, or nothing, at {folder}, got a file")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / INFO_NAME).is_file():
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / marker).is_file():
+        kind = "a built dataset" if marker == INFO_NAME else "an earlier export"
         raise InputError(
-            f"{folder} holds something that is not a built dataset (no {INFO_NAME}); "
+            f"{folder} holds something that is not {kind} (no {marker}); "
             "it was not changed. Choose another -o, or move it away."
         )
 
 
 @contextmanager
-def put_in_place(folder: Path) -> Iterator[Path]:
+def put_in_place(folder: Path, marker: str = INFO_NAME) -> Iterator[Path]:
     """A temporary folder for a release, which replaces `folder` at the end.
 
     After any failure the old release is unchanged, and the temporary folder is removed.
+
+    Args:
+        folder: Place of the release.
+        marker: File that a release has; see `check_place`.
     """
     old = _own(folder, "old")
     with _beside(folder, "part") as part:
         try:
             yield part
-            check_place(folder)
+            check_place(folder, marker)
             if folder.exists():
                 folder.rename(old)
             try:

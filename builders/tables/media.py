@@ -80,10 +80,10 @@ def media_values(manifest: Manifest, row: ManifestRow, clip: ClipFeatures) -> di
         )
     stem = safe_name(row.clip_id).replace("/", "__")
 
-    sound, poster = _kept(manifest, row.audio), _kept(manifest, row.reference_frame)
+    heard, poster = _kept(manifest, row.audio), _kept(manifest, row.reference_frame)
     contents: dict[str, Callable[[int], tuple[bytes, str]]] = {
         "video": lambda most: _read(path, most),
-        "audio": lambda most: _read(sound, most) if sound else _sound(path, most),
+        "audio": lambda most: _read(heard, most) if heard else sound(path, most),
         "poster": lambda most: _read(poster, most) if poster else _poster(path, row.reference_time),
     }
     values, left = empty, LARGEST_CLIP
@@ -144,7 +144,16 @@ def wav_bytes(audio: Audio) -> bytes:
     return stream.getvalue()
 
 
-def _sound(path: Path, most: int) -> tuple[bytes, str]:
+def sound(path: Path, most: int = LARGEST_CLIP) -> tuple[bytes, str]:
+    """The sound of a clip as a file, and its suffix.
+
+    Args:
+        path: The clip.
+        most: Maximum size of the file in bytes.
+
+    Raises:
+        MediaError: If it has none, cannot be read or is too large.
+    """
     from theval_datasets.media import read_audio
 
     audio = read_audio(path)

@@ -32,6 +32,7 @@ from ..tables.ratings import RATING_KEY
 from ..tables.study import StudyTables
 from ..tables.track_frames import TRACK_EXTRACTORS, TRACK_FIELDS, TRACKS_CONFIG, track_rows
 from .columns import FEATURE_FIELDS, GENERATOR_FIELDS, MEASURED, MT_RATING_FIELDS
+from .instruct import INSTRUCT_CONFIG, INSTRUCT_FIELDS, conversations, has_answer
 from .rows import JoinedTables, join_tables, rated_rows, single_ratings, with_difficulty
 
 _READER: Final = """\
@@ -78,6 +79,7 @@ class ThqaMt(ScoredBuilder):
             key=RATING_KEY,
             reader=_RATINGS_READER,
         ),
+        INSTRUCT_CONFIG,
         MEDIA_CONFIG,
     ]
     TITLE: ClassVar[str] = "THQA-MT"
@@ -111,6 +113,7 @@ class ThqaMt(ScoredBuilder):
         "portraits": PORTRAIT_FIELDS,
         "generators": GENERATOR_FIELDS,
         "ratings": MT_RATING_FIELDS,
+        "instruct": INSTRUCT_FIELDS,
         "media": MEDIA_FIELDS,
     }
     MEASURED: ClassVar[tuple[Field, ...]] = MEASURED
@@ -146,6 +149,7 @@ class ThqaMt(ScoredBuilder):
             "portraits": bool(self._portraits),
             "generators": any(row.values["generator"] is not None for row in self.rows),
             "ratings": self._study.ratings is not None,
+            "instruct": any(map(has_answer, self.rows)),
         }
         return tuple(name for name in super().available() if given.get(name, True))
 
@@ -231,6 +235,9 @@ class ThqaMt(ScoredBuilder):
             return self._track_rows(rows)
         if config_name == "ratings":
             return single_ratings(self._joined_tables, [row.clip_id for row in rows])
+        if config_name == "instruct":
+            names = [kind.name for kind in self._study.taxonomy.types]
+            return (one for row in rows for one in conversations(row, names))
         values = [row.values for row in rows]
         if config_name == "portraits":
             return portrait_rows(self._portraits, self._reference, self._people, values)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from theval_datasets.commands.diff import diff
     from theval_datasets.commands.doctor import doctor
     from theval_datasets.commands.explain import explain, list_units
+    from theval_datasets.commands.export import export
     from theval_datasets.commands.extract import extract
     from theval_datasets.commands.funnel import funnel
     from theval_datasets.commands.import_list import import_list
@@ -63,6 +64,7 @@ __all__ = [
     "doctor",
     "evaluation",
     "explain",
+    "export",
     "export_collection",
     "extract",
     "fetch_models",

@@ -26,7 +26,7 @@ PACKAGES: Final[dict[Kind, str]] = {
 SHARED: Final[dict[Kind, frozenset[str]]] = {
     "extractor": frozenset({"people", "formulas", "networks"}),
     "filter": frozenset({"base"}),
-    "dataset": frozenset({"base", "tables", "release"}),
+    "dataset": frozenset({"base", "exports", "release", "tables"}),
     "source": frozenset({"base", "choose", "fetching"}),
     "list": frozenset({"base", "rows"}),
 }

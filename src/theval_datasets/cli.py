@@ -27,6 +27,7 @@ from theval_datasets.commands.demo import demo
 from theval_datasets.commands.diff import diff
 from theval_datasets.commands.doctor import doctor
 from theval_datasets.commands.explain import explain, list_units
+from theval_datasets.commands.export import export
 from theval_datasets.commands.extract import extract
 from theval_datasets.commands.funnel import funnel
 from theval_datasets.commands.import_list import import_list
@@ -87,6 +88,7 @@ GROUPS: Final[dict[str, dict[str, tuple[Callable[..., Any], str]]]] = {
         "view": (view, "out/theval/theval --serve"),
         "report": (report, "out/theval/thqa-mt -o report"),
         "diff": (diff, "old/theval/theval out/theval/theval"),
+        "export": (export, "out/theval/thqa-mt --for ms-swift --media clips -o exported"),
         "push": (push, "out/theval/theval OWNER/NAME --dry-run"),
     },
     "Train": {

@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _WHERE = {
+    "answers": ("answer_agreement", "named_labels"),
     "correlation": ("agreement", "krcc", "plcc", "rmse", "srcc"),
     "folds": ("content_groups", "grouped_folds", "plain_folds"),
     "frechet": (
@@ -52,6 +53,7 @@ _WHERE = {
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
 if TYPE_CHECKING:
+    from .answers import answer_agreement, named_labels
     from .correlation import agreement, krcc, plcc, rmse, srcc
     from .folds import content_groups, grouped_folds, plain_folds
     from .frechet import (
@@ -81,6 +83,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FitBoundWarning",
     "agreement",
+    "answer_agreement",
     "auc",
     "auc_judd",
     "auc_shuffled",
@@ -98,6 +101,7 @@ __all__ = [
     "leak_report",
     "mean_interval",
     "motion_scores",
+    "named_labels",
     "normalised_score",
     "nss",
     "paired_frechet_distance",

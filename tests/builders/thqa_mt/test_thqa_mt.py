@@ -155,6 +155,7 @@ def test_everything_given(whole, tmp_path):
         "portraits",
         "generators",
         "ratings",
+        "instruct",
     ]
     rows = {row["clip_id"]: row for row in load(made.folder, "features", tmp_path / "hf")}
     assert len(rows) == 11

@@ -1,0 +1,1 @@
+"""Training data of built datasets in the forms that trainers of multimodal models read."""

@@ -1,0 +1,146 @@
+"""Export of a built dataset for a trainer, written to a temporary folder and renamed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from theval_datasets.errors import InputError, UnknownNameError
+from theval_datasets.utils.files import storage_errors, write_text
+
+from ..release.place import check_place, put_in_place
+from . import llama_factory, lmme3dhf, ms_swift
+from .examples import Example, Examples, read_examples
+from .media import ExportedMedia, MediaPlace
+
+EXPORT_NAME: Final = "export.json"
+TRAINERS: Final[Mapping[str, ModuleType]] = {
+    "ms-swift": ms_swift,
+    "llama-factory": llama_factory,
+    "lmme3dhf": lmme3dhf,
+}
+"""Trainers by name."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """A written export.
+
+    Attributes:
+        folder: Folder.
+        dataset: Name and version of the dataset.
+        trainer: One of `TRAINERS`.
+        split: Name of the split.
+        rows: Numbers of questions by config and part.
+        saliency: Numbers of stills with a map by part.
+        left_out: Clips that are not in it, by reason; sorted.
+        advice: How a training is started with it.
+    """
+
+    folder: Path
+    dataset: str
+    trainer: str
+    split: str
+    rows: Mapping[str, int]
+    saliency: Mapping[str, int]
+    left_out: Mapping[str, tuple[str, ...]]
+    advice: tuple[str, ...]
+
+
+def export_dataset(
+    folder: Path,
+    out: Path,
+    trainer: str,
+    *,
+    media: Path | None = None,
+    prefix: str | None = None,
+    split: str | None = None,
+) -> Export:
+    """Write the questions and answers of a built dataset as a trainer reads them.
+
+    Args:
+        folder: Folder of the dataset.
+        out: Folder to write to; an earlier export there is replaced.
+        trainer: One of `TRAINERS`.
+        media: Folder with the videos; None for those in the dataset.
+        prefix: Text instead of the path of `media` in the files.
+        split: One of `theval_datasets.builders.exports.examples.SPLITS`.
+
+    Raises:
+        InputError: If the dataset cannot be exported, or `out` holds other things.
+    """
+    if trainer not in TRAINERS:
+        raise UnknownNameError("trainer", trainer, TRAINERS)
+    module = TRAINERS[trainer]
+    given = read_examples(folder, split)
+    if module is lmme3dhf:
+        lmme3dhf.check(given)
+    _check_places(folder, out, media)
+    with storage_errors(out), put_in_place(out, EXPORT_NAME) as part:
+        place = MediaPlace(folder, given.info, media, out, part, prefix)
+        files = _files(given, place, module)
+        kept: dict[tuple[str, str], list[Example]] = {}
+        for example in given.rows:
+            if example.clip_id not in files.reasons:
+                kept.setdefault((example.config, example.part), []).append(example)
+        if not kept:
+            raise InputError(f"nothing to export: {_reasons_in_words(files)}")
+        module.write(part, kept, files)
+        saliency = lmme3dhf.write_saliency(part, given) if module is lmme3dhf else {}
+        left_out: dict[str, list[str]] = {}
+        for clip, reason in sorted(files.reasons.items()):
+            left_out.setdefault(reason, []).append(clip)
+        made = Export(
+            out,
+            f"{given.info.dataset} {given.info.version}",
+            trainer,
+            given.split,
+            {f"{config}/{name}": len(rows) for (config, name), rows in kept.items()},
+            saliency,
+            {reason: tuple(clips) for reason, clips in left_out.items()},
+            (),
+        )
+        write_text(part / EXPORT_NAME, _description(made))
+    return Export(**{**vars(made), "advice": tuple(module.advice(out.absolute(), kept))})
+
+
+def _files(given: Examples, place: MediaPlace, module: ModuleType) -> ExportedMedia:
+    """The files of all clips; clips that lack a file that their questions are about have a reason."""
+    clips = {example.clip_id for example in given.rows}
+    heard = {example.clip_id for example in given.rows if example.asks_for_sound}
+    files = place.files(sorted(clips), sound_too=bool(heard) and module.SOUND_FILES)
+    for clip in sorted(heard):
+        lacks = module.SOUND_FILES and clip not in files.audios
+        if lacks or (not module.SOUND_FILES and clip in place.silent):
+            files.reasons.setdefault(clip, "no-audio")
+    return files
+
+
+def _check_places(folder: Path, out: Path, media: Path | None) -> None:
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"expected a folder outside of the dataset for the export, got {out}")
+    if media is not None and media.resolve().is_relative_to(out.resolve()):
+        raise InputError(f"-o {out} is replaced, and --media {media} lies in it: choose another -o")
+    check_place(out, EXPORT_NAME)
+
+
+def _reasons_in_words(files: ExportedMedia) -> str:
+    counted = Counter(files.reasons.values())
+    return ", ".join(f"{count} clips are left out as {reason}" for reason, count in counted.items())
+
+
+def _description(made: Export) -> str:
+    plain = {
+        "dataset": made.dataset,
+        "for": made.trainer,
+        "split": made.split,
+        "rows": dict(made.rows),
+        "saliency": dict(made.saliency),
+        "left_out": {reason: list(clips) for reason, clips in made.left_out.items()},
+    }
+    return json.dumps(plain, indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,55 @@
+"""JSON lines for ms-swift: `messages` and `videos`; the sound is read from the video."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from theval_datasets.utils.files import write_text
+
+from .examples import TRAIN, Example
+from .media import ExportedMedia
+
+SOUND_FILES = False
+"""Whether sound is needed as files beside the videos."""
+
+
+def write(
+    out: Path, examples: Mapping[tuple[str, str], Sequence[Example]], media: ExportedMedia
+) -> None:
+    """Write ``CONFIG-PART.jsonl`` for each config and part.
+
+    Args:
+        out: Folder of the export.
+        examples: Examples by config and part.
+        media: Their files.
+    """
+    for (config, part), rows in examples.items():
+        lines = (json.dumps(_row(row, media), ensure_ascii=False) for row in rows)
+        write_text(out / f"{config}-{part}.jsonl", "".join(f"{line}\n" for line in lines))
+
+
+def advice(out: Path, examples: Mapping[tuple[str, str], Sequence[Example]]) -> list[str]:
+    """A command that trains with the files."""
+    names = {
+        is_train: [
+            str(out / f"{config}-{part}.jsonl")
+            for config, part in examples
+            if (part == TRAIN) == is_train
+        ]
+        for is_train in (True, False)
+    }
+    words = ["swift", "sft", "--model", "Qwen/Qwen2.5-Omni-7B", "--dataset", *names[True]]
+    words += ["--val_dataset", *names[False]] if names[False] else []
+    heard = any(row.asks_for_sound for rows in examples.values() for row in rows)
+    return [("USE_AUDIO_IN_VIDEO=true " if heard else "") + shlex.join(words)]
+
+
+def _row(example: Example, media: ExportedMedia) -> dict[str, object]:
+    messages = [
+        {"role": m["role"], "content": m["content"].replace("<audio>", "")}
+        for m in example.messages
+    ]
+    return {"messages": messages, "videos": [media.videos[example.clip_id]]}
