@@ -31,7 +31,7 @@ ROOMS = {
     "builders": {"builders", "cards", "curation", "features"},
 }
 HEAVY = {
-    "datasets", "decord", "insightface", "matplotlib", "mediapipe", "onnxruntime", "parselmouth",
+    "datasets", "decord", "dlib", "insightface", "matplotlib", "mediapipe", "onnxruntime", "parselmouth",
     "polars", "pyannote", "pyiqa", "ray", "skimage", "torch", "torchaudio", "yt_dlp",
 }  # fmt: skip
 HEAVY_AT_THE_TOP = {"builders": {"datasets"}, "cards": {"datasets"}}

@@ -11,6 +11,8 @@ from theval_datasets.extraction.store import with_needs
 from theval_datasets.extraction.weights import fetch_if_missing
 from theval_datasets.features.arcface import Arcface
 from theval_datasets.features.faces import Faces
+from theval_datasets.features.identity import Identity
+from theval_datasets.features.identity_open import IdentityOpen
 from theval_datasets.features.spoken_language import SpokenLanguage
 from theval_datasets.utils.optional import available, install_command
 
@@ -67,7 +69,7 @@ def shortcomings(
     )
     notes: list[str] = []
     if Faces() in with_needs(wanted) and not Faces().uses_insightface():
-        notes.append(Faces().fallback())
+        notes.append(f"{Faces().fallback()}{_without_download()}")
     unable: dict[str, list[str]] = {}
     passing: list[str] = []
     for name, judge in recipe.judges():
@@ -104,9 +106,13 @@ def shortcomings(
         extra = extractor.extra
         if not all(map(available, extractor.imports)):
             how = install_command(str(extra))
-            notes.append(f"{name} will not be measured: it needs the extra [{extra}]: {how}.")
+            notes.append(
+                f"{name} will not be measured: it needs the extra [{extra}]: {how}.{_instead(name)}"
+            )
         elif not extractor.has_weights():
-            notes.append(f"{name} will not be measured: see `theval-data models list`.")
+            notes.append(
+                f"{name} will not be measured: see `theval-data models list`.{_instead(name)}"
+            )
     return notes
 
 
@@ -150,6 +156,21 @@ def _absent(needs: Iterable[Extractor]) -> list[str]:
         except (WeightsMissingError, MissingExtraError) as error:
             reasons[str(error)] = None
     return list(reasons)
+
+
+def _instead(name: str) -> str:
+    """A sentence on an extractor that measures something similar without a download; "" for none."""
+    return _without_download() if name == Identity.name else ""
+
+
+def _without_download() -> str:
+    """A sentence on `identity_open`."""
+    installed = all(map(available, IdentityOpen.imports))
+    how = "" if installed else f" ({install_command(str(IdentityOpen.extra))})"
+    return (
+        f" The extra [{IdentityOpen.extra}]{how} measures how constant identities stay without a "
+        f"download: `theval-data extract --features {IdentityOpen.name}`."
+    )
 
 
 def _fate(recipe: Recipe) -> str:

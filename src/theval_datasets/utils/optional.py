@@ -27,6 +27,10 @@ EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "demo": (("espeakng_loader", "skimage"), "`theval-data demo`: a sample with speech and a face"),
     "youtube": (("yt_dlp", "deno"), "videos, playlists and channels as sources"),
     "faces": (("insightface",), "several people, identity, small faces, who speaks"),
+    "identity-open": (
+        ("dlib", "face_recognition_models"),
+        "`identity_open`: how constant people's identity stays, without a download",
+    ),
     "ray": (("ray",), "`--engine ray`: extraction on several machines"),
     "iqa": (("pyiqa", "torch", "torchvision"), "picture quality: aesthetics, faces, mouths"),
     "sync": (("insightface", "torch"), "lip sync by SyncNet: LSE-C, LSE-D, offset of the sound"),

@@ -16,10 +16,12 @@ from theval_datasets.curation.duplicates.reference_index import (
     write_index,
 )
 from theval_datasets.curation.pipeline import curate as curating
+from theval_datasets.curation.pipeline import preflight
 from theval_datasets.curation.pipeline.preflight import shortcomings
 from theval_datasets.curation.recipes.recipe import parse_recipe
 from theval_datasets.errors import InputError
 from theval_datasets.features.active_speaker import ActiveSpeaker
+from theval_datasets.features.identity import Identity
 from theval_datasets.manifest.rows import read_manifest, read_rows
 
 RECIPE = """
@@ -67,6 +69,8 @@ def test_missing_models_are_named_first_and_at_the_end(folder, caplog, monkeypat
     pack, unable, extra = report.notes
     assert "MediaPipe" in pack
     assert "theval-data models fetch buffalo_l" in pack
+    assert "[identity-open]" in pack
+    assert "--features identity_open" in pack
     assert unable.startswith("identity_balance (after the first 1 clips) cannot judge: ")
     assert "rejected" in unable
     assert "speakers will not be measured" in extra
@@ -161,3 +165,21 @@ def test_where_who_speaks_is_not_required_it_is_said_that_clips_pass(folder):
         assert all(note.startswith("speaker_visible cannot judge: ") for note in notes)
         assert all(fate in note for note in notes)
         assert any("theval-data models fetch lr-asd" in note for note in notes)
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_an_identity_without_a_download_is_offered(folder, monkeypatch, installed):
+    known = preflight.available
+    monkeypatch.setattr(
+        preflight,
+        "available",
+        lambda name: installed if name in ("dlib", "face_recognition_models") else known(name),
+    )
+    recipe = parse_recipe(RECIPE.replace("speakers", "identity"), "r.yaml")
+    extractors = (Identity(),)
+    *_, note = shortcomings(recipe, extractors)
+    assert note.startswith("identity will not be measured")
+    assert "--features identity_open" in note
+    assert ("pip install" in note) != installed
+    (other,) = (n for n in shortcomings(parse_recipe(RECIPE, "r.yaml"), ()) if "speakers" in n)
+    assert "identity_open" not in other
