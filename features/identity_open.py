@@ -78,12 +78,12 @@ class IdentityOpen(Extractor):
         """Load the network."""
         return _open.DlibRecogniser()
 
-    def open(self, clip: ClipInputs, model: Any) -> _Comparer:
+    def open(self, clip: ClipInputs, model: Any) -> _DistanceMeter:
         """Begin with nothing."""
-        return _Comparer(clip.feature(Faces()), model)
+        return _DistanceMeter(clip.feature(Faces()), model)
 
 
-class _Comparer:
+class _DistanceMeter:
     def __init__(self, faces: Values, recogniser: Any) -> None:
         self._recogniser = recogniser
         due = np.flatnonzero(SlotPicker(SAMPLED_FPS).take(faces["time"]))

@@ -23,7 +23,7 @@ def test_every_command_explains_itself(repo):
 
 
 def test_the_table_of_extras_is_complete(repo):
-    table = re.findall(r"^\| `\[(\w+)\]` ", (repo / "README.md").read_text(), re.MULTILINE)
+    table = re.findall(r"^\| `\[([\w-]+)\]` ", (repo / "README.md").read_text(), re.MULTILINE)
     with (repo / "pyproject.toml").open("rb") as stream:
         extras = tomllib.load(stream)["project"]["optional-dependencies"]
     assert sorted(table) == sorted(extras)
