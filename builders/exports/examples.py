@@ -106,13 +106,18 @@ def read_examples(folder: Path, split: str | None = None) -> Examples:
 
 
 def rows_of(
-    folder: Path, info: Info, config: str, columns: Sequence[str] | None = None
+    folder: Path,
+    info: Info,
+    config: str,
+    columns: Sequence[str] | None = None,
+    *,
+    at_once: int = 1000,
 ) -> Iterator[dict[str, Any]]:
-    """The rows of all splits of a config, a few in memory at a time."""
+    """The rows of all splits of a config, some in memory at a time."""
     for split in info.configs[config].splits.values():
         for name in split.files:
             with pq.ParquetFile(inside(folder, name)) as file:
-                for batch in file.iter_batches(16, columns=columns):
+                for batch in file.iter_batches(at_once, columns=columns):
                     yield from batch.to_pylist()
 
 

@@ -90,7 +90,7 @@ def write_saliency(out: Path, examples: Examples) -> dict[str, int]:
         return counts
     names = file_names(examples.part_of)
     columns = ["clip_id", "image", "map"]
-    for row in rows_of(examples.folder, examples.info, "saliency", columns):
+    for row in rows_of(examples.folder, examples.info, "saliency", columns, at_once=1):
         if row["image"] is None:
             continue
         part = examples.part_of[row["clip_id"]]

@@ -128,7 +128,7 @@ class MediaPlace:
 
     def _from_dataset(self, clips: set[str], found: ExportedMedia, sound_too: bool) -> None:
         columns = ["clip_id", "video", *(["audio"] if sound_too else [])]
-        for row in rows_of(self._dataset, self._info, "media", columns):
+        for row in rows_of(self._dataset, self._info, "media", columns, at_once=1):
             clip = row["clip_id"]
             for column, places in (("video", found.videos), ("audio", found.audios)):
                 cell = row.get(column)
