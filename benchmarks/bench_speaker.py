@@ -183,8 +183,8 @@ def _pairs(network: LrAsd, speakers: list[Speaker], noise: float | None) -> list
     )
     return [
         at_least(f"frame accuracy, one speaks and one is still{what}", right, "", 0.9, confusion),
-        at_least(f"speech over still faces that is off-screen{what}", off[0] / off[1], "", 0.8, f"{off[1]} frames"),
-        Row(f"moving faces under somebody else's voice taken for speaking{what}", beside[0] / beside[1], "",
+        at_least(f"speech over still faces that is off-screen{what}", float(off[0] / off[1]), "", 0.8, f"{off[1]} frames"),
+        Row(f"moving faces under somebody else's voice taken for speaking{what}", float(beside[0] / beside[1]), "",
             note="what the network cannot tell"),
     ]  # fmt: skip
 

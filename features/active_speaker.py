@@ -65,7 +65,7 @@ class Turn(NamedTuple):
 class ActiveSpeaker(Extractor):
     """For every person's track, 25 times a second: whether that person speaks.
 
-    LR-ASD compares the face with the sound. It tells that a person speaks while there is speech; it does not
+    LR-ASD looks at the face and listens. It tells that a person speaks while there is speech; it does not
     tell whose voice it is (a person who moves the lips while somebody else speaks is taken for speaking), nor
     by how much sound and picture are apart. Pictures of people are included only on request.
 
@@ -73,7 +73,8 @@ class ActiveSpeaker(Extractor):
         windows: Lengths in seconds of the pieces that are scored at once; the score is the mean over all
             lengths. The authors take 1 to 6 s; the longer ones carry speech over into the silence after it.
         smoothing: Length in seconds over which scores are averaged.
-        most: Maximum number of simultaneous tracks; the least prominent people are left out.
+        most: Maximum number of simultaneous tracks; the least prominent people are left out, and what they say
+            is off-screen.
         pictures: Whether pictures of people are included.
     """
 
