@@ -1,4 +1,4 @@
-"""The exit code of `extract`."""
+"""The exit code of `extract`, and what it says."""
 
 from __future__ import annotations
 
@@ -32,3 +32,12 @@ def report(outcomes: list[dict[str, Outcome]], *named: str) -> ExtractReport:
 )
 def test_the_exit_code(outcomes, named, code):
     assert report(outcomes, *named).exit_code == code
+
+
+def test_what_is_missing_is_said_once_with_the_way_to_get_it():
+    lacking = Outcome("failed", "weights-missing", "To get them, run `fetch`.")
+    broken = Outcome("failed", "broken-media", "Moov atom not found.")
+    text = report([{"a": lacking, "b": broken}, {"a": lacking}]).to_text()
+    assert "a failed (weights-missing): clip-0, clip-1\n    To get them, run `fetch`.\n" in text
+    assert text.count("To get them") == 1
+    assert "Moov" not in text

@@ -124,24 +124,31 @@ class ExtractReport(Report):
         ]
 
     def to_text(self) -> str:
-        """A table of outcomes, then the outcomes other than ok."""
+        """A table of outcomes, then the outcomes other than ok, and how to get what is missing."""
+        from theval_datasets.extraction.outcomes import UNAVAILABLE
+
         width = max(map(len, self.counts), default=9)
         lines = [f"{'extractor':<{width}}  {'ok':>6} {'empty':>6} {'failed':>6} {'computed':>9}"]
         for name, counts in self.counts.items():
             cells = " ".join(f"{counts[status]:>6}" for status in _STATUSES)
             lines.append(f"{name:<{width}}  {cells} {self.computed[name]:>9}")
         reasons: dict[tuple[str, str, str], list[str]] = {}
+        remedies: dict[tuple[str, str], str | None] = {}
         for remark in self.remarks:
             outcome = remark.outcome
             reason = outcome.reason or outcome.detail or ""
             reasons.setdefault((remark.extractor, outcome.status, reason), []).append(
                 remark.clip_id
             )
+            if outcome.reason in UNAVAILABLE:
+                remedies[remark.extractor, reason] = outcome.detail
         if reasons:
             lines += ["", "not ok, or ok with a remark:"]
         for (name, status, reason), clips in reasons.items():
             shown = ", ".join(sorted(clips)[:_SHOWN]) + (", …" if len(clips) > _SHOWN else "")
             lines.append(f"  {name} {status} ({reason}): {shown}")
+            if remedy := remedies.get((name, reason)):
+                lines.append(f"    {remedy}")
         if self.skipped:
             lines.append(f"{self.skipped} rows without a clip were skipped")
         lines += ["", f"{self.clips} clips, features in {self.cache}"]
