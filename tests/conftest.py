@@ -150,6 +150,16 @@ def errors_expected() -> None:
     """For tests of what logs at error level."""
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """torch in one thread: small networks are slower in several, much slower beside other tests."""
+    torch = pytest.importorskip("torch", reason="no extra with torch is installed")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def repo() -> Path:
     """The root of the checkout."""

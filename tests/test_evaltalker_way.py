@@ -13,7 +13,7 @@ import theval_datasets as td
 from theval_datasets.commands import extract as command
 from theval_datasets.extraction.engines.local import LocalEngine
 
-torch = pytest.importorskip("torch", reason="the extra [evaltalker] is not installed")
+pytest.importorskip("torch", reason="the extra [evaltalker] is not installed")
 pytest.importorskip("transformers", reason="the extra [evaltalker] is not installed")
 pytest.importorskip("sklearn", reason="the extra [train] is not installed")
 
@@ -31,6 +31,7 @@ def table(path, rows):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
 def test_evaltalker_from_clips_to_scores(talking, tmp_path, monkeypatch):
     import torchvision
 
@@ -42,8 +43,6 @@ def test_evaltalker_from_clips_to_scores(talking, tmp_path, monkeypatch):
     monkeypatch.setattr(torchvision.models.video, "swin3d_t", tiny.tiny_swin3d)
     # torchvision is prepared in this process only, so extraction stays in it.
     monkeypatch.setattr(command, "_engine", lambda *_: LocalEngine(0))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
 
     videos = tmp_path / "videos"
     videos.mkdir()
@@ -63,7 +62,6 @@ def test_evaltalker_from_clips_to_scores(talking, tmp_path, monkeypatch):
     td.curate([str(videos)], work, recipe="as-is", root=tmp_path)
     cache = str(tmp_path / "cache")
     done = td.extract(work, features=FEATURES, cache=cache)
-    torch.set_num_threads(threads)
     assert done.exit_code == 0, done.to_text()
     assert {name: count["ok"] for name, count in done.counts.items()} == dict.fromkeys(FEATURES, 10)
 

@@ -28,16 +28,7 @@ from theval_datasets.utils.files import sha256_file
 
 torch = pytest.importorskip("torch", reason="the extra [evaltalker] is not installed")
 pytest.importorskip("transformers", reason="the extra [evaltalker] is not installed")
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Small networks are slower in several threads, much slower beside other tests."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 
 @pytest.fixture(scope="module")

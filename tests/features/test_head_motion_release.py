@@ -52,6 +52,7 @@ def test_without_a_checkout_it_says_what_to_do(monkeypatch, tmp_path):
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("one_thread")
 def test_a_checkout_and_a_checkpoint(shared_data, talking, tmp_path, monkeypatch):
     torch = pytest.importorskip("torch", reason="no torch here")
     pytest.importorskip("torchvision", reason="no torchvision here")
