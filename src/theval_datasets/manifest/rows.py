@@ -86,7 +86,7 @@ Box = tuple[float, float, float, float, float]
 
 
 class Region(Record, frozen=True):
-    """The part of the picture that a list of clips keeps, at whatever size its source comes.
+    """The part of the picture that a clip of a list or of a person keeps, at whatever size its source comes.
 
     Either `boxes` or `centre` is given. A box that moves becomes a window of one size, that of the
     largest box, which follows the boxes' centres; times between two boxes are interpolated.
@@ -162,10 +162,11 @@ class ManifestRow(Record, frozen=True):
         start: Start in the source, in seconds.
         end: End in the source, in seconds; None for the whole source.
         crop: x, y, width, height in pixels of the source; None for the whole picture.
-        region: The part of the picture that a list of clips keeps, instead of `crop`.
+        region: The part of the picture that a clip of a list or of a person keeps, instead of `crop`.
         listed: What a list of clips says of it; None for clips of other origin.
         person: Number of the person whom the clip shows, of those in its scene; None for other clips.
-        turns: Who of the scene speaks when in the clip of a person.
+        turns: Who of the scene speaks when in the clip of a person: start and end in seconds into the clip,
+            number of the person.
         audible: Start and end, in seconds into the clip, of the spans whose sound is kept; all else is
             silent. None: all sound is kept.
         phash: Perceptual hash over time, hex.
