@@ -221,7 +221,8 @@ def split_people(
             elif person.refused == "turns-unknown":
                 yield Rejection(part, "people", _failure(speakers))
             else:
-                yield Rejection(part, "people", Failure(person.refused, ""))
+                seen = f"seen for {person.end - person.start:.2f} s"
+                yield Rejection(part, "people", Failure(person.refused, seen))
 
 
 def scene_extractors(recipe: Recipe) -> tuple[Extractor, ...]:
