@@ -364,3 +364,16 @@ def test_parameters_are_checked():
     for seconds in (0, -1.0, float("nan")):
         with pytest.raises(InputError, match="seconds above 0"):
             QwenSync(seconds=seconds)
+
+
+def test_everything_goes_through_the_device_that_is_chosen(models, thinker, monkeypatch):
+    # A device without values: mixing it with another one fails, and only shapes come back.
+    before = [extractor.weights_id() for extractor in (Vst(), Sapiens(), QwenSync())]
+    monkeypatch.setenv("THEVAL_DEVICE", "meta")
+    assert [e.weights_id() for e in (Vst(), Sapiens(), QwenSync())] == before
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda self: torch.ones(self.shape, dtype=self.dtype))
+    frames = [noise(224, 224, 3)] * 32
+    state = models / "torchvision/swin3d_t-7615ae03.pth"
+    assert Swin3d("tiny", state, "float32").embed(frames).shape == (tiny.VST_WIDTH,)
+    encoder = Sapiens2Encoder(models / "sapiens2-pretrain-1b", "float32")
+    assert encoder.embed(frames[:2]).shape == (2, 16)
