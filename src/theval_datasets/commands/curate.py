@@ -123,6 +123,8 @@ class CurateReport(Report):
         lines += _disk_lines(self.disk)
         if self.kept:
             lines.append(f"next: theval-data extract {shlex.quote(str(self.manifest.parent))}")
+        elif self.rejected:
+            lines.append(f"to see why: theval-data funnel {shlex.quote(str(self.manifest.parent))}")
         return "\n".join(lines)
 
 

@@ -55,8 +55,16 @@ def tree(folder: Path) -> dict[str, str]:
     }
 
 
+def test_a_run_that_keeps_nothing_says_where_to_look(media, tmp_path):
+    text = curate([str(media("text"))], tmp_path / "out").to_text()
+    assert f"to see why: theval-data funnel {tmp_path / 'out'}" in text
+    assert "theval-data extract" not in text
+
+
 def test_each_file_has_its_row(curated):
     report, out = curated
+    assert "next: theval-data extract" in report.to_text()
+    assert "theval-data funnel" not in report.to_text()
     kept = read_manifest(out)
     rejected = {row.clip_id: row.reason for row in read_rows(out / "rejected.jsonl")}
     assert sorted(row.clip_id for row in kept.rows) == sorted(f"deep/{name}" for name in GOOD)
