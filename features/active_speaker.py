@@ -67,7 +67,8 @@ class ActiveSpeaker(Extractor):
 
     LR-ASD looks at the face and listens. It tells that a person speaks while there is speech; it does not
     tell whose voice it is (a person who moves the lips while somebody else speaks is taken for speaking), nor
-    by how much sound and picture are apart. Pictures of people are included only on request.
+    by how much sound and picture are apart. A face that lies on its side is hardly ever taken for speaking.
+    Pictures of people are included only on request.
 
     Attributes:
         windows: Lengths in seconds of the pieces that are scored at once; the score is the mean over all
@@ -287,8 +288,8 @@ def turns(values: Values, rule: SpeakingRule | None = None) -> list[Turn]:
         times, spoken = values["time"][own], _spoken(values, own, rule)
         edges = np.flatnonzero(np.diff(np.concatenate(((False,), spoken, (False,)))))
         for begin, end in edges.reshape(-1, 2):
-            start, stop = float(times[begin]), float(times[end - 1] + 1 / FPS)
-            found.append(Turn(start, stop, int(values["track"][own[0]])))
+            stop = (round(float(times[end - 1]) * FPS) + 1) / FPS
+            found.append(Turn(float(times[begin]), stop, int(values["track"][own[0]])))
     return sorted(found, key=lambda turn: (turn.start, turn.track))
 
 

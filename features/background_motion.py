@@ -19,8 +19,9 @@ from .people.tracks import boxes_at
 
 FPS: Final = 2.0
 _SMALL: Final = (64, 36)
-_WIDE: Final = 3.0  # width of a person, widths of the face
-_ABOVE: Final = 0.6  # height of a person above the face, heights of the face
+_HEAD: Final = 0.8  # half the width of a head with its hair, widths of the face
+_BODY: Final = 1.5  # half the width of a body, widths of the face
+_ABOVE: Final = 0.5  # height of hair above the face, heights of the face
 _LEAST: Final = 0.05  # minimum share of the picture that is background
 
 Floats = npt.NDArray[np.float64]
@@ -31,8 +32,8 @@ Flags = npt.NDArray[np.bool_]
 class BackgroundMotion(Extractor):
     """Change of the picture from sample to sample, two a second, apart for people and what is around them.
 
-    A person is what lies below and beside a face: three times as wide as it, from above the hair down to the
-    bottom. Faces of all kinds count. It measures what the complaint *static background* is about; it is not
+    A person is a head, 1.6 times as wide as the face and from above the hair down, and a body, three times as wide
+    as the face and from the chin down. Faces of all kinds count. It measures what the complaint *static background* is about; it is not
     that complaint: a studio's wall is static too. Changes across a cut are left out.
     """
 
@@ -169,8 +170,8 @@ def people_mask(faces: Values, time: float) -> Flags:
         left, top, right, bottom = boxes_at(times, faces["box"][own], np.array((time,)))[
             0
         ] / np.tile(size, 2)
-        middle, half = (left + right) / 2, _WIDE / 2 * (right - left)
-        mask |= (np.abs(x - middle) <= half)[None, :] & (y >= top - _ABOVE * (bottom - top))[
-            :, None
-        ]
+        beside = np.abs(x - (left + right) / 2) / max(right - left, 1e-9)
+        head = (beside <= _HEAD)[None, :] & (y >= top - _ABOVE * (bottom - top))[:, None]
+        body = (beside <= _BODY)[None, :] & (y >= bottom)[:, None]
+        mask |= head | body
     return mask

@@ -58,6 +58,7 @@ def test_a_person_is_below_and_beside_the_face():
     assert mask[-1, int(105 * x)]
     assert not mask[-1, int(90 * x)]
     assert not mask[int(30 * y), int(160 * x)]
+    assert not mask[int(80 * y), int(110 * x)]
 
 
 def test_changes_across_a_cut_are_left_out():
@@ -71,7 +72,7 @@ def test_changes_across_a_cut_are_left_out():
 
 
 def test_without_a_background_or_a_second_picture_there_is_no_motion():
-    everywhere = faces_of([(20, 0, 180)])
+    everywhere = faces_of([(0, 0, 150), (170, 0, 150)])
     grey = np.full((180, 320), 90, np.uint8)
     values, absent = measure(everywhere, [grey, grey])
     assert absent == {"background_motion": "no-background", "people_motion": "no-background"}
