@@ -129,11 +129,15 @@ class GeneratedClips:
         """Generator and portrait of a clip; None if unknown."""
         return self.clips.get(name) or self.rules.parse(name)
 
-    def generations(self, there: Iterable[str]) -> dict[str, tuple[int | None, int | None]]:
-        """Numbers of attempted and successful clips by generator; None if unstated.
+    def generations(
+        self, there: Iterable[str], *, complete: bool = True
+    ) -> dict[str, tuple[int | None, int | None]]:
+        """Numbers of attempted and successful clips by generator; None if unknown.
 
         Args:
-            there: Names of the existing clips.
+            there: Names of existing clips.
+            complete: Whether these are all, so that an attempt without a clip failed unless the
+                table says otherwise.
         """
         names = set(there)
         made = Counter(clip.generator for clip in map(self.of, names) if clip is not None)
@@ -142,11 +146,16 @@ class GeneratedClips:
             for name in {*made, *self.rules.attempted}
         }
         asked, given = Counter[str](), Counter[str]()
+        unknown: set[str] = set()
         for name, attempt in self.attempts:
             asked[attempt.generator] += 1
             succeeded = name in names if attempt.succeeded is None else attempt.succeeded
             given[attempt.generator] += succeeded
-        return generations | {name: (count, given[name]) for name, count in asked.items()}
+            if attempt.succeeded is None and not succeeded and not complete:
+                unknown.add(attempt.generator)
+        return generations | {
+            name: (count, None if name in unknown else given[name]) for name, count in asked.items()
+        }
 
 
 def kind_of(generator: str, stated: Mapping[str, str] | None = None) -> str | None:
@@ -212,7 +221,8 @@ def generator_rows(
     kinds |= {clip["generator"]: clip["generator_kind"] for clip in clips}
     n_clips = Counter(clip["generator"] for clip in clips)
     for name, (attempted, succeeded) in generations.items():
-        missing = [] if attempted is not None else ["attempts:not-given"]
+        missing = ["attempts:not-given"] if attempted is None else []
+        missing += ["attempts:not-stated"] if attempted is not None and succeeded is None else []
         missing += [] if kinds.get(name) is not None else ["generator_kind:not-stated"]
         yield {
             "generator": name,

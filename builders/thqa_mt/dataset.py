@@ -322,7 +322,9 @@ class ThqaMt(ScoredBuilder):
     def _generations(self) -> dict[str, tuple[int | None, int | None]]:
         return dict(
             sorted(
-                self._joined_tables.listing.generations(row.clip_id for row in self.rows).items()
+                self._joined_tables.listing.generations(
+                    (row.clip_id for row in self.rows), complete=bool(self.clips)
+                ).items()
             )
         )
 

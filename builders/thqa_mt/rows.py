@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from theval_datasets.curation.study.ratings import Ratings
     from theval_datasets.curation.study.votes import DistortionLabels
 
+_SHOWN: Final = 3
 _RATED: Final = ("mos", "mos_std", "mos_ci95", "n_ratings")
 _VOTED: Final = ("distortions", "dimensions")
 _REASONS: Final = {
@@ -44,6 +45,7 @@ class JoinedTables:
         clips: How the table of clips matches the manifest; None without either.
         ratings: How the ratings match; None without ratings.
         votes: How the votes match; None without votes.
+        unrated: Clips of the table of clips that are no row, where there is no manifest; sorted.
     """
 
     clip_ids: tuple[str, ...]
@@ -52,11 +54,20 @@ class JoinedTables:
     clips: Join | None
     ratings: Join | None
     votes: Join | None
+    unrated: tuple[str, ...] = ()
 
     def notes(self) -> list[str]:
         """A sentence on each join."""
         joins = {join.label: join for join in (self.clips, self.ratings, self.votes) if join}
-        return [join.to_text() for join in joins.values()]
+        notes = [join.to_text() for join in joins.values()]
+        if self.unrated:
+            more = f" and {len(self.unrated) - _SHOWN} more" if len(self.unrated) > _SHOWN else ""
+            notes.append(
+                f"clips: {len(self.unrated)} of {len(self.listing.clips)} listed clips were not rated "
+                "and are no row, since there is no manifest: "
+                f"{', '.join(map(repr, self.unrated[:_SHOWN]))}{more}."
+            )
+        return notes
 
 
 def join_tables(
@@ -92,6 +103,7 @@ def join_tables(
         clips,
         _over(ratings, clip_ids),
         _over(votes, clip_ids),
+        () if manifest else tuple(sorted(listing.clips.keys() - clip_ids)),
     )
 
 

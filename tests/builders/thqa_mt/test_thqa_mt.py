@@ -292,6 +292,38 @@ def test_ratings_alone_make_a_set_without_clips(tmp_path):
     assert report.exit_code == 0, report.to_text()
 
 
+def test_clips_that_nobody_rated_are_said_and_no_failed_attempts(tmp_path):
+    """Without a manifest nobody knows whether a listed clip exists that was not rated."""
+    rated = sorted({row["clip_id"] for row in rating_rows()})
+    listed = [
+        {
+            "clip_id": name,
+            "generator": "A" if i % 2 else "B",
+            "portrait_id": f"p{i}",
+            "succeeded": "",
+        }
+        for i, name in enumerate([*rated, "unrated"])
+    ]
+    listed += [{**listed[0], "clip_id": "", "generator": g, "succeeded": "0"} for g in "AB"]
+    made = build(
+        tmp_path,
+        ratings=write(tmp_path / "r.csv", rating_rows()),
+        clips=write(tmp_path / "c.csv", listed),
+    )
+    assert len(rated) == 12
+    assert (
+        "clips: 1 of 13 listed clips were not rated and are no row, since there is no manifest: "
+        "'unrated'." in made.info.notes
+    )
+    rows = {row["generator"]: row for row in load(made.folder, "generators", tmp_path / "hf")}
+    assert (rows["A"]["attempted"], rows["A"]["succeeded"]) == (7, 6)
+    assert (rows["B"]["attempted"], rows["B"]["succeeded"]) == (8, None)
+    assert "attempts:not-stated" in rows["B"]["missing"]
+    assert "succeeded" not in made.info.counts
+    report = verify(made.folder)
+    assert report.exit_code == 0, report.to_text()
+
+
 def test_what_matches_nothing_is_said(whole, tmp_path):
     corpus, tables = whole
     corpus.add_clip("unnamed")
