@@ -107,8 +107,8 @@ def test_a_column_that_tells_the_answer_is_refused(name, target):
     table = rows({name: [1.0, 2.0], "vst": [[1.0], [2.0]]}, votes="votes")
     with pytest.raises(InputError, match=f"the column {name} tells the answer"):
         table.chosen([name, "vst"], target=target, model="forest")
-    with pytest.raises(InputError, match="tells the answer"):
-        table.chosen(["*"], target=target, model="forest")
+    found, _ = table.chosen(["*"], target=target, model="forest")
+    assert list(found) == ["vst"]
 
 
 def test_patterns_name_columns():
@@ -116,6 +116,16 @@ def test_patterns_name_columns():
     found, left_out = table.chosen(["published_*"], target="mos", model="evaltalker")
     assert list(found) == ["published_a", "published_b"]
     assert left_out == {}
+    table = rows(
+        {"published_a": [1.0], "published_b": pa.nulls(1, pa.float64()), "published_by": ["x"]}
+    )
+    found, left_out = table.chosen(["published_*"], target="mos", model="evaltalker")
+    assert list(found) == ["published_a"]
+    assert left_out == {"published_b": "null in all clips"}
+    with pytest.raises(InputError, match="published_b"):
+        table.chosen(["published_*", "published_b"], target="mos", model="evaltalker")
+    with pytest.raises(InputError, match="got string"):
+        table.chosen(["published_by"], target="mos", model="evaltalker")
     with pytest.raises(UnknownNameError, match="publisht"):
         table.chosen(["publisht_*"], target="mos", model="forest")
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from feature_set import rated, write_set
 
 import theval_datasets as td
+from theval_datasets.errors import InputError
 from theval_datasets.training.parameters import ModelParameters
 
 pytest.importorskip("sklearn", reason="the extra [train] is not installed")
@@ -78,3 +81,68 @@ def test_new_clips_are_judged_against_their_scores(trained, tmp_path):
     assert report.n_seen == 30
     assert report.agreement.n == 10
     assert report.agreement.srcc > 0.5
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "theval_datasets", *map(str, arguments)],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_commands(dataset, tmp_path):
+    out = tmp_path / "metric"
+    done = command(
+        "train", dataset, "--features", "vst,identity_*", "--without", "identity_consistency",
+        "--epochs", "5", "--json", "-o", out,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    plain = json.loads(done.stdout)
+    assert plain["features"] == {"vst": 4}
+    assert plain["parameters"]["epochs"] == 5
+    assert sorted(path.name for path in out.iterdir()) == [
+        "README.md", "config.json", "model.safetensors", "predictions.csv",
+    ]  # fmt: skip
+    done = command("predict", out, dataset)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "60 of 60 clips of theval/thqa-mt scored"
+    assert lines[1].split()[0] == "clip-000"
+    assert "trained on 60 of these clips" in done.stdout
+
+
+def test_wrong_use_ends_with_a_message_and_code_2(dataset):
+    done = command("train", dataset, "--target", "mso", "--json")
+    assert done.returncode == 2
+    error = json.loads(done.stdout)["error"]
+    assert error["message"].endswith("did you mean mos?")
+
+
+def test_without_the_extra_the_message_names_it(dataset, monkeypatch, trained):
+    from theval_datasets.errors import MissingExtraError
+    from theval_datasets.utils import optional
+
+    real = optional.available
+    monkeypatch.setattr(optional, "available", lambda name: name != "sklearn" and real(name))
+    with pytest.raises(MissingExtraError, match=r"extra \[train\].*of which sklearn is not"):
+        td.train(dataset)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    assert len(td.predict(trained[0], dataset).clips) == 60  # scoring needs numpy and safetensors
+
+
+def test_an_ablation_table_reads_as_one(dataset):
+    report = td.train(dataset, ablation=True, parameters=ModelParameters(epochs=5))
+    lines = report.to_text().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("tested on"))
+    labels = [line.split("  ")[0] for line in lines[start + 1 : start + 5]]
+    assert labels == ["all", "all, without vst", "all, without sapiens",
+                      "all, without identity_consistency"]  # fmt: skip
+    frame = report.to_polars()
+    assert frame["without"].to_list() == [None, "vst", "sapiens", "identity_consistency"]
+    assert {"srcc", "srcc_low", "srcc_high", "rmse"} <= set(frame.columns)
+
+
+def test_a_parameter_of_the_other_model_is_refused(dataset):
+    with pytest.raises(InputError, match="--trees is no parameter of the model evaltalker"):
+        td.train(dataset, parameters=ModelParameters(trees=5))

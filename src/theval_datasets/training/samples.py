@@ -142,7 +142,7 @@ def samples_of(
             if (n := int((~one[places]).sum()))
         },
         without_values=without_values,
-        remarks=remarks,
+        remarks=(*remarks, *_in_one_fold(set_names, places, folds)),
     )  # fmt: skip
 
 
@@ -168,6 +168,19 @@ def medians_of(features: Floats) -> Floats:
 def filled(features: Floats, medians: Floats) -> Floats:
     """Features with `medians` in place of NaN."""
     return np.where(np.isfinite(features), features, medians)
+
+
+def _in_one_fold(
+    sets: Sequence[str | None], places: npt.NDArray[np.int64], folds: npt.NDArray[np.int64]
+) -> Iterator[str]:
+    """Remarks on sets whose clips lie in one fold."""
+    names = np.array([sets[place] for place in places] if sets else [], object)
+    for name in sorted(set(names.tolist())):
+        if len(np.unique(folds[names == name])) == 1:
+            yield (
+                f"all clips of the set {name} lie in one fold: it has no interval, and nothing can be "
+                "trained on it alone; --content draws other folds"
+            )
 
 
 def _mixed(rows: FeatureRows, features: Sequence[str]) -> Iterator[str]:

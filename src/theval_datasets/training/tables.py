@@ -168,7 +168,8 @@ class FeatureRows:
         """The features to train on, and those without any value.
 
         Args:
-            names: Columns, or shell patterns of them; () for those that the model has by default.
+            names: Columns, or shell patterns of them; () for those that the model has by default. A
+                pattern stands for columns of numbers or vectors that do not tell the answer.
             target: Column to predict.
             model: Name of the model.
 
@@ -179,13 +180,19 @@ class FeatureRows:
             InputError: A column is unknown, tells the answer, or has no value; none is left.
         """
         if names:
-            known = [name for name in self.rows.column_names if name != "clip_id"]
-            wanted = matching(names, known, f"column in {self.name}")
-            for name in wanted:
+            for name in set(names) & set(self.rows.column_names):
                 if self._tells(name, target):
                     raise InputError(
                         f"the column {name} tells the answer or is made of it: it cannot be a feature"
                     )
+            possible = [
+                one.name
+                for one in self.rows.schema
+                if _is_number(one.type) or _is_vector(one.type)
+                if not self._tells(one.name, target)
+            ]
+            known = [*possible, *(set(names) & set(self.rows.column_names))]
+            wanted = matching(names, list(dict.fromkeys(known)), f"feature in {self.name}")
         elif model == "evaltalker":
             wanted = [name for name in EVALTALKER if name in self.rows.column_names]
         else:
@@ -193,8 +200,9 @@ class FeatureRows:
         values = {name: self.numbers(name) for name in wanted}
         found = {name: matrix for name, matrix in values.items() if _known(matrix).any()}
         left_out = {name: self.why_null(name) for name in wanted if name not in found}
-        if names and left_out:
-            said = "; ".join(f"{name} ({why})" for name, why in left_out.items())
+        refused = set(names) & set(left_out)
+        if refused:
+            said = "; ".join(f"{name} ({left_out[name]})" for name in sorted(refused))
             raise InputError(f"these features have no value in {self.name}: {said}")
         if not found:
             raise InputError(self._nothing(model, left_out))
