@@ -43,6 +43,12 @@ def test_remarks_reach_people(videos, tmp_path):
     report = extract(work, features=["shots"], cache=cache, workers=1)
     assert {one.clip_id for one in report.remarks} == {"truncated", "twice"}
     assert "timestamps do not grow" in report.to_text()
+    sparse = extract(work, features=["picture"], cache=cache, workers=1)
+    assert {(one.extractor, one.clip_id) for one in sparse.remarks} == {
+        ("media", "truncated"), ("media", "twice"),
+    }  # fmt: skip
+    assert "media ok (truncated" in sparse.to_text()
+    assert sparse.exit_code == 0
     scored = score([videos], cache=cache, workers=1)
     assert {Path(one.path).stem for one in scored.clips if one.problem} == {"truncated", "twice"}
     assert "timestamps do not grow" in scored.to_text()

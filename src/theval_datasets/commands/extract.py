@@ -52,7 +52,8 @@ class ExtractReport(Report):
         clips: Number of clips.
         computed: Number of features that were not in the cache before, by extractor.
         counts: Number of outcomes by extractor and status.
-        remarks: Outcomes other than `ok`, and those with a remark.
+        remarks: Outcomes other than `ok`, and those with a remark; what the manifest records as wrong
+            with a clip's file is a remark of ``media``.
         skipped: Number of rows of the manifest without a clip (dead sources).
         seconds: Seconds spent by extractor, summed over the workers.
         named: Extractors that were requested by name.
@@ -206,6 +207,7 @@ def extract(
     for done in store.measure(jobs, runs_on, "extract", threads=max(1, cores // workers)):
         report.add(done)
     report.counts = {e.name: report.counts[e.name] for e in extractors}
+    report.remarks += _media_remarks(rows, {job.clip_id for job in jobs})
     report.remarks.sort(key=lambda r: (r.extractor, r.clip_id))
     return report
 
@@ -269,6 +271,15 @@ def _jobs(manifest: Manifest) -> Iterator[ClipJob]:
         file = manifest.file(row)
         if file is not None and row.sha256 is not None:
             yield ClipJob(row.clip_id, str(file.resolve()), row.sha256, _agrees(file, row))
+
+
+def _media_remarks(rows: Manifest, clips: set[str]) -> Iterator[NotOk]:
+    """What decoding showed when the manifest was written: extractors that read few frames see less."""
+    from theval_datasets.extraction.outcomes import Outcome
+
+    for row in rows.rows:
+        if row.clip_id in clips and row.media is not None and row.media.truncated is not None:
+            yield NotOk(row.clip_id, "media", Outcome("ok", None, row.media.truncated))
 
 
 def _agrees(file: Path, row: ManifestRow) -> bool:
