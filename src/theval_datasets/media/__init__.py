@@ -1,15 +1,15 @@
 """The only package that opens video and audio.
 
-Everything downstream sees frames with measured timestamps and audio on the same timeline. Second 0
+Everything downstream sees frames with measured timestamps, and audio on the same timeline. Second 0
 is the first video frame. Frames are upright (rotation applied) and RGB.
 
-Two decoders stand behind one interface. In sequence PyAV is the cheaper (and the only one that
-reports what does not decode); for single frames far apart decord is faster, for the codecs whose
-seeks it gets right. Both hand out the same pixels for the same frame. ffmpeg (the pinned binary of
+Two decoders stand behind one interface. PyAV is cheaper for reading in sequence, and the only one
+that reports what does not decode; decord is faster for single frames far apart, with codecs in which
+it seeks correctly. Both return the same pixels for the same frame. ffmpeg (the pinned binary of
 imageio-ffmpeg, or `THEVAL_FFMPEG`) resamples audio.
 
 Files are untrusted: containers that refer to other files or addresses (playlists, concat scripts)
-are not opened, only the `file` protocol is, and sizes are limited.
+are not opened, only the `file` protocol is allowed, and sizes are limited.
 """
 
 from ._audio import read_audio

@@ -38,13 +38,14 @@ from ._timeline import timeline
 from .frames import SAMPLE_RATE, Audio, FloatArray
 
 _MARGIN: Final = 60.0
-"""Seconds by which sound may go on after the picture, and by which gaps may lengthen it."""
+"""Seconds that sound may continue after the picture, and that gaps may add to it."""
 _ANTIPHASE: Final = -0.5
-"""Correlation of two channels up to which their sum would lose what is on both."""
+"""Correlation of two channels at or below which their sum would lose what is on both."""
 _CANCELLED: Final = 0.1
-"""Power of the sum of more channels, over that of unrelated ones, up to which they cancel out."""
+"""Power of the sum of three or more channels, relative to that of unrelated channels, at or below
+which they cancel out."""
 _LISTENED: Final = 10.0
-"""Seconds of sound (of at most twelve times as many) over which channels are compared."""
+"""Seconds of sound over which channels are compared; at most twelve times as many are searched."""
 
 
 def read_audio(
@@ -52,24 +53,24 @@ def read_audio(
 ) -> Audio:
     """The default audio stream as mono on the video's timeline.
 
-    ffmpeg decodes, mixes down and resamples; gaps inside the stream become silence, of a minute
-    altogether at most. What sounds before the first video frame is cut off, and what sounds more
-    than a minute after the last; a late start is kept as `Audio.start`. Of channels in opposite phase,
-    whose sum would be silence, the loudest one is taken (`Audio.channel`). For a file without video, second 0 is
-    the first sample.
+    ffmpeg decodes, mixes down and resamples. Gaps inside the stream become silence, of at most one
+    minute in total. Sound before the first video frame, and more than a minute after the last one, is
+    cut off; a late start is kept as `Audio.start`. Of channels in opposite phase, whose sum would be
+    silence, the loudest one is used (`Audio.channel`). For a file without video, second 0 is the first
+    sample.
 
     Args:
-        path: The file.
-        limits: What is too large.
-        rate: Hz.
-        aligned: False for the track as it is, from its own start.
+        path: File.
+        limits: Limits above which the file is refused.
+        rate: Sampling rate in Hz.
+        aligned: Whether second 0 is the first video frame; False for the track from its own start.
 
     Raises:
-        NoAudioError: There is no audio stream.
+        NoAudioError: The file has no audio stream.
         DigitalSilenceError: Every sample is zero.
         BrokenMediaError: The audio does not decode.
-        TooLargeError: It is longer than the limit.
-        StorageError: The place for temporary files is full.
+        TooLargeError: The file or its audio exceeds a limit.
+        StorageError: The folder for temporary files is full.
     """
     check_file(path, limits)
     if still_format(path):
@@ -91,10 +92,10 @@ class _Track:
     """An audio stream.
 
     Attributes:
-        index: Of the stream.
+        index: Index of the stream in the file.
         start: Seconds from the first video frame to the first audio sample that decodes.
-        longest: Seconds after which nothing of it is read.
-        lead: Seconds from the container's start to its first sample.
+        longest: Maximum length to read, in seconds.
+        lead: Seconds from the container's start to the stream's first sample.
         channel: The only channel that is used; None for a mix of all.
     """
 
@@ -130,7 +131,7 @@ def _track(path: Path, limits: Limits) -> _Track:
 
 
 def _lone_channel(first: Any, following: Iterator[Any]) -> int | None:
-    """The loudest channel where a mix would lose what is on several; None where they can be mixed."""
+    """The loudest channel if channels would cancel out in a mix; None if they can be mixed."""
     n = first.layout.nb_channels
     if n < 2:
         return None
@@ -149,10 +150,10 @@ def _lone_channel(first: Any, following: Iterator[Any]) -> int | None:
 
 
 def _cancel(products: npt.NDArray[np.float64]) -> bool:
-    """Whether channels are in opposite phase.
+    """Whether channels would cancel out in a mix.
 
     Args:
-        products: Sum of the products of the samples of each two channels, (n, n).
+        products: (n, n): for each pair of channels, the sum of the products of their samples.
     """
     own = np.diag(products)
     if len(own) == 2:
@@ -166,7 +167,7 @@ def _decode(path: Path, track: _Track, rate: int, longest: float) -> FloatArray:
     import ffmpeg
 
     chosen = "" if track.channel is None else f"pan=mono|c0=c{track.channel},"
-    # A gap is filled as a whole, whatever its length: what lies beyond the end is dropped before.
+    # aresample fills a gap completely, whatever its length, so sound beyond the end is dropped first.
     bounded = f"atrim=end={track.lead + longest:.6f},"
     job = (
         ffmpeg.input(f"file:{path.resolve()}", vn=None, sn=None, dn=None, **safe_input_options())

@@ -1,4 +1,4 @@
-"""Decoding one video stream, whatever its packets do."""
+"""Decoding of one stream, tolerant of packets that are damaged or lack timestamps."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 _TIMED_BY_OUTPUT: Final = ("avi", "asf")
-"""Containers that number frames in the order of decoding."""
+"""Containers whose timestamps follow the order of decoding."""
 
 
 @dataclass(slots=True)
 class Remarks:
-    """What went wrong while a file was read, the first thing of each kind.
+    """Problems met while a file was read.
 
     Attributes:
-        stopped: Why reading stopped before the end.
-        undecoded: Packets that did not decode.
-        undecoded_reason: Of the last of these, the decoder's words.
-        backwards: Seconds at which timestamps jump back; frames after it are not used.
-        resized: Seconds at which the picture's size changes.
-        untimed: Frames without a timestamp, which are not used.
-        guessed: Whether no frame has a timestamp, so that they are spaced by the stated rate.
-        short: What the header promises beyond what is there.
-        turned: Degrees of a rotation that is not a multiple of 90, which is not applied.
+        stopped: Reason why reading stopped before the end.
+        undecoded: Number of packets that did not decode.
+        undecoded_reason: The decoder's message for the last of them.
+        backwards: Time in seconds at which timestamps first jump back; such frames are not used.
+        resized: Time in seconds of the first change of the picture's size.
+        untimed: Number of frames without a timestamp, which are not used.
+        guessed: Whether no frame has a timestamp, so that frames are spaced by the stated rate.
+        short: How much shorter the stream is than its header promises, in words.
+        turned: Degrees of a rotation that is not a multiple of 90 and is not applied.
     """
 
     stopped: str | None = None
@@ -62,7 +62,7 @@ class Remarks:
 
 
 def packets(container: Any, streams: list[Any], remarks: Remarks) -> Iterator[Any]:
-    """Packets of some streams until the end, or until reading fails, which is remarked on."""
+    """Packets of some streams until the end, or until reading fails, which `remarks` records."""
     import av
 
     source = container.demux(*streams)
@@ -81,11 +81,10 @@ def packets(container: Any, streams: list[Any], remarks: Remarks) -> Iterator[An
 
 
 def decoded(container: Any, stream: Any, remarks: Remarks) -> Iterator[Any]:
-    """Frames in order of presentation, each with a time stamp; what does not decode is remarked on.
+    """Frames in order of presentation, each with a timestamp; `remarks` records decoding errors.
 
-    Some containers give no time stamp to some frames, or (AVI, ASF) one in the order of decoding.
-    Such a frame gets the time stamp of the packet that came out of the decoder with it, or one frame
-    after the last.
+    Some containers give some frames no timestamp, or (AVI, ASF) one in the order of decoding. Such a
+    frame gets the timestamp of its packet or, failing that, one frame's length after the last one.
     """
     import av
 
@@ -110,11 +109,11 @@ def decoded(container: Any, stream: Any, remarks: Remarks) -> Iterator[Any]:
 
 
 class _Clock:
-    """Time stamps for frames that lack them.
+    """Timestamps for frames that lack them.
 
     Args:
-        stream: Whose frames.
-        by_output: Whether the stamps that count are those of decoding.
+        stream: Stream of the frames.
+        by_output: Whether to use decoding timestamps instead of presentation timestamps.
     """
 
     def __init__(self, stream: Any, by_output: bool) -> None:
@@ -128,11 +127,11 @@ class _Clock:
 
     @property
     def all_guessed(self) -> bool:
-        """Whether no frame had a time stamp."""
+        """Whether no frame had a timestamp."""
         return self._guessed > 0 and not self._stamped
 
     def set(self, frame: Any) -> bool:
-        """Give a frame its stamp, as `frame.pts`; False if none can be told."""
+        """Set the timestamp of a frame (`frame.pts`); False if it cannot be determined."""
         stamp = frame.dts if self._by_output and frame.dts is not None else frame.pts
         if stamp is None:
             stamp = frame.dts

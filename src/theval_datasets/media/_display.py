@@ -1,9 +1,9 @@
-"""Stored frames turned into what a player shows.
+"""Conversion of stored frames to what a player shows.
 
-Upright and unflipped by the display matrix, square pixels, progressive, SDR of BT.709, transparent
-parts over black. Ordinary frames (square, progressive, SDR, opaque) only go through swscale;
-everything else through libavfilter, whose filters the bundled ffmpeg has as well, so that cutting
-and reading show the same.
+The result is upright and unflipped by the display matrix, with square pixels, progressive, SDR in
+BT.709, with transparent parts over black. Ordinary frames (square pixels, progressive, SDR, opaque)
+only go through swscale. All others go through libavfilter; the bundled ffmpeg has the same filters,
+so that a clip that is cut looks the same as the frames that are read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from ._open import Pixels
 
 _HDR: Final = {16: "PQ", 18: "HLG"}
-"""FFmpeg's numbers of the transfer characteristics of HDR."""
+"""HDR transfer characteristics by their numbers in FFmpeg."""
 _ALPHA: Final = ("yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16", "pal8")
 DEINTERLACE: Final = ("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
 TO_SDR: Final = (
@@ -40,12 +40,12 @@ _TURNS: Final = {
     (False, False, True): (True, 180),
     (True, True, True): (True, 270),
 }
-"""Transposed, flipped in x, flipped in y: whether mirrored, and degrees counter-clockwise."""
+"""(transposed, flipped in x, flipped in y) to (mirrored, degrees counter-clockwise)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """One of the eight ways in which a stored picture can lie.
+    """One of the eight orientations of a stored picture.
 
     Attributes:
         transposed: Whether rows become columns (before the flips).
@@ -59,12 +59,12 @@ class Orientation:
 
     @property
     def degrees(self) -> int:
-        """Degrees counter-clockwise by which it is turned, after the flip if it is `mirrored`."""
+        """Degrees counter-clockwise by which the picture is turned, after the flip if `mirrored`."""
         return _TURNS[self.transposed, self.flip_x, self.flip_y][1]
 
     @property
     def mirrored(self) -> bool:
-        """Whether left and right are exchanged before it is turned."""
+        """Whether left and right are exchanged before the picture is turned."""
         return _TURNS[self.transposed, self.flip_x, self.flip_y][0]
 
     def apply(self, picture: Pixels) -> Pixels:
@@ -78,17 +78,18 @@ class Orientation:
         return np.ascontiguousarray(picture)
 
     def filters(self) -> list[tuple[str, str]]:
-        """The same as filters of FFmpeg."""
+        """FFmpeg filters with the same effect."""
         result = [("transpose", "cclock_flip")] if self.transposed else []
         result += [("hflip", "")] if self.flip_x else []
         return result + ([("vflip", "")] if self.flip_y else [])
 
 
 def orientation_of(frame: Any) -> tuple[Orientation, float | None]:
-    """How a frame's display matrix turns it.
+    """Orientation of a frame by its display matrix.
 
     Returns:
-        The orientation, and degrees of a rotation that is not a multiple of 90, which is left out.
+        The orientation, and the degrees of a rotation that is ignored because it is not a multiple of
+        90; None without one.
     """
     matrix = _display_matrix(frame)
     if matrix is None:
@@ -112,15 +113,15 @@ def _display_matrix(frame: Any) -> tuple[int, ...] | None:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a frame is stored as, as far as showing it depends on that.
+    """Properties of a stored frame that its display depends on.
 
     Attributes:
         width: Pixels, stored.
         height: Pixels, stored.
         aspect: Width of a pixel over its height.
-        pixel_format: FFmpeg's name.
+        pixel_format: Pixel format by its name in FFmpeg.
         transfer: `PQ` or `HLG` for HDR; None for SDR.
-        colours: FFmpeg's numbers of matrix, range and primaries.
+        colours: Matrix, range and primaries by their numbers in FFmpeg.
     """
 
     width: int
@@ -132,7 +133,8 @@ class Form:
 
     @property
     def square_width(self) -> int:
-        """Width in square pixels at the same height; even unless pixels are square already."""
+        """Width in square pixels at the same height; rounded to an even number unless pixels are
+        square already."""
         if self.aspect == 1:
             return self.width
         return max(2, 2 * round(float(self.width * self.aspect) / 2))
@@ -144,16 +146,16 @@ class Form:
 
     @property
     def ordinary(self) -> bool:
-        """Whether swscale alone shows it as it is."""
+        """Whether the frame needs no filter, only a conversion by swscale."""
         return self.aspect == 1 and self.transfer is None and not self.alpha
 
 
 def form_of(frame: Any, aspect: Fraction) -> Form:
-    """What a decoded frame is stored as.
+    """Properties of a decoded frame that its display depends on.
 
     Args:
-        frame: Decoded.
-        aspect: Of its pixels, as the container and the stream say.
+        frame: Decoded frame.
+        aspect: Width of a pixel over its height, according to the container and the stream.
     """
     colours = (int(frame.colorspace), int(frame.color_range), int(frame.color_primaries))
     transfer = _HDR.get(int(frame.color_trc))
@@ -161,7 +163,7 @@ def form_of(frame: Any, aspect: Fraction) -> Form:
 
 
 def aspect_of(stream: Any) -> Fraction:
-    """Width of a stream's pixels over their height; 1 where none, or an absurd one, is given."""
+    """Width of a stream's pixels over their height; 1 if none or an implausible one is stated."""
     result = stream.sample_aspect_ratio
     if not result or not Fraction(1, 20) <= result <= 20:
         return Fraction(1)
@@ -169,16 +171,16 @@ def aspect_of(stream: Any) -> Fraction:
 
 
 def is_interlaced(frame: Any) -> bool:
-    """Whether a frame holds two fields."""
+    """Whether a frame is interlaced: it holds two fields."""
     return bool(frame.interlaced_frame)
 
 
 class Presenter:
-    """Turns decoded frames, pushed in order, into pictures as displayed.
+    """Converts decoded frames, pushed in order, to pictures as displayed.
 
     Args:
-        stream: Their stream.
-        size: Width and height that pictures have; those of the first frame if not given.
+        stream: Stream of the frames.
+        size: Width and height of the pictures; by default those of the first frame.
     """
 
     def __init__(self, stream: Any, size: tuple[int, int] | None = None) -> None:
@@ -195,7 +197,7 @@ class Presenter:
         self._turned = False
 
     def push(self, frame: Any) -> Iterator[tuple[int, Pixels]]:
-        """Take a frame; yield time stamp and picture of those that are ready."""
+        """Take a frame; yield timestamp and picture of the frames that are ready."""
         form = form_of(frame, self._aspect)
         interlaced = is_interlaced(frame)
         if form != self._form or (interlaced and not self._deinterlaces):
@@ -212,7 +214,7 @@ class Presenter:
         yield from self._pull()
 
     def flush(self) -> Iterator[tuple[int, Pixels]]:
-        """Yield what still waits for a successor."""
+        """Yield the frames that were still waiting for their successor."""
         if self._graph is not None:
             self._graph.push(None)
             yield from self._pull()
@@ -220,7 +222,10 @@ class Presenter:
             self._form = None
 
     def _shown(self, frame: Any) -> Pixels:
-        """An ordinary frame; one reformatter keeps its tables, and threads=1 costs half the CPU."""
+        """The picture of an ordinary frame.
+
+        One reformatter serves all frames, so that its tables are kept; `threads=1` halves CPU time.
+        """
         width, height = self._stored_size()
         made = self._reformatter.reformat(
             frame, width=width, height=height, format="rgb24", threads=1
@@ -286,7 +291,7 @@ class Presenter:
 
 
 def over_black(rgba: Pixels) -> Pixels:
-    """Straight RGBA, 0 to 255, (height, width, 4), blended over black: 0 to 255, (height, width, 3).
+    """Blend straight RGBA, (height, width, 4), over black: RGB, (height, width, 3); both 0 to 255.
 
     Examples:
         >>> over_black(np.array([[[255, 100, 0, 51]]], np.uint8)).tolist()
@@ -304,11 +309,11 @@ def displayed_size(form: Form, orientation: Orientation) -> tuple[int, int]:
 
 
 def cutting_filters(form: Form, orientation: Orientation, interlaced: bool) -> list[str] | None:
-    """Filters by which ffmpeg shows frames as `Presenter` does, for frames that it does not turn.
+    """FFmpeg filters, orientation included, that show frames as `Presenter` does.
 
     Returns:
-        In their order, the last one giving square pixels of BT.709; None for ordinary frames, which
-        ffmpeg only has to turn by the display matrix, as it does by itself.
+        Filters in their order, the last of which gives square pixels in BT.709; None for ordinary
+        frames, which ffmpeg by itself only turns by the display matrix.
     """
     if form.ordinary and not interlaced:
         return None

@@ -1,4 +1,4 @@
-"""Files opened safely: what they may be, how large, and which streams count."""
+"""Safe opening of files: permitted kinds, limits of size, and choice of streams."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ _FORMATS: Final = (
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _STILL_MAGIC: Final = {_PNG: "png", b"\xff\xd8\xff": "jpeg", b"BM": "bmp"}
 _READING: Final = 3
-"""Version of how this package shows what it decodes; raised when frames or sound change."""
+"""Version of this package's conversion of decoded frames and sound; raised when either changes."""
 _HEAD_CHUNKS: Final = 64
-_TRUNCATED_AFTER: Final = 0.5  # seconds that a stream may end before its header says so
+_TRUNCATED_AFTER: Final = 0.5  # seconds by which a stream may fall short of its header
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is refused as `too-large`.
+    """Limits above which a file is refused as `too-large`.
 
     Attributes:
-        n_bytes: Size of a file.
+        n_bytes: Size of a file in bytes.
         pixels: Width × height of a picture.
-        seconds: Length of a video, and of an audio track.
-        decoded_pixels: Pixels of all frames together, for files of up to 20 kB.
-        pixels_per_byte: The same for larger files, for each byte of the file.
+        seconds: Length of a video, and of an audio track, in seconds.
+        decoded_pixels: Number of pixels of all frames together, for files of up to 20 kB.
+        pixels_per_byte: Number of pixels of all frames together per byte of the file, for larger files.
     """
 
     n_bytes: int = 64 << 30
@@ -60,7 +60,7 @@ LIMITS: Final = Limits()
 
 
 def ffmpeg_binary() -> str:
-    """Path of the ffmpeg that is used: `THEVAL_FFMPEG`, else imageio-ffmpeg's pinned binary."""
+    """Path of the ffmpeg to use: `THEVAL_FFMPEG`, else imageio-ffmpeg's pinned binary."""
     chosen = os.environ.get("THEVAL_FFMPEG")
     if chosen:
         return chosen
@@ -71,7 +71,7 @@ def ffmpeg_binary() -> str:
 
 
 def decoder_version() -> str:
-    """Names and versions of what decodes, as cache keys and manifests record them.
+    """Names and versions of the decoding libraries, as recorded in cache keys and manifests.
 
     Raises:
         MissingExtraError: There is no decoder, since the extra [media] is not installed.
@@ -83,12 +83,12 @@ def decoder_version() -> str:
 
 
 def safe_input_options() -> dict[str, str]:
-    """Options for every ffmpeg input: local files of plain containers only, nothing nested."""
+    """Options for every ffmpeg input: local files in plain containers only, without references."""
     return {"protocol_whitelist": "file,pipe", "format_whitelist": _FORMATS}
 
 
 def _metadata_options(version: str) -> dict[str, str]:
-    """What keeps text that is not UTF-8 from stopping `av.open`; PyAV 19 copes by itself."""
+    """Options that keep `av.open` from failing on text that is not UTF-8; PyAV 19 needs none."""
     return {"metadata_errors": "replace"} if int(version.partition(".")[0]) < 19 else {}
 
 
@@ -137,7 +137,7 @@ def video_stream(container: Any, path: Path) -> Any:
 
 
 def audio_stream(container: Any) -> Any:
-    """The audio stream that a player plays: the one marked as default, else the first."""
+    """The audio stream that a player chooses: the one marked as default, else the first."""
     from av.stream import Disposition
 
     usable = [s for s in container.streams.audio if s.codec_context is not None]
@@ -160,7 +160,7 @@ def check_file(path: Path, limits: Limits) -> None:
 
 
 def still_format(path: Path) -> str | None:
-    """The kind of a still image by its first bytes; None for anything else, an animated PNG too."""
+    """Format of a still image by its first bytes; None for anything else, including animated PNG."""
     with path.open("rb") as stream:
         head = stream.read(12)
         if head[:8] == _PNG and _is_animated_png(stream):
@@ -171,7 +171,7 @@ def still_format(path: Path) -> str | None:
 
 
 def _is_animated_png(stream: IO[bytes]) -> bool:
-    """Whether a PNG has the chunk `acTL` before its picture."""
+    """Whether a PNG is animated: the chunk `acTL` precedes its picture."""
     stream.seek(8)
     for _ in range(_HEAD_CHUNKS):
         head = stream.read(8)
@@ -188,15 +188,15 @@ def too_many_pixels(path: Path, width: int, height: int, limits: Limits) -> str:
 
 
 def pixel_budget(path: Path, limits: Limits) -> int:
-    """Pixels that all frames of a file may have together, in proportion to its bytes."""
+    """Maximum number of pixels of all frames of a file together, by its size."""
     return max(limits.decoded_pixels, limits.pixels_per_byte * path.stat().st_size)
 
 
 def check_length(path: Path, n_frames: int, stream: Any, limits: Limits) -> None:
-    """Refuse a file whose frames together are out of all proportion to its bytes.
+    """Refuse a file whose frames together are out of proportion to its size.
 
     Raises:
-        TooLargeError: They are.
+        TooLargeError: The frames together have more pixels than `pixel_budget`.
     """
     context = stream.codec_context
     total = n_frames * context.width * context.height
@@ -209,7 +209,7 @@ def check_length(path: Path, n_frames: int, stream: Any, limits: Limits) -> None
 
 
 def shortfall(stream: Any, end: float) -> str | None:
-    """What to say of a stream that ends at `end`, if its header promises notably more."""
+    """Remark on a stream that ends at `end` although its header promises notably more; else None."""
     promised = seconds(stream.duration, stream.time_base)
     if promised - end > _TRUNCATED_AFTER:
         return f"truncated: the header promises {promised:.2f} s, {end:.2f} s are there"

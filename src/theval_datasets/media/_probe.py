@@ -1,4 +1,4 @@
-"""Measured facts of a file."""
+"""Measurement of a file's facts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def probe(path: Path, limits: Limits = LIMITS) -> MediaFacts:
     """Measure a file on its timeline.
 
     Raises:
-        MediaError: Of the kind that says what is wrong.
+        MediaError: The file cannot be used; the subclass states why.
     """
     with open_video(path, limits=limits) as video:
         width, height = video.size
@@ -84,10 +84,10 @@ def probe(path: Path, limits: Limits = LIMITS) -> MediaFacts:
 
 
 def source_picture(path: Path) -> SourcePicture:
-    """How a file's pictures are stored; decodes its first frame alone.
+    """How a file's pictures are stored; decodes only its first frame.
 
     Raises:
-        MediaError: Of the kind that says what is wrong.
+        MediaError: The file cannot be used; the subclass states why.
     """
     with open_video(path) as video:
         if not isinstance(video, Movie):
@@ -107,14 +107,14 @@ def _ratio(aspect: Fraction) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class CuttingFacts:
-    """What has to be known of a file to cut it.
+    """Facts of a file that cutting needs.
 
     Attributes:
-        index: Its frames.
+        index: Index of the file's frames.
         lead: Seconds from the container's start to the first frame.
-        video: Index of the video stream; None for a still image.
-        audio: Index of the audio stream; None without sound.
-        filters: For ffmpeg, to show pictures as displayed; None where it turns them by itself.
+        video: Number of the video stream; None for a still image.
+        audio: Number of the audio stream; None without sound.
+        filters: FFmpeg filters that give pictures as displayed; None if ffmpeg does so by itself.
         size: Width and height in pixels as displayed.
     """
 
@@ -127,10 +127,10 @@ class CuttingFacts:
 
 
 def cutting_facts(path: Path) -> CuttingFacts:
-    """What has to be known of a file to cut it.
+    """Facts of a file that cutting needs.
 
     Raises:
-        MediaError: Of the kind that says what is wrong.
+        MediaError: The file cannot be used; the subclass states why.
     """
     index = frame_index(path)
     with open_video(path) as video:

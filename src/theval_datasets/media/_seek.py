@@ -1,4 +1,4 @@
-"""Single frames, far apart or not."""
+"""Random access: decoding of single frames."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from .frames import Frames
 _log = logging.getLogger(__name__)
 
 _STEPS_BACK: Final = (1, 2, 5)
-"""Keyframes that are tried, counted back from the wanted frame."""
+"""Keyframes to try as starting points, counted back from the wanted frame."""
 _DECORD_SEEKS_RIGHT: Final = {"h264", "mpeg4", "vp8", "vp9"}
 
 
 def read_frames(
     path: Path, indices: Sequence[int], index: FrameIndex | None = None, *, made_here: bool = False
 ) -> Frames:
-    """Decode single frames, far apart or not.
+    """Decode single frames.
 
     Args:
-        path: The file.
-        indices: Which of `frame_index(path)`, in any order.
-        index: That index, if it is at hand.
-        made_here: Whether this software itself encoded the file. Only then decord reads it, whose
-            old demuxers take some files for playlists and follow them.
+        path: File.
+        indices: Positions in `frame_index(path)`, in any order.
+        index: Frame index of the file; computed if not given.
+        made_here: Whether this software itself encoded the file. Only such files are read by decord,
+            whose old demuxers may take a file for a playlist and open what it refers to.
 
     Returns:
-        All of them in one batch; hold the number small.
+        All frames in one batch, which is held in memory.
 
     Raises:
-        MediaError: Of the kind that says what is wrong.
+        MediaError: The file cannot be used; the subclass states why.
     """
     index = index or frame_index(path)
     wanted = np.asarray(indices, dtype=np.int64)
@@ -58,15 +58,15 @@ def read_frames(
 
 
 def sample_frames(path: Path, fps: float, *, made_here: bool = False) -> Iterator[Frames]:
-    """Decode `fps` frames a second, the same ones that a sequential pass would pick.
+    """Decode `fps` frames a second, the same ones that a sequential pass would select.
 
     Args:
-        path: The file.
-        fps: Frames a second.
-        made_here: As for `read_frames`.
+        path: File.
+        fps: Number of frames a second.
+        made_here: Whether this software itself encoded the file; see `read_frames`.
 
     Raises:
-        MediaError: Of the kind that says what is wrong.
+        MediaError: The file cannot be used; the subclass states why.
     """
     index = frame_index(path)
     if not index.seekable:
@@ -91,7 +91,7 @@ def _sample_in_sequence(path: Path, fps: float) -> Iterator[Frames]:
 def _read_with_decord(
     path: Path, wanted: npt.NDArray[np.int64], index: FrameIndex
 ) -> list[Pixels] | None:
-    """Frames through decord; None where it is absent, cannot, or numbers the frames otherwise."""
+    """Frames decoded by decord; None if it is absent, fails, or numbers the frames differently."""
     if not available("decord"):
         return None
     with open_container(path) as container:
@@ -114,9 +114,10 @@ def _read_with_decord(
 
 
 def _read_with_av(path: Path, wanted: npt.NDArray[np.int64], index: FrameIndex) -> list[Pixels]:
-    """Frames through PyAV: from the keyframe before each, unless decoding on is nearer.
+    """Frames decoded by PyAV, each from the last keyframe before it.
 
-    Where a seek does not lead there, from further back, at last from the beginning.
+    Frames without a keyframe between them share a seek. If a seek misses, decoding starts from an
+    earlier keyframe, and in the end from the beginning.
     """
     results: dict[int, Pixels] = {}
     if index.seekable:
@@ -132,7 +133,7 @@ def _read_with_av(path: Path, wanted: npt.NDArray[np.int64], index: FrameIndex) 
 
 
 def _read_run(path: Path, run: list[int], index: FrameIndex) -> dict[int, Pixels]:
-    """Frames that follow one keyframe, by seeking to it, or to one further back."""
+    """Frames that follow one keyframe, decoded from it or from an earlier one."""
     keys = np.flatnonzero(index.keyframes[: run[0] + 1])
     for back in _STEPS_BACK:
         if back > len(keys):
@@ -151,18 +152,18 @@ def _read_from(
     *,
     push_all: bool = False,
 ) -> dict[int, Pixels]:
-    """Decode on from a keyframe, or from the beginning, and keep what is wanted.
+    """Decode from a keyframe, or from the beginning, and keep the wanted frames.
 
     Args:
-        path: The file.
-        wanted: Growing indices.
-        index: Of the file.
+        path: File.
+        wanted: Indices of the wanted frames, ascending.
+        index: Frame index of the file.
         start: Index of the keyframe; None for the beginning.
-        push_all: Whether every frame is shown, as deinterlacing wants it: it looks at the frames
-            before and after.
+        push_all: Whether every frame is converted, not only the wanted ones, since deinterlacing reads
+            the frames before and after.
 
     Returns:
-        What was found; nothing if the seek led past its target, or into interlaced frames.
+        Pictures by index; empty if the seek landed after its target or among interlaced frames.
     """
     targets = {int(index.ticks[i]): i for i in wanted}
     last = int(index.ticks[wanted[-1]])
@@ -199,7 +200,7 @@ def _read_from(
 
 
 def _sought(container: Any, stream: Any, tick: int) -> bool:
-    """Whether a seek was carried out; where it led is seen from the frames."""
+    """Whether a seek was carried out; only the frames show where it landed."""
     import av
 
     try:
@@ -210,7 +211,7 @@ def _sought(container: Any, stream: Any, tick: int) -> bool:
 
 
 def _from_keyframe(frames: Iterator[Any], tick: int) -> Iterator[Any]:
-    """Frames from a certain keyframe on; none if decoding begins after it."""
+    """Frames from the keyframe at `tick` on; none if decoding begins after it."""
     for frame in frames:
         if frame.pts > tick:
             return
@@ -230,7 +231,7 @@ def _presenter(stream: Any, frame: Any, path: Path, index: FrameIndex) -> Presen
 
 
 def _runs(wanted: npt.NDArray[np.int64], index: FrameIndex) -> list[list[int]]:
-    """Split growing indices wherever a keyframe lies between two of them."""
+    """Split ascending indices wherever a keyframe lies between two of them."""
     runs: list[list[int]] = []
     for i in wanted.tolist():
         if runs and not index.keyframes[runs[-1][-1] + 1 : i + 1].any():

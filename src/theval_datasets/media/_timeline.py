@@ -1,7 +1,8 @@
-"""One clock for everything in a file.
+"""The common timeline of a file's frames and sound.
 
-Second 0 is the first video frame that decodes. The frame index, the sound, the facts and the cuts
-all count from there. A file's timeline is measured once and kept while its size and time agree.
+Second 0 is the first video frame that decodes; the frame index, the sound, the facts and the cuts
+all count from there. A file's timeline is measured once and kept until its size or time of change
+differs.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from ._open import (
 )
 
 _TIMED_PACKETS: Final = ("mov", "matroska")
-"""Containers in which every packet has the time at which its frame is shown."""
+"""Containers in which every packet has a presentation time."""
 _KEPT: Final = 64
 
 
@@ -45,10 +46,10 @@ class FrameIndex:
 
     Attributes:
         times: Seconds since the first frame, (n,).
-        ticks: The same as the stream's own time stamps, (n,).
-        keyframes: Whether decoding can begin there, (n,).
-        length: Seconds that the last frame lasts.
-        seekable: Whether a seek lands where it is told to.
+        ticks: The same times as timestamps of the stream, in its time base, (n,).
+        keyframes: Whether decoding can begin at each frame, (n,).
+        length: Duration of the last frame in seconds.
+        seekable: Whether seeks are reliable.
     """
 
     times: Times
@@ -64,7 +65,7 @@ class FrameIndex:
             fps: Frames a second, above 0.
 
         Returns:
-            Growing, (k,), each 0 to n - 1.
+            Ascending, (k,), each 0 to n - 1.
 
         Examples:
             >>> index = FrameIndex(np.array([0.0, 0.04, 0.08]), np.arange(3), np.array([True, False, False]), 0.04)
@@ -74,10 +75,10 @@ class FrameIndex:
         return np.flatnonzero(SlotPicker(fps).take(self.times))
 
     def at(self, seconds: Sequence[float]) -> npt.NDArray[np.int64]:
-        """Indices of the frames on screen at some times (the nearest ends outside).
+        """Indices of the frames on screen at given times; outside the video, its first or last frame.
 
         Args:
-            seconds: Since the first frame, (k,).
+            seconds: Seconds since the first frame, (k,).
 
         Returns:
             (k,), each 0 to n - 1.
@@ -92,20 +93,20 @@ class FrameIndex:
 
 
 class SlotPicker:
-    """Chooses `fps` frames a second out of a stream: the first of each interval of 1/fps seconds."""
+    """Selects `fps` frames a second from a stream: the first of each interval of 1/fps seconds."""
 
     def __init__(self, fps: float) -> None:
         self._fps = fps
         self._slot = -1
 
     def take(self, times: Times) -> npt.NDArray[np.bool_]:
-        """Which of the next frames are chosen.
+        """Whether each of the next frames is selected.
 
         Args:
-            times: Seconds since the first frame, not falling, (n,); later calls go on from there.
+            times: Seconds since the first frame, not descending, (n,); calls continue one another.
 
         Returns:
-            (n,).
+            bool, (n,).
 
         Examples:
             >>> SlotPicker(1.0).take(np.array([0.0, 0.5, 1.0])).tolist()
@@ -121,17 +122,17 @@ class SlotPicker:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A file on its own clock.
+    """Times of a file's frames and sound.
 
     Attributes:
-        index: Its frames; None without video.
-        origin: Seconds on the container's clock of the first frame that decodes (of the first
-            audio packet without video).
-        begin: Seconds on the container's clock that the container itself calls its start.
+        index: Index of the frames; None without video.
+        origin: Time of the first frame that decodes (without video, of the first audio packet) on the
+            container's clock, in seconds.
+        begin: Start time that the container states, on its own clock, in seconds.
         audio_start: Seconds from the origin to the first audio packet; None without audio.
         audio_end: Seconds from the origin to the end of the last audio packet.
         audio_seconds: Length of all audio packets together, gaps left out.
-        remarks: What went wrong while reading it.
+        remarks: Problems met while the file was read.
     """
 
     index: FrameIndex | None
@@ -166,7 +167,7 @@ def timeline(path: Path, limits: Limits = LIMITS) -> Timeline:
     frames are shown (anything but MP4, QuickTime and Matroska), all frames are.
 
     Raises:
-        MediaError: Of the kind that says what is wrong.
+        MediaError: The file cannot be used; the subclass states why.
     """
     check_file(path, limits)
     status = path.stat()
@@ -191,7 +192,7 @@ def frame_index(path: Path) -> FrameIndex:
     """The frames of a file that decode.
 
     Raises:
-        MediaError: Of the kind that says what is wrong.
+        MediaError: The file cannot be used; the subclass states why.
     """
     check_file(path, LIMITS)
     if still_format(path):
@@ -199,14 +200,14 @@ def frame_index(path: Path) -> FrameIndex:
     index = timeline(path).index
     if index is None:
         with open_container(path) as container:
-            video_stream(container, path)  # says that there is none
+            video_stream(container, path)  # raises NoVideoError if there is no stream
         raise ZeroFramesError(f"{path.name} has no frame")
     return index
 
 
 @dataclass(slots=True)
 class _Packets:
-    """What the packets of one stream say."""
+    """Times of one stream according to its packets."""
 
     stamps: list[int]
     lengths: list[int]
@@ -294,7 +295,7 @@ def _index(
 def _decoded_ticks(
     path: Path, remarks: Remarks, limit: int | None
 ) -> tuple[npt.NDArray[np.int64], int]:
-    """Time stamps of frames that decode and come in order, and the length of the last."""
+    """Timestamps of frames that decode and are in order, and the duration of the last one."""
     ticks: list[int] = []
     length = 0
     with open_container(path) as container:

@@ -1,4 +1,4 @@
-"""Every frame of a video, in order, as displayed, in batches."""
+"""Sequential access: every frame of a video as displayed, in batches."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from ._open import (
 from .frames import Frames, Header
 
 _BT601: Final = {2, 5, 6}
-"""FFmpeg's colour spaces that are converted by BT.601: unspecified, and its two names."""
+"""FFmpeg's colour spaces that are converted by BT.601: unspecified, and the two names of BT.601."""
 BATCH_FRAMES: Final = 16
 BATCH_BYTES: Final = 64 << 20
 
@@ -52,12 +52,15 @@ def open_video(path: Path, *, threads: int = 0, limits: Limits = LIMITS) -> Iter
     """Open a file for its frames; a still image is a video of one frame.
 
     Args:
-        path: The file.
-        threads: Decoder threads; 0 lets FFmpeg choose.
-        limits: What is too large.
+        path: File.
+        threads: Number of decoder threads; 0 lets FFmpeg choose.
+        limits: Limits above which the file is refused.
 
     Raises:
-        MissingMediaError, NotMediaError, NoVideoError, TooLargeError: As it is.
+        MissingMediaError: There is no such file.
+        NotMediaError: The file is not audio or video that can be read.
+        NoVideoError: The file has no video stream.
+        TooLargeError: The file exceeds a limit.
     """
     check_file(path, limits)
     still = still_format(path)
@@ -73,8 +76,8 @@ class Video:
 
     Attributes:
         size: Width and height in pixels, as displayed.
-        end: Seconds: the last decoded frame's time plus its length; 0 before decoding.
-        header: What the container promises.
+        end: Time at which the last decoded frame ends, in seconds; 0 before decoding.
+        header: Frame rate and number of frames that the container states.
     """
 
     size: tuple[int, int]
@@ -83,26 +86,26 @@ class Video:
 
     @property
     def problem(self) -> str | None:
-        """What went wrong while decoding; None so far."""
+        """Problems met while decoding; None without any so far."""
         return None
 
     def frames(self, *, pixels: bool = True, stored: bool = False) -> Iterator[Frames]:
         """Every frame in order, once, in batches of at most 16 frames and 64 MB.
 
-        What does not decode is passed over and named in `problem`.
+        Packets that do not decode are skipped and reported in `problem`.
 
         Args:
-            pixels: False to skip the conversion to RGB where only times are wanted.
-            stored: Whether `Frames.stored` is wanted too.
+            pixels: Whether to convert frames to RGB; False if only times are wanted.
+            stored: Whether to fill `Frames.stored` too.
 
         Raises:
-            ZeroFramesError: If nothing decodes at all.
+            ZeroFramesError: No frame decodes.
         """
         raise NotImplementedError
 
 
 class Still(Video):
-    """A picture as a video of one frame at second 0."""
+    """A still image as a video of one frame at second 0."""
 
     def __init__(self, path: Path, kind: str, limits: Limits) -> None:
         from PIL import Image, ImageOps, UnidentifiedImageError
@@ -131,7 +134,7 @@ class Still(Video):
 
 
 def _opaque(image: Any) -> Any:
-    """RGB; transparent parts over black."""
+    """An image in RGB, with transparent parts over black."""
     from PIL import Image
 
     if not image.has_transparency_data:
@@ -141,7 +144,7 @@ def _opaque(image: Any) -> Any:
 
 
 class Movie(Video):
-    """A video file through PyAV, from its first frame that decodes."""
+    """A video file read by PyAV, from its first frame that decodes."""
 
     def __init__(self, path: Path, container: Any, threads: int, limits: Limits) -> None:
         self._path = path
@@ -171,7 +174,7 @@ class Movie(Video):
 
     @property
     def problem(self) -> str | None:
-        """What went wrong while decoding; None so far."""
+        """Problems met while decoding; None without any so far."""
         return self._remarks.text()
 
     def frames(self, *, pixels: bool = True, stored: bool = False) -> Iterator[Frames]:
@@ -226,7 +229,7 @@ class Movie(Video):
         batch.breaks.append(resized)
 
     def _timed(self, first: Any) -> Iterator[tuple[Any, float, bool]]:
-        """Frames with their seconds since the first, and whether the picture's size changes."""
+        """Frames, each with its time in seconds and whether the picture's size changes at it."""
         origin = seconds(first.pts, first.time_base)
         last = -1.0
         size = (first.width, first.height)
@@ -253,7 +256,7 @@ class Movie(Video):
             yield frame, time, resized
 
     def _shown_as_stored(self, frame: Any) -> bool:
-        """Whether a frame is shown just as OpenCV reads it."""
+        """Whether the displayed frame is identical to the one that OpenCV reads."""
         upright = self.orientation == Orientation()
         plain = self.form.ordinary and not self.interlaced and not frame.interlaced_frame
         same_size = (frame.width, frame.height) == self.size
@@ -289,7 +292,7 @@ class _AsStored:
 
 @dataclass(slots=True)
 class _Batch:
-    """Frames on their way into a batch."""
+    """Frames collected for a batch."""
 
     pixels: list[Pixels] = field(default_factory=list)
     stored: list[Pixels] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What is measured of a media file."""
+"""Measured facts of a media file."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from theval_datasets.utils.records import Int64, Record
 
 
 class MediaFacts(Record, frozen=True):
-    """What was measured of a file, not what its header promises.
+    """Measured facts of a file, not what its header promises.
 
     Attributes:
-        duration: Seconds of video: last frame's time plus its length.
+        duration: Length of the video in seconds: the last frame's time plus its length.
         fps: Frames a second, (n - 1) / (last time - first time); None for a single frame.
-        width: Square pixels, as displayed.
-        height: Pixels, as displayed.
-        n_frames: Frames from the first that decodes on, without those the container discards.
+        width: Width as displayed, in square pixels.
+        height: Height as displayed, in pixels.
+        n_frames: Number of frames from the first that decodes on, without those that the container
+            discards.
         rotation: Degrees counter-clockwise by which the frames are turned upright: 0, 90, 180, 270.
         variable_rate: Whether frame intervals differ by more than a tenth of their median.
-        video_codec: FFmpeg's name.
-        audio_codec: FFmpeg's name; None without audio.
-        audio_rate: Hz, in the file.
-        audio_channels: In the file.
+        video_codec: Video codec by its name in FFmpeg.
+        audio_codec: Audio codec by its name in FFmpeg; None without audio.
+        audio_rate: Sampling rate of the audio in the file, in Hz.
+        audio_channels: Number of audio channels in the file.
         audio_start: Seconds from the first video frame to the first audio sample; may be negative.
-        audio_duration: Seconds, as the stream declares it; None if unknown.
-        n_bytes: Size of the file.
-        truncated: What went wrong while reading the file, or what it lacks; None when whole.
-        mirrored: Whether left and right are exchanged before it is turned upright.
+        audio_duration: Length of the audio in seconds, as the stream declares it; None if unknown.
+        n_bytes: Size of the file in bytes.
+        truncated: Problems met while the file was read, or what it lacks; None if it is whole.
+        mirrored: Whether left and right are exchanged before frames are turned upright.
         pixel_aspect: Width of a stored pixel over its height, as ``64:45``; None where it is 1.
             `width` and `height` are in square pixels.
-        interlaced: Whether its first frame holds two fields; frames are deinterlaced.
+        interlaced: Whether the first frame holds two fields; frames are deinterlaced.
         transfer: `PQ` or `HLG`, which are mapped to SDR; None for SDR.
     """
 
@@ -64,9 +65,9 @@ class MediaFacts(Record, frozen=True):
 
 
 class SourcePicture(Record, frozen=True):
-    """How the pictures of a source are stored, as its first frame that decodes says.
+    """How the pictures of a source are stored, according to its first frame that decodes.
 
-    A clip that is cut out of it shows them as a player does, so that its own facts do not tell.
+    Clips cut from the source are stored as displayed, so their own facts do not show this.
 
     Attributes:
         rotation: Degrees counter-clockwise by which frames are turned upright: 0, 90, 180, 270.

@@ -12,19 +12,19 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float32]
 
 SAMPLE_RATE = 16_000
-"""Hz of every audio track that the toolkit hands out, unless asked for another rate."""
+"""Default sampling rate of audio tracks in Hz."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrameRequest:
-    """Which frames a consumer wants, and how.
+    """The frames that a consumer wants, and their form.
 
     Attributes:
-        fps: Frames a second; None means every frame that is there.
-        height: Height in pixels to scale to, keeping the aspect; None means as it is. Frames are
-            never enlarged.
-        colour: Channel order, or one channel of luma.
-        pixels: False for consumers that only want the timestamps: `Frames.pixels` is then empty.
+        fps: Number of frames a second; None for every frame.
+        height: Height in pixels to scale to, keeping the aspect; None for no scaling. Frames are never
+            enlarged.
+        colour: Order of the channels, or one channel of luma.
+        pixels: Whether pictures are wanted; if False, only timestamps are, and `Frames.pixels` is empty.
         stored: Whether `Frames.stored` is wanted too.
     """
 
@@ -40,13 +40,13 @@ class Frames:
     """A batch of consecutive frames.
 
     Attributes:
-        pixels: One uint8 array a frame, (height, width, 3), or (height, width) in gray; empty when
-            the request asked for no pixels. Shared with other consumers: read, do not write.
-        times: float64, (n,): seconds since the first frame of the clip, as measured.
-        indices: int64, (n,): index of each among the clip's decoded frames.
-        stored: The same frames as OpenCV's VideoCapture reads them, for those who have to agree
-            with it: neither scaled nor rotated, converted by BT.601 whatever the file says.
-        breaks: bool, (n,): whether the stored picture's size changes at a frame; empty if unknown.
+        pixels: One uint8 array a frame, (height, width, 3), or (height, width) in gray; empty if the
+            request asked for no pixels. Shared with other consumers: do not modify.
+        times: float64, (n,): measured time of each frame in seconds since the clip's first frame.
+        indices: int64, (n,): index of each frame among the clip's decoded frames.
+        stored: The same frames as OpenCV's VideoCapture reads them, for metrics that must agree with
+            it: neither scaled nor rotated, converted by BT.601 whatever the file says.
+        breaks: bool, (n,): whether the stored picture's size changes at each frame; empty if unknown.
     """
 
     pixels: Sequence[npt.NDArray[np.uint8]]
@@ -64,12 +64,12 @@ class Audio:
     """A clip's audio on the timeline of its video.
 
     Attributes:
-        samples: float32 in [-1, 1], mono; of a long track an array over a temporary file, which
-            `utils.spool.blocks` goes through without filling the memory.
-        start: Seconds from the first video frame to the first sample; never negative, what
-            sounds before the first frame is cut off.
-        rate: Hz.
-        channel: Number, from 0, of the only channel that was taken; None for a mix of all.
+        samples: float32 in [-1, 1], (n,), mono; for a long track an array over a temporary file, which
+            `utils.spool.blocks` reads without filling the memory.
+        start: Seconds from the first video frame to the first sample; never negative, since sound
+            before the first frame is cut off.
+        rate: Sampling rate in Hz.
+        channel: Number, from 0, of the only channel that was used; None for a mix of all.
     """
 
     samples: FloatArray
@@ -85,10 +85,10 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a container promises, for code that has to believe it.
+    """Facts that a container states, for metrics that are defined by them.
 
     Attributes:
-        rate: Frames a second.
+        rate: Number of frames a second.
         n_frames: Number of frames.
     """
 
