@@ -22,7 +22,7 @@ from theval_datasets.utils.quiet import silence_native_chatter
 
 
 def main() -> int:
-    """Returns 1 if a benchmark crashed or missed a target, else 0."""
+    """Return 1 if a benchmark crashed or missed a target, else 0."""
     names = [m.name for m in pkgutil.iter_modules(benchmarks.__path__) if m.name[:6] == "bench_"]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"which ones (default: all of {', '.join(names)})")

@@ -1,4 +1,4 @@
-"""Clips to measure on: the real ones where they are, else the sample."""
+"""Clips for measurements: real ones if available, else the sample."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def clips(folder: Path) -> tuple[list[Path], str]:
-    """Talking-face clips with sound, and what to call them in a note.
+    """Talking-face clips with sound, and their description for notes.
 
     Args:
-        folder: Where the sample is made, should it be needed.
+        folder: Folder in which the sample is made if it is needed.
     """
     real = sorted((SHARED / "media" / "single").glob("*.mp4"))
     if real:

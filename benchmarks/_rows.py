@@ -1,4 +1,4 @@
-"""What a benchmark reports."""
+"""Figures that benchmarks report."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ class Row:
     """One figure.
 
     Attributes:
-        name: What was measured, in a few words.
-        value: The figure; ratios are preferred, since they hold on other machines too.
-        unit: Such as ``x``, ``s``, ``MB``, ``clips/s``.
-        target: What it must reach, such as ``>= 1.7``; None if there is none.
-        ok: Whether the target is met; None without one.
-        note: What explains it: the input, or the profile behind a miss.
+        name: Measured quantity, in a few words.
+        value: Value; ratios are preferred, since they hold on other machines too.
+        unit: Unit, such as ``x``, ``s``, ``MB``, ``clips/s``.
+        target: Target, such as ``>= 1.7``; None if there is none.
+        ok: Whether the target is met; None without a target.
+        note: Explanation: the input, or the profile behind a miss.
     """
 
     name: str
@@ -27,10 +27,10 @@ class Row:
 
 
 def at_least(name: str, value: float, unit: str, limit: float, note: str = "") -> Row:
-    """A row whose value must be `limit` or more."""
+    """A row whose value must be at least `limit`."""
     return Row(name, value, unit, f">= {limit:g}", value >= limit, note)
 
 
 def at_most(name: str, value: float, unit: str, limit: float, note: str = "") -> Row:
-    """A row whose value must be `limit` or less."""
+    """A row whose value must be at most `limit`."""
     return Row(name, value, unit, f"<= {limit:g}", value <= limit, note)

@@ -1,7 +1,7 @@
-"""Twenty participants who vote at the same time: votes a second, and the slowest answers.
+"""Twenty participants who vote at the same time: votes a second, and the slowest responses.
 
-Each client is a thread with a connection of its own to `theval-data collect serve` in a process of its
-own; the clips are so short that nobody waits for them. Wanted: p99 below 1 s, at least 50 votes/s.
+Each client is a thread with its own connection to `theval-data collect serve`, which runs in a separate
+process; the clips are so short that nobody waits for them. Targets: p99 below 1 s, at least 50 votes/s.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ VOTES = 40
 
 
 def study(folder: Path) -> str:
-    """A study of clips that need not exist as media; returns its token."""
+    """Write a study whose clips need not exist as media; return its token."""
     from theval_datasets.curation.collect.plan import StudyPlan
     from theval_datasets.curation.collect.prepared import PreparedStudy, StudyItem, write_prepared
 
@@ -44,7 +44,7 @@ class Voter(threading.Thread):
     """One participant.
 
     Attributes:
-        seconds: How long each vote took.
+        seconds: Duration of each vote in seconds.
     """
 
     def __init__(self, port: int, token: str, start: threading.Barrier) -> None:

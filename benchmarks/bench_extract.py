@@ -1,4 +1,4 @@
-"""Extraction: its cost over the unavoidable, how it scales, what a cached run costs, memory."""
+"""Extraction: overhead over decoding and one mesh, scaling, cost of a cached run, memory."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def jobs_of(paths: list[Path]) -> list[ClipJob]:
 
 
 def cpu_seconds() -> float:
-    """CPU seconds of this process and the children it has waited for."""
+    """CPU seconds of this process and of its child processes that have ended."""
     both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in both)
 
 
 def bare_pass(paths: list[Path]) -> dict[str, float]:
-    """CPU seconds of decoding every frame to RGB once, and of one tracked mesh over them."""
+    """CPU seconds of decoding every frame to RGB once, and of tracking one mesh over the frames."""
     mesh = load_face_mesh(max_faces=1, refine=True, static=False)
     spent = {"decode": 0.0, "mesh": 0.0}
     n_frames = 0
@@ -143,9 +143,9 @@ if __name__ == "__main__":
 
 
 def _workers(paths: list[Path], what: str, folder: Path) -> Row:
-    """Wall time, starting the workers included; every clip twice, so that this counts for less.
+    """Wall time, including the start of the workers, whose share is reduced by using every clip twice.
 
-    The better of two runs each: a shared machine can only make one slower.
+    The better of two runs counts, since other load on the machine can only slow a run down.
     """
     cores = sorted(os.sched_getaffinity(0))
     script = folder / "confined.py"
@@ -166,7 +166,7 @@ def _workers(paths: list[Path], what: str, folder: Path) -> Row:
 
 
 def _cached(folder: Path) -> Row:
-    """The command over clips all of whose features are in the cache."""
+    """The command on clips whose features are all cached."""
     from theval_datasets.commands.extract import extract
 
     work = folder / "cached"

@@ -1,7 +1,7 @@
 """Near-duplicates and identities of growing collections of synthetic clips: seconds, memory, growth.
 
-The whole is drawn in ``bench-out/index.png``. Each size is measured in a process of its own. How many
-clips the largest collection has is set with ``THEVAL_BENCH_CLIPS``.
+The figures are plotted in ``bench-out/index.png``. Each size is measured in a process of its own.
+``THEVAL_BENCH_CLIPS`` sets the number of clips of the largest collection.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ADDED = 1000
 
 
 def _prints(n: int) -> list[Prints]:
-    """Clips of 13 s: frames that change by 4 of 64 bits, sound; one in ten is a copy of another one."""
+    """Clips of 13 s with sound, whose frames differ by 4 of 64 bits; one in ten copies another one."""
     rng = np.random.default_rng(11)
     scenes = rng.integers(0, 2**64, (n, 1), dtype=np.uint64)
     changes = np.ones((n, N_FRAMES), np.uint64) << rng.integers(0, 64, (n, N_FRAMES), np.uint64)
@@ -100,7 +100,7 @@ TASKS: Final[Mapping[str, Callable[[int], Callable[[], Any]]]] = {
     "identities": _identities,
     "leakage of 1,000 clips": _leakage,
 }
-"""What is measured: prepares a collection of a size, and gives the work to time."""
+"""A measurement: prepares a collection of a given size, and returns the work to time."""
 
 
 def run() -> list[Row]:

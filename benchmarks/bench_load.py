@@ -1,4 +1,4 @@
-"""Loading what was built: `features` cold, `landmarks` on disk and into arrays."""
+"""Loading of a built dataset: `features` with cold caches, `landmarks` from disk and into arrays."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from theval_datasets.cards.render import render_card
 from theval_datasets.manifest.info import CARD_NAME, ConfigInfo, Info, SplitInfo
 
 CLIPS = 5492
-"""Rows of THQA-MT, the size that the target is set for."""
+"""Number of rows of THQA-MT, for which the target is set."""
 FRAME_CLIPS = 64
 N_FRAMES = 325  # 13 s at 25 frames a second
 _COLD = """
@@ -58,7 +58,7 @@ print(json.dumps([loaded - started, read - loaded, done - read, numbers]))
 
 
 def run() -> list[Row]:
-    """Measure, each in processes of their own with fresh caches."""
+    """Measure each figure in processes of its own, with fresh caches."""
     with tempfile.TemporaryDirectory(prefix="theval-bench-") as scratch:
         return [*_features(Path(scratch)), *_landmarks(Path(scratch))]
 
@@ -78,7 +78,7 @@ def _features(scratch: Path) -> list[Row]:
 
 
 def _write_card(folder: Path, path: Path) -> None:
-    """The card that a release of this one config would have: reading it is part of loading."""
+    """The card of a release with this one config, since loading includes reading the card."""
     columns = tuple(field.info() for field in Theval.FIELDS["features"])
     size = path.stat().st_size
     split = SplitInfo(CLIPS, size, size, (path.relative_to(folder).as_posix(),))
@@ -144,7 +144,7 @@ def _landmark_tables() -> list[pa.Table]:
 
 
 def _clip(seed: int) -> dict[str, object]:
-    """A face of 478 points that drifts, nods and trembles by half a pixel of 512."""
+    """A face of 478 points that drifts, nods and trembles by half a pixel in a frame of 512."""
     rng = np.random.default_rng(seed)
     shape = rng.uniform(0.3, 0.7, (478, 3))
     drift = np.cumsum(rng.normal(0, 0.0008, (N_FRAMES, 1, 3)), axis=0)

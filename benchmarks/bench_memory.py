@@ -42,7 +42,7 @@ def run() -> list[Row]:
 
 
 def _looped(clip: Path, minutes: int, folder: Path) -> Path:
-    """A clip over and over, as one file."""
+    """Write a clip repeated many times as one file."""
     folder.mkdir()
     target = folder / "footage" / "long.mp4"
     target.parent.mkdir()
@@ -80,7 +80,7 @@ def _peak(words: list[str]) -> float:
 
 
 def _largest(session: int) -> float:
-    """The highest peak so far among the processes of a session, in MB, as Linux counts it."""
+    """The highest peak so far among the processes of a session, in MB, as counted by Linux."""
     peak = 0.0
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -89,5 +89,5 @@ def _largest(session: int) -> float:
                 high = next((line for line in lines if line.startswith("VmHWM")), "VmHWM: 0 kB")
                 peak = max(peak, int(high.split()[1]) * 1024 / 1e6)
         except (OSError, ValueError):
-            continue  # it has ended
+            continue  # the process has ended
     return peak

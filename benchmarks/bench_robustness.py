@@ -1,8 +1,8 @@
-"""How much the metrics of a clip change when it is encoded again, scaled, mirrored, cut or resampled.
+"""Change of a clip's metrics when it is encoded again, scaled, mirrored, cropped or resampled.
 
-Each value is the median over clips of the absolute relative change, in percent, against the same
-seconds of the clip without loss; the note has the largest. A metric that a change does not matter
-to has 0. Metrics whose weights are not on this machine are left out.
+Each value is the median over clips of the absolute relative change in percent, against a lossless
+encoding of the same seconds; the note states the largest change. A metric that is not affected has 0.
+Metrics whose weights are not on this machine are left out.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CHANGES: Final[Mapping[str, tuple[str, ...]]] = {
     "25 to 30 fps": ("-vf", "fps=30", *_LOSSLESS),
     "5 % crop": ("-vf", "crop=2*trunc(iw*0.475):2*trunc(ih*0.475)", *_LOSSLESS),
 }
-"""Name to the options of ffmpeg. The crop keeps 95 % of each side, around the centre."""
+"""Options of ffmpeg by name of the change. The crop keeps the central 95 % of each side."""
 
 
 def run() -> list[Row]:
@@ -79,7 +79,7 @@ def _value(clip: ClipScore, metric: str) -> float | None:
 def _relative(
     metric: str, before: tuple[ClipScore, ...], after: tuple[ClipScore, ...]
 ) -> np.ndarray:
-    """Absolute relative change in percent, (n,), of the clips that have a value before and after."""
+    """Absolute relative change in percent, (n,), of the clips with a value before and after."""
     pairs = [(_value(a, metric), _value(b, metric)) for a, b in zip(before, after, strict=True)]
     return np.array([100 * abs(b / a - 1) for a, b in pairs if a and b is not None])
 

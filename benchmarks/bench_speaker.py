@@ -1,10 +1,10 @@
-"""Who speaks: LR-ASD against pairs of people of whom one speaks and one is held still.
+"""Active speaker detection: LR-ASD on pairs of people of whom one speaks while the other is frozen.
 
-Every pair is put together from two clips of one speaker: the first person speaks and the second is held
-still, then the other way round. Truth is whose turn it is and where that person's clean sound has speech;
-what lies within 200 ms of a change of it is left out. Further: faces that are held still while somebody
-else speaks (all of that speech is off-screen), and faces that move while somebody else is heard, which the
-network cannot tell from speaking.
+Every pair is composed of two clips of one speaker each: the first person speaks while the second is
+frozen, then the other way round. In the ground truth a person speaks during that person's turn wherever
+the clean sound has speech; frames within 200 ms of a change are left out. Two further tests: faces that are
+frozen while somebody else speaks (all of that speech is off-screen), and faces that move while somebody
+else is heard, which the network cannot tell from speaking.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ Doubles = npt.NDArray[np.float64]
 
 @dataclass
 class Speaker:
-    """A clip of one speaker: features of the pictures as they are and held still, sound, speech."""
+    """A clip of one speaker: features of its pictures, moving and frozen, its sound, its speech."""
 
     name: str
     seen: Floats
@@ -114,7 +114,7 @@ def _speaker(path: Path, network: LrAsd, folder: Path) -> Speaker:
 
 
 def _noisy(sound: Floats, noise_db: float | None) -> Floats:
-    """A sound with white noise so many dB below it."""
+    """A sound with added white noise at a given signal-to-noise ratio in dB."""
     if noise_db is None:
         return sound
     noise = np.random.default_rng(5).normal(size=len(sound)).astype(np.float32)
@@ -124,7 +124,7 @@ def _noisy(sound: Floats, noise_db: float | None) -> Floats:
 
 
 def _values(network: LrAsd, silero: Any, sound: Floats, *people: Floats) -> tuple[Values, Doubles]:
-    """Values of `active_speaker` of people who are in sight all the time, and the speech that is heard."""
+    """Values of `active_speaker` for people who are always in sight, and the speech that is heard."""
     extractor, count = ActiveSpeaker(), len(people[0])
     heard = network.hear_samples(sound, 0, count)
     scores = [
@@ -141,7 +141,7 @@ def _values(network: LrAsd, silero: Any, sound: Floats, *people: Floats) -> tupl
 
 
 def _clear(truth: Flags) -> Flags:
-    """Frames at a distance from every change of the truth."""
+    """Whether each frame is far enough from every change of the ground truth."""
     changes = np.flatnonzero(np.diff(truth)) + 1
     clear = np.ones(len(truth), bool)
     for at in changes:
@@ -168,7 +168,7 @@ def _pairs(network: LrAsd, speakers: list[Speaker], noise: float | None) -> list
         for own, said in zip(truth, np.split(found, 2), strict=True):
             clear = _clear(own) & _clear(first)
             np.add.at(table, (own[clear].astype(int), said[clear].astype(int)), 1)
-        # One is heard all the time, and both are held still; then two moves to the sound of one.
+        # Person one is heard all the time while both are frozen; then person two moves to that sound.
         sound, speech = _noisy(of_one, noise), one.speech[:count]
         still, segments = _values(network, silero, sound, one.still[:count], two.still[:count])
         spans = speech_on_screen(still, segments, count / FPS).off_screen

@@ -24,11 +24,11 @@ from theval_datasets.curation.study.tables import from_frame, read_ratings
 from theval_datasets.evaluation import FitBoundWarning, bootstrap, fit_map
 
 SIZES = ((40, 5_492), (24, 2_000))
-"""Subjects and clips of THQA-MT, and about those of Gen3DHF."""
+"""Numbers of subjects and clips: those of THQA-MT, and roughly those of Gen3DHF."""
 
 
 def run() -> list[Row]:
-    """Measure everything; takes about a minute."""
+    """Measure all figures; this takes about a minute."""
     rows: list[Row] = []
     for subjects, clips in SIZES:
         rows += _against_sureal(subjects, clips)
@@ -148,7 +148,7 @@ def _bootstrap() -> Row:
 
 
 def _logistic() -> list[Row]:
-    """The slower of smooth data and a step, 5,000 pairs."""
+    """Seconds on 5,000 pairs: the slower of smooth data and a step."""
     rng = np.random.default_rng(0)
     x = rng.uniform(0, 10, 5000)
     kinds = (5 / (1 + np.exp(5 - x)) + 0.3 * rng.normal(size=5000), (x > 5) * 4.0)
@@ -166,7 +166,7 @@ def _best(work: Callable[[], object], times: int) -> float:
 
 
 def _best_of_fresh(make: Callable[[], object], work: Callable[..., object], times: int) -> float:
-    """Seconds of the fastest of several runs, each on a fresh input (which is not timed)."""
+    """Seconds of the fastest of several runs, each on a fresh input, whose creation is not timed."""
     seconds = []
     for _ in range(times):
         given = make()

@@ -1,8 +1,8 @@
-"""THEval's four signal metrics: ours against the published code's four passes over the same clips.
+"""THEval's four signal metrics: one pass of this package against four of the published code.
 
-The published code runs one script a metric: each opens every clip anew, and each has its own mesh.
-`_as_published` enacts those passes: OpenCV frame by frame (lips, brows), all frames of a clip held
-in memory (lip sync), and a seek for every silent frame (silent lip).
+The published code runs one script per metric, each of which opens every clip anew and computes its own
+mesh. `_as_published` reproduces those passes: OpenCV frame by frame (lips, brows), all frames of a clip
+held in memory (lip sync), and a seek for every silent frame (silent lip).
 """
 
 from __future__ import annotations

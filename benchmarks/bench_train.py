@@ -1,4 +1,4 @@
-"""Training a metric from stored features, against extracting them first; streaming's first row."""
+"""Training of a metric from stored features, compared with extraction; streaming of the first row."""
 
 from __future__ import annotations
 

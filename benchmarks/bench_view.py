@@ -1,4 +1,4 @@
-"""The explorer of `view` in Chromium: the first view, then filters, sorting, scrolling and plots."""
+"""The explorer of `view` in Chromium: first view, filters, sorting, scrolling and plots."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from theval_datasets.cards.explorer.write import write_explorer
 from theval_datasets.manifest.info import ColumnInfo, ConfigInfo, Info, SplitInfo, write_info
 
 CLIPS = 5492
-"""Rows of THQA-MT, the size that the targets are set for."""
+"""Number of rows of THQA-MT, for which the targets are set."""
 SUBJECTS = 40
 NUMBERS = 40
 REPEATS = 5
@@ -42,7 +42,7 @@ _ACTIONS = {
 
 
 def run() -> list[Row]:
-    """Measure in one browser; nothing where there is none."""
+    """Measure in one browser; no rows if there is none."""
     chromium = shutil.which("chromium")
     try:
         from playwright.sync_api import sync_playwright
@@ -86,7 +86,7 @@ def _first_view(browser: Any, address: str) -> float:
 
 
 def _painted(browser: Any, address: str) -> dict[str, float]:
-    """The slowest of some repeats of each action, milliseconds."""
+    """The slowest of several repetitions of each action, in milliseconds."""
     page = browser.new_page()
     page.goto(address)
     page.wait_for_selector("tr[data-place]")

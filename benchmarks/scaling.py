@@ -1,8 +1,8 @@
 """Time and memory against the size of the corpus: ``python -m benchmarks.scaling``.
 
-Makes 1,000 clips and more out of the real or sample clips (one second each, every file with a hash
-of its own), extracts growing parts of them with both engines, and draws wall time and peak memory.
-Takes some minutes; not part of ``make bench``.
+Makes 1,000 clips or more from the real or sample clips (one second each, all with different hashes),
+extracts growing parts of them with both engines, and plots wall time and peak memory. It takes some
+minutes and is not part of ``make bench``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Point:
 
 
 def corpus(folder: Path, size: int) -> list[ClipJob]:
-    """`size` clips of one second, each with bytes of its own."""
+    """`size` clips of one second, all with different bytes."""
     paths, _ = clips(folder / "sample")
     short = []
     for path in paths:
@@ -55,7 +55,9 @@ def corpus(folder: Path, size: int) -> list[ClipJob]:
     for i in range(size):
         target = folder / f"clip-{i:05d}.mp4"
         shutil.copy(short[i % len(short)], target)
-        with target.open("ab") as stream:  # a box that players pass over: another hash, same frames
+        with target.open(
+            "ab"
+        ) as stream:  # a box that players ignore: another hash, the same frames
             stream.write((16).to_bytes(4) + b"free" + i.to_bytes(8))
         made.append(target)
     jobs = jobs_of(made)
@@ -127,7 +129,7 @@ def draw(points: list[Point], path: Path) -> None:
 
 
 def main() -> int:
-    """Print a table, draw it; 1 if time is not linear or memory not flat."""
+    """Print and plot a table; return 1 if time is not linear or memory not constant."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
     parser.add_argument("--clips", type=int, default=1_000)
     parser.add_argument("-o", "--output", type=Path, default=Path("bench-out"))

@@ -1,13 +1,14 @@
-"""Distances of generated clips from their real partners: the baselines that THEval is compared with.
+"""Distances of generated clips from their real counterparts: the baselines that THEval is compared with.
 
-Partners have the same name in two folders. Prints for each, and as means, PSNR and SSIM of frames at
-the same time, LMD-F and LMD-M of the meshes, LPIPS where the extra [lpips] and its backbone are
-here, and LSE-C and LSE-D where a table of SyncNet's (``clip_id,lse_c,lse_d``) is given. What is
-undefined is a dash.
+Counterparts have the same name in two folders. Prints for each pair, and as means, PSNR and SSIM of
+frames at the same time, LMD-F and LMD-M of the meshes, LPIPS if the extra [lpips] and its backbone are
+installed, and LSE-C and LSE-D if a table of SyncNet's results (``clip_id,lse_c,lse_d``) is given. An
+undefined value is printed as a dash.
 
     python examples/compare_with_real.py real generated --cache cache --lse lse.csv
 
-FID and FVD are the Fréchet distance of features that you have: `theval_datasets.evaluation.frechet`.
+For FID and FVD, compute the Fréchet distance of your own features:
+`theval_datasets.evaluation.frechet`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Row = dict[str, float | None]
 
 
 def partners(real: Path, generated: Path) -> list[tuple[str, Path, Path]]:
-    """Name, real and generated file of the clips that are in both folders."""
+    """Name, real file and generated file of each clip that is in both folders."""
     ours = {p.stem: p for p in generated.iterdir() if p.is_file()}
     theirs = {p.stem: p for p in real.iterdir() if p.is_file()}
     return [(name, theirs[name], ours[name]) for name in sorted(ours.keys() & theirs.keys())]
@@ -62,7 +63,7 @@ def distances(real: Path, generated: Path, measures: dict, cache: str) -> Row:
 
 
 def main() -> int:
-    """Print a line a pair, then the means."""
+    """Print a line per pair, then the means."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("real", type=Path)
     parser.add_argument("generated", type=Path)

@@ -1,16 +1,16 @@
-"""What the split does to a result: a random forest on the published features of THQA.
+"""Effect of the split on a result: a random forest on the published features of THQA.
 
 THQA (800 clips, 20 portraits with five voices each, 8 generators) publishes 24 quality features and
-an opinion score for each clip. The same forest is judged across five folds that are
+an opinion score for each clip. The same forest is tested over five folds of four kinds:
 
-* plain: shuffled clips, whatever they show,
+* plain: shuffled clips, regardless of what they show,
 * by portrait: no portrait in two folds,
 * by voice: no voice in two folds (each portrait has voices of its own),
 * by method: no generator in two folds.
 
-Plain folds look best because the forest has met the portraits. What a metric is worth on new
-portraits, or on a generator that nobody has seen, is a different and lower figure: name the column
-that shall not be shared, and report it.
+Plain folds give the best result, because the forest has been trained on the same portraits. On new
+portraits, or on an unseen generator, a metric reaches less: choose the column that folds must not
+share, and report it with the result.
 
     python examples/forest_on_thqa.py vvmf_results_a01.csv
 
@@ -39,7 +39,7 @@ TREES = 300
 
 @dataclass(frozen=True)
 class Table:
-    """Features (clips, 24), opinion scores, and what each clip's name says."""
+    """Features (clips, 24), opinion scores, and the properties stated by each clip's name."""
 
     ids: list[str]
     features: np.ndarray
@@ -48,7 +48,7 @@ class Table:
 
 
 def read(path: Path) -> Table:
-    """Read the published file: a name, the features, a score."""
+    """Read the published file, whose columns are name, features and score."""
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.reader(stream))[1:]
     names = [row[0].removesuffix(".mp4") for row in rows]
@@ -68,7 +68,7 @@ def read(path: Path) -> Table:
 
 
 def folds_of(table: Table, column: str | None, seed: int) -> np.ndarray:
-    """Five folds; without a column, plain ones."""
+    """Five folds; plain ones without a column."""
     if column is None:
         return plain_folds(table.ids, FOLDS, seed=seed)
     folds = grouped_folds(

@@ -1,11 +1,11 @@
-"""How well an InsightFace pack tells people apart, on a folder of portraits.
+"""Discrimination of people by an InsightFace pack, on a folder of portraits.
 
 Portraits are named by person and number: ``anna-1.jpg``, ``anna-2.jpg``, ``ben_1.png``. Each is
-embedded as `faces` and `arcface` do it; a picture that shows nobody or several people is left out.
-Prints the cosine of every pair, the least of one person, the greatest of two people, and the area
-under the ROC curve (1.0: every pair of one person is more alike than every pair of two).
+embedded as by `faces` and `arcface`; a picture without a face, or with several, is left out. Prints the
+cosine of every pair, the smallest of one person, the largest of two people, and the area under the ROC
+curve (1.0: every pair of one person is more similar than every pair of two people).
 
-    theval-data models fetch buffalo_l    # or a pack of one's own below THEVAL_MODELS
+    theval-data models fetch buffalo_l    # or put another pack below THEVAL_MODELS
     python examples/portrait_identity.py portraits
 """
 
@@ -26,7 +26,7 @@ _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 def person_of(name: str) -> str:
-    """The person that a picture's name (without suffix) begins with."""
+    """The person's name at the beginning of a picture's name (without suffix)."""
     return re.sub(r"[-_ ]?\d+$", "", name)
 
 
@@ -47,7 +47,7 @@ def embeddings(folder: Path, pack: str | None = None) -> dict[str, np.ndarray]:
 
 
 def area_under_roc(same: np.ndarray, different: np.ndarray) -> float:
-    """Share of (same, different) pairs in which the same person is more alike; ties count half."""
+    """Share of (same, different) pairs in which `same` is more similar; ties count half."""
     gap = same[:, None] - different[None, :]
     return float((gap > 0).mean() + (gap == 0).mean() / 2)
 

@@ -1,16 +1,16 @@
-"""Where a model stands among the published ones of THEval.
+"""Rank of a model among the published ones of THEval.
 
 Takes the mean raw values of a model's clips (definition `release`, as `theval-data score
 --definition release --json` gives them under `mean`, or a CSV with the eight metrics as columns),
-normalises them by the published row of real videos, and prints the leaderboard with the model in it.
-Without a file it prints the published table.
+normalises them by the published row of real videos, and prints the leaderboard including the model.
+Without a file, it prints the published table.
 
     python examples/theval_leaderboard.py
     theval-data score my-model/ --definition release --json > mine.json
     python examples/theval_leaderboard.py mine.json --name "My model"
 
-A model whose eight metrics are not all there has no final score and no rank; its normalised metrics
-are shown all the same.
+A model that lacks one of the eight metrics has no final score and no rank; its normalised metrics are
+still shown.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def read_means(path: Path) -> dict[str, float | None]:
 
 
 def board(means: Mapping[str, float | None] | None, name: str) -> list[dict[str, object]]:
-    """Rows from the best to the worst; without a final score last."""
+    """Rows from the best to the worst; those without a final score come last."""
     published = published_leaderboard()
     finals = [entry.final for entry in published]
     rows: list[dict[str, object]] = [

@@ -1,13 +1,13 @@
-"""Train two quality metrics on a built dataset and compare them, without a video in sight.
+"""Train two quality metrics on a built dataset and compare them; no video is needed.
 
-Reads the config `features` of `theval/thqa-mt` (or any built dataset with opinion scores and folds),
-tests EvalTalker's head and a random forest over its folds on the same features, and says whether one is
-better on the folds, pair by pair.
+Reads the config `features` of `theval/thqa-mt` (or of any built dataset with opinion scores and folds),
+tests EvalTalker's head and a random forest over its folds on the same features, and compares the two by
+their paired results on each fold.
 
     python examples/train_metric.py theval/thqa-mt
     python examples/train_metric.py out/theval/thqa --features 'published_*'
 
-The command `theval-data train` does the same for one model, and keeps the metric.
+The command `theval-data train` does the same for one model, and saves the metric.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """A campaign of faults: mutated media, kills, errors of the Hub, two writers, a full disk.
 
-``python -m benchmarks.faults`` runs it and prints for each kind how many trials there were, how many
-were survived and how many were lost. Every trial follows from the seed, which is printed.
+``python -m benchmarks.faults`` runs it and prints the number of trials of each kind, and how many were
+survived or lost. The seed, which is printed, determines every trial.
 """

@@ -1,4 +1,4 @@
-"""Run the campaign and print what was tried, survived and lost: ``python -m benchmarks.faults``."""
+"""Run the campaign and print the trials, survived and lost: ``python -m benchmarks.faults``."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _KINDS: dict[str, tuple[int, _Campaign]] = {
     "writers": (10, lambda n, seed, until, _: iter([writers.campaign(n, seed, until)])),
     "disk": (10, lambda n, seed, until, _: iter([disk.campaign(n, seed, until)])),
 }
-"""Kind to its number of trials (kills, writers and disks: for each command) and its campaign."""
+"""Number of trials (of kills, writers and disks: per command) and campaign, by kind."""
 
 
 def main() -> int:
-    """Returns 1 if anything was lost, else 0."""
+    """Return 1 if a trial was lost, else 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     parser.add_argument("kinds", nargs="*", help=f"default: all of {', '.join(_KINDS)}")
     parser.add_argument("-n", type=int, help="number of trials; default: that of a full campaign")

@@ -1,4 +1,4 @@
-"""Commands as processes that are watched: time, memory, kills, and the processes they leave behind."""
+"""Commands run as monitored processes: time, memory, kills, and surviving child processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Tally:
         kind: Name of the kind.
         until: Moment of the monotonic clock after which no further trial begins.
         tried: Number of trials.
-        lost: A sentence for each trial that was not survived.
+        lost: Description of each trial that was not survived.
     """
 
     kind: str
@@ -61,8 +61,8 @@ class Ended:
         err: Standard error.
         seconds: Wall time.
         memory: Highest resident bytes of a single process of the run.
-        fault: Why the end is a fault of the program, whatever its code; None if it is none.
-        survivors: Number of processes that outlived it.
+        fault: Reason why the end is a fault of the program, whatever its exit status; None without one.
+        survivors: Number of child processes that outlived it.
     """
 
     code: int
@@ -90,9 +90,9 @@ def run(
 
     Args:
         words: The command.
-        limit: Seconds after which it counts as hanging.
-        kill_after: Seconds after which its first process gets SIGKILL; None for never.
-        env: Environment variables besides those of this process.
+        limit: Seconds after which the command counts as hanging.
+        kill_after: Seconds after which its first process receives SIGKILL; None for never.
+        env: Environment variables in addition to those of this process.
     """
     own = {**os.environ, "THEVAL_NO_PROGRESS": "1", **(env or {})}
     memory = 0
@@ -142,7 +142,7 @@ def run(
 
 
 def _survivors(group: int, patience: float = 15.0) -> int:
-    """Processes of a session that are there still; they are ended."""
+    """End the remaining processes of a session; return them."""
     deadline = time.monotonic() + patience
     while True:
         there = [process for process in psutil.process_iter() if _is_of(process, group)]
@@ -161,7 +161,7 @@ def _is_of(process: psutil.Process, group: int) -> bool:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Path to hash of the files of a folder, but for hidden ones (locks, temporary files, candidates)."""
+    """Hashes of a folder's files by path, without hidden ones (locks, temporary files, candidates)."""
     return {
         relative.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))

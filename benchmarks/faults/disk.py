@@ -19,7 +19,7 @@ _TARGETS = {"extract": "fresh"}
 
 @contextmanager
 def small_disk(place: Path, size: int) -> Iterator[bool]:
-    """A file system of `size` bytes at a folder; False where it may not be mounted."""
+    """Mount a file system of `size` bytes at a folder; yield False if that is not permitted."""
     place.mkdir(parents=True, exist_ok=True)
     words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
     try:
@@ -34,15 +34,15 @@ def small_disk(place: Path, size: int) -> Iterator[bool]:
 
 
 def trial(case: kills.Case, base: kills.Base, size: int) -> str | None:
-    """Run a command on a disk of `size` bytes, then with room; the fault, if any.
+    """Run a command on a disk of `size` bytes, then with enough room; return the fault, if any.
 
-    It must end with a sentence that names the place, or complete; no manifest may be there that is
-    not whole, and no clip may be blamed.
+    The command must either complete or end with a message that names the full folder. It must leave no
+    incomplete manifest, and record no clip as failed.
 
     Args:
-        case: The command.
-        base: What it starts from.
-        size: Bytes of the disk.
+        case: Command.
+        base: Initial state.
+        size: Size of the disk in bytes.
     """
     with kills._trial(base) as place:
         target = place / _TARGETS.get(case.name, "out")
@@ -80,7 +80,7 @@ def campaign(n: int, seed: int, until: float = float("inf")) -> Tally:
 
     Args:
         n: Number of disks for each command.
-        seed: Of their sizes.
+        seed: Seed of their sizes.
         until: Moment of the monotonic clock after which no further trial begins.
     """
     tally = Tally("full disk", until)

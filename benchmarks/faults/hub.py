@@ -1,4 +1,4 @@
-"""Every endpoint of the Hub that a push uses, failing in every way, once or for good."""
+"""Failures of every endpoint of the Hub that a push uses, in every way, once or permanently."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENDPOINTS = (
     ("POST", "/commit/"),
     ("POST", "/tag/"),
 )
-"""Method and path pattern of the requests of a push, in their order."""
+"""Method and path pattern of the requests of a push, in order."""
 STATUSES = (0, 400, 401, 403, 404, 409, 412, 429, 500, 503)
 """HTTP statuses; 0 cuts the connection."""
 _OFTEN = 1000
@@ -28,7 +28,7 @@ _PUSH = next(case for case in kills.CASES if case.hub)
 
 
 def trials() -> Iterator[tuple[str, str, int, bool, bool]]:
-    """Method, pattern, status, whether it lasts, whether the request is carried out all the same."""
+    """Method, pattern, status, whether it lasts, whether the request is carried out nevertheless."""
     for method, pattern in ENDPOINTS:
         for status in STATUSES:
             yield method, pattern, status, False, False
@@ -39,7 +39,7 @@ def trials() -> Iterator[tuple[str, str, int, bool, bool]]:
 
 
 def trial(base: kills.Base, order: tuple[str, str, int, bool, bool]) -> str | None:
-    """Push while a request fails, then undisturbed; the fault, if any."""
+    """Push while a request fails, then undisturbed; return the fault, if any."""
     method, pattern, status, lasts, done = order
     what = f"{method} {pattern} {status or 'cut'}{' for good' if lasts else ''}"
     base.hub.reset()
@@ -65,11 +65,11 @@ def trial(base: kills.Base, order: tuple[str, str, int, bool, bool]) -> str | No
 
 
 def campaign(n: int, seed: int, until: float = float("inf")) -> Tally:
-    """Try `n` of the failures, or all if there are fewer, in an order that follows from the seed.
+    """Try `n` of the failures, or all if there are fewer, in an order determined by the seed.
 
     Args:
         n: Number of failures.
-        seed: Of the order.
+        seed: Seed of the order.
         until: Moment of the monotonic clock after which no further trial begins.
     """
     orders = list(trials())

@@ -1,4 +1,4 @@
-"""SIGKILL at random moments of every command: the same command again must give the same bytes."""
+"""SIGKILL at random moments of every command: a second run must give the bytes of an undisturbed one."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ CLIP = "clips/a"
 
 @dataclass(frozen=True)
 class Case:
-    """A command whose kills are tried.
+    """A command to kill.
 
     Attributes:
-        name: Of the command.
-        words: Its arguments; ``{}`` stands for the folder of the trial.
+        name: Name of the command.
+        words: Arguments; ``{}`` stands for the folder of the trial.
         results: Folders below that of the trial whose contents must be the same.
-        hub: Whether it talks to the Hub.
+        hub: Whether the command uses the Hub.
     """
 
     name: str
@@ -54,13 +54,13 @@ CASES = (
 
 @dataclass
 class Base:
-    """What every trial starts from.
+    """Initial state of every trial.
 
     Attributes:
-        folder: Holds `clips`, the curated `work`, its `cache` and a built `release`.
-        hub: The test server of the Hub.
-        seconds: Name of a command to the seconds that it takes undisturbed.
-        expected: Name of a command to the contents that it leaves undisturbed.
+        folder: Folder with `clips`, the curated `work`, its `cache` and a built `release`.
+        hub: Test server of the Hub.
+        seconds: Duration of an undisturbed run in seconds, by name of the command.
+        expected: Contents that an undisturbed run leaves, by name of the command.
     """
 
     folder: Path
@@ -103,7 +103,7 @@ def prepared() -> Iterator[Base]:
 
 @contextmanager
 def _trial(base: Base) -> Iterator[Path]:
-    """A copy of the base with the same times of its files, at the path of every other trial."""
+    """A copy of the initial state with the same file times, at the same path in every trial."""
     place = base.folder.with_name(base.folder.name + "-trial")
     shutil.copytree(base.folder, place)
     base.hub.store.repos.clear()
@@ -126,7 +126,7 @@ def _run(case: Case, base: Base, place: Path, **more: Any) -> Any:
 
 
 def _left(case: Case, base: Base, place: Path) -> dict[str, str]:
-    """Contents that a command leaves, on this disk or at the Hub."""
+    """Contents that a command leaves on this disk or at the Hub."""
     if not case.hub:
         return {
             f"{result}/{name}": value
@@ -139,7 +139,7 @@ def _left(case: Case, base: Base, place: Path) -> dict[str, str]:
 
 
 def undisturbed(case: Case, base: Base) -> None:
-    """Note how long a command takes and what it leaves."""
+    """Record the duration of a command and the contents that it leaves."""
     with _trial(base) as place:
         ended = _run(case, base, place)
         if ended.code != 0 or ended.fault:
@@ -151,15 +151,15 @@ def undisturbed(case: Case, base: Base) -> None:
 
 
 def trial(case: Case, base: Base, moments: list[float]) -> str | None:
-    """Kill a command at some moments, one run after another, then let it end.
+    """Kill a command at given moments, one run after another, then let it complete.
 
     Args:
-        case: The command.
-        base: What it starts from.
-        moments: Seconds after which it is killed.
+        case: Command.
+        base: Initial state.
+        moments: Seconds after which each run is killed.
 
     Returns:
-        What is wrong afterwards; None if nothing is.
+        The fault; None if there is none.
     """
     with _trial(base) as place:
         for moment in moments:
@@ -180,13 +180,13 @@ def campaign(
     *,
     which: Callable[[Case], bool] = lambda _: True,
 ) -> Iterator[Tally]:
-    """Kill each command `n` times, at random moments of the time that it takes undisturbed.
+    """Kill each command `n` times, at random moments of the duration of an undisturbed run.
 
     Args:
         n: Number of trials of each command.
-        seed: Of the moments.
+        seed: Seed of the moments.
         until: Moment of the monotonic clock after which no further trial begins.
-        which: Whether a command is tried.
+        which: Function that selects the commands to try.
     """
     with prepared() as base:
         for case in filter(which, CASES):

@@ -1,4 +1,4 @@
-"""Mutated media: files that FFmpeg made, damaged in ways that follow from a seed."""
+"""Mutated media: files made by FFmpeg, damaged in ways determined by a seed."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _flip(data: bytearray, chance: random.Random) -> None:
 
 
 def _extreme(data: bytearray, chance: random.Random) -> None:
-    """Set a number of the header or of the index at the end to one that nobody expects."""
+    """Set a number in the header, or in the index at the end, to an extreme value."""
     for _ in range(chance.choice([1, 1, 3])):
         reach = min(len(data) - 4, 4096)
         at = chance.randrange(reach)
@@ -93,7 +93,7 @@ def _repeat_block(data: bytearray, chance: random.Random) -> None:
 
 
 def _playlist_first(data: bytearray, chance: random.Random) -> None:
-    """Text of a playlist before the bytes: two programs may take such a file for two things."""
+    """Put the text of a playlist before the bytes: programs may disagree on what such a file is."""
     line = chance.choice(["file:///etc/hostname", "http://127.0.0.1:9/a.ts", "../../secret.ts"])
     data[:0] = f"#EXTM3U\n#EXTINF:1,\n{line}\n#EXT-X-ENDLIST\n".encode()
 
@@ -104,13 +104,13 @@ MUTATIONS: tuple[Callable[[bytearray, random.Random], None], ...] = (
 
 
 def mutated(bases: list[Path], folder: Path, n: int, seed: int) -> Iterator[Path]:
-    """Write `n` damaged files; file `i` of a seed is always the same.
+    """Write `n` damaged files; the same seed always gives the same files.
 
     Args:
         bases: Files to damage.
-        folder: Where to write them.
+        folder: Folder to write to.
         n: Number of files.
-        seed: Of the random choices.
+        seed: Seed of the random choices.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for i in range(n):
@@ -129,12 +129,12 @@ def mutated(bases: list[Path], folder: Path, n: int, seed: int) -> Iterator[Path
 
 
 def trial(files: list[Path], scratch: Path, *, limit: float) -> str | None:
-    """Curate and measure files in one run; the fault of the run, if any.
+    """Curate and measure files in one run; return the fault of the run, if any.
 
     Args:
         files: Damaged files.
         scratch: An empty folder.
-        limit: Seconds that the run may take.
+        limit: Time limit of the run in seconds.
     """
     source, output = scratch / "in", scratch / "out"
     source.mkdir(parents=True)
@@ -188,11 +188,11 @@ def campaign(
 
     Args:
         n: Number of files.
-        seed: Of the random choices.
+        seed: Seed of the random choices.
         output: Folder for lost files.
         until: Moment of the monotonic clock after which no further batch begins.
-        batch: Files of one run.
-        limit: Seconds that a single file may take, and a batch with a second more for each file.
+        batch: Number of files in one run.
+        limit: Time limit of a single file in seconds; a batch has one second more per file.
     """
     tally = Tally("mutated media", until)
     with tempfile.TemporaryDirectory(prefix="theval-faults-") as name:

@@ -15,13 +15,13 @@ _CASES = tuple(
 
 
 def trial(case: kills.Case, base: kills.Base, delay: float) -> str | None:
-    """Start a command twice; the fault, if any.
+    """Start a command twice; return the fault, if any.
 
-    Both may succeed, or one may refuse with a sentence; what is left must be what one run leaves.
+    Both runs may succeed, or one may refuse with a message; the results must be those of a single run.
 
     Args:
-        case: The command.
-        base: What it starts from.
+        case: Command.
+        base: Initial state.
         delay: Seconds between the two starts.
     """
     with kills._trial(base) as place, ThreadPoolExecutor(2) as pool:
@@ -50,7 +50,7 @@ def campaign(n: int, seed: int, until: float = float("inf")) -> Tally:
 
     Args:
         n: Number of trials of each command.
-        seed: Of the moments.
+        seed: Seed of the moments.
         until: Moment of the monotonic clock after which no further trial begins.
     """
     tally = Tally("two writers", until)

@@ -1,1 +1,1 @@
-"""Computing features: the extractor type, the cache, the runner and its engines."""
+"""Computation of features: the extractor type, the cache, the runner and its engines."""

@@ -1,4 +1,4 @@
-"""Decoded frames as each consumer asked for them, every form made once."""
+"""Decoded frames in the form that each consumer requested; each form is computed once."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from theval_datasets.media.frames import FrameRequest, Frames
 
 
 class Shared:
-    """A batch of decoded frames with the forms of it that were asked for, each made once."""
+    """A batch of decoded frames with its requested forms, each computed once."""
 
     def __init__(self, batch: Frames) -> None:
         self.batch = batch
         self._forms: dict[tuple[FrameRequest, int], npt.NDArray[np.uint8]] = {}
 
     def form(self, i: int, wanted: FrameRequest) -> npt.NDArray[np.uint8]:
-        """Frame `i` of the batch as it is wanted."""
+        """Frame `i` of the batch in the requested form."""
         key = (replace(wanted, fps=None, stored=False), i)
         if key not in self._forms:
             self._forms[key] = _converted(self.batch.pixels[i], wanted.height, wanted.colour)

@@ -1,14 +1,16 @@
 """The feature cache: content-addressed, written atomically, checked when read.
 
-An entry is one file, ``EXTRACTOR/ab/KEY.feature``: a line with a checksum and JSON (the outcome,
-the arrays' types and shapes, the checksum of the rest), then the arrays' bytes in zstd: one frame, or
-one for each `LARGE` bytes of the arrays of a long clip, whose bytes are never all in memory. A hit
-needs the first line only. The key names everything that the values depend on and nothing else: the
-media's SHA-256, the extractor and its version, its parameters, its weights, the decoder, and the
-same of whatever it is computed from. Never paths, times, thresholds or devices. Several processes or
-machines may write at once: equal keys mean equal bytes, and the last rename wins. Beside the entries
-``EXTRACTOR/DIGEST.json`` names all that one specification consists of, so that the features can be read
-where their models and the decoder are not installed.
+An entry is one file, ``EXTRACTOR/ab/KEY.feature``: a line with a checksum and JSON (the outcome, the
+types and shapes of the arrays, the checksum of the rest), then the arrays' bytes compressed with zstd.
+They form one frame or, for a long clip, one frame per `LARGE` bytes, so that they are never all in
+memory. A hit reads the first line only.
+
+The key covers everything that the values depend on and nothing else: the media's SHA-256, the extractor
+with its version, parameters and weights, the decoder, and the same for every extractor that it reads.
+Paths, times, thresholds and devices are not part of it. Several processes or machines may write at the
+same time: equal keys mean equal bytes, and the last rename wins. Beside the entries,
+``EXTRACTOR/DIGEST.json`` describes each specification, so that features can be read where their models
+and the decoder are not installed.
 """
 
 from __future__ import annotations
@@ -43,18 +45,18 @@ _READ_BYTES: Final = 4 << 20
 
 
 def default_location() -> str:
-    """`THEVAL_CACHE`, else a folder in the user's cache."""
+    """Location of the cache: `THEVAL_CACHE`, else a folder in the user's cache."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return os.environ.get("THEVAL_CACHE") or str(Path(home) / "theval-datasets" / "features")
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureSpec:
-    """How an extractor's values come about, without the clip: one half of every key.
+    """Everything but the clip that an extractor's values depend on: one half of every key.
 
     Attributes:
-        extractor: Its name.
-        digest: Of version, parameters, weights, decoder and what it is computed from.
+        extractor: Name of the extractor.
+        digest: Digest of version, parameters, weights, decoder and the extractors that it reads.
         facts: The same in readable form, for `info.json` and cards.
     """
 
@@ -67,11 +69,12 @@ def spec_of(extractor: Extractor, decoder: str) -> FeatureSpec:
     """The specification of an extractor.
 
     Args:
-        extractor: With its parameters.
-        decoder: Name and version of what decodes for it.
+        extractor: Extractor with its parameters.
+        decoder: Names and versions of the decoding libraries.
 
     Raises:
-        WeightsMissingError, MissingExtraError: If it, or what it needs, has no model here.
+        WeightsMissingError: Weights of it, or of an extractor that it reads, are not on this machine.
+        MissingExtraError: A package of it, or of an extractor that it reads, is not installed.
     """
     reads_media = extractor.frames is not None or extractor.needs_audio
     facts: dict[str, Any] = {
@@ -98,7 +101,7 @@ class Cache:
     """A folder of features, local or behind any fsspec URL.
 
     Args:
-        location: A path or URL (``file:///shared/cache``). Made when first written to.
+        location: A path or URL (``file:///shared/cache``). It is created at the first write.
     """
 
     def __init__(self, location: str | Path) -> None:
@@ -111,10 +114,10 @@ class Cache:
         return f"Cache({self.location!r})"
 
     def outcome(self, spec: FeatureSpec, media_sha256: str) -> Outcome | None:
-        """The outcome that is stored for a clip, by its first line only; None for a miss.
+        """The outcome stored for a clip; None for a miss. Reads the entry's first line only.
 
         Raises:
-            StorageError: The cache cannot be read, which is no miss.
+            StorageError: The cache cannot be read, which is not a miss.
         """
         key = key_of(spec, media_sha256)
         try:
@@ -132,9 +135,9 @@ class Cache:
         """The feature of a clip, checked against its checksum; None for a miss.
 
         Raises:
-            CacheError: If the entry is damaged; it is removed first, so that extracting again
-                heals it.
-            StorageError: The cache cannot be read, which is no miss.
+            CacheError: The entry is damaged; it is removed first, so that the next extraction repairs
+                it.
+            StorageError: The cache cannot be read, which is not a miss.
         """
         key = key_of(spec, media_sha256)
         path = self._path(spec, key)
@@ -164,10 +167,10 @@ class Cache:
         self._put(self._path(spec, key), lambda stream: _encode(feature, key, stream))
 
     def specs(self, extractor: str) -> list[FeatureSpec]:
-        """The specifications by which features of an extractor were stored, by digest.
+        """The specifications under which features of an extractor are stored, sorted by digest.
 
         Args:
-            extractor: Its name.
+            extractor: Name of the extractor.
 
         Raises:
             StorageError: The cache cannot be read.
@@ -278,7 +281,7 @@ def _encode(feature: Feature, key: str, stream: IO[bytes]) -> None:
 
 
 def _pieces(parts: Sequence[Array]) -> Iterator[bytes]:
-    """The bytes of all arrays: in one piece unless that were large."""
+    """The bytes of all arrays: in one piece if they are small, else block by block."""
     if sum(part.nbytes for part in parts) <= spool.LARGE:
         if raw := b"".join(part.data for part in parts):
             yield raw

@@ -1,4 +1,4 @@
-"""One clip on its way through the extractors: decoded once, every end recorded."""
+"""Extraction of one clip: it is decoded once, and every extractor's outcome is recorded."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from .store import FeatureStore, with_needs
 _log = logging.getLogger(__name__)
 
 _SPARSE_FPS: Final = 2.0
-"""Up to this rate single frames are sought instead of decoding all of them."""
+"""Frame rate up to which single frames are sought instead of decoding all frames."""
 
 
 class ClipRun:
-    """One clip on its way through a runner; also what accumulators may ask (`ClipInputs`).
+    """Extraction of one clip; also the `ClipInputs` of its accumulators.
 
     Args:
-        job: The clip.
-        path: Its file.
-        plan: What is done with it.
-        store: Where features are read and kept.
-        model: Gives the loaded models of an extractor.
+        job: Clip.
+        path: File of the clip.
+        plan: Plan of the run.
+        store: Store from which features are read and to which they are written.
+        model: Function that returns the loaded models of an extractor.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class ClipRun:
         self._audio: dict[tuple[int, bool], Audio | MediaError] = {}
         self._video: media.Video | None = None
 
-    # What accumulators see.
+    # Inputs of the accumulators (`ClipInputs`).
 
     @property
     def size(self) -> tuple[int, int]:
@@ -67,16 +67,16 @@ class ClipRun:
 
     @property
     def duration(self) -> float:
-        """Seconds."""
+        """Length of the video in seconds."""
         return self._opened().end
 
     @property
     def header(self) -> Header:
-        """What the container promises."""
+        """Frame rate and number of frames that the container states."""
         return self._opened().header
 
     def audio(self, rate: int = SAMPLE_RATE, *, aligned: bool = True) -> Audio:
-        """The audio track, decoded once a rate."""
+        """The audio track, decoded once for each rate and alignment."""
         result = self._audio.get((rate, aligned))
         if result is None:
             try:
@@ -89,7 +89,7 @@ class ClipRun:
         return result
 
     def feature(self, extractor: Extractor) -> Values:
-        """Values of a needed extractor."""
+        """Values of an extractor that is declared in `needs`."""
         feature = self._features[extractor]
         if feature.outcome.status != "ok":
             raise AbsentError(str(feature.outcome.reason), feature.outcome.detail)
@@ -100,13 +100,13 @@ class ClipRun:
             raise RuntimeError("size and duration are known to extractors that ask for frames")
         return self._video
 
-    # The run.
+    # Extraction.
 
     def run(self) -> ClipReport:
         """Compute what is not cached and report every outcome.
 
         Raises:
-            StorageError: A disk is full or read-only: no outcome of the clip.
+            StorageError: A disk is full or read-only, which is not an outcome of the clip.
         """
         wanted = self._plan.extractors
         outcomes: dict[Extractor, Outcome] = {}
@@ -128,7 +128,7 @@ class ClipRun:
         )
 
     def _missing_with_needs(self, pending: Sequence[Extractor]) -> list[Extractor]:
-        """The pending extractors and all they need that is not in the cache, needs first."""
+        """The pending extractors and those that they need and the cache lacks, needed ones first."""
         missing: list[Extractor] = []
         wanted = set(with_needs(pending))
         for extractor in self._store.order:
@@ -148,7 +148,7 @@ class ClipRun:
         return missing
 
     def _compute(self, missing: Sequence[Extractor]) -> None:
-        """Compute in rounds: one decode for all, then one for those that had to wait for it."""
+        """Compute in rounds: a decode for all that can start, then another for those that waited."""
         left = list(missing)
         while left:
             now = [e for e in left if not self._waits(e, left)]
@@ -168,7 +168,7 @@ class ClipRun:
         return any(self._waits(need, left) for need in needs)
 
     def _watch(self, watching: Sequence[Extractor]) -> None:
-        """Open the video, stream it once to all that want frames, and end each of them."""
+        """Open the video, stream it once to all extractors that want frames, and finish them."""
         try:
             with media.open_video(self._path, threads=self._plan.decode_threads) as self._video:
                 running = {e: self._begin(e) for e in watching}
@@ -260,7 +260,7 @@ class ClipRun:
         self._settle(extractor, feature)
 
     def _settle(self, extractor: Extractor, feature: Feature) -> None:
-        """Keep a feature for the rest of the run, and in the cache if the next run would agree."""
+        """Keep a feature for the rest of the run, and cache it if another run would end the same."""
         self._features[extractor] = feature
         self._computed.append(extractor.name)
         built_on = any(need in self._uncachable for need in extractor.needs())
@@ -274,7 +274,12 @@ class ClipRun:
 
 
 def check_columns(extractor: Extractor, values: Values, absent: Mapping[str, str]) -> None:
-    """Hold an extractor to what it declares."""
+    """Check an extractor's values against the columns that it declares.
+
+    Raises:
+        TypeError: A column is missing, undeclared, or of another type or number of axes.
+        ValueError: A column holds values that are not finite.
+    """
     for column in extractor.writes:
         if column.name in absent:
             if not column.nullable:

@@ -1,4 +1,4 @@
-"""The extractor type: what computes one feature of a clip.
+"""The extractor type: an extractor computes one feature of a clip.
 
 An extractor is a frozen dataclass in a file of its own under `features/`. Its fields are its
 parameters; class attributes declare what it reads and writes. Nothing survives from one clip to
@@ -23,14 +23,14 @@ class Column:
     """A value that an extractor writes.
 
     Attributes:
-        name: Unique within the extractor.
-        dtype: numpy's name of its type.
-        dims: Names of its axes (`frame`, `face`, `point`, …) or sizes; () for a scalar.
-        meaning: One line for cards.
-        nullable: Whether it may be undefined while the extractor is `ok`.
-        unit: Of its values; "" for none.
-        low: Smallest value allowed; None if unbounded.
-        high: Largest value allowed.
+        name: Name, unique within the extractor.
+        dtype: Type by its name in numpy.
+        dims: Names of the axes (`frame`, `face`, `point`, …) or their sizes; () for a scalar.
+        meaning: Description in one line, for cards.
+        nullable: Whether the column may be undefined while the extractor is `ok`.
+        unit: Unit of the values; "" for none.
+        low: Smallest permitted value; None if unbounded.
+        high: Largest permitted value; None if unbounded.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Column:
 
 
 class ClipInputs(Protocol):
-    """What an accumulator may ask for besides frames. It never sees a path."""
+    """Inputs that an accumulator may request besides frames. It never sees a path."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -53,42 +53,42 @@ class ClipInputs(Protocol):
 
     @property
     def duration(self) -> float:
-        """Seconds of video; known only after the last frame, so ask for it in `finish`."""
+        """Length of the video in seconds; known only after the last frame, so read it in `finish`."""
         ...
 
     @property
     def header(self) -> Header:
-        """What the container promises."""
+        """Frame rate and number of frames that the container states."""
         ...
 
     def audio(self, rate: int = SAMPLE_RATE, *, aligned: bool = True) -> Audio:
         """The audio track.
 
         Args:
-            rate: Hz.
-            aligned: Whether second 0 is the first video frame, or the track's own start.
+            rate: Sampling rate in Hz.
+            aligned: Whether second 0 is the first video frame; False for the track's own start.
 
         Raises:
             NoAudioError: There is no audio stream.
-            DigitalSilenceError: All of its samples are 0.
+            DigitalSilenceError: Every sample is 0.
         """
         ...
 
     def feature(self, extractor: Extractor) -> Values:
-        """The values of an extractor that was declared in `needs`.
+        """The values of an extractor that is declared in `needs`.
 
         Call it only in `finish`; an extractor with `second_pass` may call it from the beginning.
 
         Raises:
-            AbsentError: That extractor has no values for this clip.
+            AbsentError: The extractor has no values for this clip.
         """
         ...
 
 
 class Accumulator(Protocol):
-    """One extractor at work on one clip.
+    """State of one extractor for one clip.
 
-    If it turns out to need no frames (only an extractor with `second_pass` can know), it sets an
+    An accumulator that needs no frames after all (which only one with `second_pass` can know) sets the
     attribute `done` to True.
     """
 
@@ -100,7 +100,7 @@ class Accumulator(Protocol):
         """Return the values, and the reason for each undefined column.
 
         Raises:
-            AbsentError: There is nothing to measure at all.
+            AbsentError: There is nothing to measure.
         """
         ...
 
@@ -109,21 +109,21 @@ class Accumulator(Protocol):
 class Extractor:
     """Base class of all extractors; `theval_datasets.features` holds them, one per file.
 
-    A subclass is a frozen dataclass. It declares `name` and `writes`, asks for what it reads
-    (`frames`, `needs_audio`, `needs()`), and overrides either `compute` (audio or other features
-    only) or `open` (frames). Everything else has a default.
+    A subclass is a frozen dataclass. It declares `name` and `writes`, states what it reads (`frames`,
+    `needs_audio`, `needs()`), and overrides either `compute` (audio or other features only) or `open`
+    (frames). Everything else has a default.
 
     Attributes:
-        name: The feature's name, equal to the module's.
-        version: Raised whenever values change; part of the cache key.
+        name: Name of the feature, equal to that of the module.
+        version: Version of the values, raised whenever they change; part of the cache key.
         source: Publication, standard or package that defines what is measured.
-        extra: The optional dependency group it needs; None if it needs none.
+        extra: Optional dependency group that is needed; None if none is.
         imports: Modules of that extra that must be importable.
-        default_enabled: Whether `extract` without ``--features`` runs it when its extra is
+        default_enabled: Whether `extract` without ``--features`` runs the extractor if its extra is
             installed.
-        second_pass: Whether it wants frames only after the features that it needs are known; the
-            clip is then decoded a second time.
-        writes: Its columns.
+        second_pass: Whether frames are wanted only after the needed features are known; the clip is
+            then decoded a second time.
+        writes: Columns.
     """
 
     name: ClassVar[str]
@@ -137,25 +137,25 @@ class Extractor:
 
     @property
     def frames(self) -> FrameRequest | None:
-        """The frames it wants; None (the default) for none."""
+        """Request for frames; None (the default) for none."""
         return None
 
     @property
     def needs_audio(self) -> bool:
-        """Whether it asks for the audio; False by default."""
+        """Whether the audio is read; False by default."""
         return False
 
     def needs(self) -> Sequence[Extractor]:
-        """Extractors whose values it reads; none by default."""
+        """Extractors whose values are read; none by default."""
         return ()
 
     def parameters(self) -> dict[str, Any]:
-        """What its values depend on, as plain JSON: the dataclass's fields by default."""
+        """Parameters that the values depend on, as plain JSON; by default the dataclass's fields."""
         plain: dict[str, Any] = to_plain(self)
         return plain
 
     def weights_id(self) -> str:
-        """Identity of its model for the cache key: a hash, or package and version; "" for none.
+        """Identity of the model for the cache key: a hash, or package and version; "" for none.
 
         Raises:
             WeightsMissingError: The weights are not on this machine.
@@ -164,14 +164,14 @@ class Extractor:
         return ""
 
     def weights(self) -> Sequence[Weights]:
-        """The weights that it can use, apart from those of what it needs; none by default."""
+        """The extractor's own weights, without those of the extractors that it needs."""
         return ()
 
     def has_weights(self) -> bool:
-        """Whether its weights, and those of what it needs, are on this machine.
+        """Whether the weights of the extractor, and of those that it needs, are on this machine.
 
-        A run of all extractors leaves it out if they are not. Weights that a package carries do
-        not count: without the package the extractor lacks an extra.
+        A run of all extractors leaves out an extractor without weights. Weights that a package carries
+        do not count: without the package the extractor lacks an extra.
         """
         own = (weights for weights in self.weights() if weights.kind != "package")
         return all(find(weights) is not None for weights in own) and all(
@@ -179,9 +179,9 @@ class Extractor:
         )
 
     def fetch_weights(self) -> None:
-        """Download missing weights; called for extractors that a run names.
+        """Download missing weights; called for extractors that a run names explicitly.
 
-        A failed download is logged; `weights_id` raises for it later.
+        A failed download is only logged; `weights_id` raises afterwards.
         """
         for weights in self.weights():
             fetch_if_missing(weights)
@@ -189,15 +189,15 @@ class Extractor:
             needed.fetch_weights()
 
     def setup(self) -> Any:
-        """Load models; called once a worker process. The result is passed to `open`."""
+        """Load models; called once per worker process. The result is passed to `open`."""
         return None
 
     def open(self, clip: ClipInputs, model: Any) -> Accumulator:
-        """Begin a clip. Override it to see frames; by default `compute` runs at the end."""
+        """Begin a clip. Override this to receive frames; by default `compute` runs at the end."""
         return _ComputeAtEnd(self, clip, model)
 
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
-        """Values of an extractor that reads only audio or other features.
+        """Compute the values of an extractor that reads only audio or other features.
 
         Returns:
             The values, and the reason for each undefined column.
@@ -209,7 +209,7 @@ class Extractor:
 
 
 class _ComputeAtEnd:
-    """The accumulator of an extractor that sees no frames."""
+    """The accumulator of an extractor that reads no frames."""
 
     def __init__(self, extractor: Extractor, clip: ClipInputs, model: Any) -> None:
         self._extractor = extractor
@@ -217,7 +217,7 @@ class _ComputeAtEnd:
         self._model = model
 
     def update(self, batch: Frames) -> None:
-        """No frames were asked for."""
+        """Ignore frames, since none are requested."""
 
     def finish(self) -> tuple[Values, Mapping[str, str]]:
         return self._extractor.compute(self._clip, self._model)

@@ -1,4 +1,4 @@
-"""What a run is asked to do with a clip, and what it says of it: small, and sent to workers."""
+"""Jobs, plans and reports: the small records that are exchanged with workers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ class ClipJob:
     """A clip to process.
 
     Attributes:
-        clip_id: Its name.
-        path: Its file, absolute.
-        sha256: Of the file, as the manifest says.
-        trusted: Whether size and time agree with the manifest, so that what the cache holds of
-            this hash is taken without reading the file. Before anything is computed, the hash is
-            checked all the same.
+        clip_id: Id of the clip.
+        path: Absolute path of the file.
+        sha256: SHA-256 of the file according to the manifest.
+        trusted: Whether size and time agree with the manifest, so that cached features of this hash
+            are used without reading the file. Before anything is computed, the hash is checked anyway.
         made_here: Whether this software itself encoded the file in this run; see
             `theval_datasets.media.read_frames`.
     """
@@ -33,11 +32,11 @@ class ClipJob:
 
 
 def jobs_of(files: Iterable[tuple[str, Path, str]], *, made_here: bool = False) -> list[ClipJob]:
-    """A job for each different file.
+    """One job for each distinct file.
 
     Args:
-        files: Name, path and SHA-256 of each; of equal files the last name is used.
-        made_here: Whether this software itself encoded them.
+        files: Name, path and SHA-256 of each file; of identical files the last name is used.
+        made_here: Whether this software itself encoded the files.
 
     Examples:
         >>> jobs = jobs_of([("a", Path("a.mp4"), "00"), ("same", Path("same.mp4"), "00")])
@@ -53,12 +52,12 @@ def jobs_of(files: Iterable[tuple[str, Path, str]], *, made_here: bool = False) 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What every clip of a run goes through; small, and the same on every worker.
+    """Plan of a run, the same for every clip and worker.
 
     Attributes:
-        extractors: The wanted ones; what they need is added.
-        cache: Path or URL.
-        decode_threads: Decoder threads a worker; 0 lets FFmpeg choose. Changes no value.
+        extractors: Requested extractors; those that they need are added.
+        cache: Path or URL of the cache.
+        decode_threads: Number of decoder threads per worker; 0 lets FFmpeg choose. Changes no value.
     """
 
     extractors: tuple[Extractor, ...]
@@ -68,13 +67,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class ClipReport:
-    """How the extractors ended on a clip.
+    """Outcomes of a clip.
 
     Attributes:
-        clip_id: Its name.
-        outcomes: Of each wanted extractor, by name.
-        computed: Those that were not in the cache.
-        seconds: Wall time by extractor, and `decode`.
+        clip_id: Id of the clip.
+        outcomes: Outcome of each requested extractor, by name.
+        computed: Names of the extractors that were computed, not read from the cache.
+        seconds: Wall time in seconds by extractor, and of `decode`.
     """
 
     clip_id: str

@@ -42,10 +42,10 @@ _LARGEST: Final = np.iinfo(np.int16).max
 
 
 def quantise(points: Points) -> Mesh:
-    """Round normalised coordinates to stored integers; beyond ±2 frames they are clipped.
+    """Round normalised coordinates to stored integers, clipped at ±2 frames.
 
     Args:
-        points: In widths (x, z) and heights (y) of the frame, any shape.
+        points: Coordinates in widths (x, z) and heights (y) of the frame, any shape.
 
     Returns:
         int16 in units of `SCALE`, the same shape.
@@ -60,12 +60,12 @@ def quantise(points: Points) -> Mesh:
 
 
 def pixels(mesh: Mesh, width: int, height: int) -> Points:
-    """Stored integers as x, y in pixels and z in pixels of width.
+    """Convert stored integers to pixels; z is in pixels of the width.
 
     Args:
         mesh: int16 in units of `SCALE`, (..., 3).
-        width: Of the frame, pixels.
-        height: Of the frame, pixels.
+        width: Width of the frame in pixels.
+        height: Height of the frame in pixels.
 
     Returns:
         float64, (..., 3).
@@ -80,13 +80,13 @@ def pixels(mesh: Mesh, width: int, height: int) -> Points:
 
 
 class PixelMesh:
-    """Meshes in pixels that are converted some frames at a time, so that long clips fit into memory.
+    """Meshes in pixels, converted some frames at a time so that long clips fit into memory.
 
     Args:
         mesh: int16 in units of `SCALE`, (n, points, 3).
-        width: Of the frame, pixels.
-        height: Of the frame, pixels.
-        at: (k,): rows of `mesh` that are meant, such as those of one track; None for all.
+        width: Width of the frame in pixels.
+        height: Height of the frame in pixels.
+        at: (k,): rows of `mesh` to use, such as those of one track; None for all.
     """
 
     def __init__(
@@ -115,10 +115,10 @@ def by_frame(
 
     Args:
         points: Meshes in pixels, (n, points, 3).
-        quantity: Of (k, points, 3) gives (k, ...), each frame's by itself.
+        quantity: Function from (k, points, 3) to (k, ...) that treats each frame by itself.
 
     Returns:
-        (n, ...).
+        The quantity, (n, ...).
 
     Examples:
         >>> by_frame(np.zeros((3, 478, 3)), lambda points: points[:, 0, 0]).tolist()

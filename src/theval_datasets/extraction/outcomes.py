@@ -1,4 +1,4 @@
-"""Outcomes: how an extractor ended on a clip, what an exception becomes, which ones are cached."""
+"""Outcomes of extractors: their states, their derivation from exceptions, and which are cached."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from theval_datasets.utils.memory import is_out_of_memory
 
 Array = npt.NDArray[Any]
 Values = dict[str, Array]
-"""What an extractor computed: column name to array (0-d for a scalar)."""
+"""Values of an extractor: arrays (0-d for a scalar) by column."""
 
 Status = Literal["ok", "empty", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one extractor ended on one clip.
+    """Outcome of one extractor on one clip.
 
     Attributes:
-        status: `ok`; `empty`: the media is fine, the thing is not in it; `failed`: it should have
-            worked.
-        reason: Slug; None exactly when `ok`.
-        detail: For people.
-        missing: For `ok`: columns that are undefined for this clip all the same, with the reason.
+        status: `ok`: there are values; `empty`: the media is sound but holds nothing to measure;
+            `failed`: something went wrong.
+        reason: Slug of the reason; None if and only if the status is `ok`.
+        detail: Explanation for people.
+        missing: Reasons of the columns that are undefined for this clip although the status is `ok`.
     """
 
     status: Status
@@ -48,18 +48,18 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """What an extractor left in the cache for one clip: the outcome, and the values when ok."""
+    """Result of an extractor for one clip, as cached: the outcome, and the values if it is `ok`."""
 
     outcome: Outcome
     values: Values = field(default_factory=dict)
 
 
 UNAVAILABLE: Final = frozenset({"weights-missing", "extra-missing"})
-"""Reasons of failures that lie in the installation, not in the clip."""
+"""Reasons of failures that are due to the installation, not the clip."""
 
 
 def outcome_of(error: Exception) -> Outcome:
-    """The outcome that an exception stands for.
+    """The outcome that an exception results in.
 
     Examples:
         >>> outcome_of(AbsentError("no-face"))
@@ -91,7 +91,7 @@ _FAILURES: Final = _OF_MEDIA | {"missing", "changed", "error", "io-error", "out-
 
 
 def decided_by_media(outcome: Outcome) -> bool:
-    """Whether another run would end alike: only then is an outcome kept in the cache.
+    """Whether another run would have the same outcome; only such outcomes are cached.
 
     Examples:
         >>> decided_by_media(Outcome("failed", "truncated", ""))

@@ -1,9 +1,9 @@
-"""Decodes a clip once and feeds every extractor that wants it.
+"""The runner: decodes each clip once and passes it to every extractor.
 
-The runner is the one place that catches broadly: every extractor ends on every clip with an
-outcome, and what one extractor does never stops another. Results go to the cache as soon as they
-are there. Failures that the media itself decides are cached like results; those that another run
-may not have (missing weights, memory, a bug) are not.
+The runner is the one place that catches exceptions broadly: every extractor has an outcome on every
+clip, and no extractor's failure stops another. Results are cached as soon as they are computed.
+Failures that are due to the media are cached like results; those that another run may not have
+(missing weights, memory, a bug) are not.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _log = logging.getLogger(__name__)
 
 
 class Runner:
-    """Processes clips one after another; models load once and stay.
+    """Processes clips one after another; models are loaded once and kept.
 
     Args:
-        plan: What to do with each.
+        plan: Plan of the run.
 
     Attributes:
-        plan: The same.
-        store: Where features are read and kept.
+        plan: Plan of the run.
+        store: Store from which features are read and to which they are written.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -41,12 +41,12 @@ class Runner:
         self._models: dict[Extractor, Any] = {}
 
     def process(self, job: ClipJob) -> ClipReport:
-        """Compute what is not in the cache yet.
+        """Compute the features of a clip that are not cached.
 
         The file's hash is checked first, so that nothing is stored under the hash of other bytes.
 
         Raises:
-            StorageError: A disk is full or read-only, which is nothing about the clip.
+            StorageError: A disk is full or read-only, which is not an outcome of the clip.
         """
         path = Path(job.path)
         try:
@@ -72,7 +72,7 @@ class Runner:
         return ClipReport(job.clip_id, {e.name: outcome for e in self.plan.extractors})
 
     def model(self, extractor: Extractor) -> Any:
-        """The extractor's models, loaded when first asked for."""
+        """The extractor's models, loaded at the first request."""
         if extractor not in self._models:
             self._models[extractor] = extractor.setup()
         return self._models[extractor]

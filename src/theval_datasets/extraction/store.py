@@ -1,7 +1,7 @@
-"""The feature store: what the cache holds of a set of extractors, and computing what it lacks.
+"""The feature store: cached features of a set of extractors, and computation of missing ones.
 
-Commands, filters, builders and the runner all read features here. `measure` is the one way to
-compute those that are missing.
+Commands, filters, builders and the runner all read features through it. `measure` is the only way to
+compute missing ones.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _SMALL: Final = 1 << 18
-"""Bytes up to which `StoredFeatures` keeps a feature in memory once it was read."""
+"""Size in bytes up to which `StoredFeatures` keeps a feature in memory after reading it."""
 
 
 def with_needs(extractors: Sequence[Extractor]) -> list[Extractor]:
-    """The extractors and all they need, each once, needs first."""
+    """The extractors and all that they need, each once, needed ones first."""
     order: list[Extractor] = []
 
     def visit(extractor: Extractor) -> None:
@@ -56,22 +56,21 @@ class FeatureStore:
     """Features of clips, by extractor and SHA-256 of the clip's file.
 
     Args:
-        extractors: Whose features.
-        cache: Path or URL of the cache, or the cache itself; None for no cache, which then holds
-            nothing.
-        decoder: Name and version of the decoder in the cache keys; this machine's if not given.
-        recorded: Whether features that this machine could not compute, because it lacks a model or
-            package, are read by what the cache records of them. For stores that only read.
+        extractors: Extractors of the features.
+        cache: Path or URL of the cache, or the cache itself; None for a store without features.
+        decoder: Name and version of the decoder in the cache keys; by default this machine's.
+        recorded: Whether features that this machine cannot compute, because it lacks a model or
+            package, are found by the specifications that the cache records. For stores that only read.
 
     Attributes:
-        extractors: The same.
-        order: The same and all they need, needs first.
-        specs: The clip-independent half of each one's cache keys.
-        unavailable: For each whose model or package is missing, the outcome on every clip.
+        extractors: Extractors of the features.
+        order: The extractors and all that they need, needed ones first.
+        specs: Specification by extractor, the half of the cache keys that does not depend on the clip.
+        unavailable: Outcome on every clip, by extractor whose model or package is missing.
 
     Raises:
-        MissingExtraError: There is no decoder here, and the cache does not say which it was.
-        CacheError: The cache does not say which of several it was.
+        MissingExtraError: No decoder is installed, and the cache does not record which one was used.
+        CacheError: The cache records several specifications, any of which may be meant.
     """
 
     def __init__(
@@ -101,13 +100,13 @@ class FeatureStore:
                 else:
                     self.unavailable[extractor] = outcome_of(error)
         if self.order and self._decoder is None and not self.specs:
-            media.decoder_version()  # says what is missing
+            media.decoder_version()  # raises MissingExtraError
 
     def _recorded_spec(self, extractor: Extractor) -> FeatureSpec | None:
-        """What the cache records of the features of this version and these parameters.
+        """The specification that the cache records for an extractor's version and parameters.
 
         Raises:
-            CacheError: They were computed in several ways.
+            CacheError: The cache records several.
         """
         needs = extractor.needs()
         if not self._recorded or self._cache is None or any(n not in self.specs for n in needs):
@@ -137,7 +136,7 @@ class FeatureStore:
         return found[0] if found else None
 
     def outcome(self, extractor: Extractor, sha256: str) -> Outcome | None:
-        """How an extractor ended on a clip; None if it has not run. Reads the entry's first line."""
+        """Outcome of an extractor on a clip; None if it has not run. Reads the entry's first line."""
         if extractor in self.unavailable:
             return self.unavailable[extractor]
         if self._cache is None:
@@ -148,11 +147,11 @@ class FeatureStore:
         """A feature of a clip; None if it has not been computed.
 
         Args:
-            extractor: Itself, or its name.
-            sha256: Of the clip's file.
+            extractor: Extractor or its name.
+            sha256: SHA-256 of the clip's file.
 
         Raises:
-            CacheError: The entry is damaged; it was removed.
+            CacheError: The entry was damaged and has been removed.
         """
         chosen = self._by_name.get(extractor) if isinstance(extractor, str) else extractor
         if chosen is None:
@@ -183,9 +182,9 @@ class FeatureStore:
             self._cache.write(self.specs[extractor], sha256, feature)
 
     def report(self, job: ClipJob) -> ClipReport | None:
-        """The report of a clip whose features are all in the cache; None if any is missing.
+        """The report of a clip whose features are all cached; None if any is missing.
 
-        A hit reads the first line of each entry, nothing more.
+        Only the first line of each entry is read.
         """
         if not job.trusted:
             return None
@@ -198,27 +197,27 @@ class FeatureStore:
         return ClipReport(job.clip_id, outcomes)
 
     def clip(self, sha256: str) -> Mapping[str, Feature]:
-        """The features of a clip by extractor's name; large ones are read again at each access."""
+        """The features of a clip by name of the extractor; large ones are read at each access."""
         return StoredFeatures(self, sha256)
 
     def measure(
         self, jobs: Sequence[ClipJob], engine: Engine, what: str, *, threads: int = 1
     ) -> Iterator[ClipReport]:
-        """Compute what is missing, with a progress bar.
+        """Compute missing features, with a progress bar.
 
-        Outcomes that the cache does not keep (missing weights, memory) stay known to this store.
+        Outcomes that are not cached (missing weights, memory) are kept by this store.
 
         Args:
-            jobs: The clips.
-            engine: Where the missing features are computed.
+            jobs: Clips.
+            engine: Engine that computes the missing features.
             what: Label of the progress bar.
-            threads: Decoder threads a worker; changes no value.
+            threads: Number of decoder threads per worker; changes no value.
 
         Yields:
-            One report a clip, cached ones first, the others as they end.
+            One report per clip: first those of cached clips, then the others as they are completed.
 
         Raises:
-            StorageError: The cache, or another place that is written to, is full or read-only.
+            StorageError: The cache, or another folder that is written to, is full or read-only.
             ValueError: The store has no cache location to compute into.
         """
         if self._cache is None:
@@ -245,14 +244,14 @@ class FeatureStore:
     def compute(
         self, jobs: Sequence[ClipJob], engine: Engine, what: str, *, threads: int = 1
     ) -> dict[str, ClipReport]:
-        """Like `measure`, all at once: the reports by clip id."""
+        """Like `measure`, but returns all reports by clip id."""
         return {
             report.clip_id: report for report in self.measure(jobs, engine, what, threads=threads)
         }
 
 
 class StoredFeatures(Mapping[str, Feature]):
-    """The features of one clip by extractor's name; what was never computed is not in it."""
+    """The features of one clip by name of the extractor, without those never computed."""
 
     def __init__(self, store: FeatureStore, sha256: str) -> None:
         self._store = store
@@ -275,11 +274,11 @@ class StoredFeatures(Mapping[str, Feature]):
         return (extractor.name for extractor in self._store.extractors if extractor.name in self)
 
     def __len__(self) -> int:
-        """How many have one."""
+        """Number of extractors that have a feature."""
         return sum(1 for _ in self)
 
     def __contains__(self, extractor: object) -> bool:
-        """Whether an extractor has one."""
+        """Whether an extractor has a feature."""
         try:
             self[str(extractor)]
         except KeyError:
@@ -288,7 +287,7 @@ class StoredFeatures(Mapping[str, Feature]):
 
 
 def values_of(features: Mapping[str, Feature]) -> dict[str, Values]:
-    """The values of the features that are `ok`, by extractor's name."""
+    """The values of the features that are `ok`, by name of the extractor."""
     results = {name: features[name] for name in features}
     return {
         name: result.values for name, result in results.items() if result.outcome.status == "ok"

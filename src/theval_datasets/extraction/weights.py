@@ -1,8 +1,8 @@
-"""Model weights: which there are, where they lie on this machine, and how to get them.
+"""Model weights: the registry, their places on this machine, and downloads.
 
 Weights are searched for in `THEVAL_MODELS`, then in the user's cache, then where their publisher's
-library keeps its downloads (the Hub's cache, torch's). Downloads come from the publisher, only over
-http(s), are checked against the known SHA-256 and put in place whole.
+library keeps its downloads (the caches of the Hub and of torch). Downloads come from the publisher
+over http(s) only, are checked against the known SHA-256, and appear in their place only when complete.
 """
 
 from __future__ import annotations
@@ -43,27 +43,27 @@ _HUB: Final = "https://huggingface.co"
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A set of weights that somebody else publishes.
+    """A set of weights published by a third party.
 
     Attributes:
-        name: Short name, as `theval-data models` has it.
+        name: Short name, as listed by `theval-data models`.
         kind: `url`: one file; `zip`: an archive whose ONNX files are unpacked into a folder; `hub`:
-            files of a repository at the Hugging Face Hub; `folder`: what the user puts there;
-            `package`: carried by a Python package.
-        source: Address of the file or archive, id of the repository, address of a page with the
-            way to get it, or name of the package's module.
-        used_by: Their purpose, for people.
+            files of a repository at the Hugging Face Hub; `folder`: a folder that the user fills;
+            `package`: part of a Python package.
+        source: Address of the file or archive, id of the repository, address of a page with
+            instructions, or name of the package's module.
+        used_by: Purpose, for people.
         license: The publisher's terms.
-        path: Where they lie below `THEVAL_MODELS` or the user's cache: a file (`url`), else a
-            folder; its last part may be ``*``, any name. "" for a package.
-        files: Of a folder, the files without which it does not count, as glob patterns; ``a|b`` is
-            either. A repository's single file stands for its folder.
-        further: Patterns of files that are fetched from a repository besides.
-        sha256: Hex SHA-256 of the download, or the digits that it begins with; "" if unknown.
-        n_bytes: Size of the download, exact where the whole SHA-256 is known; None if unknown.
+        path: Path below `THEVAL_MODELS` or the user's cache: of a file (`url`), else of a folder; its
+            last part may be ``*``, any name. "" for a package.
+        files: Glob patterns of the files that make a folder complete; ``a|b`` is either. If a
+            repository has only one, that file is used instead of the folder.
+        further: Patterns of further files to fetch from a repository.
+        sha256: Hex SHA-256 of the download, or its first digits; "" if unknown.
+        n_bytes: Size of the download in bytes, exact if the whole SHA-256 is known; None if unknown.
         gated: Whether the repository's terms must be accepted and a token is needed.
-        instructions: How to get what is not fetched, for people.
-        folder: Where to look before all other places; None for nowhere in particular.
+        instructions: Instructions for weights that cannot be fetched, for people.
+        folder: Folder that is searched first; None for none.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Weights:
 
     @property
     def can_be_fetched(self) -> bool:
-        """Whether `fetch` knows how to download them."""
+        """Whether `fetch` can download them."""
         return self.kind in ("url", "zip", "hub")
 
     @property
@@ -106,7 +106,7 @@ class Weights:
 
 @functools.cache
 def registry() -> dict[str, Weights]:
-    """All known weights by name: every one that an extractor or a measure can use by default."""
+    """All known weights by name: those that extractors and measures use by default."""
     text = (importlib.resources.files(__package__ or "") / "weights.yaml").read_text("utf-8")
     plain = yaml.safe_load(text)
     entries = [from_plain(Weights, item, f"weights.yaml[{i}]") for i, item in enumerate(plain)]
@@ -117,7 +117,7 @@ def known(name: str) -> Weights:
     """Weights of the registry.
 
     Raises:
-        UnknownNameError: There are none of this name.
+        UnknownNameError: There are no weights of this name.
 
     Examples:
         >>> known("buffalo_l").kind
@@ -132,9 +132,9 @@ def from_repository(name: str, repository: str, folder: str | None = None) -> We
     """Like `known`, but from another repository of the Hub that holds the same kind of model.
 
     Args:
-        name: Of the weights in the registry.
+        name: Name of the weights in the registry.
         repository: Id at the Hub, such as ``Systran/faster-whisper-base``.
-        folder: Where to look before all other places.
+        folder: Folder that is searched first; None for none.
     """
     entry = replace(known(name), folder=folder)
     if repository == entry.source:
@@ -147,13 +147,13 @@ def from_repository(name: str, repository: str, folder: str | None = None) -> We
 
 
 def folders() -> list[Path]:
-    """Folders that are searched for weights, in this order; downloads go to the last."""
+    """Folders that are searched for weights, in this order; downloads go to the last one."""
     chosen = os.environ.get("THEVAL_MODELS")
     return [*([Path(chosen)] if chosen else []), _user_cache() / "theval-datasets" / "models"]
 
 
 def places(weights: Weights) -> list[Path]:
-    """Every place that is searched for weights, in order; none for a package."""
+    """All paths that are searched for weights, in order; none for a package."""
     if weights.kind == "package":
         return []
     candidates = [Path(weights.folder)] if weights.folder else []
@@ -168,10 +168,10 @@ def places(weights: Weights) -> list[Path]:
 
 
 def find(weights: Weights) -> Path | None:
-    """Where the weights lie; None if they are not on this machine, or not all of them.
+    """Path of weights; None if they are not on this machine, or incomplete.
 
     Returns:
-        The file, or the folder of several; of a package, its folder.
+        The file; the folder if there are several files, or of the package.
     """
     if weights.kind == "package":
         spec = importlib.util.find_spec(weights.source)
@@ -186,10 +186,10 @@ def find(weights: Weights) -> Path | None:
 
 
 def need(weights: Weights) -> Path:
-    """Like `find`.
+    """Path of weights that must be present; see `find`.
 
     Raises:
-        WeightsMissingError: They are missing; names the places that were searched and the remedy.
+        WeightsMissingError: They are missing; the message names the searched paths and the remedy.
     """
     path = find(weights)
     if path is None:
@@ -212,7 +212,7 @@ def _terms(weights: Weights) -> str:
 
 
 def size_text(n_bytes: int) -> str:
-    """A size as people write it.
+    """A size in MB or GB.
 
     Examples:
         >>> size_text(5_905_440), size_text(8_650_000_000)
@@ -222,17 +222,17 @@ def size_text(n_bytes: int) -> str:
 
 
 def fetch(weights: Weights, token: str | None = None) -> Path:
-    """Download weights from their publisher, check them, and put them in place whole.
+    """Download weights from their publisher, check them, and move them into place when complete.
 
     Args:
-        weights: Of a kind that can be fetched.
-        token: Of the Hub; None for `HF_TOKEN` or the one that was logged in with. Never logged.
+        weights: Weights of a kind that can be fetched.
+        token: Token of the Hub; None for `HF_TOKEN` or that of the login. It is never logged.
 
     Returns:
-        Where they lie, as `find` gives it.
+        Path of the weights, as `find` returns it.
 
     Raises:
-        WeightsMissingError: They could not be downloaded, or are not what was published.
+        WeightsMissingError: The download failed, or differs from what was published.
     """
     if not weights.can_be_fetched:
         raise WeightsMissingError(
@@ -259,16 +259,16 @@ def fetch(weights: Weights, token: str | None = None) -> Path:
 
 
 def fetch_if_missing(weights: Weights, token: str | None = None) -> Path | None:
-    """Fetch missing weights for a run that can do without them: a failure is only logged.
+    """Fetch missing weights for a run that can do without them; a failure is only logged.
 
-    Offline (`HF_HUB_OFFLINE=1`) nothing is fetched.
+    Nothing is fetched offline (`HF_HUB_OFFLINE=1`).
 
     Args:
-        weights: What to fetch.
-        token: Of the Hub; None for `HF_TOKEN`.
+        weights: Weights to fetch.
+        token: Token of the Hub; None for `HF_TOKEN`.
 
     Returns:
-        Where they lie; None if they are still missing.
+        Path of the weights; None if they are still missing.
     """
     try:
         path = find(weights)
@@ -282,14 +282,14 @@ def fetch_if_missing(weights: Weights, token: str | None = None) -> Path | None:
 
 @functools.cache
 def warn_once(text: str) -> None:
-    """Log a warning, once a process: several extractors may lack the same."""
+    """Log a warning once per process, since several extractors may lack the same weights."""
     _log.warning("%s", text)
 
 
 def content_hash(*files: Path) -> str:
-    """Hex SHA-256 of files' SHA-256, one after another as given, for cache keys.
+    """Hex SHA-256 of the SHA-256 of files in the given order, for cache keys.
 
-    Each file is read once as long as its size and time stay what they are.
+    A file is read again only if its size or time of change differs.
     """
     digest = hashlib.sha256()
     for file in files:
@@ -312,7 +312,7 @@ def _is_offline() -> bool:
 
 
 def _expanded(place: Path) -> Iterator[Path]:
-    """The place itself, or the folders that its last part ``*`` stands for, sorted."""
+    """The path itself, or the folders that match its last part ``*``, sorted."""
     if place.name != "*":
         yield place
     elif place.parent.is_dir():

@@ -1,1 +1,1 @@
-"""Where the runner runs: processes of this machine, or a Ray cluster."""
+"""Engines that run the runner: processes of this machine, or a Ray cluster."""

@@ -1,6 +1,6 @@
-"""What every engine has in common.
+"""Common parts of engines.
 
-Every engine takes the same jobs and the same plan and yields one report a clip, in any order.
+Every engine takes the same jobs and the same plan, and yields one report per clip in any order.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ class Engine(Protocol):
     """Runs a plan over clips."""
 
     def run(self, jobs: Sequence[ClipJob], plan: Plan) -> Iterator[ClipReport]:
-        """Yield one report a clip as they end."""
+        """Yield one report per clip, as clips are completed."""
         ...
 
 
 def longest_first(jobs: Sequence[ClipJob]) -> deque[ClipJob]:
-    """Jobs in the order in which they are handed out: large files before small ones.
+    """Jobs in the order of their distribution: large files first.
 
-    So that at the end of a run no worker is left alone with a long clip.
+    At the end of a run, no worker is then left alone with a long clip.
 
     Examples:
         >>> len(longest_first([]))
@@ -40,12 +40,12 @@ def longest_first(jobs: Sequence[ClipJob]) -> deque[ClipJob]:
         try:
             return Path(job.path).stat().st_size
         except OSError:
-            return 0  # the runner will say what is wrong with it
+            return 0  # the runner reports what is wrong with it
 
     return deque(sorted(jobs, key=size, reverse=True))
 
 
 def lost(job: ClipJob, plan: Plan, how: WorkerLost) -> ClipReport:
-    """The report of a clip that its workers did not end."""
+    """The report of a clip that its workers did not complete."""
     outcome = Outcome("failed", how.reason, str(how))
     return ClipReport(job.clip_id, {extractor.name: outcome for extractor in plan.extractors})

@@ -16,7 +16,7 @@ from .base import longest_first, lost
 
 
 def default_workers() -> int:
-    """The number of cores this process may use."""
+    """Number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -26,11 +26,11 @@ def default_workers() -> int:
 class LocalEngine:
     """Runs a plan in worker processes.
 
-    A worker that dies (killed, out of memory, a crash in native code) is replaced; its clip is tried
+    A worker that dies (killed, out of memory, a crash in native code) is replaced. Its clip is tried
     once more, then recorded as failed, so that no clip can stop the run.
 
     Attributes:
-        workers: How many; 0 runs in this process, without its protection against crashes.
+        workers: Number of processes; 0 runs in this process, without protection against crashes.
         time_limit: Time limit for work on a clip, as a multiple of its duration; 0 for no limit.
     """
 
@@ -38,7 +38,7 @@ class LocalEngine:
     time_limit: float = TIME_LIMIT
 
     def run(self, jobs: Sequence[ClipJob], plan: Plan) -> Iterator[ClipReport]:
-        """Yield one report a clip as they end."""
+        """Yield one report per clip, as clips are completed."""
         with WorkerPool(self.workers, functools.partial(_process, plan), self._limit) as pool:
             for job, report in pool.map(longest_first(jobs) if self.workers else jobs):
                 yield lost(job, plan, report) if isinstance(report, WorkerLost) else report

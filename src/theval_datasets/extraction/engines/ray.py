@@ -1,8 +1,8 @@
 """The Ray engine: the same runner in actors of a cluster.
 
-Every actor loads its models once and is handed one clip at a time. Clips and cache lie in folders
-that all nodes see. An actor whose node is lost is replaced where there is room; its clip is tried
-once more, and finds in the cache whatever had been finished.
+Every actor loads its models once and receives one clip at a time. Clips and cache must be in folders
+that all nodes can read. An actor whose node is lost is replaced if the cluster has room; its clip is
+tried once more, with the features that are already cached.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from .base import TRIES, longest_first, lost
 _log = logging.getLogger(__name__)
 
 _PATIENCE: Final = 300.0
-"""Seconds to wait for the first actor to start, before giving up on the cluster."""
+"""Seconds to wait for the first actor to start."""
 
 
 _CLUSTER: Final = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Variable that, at 0, keeps what Ray starts here to the loopback interface, on every system."""
+"""Environment variable that, set to 0, restricts a Ray started here to the loopback interface."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class RayEngine:
     """Runs a plan in Ray actors.
 
     Attributes:
-        workers: How many actors, of one CPU each.
-        address: Of a running cluster; None starts one on this machine for the run, which no other
-            machine can reach.
+        workers: Number of actors, of one CPU each.
+        address: Address of a running cluster; None starts one on this machine for the run, which no
+            other machine can reach.
         time_limit: Time limit for work on a clip, as a multiple of its duration; 0 for no limit.
     """
 
@@ -51,15 +51,15 @@ class RayEngine:
     time_limit: float = TIME_LIMIT
 
     def run(self, jobs: Sequence[ClipJob], plan: Plan) -> Iterator[ClipReport]:
-        """Yield one report a clip as they end.
+        """Yield one report per clip, as clips are completed.
 
         Raises:
-            MissingExtraError: Without the extra ``[ray]``.
-            ThevalError: If the cluster gives no actor.
+            MissingExtraError: The extra [ray] is not installed.
+            ThevalError: The cluster starts no actor.
         """
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         if self.address is None:
-            os.environ.setdefault(_CLUSTER, "0")  # read when Ray is imported
+            os.environ.setdefault(_CLUSTER, "0")  # Ray reads it when it is imported
         ray = require("ray", extra="ray")
         ours = not ray.is_initialized()
         if ours:
@@ -86,13 +86,13 @@ class RayEngine:
 
 
 class _Actor:
-    """What an actor is: a runner that stays."""
+    """An actor: a runner that is kept between clips."""
 
     def __init__(self, plan: Plan) -> None:
         self._runner = Runner(plan)
 
     def ready(self) -> None:
-        """Answer as soon as the actor has started."""
+        """Return as soon as the actor has started."""
 
     def process(self, job: ClipJob) -> ClipReport:
         return self._runner.process(job)
@@ -100,13 +100,13 @@ class _Actor:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What is under way: a clip, or an actor that is starting, which has none.
+    """A running task: a clip, or the start of an actor, which has no clip.
 
     Attributes:
-        actor: Where.
-        job: The clip.
-        limit: Seconds that it may take.
-        deadline: Moment of the monotonic clock at which it is ended.
+        actor: Actor that runs the task.
+        job: Clip; None for the start of an actor.
+        limit: Time limit in seconds.
+        deadline: Moment of the monotonic clock at which the task is stopped.
     """
 
     actor: Any
@@ -145,7 +145,7 @@ class _Actors:
                 job = task.job
                 try:
                     report = self._ray.get(reference)
-                except StorageError as error:  # Ray's error is one of this class too
+                except StorageError as error:  # Ray's error is an instance of the cause's class too
                     raise getattr(error, "cause", error) from None
                 except self._ray.exceptions.RayError as error:
                     _log.warning("a Ray actor was lost: %s", type(error).__name__)
@@ -175,12 +175,12 @@ class _Actors:
         self._busy[actor.process.remote(job)] = task
 
     def _patience(self) -> float:
-        """Seconds to wait for the end of a task."""
+        """Seconds to wait for a task to end."""
         first = min(task.deadline for task in self._busy.values())
         return max(0.0, min(_PATIENCE, first - time.monotonic()))
 
     def _late(self) -> list[ClipReport]:
-        """End the tasks that have taken longer than they may."""
+        """Stop the tasks that exceed their time limit."""
         reports: list[ClipReport] = []
         for reference, task in list(self._busy.items()):
             if task.job is not None and time.monotonic() > task.deadline:
