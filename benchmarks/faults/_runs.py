@@ -142,7 +142,7 @@ def run(
 
 
 def _survivors(group: int, patience: float = 15.0) -> int:
-    """End the remaining processes of a session; return them."""
+    """End the remaining processes of a session; return their number."""
     deadline = time.monotonic() + patience
     while True:
         there = [process for process in psutil.process_iter() if _is_of(process, group)]
