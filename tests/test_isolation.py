@@ -40,6 +40,7 @@ def test_a_test_that_leaves_the_machine_fails_even_if_it_catches_the_error(reque
         "    with socket.create_server(('127.0.0.1', 0)) as server:\n"
         "        socket.create_connection(server.getsockname(), 1).close()\n"
     )
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    support = request.config.rootpath / "tests/support"
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-o", f"pythonpath={support}")
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(["*connections to other machines were tried*"])
