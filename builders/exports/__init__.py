@@ -1,1 +1,1 @@
-"""Training data of built datasets in the forms that trainers of multimodal models read."""
+"""Export of built datasets as training data in the formats of trainers of multimodal models."""

@@ -1,4 +1,4 @@
-"""The questions and answers of a built dataset, with the part that each belongs to."""
+"""The questions and answers of a built dataset, each with its part (train or eval)."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Example:
     """A question about a clip, and its answer.
 
     Attributes:
-        config: Config that it is from.
-        clip_id: Clip.
+        config: Config that holds the question.
+        clip_id: Id of the clip.
         part: `train` or `eval`.
-        topic: What is asked for, such as `quality` or `distortions`.
+        topic: Topic of the question, such as `quality` or `distortions`.
         messages: Question and answer, each with role and content.
-        score: Mean opinion score in that dimension; None where there is none.
+        score: Mean opinion score in that dimension; None if there is none.
     """
 
     config: str
@@ -75,8 +75,8 @@ def read_examples(folder: Path, split: str | None = None) -> Examples:
         split: One of `SPLITS`; by default the first that gives every clip a part.
 
     Raises:
-        InputError: If the folder is no built dataset or one without questions, or if the split does not
-            give every clip a part.
+        InputError: The folder is not a built dataset or holds no questions, or the split does not assign
+            every clip to a part.
     """
     info = read_info(folder)
     configs = [
@@ -113,7 +113,7 @@ def rows_of(
     *,
     at_once: int = 1000,
 ) -> Iterator[dict[str, Any]]:
-    """The rows of all splits of a config, some in memory at a time."""
+    """The rows of all splits of a config, read in batches."""
     for split in info.configs[config].splits.values():
         for name in split.files:
             with pq.ParquetFile(inside(folder, name)) as file:
@@ -122,7 +122,7 @@ def rows_of(
 
 
 def file_names(clips: Collection[str]) -> dict[str, str]:
-    """A file name without suffix for each clip, different for different clips.
+    """A unique file name without suffix for each clip.
 
     Examples:
         >>> file_names(["a/b", "a__b", "c"])

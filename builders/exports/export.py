@@ -38,8 +38,8 @@ class Export:
         split: Name of the split.
         rows: Numbers of questions by config and part.
         saliency: Numbers of stills with a map by part.
-        left_out: Clips that are not in it, by reason; sorted.
-        advice: How a training is started with it.
+        left_out: Clips that are left out, by reason; sorted.
+        advice: Instructions for starting a training with it.
     """
 
     folder: Path
@@ -61,7 +61,7 @@ def export_dataset(
     prefix: str | None = None,
     split: str | None = None,
 ) -> Export:
-    """Write the questions and answers of a built dataset as a trainer reads them.
+    """Write the questions and answers of a built dataset in the format of a trainer.
 
     Args:
         folder: Folder of the dataset.
@@ -72,7 +72,7 @@ def export_dataset(
         split: One of `theval_datasets.builders.exports.examples.SPLITS`.
 
     Raises:
-        InputError: If the dataset cannot be exported, or `out` holds other things.
+        InputError: The dataset cannot be exported, or `out` holds files that are not an export.
     """
     if trainer not in TRAINERS:
         raise UnknownNameError("trainer", trainer, TRAINERS)
@@ -110,7 +110,7 @@ def export_dataset(
 
 
 def _files(given: Examples, place: MediaPlace, module: ModuleType) -> ExportedMedia:
-    """The files of all clips; clips that lack a file that their questions are about have a reason."""
+    """The files of all clips; a clip that lacks a file that its questions need has a reason."""
     clips = {example.clip_id for example in given.rows}
     heard = {example.clip_id for example in given.rows if example.asks_for_sound}
     files = place.files(sorted(clips), sound_too=bool(heard) and module.SOUND_FILES)

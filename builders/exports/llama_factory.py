@@ -1,4 +1,4 @@
-"""JSON for LLaMA-Factory with its `dataset_info.json`; sound is a file beside each video."""
+"""JSON for LLaMA-Factory with its `dataset_info.json`; sound is a separate file for each video."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .examples import TRAIN, Example
 from .media import ExportedMedia
 
 SOUND_FILES = True
-"""Whether sound is needed as files beside the videos."""
+"""Whether sound is needed as separate files."""
 _TAGS: Final = {
     "role_tag": "role",
     "content_tag": "content",
@@ -30,7 +30,7 @@ def write(
     Args:
         out: Folder of the export.
         examples: Examples by config and part.
-        media: Their files.
+        media: Files of the clips.
     """
     listed = {}
     for (config, part), rows in examples.items():
@@ -48,7 +48,7 @@ def write(
 
 
 def advice(out: Path, examples: Mapping[tuple[str, str], Sequence[Example]]) -> list[str]:
-    """Lines for the YAML of a training."""
+    """Lines for the YAML file of a training."""
     names = {
         is_train: [f"{config}-{part}" for config, part in examples if (part == TRAIN) == is_train]
         for is_train in (True, False)

@@ -1,8 +1,8 @@
-"""The files that the published code of LMME3DHF trains with.
+"""The training files of the published code of LMME3DHF.
 
-Stages 1 and 2 read ``datasets/{text,numerical}/{train,eval}_{quality,authenticity}.json``: one array of
-`messages` and `videos`, which is a string. Stage 3 reads folders `image` and `sal_map` with equal names
-of files.
+Stages 1 and 2 read ``datasets/{text,numerical}/{train,eval}_{quality,authenticity}.json``: an array of
+objects with `messages` and `videos`, which is a string. Stage 3 reads folders `image` and `sal_map` with
+equal file names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .examples import Example, Examples, file_names, rows_of
 from .media import ExportedMedia
 
 SOUND_FILES = False
-"""Whether sound is needed as files beside the videos."""
+"""Whether sound is needed as separate files."""
 _FOLDERS: Final = {
     "instruct_text": "text",
     "instruct_numeric": "numerical",
@@ -28,15 +28,15 @@ _FOLDERS: Final = {
 }
 _NEEDED: Final = ("instruct_text", "instruct_numeric")
 _LOW, _HIGH = 0.0, 100.0
-_OTHER_SCALE: Final = 5.0  # the largest score of the sliders in the paper's study
+_OTHER_SCALE: Final = 5.0  # maximum of the sliders in the paper's study
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 
 def check(examples: Examples) -> None:
-    """Refuse datasets of another scale or without what the trainer needs.
+    """Refuse datasets with another scale or without the configs that the trainer needs.
 
     Raises:
-        InputError: If configs are missing, or scores are not on a scale from 0 to 100.
+        InputError: Configs are missing, or scores are not on a scale from 0 to 100.
     """
     lacking = [name for name in _NEEDED if name not in examples.info.configs]
     if lacking:
@@ -70,7 +70,7 @@ def write(
     Args:
         out: Folder of the export.
         examples: Examples by config and part.
-        media: Their files.
+        media: Files of the clips.
     """
     for (config, part), rows in examples.items():
         folder = out / "datasets" / _FOLDERS[config]
@@ -83,7 +83,7 @@ def write_saliency(out: Path, examples: Examples) -> dict[str, int]:
     """Write stills and maps of stage 3 as ``saliency/{train,eval}/{image,sal_map}/NAME.png``.
 
     Returns:
-        Numbers of pairs by part; videos without a still are left out.
+        Number of pairs by part; videos without a still are left out.
     """
     counts: dict[str, int] = {}
     if "saliency" not in examples.info.configs:
@@ -103,7 +103,7 @@ def write_saliency(out: Path, examples: Examples) -> dict[str, int]:
 
 
 def advice(out: Path, examples: Mapping[tuple[str, str], Sequence[Example]]) -> list[str]:
-    """Where the trainer finds what."""
+    """Paths to pass to the trainer."""
     folders = dict.fromkeys(out / "datasets" / _FOLDERS[config] for config, _ in examples)
     lines = [f"{'stage 1' if place.name == 'text' else 'stage 2'}: {place}" for place in folders]
     return [*lines, f"stage 3: {out / 'saliency'}"] if (out / "saliency").is_dir() else lines
@@ -117,7 +117,7 @@ def _row(example: Example, media: ExportedMedia) -> dict[str, Any]:
 
 
 def _png(data: bytes) -> bytes:
-    """A picture as PNG, unchanged if it is one."""
+    """A picture as PNG; a PNG is returned unchanged."""
     from PIL import Image
 
     if data.startswith(_PNG):

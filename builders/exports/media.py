@@ -1,4 +1,4 @@
-"""The files that exported questions are about: a folder's, or those that a dataset holds."""
+"""Media files of exported questions: from a folder, or from the dataset itself."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class ExportedMedia:
     """Addresses of files by clip.
 
     Attributes:
-        videos: Path of the video as it is written into the export.
-        audios: Path of the sound, likewise.
-        reasons: Why a clip has none of what it needs.
+        videos: Path of the video as written into the export.
+        audios: Path of the sound as written into the export.
+        reasons: Reason why a clip lacks a file.
     """
 
     videos: dict[str, str] = field(default_factory=dict)
@@ -37,18 +37,18 @@ class ExportedMedia:
 
 
 class MediaPlace:
-    """Where the files are taken from, and what they are called in the export.
+    """Source of the files, and their paths in the export.
 
     Args:
         dataset: Folder of the built dataset.
         info: Contents of its `info.json`.
         media: Folder with the videos; None for those in the dataset's config `media`.
-        out: Folder of the export, in its final place.
-        part: Folder that is written now and renamed to `out`.
+        out: Final folder of the export.
+        part: Temporary folder of the export, which is renamed to `out` in the end.
         prefix: Text instead of the absolute path of `media`, for training on another machine.
 
     Raises:
-        InputError: If there are no videos.
+        InputError: There are no videos.
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class MediaPlace:
 
         Args:
             clips: Ids of the clips.
-            sound_too: Whether sound is needed as a file beside the video.
+            sound_too: Whether sound is needed as a separate file.
 
         Raises:
-            InputError: If no file matches a clip, or several match one.
+            InputError: No file matches any clip, or several match one.
         """
         found = ExportedMedia()
         self._names = file_names(clips)
@@ -93,7 +93,7 @@ class MediaPlace:
 
     @cached_property
     def silent(self) -> set[str]:
-        """Clips without sound, as the dataset's manifest says."""
+        """Clips without sound, according to the dataset's manifest."""
         path = self._dataset / MANIFEST_NAME
         if not path.is_file():
             return set()
@@ -150,7 +150,7 @@ class MediaPlace:
 
 
 def _files(folder: Path, suffixes: tuple[str, ...]) -> list[str]:
-    """Paths below a folder with one of some suffixes; hidden ones are left out."""
+    """Paths below a folder with given suffixes, without hidden ones."""
     paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return sorted(
         path.as_posix()

@@ -13,7 +13,7 @@ from .examples import TRAIN, Example
 from .media import ExportedMedia
 
 SOUND_FILES = False
-"""Whether sound is needed as files beside the videos."""
+"""Whether sound is needed as separate files."""
 
 
 def write(
@@ -24,7 +24,7 @@ def write(
     Args:
         out: Folder of the export.
         examples: Examples by config and part.
-        media: Their files.
+        media: Files of the clips.
     """
     for (config, part), rows in examples.items():
         lines = (json.dumps(_row(row, media), ensure_ascii=False) for row in rows)
@@ -32,7 +32,7 @@ def write(
 
 
 def advice(out: Path, examples: Mapping[tuple[str, str], Sequence[Example]]) -> list[str]:
-    """A command that trains with the files."""
+    """A command that starts a training with the files."""
     names = {
         is_train: [
             str(out / f"{config}-{part}.jsonl")

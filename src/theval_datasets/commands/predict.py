@@ -33,11 +33,11 @@ class PredictReport(Report):
         metric: Folder of the metric.
         config: Description of the metric.
         data: Name of the dataset, or manifest, of the clips.
-        clips: Scores, one a clip.
-        n_seen: Number of clips that the metric was trained on.
-        agreement: Agreement with the target where the clips have it, over the clips that the metric was
-            not trained on; None without any.
-        file: File that was written.
+        clips: Scores, one per clip.
+        n_seen: Number of these clips that the metric was trained on.
+        agreement: Agreement with the target, over the clips that have it and that the metric was not
+            trained on; None without any.
+        file: Written file; None if the scores are printed.
     """
 
     metric: Path
@@ -66,7 +66,7 @@ class PredictReport(Report):
         }
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a clip."""
+        """One row per clip."""
         return [
             {
                 "clip_id": clip.clip_id,
@@ -78,7 +78,7 @@ class PredictReport(Report):
         ]
 
     def to_text(self) -> str:
-        """Scores or their range, what has none, and agreement with the target."""
+        """Scores or their range, clips without a score, and agreement with the target."""
         scores = [clip.score for clip in self.clips if clip.score is not None]
         lines = [f"{len(scores)} of {len(self.clips)} clips of {self.data} scored"]
         if self.file is None:
@@ -132,8 +132,8 @@ def predict(
         output: CSV to write: clip_id, score, reason, null. Default: the scores are printed.
         cache: Path or URL of the feature cache, for a manifest. Default: the cache that ``extract``
             fills.
-        tables: Further input for a manifest, as ``build thqa-mt`` takes it, such as
-            ``portraits=FOLDER``, against which identity is measured; may be repeated.
+        tables: Further input for a manifest, as for ``build thqa-mt``, such as ``portraits=FOLDER``, with
+            which identity is compared; may be repeated.
 
     Raises:
         InputError: The metric cannot be read, or the clips lack its features.
@@ -163,7 +163,7 @@ def predict(
 
 
 def _rows(data: StrPath, cache: StrPath | None, tables: Sequence[str]) -> FeatureRows:
-    """Rows of a built dataset; or those that THQA-MT would have, from a manifest and cached features."""
+    """Rows of a built dataset, or rows as in THQA-MT from a manifest and cached features."""
     from theval_datasets.manifest.info import INFO_NAME
     from theval_datasets.manifest.rows import MANIFEST_NAME
 
@@ -205,7 +205,7 @@ def _cached_rows(manifest: Path, cache: StrPath | None, tables: Sequence[str]) -
 def _agreement(
     trained: TrainedMetric, rows: FeatureRows, scored: tuple[Scored, ...], seen: Any
 ) -> Agreement | None:
-    """Agreement with the target over unseen clips that have it; None for fewer than two."""
+    """Agreement with the target over unseen clips that have one; None for fewer than two clips."""
     import numpy as np
 
     from theval_datasets.evaluation.correlation import agreement

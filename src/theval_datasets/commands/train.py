@@ -34,14 +34,14 @@ Parameters = Annotated[
 
 @dataclass(frozen=True, eq=False)
 class TrainReport(Report):
-    """What a trained metric reaches on clips that it was not trained on.
+    """Results of a trained metric on clips that it was not trained on.
 
     Attributes:
         model: Name of the model.
-        samples: Clips that it was trained and tested on.
-        results: Measures over the folds; the first is that of the whole metric over all clips.
+        samples: Clips of training and test.
+        results: Results over the folds; the first is that of the whole metric over all clips.
         parameters: Parameters of the model.
-        files: Files that were written; () without an output.
+        files: Written files; () without an output.
     """
 
     model: ModelName
@@ -71,7 +71,7 @@ class TrainReport(Report):
         }
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a result: what was tested, and mean and interval of each measure."""
+        """One row per result: the test, and mean and interval of each measure."""
         return [
             {
                 "without": one.without,
@@ -88,7 +88,7 @@ class TrainReport(Report):
         ]
 
     def to_text(self) -> str:
-        """The clips, a table of results, and what was written."""
+        """The clips, a table of results, and the written files."""
         samples = self.samples
         name = f"{samples.rows.name} {samples.rows.version}".rstrip()
         sizes = (
@@ -149,21 +149,21 @@ def train(
 
     Args:
         data: Folder of a built dataset, such as ``out/theval/thqa-mt``, or its name at the Hub.
-        output: Folder for the metric, trained on all clips. Default: it is tested only.
+        output: Folder for the metric, trained on all clips. Default: the metric is only tested.
         model: Model: ``evaltalker``, two fully connected layers over the features side by side, or
             ``forest``, a random forest.
         target: Column to predict.
         features: Columns of numbers or vectors, or patterns such as ``published_*``. Default: for
             ``evaltalker`` those of vst, sapiens, identity_consistency and qwen_sync that the dataset
-            has, for ``forest`` everything that is measured on the clips.
+            has, for ``forest`` all measurements of the clips.
         without: Features to leave out.
-        ablation: Test the metric also without each of its features.
-        sets: Column that names the set of each clip, such as ``pattern`` in ``theval/thqa-ntire``; each
-            set is tested also by a metric trained on that set, and by one trained on the other sets.
-        fold_column: Column that holds the fold of each clip.
+        ablation: Also test the metric without each of its features.
+        sets: Column with the set of each clip, such as ``pattern`` in ``theval/thqa-ntire``; each set is
+            also tested with a metric trained on that set, and with one trained on the other sets.
+        fold_column: Column with the fold of each clip.
         content: Columns whose values no two folds may share; five folds are then drawn anew. ``none``
             shuffles the clips, for comparison only.
-        nulls: What becomes of a null feature: the ``median`` of the training clips stands for it, or its
+        nulls: Treatment of a null feature: it is replaced by the ``median`` of the training clips, or its
             clip is left out (``leave-out``).
         parameters: Parameters of the model.
 
@@ -218,7 +218,7 @@ def built_rows(data: StrPath) -> FeatureRows:
 
 
 def names_of(given: str | Sequence[str]) -> tuple[str, ...]:
-    """Names, of which one text may hold several with commas between them.
+    """Names from texts, each of which may hold several names separated by commas.
 
     Examples:
         >>> names_of("vst, arcface"), names_of(["vst"])
@@ -251,7 +251,7 @@ def _write(
 
 
 def _some(names: Iterable[str]) -> str:
-    """Names, of which the first are shown."""
+    """The first few names as text, with the number of the others."""
     listed = list(names)
     more = f", and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
     return ", ".join(listed[:_SHOWN]) + more

@@ -29,16 +29,16 @@ class MetricResult:
 
     Attributes:
         features: Names of its features.
-        without: Feature of the dataset's that it lacks, in an ablation; None for none.
+        without: Feature that the metric lacks, in an ablation; None for none.
         tested_on: Set of the tested clips; None for all clips.
-        trained_on: Clips of the other folds that it was trained on: ``all``, those of the ``same-set``,
-            or those of the ``other-sets``.
+        trained_on: Clips of the other folds that the metric was trained on: ``all``, those of the
+            ``same-set``, or those of the ``other-sets``.
         n: Number of tested clips.
         measures: Mean over the folds of SRCC, PLCC, KRCC and RMSE, with its interval.
-        folds: The measures of each fold by its number; None where undefined.
-        reason: Why there are no measures: ``no-training-clips`` where no clip of another fold may be
-            trained on, ``constant`` where predictions or scores do not vary within any fold; None where
-            there are some.
+        folds: Measures by number of the fold; None where undefined.
+        reason: Reason why there are no measures: ``no-training-clips`` if no clip of another fold may be
+            used for training, ``constant`` if predictions or scores do not vary within any fold; None if
+            there are measures.
     """
 
     features: tuple[str, ...]
@@ -70,12 +70,13 @@ def out_of_fold(
         model: Name of the model.
         parameters: Parameters of the model.
         features: Names of the features.
-        train: Clips that may be trained on, (clips,); None for all.
-        test: Clips that are predicted, (clips,); None for all.
+        train: Whether each clip may be used for training, (clips,); None for all.
+        test: Whether each clip is predicted, (clips,); None for all.
         done: Called with 1 after each fold, for progress.
 
     Returns:
-        (clips,): NaN for clips that are not predicted, as no clip of another fold may be trained on.
+        Predictions, (clips,): NaN for clips outside `test`, and where no clip of another fold may be used
+        for training.
     """
     everything = np.ones(len(samples), bool)
     train = everything if train is None else train
@@ -107,10 +108,10 @@ def measured(
 
     Args:
         samples: The clips.
-        predicted: (clips,): NaN for clips that are not judged.
+        predicted: (clips,): NaN for clips that are not tested.
         features: Names of the features.
-        without: Feature that is lacking.
-        tested_on: Set whose clips are judged; None for all.
+        without: Feature that the metric lacks; None for none.
+        tested_on: Set whose clips are tested; None for all.
         trained_on: See `MetricResult`.
     """
     judged = np.isfinite(predicted)
@@ -149,21 +150,21 @@ def cross_validate(
 ) -> tuple[list[MetricResult], Floats]:
     """Train and test a metric over the folds of its clips.
 
-    With sets, each set is judged on its own as well: by the metric trained on all sets, by one trained
-    on that set, and by one trained on the other sets. Clips of the tested fold are never trained on, of
-    whichever set they are, so that content which sets share is not met twice.
+    With sets, each set is also tested separately: with the metric trained on all sets, with one trained on
+    that set, and with one trained on the other sets. Training never uses clips of the tested fold, whatever
+    their set, so that content shared between sets is never in both training and test.
 
     Args:
         samples: The clips.
         model: Name of the model.
         parameters: Parameters of the model.
-        ablation: Whether to judge metrics that lack one feature each, too.
+        ablation: Whether to test also metrics that lack one feature each.
 
     Returns:
-        The results, that of the whole metric over all clips first; and its predictions, (clips,).
+        The results, beginning with that of the whole metric over all clips; and its predictions, (clips,).
 
     Raises:
-        InputError: An ablation of one feature was asked for.
+        InputError: An ablation was requested for a single feature.
     """
     names = tuple(samples.features)
     if ablation and len(names) < 2:

@@ -1,7 +1,7 @@
-"""The two models: EvalTalker's head, and a forest. Fitted by scikit-learn, kept as plain arrays.
+"""The two models, EvalTalker's head and a forest, fitted by scikit-learn and stored as plain arrays.
 
-Both are deterministic with a seed. A fitted model is a dictionary of arrays, which a safetensors file
-holds, and needs numpy alone to predict.
+Both are deterministic for a given seed. A fitted model is a dictionary of arrays, which is saved as a
+safetensors file; predicting needs numpy only.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ Tensors = Mapping[str, npt.NDArray[Any]]
 
 EXTRA: Final = "train"
 _CONSTANT: Final = 1e-9
-"""Spread of a feature relative to its size up to which it counts as constant."""
+"""Spread of a feature relative to its magnitude at or below which it counts as constant."""
 _ROWS: Final = 1024
-"""Rows that go through a forest at once."""
+"""Number of rows that a forest predicts at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """Two fully connected layers with a ReLU between them, on features as they are.
+    """Two fully connected layers with a ReLU between them, applied to unscaled features.
 
-    The names are those of ``torch.nn.Sequential(Linear, ReLU, Linear)``, which loads the tensors as its
+    The tensors are named as in ``torch.nn.Sequential(Linear, ReLU, Linear)``, which loads them as its
     state. The standardisation of features and scores is part of the layers.
 
     Attributes:
@@ -84,10 +84,10 @@ class Forest:
     """Regression trees, whose mean is the score.
 
     Attributes:
-        tensors: Of all nodes one after the other: ``left`` and ``right``, the numbers of the children,
+        tensors: Arrays over all nodes of all trees: ``left`` and ``right``, the numbers of the children,
             -1 for a leaf; ``feature`` and ``threshold``: a clip goes left if its feature, as float32, is
-            at most the threshold; ``value``, the score of a leaf. ``roots`` (trees,): the first node of
-            each tree.
+            at most the threshold; ``value``, the score of a leaf. ``roots``, (trees,), is the first node
+            of each tree.
     """
 
     tensors: Tensors
@@ -195,11 +195,16 @@ def _head(features: Floats, scores: Floats, parameters: ModelParameters) -> Head
         random_state=parameters.seed,
     )
     standard = np.where(varies, (features - centre) / spread, 0.0).astype(np.float32)
-    with warnings.catch_warnings(), threads.threadpool_limits(1):  # sums in one order everywhere
-        warnings.simplefilter("ignore", exceptions.ConvergenceWarning)  # epochs are a parameter
+    with (
+        warnings.catch_warnings(),
+        threads.threadpool_limits(1),
+    ):  # sums in the same order on every machine
+        warnings.simplefilter(
+            "ignore", exceptions.ConvergenceWarning
+        )  # the number of epochs is a parameter
         warnings.simplefilter(
             "ignore", RuntimeWarning
-        )  # overflows end in numbers that are not finite
+        )  # overflows give numbers that are not finite
         try:
             net.fit(standard, ((scores - middle) / scale).astype(np.float32))
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""Parameters of trained metrics; nothing heavy is imported with them."""
+"""Parameters of trained metrics, in a module without heavy imports."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ModelParameters:
         learning_rate: Step size of Adam for ``evaltalker``.
         decay: L2 penalty on the weights of ``evaltalker``.
         trees: Number of trees of ``forest``.
-        seed: Seed of the training, and of folds that are drawn.
+        seed: Seed of the training and of folds that are drawn anew.
     """
 
     hidden: int = 128
@@ -53,10 +53,10 @@ class ModelParameters:
             raise InputError(f"expected a seed of 0 to 2³² - 1, got {self.seed}")
 
     def check(self, model: ModelName) -> None:
-        """Refuse a changed parameter of another model.
+        """Refuse parameters of another model that differ from their defaults.
 
         Raises:
-            InputError: There is one.
+            InputError: There is such a parameter.
         """
         others = {name for key, names in _OF.items() if key != model for name in names}
         for one in fields(self):

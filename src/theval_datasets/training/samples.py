@@ -18,28 +18,28 @@ from .tables import FeatureRows, Floats, is_known, matching
 Mask = npt.NDArray[np.bool_]
 
 PLAIN = "none"
-"""Name of no content: folds of shuffled clips."""
+"""Value of `content` for folds of shuffled clips."""
 N_FOLDS = 5
 _FEWEST = 10
-"""Clips of a fold below which a correlation means little."""
+"""Number of clips in a fold below which a correlation means little."""
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Clips that a metric is trained and tested on.
+    """Clips for training and testing a metric.
 
     Attributes:
         rows: Rows of the clips.
         target: Name of the predicted column.
-        features: By name, (clips, size); NaN in all of a row where the value is null.
+        features: Features by name, (clips, size); a row is NaN where the value is null.
         scores: (clips,): the target.
-        folds: (clips,): the fold of each clip.
-        sets: Name of the set that each clip belongs to; () where the clips are of one set.
-        folding: How the folds came about, in words.
-        left_out: Clips of the dataset that are left out, by reason.
-        nulls: Clips that are used although a feature is null, by feature.
-        without_values: Features that were asked for by default and have no value, with the reason.
-        remarks: What a reader of the results has to know.
+        folds: (clips,): number of each clip's fold.
+        sets: Name of each clip's set; () if there is only one set.
+        folding: Description of the folds.
+        left_out: Number of the dataset's clips that are left out, by reason.
+        nulls: Number of clips that are used although a feature is null, by feature.
+        without_values: Default features that have no value, with the reason.
+        remarks: Remarks that readers of the results need.
     """
 
     rows: FeatureRows
@@ -75,19 +75,19 @@ def samples_of(
 
     Args:
         rows: Rows of the config `features`.
-        model: Model, which says the features where none are named.
+        model: Model, which determines the default features.
         target: Column to predict.
-        features: Columns, or shell patterns of them; () for those that the model has by default.
+        features: Columns, or shell patterns of them; () for the model's default features.
         without: Features to leave out, or shell patterns of them.
-        fold_column: Column that says the fold of each clip.
+        fold_column: Column with the fold of each clip.
         content: Columns whose values no two folds may share: five folds are then drawn anew, and
             `fold_column` is not read. ``none`` shuffles the clips.
-        sets: Column that says the set of each clip.
-        nulls: What becomes of a clip with a null feature: ``median`` keeps it, ``leave-out`` does not.
-        seed: Seed of folds that are drawn.
+        sets: Column with the set of each clip.
+        nulls: Treatment of clips with a null feature: ``median`` keeps them, ``leave-out`` does not.
+        seed: Seed of folds that are drawn anew.
 
     Raises:
-        InputError: Nothing can be trained or tested on these rows; the message says why.
+        InputError: These rows do not allow training and testing; the message states the reason.
     """
     scores = _target(rows, target)
     has_score = np.isfinite(scores)
@@ -147,13 +147,13 @@ def samples_of(
 
 
 def medians_of(features: Floats) -> Floats:
-    """The value that stands for null, for each column: the median of the known values.
+    """The value that replaces null in each column: the median of the known values.
 
     Args:
         features: (clips, size), NaN where null.
 
     Returns:
-        (size,): 0 for columns without any known value, which every clip then has in common.
+        Medians, (size,): 0 for columns without any known value, so that they are constant.
 
     Examples:
         >>> medians_of(np.array([[1.0, np.nan], [3.0, np.nan], [np.nan, np.nan]])).tolist()
@@ -184,7 +184,7 @@ def _in_one_fold(
 
 
 def _mixed(rows: FeatureRows, features: Sequence[str]) -> Iterator[str]:
-    """Remarks on features that are measured against different things in different clips."""
+    """Remarks on features whose reference differs between clips."""
     for name in features:
         against = rows.references(name)
         known = set(against) - {None}

@@ -35,11 +35,11 @@ class TrainedFeature:
     Attributes:
         name: Column of the config `features`.
         size: Length of the vector; 1 for a number.
-        origin: Extractor, or kind of input, that the column is from.
+        origin: Extractor, or kind of input, from which the column comes.
         digest: Digest of the extractor's code, parameters and weights; "" for other origins.
-        median: What stands for null, of length `size`.
-        references: What it was measured against in the training clips, such as ``portrait``; () where
-            nothing is said of that.
+        median: Values that replace null, of length `size`.
+        references: References of the measurement in the training clips, such as ``portrait``; () if the
+            dataset states none.
     """
 
     name: str
@@ -62,15 +62,15 @@ class MetricConfig:
         model: ``evaltalker`` or ``forest``.
         target: Column that it predicts.
         features: Its features, in the order of its input.
-        nulls: What becomes of a clip with a null feature: ``median`` or ``leave-out``.
+        nulls: Treatment of clips with a null feature: ``median`` or ``leave-out``.
         parameters: Parameters of the model.
-        dataset: Name of the dataset that it was trained on.
+        dataset: Name of the training dataset.
         dataset_version: Version of that dataset.
-        n_clips: Number of clips that it was trained on.
-        low: Smallest score that it was trained on.
-        high: Largest score that it was trained on.
-        folding: How the folds of its test came about, in words.
-        toolkit: Version of this package that trained it.
+        n_clips: Number of training clips.
+        low: Smallest score of the training clips.
+        high: Largest score of the training clips.
+        folding: Description of the folds of its test.
+        toolkit: Version of this package that trained the metric.
         format_version: Version of this layout.
     """
 
@@ -104,10 +104,10 @@ class Scored:
 
     Attributes:
         clip_id: Id of the clip.
-        score: On the scale of the target; None where the metric cannot score the clip.
-        reason: ``null-features`` where it cannot, else None.
-        null: Features that are null, with the reason, as ``lip_sync:no-audio``; in a score, their medians
-            stand for them.
+        score: Score on the scale of the target; None if the metric cannot score the clip.
+        reason: ``null-features`` if there is no score, else None.
+        null: Features that are null, with the reason, such as ``lip_sync:no-audio``; if there is a score,
+            medians replaced them.
     """
 
     clip_id: str
@@ -121,9 +121,9 @@ class TrainedMetric:
     """A trained metric.
 
     Attributes:
-        config: Description of it.
-        fitted: The model.
-        seen: Clips that it was trained on: their SHA-256, or their ids where that is unknown.
+        config: Description of the metric.
+        fitted: Fitted model.
+        seen: Training clips by SHA-256, or by id where the hash is unknown.
     """
 
     config: MetricConfig
@@ -135,7 +135,7 @@ class TrainedMetric:
 
         Raises:
             InputError: A feature is not in the rows, has another size, or was computed in another way
-                than the metric was trained on.
+                than that of the training clips.
         """
         features: dict[str, Floats] = {}
         reasons: dict[str, list[tuple[str, ...]]] = {}
@@ -160,7 +160,7 @@ class TrainedMetric:
         return tuple(scored)
 
     def has_seen(self, rows: FeatureRows) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Whether it was trained on each clip of a dataset, (rows,): the same file, or the same id."""
+        """Whether each clip of a dataset is a training clip, by file or id, (rows,)."""
         return np.array(
             [
                 clip_id in self.seen or (sha256 is not None and sha256 in self.seen)
@@ -210,7 +210,7 @@ def train_metric(
         samples: The clips.
         model: Name of the model.
         parameters: Parameters of the model.
-        nulls: What becomes of a clip with a null feature.
+        nulls: Treatment of clips with a null feature: ``median`` or ``leave-out``.
         toolkit: Version of this package.
     """
     matrix = joined(samples.features)
@@ -249,12 +249,12 @@ def train_metric(
 def write_metric(
     folder: Path, metric: TrainedMetric, samples: Samples, predicted: Floats
 ) -> list[Path]:
-    """Write a trained metric; its card is written beside it by others.
+    """Write a trained metric, without its card.
 
     Args:
         folder: Folder to write to; files of an earlier metric are replaced.
         metric: The metric.
-        samples: Clips that it was trained on.
+        samples: Training clips.
         predicted: (clips,): out-of-fold predictions of the clips.
 
     Returns:

@@ -37,7 +37,7 @@ class FeatureRows:
     """Rows of a config `features`, with the provenance of its columns.
 
     Attributes:
-        name: Name of the dataset, or of where the rows are from.
+        name: Name of the dataset, or of the rows' source.
         version: Version of the dataset; "" for rows of no release.
         rows: The rows, of all splits.
         origins: Origin of each column: an extractor, or a kind of input.
@@ -84,10 +84,10 @@ class FeatureRows:
         """A column of numbers or of vectors.
 
         Returns:
-            (rows, size): NaN in all of a row where the value is null or not finite.
+            Values, (rows, size); a row is NaN where the value is null or not finite.
 
         Raises:
-            InputError: The column holds something else, or vectors of different length.
+            InputError: The column holds something else, or vectors of different lengths.
         """
         self.need(column)
         values = self.rows[column].combine_chunks()
@@ -105,7 +105,7 @@ class FeatureRows:
         return matrix
 
     def reasons(self, column: str) -> list[tuple[str, ...]]:
-        """For each row the reasons that the column `missing` gives for a column, or its origin."""
+        """Reasons in each row's column `missing` for a column or its origin."""
         if "missing" not in self.rows.column_names:
             return [()] * len(self.rows)
         sources = {column, self.origins.get(column, column)}
@@ -122,9 +122,9 @@ class FeatureRows:
         return listed or "null in all clips"
 
     def references(self, column: str) -> list[str | None]:
-        """For each row what a column is measured against: identity against a portrait, for instance.
+        """Reference of a column in each row, such as the portrait with which identity is compared.
 
-        A column ``X_reference`` says so for all columns of the extractor ``X``; None without one.
+        The column ``X_reference`` states it for all columns of the extractor ``X``; None without one.
         """
         said = f"{self.origins.get(column, column)}_reference"
         if said == column or said not in self.rows.column_names:
@@ -138,8 +138,8 @@ class FeatureRows:
     def measured(self) -> list[str]:
         """Columns that describe a clip's content in numbers.
 
-        They are computed by an extractor, joined (``build --with features=FILE``), or published beside
-        the scores. Facts of the file (its size, length, rate), scores and names are none of them.
+        They are computed by an extractor, joined (``build --with features=FILE``), or published with the
+        scores. Facts of the file (its size, length, rate), scores and names do not count.
         """
         extractors = set(catalog.names("extractor"))
         return [
@@ -155,7 +155,7 @@ class FeatureRows:
         ]
 
     def _tells(self, column: str, target: str) -> bool:
-        """Whether a column tells the answer."""
+        """Whether a column reveals the target."""
         return (
             (target != "" and (column == target or column.startswith(f"{target}_")))
             or self.origins.get(column) in _ANSWER_ORIGINS
@@ -168,16 +168,16 @@ class FeatureRows:
         """The features to train on, and those without any value.
 
         Args:
-            names: Columns, or shell patterns of them; () for those that the model has by default. A
-                pattern stands for columns of numbers or vectors that do not tell the answer.
+            names: Columns, or shell patterns of them; () for the model's default features. A pattern
+                matches columns of numbers or vectors that do not reveal the target.
             target: Column to predict.
             model: Name of the model.
 
         Returns:
-            Features by name, each (rows, size), and for those left out the reason.
+            Features by name, each (rows, size), and the reasons of those that are left out.
 
         Raises:
-            InputError: A column is unknown, tells the answer, or has no value; none is left.
+            InputError: A column is unknown, reveals the target, or has no value; or no feature is left.
         """
         if names:
             for name in set(names) & set(self.rows.column_names):
@@ -227,7 +227,7 @@ def read_features(folder: Path) -> FeatureRows:
         folder: Folder of the dataset.
 
     Raises:
-        InputError: The folder is no built dataset, or its files cannot be read.
+        InputError: The folder is not a built dataset, or its files cannot be read.
     """
     info = read_info(folder)
     config = info.configs.get(CONFIG)
@@ -252,7 +252,7 @@ def read_features(folder: Path) -> FeatureRows:
 def digests_of(extractors: Mapping[str, ExtractorInfo]) -> dict[str, str]:
     """Digest of the code, parameters and weights of each extractor, and of those that it reads.
 
-    The decoder is left out: its versions give the same pictures but for rounding.
+    The decoder is left out, since the pictures of its versions differ by rounding only.
     """
 
     def facts(name: str) -> dict[str, Any]:
@@ -270,12 +270,12 @@ def digests_of(extractors: Mapping[str, ExtractorInfo]) -> dict[str, str]:
 
 
 def is_known(features: Mapping[str, Floats]) -> dict[str, npt.NDArray[np.bool_]]:
-    """For each feature the rows, (rows,), in which it has a value."""
+    """Whether each row has a value, (rows,), by feature."""
     return {name: _known(matrix) for name, matrix in features.items()}
 
 
 def joined(features: Mapping[str, Floats]) -> Floats:
-    """The features side by side: (rows, sum of their sizes)."""
+    """The concatenated features, (rows, sum of their sizes)."""
     return np.concatenate(list(features.values()), axis=1)
 
 
@@ -285,7 +285,7 @@ def _known(matrix: Floats) -> npt.NDArray[np.bool_]:
 
 
 def matching(names: Sequence[str], known: Sequence[str], kind: str) -> list[str]:
-    """Names, in whose place shell patterns are the names that they match.
+    """Names, with shell patterns replaced by the names that they match.
 
     Args:
         names: Names or patterns.
