@@ -1,11 +1,12 @@
-# make demo   the whole way on a small sample it makes itself (a minute or two after installing)
-# make test   every test: the fast ones first, then the slow ones and those on real clips
-# make check  format, lint, types, imports, unused code, architecture
-# make format format the code, and repair what the linter can
-# make bench  measured figures against their targets
-# make docs   the documentation site, in build/site
+# make demo   run the whole pipeline on a generated sample (a minute or two after installation)
+# make test   run every test: the fast ones, then the slow ones and those on real clips
+# make check  check format, lint, types, imports, unused code and architecture
+# make format format the code, and fix what the linter can
+# make bench  compare measured figures with their targets
+# make docs   build the documentation site in build/site
 #
-# Each makes the virtual environment it needs. PYTHON is 3.11 or 3.12: make demo PYTHON=python3.12
+# Each target creates the virtual environment that it needs. PYTHON must be 3.11 or 3.12:
+# make demo PYTHON=python3.12
 
 PYTHON ?= python3
 VENV ?= .venv

@@ -1,4 +1,4 @@
-"""Croissant metadata of a release: the same facts as its card, for machines that read JSON-LD."""
+"""Croissant metadata of a release: the facts of its card as JSON-LD."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _CONTEXT: Final[dict[str, Any]] = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-"""The context of Croissant 1.0, as its specification prints it."""
+"""The JSON-LD context of Croissant 1.0, as given in its specification."""
 
 _TYPES: Final = {"string": "sc:Text", "bool": "sc:Boolean"}
 
@@ -151,4 +151,4 @@ def _data_type(feature: Any) -> str:
         if name.startswith(("int", "uint")):
             return "sc:Integer"
         return "sc:Float" if name.startswith("float") else _TYPES.get(name, "sc:Text")
-    return "sc:Text"  # structs and videos have no type of their own in Croissant 1.0
+    return "sc:Text"  # Croissant 1.0 has no types for structs and videos

@@ -1,4 +1,4 @@
-"""Text from manifests and tables made harmless inside Markdown."""
+"""Escaping of text from manifests and tables for Markdown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LONGEST: Final = 160
 
 
 def plain_line(text: object, longest: int = _LONGEST) -> str:
-    """One line without control or direction characters, of bounded length.
+    """Text as one line of bounded length, without control or direction characters.
 
     Examples:
         >>> plain_line("two   words")
@@ -28,10 +28,10 @@ def plain_line(text: object, longest: int = _LONGEST) -> str:
 
 
 def markdown(text: object, longest: int = _LONGEST) -> str:
-    """Text that Markdown and HTML show literally: no links, no tags, no table cells of its own.
+    """Text that Markdown and HTML show literally, without links, tags or table cells.
 
-    Addresses lose their meaning too (a zero-width space after ``:`` and ``@`` and ``www``), so that
-    nothing becomes a link by itself.
+    Addresses are broken up by a zero-width space after ``:``, ``@`` and ``www``, so that none is
+    converted to a link automatically.
 
     Examples:
         >>> markdown("<b>")

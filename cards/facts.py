@@ -35,7 +35,7 @@ class ConfigFacts:
     nulls: Mapping[str, int]
 
     def has_values(self, column: str) -> bool:
-        """Whether a column is not null in every row."""
+        """Whether a column has a value in at least one row."""
         return self.nulls.get(column, 0) < self.total
 
     @property
@@ -61,7 +61,7 @@ def read_facts(folder: Path, info: Info) -> ReleaseFacts:
     """Read the Parquet files that `info` lists.
 
     Raises:
-        BuildError: If files of one config have different columns.
+        BuildError: The files of one config have different columns.
     """
     configs = {name: _config(folder, name, info) for name in info.configs}
     first = next(iter(info.configs))
@@ -102,12 +102,12 @@ def _config(folder: Path, config: str, info: Info) -> ConfigFacts:
 
 
 def _count_nulls(file: pq.ParquetFile, nulls: Counter[str]) -> None:
-    """Null rows of every column; only what may have nulls is read, a row group at a time."""
+    """Count the nulls of every column; row groups that are known to have none are not read."""
     leaves = [file.schema.column(i).path for i in range(len(file.schema))]
     for f in file.schema_arrow:
         nulls[f.name] += 0
         leaf = f.name
-        if pa.types.is_struct(f.type):  # its last part stands for it, never its bytes
+        if pa.types.is_struct(f.type):  # reads the last field only, never the bytes
             leaf = f"{f.name}.{f.type.field(f.type.num_fields - 1).name}"
         places = [i for i, path in enumerate(leaves) if f"{path}.".startswith(f"{leaf}.")]
         for group in range(file.num_row_groups):
@@ -118,6 +118,6 @@ def _count_nulls(file: pq.ParquetFile, nulls: Counter[str]) -> None:
 
 
 def _is_full(chunk: pq.ColumnChunkMetaData) -> bool:
-    """Whether a part of a column is known to have no null, not even inside of a list."""
+    """Whether a column is known to have no nulls in a row group, not even inside lists."""
     statistics = chunk.statistics
     return statistics is not None and statistics.has_null_count and not statistics.null_count

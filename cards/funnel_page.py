@@ -1,4 +1,4 @@
-"""The plots that show what the filters of a curated run did."""
+"""Plots of the effect of the filters in a curated run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def draw_steps(steps: Sequence[tuple[str, int, int]], kept: int) -> bytes:
     """The funnel as PNG.
 
     Args:
-        steps: Name of each step, number of clips that reach it, number that it rejects.
+        steps: Name of each step, number of clips that reach it, and number of clips that it rejects.
         kept: Number of kept clips.
     """
     figure, axes = new_figure(0.3 * (len(steps) + 1) + 0.9, width=2 * WIDTH)
@@ -62,8 +62,8 @@ def draw_distribution(
     Args:
         title: Filter and value.
         kept: Values of clips that were kept.
-        rejected: Of those that this value's threshold decided about.
-        others: Of those that something else rejects.
+        rejected: Values of clips that were rejected by a threshold of this value.
+        others: Values of clips that were rejected for other reasons.
         limits: Name and value of each threshold.
     """
     import numpy as np
@@ -75,7 +75,9 @@ def draw_distribution(
     low, high = float(together.min()), float(together.max())
     pad = 0.03 * (high - low) or 0.5
     width = (high - low + 2 * pad) / _BINS
-    border = limits[0][1] if limits else low - pad  # no bar holds values of both sides
+    border = (
+        limits[0][1] if limits else low - pad
+    )  # no bar holds values from both sides of a threshold
     first = np.floor((low - pad - border) / width)
     edges = border + width * np.arange(first, np.ceil((high + pad - border) / width) + 1)
     _stack(axes, groups, edges)
@@ -89,7 +91,7 @@ def draw_distribution(
 
 
 def _stack(axes: Axes, groups: Sequence[Any], edges: Any) -> None:
-    """Bars of the groups on top of each other, in the order kept, rejected, others."""
+    """Stacked bars of the groups, in the order kept, rejected, others."""
     import numpy as np
 
     base = np.zeros(len(edges) - 1)

@@ -33,8 +33,8 @@ def render_metric_card(
 
     Args:
         config: Description of the metric.
-        results: What it reaches.
-        remarks: What a reader of the results has to know.
+        results: Results on clips that it was not trained on.
+        remarks: Remarks that readers of the results need.
     """
     environment = card_environment()
     environment.filters["interval"] = interval_text

@@ -16,7 +16,7 @@ def render_page(template: str, content: Mapping[str, Any]) -> str:
 
     Args:
         template: Name of a template of this package that extends ``page.html.jinja``.
-        content: What the template shows, with ``title``. Plots are `markupsafe.Markup` or text
+        content: Variables of the template, including ``title``. Plots are `markupsafe.Markup`, or text
             that the template marks as safe: the output of `theval_datasets.utils.figures.svg`.
     """
     environment = jinja2.Environment(

@@ -1,4 +1,4 @@
-"""Pictures for a card, drawn from the release's own files: analyses, and samples of saliency."""
+"""Pictures of a card, drawn from the files of the release: analyses, and samples of saliency."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def draw(folder: Path, name: str, configs: Mapping[str, ConfigInfo]) -> dict[str
     """Draw the analyses that cards show, and samples of the saliency, into ``plots/``.
 
     Args:
-        folder: Of the release, with the Parquet files in place.
-        name: Of the dataset, such as ``thqa-mt``.
-        configs: Its tables.
+        folder: Folder of the release, with its Parquet files.
+        name: Name of the dataset, such as ``thqa-mt``.
+        configs: Tables of the release.
 
     Returns:
         Description of each picture, by path relative to the folder.
@@ -49,7 +49,7 @@ def draw(folder: Path, name: str, configs: Mapping[str, ConfigInfo]) -> dict[str
 
 
 def _stills(folder: Path, config: ConfigInfo) -> Iterator[tuple[str, Image.Image, Image.Image]]:
-    """Name, still and map of every row that has a still."""
+    """Clip id, still and map of every row that has a still."""
     from PIL import Image
 
     for file in (folder / name for split in config.splits.values() for name in split.files):
@@ -62,7 +62,7 @@ def _stills(folder: Path, config: ConfigInfo) -> Iterator[tuple[str, Image.Image
 
 
 def _draw_saliency(folder: Path, config: ConfigInfo) -> dict[str, str]:
-    """The first stills with their maps laid over them."""
+    """The first stills, overlaid with their maps."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -38,7 +38,7 @@ _LICENSES: Final = (
 
 @dataclass(frozen=True)
 class CardText:
-    """The author's text on a card; everything else on it is read from the files.
+    """The author's part of a card; everything else is read from the files.
 
     Attributes:
         title: Display name.
@@ -67,8 +67,8 @@ def croissant_json(info: Info, facts: ReleaseFacts, text: CardText) -> str:
     """The Croissant metadata of a release, as the text of its file.
 
     Args:
-        info: What `info.json` will say.
-        facts: What the files hold.
+        info: Description of the release, written to `info.json`.
+        facts: Facts read from the files.
         text: The author's part.
     """
     plain = croissant(
@@ -88,10 +88,10 @@ def render_card(
     """The card of a release as Markdown with YAML front matter.
 
     Args:
-        info: What `info.json` will say.
-        facts: What the files hold.
+        info: Description of the release, written to `info.json`.
+        facts: Facts read from the files.
         text: The author's part.
-        pictures: Path of each picture in the release, and what it shows.
+        pictures: Description of each picture, by path in the release.
     """
     environment = card_environment()
     body = environment.get_template("dataset.md.jinja").render(
@@ -129,7 +129,7 @@ def card_environment() -> jinja2.Environment:
 
 
 def _extractors(info: Info, facts: ReleaseFacts) -> dict[str, ExtractorInfo]:
-    """The extractors of columns with values, and the extractors that these read."""
+    """The extractors of columns that have values, and the extractors on which these depend."""
     wanted = {
         column.origin
         for name, config in info.configs.items()
@@ -230,7 +230,7 @@ def _length(seconds: float | None) -> str:
 
 
 def kind_in_words(feature: Any) -> str:
-    """A type in words: ``float64``, ``list of int16``, ``Video``.
+    """A type in words, such as ``float64``, ``list of int16`` or ``Video``.
 
     Examples:
         >>> import datasets

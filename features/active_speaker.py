@@ -1,4 +1,4 @@
-"""Which visible person speaks when, by LR-ASD, and speech of nobody who is visible."""
+"""Active speaker detection by LR-ASD: which visible person speaks when, and off-screen speech."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ Scores = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class SpeakingRule:
-    """What turns scores into who speaks; changing it computes nothing anew.
+    """Thresholds that convert scores to turns; changing them needs no new extraction.
 
     Attributes:
         threshold: Score from which a person speaks.
-        speech_only: Whether a person speaks only where speech is heard (`vad`); the network alone takes a
-            moving face for speaking in pauses too.
+        speech_only: Whether a person counts as speaking only where speech is heard (`vad`); the network
+            alone takes a moving face for speaking during pauses too.
         min_turn: Minimum length of a turn in seconds; shorter ones are left out.
         max_pause: Maximum length of a pause within a turn in seconds; shorter ones are filled.
-        min_off_screen: Minimum length of speech of nobody who is visible, in seconds.
+        min_off_screen: Minimum length of off-screen speech in seconds.
     """
 
     threshold: float = 0.0
@@ -51,8 +51,8 @@ class Turn(NamedTuple):
     """A span in which a person speaks.
 
     Attributes:
-        start: In seconds.
-        end: In seconds.
+        start: Start in seconds.
+        end: End in seconds.
         track: Number of the track, as in `faces`.
     """
 
@@ -63,19 +63,19 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True)
 class ActiveSpeaker(Extractor):
-    """For every person's track, 25 times a second: whether that person speaks.
+    """Whether each visible person speaks, 25 times a second, by track.
 
-    LR-ASD looks at the face and listens. It tells that a person speaks while there is speech; it does not
-    tell whose voice it is (a person who moves the lips while somebody else speaks is taken for speaking), nor
-    by how much sound and picture are apart. A face that lies on its side is hardly ever taken for speaking.
-    Pictures of people are included only on request.
+    LR-ASD uses the face and the sound. It detects that a person speaks while there is speech, but not whose
+    voice is heard (a person who moves the lips while somebody else speaks is taken for speaking), nor the
+    offset between sound and picture. A face that lies on its side is hardly ever taken for speaking. Pictures
+    of people are included only on request.
 
     Attributes:
-        windows: Lengths in seconds of the pieces that are scored at once; the score is the mean over all
-            lengths. The authors take 1 to 6 s; the longer ones carry speech over into the silence after it.
+        windows: Lengths in seconds of the pieces that are scored; the score is the mean over all lengths.
+            The authors use 1 to 6 s; with the longer ones, high scores extend into the silence after speech.
         smoothing: Length in seconds over which scores are averaged.
-        most: Maximum number of simultaneous tracks; the least prominent people are left out, and what they say
-            is off-screen.
+        most: Maximum number of simultaneous tracks; the least prominent people are left out, and their
+            speech counts as off-screen.
         pictures: Whether pictures of people are included.
     """
 
@@ -177,7 +177,7 @@ class ActiveSpeaker(Extractor):
         return LrAsd(need(known("lr-asd")))
 
     def open(self, clip: ClipInputs, model: Any) -> Accumulator:
-        """Begin with the tracks; without sound there is nothing to do."""
+        """Begin with the tracks; without sound no frames are needed."""
         faces, audio = clip.feature(Faces()), clip.audio()
         return _Listener(
             self, clip, model, visits(faces, most=self.most, pictures=self.pictures), audio
@@ -185,7 +185,7 @@ class ActiveSpeaker(Extractor):
 
 
 class _Listener:
-    """Watches all visits, and compares them with the sound in the end."""
+    """Collects the crops of all visits; scores them with the sound at the end."""
 
     def __init__(
         self,
@@ -244,14 +244,14 @@ class _Listener:
 
 
 def smoothed(values: Floats, width: int) -> Floats:
-    """Moving average; at the ends over fewer values.
+    """Moving average, over fewer values at both ends.
 
     Args:
-        values: (n,).
-        width: Number of values in an average; an even one is raised by 1, 0 and 1 change nothing.
+        values: Values, (n,).
+        width: Number of values in an average; an even number is raised by 1; 0 and 1 change nothing.
 
     Returns:
-        (n,).
+        Averages, (n,).
 
     Examples:
         >>> smoothed(np.array([0.0, 3.0, 0.0, 3.0]), 3).tolist()
@@ -266,14 +266,14 @@ def smoothed(values: Floats, width: int) -> Floats:
 
 
 def turns(values: Values, rule: SpeakingRule | None = None) -> list[Turn]:
-    """Who speaks when.
+    """Turns of all people.
 
     Args:
         values: Values of the extractor `active_speaker`.
         rule: Thresholds; None for the defaults.
 
     Returns:
-        Turns in order of their start, then of their track; those of one track do not overlap.
+        Turns sorted by start, then by track; those of one track do not overlap.
 
     Examples:
         >>> score = np.repeat(np.array([-1.0, 1.0, -1.0], np.float32), 25)
@@ -320,7 +320,7 @@ def _runs(values: Values) -> Iterator[npt.NDArray[np.int64]]:
 
 
 def speech_at(times: Floats, segments: Floats) -> npt.NDArray[np.bool_]:
-    """Whether speech is heard in the middle of pictures.
+    """Whether speech is heard in the middle of each picture.
 
     Args:
         times: (n,): times of pictures at 25 a second, in seconds.
@@ -354,13 +354,13 @@ def _spoken(
 def _without(
     flags: npt.NDArray[np.bool_], *, value: bool, length: float, edges: bool
 ) -> npt.NDArray[np.bool_]:
-    """Flags with the runs of a value that are shorter than a length turned over.
+    """Flags in which short runs of a value are inverted.
 
     Args:
         flags: (n,): 25 a second.
-        value: Of the runs.
-        length: In seconds; runs of at least this length stay.
-        edges: Whether runs at the first and the last flag are turned over too.
+        value: Value of the runs to invert.
+        length: Length in seconds; runs of at least this length are kept.
+        edges: Whether runs at the first and the last flag are inverted too.
     """
     result = flags.copy()
     bounds = np.concatenate(((0,), np.flatnonzero(np.diff(flags)) + 1, (len(flags),)))
@@ -377,7 +377,7 @@ def _without(
 
 @dataclass(frozen=True, slots=True)
 class OnScreen:
-    """Whose speech it is that is heard: a visible person's or not.
+    """Division of the speech into that of visible people and off-screen speech.
 
     Attributes:
         off_screen: (n, 2): start and end of speech during which no visible person speaks, in seconds.
@@ -393,7 +393,7 @@ class OnScreen:
 def speech_on_screen(
     values: Values, segments: Floats, duration: float, rule: SpeakingRule | None = None
 ) -> OnScreen:
-    """How much of the speech is that of visible people.
+    """Divide the speech into that of visible people and off-screen speech.
 
     Args:
         values: Values of the extractor `active_speaker`.

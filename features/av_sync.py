@@ -33,16 +33,17 @@ Embeddings = npt.NDArray[np.float32]
 class AvSync(Extractor):
     """Lip sync of every face with the sound, as the authors of SyncNet measure it.
 
-    A face is followed while it is seen without a gap of more than a second, in crops of 224 × 224 at 25 a
-    second. SyncNet embeds windows of 5 crops and of the sound at the same time, and the distance of both is
-    averaged over the stretch for offsets of up to 15 crops. LSE-D is the smallest mean distance, LSE-C the
-    median less the smallest. The clip's values are those of the stretch with the highest LSE-C: of several
-    people that is the one who speaks. Faces are detected by `faces` instead of S3FD, five times a second,
-    so that values differ a little from those of the authors' programs.
+    A stretch is a span in which a face is visible without a gap of more than a second; it is cropped to
+    224 × 224 at 25 crops a second. SyncNet embeds windows of 5 crops and the sound of the same time, and the
+    distance of the two embeddings is averaged over the stretch for offsets of up to 15 crops. LSE-D is the
+    smallest mean distance, LSE-C the median of the mean distances minus the smallest. The clip's values are
+    those of the stretch with the highest LSE-C, which among several people is the speaker's. Faces are
+    detected by `faces`, five times a second, instead of S3FD, so values differ slightly from those of the
+    authors' programs.
 
     Attributes:
-        min_seconds: Minimum length of a stretch; the authors' program asks for 100 crops.
-        max_seconds: Maximum length of a stretch; longer ones are divided into equal parts.
+        min_seconds: Minimum length of a stretch in seconds; the authors' program requires 100 crops.
+        max_seconds: Maximum length of a stretch in seconds; longer ones are divided into equal parts.
     """
 
     min_seconds: float = 4.0
@@ -130,7 +131,7 @@ class AvSync(Extractor):
         return _syncnet.SyncNet()
 
     def open(self, clip: ClipInputs, model: _syncnet.SyncNet) -> _Synchroniser:
-        """Find the stretches of faces that have sound."""
+        """Find the stretches of faces during which there is sound."""
         faces = clip.feature(Faces())
         audio = clip.audio()
         parts = self._parts(faces, audio)
@@ -164,7 +165,7 @@ class AvSync(Extractor):
 
 
 class _Part:
-    """A stretch of a face, whose crops are embedded as they come."""
+    """A stretch of a face; its crops are embedded as they arrive."""
 
     def __init__(self, track: int, person: int, path: FacePath) -> None:
         self.track = track
@@ -184,12 +185,12 @@ class _Part:
         self._waiting = self._waiting[1 - _syncnet.WINDOW :]
 
     def distances(self, audio: Audio, model: _syncnet.SyncNet) -> npt.NDArray[np.float64]:
-        """Mean distance of face and sound for each offset."""
+        """Mean distance between face and sound for each offset."""
         if len(self._waiting) >= _syncnet.WINDOW:
             self._embed(model)
         steps = SAMPLE_RATE // STEP // FPS
         begin = self.path.first * steps * STEP - round(audio.start * SAMPLE_RATE)
-        # a crop less than there are, as in the authors' program
+        # one crop fewer than available, as in the authors' program
         rows = (self.path.last - self.path.first - 1) * steps
         sounds = model.embed_sounds(mfcc(audio.samples, begin, rows))
         faces = np.concatenate(self._embedded)
@@ -198,7 +199,7 @@ class _Part:
 
 
 class _Synchroniser:
-    """Cuts the crops of all stretches out of the frames that are nearest to them in time."""
+    """Crops the faces of all stretches from the frames nearest in time."""
 
     def __init__(self, parts: Sequence[_Part], audio: Audio, model: _syncnet.SyncNet) -> None:
         self._parts = parts

@@ -1,4 +1,4 @@
-"""Motion of the picture outside people, and of people."""
+"""Motion of the background, and of people."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class BackgroundMotion(Extractor):
-    """Change of the picture from sample to sample, two a second, apart for people and what is around them.
+    """Change of the picture between samples, two a second, separately for people and background.
 
-    A person is a head, 1.6 times as wide as the face and from above the hair down, and a body, three times as wide
-    as the face and from the chin down. Faces of all kinds count. It measures what the complaint *static background* is about; it is not
-    that complaint: a studio's wall is static too. Changes across a cut are left out.
+    A person is a head, 1.6 times as wide as the face and from above the hair down, and a body, three times as
+    wide as the face and from the chin down. Faces of all kinds count. The measurement is related to the
+    distortion *static background*, but does not replace votes on it: a studio's wall is static too. Changes
+    across a cut are left out.
     """
 
     name: ClassVar[str] = "background_motion"
@@ -90,7 +91,7 @@ class BackgroundMotion(Extractor):
         return FrameRequest(fps=FPS, height=180, colour="gray")
 
     def needs(self) -> Sequence[Extractor]:
-        """Where the faces are."""
+        """Positions of faces."""
         return (Faces(),)
 
     def weights(self) -> Sequence[Weights]:
@@ -145,14 +146,14 @@ class _Comparer:
 
 
 def people_mask(faces: Values, time: float) -> Flags:
-    """Where people are at a time.
+    """Mask of people at a given time.
 
     Args:
         faces: Values of the extractor `faces`.
-        time: In seconds.
+        time: Time in seconds.
 
     Returns:
-        (36, 64): True where a person is, on a grid over the picture.
+        Mask, (36, 64): True where a person is, on a grid over the picture.
     """
     columns, rows = _SMALL
     size = np.array((float(faces["width"]), float(faces["height"])))

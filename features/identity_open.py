@@ -1,4 +1,4 @@
-"""Identity of a clip's people without a download."""
+"""Identity of a clip's people, measured without downloaded weights."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _PERSON = KINDS.index("person")
 
 @dataclass(frozen=True)
 class IdentityOpen(Extractor):
-    """Distance of the people of a clip to a reference frame of the clip itself, by dlib's face network.
+    """Distance of a clip's people to a reference frame of the same clip, by dlib's face network.
 
-    As `identity`, with weights that a package carries and a distance instead of a similarity: the values of
-    both cannot be compared. Faces and people are those of `faces`; without an InsightFace pack it tells people
-    apart by their positions only. Pictures of people do not count.
+    Like `identity`, but with weights that come with a package, and a distance instead of a similarity: values
+    of the two cannot be compared. Faces and people are those of `faces`, which without an InsightFace pack
+    distinguishes people by their positions only. Pictures of people do not count.
     """
 
     name: ClassVar[str] = "identity_open"

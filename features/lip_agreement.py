@@ -1,4 +1,4 @@
-"""Whether the person who speaks, by LR-ASD, is the one whose lips move most."""
+"""Agreement of LR-ASD's speaker with the person whose lips move most."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LipAgreement(Extractor):
-    """Share of the speech, with several people in sight, in which face and sound name the same person.
+    """Share of the speech, with several people in sight, in which scores and lips name the same person.
 
-    At each picture the person with the highest score of `active_speaker` is compared with the person whose
-    mouth opening varies most around it. It measures what the complaint *speaker mismatch* is about; it is not
-    that complaint: neither lips nor network tell whose voice is heard.
+    In each picture, the person with the highest score of `active_speaker` is compared with the person whose
+    mouth opening varies most around that time. The measurement is related to the distortion *speaker
+    mismatch*, but does not replace votes on it: neither lips nor network show whose voice is heard.
 
     Attributes:
         span: Length in seconds over which the variation is measured.
@@ -96,7 +96,8 @@ def lip_motion(
         span: Length in seconds over which the standard deviation is taken.
 
     Returns:
-        (rows,): at least 0; NaN where the track has fewer than two meshes around, or none near.
+        Variation, (rows,): at least 0; NaN where the track has fewer than two meshes within the span, or
+        none near the picture.
     """
     motion = np.full(len(heard["time"]), np.nan)
     for number in np.unique(heard["track"]):
@@ -119,7 +120,7 @@ def agreement(heard: Values, lips: Floats) -> npt.NDArray[np.bool_]:
         lips: (rows,): `lip_motion`.
 
     Returns:
-        (pictures,): for those that can be compared, by their time.
+        Agreement, (pictures,), in order of time, for the pictures that can be compared.
     """
     usable = np.flatnonzero(heard["speech"] & np.isfinite(lips))
     picture = np.rint(heard["time"][usable] * FPS).astype(np.int64)

@@ -30,7 +30,7 @@ from .networks.qwen_omni import (
 )
 
 PROMPT: Final = "How good is the quality of this talking head, and which distortions does it have?"
-"""What the model is asked after the clip."""
+"""Question to the model after the clip."""
 _OWN: Final = "qwen-sync"
 _BASE: Final = "qwen2.5-omni"
 
@@ -42,13 +42,14 @@ class QwenSync(Extractor):
     EvalTalker's Qwen-Sync is Qwen2.5-Omni fine-tuned on the scores and distortions of THQA-MT, and is not
     published. The default model is your own: a folder of a fine-tuned model, or of a LoRA adapter with
     its base, below `THEVAL_MODELS`. The model sees two frames a second and hears the sound on the timeline
-    of the video; what comes after `seconds` is left out, and `cut` says so. Clips without sound are empty.
+    of the video. Only the first `seconds` are read; `cut` states whether the clip is longer. Clips without
+    sound are empty.
 
     Attributes:
-        model: `fine-tuned`: your own; `base`: Qwen2.5-Omni-7B as published, which knows nothing of quality.
+        model: `fine-tuned`: your own; `base`: Qwen2.5-Omni-7B as published, not trained on quality.
         pool: `mean` over all tokens, or the `last` token.
-        seconds: Length of the clip that is read, from its start, in seconds.
-        prompt: Text after the clip; the one that the model was fine-tuned with.
+        seconds: Maximum length to read from the clip's start, in seconds.
+        prompt: Text after the clip; it should be the one with which the model was fine-tuned.
         precision: Type of the weights, in which the model computes.
         folder: Folder that is searched first for the fine-tuned model; not part of the cache key.
     """
@@ -110,7 +111,7 @@ class QwenSync(Extractor):
         return own, base
 
     def fetch_weights(self) -> None:
-        """Download the base, where it is what is asked for."""
+        """Download the base model if `model` is `base`."""
         if self.model == "base":
             super().fetch_weights()
 
@@ -141,7 +142,7 @@ class QwenSync(Extractor):
 
 
 class _Clip:
-    """Keeps the frames of a clip's beginning, at the size that the model sees."""
+    """Keeps the first frames of a clip, at the size of the model's input."""
 
     def __init__(self, clip: ClipInputs, model: QwenOmni, options: QwenSync) -> None:
         clip.audio()  # without sound there is nothing to decode for

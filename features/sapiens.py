@@ -32,9 +32,9 @@ BATCH: Final = 4
 class Sapiens(Extractor):
     """Features of a pretrained Sapiens encoder, mean over each frame and over frames.
 
-    One frame a second, as in EvalTalker. The backend `sapiens` is Sapiens-2B, EvalTalker's; `sapiens2` is
-    its successor Sapiens2-1B, with another licence and other features: vectors of the two cannot be
-    compared.
+    One frame a second is sampled, as in EvalTalker. The backend `sapiens` is Sapiens-2B, used by EvalTalker;
+    `sapiens2` is its successor Sapiens2-1B, with another licence and other features: vectors of the two
+    cannot be compared.
 
     Attributes:
         fps: Number of sampled frames a second; None for every frame.
@@ -92,7 +92,7 @@ class Sapiens(Extractor):
         return make(place, self.precision)
 
     def open(self, clip: ClipInputs, model: Any) -> _Mean:
-        """Begin a mean."""
+        """Begin the mean over the frames."""
         return _Mean(model)
 
 

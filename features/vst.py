@@ -21,19 +21,19 @@ from .networks.swin3d import EXTRA, STATES, Pixels, Size, Swin3d, View, pictured
 LENGTH: Final = 32
 """Frames in a window."""
 STRIDE: Final = 2
-"""Every second frame of the clip is in a window."""
+"""A window uses every second frame of the clip."""
 _BLOCKS: Final = 32
-"""Blocks of 32 frames (4.8 MB) that are kept of a clip of any length."""
+"""Maximum number of blocks of 32 frames (4.8 MB each) that are kept of a clip."""
 
 
 @dataclass(frozen=True)
 class Vst(Extractor):
     """Video Swin Transformer of torchvision (Kinetics-400): mean of its features over windows.
 
-    A window is 32 frames, every second one of the clip; windows lie in the middle of equal parts of the
-    clip, as in the network's own evaluation. A clip shorter than a window is repeated. Of a clip of more
-    than 2,048 frames windows begin at the nearest multiple of 64 frames, or of 128, 256, …, so that memory
-    does not grow. EvalTalker's paper states neither size nor sampling.
+    A window has 32 frames, every second one of the clip. Windows are in the middle of equal parts of the
+    clip, as in the network's own evaluation. A clip shorter than a window is repeated. In a clip of more
+    than 2,048 frames, windows begin at the nearest multiple of 64 frames, or of 128, 256, …, so that memory
+    is bounded. EvalTalker's paper states neither size nor sampling.
 
     Attributes:
         size: Size of the network: `tiny`, `small` or `base`.
@@ -95,10 +95,10 @@ class Vst(Extractor):
 
 
 class _Windows:
-    """Keeps the frames of possible windows of a clip whose length becomes known only at its end.
+    """Keeps frames for windows of a clip whose length becomes known only at its end.
 
-    Every second frame is scaled and kept, in blocks of a window's length. When there are too many blocks,
-    every second one is given up, and so on.
+    Every second frame is scaled and kept, in blocks of a window's length. Whenever there are too many
+    blocks, every second one is discarded.
     """
 
     def __init__(self, model: Swin3d, windows: int, view: View) -> None:
@@ -130,21 +130,21 @@ class _Windows:
         }, {}
 
     def _window(self, start: int) -> list[Pixels]:
-        """The frames of a window; the clip over and over, if it is shorter."""
+        """The frames of a window; a shorter clip is repeated."""
         places = [(start + i) % len(self._times) for i in range(LENGTH)]
         return [self._blocks[place // LENGTH][place % LENGTH] for place in places]
 
 
 def window_starts(n_frames: int, windows: int, every: int = 1) -> list[int]:
-    """Where windows of 32 frames begin.
+    """First frames of windows of 32 frames.
 
     Args:
-        n_frames: Number of frames in the clip, strided; at least 1.
-        windows: Number of windows that are wanted.
-        every: One of how many blocks of 32 frames is at hand; 1 for all frames.
+        n_frames: Number of frames in the clip after striding; at least 1.
+        windows: Requested number of windows.
+        every: Number of blocks of 32 frames of which one is kept; 1 if all frames are.
 
     Returns:
-        At most `windows` places, growing; fewer in a clip with fewer possible ones.
+        At most `windows` indices, ascending; fewer if the clip allows fewer.
 
     Examples:
         >>> window_starts(100, 4), window_starts(33, 4), window_starts(5, 4)

@@ -1,7 +1,7 @@
-"""Check with pyright that every import of the checkout resolves, without any help for our own.
+"""Check with pyright that every import of the checkout resolves without search paths.
 
-Packages of extras that are not installed are passed over: those that `[tool.mypy]` in
-`pyproject.toml` lists as optional.
+Packages of extras that are not installed are skipped: those that `[tool.mypy]` in `pyproject.toml` lists
+as optional.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def optional_packages() -> set[str]:
 
 
 def unresolved(report: dict[str, list[dict[str, object]]], optional: set[str]) -> list[str]:
-    """Lines ``file:line: message`` for each import that should resolve and does not."""
+    """Lines ``file:line: message``, one for each import that does not resolve but should."""
     faults = []
     for diagnostic in report["generalDiagnostics"]:
         match = _NAME.search(str(diagnostic["message"]))
@@ -38,7 +38,7 @@ def unresolved(report: dict[str, list[dict[str, object]]], optional: set[str]) -
 
 
 def main() -> int:
-    """Run pyright; 1 if an import does not resolve."""
+    """Run pyright; return 1 if an import does not resolve."""
     command = [sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable, "--outputjson"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     report = json.loads(done.stdout)

@@ -1,7 +1,7 @@
-"""Look for functions, classes and imports that nothing uses, with vulture.
+"""Find unused functions, classes and imports with vulture.
 
-Variables are left out: fields of dataclasses are written to files as a whole. So are the units that
-`theval_datasets.catalog` finds by their file's name, and methods that a framework calls.
+Variables are left out, since fields of dataclasses are written to files as a whole. Also left out are the
+units that `theval_datasets.catalog` finds by the names of their files, and methods called by a framework.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CALLED_BY_FRAMEWORKS: Final = (
 
 
 def units() -> set[str]:
-    """Names of the classes that the catalogue finds."""
+    """Names of the classes in the catalogue."""
     return {
         catalog.load(kind, name).__name__
         for kind in catalog.PACKAGES
@@ -45,7 +45,7 @@ def unused(paths: Iterable[Path], expected: Iterable[str]) -> list[str]:
 
     Args:
         paths: Files and folders; links in them are not followed.
-        expected: Names, or patterns of them, that need no use.
+        expected: Names, or patterns of them, that may be unused.
     """
     vulture = Vulture(ignore_decorators=["@pytest.fixture*", "@app.*"])
     files = [
@@ -64,7 +64,7 @@ def unused(paths: Iterable[Path], expected: Iterable[str]) -> list[str]:
 
 
 def main() -> int:
-    """Returns 1 if something is unused."""
+    """Return 1 if something is unused, else 0."""
     lines = unused((ROOT / place for place in PLACES), units())
     print("\n".join([*lines, f"{len(lines)} unused names"]))
     return int(bool(lines))

@@ -1,6 +1,6 @@
 """The first half of the demo: make the sample, curate it, extract its features.
 
-It is run where the package was installed without constraints, in an empty current folder.
+It runs in an empty current folder, in an environment where the package was installed without constraints.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from theval_datasets.demo.clips import make_sample
 
 
 def main() -> int:
-    """Returns 1 if a step fails, or a package is outside of its tested range."""
+    """Return 1 if a step fails or a package is outside its tested range, else 0."""
     make_sample(Path("videos"))
     curated = td.curate(["videos"], "work")
     extracted = td.extract("work", cache="cache")

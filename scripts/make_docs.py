@@ -1,4 +1,4 @@
-"""Gather the pages of the documentation site in `build/docs`: the written ones and the generated ones.
+"""Collect the pages of the documentation site, written and generated, in `build/docs`.
 
 ``python scripts/make_docs.py && zensical build --strict`` builds the site; so does ``make docs``.
 """
@@ -23,7 +23,7 @@ _REPOSITORY_LINK: Final = re.compile(r"\[([^\]]+)\]\((?!https?:|#)[^)]*\)")
 
 
 def generated_pages() -> dict[str, str]:
-    """Path below the site's root to Markdown, for every page that the code or a root file gives."""
+    """Markdown of every page that is generated from code or a root file, by path below the root."""
     pages = {
         "reference/cli.md": reference.commands_page(),
         "reference/api.md": api_page(),
@@ -53,7 +53,7 @@ def generated_pages() -> dict[str, str]:
 
 
 def api_page() -> str:
-    """The functions of the front door, one for every command."""
+    """Reference of the functions of `theval_datasets`, one for every command."""
     parts = ["# Python API\n\n```python\nimport theval_datasets as td\n```\n"]
     for name in td.__all__:
         if name != "evaluation":
@@ -63,7 +63,7 @@ def api_page() -> str:
 
 
 def evaluation_page() -> str:
-    """What `theval_datasets.evaluation` offers."""
+    """Reference of `theval_datasets.evaluation`."""
     parts = ["# Evaluation\n\nEverything here is a name of `theval_datasets.evaluation`.\n"]
     for name in sorted(evaluation.__all__):
         value = getattr(evaluation, name)
@@ -73,11 +73,11 @@ def evaluation_page() -> str:
 
 
 def from_root(name: str, up: str | None = None) -> str:
-    """A page of the repository's root; links to the site's pages work, others become plain text.
+    """A page of the repository's root; links to pages of the site are kept, others become plain text.
 
     Args:
-        name: File in the root.
-        up: Way from the page to the site's root; None if the page links to no page of the site.
+        name: Name of the file in the root.
+        up: Relative path from the page to the site's root; None if it links to no page of the site.
     """
     text = (ROOT / name).read_text("utf-8")
     if up is not None:
@@ -98,10 +98,10 @@ def gather(target: Path) -> list[Path]:
     """Write all pages below a folder, which is emptied first.
 
     Args:
-        target: The folder.
+        target: Folder to write to.
 
     Returns:
-        The pages, sorted.
+        Paths of the pages, sorted.
     """
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(ROOT / "docs", target)
@@ -115,7 +115,7 @@ def gather(target: Path) -> list[Path]:
 
 
 def main() -> int:
-    """Gather the pages in `build/docs`."""
+    """Collect the pages in `build/docs`."""
     pages = gather(ROOT / "build" / "docs")
     print(f"{len(pages)} pages in build/docs")
     return 0

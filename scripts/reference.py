@@ -1,4 +1,4 @@
-"""Markdown about datasets, columns, units and commands, made from what the code declares."""
+"""Markdown about datasets, columns, units and commands, generated from the code's declarations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from theval_datasets.manifest.rows import (
 
 _COLUMN_HEAD: Final = ("column", "type", "unit", "meaning", "from")
 Described = tuple[str, str, str, str, str]
-"""Name, type, unit, meaning and origin of a column: columns in which these agree are the same."""
+"""Name, type, unit, meaning and origin of a column, by which identical columns are recognised."""
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -45,12 +45,12 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def dataset_units() -> list[Any]:
-    """The builders, in order of their names."""
+    """The builders, sorted by name."""
     return [catalog.load("dataset", name) for name in catalog.names("dataset")]
 
 
 def datasets_table() -> str:
-    """Every dataset: what it is, its configs, its paper."""
+    """A table of all datasets: description, configs, paper."""
     rows = []
     for unit in dataset_units():
         configs = ", ".join(f"`{config.name}`" for config in unit.BUILDER_CONFIGS)
@@ -60,7 +60,7 @@ def datasets_table() -> str:
 
 
 def common_inputs() -> dict[str, str]:
-    """Kinds of ``--with KIND=PATH`` that every dataset takes, with their meaning."""
+    """Kinds of ``--with KIND=PATH`` that every dataset accepts, with their meaning."""
     first, *rest = (unit.kinds() for unit in dataset_units())
     return {
         kind: meaning
@@ -70,18 +70,18 @@ def common_inputs() -> dict[str, str]:
 
 
 def inputs_table(kinds: Mapping[str, str]) -> str:
-    """Kinds of input and what they are."""
+    """A table of kinds of input, with their meaning."""
     rows = [(f"`{kind}`", meaning) for kind, meaning in kinds.items()]
     return table(("`--with`", "what it is"), rows)
 
 
 def common_inputs_table() -> str:
-    """The inputs that every dataset takes."""
+    """A table of the inputs that every dataset accepts."""
     return inputs_table(common_inputs())
 
 
 def described(field: Field) -> Described:
-    """What a reader is told of a column."""
+    """The properties of a column that pages show."""
     return (field.name, kind_in_words(field.feature), field.unit, field.meaning, field.origin)
 
 
@@ -97,7 +97,7 @@ def common_columns() -> dict[Described, Field]:
 
 
 def columns_table(fields: list[Field]) -> str:
-    """A row a column."""
+    """A table with one row per column."""
     rows = []
     for field in fields:
         name, kind, unit, meaning, origin = described(field)
@@ -111,9 +111,9 @@ def common_columns_table() -> str:
 
 
 def special_sections() -> str:
-    """For every dataset its own inputs, and the columns that were not described before.
+    """The own inputs of every dataset, and its columns.
 
-    A column that another table of the page describes in the same words is only named.
+    A column that another table of the page already describes identically is only named.
     """
     known: dict[Described, str] = dict.fromkeys(common_columns(), "")
     parts = []
@@ -132,7 +132,7 @@ def special_sections() -> str:
 
 
 def _mentioned(fields: tuple[Field, ...], known: dict[Described, str], config: str) -> str:
-    """A sentence for each place that describes some of the columns."""
+    """A sentence for each table that describes some of the columns."""
     places: dict[str, list[str]] = {}
     for field in fields:
         if described(field) in known:
@@ -149,7 +149,7 @@ def _mentioned(fields: tuple[Field, ...], known: dict[Described, str], config: s
 
 
 def record_table(kind: type[Any]) -> str:
-    """The attributes of a record with what its docstring says of them."""
+    """The attributes of a record with their meanings from its docstring."""
     entries = Documentation.of(kind).entries
     return table(("field", "meaning"), [(f"`{name}`", text) for name, text in entries.items()])
 
@@ -184,9 +184,9 @@ def units_page(kind: str, title: str, text: str) -> str:
     """A page about all units of a kind, as `theval-data explain` describes each.
 
     Args:
-        kind: As `theval-data list` takes it, such as `filters`.
-        title: Of the page.
-        text: Its first paragraph.
+        kind: Kind as for `theval-data list`, such as `filters`.
+        title: Title of the page.
+        text: First paragraph of the page.
     """
     parts = [f"# {title}\n\n{text}\n"]
     for unit in td.list_units(kind).units:  # type: ignore[arg-type]
@@ -222,7 +222,7 @@ def _explained(one: Explanation) -> str:
 
 
 def commands_page() -> str:
-    """A page about the command line, from the commands' own declarations."""
+    """A page about the command line, from the declarations of the commands."""
     group = typer.main.get_command(app)
     parts = [
         "# Command line\n\nExit codes: 0 done, 1 something failed, 2 wrong use or input. Every command takes "
@@ -247,7 +247,7 @@ def _paragraphs(text: str) -> str:
 
 
 def _options(command: Any) -> Iterator[tuple[str, str]]:
-    """Names with the value that they take, and the help, of arguments and options."""
+    """Names, values and help texts of arguments and options."""
     context = typer.Context(command)
     for parameter in command.params:
         record = parameter.get_help_record(context)

@@ -1,7 +1,7 @@
 """Write the generated tables of committed pages; ``--check`` only compares.
 
-Everything between ``<!-- generated: NAME -->`` and ``<!-- end -->`` is made from what the code
-declares. Pages that are generated as a whole are made by `make_docs.py`.
+Everything between ``<!-- generated: NAME -->`` and ``<!-- end -->`` is generated from the code's
+declarations. Pages that are generated as a whole are made by `make_docs.py`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
 
 
 def updated(text: str) -> str:
-    """A page with its blocks written anew.
+    """A page with its blocks generated again.
 
     Raises:
-        SystemExit: If it names a block that is not known.
+        SystemExit: The page names an unknown block.
     """
 
     def replace(match: re.Match[str]) -> str:
@@ -45,7 +45,7 @@ def updated(text: str) -> str:
 
 
 def main() -> int:
-    """Return 1 if `--check` finds a stale page."""
+    """Return 1 if `--check` finds an outdated page, else 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing, fail if stale")
     check = parser.parse_args().check

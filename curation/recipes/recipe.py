@@ -48,7 +48,7 @@ class Recipe:
             the spans that `segment` selects; `people`: each person of these spans is a clip.
         reference_frame: `middle`: the frame in the middle of the clip; `best`: the frame that shows
             everybody best.
-        audio_track: Whether each clip's sound is also written as 16 kHz mono.
+        audio_track: Whether each clip's sound is also written as a separate track of 16 kHz mono.
         segment: Requirements of spans, for `spans` and `people`.
         encoding: Encoding of clips, for `spans` and `people`.
         person: How people are cut out of spans, for `people`.
@@ -85,7 +85,7 @@ class Recipe:
 
     @property
     def identity(self) -> str:
-        """Name, and hash of everything that clips depend on."""
+        """Name, and hash of all settings that clips depend on."""
         decides = {key: value for key, value in to_plain(self).items() if key != "about"}
         judges = [[name, _hashed(judge)] for name, judge in self.judges()]
         if self.cut == "whole":
@@ -95,10 +95,10 @@ class Recipe:
         return f"{self.name}:{digest(decides | {'filters': judges})[:16]}"
 
     def judges(self) -> list[tuple[str, Filter | SetFilter]]:
-        """The filters with their thresholds, those of single clips first.
+        """The filters with their thresholds, those that judge single clips first.
 
         Raises:
-            InputError: There is no filter of a name, or a threshold is invalid.
+            InputError: A name is not that of a filter, or a threshold is invalid.
         """
         judges = [(name, _judge(name, given or {})) for name, given in self.filters.items()]
         return sorted(judges, key=lambda pair: isinstance(pair[1], SetFilter))
@@ -202,7 +202,7 @@ def parse_recipe(text: str, where: str, folder: Path | None = None) -> Recipe:
         folder: Folder that a path as `base` is relative to; None to allow named bases only.
 
     Raises:
-        InputError: It is not a recipe.
+        InputError: The text is not a recipe.
 
     Examples:
         >>> parse_recipe("base: as-is", "mine.yaml").plain
@@ -245,7 +245,7 @@ def _text(path: Path) -> str:
 
 
 def _plain(text: str, where: str, folder: Path | None, depth: int) -> Any:
-    """The recipe as plain data, completed by its base."""
+    """The recipe as plain data, merged with its base."""
     try:
         plain = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:

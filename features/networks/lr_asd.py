@@ -1,4 +1,4 @@
-"""LR-ASD, which tells for each picture of a face whether that person is speaking.
+"""LR-ASD: scores for each picture of a face whether that person is speaking.
 
 The network is built here as an ONNX graph from the authors' checkpoint, so that onnxruntime runs it and PyTorch
 is not needed. Source: Liao et al., LR-ASD: Lightweight and Robust Network for Active Speaker Detection,
@@ -20,15 +20,15 @@ from ..formulas.mfcc import STEP, mfcc
 from .torch_files import Tensor, read_tensors
 
 FPS: Final = 25
-"""Pictures a second that the network expects."""
+"""Number of pictures a second that the network expects."""
 SIDE: Final = 112
-"""Side of its pictures in pixels."""
+"""Side of the network's pictures in pixels."""
 CONTEXT: Final = 9
-"""Pictures before and after a picture on which its features depend."""
+"""Number of pictures before, and after, a picture on which its features depend."""
 _ROWS: Final = 4
-"""Rows of the sound's coefficients per picture."""
+"""Number of rows of cepstral coefficients per picture."""
 _HEARD: Final = 1500
-"""Pictures whose sound is heard at once."""
+"""Number of pictures whose sound is processed at once."""
 _EXTRA: Final = "faces"
 _OPSET: Final = 17
 _IR: Final = 10
@@ -48,7 +48,7 @@ class LrAsd:
         file: The authors' checkpoint.
 
     Raises:
-        ValueError: The file is no checkpoint of LR-ASD.
+        ValueError: The file is not a checkpoint of LR-ASD.
     """
 
     def __init__(self, file: Path) -> None:
@@ -92,8 +92,8 @@ class LrAsd:
             seen: (sequences, n, 128): features of pictures.
 
         Returns:
-            (sequences, n): above 0 where the network takes the person for speaking. A score depends on the
-            whole sequence.
+            Scores, (sequences, n): above 0 where the network takes the person for speaking. A score depends
+            on the whole sequence.
         """
         both = np.concatenate((heard, seen), axis=2).transpose(1, 0, 2)
         return np.ascontiguousarray(self._run(self._detector, x=both).T)
@@ -107,7 +107,7 @@ class LrAsd:
             count: Number of pictures.
 
         Returns:
-            (count, 128); before and after the sound there is silence.
+            Features, (count, 128); the sound is padded with silence.
         """
         parts = [np.zeros((0, _CHANNELS), np.float32)]
         for first in range(0, count, _HEARD):
@@ -119,7 +119,7 @@ class LrAsd:
     def mean_scores(
         self, heard: Floats, seen: Floats, windows: Sequence[float]
     ) -> npt.NDArray[np.float64]:
-        """Scores of consecutive pictures, as the mean over pieces of several lengths.
+        """Scores of consecutive pictures: means over pieces of several lengths.
 
         Args:
             heard: (n, 128): features of sound.
@@ -149,11 +149,11 @@ class LrAsd:
 
 
 class _Graph:
-    """An ONNX graph of nodes in a row, each of which reads what the one before it wrote.
+    """An ONNX graph that is a chain of nodes, each of which reads the output of the one before.
 
     Args:
         state: Tensors of the checkpoint by name.
-        shape: Of the input `x`; None for axes of any length.
+        shape: Shape of the input `x`; None for axes of any length.
     """
 
     def __init__(self, state: Mapping[str, Tensor], shape: Sequence[int | None]) -> None:
@@ -165,7 +165,7 @@ class _Graph:
         self.last = "x"
 
     def add(self, kind: str, *further: Tensor | str, **attributes: Any) -> str:
-        """Add a node that reads the last one and then what is given; return the name of its output."""
+        """Add a node that reads the last output and given inputs; return the name of its output."""
         inputs = [self.last, *(self._name(value) for value in further)]
         self.last = f"{kind}_{len(self._nodes)}"
         node = self._onnx.helper.make_node(kind, inputs, [self.last], **attributes)
@@ -184,7 +184,7 @@ class _Graph:
     def convolve(self, name: str, norm: str, *, stride: int = 1) -> None:
         """Add a convolution over two axes, with its normalisation folded in, and a rectifier.
 
-        The shape of what it reads is kept, but for the stride. An axis of length 1 in the middle of the
+        Apart from the stride, the shape of the input is kept. An axis of length 1 in the middle of the
         kernel's axes is left out.
         """
         scale, shift = self._norm(norm)
@@ -199,7 +199,7 @@ class _Graph:
         self.add("Relu")
 
     def attend(self, name: str) -> None:
-        """Weigh the channels, which are the last axis, by a gate that is computed from them."""
+        """Weight the channels, the last axis, by a gate computed from them."""
         scale, shift = self._norm(f"{name}.bn")
         read = self.last
         weight = self._state[f"{name}.attention.weight"][:, :, 0] * scale[:, None]
@@ -209,13 +209,13 @@ class _Graph:
         self.add("Mul", read)
 
     def _norm(self, name: str) -> tuple[Tensor, Tensor]:
-        """Factor and summand that a normalisation comes to after training."""
+        """Factor and summand equivalent to a normalisation after training."""
         mean, variance = self._state[f"{name}.running_mean"], self._state[f"{name}.running_var"]
         scale = self._state[f"{name}.weight"] / np.sqrt(variance + np.float32(_EPSILON))
         return scale, self._state[f"{name}.bias"] - mean * scale
 
     def model(self) -> bytes:
-        """The graph as a file's content."""
+        """The graph as the bytes of an ONNX file."""
         helper, kind = self._onnx.helper, self._onnx.TensorProto.FLOAT
         graph = helper.make_graph(
             self._nodes,
@@ -232,7 +232,7 @@ class _Graph:
 
 
 def _visual_encoder(state: Mapping[str, Tensor]) -> bytes:
-    """Spatial convolutions of each picture, temporal convolutions of each place; (n, 128)."""
+    """Spatial convolutions in each picture, temporal ones at each position; (n, 128)."""
     graph = _Graph(state, (None, 1, SIDE, SIDE))
     side = SIDE // 2
     for i, block in enumerate(_BLOCKS):
@@ -273,7 +273,7 @@ def _audio_encoder(state: Mapping[str, Tensor]) -> bytes:
 
 
 def _detector(state: Mapping[str, Tensor]) -> bytes:
-    """A gate over both features, a recurrent layer in both directions, a gate, a score; (n, sequences)."""
+    """A gate over both features, a bidirectional recurrent layer, a gate, a score; (n, sequences)."""
     graph = _Graph(state, (None, None, 2 * _CHANNELS))
     graph.attend("model.fusion")
     layers = [f"model.detector.gru_{way}" for way in ("forward", "backward")]
@@ -300,7 +300,7 @@ def _detector(state: Mapping[str, Tensor]) -> bytes:
 
 
 def _gates(rows: Tensor) -> Tensor:
-    """A layer's gates reset, update, new in ONNX's order: update, reset, new."""
+    """A layer's gates (reset, update, new) in ONNX's order: update, reset, new."""
     reset, update, new = np.split(rows, 3)
     return np.concatenate((update, reset, new))
 

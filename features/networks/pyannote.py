@@ -1,8 +1,8 @@
 """Models of pyannote.audio 3, loaded from files.
 
-pyannote.audio 3 cannot download with current versions of huggingface-hub, so it is given local files.
-Checkpoints are read without executing code in them: only the few harmless classes that pyannote stores
-are allowed.
+pyannote.audio 3 cannot download with current versions of huggingface-hub, so local files are passed to it.
+Checkpoints are read without executing code in them: only the few harmless classes that pyannote stores are
+allowed.
 """
 
 from __future__ import annotations

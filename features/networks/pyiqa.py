@@ -1,7 +1,7 @@
 """Image quality networks of pyiqa, built without downloads and loaded without pickle.
 
-pyiqa downloads weights when a metric is created, and before them timm's backbone, which it overwrites.
-Here the architecture is created without weights, and the published state is read from a local file:
+When pyiqa creates a metric, it downloads timm's backbone, and then the weights that overwrite it. Here the
+architecture is created without weights, and the published state is read from a local file:
 ``pyiqa/FILE`` below `THEVAL_MODELS`, else the Hub's cache (repository
 chaofengc/IQA-PyTorch-Weights). pyiqa and its weights are for non-commercial use.
 """
@@ -161,7 +161,7 @@ def build(name: Name) -> Any:
 def _bare_backbones(module: Any) -> Iterator[None]:
     """Keep pyiqa's Swin from downloading timm's weights while a network is created.
 
-    It downloads them whatever its options are; the state that is loaded afterwards is complete.
+    It downloads them regardless of its options; the state that is loaded afterwards is complete.
     """
     original = getattr(module, "create_swin", None)
     if original is None:

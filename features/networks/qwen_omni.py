@@ -21,16 +21,16 @@ from .loading import loaded, quiet
 
 EXTRA: Final = "evaltalker"
 FPS: Final = 2.0
-"""Frames a second that the model is trained with."""
+"""Number of frames a second with which the model is trained."""
 ADAPTER: Final = "adapter_config.json"
-"""The file that makes a folder one of an adapter."""
+"""File by which the folder of an adapter is recognised."""
 
 Pool = Literal["mean", "last"]
 Pixels = npt.NDArray[np.uint8]
 Vector = npt.NDArray[np.float32]
 
 _KINDS: Final = ("qwen2_5_omni", "qwen2_5_omni_thinker")
-_CELL: Final = 28  # side in pixels of what becomes one token
+_CELL: Final = 28  # side in pixels of the square that becomes one token
 _LEAST_PIXELS: Final = 128 * _CELL * _CELL
 _MOST_PIXELS: Final = 768 * _CELL * _CELL
 _PROCESSOR: Final = ("processor_config.json", "preprocessor_config.json")
@@ -43,7 +43,7 @@ def identity(*folders: Path) -> str:
     """Identity of a model for cache keys: hashes of its files, and the version of transformers.
 
     Args:
-        folders: Folder of the model; of an adapter, its own and that of its base.
+        folders: Folder of the model; for an adapter, its own and that of its base.
 
     Raises:
         MissingExtraError: transformers, which prepares the inputs, is not installed.
@@ -60,7 +60,7 @@ def identity(*folders: Path) -> str:
 
 
 def _matters(file: Path) -> bool:
-    """Whether a file of a model's folder has an influence on features."""
+    """Whether a file of a model's folder affects features."""
     return file.is_file() and file.suffix in (".safetensors", ".json", ".jinja", ".txt")
 
 
@@ -156,7 +156,7 @@ def pictured(frame: Pixels, shape: tuple[int, ...] | None = None) -> Pixels:
 
     Args:
         frame: uint8 (height, width, 3) in red, green, blue.
-        shape: Shape of the clip's first result, which all have; None for the first.
+        shape: Shape of the clip's first result, which all others get too; None for the first.
 
     Returns:
         uint8 (rows, columns, 3).
@@ -174,7 +174,7 @@ def pictured(frame: Pixels, shape: tuple[int, ...] | None = None) -> Pixels:
 
 
 def base_of(adapter: Path) -> str:
-    """Name of the model that an adapter was trained on, as its configuration has it."""
+    """Name of the model that an adapter was trained on, according to its configuration."""
     return str(json.loads((adapter / ADAPTER).read_text("utf-8")).get("base_model_name_or_path"))
 
 
@@ -183,7 +183,7 @@ def check_base(adapter: Path, published: str) -> None:
 
     Args:
         adapter: Folder of the adapter.
-        published: Id of the published model at the Hub, which is used by default.
+        published: Id of the published model at the Hub.
 
     Raises:
         WeightsMissingError: It was trained on another model.
@@ -201,7 +201,7 @@ def _has_processor(folder: Path) -> bool:
 
 
 def _add_adapter(net: Any, folder: Path) -> None:
-    """Add a LoRA adapter, all of it: peft leaves out what does not fit, with a warning only."""
+    """Add a complete LoRA adapter; peft by itself only warns of tensors that do not fit."""
     import torch
     from safetensors.torch import load_file
 

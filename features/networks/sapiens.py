@@ -18,7 +18,7 @@ from .loading import loaded
 
 EXTRA: Final = "evaltalker"
 WEIGHTS: Final = {"sapiens": "sapiens-2b", "sapiens2": "sapiens2-1b"}
-"""The weights of each backend in the registry."""
+"""Name in the registry of weights, by backend."""
 
 Backend = Literal["sapiens", "sapiens2"]
 Pixels = npt.NDArray[np.uint8]
@@ -47,7 +47,7 @@ class SapiensEncoder:
         self._precision = precision
         try:
             with warnings.catch_warnings():
-                # TorchScript is deprecated, and the only form in which this model runs by itself.
+                # TorchScript is deprecated, but no other published form of this model runs without its code.
                 warnings.simplefilter("ignore")
                 self._net: Any = torch.jit.load(script, map_location=self._device).eval()
         except RuntimeError as error:

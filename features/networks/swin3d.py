@@ -17,7 +17,7 @@ EXTRA: Final = "evaltalker"
 SIDE: Final = 224
 """Side in pixels of the square pictures that the network sees."""
 STATES: Final = {"tiny": "swin3d_t", "small": "swin3d_s", "base": "swin3d_b"}
-"""torchvision's name of each size, which is also that of its weights."""
+"""Name of each size in torchvision and in the registry of weights."""
 
 Size = Literal["tiny", "small", "base"]
 View = Literal["whole", "centre"]

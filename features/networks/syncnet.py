@@ -1,4 +1,4 @@
-"""SyncNet: embeddings of a mouth and of its sound that are near each other where they are in sync.
+"""SyncNet: embeddings of a mouth and of its sound, which are near each other if the two are in sync.
 
 Chung and Zisserman, Out of Time: Automated Lip Sync in the Wild (2016), in the version whose weights the
 authors published (`syncnet_v2.model`). The layers have the names of that file.
@@ -22,9 +22,9 @@ from .device import chosen_device
 WEIGHTS: Final = "syncnet"
 EXTRA: Final = "sync"
 WINDOW: Final = 5
-"""Pictures in a window, at 25 a second."""
+"""Number of pictures in a window, at 25 a second."""
 STEPS: Final = 20
-"""Steps of MFCC in a window, at 100 a second."""
+"""Number of MFCC rows in a window, at 100 a second."""
 EMBEDDED: Final = 1024
 
 _BATCH: Final = 16  # windows that are embedded at once
@@ -109,7 +109,7 @@ class SyncNet:
     """The network with published weights.
 
     Args:
-        file: The authors' file of weights; None for where it is found.
+        file: The authors' file of weights; None for that of the registry.
     """
 
     def __init__(self, file: Path | None = None) -> None:
@@ -131,7 +131,7 @@ class SyncNet:
     def embed_faces(self, crops: Sequence[Pixels]) -> Embeddings:
         """Embeddings of all windows of consecutive crops.
 
-        Only the first layer looks at several pictures, so that all windows are computed in one pass.
+        Only the first layer spans several pictures, so all windows are computed in one pass.
 
         Args:
             crops: n of uint8 (224, 224, 3) in blue, green, red, 25 a second; n of at least 5.

@@ -1,8 +1,8 @@
 """Tensors of PyTorch's checkpoint files, read without PyTorch.
 
-A checkpoint is an archive of raw numbers and of a pickle that says which tensor they belong to. Unpickling runs
-whatever a file names, so nothing can be named here except an ordered dictionary, a tensor and its kinds of
-numbers: any other file is refused. PyTorch does the same with ``weights_only=True``.
+A checkpoint is an archive of raw numbers and a pickle that assigns them to tensors. Unpickling can call
+anything that a file names, so only an ordered dictionary, a tensor and its number types are allowed; any other
+file is refused. PyTorch does the same with ``weights_only=True``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _KINDS: Final = {
     "IntStorage": "<i4", "ByteStorage": "u1", "BoolStorage": "?",
 }  # fmt: skip
 _LARGEST: Final = 1 << 30
-"""Bytes that a file may unpack to."""
+"""Maximum size of an unpacked file in bytes."""
 
 Tensor = npt.NDArray[Any]
 
@@ -37,7 +37,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         Tensors by name, in the file's order.
 
     Raises:
-        ValueError: The file is no such checkpoint, or names something besides tensors.
+        ValueError: The file is not such a checkpoint, or names anything besides tensors.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -58,7 +58,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 class _Kind:
-    """A kind of numbers, as the pickle names it."""
+    """A number type, as named in the pickle."""
 
     def __init__(self, dtype: str) -> None:
         self.dtype = np.dtype(dtype)
@@ -94,7 +94,7 @@ class _Reader:
 
 
 class _Tensors(pickle.Unpickler):
-    """Unpickles tensors, and nothing else."""
+    """Unpickles tensors only."""
 
     def __init__(self, stream: io.BytesIO, storage: Any) -> None:
         super().__init__(stream)
@@ -120,7 +120,7 @@ class _Tensors(pickle.Unpickler):
 def _tensor(
     storage: Tensor, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any
 ) -> Tensor:
-    """A tensor that lies in one piece in its storage."""
+    """A tensor that is contiguous in its storage."""
     expected = tuple(int(np.prod(shape[i + 1 :], dtype=np.int64)) for i in range(len(shape)))
     count = int(np.prod(shape, dtype=np.int64))
     if expected != tuple(strides) or offset < 0 or offset + count > len(storage):
