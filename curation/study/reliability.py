@@ -31,7 +31,7 @@ class Reliability:
         icc2k_low: Lower end of its 95 % interval.
         icc2k_high: Upper end of its 95 % interval.
         split_half: Mean over random halves of the subjects of Pearson's correlation between their
-            mean scores, stepped up to all subjects by Spearman-Brown: -1 to 1.
+            mean scores, extrapolated to all subjects by Spearman-Brown: -1 to 1.
         sos: SOS exponent a of the ratings: 0 for perfect agreement, 1 for the largest spread that
             the scale allows.
         n_subjects: Number of subjects who were not rejected.
