@@ -1,4 +1,4 @@
-"""OWNER/NAME: the clips of any manifest, under a name of one's own."""
+"""OWNER/NAME: the clips of any manifest, as a dataset with a name of your choice."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .base.columns import ClipFeatures, FeatureReader, load_extractors
 from .base.fields import BOOL, DOUBLE, STRING, Field, with_columns
 
 PEOPLE: Final = ("person_id", "identity", "speaker_id", "speaker")
-"""Names under which lists say who a clip shows."""
+"""Attributes by which lists name the person in a clip."""
 SAME_PERSON: Final = 0.4
 """Smallest cosine similarity of the embeddings of one person."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
@@ -37,7 +37,7 @@ _INT64: Final = datasets.Value("int64")
 
 
 class Clips(ClipBuilder):
-    """The clips of a manifest, with every feature of theirs.
+    """The clips of a manifest, with all of their features.
 
     `clips_dataset` makes a subclass with a name, and a column for each attribute of a list.
     """
@@ -122,7 +122,7 @@ class Clips(ClipBuilder):
         return [{0: "test", 1: "validation"}.get(int(fold), "train") for fold in folds]
 
     def _people(self, rows: Sequence[ManifestRow]) -> list[Any]:
-        """Who a clip shows: by the list if it says so of every clip, else by face embeddings."""
+        """The person in each clip: by the list if it names one for every clip, else by embeddings."""
         for name in PEOPLE:
             values = [None if r.listed is None else r.listed.attributes.get(name) for r in rows]
             if None not in values:

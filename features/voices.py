@@ -21,8 +21,8 @@ from .speakers import Speakers
 class Voices(Extractor):
     """Voices that pyannote tells apart, each with the visible person who speaks while it is heard.
 
-    A voice without a match is off-screen, or its person is hardly ever in sight. Voice and face are compared
-    by time alone: of two people who always speak together none is told from the other.
+    A voice without a match is off-screen, or its person is hardly ever in sight. Voices and faces are matched
+    by time alone, so two people who always speak at the same time cannot be told apart.
 
     Attributes:
         min_share: Minimum share of a voice's turns, as far as the person is in sight, in which that person

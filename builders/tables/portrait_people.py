@@ -20,7 +20,7 @@ ANGLES: Final = ("yaw", "pitch", "roll")
 
 @dataclass(frozen=True)
 class PortraitPeople:
-    """What is measured on a portrait.
+    """Measurements of a portrait.
 
     Attributes:
         n_subjects: People; 0 where no face was found, None where nothing could look for one.

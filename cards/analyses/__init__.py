@@ -1,1 +1,1 @@
-"""Analyses of a built dataset: figures that the papers show, each declared once, drawn from the files."""
+"""Analyses of a built dataset: the figures of the papers, drawn from the dataset's files."""

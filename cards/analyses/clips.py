@@ -1,4 +1,4 @@
-"""The clips and portraits themselves: length, size, language, people, pose, formants, metrics."""
+"""Properties of clips and portraits: length, size, language, people, pose, formants, metrics."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ANGLES: Final = ("yaw", "pitch", "roll")
 
 
 def clip_figures() -> Iterator[AnalysisFigure]:
-    """Distributions of what the clips are."""
+    """Distributions of the clips' properties."""
     yield _numbers("duration", "Duration", ("duration",))
     yield _values("resolution", "Resolution", ("width", "height"), "Clips by width × height.")
     yield _numbers("frame_rate", "Frame rate", ("fps",))
@@ -89,7 +89,7 @@ def portrait_figures() -> Iterator[AnalysisFigure]:
 
 
 def relationship_figures() -> Iterator[AnalysisFigure]:
-    """How the two people of a conversation are related."""
+    """Relationships between the two people of a conversation."""
     for name, title, about in (
         ("relationship", "Relationship", "Recordings by what the two people are to each other."),
         ("blood", "Blood relatives", "Recordings by whether the two are blood relatives."),

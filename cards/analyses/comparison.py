@@ -1,4 +1,4 @@
-"""Generators compared: leaderboard, radar, and metrics against human preference."""
+"""Comparison of generators: leaderboard, radar, and metrics against human preference."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def _draw_radar(frame: pl.DataFrame) -> Figure:
 
 
 def _win_rates(tables: BuiltTables) -> dict[str, tuple[float, int]]:
-    """Model to the share of its votes that it won, a tie being half a win, and their number."""
+    """Share of its votes that each model won, with a tie as half a win, and their number."""
     wins: dict[str, float] = {}
     votes: dict[str, int] = {}
     for row in tables.batches("preferences", _VOTES):
@@ -215,7 +215,7 @@ def _draw_preference(frame: pl.DataFrame) -> Figure:
 
 
 def _correlation(tables: BuiltTables) -> pl.DataFrame:
-    """One row a definition, source and metric, in the order of the paper's Table 2."""
+    """One row per definition, source and metric, in the order of the paper's Table 2."""
     import polars as pl
 
     rates = {model: rate for model, (rate, _) in _win_rates(tables).items()}

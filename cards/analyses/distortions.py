@@ -1,4 +1,4 @@
-"""Distortions: how frequent each is, and how often each generator shows it."""
+"""Distortions: the frequency of each, overall and by generator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drawings that several figures share; each draws a table as it stands."""
+"""Drawing functions shared by several figures; each draws a table without changing it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST: Final = 40
-"""Groups or bars that a figure can still name; the CSV holds all."""
+"""Maximum number of groups or bars in a figure; the CSV holds all."""
 _LABEL: Final = 30
-_STRONGEST: Final = 0.6  # opacity of a cell that ink is still readable on
+_STRONGEST: Final = 0.6  # maximum opacity of a cell on which text is readable
 
 
 def draw_histogram(frame: pl.DataFrame, rows: str = "clips") -> Figure:
-    """Bars of `statistics.histogram`, one plot a column, with the mean.
+    """Bars of `statistics.histogram`, one plot per column, with the mean.
 
     Args:
-        frame: Of `histogram`.
-        rows: What is counted.
+        frame: Result of `histogram`.
+        rows: Name of the counted rows, such as clips.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -55,7 +55,7 @@ def draw_boxes(frame: pl.DataFrame, value: str, group: str = "") -> Figure:
     """Boxes of `statistics.grouped`, the first group on top, with means and their intervals.
 
     Args:
-        frame: Of `grouped`.
+        frame: Result of `grouped`.
         value: Label of the values' axis.
         group: Label of the groups' axis.
     """
@@ -100,10 +100,10 @@ def draw_intervals(
     """A point with its interval for each row.
 
     Args:
-        frame: With `low`, `high` and `n`.
+        frame: Table that also has the columns `low`, `high` and `n`.
         group: Column of names.
         value: Column of the points.
-        limits: Of the horizontal axis.
+        limits: Limits of the horizontal axis.
     """
     figure, axes = new_figure(0.24 * len(frame) + 1.1)
     axes.axvline(0, color=COLOURS["quiet"], linewidth=0.8)
@@ -120,7 +120,7 @@ def draw_bars(frame: pl.DataFrame, group: str, value: str, unit: str) -> Figure:
     """A horizontal bar for each row, with its number.
 
     Args:
-        frame: In the order of the bars, the first on top.
+        frame: Table in the order of the bars, the first on top.
         group: Column of names.
         value: Column of lengths.
         unit: Label of the horizontal axis.

@@ -1,4 +1,4 @@
-"""What a figure is: a name, what it shows, the table that it plots, and its drawing."""
+"""Declaration of a figure: name, description, plotted table and drawing."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class AnalysisFigure:
     """A figure of a report.
 
     Attributes:
-        name: Of its files: small letters, digits and underscores.
+        name: Name of the files: small letters, digits and underscores.
         title: Heading.
-        about: What is plotted, in a sentence or two: units, and what intervals mean.
-        columns: Config to the columns that it reads. It belongs to a dataset that has them, or to
-            one of `datasets`.
-        data: Makes the table that is plotted, which is also its CSV.
-        draw: Draws that table.
-        datasets: Datasets that it is part of also where a config was not built, so that the report
-            says so.
-        on_card: Whether the dataset's card shows it.
+        about: Description in a sentence or two, with units and the meaning of intervals.
+        columns: Columns that are read, by config. The figure belongs to every dataset that has them, and
+            to those in `datasets`.
+        data: Function that makes the plotted table, which is also the CSV.
+        draw: Function that draws the table.
+        datasets: Datasets to which the figure belongs even if a config was not built, so that the report
+            lists it with the reason.
+        on_card: Whether the dataset's card shows the figure.
     """
 
     name: str
@@ -40,7 +40,7 @@ class AnalysisFigure:
     on_card: bool = False
 
     def belongs_to(self, tables: BuiltTables) -> bool:
-        """Whether a report on this dataset shows the figure, or says why it cannot."""
+        """Whether a report on this dataset shows the figure, or the reason why it cannot."""
         if tables.name in self.datasets:
             return True
         return all(tables.has(config, names) for config, names in self.columns.items())

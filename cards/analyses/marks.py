@@ -1,4 +1,4 @@
-"""Marks on stills: how many there are against the opinion score, and where they lie."""
+"""Marks on stills: their number against the opinion score, and their positions."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ FAMILIES: Final[Mapping[str, tuple[AnalysisFigure, ...]]] = {
     "Relationships": tuple(relationship_figures()),
     "Clips": tuple(clip_figures()),
 }
-"""Heading of the page to its figures, in their order."""
+"""Figures in their order, by heading of the page."""
 _TABLE_ROWS: Final = 60
 
 
@@ -44,13 +44,13 @@ class ReportedFigure:
     """A figure of a report, drawn or not.
 
     Attributes:
-        name: Of its files.
+        name: Name of the files.
         title: Heading.
-        family: Heading above it.
+        family: Heading of the group of figures.
         png: File of the drawing, relative to the report's folder; None if it could not be drawn.
-        csv: File of the table that is plotted; None likewise.
-        rows: Rows of that table.
-        reason: Why it could not be drawn; None if it was.
+        csv: File of the plotted table; None if it could not be drawn.
+        rows: Rows of the plotted table.
+        reason: Reason why the figure could not be drawn; None if it was drawn.
     """
 
     name: str
@@ -68,9 +68,9 @@ def card_figures(
     """The figures of a dataset's card, each with its PNG.
 
     Args:
-        folder: Of the release, with the Parquet files in place.
-        name: Of the dataset, such as ``thqa-mt``.
-        configs: Its tables.
+        folder: Folder of the release, with its Parquet files.
+        name: Name of the dataset, such as ``thqa-mt``.
+        configs: Tables of the release.
     """
     tables = BuiltTables(folder, name, configs)
     for figures in FAMILIES.values():
@@ -86,7 +86,7 @@ def write_report(folder: Path, output: Path) -> list[ReportedFigure]:
     """Write ``report.html``, and a PNG and a CSV for each figure.
 
     Args:
-        folder: Of a built dataset.
+        folder: Folder of a built dataset.
         output: Folder to write to.
 
     Raises:

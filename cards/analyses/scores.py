@@ -19,7 +19,7 @@ SCORES: Final = {
     "quality_mos": "quality score",
     "authenticity_mos": "authenticity score",
 }
-"""Columns of scores, and what they are called in headings."""
+"""Columns of scores, and their names in headings."""
 DIFFICULTIES: Final = ("Easy", "Medium", "Hard")
 _BOXES: Final = (
     "Boxes are quartiles, whiskers end within 1.5 interquartile ranges, dots are means with their "
@@ -39,7 +39,7 @@ _GROUPS: Final = (
 
 
 def score_figures() -> Iterator[AnalysisFigure]:
-    """For each opinion score its distribution, and boxes by each group."""
+    """Distribution of each opinion score, and its boxes by each group."""
     for score, called in SCORES.items():
         heading = called.capitalize()
         yield AnalysisFigure(

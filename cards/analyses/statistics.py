@@ -19,7 +19,7 @@ _WHISKER: Final = 1.5
 
 
 def bin_edges(values: Sequence[float]) -> list[float]:
-    """Edges of bars that hold equally many of the values there can be, for values on a grid.
+    """Edges of equally wide bars; for values on a grid each bar spans a whole number of its steps.
 
     Args:
         values: At least one, finite.
@@ -196,7 +196,7 @@ def shares(frame: pl.DataFrame, group: str, labels: str, names: Sequence[str] = 
 
 
 def counts(values: pl.Series, order: Sequence[str] = ()) -> pl.DataFrame:
-    """How often each value occurs.
+    """Frequency of each value.
 
     Args:
         values: Null is left out.

@@ -1,4 +1,4 @@
-"""Vertices and triangles of glTF's binary form, as far as the explorer draws them."""
+"""Reader of vertices and triangles in glTF's binary form, limited to what the explorer draws."""
 
 from __future__ import annotations
 

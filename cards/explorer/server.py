@@ -71,7 +71,7 @@ class FolderServer:
             self.stop()
 
     def stop(self) -> None:
-        """Serve no longer."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -90,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(with_body=False)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Requests are not logged."""
+        """Log nothing."""
 
     def _answer(self, *, with_body: bool) -> None:
         path = self._file()
@@ -121,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(path, first, stop)
 
     def _file(self) -> Path | None:
-        """The file that is asked for; None for anything but a known kind of file in the folder."""
+        """The requested file; None unless it is a file of a known kind in the folder."""
         port = self.server.server_port
         if self.headers.get("Host") not in (f"{LOOPBACK}:{port}", f"localhost:{port}"):
             return None  # another site's name that leads to this machine

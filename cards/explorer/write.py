@@ -30,18 +30,18 @@ SCRIPTS: Final = ("rows.js", "table.js", "plots.js", "mesh.js", "clip.js", "main
 PAGE: Final = "index.html"
 _ROWS: Final = "data/rows.js"
 _SHARD: Final = 64
-"""Clips whose details lie in one file."""
+"""Number of clips whose details are in one file."""
 _BATCH: Final = 8
 _VIDEOS: Final = (".mp4", ".webm", ".mov", ".m4v", ".mkv", ".ogv")
 _SOUNDS: Final = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a")
 _MESHES: Final = 16
-"""Meshes of a sequence that are shown, spread evenly: a whole one has hundreds of megabytes."""
+"""Number of meshes shown of a sequence, evenly spaced; a whole one has hundreds of megabytes."""
 _WITH_CLIPS: Final = frozenset(
     {"landmarks", "media", "saliency", "portraits", "ratings", "motion", "mesh"}
 )
 """Configs that are shown with a clip; each other one is a table of its own."""
 _LARGEST_TABLE: Final = 250_000
-"""Rows up to which such a table is shown."""
+"""Maximum number of rows of such a table."""
 _PER_FRAME: Final = ("pitch", "yaw", "roll", "openness", "loudness", "speech_probability", "speech")
 _OURS: Final = {
     "data": re.compile(r"(rows|(details|table)-\d{6})\.js"),
@@ -50,12 +50,12 @@ _OURS: Final = {
     "meshes": re.compile(r"\d{6,}\.js"),
     "media": re.compile(r"[a-z]+-\d{6,}\.[a-z0-9]{3,4}"),
 }
-"""Folder to the names of files that the explorer writes into it."""
+"""Names of the files that the explorer writes, by folder."""
 
 
 @dataclass
 class _Details:
-    """What is shown with one clip only.
+    """Details that are shown with a single clip.
 
     Attributes:
         texts: Column to value as text, of columns that the table does not show.

@@ -1,4 +1,4 @@
-"""Identity from dlib's face network, whose weights a package carries: nothing is downloaded.
+"""Identity by dlib's face network, whose weights come with a package, without downloads.
 
 Two faces are compared by the Euclidean distance of their 128-d descriptors, which are not of length 1. The
 network's authors take at most 0.6 for one person.
@@ -70,7 +70,7 @@ class DlibRecogniser:
 
 
 def square(points: npt.NDArray[np.float32]) -> tuple[int, int, int, int]:
-    """The square in which the landmarks of a face are looked for, whatever detector found it.
+    """The square in which a face's landmarks are searched for, independent of the detector.
 
     Its scale is the distance of the eyes, or that from the eyes to the mouth for a head that is turned.
 

@@ -16,7 +16,7 @@ from .grouping import Kind
 from .tracks import GAP, boxes_at
 
 _CHUNK: Final = 100
-"""Pictures that the network sees at once, besides their context."""
+"""Number of pictures that the network processes at once, without their context."""
 _SLACK: Final = 1e-6
 _BORDER: Final = 110
 # The authors' crop: the centre half of a square of 1.4 sides of the box, which is centred a fifth of a side
@@ -80,7 +80,7 @@ def visits(faces: Values, *, most: int, pictures: bool = False) -> list[Visit]:
 
 
 def _squares(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """What the network sees of faces, smoothed by the median of three sightings."""
+    """Squares around faces for the network, smoothed by the median of three sightings."""
     side = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     steady = np.column_stack((centre, side))
@@ -120,7 +120,7 @@ def crop(frame: Pixels, square: npt.NDArray[np.float32]) -> Pixels:
 
 
 class Watch:
-    """Pictures of one visit, seen by the network as soon as there are enough."""
+    """Pictures of one visit, passed to the network as soon as there are enough."""
 
     def __init__(self, visit: Visit, network: LrAsd) -> None:
         self.visit = visit
@@ -153,7 +153,7 @@ class Watch:
             self._see(self._before + _CHUNK)
 
     def _see(self, end: int) -> None:
-        """Let the network see what is held; keep the features up to `end`, and what is context later."""
+        """Pass the held pictures to the network; keep features up to `end`, and pictures for context."""
         seen = self._network.see(np.stack(self._held))
         self._seen.append(seen[self._before : end])
         self._held = self._held[max(0, end - CONTEXT) :]

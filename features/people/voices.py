@@ -31,10 +31,10 @@ class VoiceMatch(NamedTuple):
 
 
 def match_voices(speakers: Values, heard: Values, *, min_share: float = 0.5) -> list[VoiceMatch]:
-    """VoiceMatch each voice to at most one person, and each person to at most one voice.
+    """Match each voice to at most one person, and each person to at most one voice.
 
-    The time for which voices are heard while people speak is as long as possible in all. A voice whose person
-    speaks for too small a share of it, or who is nowhere in sight, has no match: it is off-screen, or the
+    The matching maximises the total time during which voices are heard while their people speak. A voice has
+    no match if its person speaks for too small a share of it, or is never in sight: it is off-screen, or the
     network is mistaken.
 
     Args:

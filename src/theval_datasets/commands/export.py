@@ -1,4 +1,4 @@
-"""`theval-data export`: a built dataset as trainers of multimodal models read it."""
+"""`theval-data export`: a built dataset in the format of a trainer of multimodal models."""
 
 from __future__ import annotations
 

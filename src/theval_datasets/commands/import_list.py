@@ -21,7 +21,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class ImportReport(Report):
-    """What became of a list.
+    """Result of the import of a list.
 
     Attributes:
         format: Of the list.

@@ -41,7 +41,7 @@ class AnalysisReport(Report):
         return [asdict(figure) for figure in self.figures]
 
     def to_text(self) -> str:
-        """What was drawn, what was not and why, and where the page is."""
+        """Drawn figures, figures that were not drawn with the reason, and the page."""
         drawn = [figure for figure in self.figures if figure.reason is None]
         lines = [f"{len(drawn)} figures, each as PNG and CSV"]
         reasons: dict[str, list[str]] = {}

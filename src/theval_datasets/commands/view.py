@@ -22,8 +22,8 @@ class ViewReport(Report):
     """The explorer that was written, and the server that shows it.
 
     Attributes:
-        explorer: What was written.
-        server: Serves it; None if that was not asked for.
+        explorer: Written explorer.
+        server: Server of the explorer; None if it is not served.
     """
 
     explorer: Explorer
@@ -31,7 +31,7 @@ class ViewReport(Report):
 
     @property
     def page(self) -> Path:
-        """The page to open."""
+        """Address or path of the page."""
         return self.explorer.folder / "index.html"
 
     def to_plain(self) -> dict[str, Any]:

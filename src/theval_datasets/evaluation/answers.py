@@ -1,4 +1,4 @@
-"""Answers of a multimodal model to questions for distortions, compared with the labels."""
+"""Comparison of a multimodal model's answers to questions about distortions with the labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Too little memory: known from its traces, and refused before work begins where it is certain."""
+"""Lack of memory: recognised in exceptions, and refused before work begins if it is certain."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def address_space() -> int | None:
 
 
 def check_address_space() -> None:
-    """Refuse to begin what cannot end well.
+    """Refuse to begin work for which memory cannot suffice.
 
     Raises:
         MemoryLimitError: The limit is too low for libraries that decode media.
@@ -46,7 +46,7 @@ def limit_error(limit: int) -> MemoryLimitError:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception is a trace of too little memory.
+    """Whether an exception is due to a lack of memory.
 
     Example:
         >>> is_out_of_memory(ImportError("libx.so: failed to map segment from shared object"))

@@ -1,9 +1,9 @@
 """Long arrays in temporary files instead of memory.
 
-What grows with a clip's length (meshes, sound) is written to a temporary file once it is large, and
-handed on as an array over that file. Whoever reads all of it goes through it with `blocks`, which
-lets go of each block's memory, so that an hour takes no more of it than a minute. Temporary files lie
-where Python's `tempfile` puts them (`TMPDIR`), have no name, and vanish with their process.
+Data that grows with a clip's length (meshes, sound) is written to a temporary file once it is large, and
+passed on as an array over that file. Code that reads all of it uses `blocks`, which releases the memory of
+each block, so that an hour takes no more memory than a minute. Temporary files are where Python's
+`tempfile` puts them (`TMPDIR`), have no name, and vanish with their process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy.typing as npt
 from .files import storage_errors
 
 LARGE: Final = 32 << 20
-"""Bytes above which an array is kept in a temporary file."""
+"""Size in bytes above which an array is kept in a temporary file."""
 _BLOCK: Final = 4 << 20
 """Bytes of an array that are read at once."""
 
@@ -33,8 +33,8 @@ class Spool:
     """Collects rows of one shape: in memory while they are few, in a temporary file once they are many.
 
     Args:
-        shape: Of one row; () for single numbers.
-        dtype: Of its numbers.
+        shape: Shape of a row; () for single numbers.
+        dtype: Type of the numbers.
     """
 
     def __init__(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
@@ -68,7 +68,7 @@ class Spool:
         self._count += len(rows)
 
     def _move(self, held: io.BytesIO) -> None:
-        """From memory into a file."""
+        """Move the rows from memory to a file."""
         file = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the spool
         weakref.finalize(self, file.close)
         file.write(held.getbuffer())
@@ -136,7 +136,7 @@ def blocks(array: Array, n_bytes: int | None = None) -> Iterator[Array]:
 
 
 def release(array: Array) -> None:
-    """Let go of the memory of an array over a file; it is read again when it is next needed."""
+    """Release the memory of an array over a file; it is read again at the next access."""
     mapped = _mapping(array)
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)
