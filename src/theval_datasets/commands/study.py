@@ -119,8 +119,7 @@ class StudyReport(Report):
         if study.labels is not None:
             rates = study.labels.rates()
             lines.append(f"{study.labels.instances} distortions by {len(rates)} generators")
-        lines += [f"wrote {path}" for path in self.files]
-        return "\n".join(lines)
+        return "\n".join([*lines, *_ending(self.files, "build NAME --with ratings=RATINGS -o DIR")])
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +170,14 @@ class PairwiseReport(Report):
             f"Krippendorff's alpha {_number(agreed['alpha'])} over {agreed['n_units']} units "
             f"({agreed['unit']})"
         )
-        return "\n".join([*lines, *(f"wrote {path}" for path in self.files)])
+        return "\n".join([*lines, *_ending(self.files, "build theval --with votes=RATINGS -o DIR")])
+
+
+def _ending(files: Sequence[Path], command: str) -> list[str]:
+    """The files that were written, and what usually follows."""
+    if not files:
+        return ["next: with -o DIR, the scores, plots and a page are written there"]
+    return [*(f"wrote {path}" for path in files), f"next: theval-data {command}"]
 
 
 def study(
