@@ -11,7 +11,12 @@ from web import content, status
 from theval_datasets import catalog
 from theval_datasets.cli import app
 from theval_datasets.commands.models import fetch_models, list_models
-from theval_datasets.errors import UnknownNameError, UnsafePathError, WeightsMissingError
+from theval_datasets.errors import (
+    InputError,
+    UnknownNameError,
+    UnsafePathError,
+    WeightsMissingError,
+)
 from theval_datasets.extraction import weights as models
 from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.extraction.weights import Weights
@@ -312,3 +317,14 @@ def test_the_command_line():
     assert {"buffalo_l", "musiq", "facexformer", "whisper", "mediapipe"} <= entries.keys()
     assert entries["musiq"]["extractors"] == ["iqa_release"]
     assert len(entries["musiq"]["searched"]) >= 1
+
+
+def test_a_manifest_without_clips_is_refused_before_any_download(monkeypatch, tmp_path):
+    from theval_datasets.commands import extract
+
+    (tmp_path / "manifest.jsonl").touch()
+    chosen = []
+    monkeypatch.setattr(extract, "chosen_extractors", chosen.append)
+    with pytest.raises(InputError, match="lists no clip"):
+        extract.extract(tmp_path, features="vst")
+    assert chosen == []

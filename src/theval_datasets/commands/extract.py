@@ -196,10 +196,10 @@ def extract(
     location = str(cache or default_location())
     cores = default_workers()
     workers = workers or cores
-    extractors = chosen_extractors(features)
     jobs = list(_jobs(rows))
     if not jobs:
         raise InputError(f"{manifest} lists no clip: there is nothing to extract features of")
+    extractors = chosen_extractors(features)
     named = frozenset(extractor.name for extractor in extractors) if features else frozenset()
     report = ExtractReport(location, skipped=len(rows) - len(jobs), named=named)
     store = FeatureStore(extractors, location)
