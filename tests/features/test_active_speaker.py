@@ -135,7 +135,7 @@ def test_impossible_parameters_are_refused(wrong):
 @pytest.fixture(scope="module")
 def random_network(tmp_path_factory):
     """A folder of models with LR-ASD at random weights."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="no extra with torch is installed")
     from lr_asd_reference import random_reference
 
     folder = tmp_path_factory.mktemp("models")

@@ -20,7 +20,7 @@ def inputs(pictures):
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="no extra with torch is installed")
     from lr_asd_reference import random_reference
 
     network = random_reference(3)
@@ -65,7 +65,7 @@ def test_features_depend_on_their_context_only(checkpoint):
 
 
 def test_tensors_are_read_as_pytorch_reads_them(checkpoint, tmp_path):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="no extra with torch is installed")
     network, path = checkpoint
     found = read_tensors(path)
     assert list(found) == list(network.state_dict())
@@ -129,7 +129,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="no extra with torch is installed")
     torch.save({"weight": torch.ones(2)}, tmp_path / "other.model")
     with pytest.raises(ValueError, match="to be a checkpoint of LR-ASD"):
         LrAsd(tmp_path / "other.model")

@@ -56,7 +56,9 @@ def test_the_head_learns_and_is_two_layers_with_a_relu(head):
 
 def test_torch_loads_the_head(head, tmp_path):
     torch = pytest.importorskip("torch", reason="torch is not installed")
-    numpy_files = pytest.importorskip("safetensors.numpy")
+    numpy_files = pytest.importorskip(
+        "safetensors.numpy", reason="the extra [train] is not installed"
+    )
     from safetensors.torch import load_file
 
     numpy_files.save_file(dict(head.tensors), tmp_path / "model.safetensors")

@@ -72,7 +72,7 @@ def tree(folder):
 
 @pytest.mark.slow
 def test_from_the_source_to_the_rebuilt_clip(talking, tmp_path, no_models, monkeypatch):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="no extra with torch is installed")
     from lr_asd_reference import random_reference
 
     weights = tmp_path / "none" / "lr_asd" / "finetuning_TalkSet.model"
