@@ -11,7 +11,7 @@ import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 from theval_datasets.errors import InputError, UnsafePathError
 from theval_datasets.manifest.rows import (
@@ -31,6 +31,7 @@ from theval_datasets.manifest.tombstones import (
 from theval_datasets.utils.files import inside, remove_inside, safe_name
 from theval_datasets.utils.jsonl import read_journal
 from theval_datasets.utils.locks import locked
+from theval_datasets.utils.report import Report
 
 from .clips.files import AUDIO, CLIPS, FRAMES
 from .clips.turns import write_turns
@@ -46,14 +47,14 @@ PAGES: Final = ("funnel.html", "funnel.png")
 
 
 @dataclass(frozen=True, slots=True)
-class Takedown:
+class TakedownReport(Report):
     """Result of a takedown.
 
     Attributes:
         tombstones: Path of the file of tombstones.
         taken: Ids with a new tombstone.
         known: Ids that already had a tombstone.
-        unlisted: Ids that no row of the folder lists.
+        unlisted: Ids that no row of the folder lists; they get a tombstone nevertheless.
         removed: Files that were removed, relative to the folder.
         unsafe: Files that rows list outside the folder; they are not touched.
         sources: Files in the folder that the clips were cut from; they are kept.
@@ -67,8 +68,49 @@ class Takedown:
     unsafe: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 
+    @property
+    def exit_code(self) -> int:
+        """1 if an id is not listed and had no tombstone, since it may be misspelled; else 0."""
+        return int(bool(set(self.unlisted) - set(self.known)))
 
-def take_down(clip_ids: Sequence[str], manifest: Path, date: str) -> Takedown:
+    def to_plain(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "tombstones": str(self.tombstones),
+            "taken": list(self.taken),
+            "known": list(self.known),
+            "unlisted": list(self.unlisted),
+            "removed": list(self.removed),
+            "unsafe": list(self.unsafe),
+            "sources": list(self.sources),
+        }
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row per clip."""
+        return [
+            {"clip_id": name, "new": name in self.taken, "listed": name not in self.unlisted}
+            for name in sorted({*self.taken, *self.known})
+        ]
+
+    def to_text(self) -> str:
+        """Human-readable summary."""
+        lines = [f"{len(self.taken)} clips taken down in {self.tombstones}"]
+        lines += [f"  already had a tombstone: {name}" for name in self.known]
+        lines += [
+            f"  not listed in the manifest, but marked nevertheless: {name}"
+            for name in self.unlisted
+        ]
+        lines += [f"  removed {name}" for name in self.removed]
+        lines += [f"  not touched, outside the folder: {name}" for name in self.unsafe]
+        lines += [f"  not removed, the recording it was cut from: {name}" for name in self.sources]
+        lines.append(
+            "curate, rebuild and build will leave these clips out. Build a new version and push it; "
+            "older versions at the Hub still hold them, and push explains how to remove those"
+        )
+        return "\n".join(lines)
+
+
+def take_down(clip_ids: Sequence[str], manifest: Path, date: str) -> TakedownReport:
     """Write tombstones beside a manifest, and remove the clips' files and rows.
 
     Args:
@@ -87,7 +129,7 @@ def take_down(clip_ids: Sequence[str], manifest: Path, date: str) -> Takedown:
         return _take_down(dict.fromkeys(clip_ids), folder, date)
 
 
-def _take_down(wanted: Mapping[str, None], folder: Path, date: str) -> Takedown:
+def _take_down(wanted: Mapping[str, None], folder: Path, date: str) -> TakedownReport:
     kept_rows = list(read_manifest(folder).rows)
     rejected = folder / REJECTED_NAME
     rejected_rows = list(read_rows(rejected)) if rejected.is_file() else []
@@ -121,7 +163,7 @@ def _take_down(wanted: Mapping[str, None], folder: Path, date: str) -> Takedown:
         write_manifest(folder / JOURNAL, _without(wanted, journal))
 
     listed = {row.clip_id for row in own}
-    return Takedown(
+    return TakedownReport(
         path,
         tuple(taken),
         tuple(name for name in wanted if name not in new),

@@ -15,6 +15,7 @@ from theval_datasets.extraction.outcomes import Values
 from theval_datasets.extraction.weights import Weights, content_hash, find, known
 from theval_datasets.media.frames import Frames
 
+from .iqa import Iqa
 from .landmarks import Landmarks, load_face_mesh, points_of
 from .networks import retinaface as _retinaface
 from .networks.pyiqa import Name, Scorer
@@ -50,33 +51,7 @@ class IqaRelease(QualityExtractor):
     networks: ClassVar[Mapping[str, Name]] = METRICS
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
-        Column(
-            "global_aesthetics",
-            "float64",
-            (),
-            "Mean TOPIQ-IAA (AVA) of the frames.",
-            nullable=True,
-            unit="score 1-10",
-            low=0,
-        ),
-        Column(
-            "face_quality",
-            "float64",
-            (),
-            "Mean TOPIQ-CGFIQA of the face.",
-            nullable=True,
-            unit="score 0-1",
-            low=0,
-        ),
-        Column(
-            "mouth_quality",
-            "float64",
-            (),
-            "Mean MUSIQ of the mouth crop.",
-            nullable=True,
-            unit="score 0-100",
-            low=0,
-        ),
+        *(column for column in Iqa.writes if column.name in METRICS),
         Column("n_frames", "int32", (), "Sampled frames.", low=1),
         Column("n_faces", "int32", (), "Number of scored faces.", nullable=True, low=0),
         Column("n_mouths", "int32", (), "Number of scored mouths.", nullable=True, low=0),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +12,7 @@ from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.mesh import PixelMesh, by_frame
 from theval_datasets.extraction.outcomes import Values
 
-from .head_pose import euler_angles
+from .head_pose import HeadPose, euler_angles
 from .person_landmarks import PersonLandmarks
 
 
@@ -21,40 +21,11 @@ class PersonPose(Extractor):
     """Pitch, yaw and roll for every row of `person_landmarks`, as defined by `head_pose`."""
 
     name: ClassVar[str] = "person_pose"
-    source: ClassVar[str] = (
-        "MediaPipe Face Mesh (Lugaresi et al., MediaPipe: A Framework for Building Perception "
-        "Pipelines, 2019); the angles are defined by this package"
-    )
+    source: ClassVar[str] = HeadPose.source
     extra: ClassVar[str | None] = "faces"
     imports: ClassVar[tuple[str, ...]] = ("insightface",)
-    writes: ClassVar[tuple[Column, ...]] = (
-        Column(
-            "pitch",
-            "float32",
-            ("row",),
-            "Pitch of the head; above 0 when the nose points up.",
-            unit="degree",
-            low=-180,
-            high=180,
-        ),
-        Column(
-            "yaw",
-            "float32",
-            ("row",),
-            "Yaw of the head; above 0 when the nose points to the right.",
-            unit="degree",
-            low=-180,
-            high=180,
-        ),
-        Column(
-            "roll",
-            "float32",
-            ("row",),
-            "Roll of the head; above 0 when it tilts clockwise.",
-            unit="degree",
-            low=-180,
-            high=180,
-        ),
+    writes: ClassVar[tuple[Column, ...]] = tuple(
+        replace(column, dims=("row",)) for column in HeadPose.writes
     )
 
     def needs(self) -> Sequence[Extractor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -18,7 +18,10 @@ from theval_datasets.media.frames import SAMPLE_RATE, FrameRequest, Frames
 from .formulas import release_signals as _release
 from .formulas.release_signals import Floats, Segments
 from .landmarks import Landmarks, load_face_mesh, points_of
+from .theval_signals import ThevalSignals
 from .vad import Vad, speech_probability, speech_segments
+
+METRICS: Final = ("lip_dynamics", "eyebrow_dynamics", "silent_lip_stability", "lip_sync")
 
 
 @dataclass(frozen=True)
@@ -44,40 +47,8 @@ class ThevalRelease(Extractor):
     name: ClassVar[str] = "theval_release"
     source: ClassVar[str] = "THEval, published code"
     default_enabled: ClassVar[bool] = False
-    writes: ClassVar[tuple[Column, ...]] = (
-        Column(
-            "lip_dynamics",
-            "float64",
-            (),
-            "Variation of the distances between lip points, in a 256 px frame.",
-            nullable=True,
-            unit="px",
-            low=0,
-        ),
-        Column(
-            "eyebrow_dynamics",
-            "float64",
-            (),
-            "Variation of the brow-eye distance, relative to the inter-ocular distance.",
-            nullable=True,
-            low=0,
-        ),
-        Column(
-            "silent_lip_stability",
-            "float64",
-            (),
-            "Spread of the lip opening over silences of at least 300 ms.",
-            nullable=True,
-            low=0,
-        ),
-        Column(
-            "lip_sync",
-            "float64",
-            (),
-            "Mean difference of normalised lip opening and loudness over speech.",
-            nullable=True,
-            low=0,
-        ),
+    writes: ClassVar[tuple[Column, ...]] = tuple(
+        column for column in ThevalSignals.writes if column.name in METRICS
     )
 
     @property

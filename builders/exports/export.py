@@ -7,22 +7,24 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Final
 
 from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.utils.files import storage_errors, write_text
 
 from ..release.place import check_place, put_in_place
-from . import llama_factory, lmme3dhf, ms_swift
 from .examples import Example, Examples, read_examples
+from .formats import TrainerFormat
+from .llama_factory import LlamaFactory
+from .lmme3dhf import Lmme3dhf
 from .media import ExportedMedia, MediaPlace
+from .ms_swift import MsSwift
 
 EXPORT_NAME: Final = "export.json"
-TRAINERS: Final[Mapping[str, ModuleType]] = {
-    "ms-swift": ms_swift,
-    "llama-factory": llama_factory,
-    "lmme3dhf": lmme3dhf,
+TRAINERS: Final[Mapping[str, TrainerFormat]] = {
+    "ms-swift": MsSwift(),
+    "llama-factory": LlamaFactory(),
+    "lmme3dhf": Lmme3dhf(),
 }
 """Trainers by name."""
 
@@ -76,22 +78,21 @@ def export_dataset(
     """
     if trainer not in TRAINERS:
         raise UnknownNameError("trainer", trainer, TRAINERS)
-    module = TRAINERS[trainer]
+    trainer_format = TRAINERS[trainer]
     given = read_examples(folder, split)
-    if module is lmme3dhf:
-        lmme3dhf.check(given)
+    trainer_format.check(given)
     _check_places(folder, out, media)
     with storage_errors(out), put_in_place(out, EXPORT_NAME) as part:
         place = MediaPlace(folder, given.info, media, out, part, prefix)
-        files = _files(given, place, module)
+        files = _files(given, place, trainer_format.sound_files)
         kept: dict[tuple[str, str], list[Example]] = {}
         for example in given.rows:
             if example.clip_id not in files.reasons:
                 kept.setdefault((example.config, example.part), []).append(example)
         if not kept:
             raise InputError(f"nothing to export: {_reasons_in_words(files)}")
-        module.write(part, kept, files)
-        saliency = lmme3dhf.write_saliency(part, given) if module is lmme3dhf else {}
+        trainer_format.write(part, kept, files)
+        saliency = trainer_format.write_saliency(part, given)
         left_out: dict[str, list[str]] = {}
         for clip, reason in sorted(files.reasons.items()):
             left_out.setdefault(reason, []).append(clip)
@@ -106,17 +107,16 @@ def export_dataset(
             (),
         )
         write_text(part / EXPORT_NAME, _description(made))
-    return Export(**{**vars(made), "advice": tuple(module.advice(out.absolute(), kept))})
+    return Export(**{**vars(made), "advice": tuple(trainer_format.advice(out.absolute(), kept))})
 
 
-def _files(given: Examples, place: MediaPlace, module: ModuleType) -> ExportedMedia:
+def _files(given: Examples, place: MediaPlace, sound_files: bool) -> ExportedMedia:
     """The files of all clips; a clip that lacks a file that its questions need has a reason."""
     clips = {example.clip_id for example in given.rows}
     heard = {example.clip_id for example in given.rows if example.asks_for_sound}
-    files = place.files(sorted(clips), sound_too=bool(heard) and module.SOUND_FILES)
+    files = place.files(sorted(clips), sound_too=bool(heard) and sound_files)
     for clip in sorted(heard):
-        lacks = module.SOUND_FILES and clip not in files.audios
-        if lacks or (not module.SOUND_FILES and clip in place.silent):
+        if clip not in files.audios if sound_files else clip in place.silent:
             files.reasons.setdefault(clip, "no-audio")
     return files
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from theval_datasets.utils.files import write_text
 
 from .examples import TRAIN, Example
+from .formats import ByPart, TrainerFormat
 from .media import ExportedMedia
 
-SOUND_FILES = True
-"""Whether sound is needed as separate files."""
 _TAGS: Final = {
     "role_tag": "role",
     "content_tag": "content",
@@ -22,41 +20,39 @@ _TAGS: Final = {
 }
 
 
-def write(
-    out: Path, examples: Mapping[tuple[str, str], Sequence[Example]], media: ExportedMedia
-) -> None:
-    """Write ``CONFIG-PART.json`` for each config and part, and `dataset_info.json`, which lists them.
+class LlamaFactory(TrainerFormat):
+    """JSON and `dataset_info.json` for LLaMA-Factory."""
 
-    Args:
-        out: Folder of the export.
-        examples: Examples by config and part.
-        media: Files of the clips.
-    """
-    listed = {}
-    for (config, part), rows in examples.items():
-        name = f"{config}-{part}"
-        _write(out / f"{name}.json", [_row(row, media) for row in rows])
-        columns = {"messages": "messages", "videos": "videos"}
-        columns |= {"audios": "audios"} if any(row.asks_for_sound for row in rows) else {}
-        listed[name] = {
-            "file_name": f"{name}.json",
-            "formatting": "sharegpt",
-            "columns": columns,
-            "tags": _TAGS,
+    sound_files = True
+
+    def write(self, out: Path, examples: ByPart, media: ExportedMedia) -> None:
+        """Write ``CONFIG-PART.json`` for each config and part, and `dataset_info.json`, which lists them."""
+        listed = {}
+        for (config, part), rows in examples.items():
+            name = f"{config}-{part}"
+            _write(out / f"{name}.json", [_row(row, media) for row in rows])
+            columns = {"messages": "messages", "videos": "videos"}
+            columns |= {"audios": "audios"} if any(row.asks_for_sound for row in rows) else {}
+            listed[name] = {
+                "file_name": f"{name}.json",
+                "formatting": "sharegpt",
+                "columns": columns,
+                "tags": _TAGS,
+            }
+        _write(out / "dataset_info.json", listed)
+
+    def advice(self, out: Path, examples: ByPart) -> list[str]:
+        """Lines for the YAML file of a training."""
+        names = {
+            is_train: [
+                f"{config}-{part}" for config, part in examples if (part == TRAIN) == is_train
+            ]
+            for is_train in (True, False)
         }
-    _write(out / "dataset_info.json", listed)
-
-
-def advice(out: Path, examples: Mapping[tuple[str, str], Sequence[Example]]) -> list[str]:
-    """Lines for the YAML file of a training."""
-    names = {
-        is_train: [f"{config}-{part}" for config, part in examples if (part == TRAIN) == is_train]
-        for is_train in (True, False)
-    }
-    lines = [f"dataset_dir: {out}", f"dataset: {','.join(names[True])}"]
-    lines += [f"eval_dataset: {','.join(names[False])}"] if names[False] else []
-    heard = any(row.asks_for_sound for rows in examples.values() for row in rows)
-    return [*lines, "template: qwen2_omni", *(["use_audio_in_video: true"] if heard else [])]
+        lines = [f"dataset_dir: {out}", f"dataset: {','.join(names[True])}"]
+        lines += [f"eval_dataset: {','.join(names[False])}"] if names[False] else []
+        heard = any(row.asks_for_sound for rows in examples.values() for row in rows)
+        return [*lines, "template: qwen2_omni", *(["use_audio_in_video: true"] if heard else [])]
 
 
 def _row(example: Example, media: ExportedMedia) -> dict[str, Any]:

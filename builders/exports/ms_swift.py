@@ -4,47 +4,38 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from theval_datasets.utils.files import write_text
 
 from .examples import TRAIN, Example
+from .formats import ByPart, TrainerFormat
 from .media import ExportedMedia
 
-SOUND_FILES = False
-"""Whether sound is needed as separate files."""
 
+class MsSwift(TrainerFormat):
+    """JSON lines for ms-swift."""
 
-def write(
-    out: Path, examples: Mapping[tuple[str, str], Sequence[Example]], media: ExportedMedia
-) -> None:
-    """Write ``CONFIG-PART.jsonl`` for each config and part.
+    def write(self, out: Path, examples: ByPart, media: ExportedMedia) -> None:
+        """Write ``CONFIG-PART.jsonl`` for each config and part."""
+        for (config, part), rows in examples.items():
+            lines = (json.dumps(_row(row, media), ensure_ascii=False) for row in rows)
+            write_text(out / f"{config}-{part}.jsonl", "".join(f"{line}\n" for line in lines))
 
-    Args:
-        out: Folder of the export.
-        examples: Examples by config and part.
-        media: Files of the clips.
-    """
-    for (config, part), rows in examples.items():
-        lines = (json.dumps(_row(row, media), ensure_ascii=False) for row in rows)
-        write_text(out / f"{config}-{part}.jsonl", "".join(f"{line}\n" for line in lines))
-
-
-def advice(out: Path, examples: Mapping[tuple[str, str], Sequence[Example]]) -> list[str]:
-    """A command that starts a training with the files."""
-    names = {
-        is_train: [
-            str(out / f"{config}-{part}.jsonl")
-            for config, part in examples
-            if (part == TRAIN) == is_train
-        ]
-        for is_train in (True, False)
-    }
-    words = ["swift", "sft", "--model", "Qwen/Qwen2.5-Omni-7B", "--dataset", *names[True]]
-    words += ["--val_dataset", *names[False]] if names[False] else []
-    heard = any(row.asks_for_sound for rows in examples.values() for row in rows)
-    return [("USE_AUDIO_IN_VIDEO=true " if heard else "") + shlex.join(words)]
+    def advice(self, out: Path, examples: ByPart) -> list[str]:
+        """A command that starts a training with the files."""
+        names = {
+            is_train: [
+                str(out / f"{config}-{part}.jsonl")
+                for config, part in examples
+                if (part == TRAIN) == is_train
+            ]
+            for is_train in (True, False)
+        }
+        words = ["swift", "sft", "--model", "Qwen/Qwen2.5-Omni-7B", "--dataset", *names[True]]
+        words += ["--val_dataset", *names[False]] if names[False] else []
+        heard = any(row.asks_for_sound for rows in examples.values() for row in rows)
+        return [("USE_AUDIO_IN_VIDEO=true " if heard else "") + shlex.join(words)]
 
 
 def _row(example: Example, media: ExportedMedia) -> dict[str, object]:

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from theval_datasets.errors import InputError
 from theval_datasets.utils.records import from_plain
+from theval_datasets.utils.yaml_files import read_yaml
 
 from .csv_files import read_csv
 
@@ -181,11 +180,7 @@ def read_listing(path: Path | None) -> GeneratedClips:
     if path is None:
         return GeneratedClips()
     if path.suffix.lower() in (".yaml", ".yml"):
-        try:
-            plain: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{path.name}: not YAML: {error}") from None
-        return GeneratedClips(rules=from_plain(NamingRules, plain, path.name))
+        return GeneratedClips(rules=from_plain(NamingRules, read_yaml(path), path.name))
     clips: dict[str, GeneratedClip] = {}
     attempts: list[tuple[str | None, GeneratedClip]] = []
     faults: list[str] = []

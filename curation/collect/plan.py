@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
-
-import yaml
+from typing import Final, Literal
 
 from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.utils.records import from_plain
-from theval_datasets.utils.text import one_line
+from theval_datasets.utils.yaml_files import read_yaml
 
 from ..clips.head_views import HeadTurn
 from ..study.protocol import StudyProtocol
@@ -20,7 +18,6 @@ from .languages import check_language
 Kind = Literal["score", "sliders-and-marks", "pairwise"]
 Question = Literal["sliders", "marks", "text"]
 
-LARGEST: Final = 1 << 20  # bytes of a plan
 LEAST_TRAINING: Final = 3
 _SLOT: Final = re.compile(r"\{(\w+)\}")
 
@@ -233,14 +230,7 @@ def read_plan(path: Path) -> StudyPlan:
     Raises:
         InputError: It is not such a file; says where, what was expected and what was received.
     """
-    if not path.is_file():
-        raise InputError(f"there is no file {path}")
-    try:
-        if path.stat().st_size > LARGEST:
-            raise InputError(f"{path} has {path.stat().st_size} bytes: it is not a plan.")
-        plain: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read as YAML: {one_line(error)}") from None
+    plain = read_yaml(path, "plan")
     if isinstance(plain, dict) and "kind" in plain:
         kinds = ("score", "sliders-and-marks", "pairwise")
         if plain["kind"] not in kinds:

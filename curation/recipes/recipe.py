@@ -21,7 +21,7 @@ from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.extraction.weights import warn_once
 from theval_datasets.utils.files import digest, write_text
 from theval_datasets.utils.records import from_plain, to_plain
-from theval_datasets.utils.text import one_line
+from theval_datasets.utils.yaml_files import parse_yaml, read_yaml
 
 from ..clips.cut import Encoding
 from ..filters.base import Filter, SetFilter
@@ -29,7 +29,6 @@ from ..segmentation.people import PersonRule
 from ..segmentation.spans import SegmentRule
 
 _PACKAGE: Final = "theval_datasets.curation.recipes"
-_LARGEST: Final = 1 << 20
 _DEEPEST: Final = 8
 _FORMER_NAMES_UNTIL: Final = "0.3"
 RECIPE_NAME: Final = "recipe.yaml"
@@ -189,8 +188,8 @@ def load_recipe(name: str) -> Recipe:
         >>> load_recipe("theval").cut
         'spans'
     """
-    text, where, folder = _read(name)
-    return parse_recipe(text, where, folder)
+    plain, where, folder = _read(name)
+    return from_plain(Recipe, _with_base(plain, where, folder), where)
 
 
 def parse_recipe(text: str, where: str, folder: Path | None = None) -> Recipe:
@@ -208,7 +207,7 @@ def parse_recipe(text: str, where: str, folder: Path | None = None) -> Recipe:
         >>> parse_recipe("base: as-is", "mine.yaml").plain
         True
     """
-    return from_plain(Recipe, _plain(text, where, folder, 0), where)
+    return from_plain(Recipe, _with_base(parse_yaml(text, where), where, folder), where)
 
 
 def write_recipe(recipe: Recipe, folder: Path) -> None:
@@ -217,39 +216,24 @@ def write_recipe(recipe: Recipe, folder: Path) -> None:
     write_text(folder / RECIPE_NAME, text)
 
 
-def _read(name: str, folder: Path | None = None) -> tuple[str, str, Path | None]:
-    """Text, short name and folder of a recipe."""
+def _read(name: str, folder: Path | None = None) -> tuple[Any, str, Path | None]:
+    """Content, short name and folder of a recipe."""
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
         path = folder / path if folder else path
-        if not path.is_file():
-            raise InputError(f"there is no recipe file {path}")
-        return _text(path), path.name, path.parent
+        return read_yaml(path, "recipe file"), path.name, path.parent
     known = recipe_names()
     if name not in known:
         raise UnknownNameError("recipe", name, known)
     for place in recipe_folders():
         if (place / f"{name}.yaml").is_file():
-            return _text(place / f"{name}.yaml"), f"{name}.yaml", place
+            return read_yaml(place / f"{name}.yaml", "recipe file"), f"{name}.yaml", place
     file = importlib.resources.files(_PACKAGE) / f"{name}.yaml"
-    return file.read_text(encoding="utf-8"), f"{name}.yaml", None
+    return read_yaml(file), f"{name}.yaml", None
 
 
-def _text(path: Path) -> str:
-    if path.stat().st_size > _LARGEST:
-        raise InputError(f"{path} has {path.stat().st_size} bytes: it is not a recipe")
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text: {error}") from None
-
-
-def _plain(text: str, where: str, folder: Path | None, depth: int) -> Any:
-    """The recipe as plain data, merged with its base."""
-    try:
-        plain = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{where} is not YAML: {one_line(error)}") from None
+def _with_base(plain: Any, where: str, folder: Path | None, depth: int = 0) -> Any:
+    """A recipe's content merged with that of its base."""
     if not isinstance(plain, dict):
         return plain
     if "filters" in plain:
@@ -259,7 +243,7 @@ def _plain(text: str, where: str, folder: Path | None, depth: int) -> Any:
     base = plain.pop("base")
     if not isinstance(base, str) or depth >= _DEEPEST:
         raise InputError(f"{where}: expected the name of another recipe as base, got {base!r}")
-    below = _plain(*_read(base, folder), depth + 1)
+    below = _with_base(*_read(base, folder), depth + 1)
     merged = {**below, **plain}
     for key in _MERGED:
         over, under = plain.get(key), below.get(key)

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from theval_datasets.errors import InputError
 from theval_datasets.utils.records import from_plain
+from theval_datasets.utils.yaml_files import read_yaml
 
 CATEGORIES = (
     "Eye Distortions",
@@ -104,15 +102,5 @@ def load_keywords(path: Path | None = None) -> KeywordTable:
         >>> len(load_keywords().categories)
         9
     """
-    if path is None:
-        text = resources.files(__package__ or "").joinpath("descriptions.yaml").read_text("utf-8")
-        where = "descriptions.yaml"
-    else:
-        if not path.is_file():
-            raise InputError(f"there is no keyword table {path}")
-        text, where = path.read_text(encoding="utf-8"), path.name
-    try:
-        plain: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{where}: not YAML: {error}") from None
-    return from_plain(KeywordTable, plain, where)
+    source = path or resources.files(__package__ or "") / "descriptions.yaml"
+    return from_plain(KeywordTable, read_yaml(source, "keyword table"), source.name)

@@ -17,10 +17,9 @@ from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
-
 from theval_datasets.errors import RatingsError
 from theval_datasets.utils.text import one_line
+from theval_datasets.utils.yaml_files import read_yaml
 
 from .ids import StatisticNames, clean_name
 
@@ -65,8 +64,7 @@ def column_names() -> dict[str, Any]:
         >>> sorted(column_names())
         ['aliases', 'dimensions', 'distortion_prefix', 'form_times', 'statistic_words', 'statistics']
     """
-    text = resources.files(__package__ or "").joinpath("columns.yaml").read_text("utf-8")
-    plain: dict[str, Any] = yaml.safe_load(text)
+    plain: dict[str, Any] = read_yaml(resources.files(__package__ or "") / "columns.yaml")
     return plain
 
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Literal
 
-import yaml
-
 from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.utils.records import from_plain
+from theval_datasets.utils.yaml_files import read_yaml
 
 Scale = Literal["raw", "zscore", "bias_removed"]
 
@@ -148,8 +147,7 @@ def reference_model(name: str) -> StudyParameters:
 
 
 def _read(name: str) -> dict[str, Any]:
-    text = resources.files(__package__ or "").joinpath(name).read_text(encoding="utf-8")
-    plain: dict[str, Any] = yaml.safe_load(text)
+    plain: dict[str, Any] = read_yaml(resources.files(__package__ or "") / name)
     return plain
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-
-import yaml
+from typing import Final
 
 from theval_datasets.errors import InputError
 from theval_datasets.utils.records import from_plain
+from theval_datasets.utils.yaml_files import read_yaml
 
 _DESCRIPTIVE: Final = (
     "subjects", "sessions", "display", "instructions", "consent", "intended_uses", "forbidden_uses",
@@ -68,10 +67,4 @@ def read_protocol(path: Path | None) -> StudyProtocol:
     """
     if path is None:
         return StudyProtocol()
-    if not path.is_file():
-        raise InputError(f"there is no file {path}")
-    try:
-        plain: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path.name} cannot be read as YAML: {error}") from None
-    return from_plain(StudyProtocol, plain or {}, path.name)
+    return from_plain(StudyProtocol, read_yaml(path, "protocol") or {}, path.name)

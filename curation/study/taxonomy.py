@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from theval_datasets.errors import InputError
 from theval_datasets.utils.records import from_plain
+from theval_datasets.utils.yaml_files import read_yaml
 
 UNASSIGNED = "unassigned"
 """Name for the dimension of a type without a dimension."""
@@ -91,15 +89,5 @@ def load_taxonomy(path: Path | None = None) -> Taxonomy:
         >>> len(load_taxonomy().types)
         12
     """
-    if path is None:
-        text = resources.files(__package__ or "").joinpath("taxonomy.yaml").read_text("utf-8")
-        where = "taxonomy.yaml"
-    else:
-        if not path.is_file():
-            raise InputError(f"there is no taxonomy file {path}")
-        text, where = path.read_text(encoding="utf-8"), path.name
-    try:
-        plain: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{where}: not YAML: {error}") from None
-    return from_plain(Taxonomy, plain, where)
+    source = path or resources.files(__package__ or "") / "taxonomy.yaml"
+    return from_plain(Taxonomy, read_yaml(source, "taxonomy file"), source.name)

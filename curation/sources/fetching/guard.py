@@ -16,7 +16,6 @@ import socket
 import threading
 import urllib.parse
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Final, Self
 
 _log = logging.getLogger(__name__)
@@ -122,12 +121,7 @@ class Guard:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

@@ -22,13 +22,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Final, Literal
 
-import yaml
-
 from theval_datasets.errors import UnknownNameError, UnsafePathError, WeightsMissingError
 from theval_datasets.utils.archives import extract
 from theval_datasets.utils.files import atomic_write, sha256_file
 from theval_datasets.utils.progress import progress
 from theval_datasets.utils.records import from_plain
+from theval_datasets.utils.yaml_files import read_yaml
 
 _log = logging.getLogger(__name__)
 
@@ -107,8 +106,7 @@ class Weights:
 @functools.cache
 def registry() -> dict[str, Weights]:
     """All known weights by name: those that extractors and measures use by default."""
-    text = (importlib.resources.files(__package__ or "") / "weights.yaml").read_text("utf-8")
-    plain = yaml.safe_load(text)
+    plain = read_yaml(importlib.resources.files(__package__ or "") / "weights.yaml")
     entries = [from_plain(Weights, item, f"weights.yaml[{i}]") for i, item in enumerate(plain)]
     return {entry.name: entry for entry in entries}
 

@@ -8,12 +8,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 from .text import printable
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 _INTERVAL: Final = 30.0  # seconds between two lines
 
@@ -75,12 +72,7 @@ class Lines:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def update(self, n: int = 1) -> None:

@@ -38,7 +38,7 @@ def test_without_a_file_nothing_is_stated():
         ("scale: [1, 1]", "lower end first"),
         ("scael: [1, 5]", "scale"),
         ("subjects: [a]", "subjects"),
-        ("a: [", "cannot be read as YAML"),
+        ("a: [", "is not YAML"),
     ],
 )
 def test_faults_are_named(tmp_path, text, message):
@@ -47,5 +47,5 @@ def test_faults_are_named(tmp_path, text, message):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(InputError, match="there is no file"):
+    with pytest.raises(InputError, match="there is no protocol"):
         read_protocol(tmp_path / "none.yaml")
