@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from benchmarks._rows import Row, at_most
 from theval_datasets.builders.base.fields import schema_of
-from theval_datasets.builders.release.split_writer import write_split
+from theval_datasets.builders.release.parquet_file import ParquetFileWriter
 from theval_datasets.builders.release.write import card_text
 from theval_datasets.builders.theval import Theval
 from theval_datasets.cards.facts import read_facts
@@ -64,7 +64,7 @@ def run() -> list[Row]:
 
 
 def _features(scratch: Path) -> list[Row]:
-    path = write_split(Theval, "features", "train", _feature_tables(), scratch)[0]
+    path = _write("features", _feature_tables(), scratch)
     _write_card(scratch, path)
     seconds, imports = [], []
     for turn in range(3):
@@ -75,6 +75,16 @@ def _features(scratch: Path) -> list[Row]:
     note = f"embedding of 512; {path.stat().st_size / 1e6:.1f} MB; import {statistics.median(imports):.2f} s before"
     name = f"load_dataset of features, {CLIPS} rows, cold"
     return [at_most(name, statistics.median(seconds), "s", 0.3, note)]
+
+
+def _write(config: str, tables: list[pa.Table], folder: Path) -> Path:
+    """The Parquet file of a table, in the layout of a release."""
+    path = folder / config / "train-00000-of-00001.parquet"
+    schema = schema_of(Theval.FIELDS[config])
+    with ParquetFileWriter(path, Theval.builder_configs[config], schema) as writer:
+        for table in tables:
+            writer.write(table)
+    return path
 
 
 def _write_card(folder: Path, path: Path) -> None:
@@ -97,7 +107,7 @@ def _write_card(folder: Path, path: Path) -> None:
 def _landmarks(scratch: Path) -> list[Row]:
     tables = list(_landmark_tables())
     started = time.perf_counter()
-    path = write_split(Theval, "landmarks", "train", iter(tables), scratch)[0]
+    path = _write("landmarks", tables, scratch)
     writing = time.perf_counter() - started
     size = path.stat().st_size / FRAME_CLIPS / 1e6
     loading, reading, scaling, numbers = json.loads(_python(_READ, path, scratch / "read"))
@@ -134,13 +144,10 @@ def _feature_tables() -> list[pa.Table]:
 
 
 def _landmark_tables() -> list[pa.Table]:
-    from theval_datasets.builders.tables.arrow import batched, table_of
+    from theval_datasets.builders.tables.arrow import tables_of
 
     schema = schema_of(Theval.FIELDS["landmarks"])
-    made = []
-    for batch in batched((_clip(seed) for seed in range(FRAME_CLIPS)), 16):
-        made.append(table_of(batch, schema))
-    return made
+    return list(tables_of((_clip(seed) for seed in range(FRAME_CLIPS)), 16, schema))
 
 
 def _clip(seed: int) -> dict[str, object]:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
 import datasets
 import numpy as np
-from msgspec.structs import replace
 
 from theval_datasets import catalog
 from theval_datasets.errors import InputError
 from theval_datasets.evaluation.folds import content_groups, grouped_folds
 from theval_datasets.manifest.rows import ManifestRow
 
-from .base.builder import TableConfig
+from .base.builder import Builder, TableConfig
 from .base.clip_builder import CLIP_CONFIGS, CLIP_FIELDS, ClipBuilder
-from .base.clips import NOT_STATED, by_split, content_of
+from .base.clips import NOT_STATED, Numbers, checked_split, content_of, in_order
 from .base.columns import ClipFeatures, FeatureReader, load_extractors
 from .base.fields import BOOL, DOUBLE, STRING, Field, with_columns
 
@@ -29,6 +29,8 @@ SAME_PERSON: Final = 0.4
 _NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 _COLUMN: Final = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _MOST_COLUMNS: Final = 500
+_MEMBERS: Final = ("NAME", "OWNER", "TITLE", "SPLIT_BY", "ATTRIBUTES", "FIELDS")
+"""What the class of a named dataset has of its own."""
 _FOLDS: Final = 10
 """Folds of a split by people or sources: one is `test`, one `validation`, the others `train`."""
 _LISTED: Final = "listed"
@@ -69,9 +71,15 @@ class Clips(ClipBuilder):
         """Name of the repository, ``OWNER/NAME``."""
         return f"{cls.OWNER}/{cls.NAME}"
 
-    def splits(self) -> Mapping[str, Sequence[ManifestRow]]:
-        """The rows with a clip by split, in order of `clip_id`."""
-        return self._splits
+    def split_numbers(self) -> Mapping[str, Numbers]:
+        """Numbers of the manifest's rows with a clip, by split and in order of `clip_id`."""
+        return self._numbers
+
+    @classmethod
+    def maker(cls) -> Callable[[], type[Builder]]:
+        """A function that gives this class in another process, to which it can be sent."""
+        members = {name: vars(cls)[name] for name in _MEMBERS if name in vars(cls)}
+        return functools.partial(_with_members, members)
 
     def feature_values(self, row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
         """The row of a clip in `features`, with the list's attributes."""
@@ -82,7 +90,7 @@ class Clips(ClipBuilder):
         for column, name in self.ATTRIBUTES.items():
             value = None if row.listed is None else row.listed.attributes.get(name)
             kind = _kind_of_column(self.FIELDS["features"], column)
-            values[column] = _text(value) if kind is STRING else value
+            values[column] = _text(value) if kind == STRING else value
             if value is None:
                 clip.note(_LISTED, "not-listed" if row.listed is None else NOT_STATED)
         if row.listed is None:
@@ -90,17 +98,20 @@ class Clips(ClipBuilder):
         return values
 
     @cached_property
-    def _splits(self) -> Mapping[str, Sequence[ManifestRow]]:
-        rows = sorted(
-            (row for row in self.inputs.rows if row.sha256 is not None), key=lambda row: row.clip_id
-        )
-        if self.SPLIT_BY is None or not rows:
-            return by_split(rows)
+    def _numbers(self) -> Mapping[str, Numbers]:
+        own = self.survey.splits
+        if self.SPLIT_BY is None or not own:
+            return own
+        numbers = np.sort(np.concatenate(list(own.values())))
+        rows = self.inputs.rows.at(numbers)
         if self.SPLIT_BY in ("person", "source"):
             names = self._disjoint(rows, self.SPLIT_BY)
         else:
             names = [_split_name(row, self.SPLIT_BY) for row in rows]
-        return by_split(replace(row, split=name) for row, name in zip(rows, names, strict=True))
+        which = np.array(names)
+        return in_order(
+            {checked_split(name): numbers[which == name] for name in dict.fromkeys(names)}
+        )
 
     def _disjoint(self, rows: Sequence[ManifestRow], kind: str) -> list[str]:
         """Splits that share no source, and for `person` nobody either.
@@ -127,7 +138,7 @@ class Clips(ClipBuilder):
             values = [None if r.listed is None else r.listed.attributes.get(name) for r in rows]
             if None not in values:
                 return [str(value) for value in values]
-        reader = FeatureReader(self.inputs.cache, load_extractors(["arcface"]), self._decoder)
+        reader = FeatureReader(self.inputs.cache, load_extractors(["arcface"]), self.decoder)
         measured = [reader.clip(row.sha256).values("arcface") for row in rows]
         if all(values is None for values in measured):
             raise InputError(
@@ -173,17 +184,20 @@ def clips_dataset(
             0, Field("listed_id", STRING, "Id in the list that the clip is from.", origin=_LISTED)
         )
     features = with_columns(CLIP_FIELDS["features"], *fields)
-    members = {
-        "NAME": own,
-        "OWNER": owner,
-        "TITLE": own,
-        "SPLIT_BY": split_by,
-        "ATTRIBUTES": columns,
-        "FIELDS": {**CLIP_FIELDS, "features": features},
-        "__doc__": Clips.__doc__,
-        "__module__": __name__,
-    }
-    return type("Clips", (Clips,), members)
+    return _with_members(
+        {
+            "NAME": own,
+            "OWNER": owner,
+            "TITLE": own,
+            "SPLIT_BY": split_by,
+            "ATTRIBUTES": columns,
+            "FIELDS": {**CLIP_FIELDS, "features": features},
+        }
+    )
+
+
+def _with_members(members: Mapping[str, Any]) -> type[Clips]:
+    return type("Clips", (Clips,), {**members, "__doc__": Clips.__doc__, "__module__": __name__})
 
 
 def same_people(embeddings: Sequence[Any]) -> list[str | None]:

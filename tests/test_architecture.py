@@ -353,7 +353,7 @@ def test_importing_the_command_line_loads_nothing_heavy():
 
 MAY_WRITE = {
     "builders/release/place.py",
-    "builders/release/split_writer.py",
+    "builders/release/parquet_file.py",
     "curation/sources/fetching/fetch.py",
     f"{FLOOR}/demo/clips.py",
     f"{FLOOR}/demo/speech.py",

@@ -13,12 +13,15 @@ plain `load_dataset` opens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import datasets
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from datasets.builder import Key
 
@@ -38,6 +41,10 @@ from .joined import JoinedColumns
 JOINED_CONFIG = "features"
 
 
+def _itself(dataset: type[Builder]) -> type[Builder]:
+    return dataset
+
+
 @dataclass(eq=False)
 class TableConfig(datasets.BuilderConfig):  # type: ignore[misc]
     """A table of a dataset.
@@ -55,6 +62,19 @@ class TableConfig(datasets.BuilderConfig):  # type: ignore[misc]
     split_bytes: tuple[str, ...] = ()
     reader: str = ""
     key: tuple[str, ...] = ("clip_id",)
+
+
+@dataclass(frozen=True, slots=True)
+class Slices:
+    """The rows of a split, of any slice of which its tables can be made.
+
+    Attributes:
+        rows: In the order of the table; slices of them can be sent to another process.
+        n_bytes: Estimated Arrow bytes of each row; int64 (rows,).
+    """
+
+    rows: Sequence[Any]
+    n_bytes: npt.NDArray[np.int64]
 
 
 class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
@@ -124,7 +144,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         table = config_name or self.DEFAULT_CONFIG_NAME
         if table not in self.FIELDS:
             raise UnknownNameError(f"config of {self.repository()}", table, self.FIELDS)
-        self._decoder = decoder
+        self.decoder = decoder
         self._readers: dict[str, FeatureReader] = {}
         self._joined_columns: JoinedColumns | None = None
         if "hash" not in further:
@@ -158,6 +178,18 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
 
         The order of rows and splits depends on the content alone. Files are read lazily.
         """
+        raise NotImplementedError
+
+    def sliceable(self, config_name: str) -> Mapping[str, Slices]:
+        """The rows of a config by split, if parts of its tables can be made from parts of the rows.
+
+        Returns:
+            {} for a table that is made as a whole.
+        """
+        return {}
+
+    def tables_from(self, config_name: str, rows: Sequence[Any]) -> Iterator[pa.Table]:
+        """The tables of a config that are made of a slice of the rows of `sliceable`."""
         raise NotImplementedError
 
     def extractors(self, config_name: str) -> Sequence[str]:
@@ -218,14 +250,22 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
 
     def split_tables(self, config_name: str) -> dict[str, Iterator[pa.Table]]:
         """The tables of a config by split: the joined columns included, faces blurred if asked."""
+        tables = self.tables(config_name)
+        return {split: self.finished(config_name, these) for split, these in tables.items()}
+
+    def finished(self, config_name: str, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        """Tables with the joined columns, and with faces blurred if asked."""
         joined = self._columns_to_join(config_name)
-        tables = dict(self.tables(config_name))
         if joined is not None:
-            tables = {split: joined.join(these) for split, these in tables.items()}
+            tables = joined.join(tables)
         if not self.inputs.anonymise:
             return tables
-        columns = image_columns(self.fields(config_name))
-        return {split: blurred_tables(these, columns) for split, these in tables.items()}
+        return blurred_tables(tables, image_columns(self.fields(config_name)))
+
+    @classmethod
+    def maker(cls) -> Callable[[], type[Builder]]:
+        """A function that gives this class in another process, to which it can be sent."""
+        return functools.partial(_itself, cls)
 
     def reader(self, config_name: str) -> FeatureReader:
         """The reader of cached features of a config."""
@@ -234,7 +274,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
             self._readers[config_name] = FeatureReader(
                 self.inputs.cache,
                 extractors,
-                self._decoder,
+                self.decoder,
                 self.inputs.left_out,
             )
         return self._readers[config_name]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
+import numpy as np
 import pyarrow as pa
 from msgspec.structs import replace
 
-from theval_datasets.manifest.rows import ManifestRow
+from theval_datasets.manifest.rows import ManifestRow, StoredRows
 
 from ..tables.arrow import tables_of
 from ..tables.frames import LANDMARK_FIELDS, check_frames, frame_values, landmarks_config
 from ..tables.media import MEDIA_CONFIG, MEDIA_FIELDS, media_values
-from .builder import Builder, TableConfig
-from .clips import CLIP_EXTRACTORS, NOT_STATED, by_split, common_values
+from .builder import Builder, Slices, TableConfig
+from .clips import CLIP_EXTRACTORS, NOT_STATED, Numbers, Survey, clip_bytes, common_values, survey
 from .columns import ClipFeatures
 from .fields import COMMON, STRING, Field, schema_of, with_columns
 
@@ -55,21 +56,23 @@ class ClipBuilder(Builder):
         """Names of the extractors whose columns a config has."""
         return {"features": CLIP_EXTRACTORS, "landmarks": CLIP_EXTRACTORS[:5]}.get(config_name, ())
 
+    @property
+    def survey(self) -> Survey:
+        """What the manifest's rows tell, for all tables of a build."""
+        return self.inputs.shared(survey)
+
     def available(self) -> tuple[str, ...]:
         """`media` needs the files beside the manifest."""
-        manifest = self.inputs.manifest
-        files = [manifest.file(row) for row in self.inputs.rows if row.sha256 is not None]
-        has_media = any(path is not None and path.is_file() for path in files)
-        return tuple(name for name in CLIP_FIELDS if has_media or name != "media")
+        return tuple(name for name in CLIP_FIELDS if self.survey.has_media or name != "media")
 
     def notes(self) -> tuple[str, ...]:
         """Clips that are missing, and whether there is media."""
-        rows = self.inputs.rows
-        dead = sum(row.sha256 is None for row in rows)
+        n_rows = len(self.inputs.rows)
+        dead = n_rows - self.survey.n_clips
         notes = []
         if dead:
             notes.append(
-                f"{dead} of {len(rows)} rows of the manifest have no clip (their source is gone); "
+                f"{dead} of {n_rows} rows of the manifest have no clip (their source is gone); "
                 "they are in manifest.jsonl, not in the tables."
             )
         if "media" not in self.available():
@@ -78,25 +81,43 @@ class ClipBuilder(Builder):
 
     def counts(self) -> dict[str, int | float]:
         """Number of channels, and of rows without a clip."""
-        rows = [row for row in self.inputs.rows if row.sha256 is not None]
         return {
-            "channels": len({row.source.channel for row in rows} - {None}),
-            "rows_without_clip": len(self.inputs.rows) - len(rows),
+            "channels": len(self.survey.channels),
+            "rows_without_clip": len(self.inputs.rows) - self.survey.n_clips,
         }
 
-    def splits(self) -> Mapping[str, Sequence[ManifestRow]]:
+    def split_numbers(self) -> Mapping[str, Numbers]:
+        """Numbers of the manifest's rows with a clip, by split and in order of `clip_id`."""
+        return self.survey.splits
+
+    def splits(self) -> Mapping[str, StoredRows]:
         """The rows with a clip by split, in order of `clip_id`."""
-        return by_split(self.inputs.rows)
+        rows = self.inputs.rows
+        return {split: rows.at(numbers) for split, numbers in self.split_numbers().items()}
 
     def manifest_rows(self) -> Iterator[ManifestRow]:
         """Every row with its split, without what only this machine's files mean."""
-        split_of = {row.clip_id: split for split, rows in self.splits().items() for row in rows}
-        for row in self.inputs.rows:
-            yield replace(row, path=None, stamp=None, split=split_of.get(row.clip_id))
+        rows = self.inputs.rows
+        names = [None, *self.split_numbers()]
+        codes = np.zeros(len(rows), np.int16)
+        for code, numbers in enumerate(self.split_numbers().values(), start=1):
+            codes[numbers] = code
+        for row, code in zip(rows, codes.tolist(), strict=True):
+            yield replace(row, path=None, stamp=None, split=names[code])
+
+    def sliceable(self, config_name: str) -> Mapping[str, Slices]:
+        """The rows of a table by split."""
+        if config_name not in CLIP_FIELDS:
+            return {}
+        sizes = clip_bytes(
+            config_name, self.survey.frames, self.survey.seconds, self.survey.n_bytes
+        )
+        numbers = self.split_numbers()
+        return {split: Slices(rows, sizes[numbers[split]]) for split, rows in self.splits().items()}
 
     def tables(self, config_name: str) -> Mapping[str, Iterator[pa.Table]]:
         """The tables of a config, by split."""
-        return {split: self._tables(config_name, rows) for split, rows in self.splits().items()}
+        return {split: self.tables_from(config_name, rows) for split, rows in self.splits().items()}
 
     @classmethod
     def check_rows(cls, config_name: str, table: pa.Table) -> Iterator[str]:
@@ -110,7 +131,8 @@ class ClipBuilder(Builder):
             clip.note("channel", NOT_STATED)
         return {**common_values(row, clip), "channel": row.source.channel}
 
-    def _tables(self, config_name: str, rows: Sequence[ManifestRow]) -> Iterator[pa.Table]:
+    def tables_from(self, config_name: str, rows: Iterable[ManifestRow]) -> Iterator[pa.Table]:
+        """The tables of a config that are made of some rows."""
         schema = schema_of(self.FIELDS[config_name])
         make: _Row = {
             "features": self.feature_values,

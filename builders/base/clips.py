@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from theval_datasets.errors import InputError
 from theval_datasets.extraction.outcomes import Array
 from theval_datasets.manifest.info import MEDIA_PROBLEM
 from theval_datasets.manifest.rows import ManifestRow, Source
+from theval_datasets.media.frames import SAMPLE_RATE
 
+from ..tables.arrow import BATCH_BYTES
 from .columns import ClipFeatures
 from .fields import COMMON, Field
+from .inputs import Inputs
 
 T = TypeVar("T")
+Numbers = npt.NDArray[np.int64]
 
 DEFAULT_SPLIT: Final = "train"
 CLIP_EXTRACTORS: Final = (
@@ -35,17 +42,109 @@ CLIP_EXTRACTORS: Final = (
 """The extractors that the common columns come from, and those that they are computed from."""
 NOT_STATED: Final = "not-stated"
 """Reason in `missing`: the source does not say it."""
+_ROW_BYTES: Final = 4096
+"""Of a row of facts, metrics and an embedding."""
+_FRAME_BYTES: Final = 2910
+"""Of a frame in `landmarks`: 478 points of three numbers of 16 bits, and the other columns."""
+_MOST_FRAMES: Final = 7_500
+_POSTER_BYTES: Final = 200_000
 _ANGLES: Final = ("yaw", "pitch", "roll")
 _SPLIT: Final = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 
 
-def by_split(rows: Iterable[ManifestRow]) -> dict[str, list[ManifestRow]]:
-    """Rows with a clip, by split and in order of `clip_id`; rows of dead sources are left out."""
-    splits: dict[str, list[ManifestRow]] = {}
-    for row in sorted(rows, key=lambda row: row.clip_id):
-        if row.sha256 is not None:
-            splits.setdefault(checked_split(row.split or DEFAULT_SPLIT), []).append(row)
-    return in_order(splits)
+@dataclass(frozen=True)
+class Survey:
+    """What one pass over the rows of a manifest tells.
+
+    Attributes:
+        splits: Numbers of the rows with a clip, by split in the usual order; int64 (clips,).
+        frames: Number of frames of each row's clip, 0 where unknown; int64 (rows,).
+        seconds: Duration of each row's clip, 0 where unknown; float64 (rows,).
+        n_bytes: Size of each row's clip, 0 where unknown; int64 (rows,).
+        channels: Channels of the clips.
+        has_media: Whether the file of any clip lies beside the manifest.
+    """
+
+    splits: Mapping[str, Numbers]
+    frames: Numbers
+    seconds: npt.NDArray[np.float64]
+    n_bytes: Numbers
+    channels: frozenset[str]
+    has_media: bool
+
+    @property
+    def n_clips(self) -> int:
+        """Number of rows with a clip."""
+        return sum(map(len, self.splits.values()))
+
+
+def survey(inputs: Inputs) -> Survey:
+    """Survey the rows of a manifest, see `Survey`; some numbers a row are held.
+
+    Raises:
+        InputError: For a split that cannot have its name.
+    """
+    splits: dict[str, array[int]] = {}
+    frames, seconds, n_bytes = array("q"), array("d"), array("q")
+    channels: set[str] = set()
+    absent: set[str] = set()
+    has_media = False
+    for number, row in enumerate(inputs.rows):
+        facts = row.media
+        frames.append(0 if facts is None else facts.n_frames or 0)
+        seconds.append(0 if facts is None else facts.duration or 0)
+        n_bytes.append(0 if facts is None else facts.n_bytes or 0)
+        if row.sha256 is None:
+            continue
+        splits.setdefault(row.split or DEFAULT_SPLIT, array("q")).append(number)
+        if row.source.channel is not None:
+            channels.add(row.source.channel)
+        has_media = has_media or _lies_there(inputs, row, absent)
+    return Survey(
+        in_order({checked_split(name): np.array(one) for name, one in splits.items()}),
+        np.array(frames),
+        np.array(seconds),
+        np.array(n_bytes),
+        frozenset(channels),
+        has_media,
+    )
+
+
+def _lies_there(inputs: Inputs, row: ManifestRow, absent: set[str]) -> bool:
+    """Whether a clip's file exists; folders that do not are noted and not looked for again."""
+    if row.path is None or (folder := row.path.rpartition("/")[0]) in absent:
+        return False
+    path = inputs.manifest.file(row)
+    if path is None or path.is_file():
+        return path is not None
+    if "\\" not in row.path and not path.parent.is_dir():
+        absent.add(folder)
+    return False
+
+
+def clip_bytes(config_name: str, frames: Any, seconds: Any, n_bytes: Any) -> Numbers:
+    """Estimated Arrow bytes of the rows of clips in a table, from facts that a manifest has.
+
+    Args:
+        config_name: `features`, `landmarks` or `media`.
+        frames: Number of frames of each clip, (n,); 0 where unknown.
+        seconds: Duration of each clip, (n,).
+        n_bytes: Size of each clip's file, (n,).
+
+    Returns:
+        int64 (n,).
+
+    Examples:
+        >>> clip_bytes("landmarks", np.array([0, 325]), np.zeros(2), np.zeros(2)).tolist()
+        [4096, 949846]
+    """
+    sizes = np.full(len(frames), _ROW_BYTES, np.int64)
+    if config_name == "landmarks":
+        sizes += _FRAME_BYTES * np.minimum(frames, _MOST_FRAMES)
+    elif config_name == "media":
+        whole = n_bytes + 2 * SAMPLE_RATE * seconds + _POSTER_BYTES
+        sizes += np.minimum(whole, BATCH_BYTES).astype(np.int64)
+    return sizes
 
 
 def in_order(splits: Mapping[str, T]) -> dict[str, T]:

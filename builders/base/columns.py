@@ -73,8 +73,13 @@ class FeatureReader:
                 statuses[extractor.name] = None if outcome is None else outcome.status
         return statuses
 
-    def read(self, extractor: str, media_sha256: str | None) -> Feature:
+    def read(self, extractor: str, media_sha256: str | None, until: str | None = None) -> Feature:
         """A feature; `failed` with a reason where there is none.
+
+        Args:
+            extractor: Name of the extractor.
+            media_sha256: SHA-256 of the clip's file.
+            until: Column after which others of a large feature may be left out.
 
         Raises:
             CacheError: If the entry is damaged.
@@ -83,7 +88,7 @@ class FeatureReader:
             return Feature(Outcome("failed", _NO_MEDIA))
         if extractor in self._left_out:
             return Feature(Outcome("failed", LEFT_OUT))
-        feature = self._store.read(extractor, media_sha256)
+        feature = self._store.read(extractor, media_sha256, until)
         if feature is None:
             if extractor in self._wanted:
                 self.not_extracted[extractor] += 1
@@ -116,7 +121,7 @@ class ClipFeatures:
 
     def value(self, extractor: str, column: str) -> Array | None:
         """A column of an extractor; None if it is undefined, with the reason noted."""
-        feature = self._feature(extractor)
+        feature = self._feature(extractor, until=column)
         value = feature.values.get(column)
         if value is not None:
             return value
@@ -141,10 +146,14 @@ class ClipFeatures:
         """The entries of the column `missing`, sorted."""
         return sorted(self._missing)
 
-    def _feature(self, extractor: str) -> Feature:
-        if extractor not in self._read:
-            self._read[extractor] = self._reader.read(extractor, self._sha256)
-        return self._read[extractor]
+    def _feature(self, extractor: str, until: str | None = None) -> Feature:
+        """A feature, of which the columns after `until` may be left out."""
+        known = self._read.get(extractor)
+        if known is None or not (known.whole or until in known.values):
+            once = until if known is None else None
+            known = self._reader.read(extractor, self._sha256, once)
+            self._read[extractor] = known
+        return known
 
 
 def merged(readers: Sequence[FeatureReader]) -> Mapping[str, ExtractorInfo]:

@@ -12,7 +12,7 @@ from theval_datasets import catalog
 from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.extraction.cache import Cache
 from theval_datasets.manifest.info import EMBEDDERS
-from theval_datasets.manifest.rows import Manifest, ManifestRow, read_manifest
+from theval_datasets.manifest.rows import StoredManifest, StoredRows, open_manifest
 from theval_datasets.manifest.tombstones import TOMBSTONES_NAME, Tombstone, read_tombstones
 from theval_datasets.utils.files import digest, sha256_file
 
@@ -51,8 +51,8 @@ class Inputs:
     _shared: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
-    def manifest(self) -> Manifest:
-        """The manifest, read once.
+    def manifest(self) -> StoredManifest:
+        """The manifest, checked once; its rows stay in the file.
 
         Raises:
             InputError: If none was given.
@@ -62,7 +62,7 @@ class Inputs:
                 "expected a manifest, got none: name it with --manifest FILE "
                 "(`theval-data curate FOLDER --recipe as-is -o DIR` makes one)"
             )
-        return read_manifest(self.manifest_path)
+        return open_manifest(self.manifest_path)
 
     @cached_property
     def tombstones(self) -> tuple[Tombstone, ...]:
@@ -78,9 +78,12 @@ class Inputs:
         return frozenset(stone.clip_id for stone in self.tombstones)
 
     @cached_property
-    def rows(self) -> tuple[ManifestRow, ...]:
-        """The manifest's rows, without the clips that were taken down."""
-        return tuple(row for row in self.manifest.rows if row.clip_id not in self.gone)
+    def rows(self) -> StoredRows:
+        """The manifest's rows in order of `clip_id`, without the clips that were taken down."""
+        rows = self.manifest.rows
+        if not self.gone:
+            return rows
+        return rows.at([n for n, row in enumerate(rows) if row.clip_id not in self.gone])
 
     @cached_property
     def left_out(self) -> frozenset[str]:

@@ -6,13 +6,13 @@ partial dataset. The bytes depend on the content alone.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
 
 from theval_datasets import __version__
 from theval_datasets.cards.croissant import CROISSANT_NAME
@@ -26,10 +26,11 @@ from theval_datasets.manifest.info import (
     ConfigInfo,
     FileInfo,
     Info,
+    SplitInfo,
     parse_version,
     write_info,
 )
-from theval_datasets.manifest.rows import MANIFEST_NAME, write_manifest
+from theval_datasets.manifest.rows import MANIFEST_NAME, ManifestRow, write_ordered_manifest
 from theval_datasets.utils.files import sha256_file, storage_errors, write_text
 from theval_datasets.utils.progress import progress
 
@@ -39,12 +40,18 @@ from ..base.columns import merged
 from ..base.inputs import Inputs
 from .adopt import clips_of_release
 from .counts import basic_counts
+from .parquet_file import named, path_of
 from .place import check_place, put_in_place, sweep
-from .split_writer import SHARD_BYTES, SplitWriter
+from .shards import (
+    SHARD_BYTES,
+    UNCACHED,
+    WrittenShard,
+    shards_of,
+    write_shards,
+    write_tables,
+)
 
 _log = logging.getLogger(__name__)
-
-_UNCACHED: Final = "release"  # constant, because the cache of `datasets` is not used
 
 
 @dataclass
@@ -71,6 +78,7 @@ def write_release(
     configs: Sequence[str] | None = None,
     decoder: str | None = None,
     shard_bytes: int = SHARD_BYTES,
+    workers: int = 1,
 ) -> Release:
     """Build a dataset into ``out/theval/NAME``.
 
@@ -82,6 +90,7 @@ def write_release(
         configs: Names of the configs to build; by default all that can be built from the inputs.
         decoder: Decoder of the features; by default this machine's.
         shard_bytes: See `SHARD_BYTES`.
+        workers: Number of processes that write the files of large tables; it changes no byte.
 
     Raises:
         InputError, BuildError: If it cannot be built; no files are left then.
@@ -109,12 +118,13 @@ def write_release(
                 version=version,
                 decoder=decoder,
                 cache_dir=scratch,
-                hash=_UNCACHED,
+                hash=UNCACHED,
             )
             for name in _wanted(dataset, given, configs, scratch, decoder)
         ]
         with put_in_place(folder) as part:
-            return _write(made, part, folder, version=version, shard_bytes=shard_bytes)
+            writer = _TableWriter(part, scratch, shard_bytes, workers)
+            return _write(made, writer, folder, version=version)
 
 
 def _wanted(
@@ -140,32 +150,32 @@ def _wanted(
 def _available(
     dataset: type[Builder], inputs: Inputs, scratch: str, decoder: str | None
 ) -> tuple[str, ...]:
-    given = dataset(inputs=inputs, decoder=decoder, cache_dir=scratch, hash=_UNCACHED)
+    given = dataset(inputs=inputs, decoder=decoder, cache_dir=scratch, hash=UNCACHED)
     return given.offered()
 
 
-def _write(
-    made: Sequence[Builder], part: Path, folder: Path, *, version: str, shard_bytes: int
-) -> Release:
+def _write(made: Sequence[Builder], writer: _TableWriter, folder: Path, *, version: str) -> Release:
     dataset = type(made[0])
-    configs = {builder.config.name: _write_config(builder, part, shard_bytes) for builder in made}
+    part = writer.part
+    configs = {builder.config.name: writer.write(builder) for builder in made}
     first = made[0]
     if not configs[first.config.name].rows:
         raise InputError(
             f"{dataset.repository()} would have no rows: none of the inputs holds a usable clip"
         )
-    rows = list(first.manifest_rows())
-    if rows:
-        write_manifest(part / MANIFEST_NAME, rows)
+    pictures_of: dict[tuple[int, int], ManifestRow] = {}  # a row for each size of pictures
+    rows = _noting_sizes(first.manifest_rows(), pictures_of)
+    if (row := next(rows, None)) is not None:
+        write_ordered_manifest(part / MANIFEST_NAME, itertools.chain([row], rows))
     measured = {column.name for info in configs.values() for column in info.columns}
-    sizes = frame_size_notes(rows) if "head_motion" in measured else ()
+    sizes = frame_size_notes(pictures_of.values()) if "head_motion" in measured else ()
     extractors = merged([builder.reader(builder.config.name) for builder in made])
     draft = Info(
         dataset=dataset.repository(),
         version=version,
         toolkit=__version__,
         configs=configs,
-        files=_files(part),
+        files=writer.files(),
         card_sha256="",
         extractors=extractors,
         counts=dict(sorted((basic_counts(part, configs) | first.counts()).items())),
@@ -182,9 +192,9 @@ def _write(
     facts = read_facts(part, draft)
     text = card_text(dataset)
     write_text(part / CROISSANT_NAME, croissant_json(draft, facts, text))
-    draft = replace(draft, files=_files(part))
+    draft = replace(draft, files=writer.files())
     write_text(part / CARD_NAME, render_card(draft, facts, text, pictures))
-    info = replace(draft, card_sha256=sha256_file(part / CARD_NAME), files=_files(part))
+    info = replace(draft, card_sha256=sha256_file(part / CARD_NAME), files=writer.files())
     write_info(part, info)
     missed: Counter[str] = Counter()
     for builder in made:
@@ -207,37 +217,103 @@ def card_text(dataset: type[Builder]) -> CardText:
     )
 
 
-def _write_config(builder: Builder, part: Path, shard_bytes: int) -> ConfigInfo:
-    name = builder.config.name
-    missing: Counter[str] = Counter()
-    splits = {}
-    empty = {}
-    for split, tables in builder.split_tables(name).items():
-        writer = SplitWriter(builder.config, builder.schema(name), part, split, shard_bytes)
-        with progress(None, f"{name}/{split}", unit="row") as bar:
-            for table in tables:
-                writer.write(table)
-                bar.update(len(table))
-                if "missing" in table.column_names:
-                    missing.update(e for entries in table["missing"].to_pylist() for e in entries)
-        if writer.rows:
-            splits[split] = writer.close()
-        else:
-            empty[split] = writer
-    if not splits:  # `load_dataset` of a config fails if only some of its splits have rows
-        splits = {split: writer.close() for split, writer in empty.items()}
-    return ConfigInfo(
-        description=builder.config.description or "",
-        columns=tuple(field.info() for field in builder.fields(name)),
-        splits=splits,
-        missing=dict(sorted(missing.items())),
-        key=builder.config.key,
-    )
+def _noting_sizes(
+    rows: Iterable[ManifestRow], seen: dict[tuple[int, int], ManifestRow]
+) -> Iterator[ManifestRow]:
+    for row in rows:
+        if row.media is not None:
+            seen.setdefault((row.media.width, row.media.height), row)
+        yield row
 
 
-def _files(part: Path) -> dict[str, FileInfo]:
-    paths = sorted(p for p in part.rglob("*") if p.is_file() and p.name != INFO_NAME)
-    return {
-        path.relative_to(part).as_posix(): FileInfo(sha256_file(path), path.stat().st_size)
-        for path in paths
-    }
+class _TableWriter:
+    """Writes the tables of a release.
+
+    Args:
+        part: Folder of the release.
+        scratch: Folder for temporary files of `datasets`.
+        shard_bytes: See `SHARD_BYTES`.
+        workers: Number of processes.
+    """
+
+    def __init__(self, part: Path, scratch: str, shard_bytes: int, workers: int) -> None:
+        self.part = part
+        self._scratch = scratch
+        self._shard_bytes = shard_bytes
+        self._workers = workers
+        self._written: dict[str, FileInfo] = {}
+
+    def write(self, builder: Builder) -> ConfigInfo:
+        """Write the table of a builder's config."""
+        name = builder.config.name
+        folder = self.part / name
+        shards: dict[str, dict[int, WrittenShard]] = {}
+        for split, number, done in self._shards(builder, folder):
+            shards.setdefault(split, {})[number] = done
+        missing: Counter[str] = Counter()
+        splits = {}
+        for split, written in shards.items():
+            files = [f"{name}/{file}" for file in named(folder, split, len(written))]
+            for number, file in enumerate(files):
+                self._written[file] = written[number].file
+                missing.update(written[number].missing)
+                builder.reader(name).not_extracted.update(written[number].not_extracted)
+            splits[split] = SplitInfo(
+                sum(done.rows for done in written.values()),
+                sum(done.file.n_bytes for done in written.values()),
+                sum(done.arrow_bytes for done in written.values()),
+                tuple(files),
+            )
+        return ConfigInfo(
+            description=builder.config.description or "",
+            columns=tuple(field.info() for field in builder.fields(name)),
+            splits=splits,
+            missing=dict(sorted(missing.items())),
+            key=builder.config.key,
+        )
+
+    def files(self) -> dict[str, FileInfo]:
+        """Hash and size of every file of the release so far."""
+        paths = sorted(p for p in self.part.rglob("*") if p.is_file() and p.name != INFO_NAME)
+        names = {path.relative_to(self.part).as_posix(): path for path in paths}
+        return {
+            name: self._written.get(name) or FileInfo(sha256_file(path), path.stat().st_size)
+            for name, path in names.items()
+        }
+
+    def _shards(self, builder: Builder, folder: Path) -> Iterator[tuple[str, int, WrittenShard]]:
+        """Write all shards of a config; without any row, one without rows for every split."""
+        name = builder.config.name
+        sliceable = builder.sliceable(name)
+        if sliceable:
+            shards = shards_of(sliceable, builder.config.rows_per_table, self._shard_bytes)
+            written: dict[tuple[str, int], WrittenShard] = {}
+            with progress(sum(len(s.rows) for s in shards), name, unit="row") as bar:
+                for shard, done in write_shards(
+                    builder, shards, folder, self._scratch, self._workers
+                ):
+                    bar.update(done.rows)
+                    written[shard.split, shard.number] = done
+            for shard in shards:
+                yield shard.split, shard.number, written[shard.split, shard.number]
+            return
+        empty, any_rows = [], False
+        for split, tables in builder.split_tables(name).items():
+            number = 0
+            with progress(None, f"{name}/{split}", unit="row") as bar:
+                while (table := next(tables, None)) is not None:
+                    done = write_tables(
+                        builder,
+                        itertools.chain([table], tables),
+                        path_of(folder, split, number),
+                        self._shard_bytes,
+                    )
+                    bar.update(done.rows)
+                    yield split, number, done
+                    number += 1
+            any_rows = any_rows or number > 0
+            if not number:
+                empty.append(split)
+        # `load_dataset` of a config fails if only some of its splits have rows
+        for split in () if any_rows else empty:
+            yield split, 0, write_tables(builder, (), path_of(folder, split, 0))

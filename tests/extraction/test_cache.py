@@ -151,6 +151,41 @@ def test_a_large_entry_of_one_frame_is_read_too(cache, monkeypatch):
     assert found.values["x"].tolist() == values.tolist()
 
 
+def test_columns_after_the_wanted_one_may_be_left_out_of_a_large_entry(cache):
+    values = {"face": np.ones(10, bool), "mesh": np.arange(20_000), "late": np.ones(3)}
+    cache.write(RECIPE, SHA, Feature(Outcome("ok"), values))
+    found = cache.read(RECIPE, SHA, until="face")
+    assert found is not None
+    assert list(found.values) == ["face"]
+    assert not found.whole
+    assert found.values["face"].tolist() == [True] * 10
+    undefined = cache.read(RECIPE, SHA, until="none")
+    assert undefined is not None
+    assert undefined.values == {}
+    assert not undefined.whole
+    for until in (None, "mesh"):  # the last one: entries hold their columns in order of their names
+        found = cache.read(RECIPE, SHA, until=until)
+        assert found is not None
+        assert found.whole
+        assert found.values.keys() == values.keys()
+    entries(cache)[0].write_bytes(entries(cache)[0].read_bytes()[:-1] + b"!")
+    with pytest.raises(CacheError):
+        cache.read(RECIPE, SHA, until="face")
+
+
+def test_small_entries_are_read_whole(cache):
+    values = {"face": np.ones(10, bool), "mesh": np.zeros(65_526, np.uint8)}  # 64 KiB in all
+    cache.write(RECIPE, SHA, Feature(Outcome("ok"), values))
+    found = cache.read(RECIPE, SHA, until="face")
+    assert found is not None
+    assert found.whole
+    values["mesh"] = np.zeros(65_527, np.uint8)
+    cache.write(RECIPE, SHA, Feature(Outcome("ok"), values))
+    found = cache.read(RECIPE, SHA, until="face")
+    assert found is not None
+    assert not found.whole
+
+
 def test_a_large_entry_that_claims_other_sizes_is_damaged(monkeypatch):
     monkeypatch.setattr(spool, "LARGE", 16)
     data = encoded(Feature(Outcome("ok"), {"x": np.zeros(100)}))

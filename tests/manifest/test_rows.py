@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from theval_datasets.errors import ManifestError, UnsafePathError
 from theval_datasets.manifest.rows import (
@@ -15,9 +16,11 @@ from theval_datasets.manifest.rows import (
     Manifest,
     ManifestRow,
     Source,
+    open_manifest,
     parse_row,
     read_manifest,
     write_manifest,
+    write_ordered_manifest,
 )
 from theval_datasets.media.facts import SourcePicture
 
@@ -132,3 +135,52 @@ def test_paths_with_backslashes_are_found(tmp_path):
     assert manifest.inside("odd\\name.mp4").read_bytes() == b"y"  # such a name is possible here
     with pytest.raises(UnsafePathError):
         manifest.inside("..\\a.mp4")
+
+
+def test_rows_that_stay_in_their_file(tmp_path):
+    path = tmp_path / "manifest.jsonl"
+    rows = [replace(ROW, clip_id=name) for name in ("c", "a", "é", "b")]
+    lines = [row.to_json() for row in rows]
+    path.write_text(f"{lines[0]}\n\n{lines[1]}\r\n{lines[2]}\n  \n{lines[3]}", encoding="utf-8")
+    stored = open_manifest(tmp_path)
+    assert stored.folder == tmp_path
+    assert [row.clip_id for row in stored.rows] == ["a", "b", "c", "é"]
+    assert list(stored.rows) == sorted(read_manifest(path).rows, key=lambda row: row.clip_id)
+    assert stored.rows[-1].clip_id == "é"
+    assert [row.clip_id for row in stored.rows[1:3]] == ["b", "c"]
+    assert [row.clip_id for row in stored.rows.at([3, 0])] == ["é", "a"]
+    with pytest.raises(IndexError):
+        stored.rows[4]
+    path.write_text(lines[0] + "\n")
+    with pytest.raises(ManifestError, match="changed while it was in use"):
+        list(stored.rows)
+    path.unlink()
+    with pytest.raises(ManifestError, match="cannot be read"):
+        list(stored.rows)
+
+
+def test_an_empty_manifest_has_no_rows(tmp_path):
+    (tmp_path / "manifest.jsonl").write_text("\n")
+    assert list(open_manifest(tmp_path).rows) == []
+
+
+def test_a_manifest_that_stays_in_its_file_is_checked(tmp_path):
+    path = tmp_path / "manifest.jsonl"
+    path.write_text(f"{ROW.to_json()}\n" * 2)
+    with pytest.raises(
+        ManifestError, match=r"manifest\.jsonl:2: clip_id 'a/b' is already on line 1"
+    ):
+        open_manifest(path)
+    path.write_text(f"{ROW.to_json()}\nnonsense\n")
+    with pytest.raises(ManifestError, match=r"manifest\.jsonl:2: not a JSON object"):
+        open_manifest(path)
+
+
+def test_rows_are_written_in_order_or_not_at_all(tmp_path):
+    path = tmp_path / "manifest.jsonl"
+    rows = [replace(ROW, clip_id=name) for name in ("a", "b")]
+    write_ordered_manifest(path, iter(rows))
+    before = path.read_bytes()
+    with pytest.raises(ManifestError, match="'a' comes after 'b'"):
+        write_ordered_manifest(path, reversed(rows))
+    assert path.read_bytes() == before

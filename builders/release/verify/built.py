@@ -28,12 +28,14 @@ class BuiltDataset:
         info: Contents of its `info.json`.
         builder: Class of its builder; None for an unknown dataset.
         expect: Name of an expectation; None for none.
+        workers: Number of processes that read the files.
     """
 
     folder: Path
     info: Info
     builder: type[Builder] | None
     expect: str | None = None
+    workers: int = 1
 
     @property
     def first(self) -> str:
@@ -54,12 +56,13 @@ class BuiltDataset:
         ]
 
 
-def open_built(folder: Path, expect: str | None = None) -> BuiltDataset:
+def open_built(folder: Path, expect: str | None = None, workers: int = 1) -> BuiltDataset:
     """A built dataset.
 
     Args:
         folder: The one with `info.json`.
         expect: Name of an expectation that the dataset's builder knows, such as ``paper``.
+        workers: Number of processes that read the files.
 
     Raises:
         InputError: If the folder is not a built dataset, or there is no such expectation.
@@ -72,7 +75,7 @@ def open_built(folder: Path, expect: str | None = None) -> BuiltDataset:
         known = {} if builder is None else builder.EXPECTED
         if expect not in known:
             raise UnknownNameError(f"expectation of {info.dataset}", expect, known)
-    return BuiltDataset(folder, info, builder, expect)
+    return BuiltDataset(folder, info, builder, expect, workers)
 
 
 def types_differ(wanted: Mapping[str, str], actual: Mapping[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -79,12 +79,18 @@ def _column_faults(column: Any, expected: ColumnInfo) -> Iterator[str]:
 
 def _missing_faults(table: Any, columns: Mapping[str, ColumnInfo]) -> Iterator[str]:
     """Nulls that `missing` does not explain, and entries without a null."""
-    import pyarrow.compute as pc
-
     explained = [c for c in columns.values() if c.origin != _UNEXPLAINED and not c.required]
-    nulls = {c.name: pc.is_null(table[c.name]).to_pylist() for c in explained}
+    suspects = _rows_that_differ(table, explained)
+    if not suspects:
+        return
+    table = table.select(
+        [*{"clip_id", "missing", *(c.name for c in explained)} & {*table.column_names}]
+    )
     ids = table["clip_id"].to_pylist() if "clip_id" in table.column_names else None
-    for row, entries in enumerate(table["missing"].to_pylist()):
+    missing = table["missing"].to_pylist()
+    nulls = {c.name: table[c.name].is_null().to_pylist() for c in explained}
+    for row in suspects:
+        entries = missing[row]
         where = f"row {row}" if ids is None else repr(ids[row])
         origins = {entry.partition(":")[0] for entry in entries or () if entry != MEDIA_PROBLEM}
         null = {c.origin for c in explained if nulls[c.name][row]}
@@ -95,3 +101,28 @@ def _missing_faults(table: Any, columns: Mapping[str, ColumnInfo]) -> Iterator[s
             yield f"{where}: missing names {origin}, but none of its columns is null"
         if any(not entry.partition(":")[2] for entry in entries or ()):
             yield f"{where}: an entry of missing has no reason"
+
+
+def _rows_that_differ(table: Any, explained: Sequence[ColumnInfo]) -> list[int]:
+    """Rows whose entries of `missing` and nulls do not correspond, or whose entries have no reason."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    entries = table["missing"].combine_chunks()
+    encoded = entries.flatten().dictionary_encode()
+    rows = pc.list_parent_indices(entries).to_numpy()
+    origins = list(dict.fromkeys(c.origin for c in explained))
+    known = [*origins, None]  # the last stands for what is a fault in any row
+    expected = np.zeros((len(known), len(table)), bool)
+    for column in explained:
+        expected[origins.index(column.origin)] |= pc.is_null(table[column.name]).to_numpy()
+    named = np.zeros_like(expected)
+    codes = encoded.indices.to_numpy()
+    for code, entry in enumerate(encoded.dictionary.to_pylist()):
+        if entry == MEDIA_PROBLEM:
+            continue
+        origin, _, reason = entry.partition(":")
+        place = origins.index(origin) if reason and origin in origins else len(origins)
+        named[place, rows[codes == code]] = True
+    rows_that_differ: list[int] = np.flatnonzero((expected != named).any(axis=0)).tolist()
+    return rows_that_differ

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from theval_datasets.manifest.info import INFO_NAME
@@ -13,14 +15,10 @@ from .built import BuiltDataset, Faults, types_differ
 
 def check_files(built: BuiltDataset) -> Faults:
     """Files that are missing, changed, or not listed."""
-    for name, expected in built.info.files.items():
-        path = inside(built.folder, name)
-        if not path.is_file():
-            yield f"{name} is not there"
-        elif path.stat().st_size != expected.n_bytes:
-            yield f"{name} has {path.stat().st_size} bytes, {INFO_NAME} says {expected.n_bytes}"
-        elif sha256_file(path) != expected.sha256:
-            yield f"{name} is not the file that was written: its hash differs"
+    with ThreadPoolExecutor(built.workers) as pool:  # hashing leaves the interpreter to others
+        for fault in pool.map(functools.partial(_file_fault, built), built.info.files):
+            if fault is not None:
+                yield fault
     there = {
         path.relative_to(built.folder).as_posix()
         for path in built.folder.rglob("*")
@@ -32,6 +30,18 @@ def check_files(built: BuiltDataset) -> Faults:
     for name in sorted(listed - set(built.info.files)):
         yield f"{name} belongs to a split, but is not listed among the files"
     return f"{len(built.info.files)} files have the size and hash they had when written"
+
+
+def _file_fault(built: BuiltDataset, name: str) -> str | None:
+    """What is wrong with a listed file."""
+    path, expected = inside(built.folder, name), built.info.files[name]
+    if not path.is_file():
+        return f"{name} is not there"
+    if path.stat().st_size != expected.n_bytes:
+        return f"{name} has {path.stat().st_size} bytes, {INFO_NAME} says {expected.n_bytes}"
+    if sha256_file(path) != expected.sha256:
+        return f"{name} is not the file that was written: its hash differs"
+    return None
 
 
 def _is_foreign(path: Path) -> bool:

@@ -80,17 +80,18 @@ class VerifyReport(Report):
         return "\n".join(lines)
 
 
-def verify(folder: Path, *, expect: str | None = None) -> VerifyReport:
+def verify(folder: Path, *, expect: str | None = None, workers: int = 1) -> VerifyReport:
     """Check a built dataset.
 
     Args:
         folder: Folder of the dataset, with `info.json`.
         expect: Name of an expectation that the dataset's builder knows, such as ``paper``.
+        workers: Number of processes that read the files.
 
     Raises:
         InputError: If the folder is not a built dataset, or there is no such expectation.
     """
-    built = open_built(folder, expect)
+    built = open_built(folder, expect, workers)
     checks = []
     for name, check in _CHECKS.items():
         if name == "expect" and expect is None:

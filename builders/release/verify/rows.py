@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
-from theval_datasets.errors import ManifestError
+from theval_datasets.errors import InputError, ManifestError
 from theval_datasets.manifest.rows import MANIFEST_NAME, read_rows
+from theval_datasets.utils.files import inside
+from theval_datasets.utils.workers import WorkerLost, WorkerPool
 
 from .built import BuiltDataset, Faults
 from .columns import faults_of
@@ -15,52 +20,140 @@ _SHOWN: Final = 5
 
 
 def check_values(built: BuiltDataset) -> Faults:
-    """Faults of ranges, nulls and rows."""
-    columns = 0
-    for config, config_info in built.info.configs.items():
-        columns += len(config_info.columns)
-        for _, name, path in built.files(config):
-            for fault in faults_of(path, config, config_info, built.builder):
-                yield f"{name}: {fault}"
+    """Faults of ranges, nulls and rows; the files are read by several processes."""
+    configs = built.info.configs
+    files = [(config, name) for config in configs for _, name, _ in built.files(config)]
+    found: dict[tuple[str, str], list[str]] = {}
+    workers = built.workers if built.workers > 1 and len(files) > 1 else 0
+    with WorkerPool[tuple[str, str], list[str]](
+        min(workers, len(files)), functools.partial(_values_checker, built)
+    ) as pool:
+        for file, done in pool.map(files):
+            found[file] = [f"it was not checked: {done}"] if isinstance(done, WorkerLost) else done
+    for file in files:
+        for fault in found[file]:
+            yield f"{file[1]}: {fault}"
+    columns = sum(len(config.columns) for config in configs.values())
     return f"{columns} columns are within their ranges; every null has its reason"
+
+
+def _values_checker(built: BuiltDataset) -> Callable[[tuple[str, str]], list[str]]:
+    """The check of one file's values, given its config and name."""
+
+    def check(file: tuple[str, str]) -> list[str]:
+        config, name = file
+        faults: list[str] = []
+        try:
+            path = inside(built.folder, name)
+            faults.extend(faults_of(path, config, built.info.configs[config], built.builder))
+        except (InputError, OSError, ValueError, KeyError) as error:  # the file is damaged
+            faults.append(f"{type(error).__name__}: {error}")
+        return faults
+
+    return check
 
 
 def check_ids(built: BuiltDataset) -> Faults:
     """Keys that are null or occur twice, and clips that the default config lacks or that were taken down."""
+    import pyarrow.parquet as pq
+
+    clips = KeySet()
+    for config, config_info in built.info.configs.items():
+        keys = KeySet()
+        for _, name, path in built.files(config):
+            there = "clip_id" in pq.read_schema(path).names
+            strange: dict[str, None] = {}
+            null = False
+            for batch in _batches(path, {*config_info.key, *(["clip_id"] if there else [])}):
+                key = [batch[column] for column in config_info.key]
+                null = null or any(column.null_count for column in key)
+                keys.add(zip(*(column.to_pylist() for column in key), strict=True))
+                if not there:
+                    continue
+                ids = [(clip,) for clip in batch["clip_id"].unique().drop_null().to_pylist()]
+                if config == built.first:
+                    clips.add(ids)
+                elif len(strange) < _SHOWN:
+                    strange |= dict.fromkeys(clip for (clip,) in clips.lacking(ids))
+            if null:
+                yield f"{name}: {', '.join(config_info.key)} is null in a row"
+            for clip in list(strange)[:_SHOWN]:
+                yield f"{name}: clip_id {clip!r} is not in {built.first}"
+        if keys.has_doubles():
+            yield from _doubles(config, built)
+    gone = {(stone.clip_id,) for stone in built.info.tombstones}
+    for (clip,) in sorted(gone - set(clips.lacking(gone))):
+        yield f"{clip!r} was taken down, but is in {built.first}"
+    return f"{clips.n_different()} different clip_id; every row has its own key"
+
+
+def _batches(path: Path, columns: Iterable[str]) -> Iterator[Any]:
+    """Some columns of a file, some rows at a time."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        yield from file.iter_batches(columns=sorted(columns))
+
+
+class KeySet:
+    """Set of keys, of which eight bytes each are held: whatever it finds is looked up exactly.
+
+    Examples:
+        >>> keys = KeySet()
+        >>> keys.add([("a",), ("b",), ("a",)])
+        >>> keys.n_different(), keys.has_doubles(), keys.lacking([("b",), ("c",)])
+        (2, True, [('c',)])
+    """
+
+    def __init__(self) -> None:
+        self._hashes = array("q")
+        self._different: Any = None
+
+    def add(self, keys: Iterable[tuple[Any, ...]]) -> None:
+        """Add keys."""
+        self._hashes.extend(map(hash, keys))
+        self._different = None
+
+    def n_different(self) -> int:
+        """Number of different keys."""
+        import numpy as np
+
+        if self._different is None:
+            self._different = np.unique(np.array(self._hashes))
+        return len(self._different)
+
+    def has_doubles(self) -> bool:
+        """Whether a key was added twice."""
+        return self.n_different() < len(self._hashes)
+
+    def lacking(self, keys: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """The keys that were not added."""
+        import numpy as np
+
+        listed = list(keys)
+        if not self.n_different():
+            return listed
+        hashes = np.array([hash(key) for key in listed], np.int64)
+        places = np.minimum(np.searchsorted(self._different, hashes), len(self._different) - 1)
+        known = self._different[places] == hashes
+        return [key for key, there in zip(listed, known.tolist(), strict=True) if not there]
+
+    def equals(self, other: KeySet) -> bool:
+        """Whether the same keys were added as often."""
+        import numpy as np
+
+        return np.array_equal(np.sort(np.array(self._hashes)), np.sort(np.array(other._hashes)))
+
+
+def _doubles(config: str, built: BuiltDataset) -> Iterator[str]:
+    """Keys that more than one row of a table has."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    clips = pa.array([], pa.string())
-    for config, config_info in built.info.configs.items():
-        parts = []
-        for _, name, path in built.files(config):
-            there = "clip_id" in pq.read_schema(path).names
-            columns = {*config_info.key, "clip_id"} if there else {*config_info.key}
-            table = pq.read_table(path, columns=sorted(columns))
-            if any(table[column].null_count for column in config_info.key):
-                yield f"{name}: {', '.join(config_info.key)} is null in a row"
-            parts.append(table.select(list(config_info.key)))
-            if not there:
-                continue
-            ids = pc.unique(table["clip_id"].drop_null())
-            if config == built.first:
-                clips = pa.concat_arrays([clips, ids])
-            for clip in ids.filter(pc.invert(pc.is_in(ids, clips))).slice(0, _SHOWN).to_pylist():
-                yield f"{name}: clip_id {clip!r} is not in {built.first}"
-        yield from _doubles(config, pa.concat_tables(parts))
-    known = set(clips.to_pylist())
-    for stone in built.info.tombstones:
-        if stone.clip_id in known:
-            yield f"{stone.clip_id!r} was taken down, but is in {built.first}"
-    return f"{len(known)} different clip_id; every row has its own key"
-
-
-def _doubles(config: str, keys: Any) -> Iterator[str]:
-    """Keys that more than one row of a table has."""
-    import pyarrow.compute as pc
-
-    counted = keys.group_by(keys.column_names).aggregate([([], "count_all")])
+    key = list(built.info.configs[config].key)
+    keys = pa.concat_tables(pq.read_table(path, columns=key) for _, _, path in built.files(config))
+    counted = keys.group_by(key).aggregate([([], "count_all")])
     many = counted.filter(pc.greater(counted["count_all"], 1)).slice(0, _SHOWN)
     for row in many.to_pylist():
         times = row.pop("count_all")
@@ -70,32 +163,49 @@ def _doubles(config: str, keys: Any) -> Iterator[str]:
 
 def check_manifest(built: BuiltDataset) -> Faults:
     """Clips that are missing or different in the manifest, and paths of the machine that built it."""
-    import pyarrow.parquet as pq
-
     path = built.folder / MANIFEST_NAME
     if not path.is_file():
         return "there is none: the dataset was not made from clips"
+    there, listed = KeySet(), KeySet()
+    for split, _, file in built.files(built.first):
+        there.add((*clip, split) for clip in _clips(file))
+    n_rows = 0
+    private = []
     try:
-        rows = {row.clip_id: row for row in read_rows(path)}
+        for row in read_rows(path):
+            n_rows += 1
+            if row.split is not None:
+                listed.add([(row.clip_id, row.sha256, row.split)])
+            if row.stamp is not None or row.source.location.startswith("/"):
+                private.append(row.clip_id)
     except ManifestError as error:
         yield str(error)
         return ""
+    if not there.equals(listed):
+        yield from _disagreements(built, path)
+    for clip in private:
+        yield f"{clip!r} carries paths of the machine that built it"
+    return f"{n_rows} rows agree with {built.first}"
+
+
+def _clips(file: Path) -> Iterator[tuple[str, str]]:
+    """`clip_id` and hash of the rows with a clip, of a file of the default config."""
+    for batch in _batches(file, ("clip_id", "sha256")):
+        rows = zip(batch["clip_id"].to_pylist(), batch["sha256"].to_pylist(), strict=True)
+        yield from (row for row in rows if row[1] is not None)  # others are scores without a clip
+
+
+def _disagreements(built: BuiltDataset, path: Path) -> Iterator[str]:
+    """The differences of the manifest and the default config by name; their rows are held."""
+    rows = {row.clip_id: (row.sha256, row.split) for row in read_rows(path)}
     n_clips = 0
     for split, name, file in built.files(built.first):
-        table = pq.read_table(file, columns=["clip_id", "sha256"])
-        for clip, sha256 in zip(*(column.to_pylist() for column in table.columns), strict=True):
-            if sha256 is None:
-                continue  # a row of scores without a clip
-            row = rows.get(clip)
+        for clip, sha256 in _clips(file):
             n_clips += 1
-            if row is None:
+            if clip not in rows:
                 yield f"{name}: {clip!r} is not in {MANIFEST_NAME}"
-            elif (row.sha256, row.split) != (sha256, split):
+            elif rows[clip] != (sha256, split):
                 yield f"{clip!r} has another hash or split in {MANIFEST_NAME} than in {name}"
-    placed = sum(row.split is not None for row in rows.values())
+    placed = sum(split is not None for _, split in rows.values())
     if placed != n_clips:
         yield f"{MANIFEST_NAME} places {placed} clips in splits, {built.first} has {n_clips}"
-    for row in rows.values():
-        if row.stamp is not None or row.source.location.startswith("/"):
-            yield f"{row.clip_id!r} carries paths of the machine that built it"
-    return f"{len(rows)} rows agree with {built.first}"

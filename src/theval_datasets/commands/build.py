@@ -17,7 +17,7 @@ from theval_datasets.utils.archives import locate
 from theval_datasets.utils.report import Report
 
 from . import completion
-from .options import CacheLocation, Output, StrPath
+from .options import CacheLocation, Output, StrPath, Workers
 
 if TYPE_CHECKING:
     from theval_datasets.builders.base.builder import Builder
@@ -112,6 +112,7 @@ def build(
     anonymise: bool = False,
     repository: Annotated[str | None, typer.Option("--name", metavar="OWNER/NAME")] = None,
     split_by: Annotated[str | None, typer.Option(metavar="person|source|ATTRIBUTE")] = None,
+    workers: Workers = None,
 ) -> BuildReport:
     """Build a dataset: a Parquet table for each config, with card, info.json and manifest.
 
@@ -135,6 +136,8 @@ def build(
         repository: Name of a dataset of ``clips``.
         split_by: Splits of ``clips``: train, validation and test without a common ``person`` or
             ``source``, or those that an attribute of the list names. Default: those of the manifest.
+        workers: Number of processes that write the files of large tables. Default: the number of
+            cores.
 
     Raises:
         InputError, BuildError: If it cannot be built.
@@ -142,6 +145,7 @@ def build(
     from theval_datasets.builders.base.inputs import Inputs, parse_tables
     from theval_datasets.builders.release.write import write_release
     from theval_datasets.extraction.cache import Cache, default_location
+    from theval_datasets.extraction.engines.local import default_workers
 
     dataset: type[Builder] = catalog.load("dataset", name)
     given = parse_tables(list(tables))
@@ -165,6 +169,7 @@ def build(
         Path(output),
         version=version or _version_after_takedown(inputs, Path(output) / dataset.repository()),
         configs=tuple(configs) or None,
+        workers=workers or default_workers(),
     )
     videos = None if manifest or not folder else locate(folder, *dataset.VIDEOS)
     return BuildReport(made, videos)

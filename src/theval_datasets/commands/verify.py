@@ -7,24 +7,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Folder
+from .options import Folder, Workers
 
 if TYPE_CHECKING:
     from theval_datasets.builders.release.verify.report import VerifyReport
 
 
 def verify(
-    folder: Folder, *, expect: Annotated[str | None, typer.Option(metavar="NAME")] = None
+    folder: Folder,
+    *,
+    expect: Annotated[str | None, typer.Option(metavar="NAME")] = None,
+    workers: Workers = None,
 ) -> VerifyReport:
     """Check that a built dataset agrees with its card and info.json.
 
     Args:
         folder: Folder of a built dataset, such as ``out/theval/theval``.
         expect: Name of a set of expected counts, such as ``paper``; each dataset defines its own.
+        workers: Number of processes. Default: the number of cores.
 
     Raises:
         InputError: The folder is not a built dataset, or there is no such set of counts.
     """
     from theval_datasets.builders.release.verify.report import verify as run
+    from theval_datasets.extraction.engines.local import default_workers
 
-    return run(Path(folder), expect=expect)
+    return run(Path(folder), expect=expect, workers=workers or default_workers())

@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -35,13 +37,15 @@ from theval_datasets.utils import spool
 from theval_datasets.utils.files import atomic_write, canonical_json, digest
 
 from .extractor import Extractor
-from .outcomes import Array, Feature, Outcome, Values
+from .outcomes import Array, Feature, Outcome
 
 FORMAT: Final = 1
 _HEAD_BYTES: Final = 4096
 _SAFE_KINDS: Final = "biufU"
 _LARGEST_PAYLOAD: Final = 4 << 30
 _READ_BYTES: Final = 4 << 20
+_WORTHWHILE: Final = 1 << 16
+"""Size of an entry's arrays in bytes above which those that are not wanted may be left out."""
 
 
 def default_location() -> str:
@@ -131,8 +135,16 @@ class Cache:
         except OSError as error:
             raise self._fault("read", error) from None
 
-    def read(self, spec: FeatureSpec, media_sha256: str) -> Feature | None:
+    def read(
+        self, spec: FeatureSpec, media_sha256: str, until: str | None = None
+    ) -> Feature | None:
         """The feature of a clip, checked against its checksum; None for a miss.
+
+        Args:
+            spec: Specification of the extractor.
+            media_sha256: SHA-256 of the clip's file.
+            until: Column after which the others of a large entry may be left out, which saves their
+                decompression.
 
         Raises:
             CacheError: The entry is damaged; it is removed first, so that the next extraction repairs
@@ -143,7 +155,7 @@ class Cache:
         path = self._path(spec, key)
         try:
             with self._fs.open(path, "rb") as stream:
-                return _decode(stream, key)
+                return _decode(stream, key, until)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -306,32 +318,46 @@ def _parse_head(line: bytes, key: str) -> _Head:
         raise CacheError(f"its first line is not of this format: {error}") from None
 
 
-def _decode(stream: IO[bytes], key: str) -> Feature:
-    """Read an entry; the arrays of a long clip lie in a temporary file."""
+def _decode(stream: IO[bytes], key: str, until: str | None = None) -> Feature:
+    """Read an entry, see `Cache.read`; the arrays of a long clip lie in a temporary file."""
     line = stream.readline()
     if not line.endswith(b"\n"):
         raise CacheError("it has no first line")
     head = _parse_head(line[:-1], key)
     start = stream.tell()
     checksum = hashlib.sha256()
-    while block := stream.read(_READ_BYTES):
+    payload = stream.read(_READ_BYTES)
+    checksum.update(payload)
+    whole = len(payload) < _READ_BYTES
+    while not whole and (block := stream.read(_READ_BYTES)):
         checksum.update(block)
     if checksum.hexdigest() != head.checksum:
         raise CacheError("its bytes do not match their checksum")
     if head.n_raw > _LARGEST_PAYLOAD:
         raise CacheError(f"it claims {head.n_raw} bytes")
-    stream.seek(start)
-    raw = _decompressed(stream, head.n_raw)
-    values: Values = {}
-    at = 0
+    places: dict[str, tuple[int, int, np.dtype[Any], list[int]]] = {}
+    end = 0
     for name, dtype_text, shape in head.arrays:
         dtype = np.dtype(dtype_text)
         if dtype.kind not in _SAFE_KINDS:
             raise CacheError(f"column {name!r} has type {dtype}")
-        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        values[name] = raw[at : at + size].view(dtype).reshape(shape)
-        at += size
-    return Feature(head.outcome, values)
+        begin, end = end, end + math.prod(shape) * dtype.itemsize
+        places[name] = begin, end, dtype, shape
+    n_wanted = places[until][1] if until in places else 0
+    if whole and until is not None and head.n_raw > _WORTHWHILE > n_wanted:
+        with pa.CompressedInputStream(pa.BufferReader(payload), "zstd") as frame:
+            raw = np.frombuffer(frame.read(n_wanted), np.uint8)
+        places = {name: place for name, place in places.items() if place[1] <= n_wanted}
+    elif whole and head.n_raw <= spool.LARGE:
+        raw = _decompressed(io.BytesIO(payload), head.n_raw)
+    else:
+        stream.seek(start)
+        raw = _decompressed(stream, head.n_raw)
+    values = {
+        name: raw[begin:end].view(dtype).reshape(shape)
+        for name, (begin, end, dtype, shape) in places.items()
+    }
+    return Feature(head.outcome, values, whole=len(values) == len(head.arrays))
 
 
 def _decompressed(stream: IO[bytes], n_raw: int) -> Array:

@@ -48,10 +48,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """Result of an extractor for one clip, as cached: the outcome, and the values if it is `ok`."""
+    """Result of an extractor for one clip, as cached: the outcome, and the values if it is `ok`.
+
+    Attributes:
+        outcome: Outcome.
+        values: Values by column.
+        whole: Whether no value was left out when it was read.
+    """
 
     outcome: Outcome
     values: Values = field(default_factory=dict)
+    whole: bool = True
 
 
 UNAVAILABLE: Final = frozenset({"weights-missing", "extra-missing"})

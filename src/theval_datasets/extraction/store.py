@@ -143,12 +143,15 @@ class FeatureStore:
             return None
         return self._cache.outcome(self.specs[extractor], sha256)
 
-    def read(self, extractor: Extractor | str, sha256: str) -> Feature | None:
+    def read(
+        self, extractor: Extractor | str, sha256: str, until: str | None = None
+    ) -> Feature | None:
         """A feature of a clip; None if it has not been computed.
 
         Args:
             extractor: Extractor or its name.
             sha256: SHA-256 of the clip's file.
+            until: See `Cache.read`.
 
         Raises:
             CacheError: The entry was damaged and has been removed.
@@ -158,7 +161,9 @@ class FeatureStore:
             return None
         if chosen in self.unavailable:
             return Feature(self.unavailable[chosen])
-        result = None if self._cache is None else self._cache.read(self.specs[chosen], sha256)
+        result = (
+            None if self._cache is None else self._cache.read(self.specs[chosen], sha256, until)
+        )
         if result is not None:
             return result
         outcome = self._reported.get(sha256, {}).get(chosen.name)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal, overload
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from theval_datasets.errors import ManifestError
 from theval_datasets.media.facts import MediaFacts, SourcePicture
@@ -258,11 +261,64 @@ def _is_hash(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredRows(Sequence[ManifestRow]):
+    """Rows of a manifest that are read from its file whenever they are needed.
+
+    Attributes:
+        file: The manifest's file.
+        places: Position of each row in the file, in bytes; int64 (n,).
+        stamp: Size and modification time of the file when it was checked.
+    """
+
+    file: Path
+    places: npt.NDArray[np.int64]
+    stamp: FileStamp
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, number: int) -> ManifestRow: ...
+    @overload
+    def __getitem__(self, number: slice) -> StoredRows: ...
+    def __getitem__(self, number: int | slice) -> ManifestRow | StoredRows:
+        """A row, or the rows of a slice."""
+        if isinstance(number, slice):
+            return self.at(number)
+        (row,) = self.at([range(len(self))[number]])
+        return row
+
+    def at(self, numbers: Any) -> StoredRows:
+        """Some of the rows, by their numbers: a slice, or an array of them."""
+        return StoredRows(self.file, self.places[numbers], self.stamp)
+
+    def __iter__(self) -> Iterator[ManifestRow]:
+        """The rows one by one; one at a time is in memory.
+
+        Raises:
+            ManifestError: If the file was changed since it was checked.
+        """
+        try:
+            with self.file.open("rb") as stream:
+                if _stamp(self.file) != self.stamp:
+                    raise ManifestError(
+                        f"{self.file} was changed while it was in use; run this again"
+                    )
+                for place in self.places.tolist():
+                    stream.seek(place)
+                    yield parse_row(stream.readline(), f"{self.file.name}, byte {place}")
+        except OSError as refused:
+            raise ManifestError(
+                f"{self.file} cannot be read: {refused.strerror or refused}"
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Rows and the folder that their paths are relative to."""
 
     folder: Path
-    rows: tuple[ManifestRow, ...]
+    rows: Sequence[ManifestRow]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -287,6 +343,13 @@ class Manifest:
         return path
 
 
+@dataclass(frozen=True, slots=True)
+class StoredManifest(Manifest):
+    """A manifest whose rows stay in its file, in order of `clip_id`."""
+
+    rows: StoredRows
+
+
 def read_manifest(path: Path) -> Manifest:
     """Read and check a manifest.
 
@@ -296,28 +359,84 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         ManifestError: With file and line, for a line that is not a row or an id that occurs twice.
     """
+    file = _file_of(path)
+    return Manifest(file.parent, tuple(read_rows(file)))
+
+
+def open_manifest(path: Path) -> StoredManifest:
+    """Check a manifest of any size, without holding its rows.
+
+    Args:
+        path: See `read_manifest`.
+
+    Raises:
+        ManifestError: See `read_manifest`.
+    """
+    file = _file_of(path)
+    stamp = _stamp(file)
+    places = array("q")
+    before, ordered = "", True
+    for place, row in _placed_rows(file):
+        places.append(place)
+        ordered = ordered and before < row.clip_id
+        before = row.clip_id
+    rows = StoredRows(file, np.frombuffer(places, np.int64), stamp)
+    if not ordered:
+        ids = [row.clip_id for row in rows]
+        rows = rows.at(sorted(range(len(ids)), key=ids.__getitem__))
+    return StoredManifest(file.parent, rows)
+
+
+def _file_of(path: Path) -> Path:
     file = path / MANIFEST_NAME if path.is_dir() else path
     if not file.is_file():
         raise ManifestError(
             f"there is no manifest at {file}; `theval-data curate FOLDER --recipe as-is -o DIR` makes one"
         )
-    rows = tuple(read_rows(file))
-    return Manifest(file.parent, rows)
+    return file
+
+
+def _stamp(file: Path) -> FileStamp:
+    stat = file.stat()
+    return FileStamp(stat.st_size, stat.st_mtime_ns)
 
 
 def read_rows(file: Path) -> Iterator[ManifestRow]:
     """Rows of a JSON-lines file, checked one by one; blank lines are skipped.
 
     Raises:
-        ManifestError: With file and line, for a line that is not a row or an id that occurs twice.
+        ManifestError: With file and line, for a line that is not a row, and at the end for an id that
+            occurs twice.
     """
+    return (row for _, row in _placed_rows(file))
+
+
+def _placed_rows(file: Path) -> Iterator[tuple[int, ManifestRow]]:
+    """Each row of a file with its position in bytes; eight bytes a row are held."""
+    hashes = array("q")
+    place = 0
+    try:
+        with file.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                if not line.isspace():
+                    row = parse_row(line, f"{file.name}:{number}")
+                    hashes.append(hash(row.clip_id))
+                    yield place, row
+                place += len(line)
+    except OSError as refused:
+        raise ManifestError(f"{file} cannot be read: {refused.strerror or refused}") from None
+    if len(np.unique(np.frombuffer(hashes, np.int64))) < len(hashes):
+        _refuse_doubles(file)
+
+
+def _refuse_doubles(file: Path) -> None:
+    """Raise for the first id that occurs twice; equal hashes of different ids are none."""
     places: dict[str, str] = {}
     for where, row in read_records(file, ManifestRow, error=ManifestError):
         earlier = places.setdefault(row.clip_id, where)
         if earlier is not where:
             line = earlier.rpartition(":")[2]
             raise ManifestError(f"{where}: clip_id {row.clip_id!r} is already on line {line}")
-        yield row
 
 
 def parse_row(line: str | bytes, where: str) -> ManifestRow:
@@ -331,7 +450,21 @@ def parse_row(line: str | bytes, where: str) -> ManifestRow:
 
 def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
     """Write rows in order of `clip_id`, whole or not at all."""
-    ordered = sorted(rows, key=lambda row: row.clip_id)
+    write_ordered_manifest(path, sorted(rows, key=lambda row: row.clip_id))
+
+
+def write_ordered_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
+    """Write rows that come in order of `clip_id`, one at a time, whole or not at all.
+
+    Raises:
+        ManifestError: If they come in another order.
+    """
+    before = ""
     with atomic_write(path) as stream:
-        for row in ordered:
+        for row in rows:
+            if row.clip_id < before:
+                raise ManifestError(
+                    f"{row.clip_id!r} comes after {before!r}: expected rows in order"
+                )
+            before = row.clip_id
             stream.write(row.to_json().encode() + b"\n")

@@ -4,21 +4,33 @@ import errno
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from feature_factory import DECODER, Corpus, facts, row, small_corpus
 
 from theval_datasets import catalog
+from theval_datasets.builders.base.builder import Slices
 from theval_datasets.builders.base.inputs import Inputs
 from theval_datasets.builders.release import write as _release
+from theval_datasets.builders.release.shards import shards_of
+from theval_datasets.builders.release.verify.report import verify
 from theval_datasets.builders.release.write import write_release
 from theval_datasets.builders.theval import Theval
-from theval_datasets.errors import BuildError, InputError, StorageError, UnknownNameError
-from theval_datasets.manifest.info import read_info
+from theval_datasets.errors import (
+    BuildError,
+    CacheError,
+    InputError,
+    ManifestError,
+    StorageError,
+    UnknownNameError,
+)
+from theval_datasets.manifest.info import FileInfo, read_info, write_info
 from theval_datasets.manifest.rows import read_manifest
 
 
@@ -194,6 +206,97 @@ def test_shards(build, tmp_path):
     )
     assert load(made.folder, "landmarks", tmp_path / "hf")["train"].num_rows == 40
     assert made.not_extracted["landmarks"] == 40
+
+
+@pytest.fixture
+def many(tmp_path):
+    """40 clips in three splits, every third of which has features; 16 rows are a group of `landmarks`."""
+    corpus = Corpus(tmp_path / "many")
+    corpus.folder.mkdir()
+    for number in range(40):
+        split = {0: "test", 1: "validation"}.get(number % 20, "train")
+        name = f"clip-{number:02d}"
+        if number % 3 == 0:
+            corpus.add_clip(name, number, split=split)
+        else:
+            corpus.add(row(name, split=split))
+    return corpus
+
+
+def test_the_number_of_processes_changes_no_byte(many, tmp_path):
+    made = {
+        workers: write_release(
+            Theval, Inputs(many.manifest, many.cache), tmp_path / str(workers),
+            decoder=DECODER, shard_bytes=1, workers=workers,
+        )
+        for workers in (1, 3)
+    }  # fmt: skip
+    one, three = made.values()
+    assert hashes(one.folder) == hashes(three.folder)
+    assert one.info == three.info
+    assert one.not_extracted == three.not_extracted
+    assert one.info.configs["landmarks"].splits["train"].files == tuple(
+        f"landmarks/train-{n:05d}-of-00003.parquet" for n in range(3)
+    )
+    assert one.info.configs["features"].missing["landmarks:not-extracted"] == 26
+    rows = load(three.folder, "features", tmp_path / "hf")
+    assert {split: len(rows[split]) for split in rows} == {"train": 36, "validation": 2, "test": 2}
+    assert rows["train"]["clip_id"] == sorted(rows["train"]["clip_id"])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_faults_of_any_shard_are_found(many, tmp_path, workers):
+    inputs = Inputs(many.manifest, many.cache)
+    made = write_release(Theval, inputs, tmp_path / "o", decoder=DECODER, shard_bytes=1)
+    assert verify(made.folder, workers=workers).exit_code == 0
+    last = made.folder / made.info.configs["landmarks"].splits["train"].files[-1]
+    table = pq.read_table(last)
+    place = table.column_names.index("clip_id")
+    other = pa.array(["clip-02", *table["clip_id"].to_pylist()[1:]])
+    pq.write_table(table.set_column(place, table.schema.field("clip_id"), other), last)
+    name = last.relative_to(made.folder).as_posix()
+    file = FileInfo(hashlib.sha256(last.read_bytes()).hexdigest(), last.stat().st_size)
+    write_info(made.folder, replace(made.info, files={**made.info.files, name: file}))
+    faults = verify(made.folder, workers=workers).to_text()
+    assert "landmarks: 'clip-02' occurs twice" in faults
+
+
+def test_an_error_in_a_process_ends_the_build(many, tmp_path):
+    entries = sorted(p for p in (many.folder / "cache").rglob("*") if p.stat().st_size > 5000)
+    for entry in entries:
+        if entry.is_file():
+            entry.write_bytes(entry.read_bytes()[:-9] + b"damaged!!")
+    with pytest.raises(CacheError, match="checksum"):
+        write_release(
+            Theval, Inputs(many.manifest, many.cache), tmp_path / "o",
+            decoder=DECODER, shard_bytes=1, workers=2,
+        )  # fmt: skip
+    assert not (tmp_path / "o" / "theval" / "theval").exists()
+
+
+def test_a_manifest_that_changes_during_a_build_is_refused(many, tmp_path):
+    inputs = Inputs(many.manifest, many.cache)
+    assert len(inputs.rows) == 40
+    many.add(row("clip-99"))
+    with pytest.raises(ManifestError, match="changed while it was in use"):
+        write_release(Theval, inputs, tmp_path / "o", decoder=DECODER)
+
+
+def test_where_a_shard_ends():
+    def ends(n_bytes, rows_per_table, shard_bytes):
+        slices = Slices(range(len(n_bytes)), np.array(n_bytes, np.int64))
+        shards = shards_of({"train": slices}, rows_per_table, shard_bytes)
+        assert [shard.number for shard in shards] == list(range(len(shards)))
+        assert [n for shard in shards for n in shard.rows] == list(range(len(n_bytes)))
+        return [shard.rows[-1] for shard in shards]
+
+    assert ends([10] * 6, 2, 39) == [3, 5]
+    assert ends([10] * 6, 2, 40) == [3, 5]
+    assert ends([10] * 6, 2, 41) == [5]
+    assert ends([10] * 6, 1, 10) == [0, 1, 2, 3, 4, 5]
+    assert ends([100, 1, 1], 1, 10) == [0, 2]
+    assert ends([10] * 3, 16, 1) == [2]
+    assert ends([], 16, 1) == []
 
 
 def test_parquet_is_compressed_and_grouped(build):
