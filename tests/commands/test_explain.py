@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
 from typer.testing import CliRunner
@@ -12,6 +13,7 @@ from theval_datasets.cli import app
 from theval_datasets.commands.explain import explain, list_units
 from theval_datasets.errors import UnknownNameError
 from theval_datasets.evaluation.theval import METRICS
+from theval_datasets.training.parameters import ModelName
 
 
 def test_everything_is_listed_with_a_sentence():
@@ -27,16 +29,31 @@ def test_everything_is_listed_with_a_sentence():
     assert {"bt500", "p913"} <= by_kind["preset"]
     assert "theval" in by_kind["dataset"]
     assert len(by_kind["generator"]) == 17
+    assert by_kind["model"] == set(get_args(ModelName))
 
 
 @pytest.mark.parametrize(
-    "kind", ["recipes", "filters", "extractors", "datasets", "lists", "presets", "generators"]
+    "kind",
+    ["recipes", "filters", "extractors", "datasets", "lists", "presets", "models", "generators"],
 )
 def test_one_kind_can_be_listed(kind):
     report = list_units(kind)
     assert {f"{unit.kind}s" for unit in report.units} == {kind}
     assert list(report.to_plain()) == [kind]
     assert report.to_polars().height == len(report.units)
+
+
+def test_models_have_their_own_parameters():
+    (forest,) = explain("forest").explanations
+    assert [(row["name"], row["value"]) for row in forest.parameters] == [
+        ("trees", 300),
+        ("seed", 0),
+    ]
+    (network,) = explain("evaltalker").explanations
+    assert "trees" not in {row["name"] for row in network.parameters}
+    assert all(row["meaning"] for row in network.parameters)
+    assert network.facts is not None
+    assert "qwen_sync" in network.facts["features"]
 
 
 def test_an_unknown_kind_or_unit_suggests_others():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from theval_datasets import media
-from theval_datasets.errors import CacheError, MissingExtraError, StorageError, WeightsMissingError
+from theval_datasets.errors import (
+    CacheError,
+    InputError,
+    MissingExtraError,
+    StorageError,
+    WeightsMissingError,
+)
 from theval_datasets.extraction.cache import (
     Cache,
     FeatureSpec,
@@ -322,6 +329,21 @@ def test_a_url_is_a_cache_too(tmp_path):
     found = memory.read(RECIPE, SHA)
     assert found is not None
     assert found.outcome == OK.outcome
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("nothing://place", "Protocol not known: nothing"),
+        ("s3://bucket/cache", "s3fs"),
+        ("gs://bucket/cache", "gcsfs"),
+    ],
+)
+def test_a_cache_that_cannot_be_opened_is_wrong_input(location, message, monkeypatch):
+    for package in ("s3fs", "gcsfs"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(InputError, match=f"the cache {location} cannot be opened: .*{message}"):
+        Cache(location)
 
 
 def test_default_location(monkeypatch, tmp_path):

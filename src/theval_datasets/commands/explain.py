@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, cast, get_args
 
 import typer
 
@@ -16,13 +16,13 @@ from theval_datasets.utils.report import Report
 from .signatures import Documentation
 
 Kind = Literal[
-    "recipes", "filters", "extractors", "datasets", "lists", "presets", "generators"
+    "recipes", "filters", "extractors", "datasets", "lists", "presets", "models", "generators"
 ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A recipe, filter, extractor, dataset, format of clip lists, preset or generator.
+    """A recipe, filter, extractor, dataset, format of clip lists, preset, model or generator.
 
     Attributes:
         kind: Kind of unit, in the singular.
@@ -137,11 +137,11 @@ class ExplainReport(Report):
 def list_units(
     kind: Annotated[Kind | None, typer.Argument(metavar="KIND")] = None,
 ) -> ListReport:
-    """List recipes, filters, extractors, datasets, formats of lists, presets and generators.
+    """List recipes, filters, extractors, datasets, formats of lists, presets, models, generators.
 
     Args:
         kind: Kind of unit: recipes, filters, extractors, datasets, lists (formats of clip lists, for
-            ``import``), presets (of studies) or generators. Default: all kinds.
+            ``import``), presets (of studies), models (of ``train``) or generators. Default: all kinds.
     """
     if kind is not None and kind not in get_args(Kind):
         raise UnknownNameError("kind of unit", kind, get_args(Kind))
@@ -158,7 +158,7 @@ def _completed(incomplete: str) -> list[str]:
 def explain(
     name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=_completed)],
 ) -> ExplainReport:
-    """Explain a recipe, filter, extractor, dataset, format of lists, preset or generator.
+    """Explain a recipe, filter, extractor, dataset, format of lists, preset, model or generator.
 
     Args:
         name: Name of the unit (see ``theval-data list``), or of a column that extractors write, such
@@ -217,6 +217,13 @@ def _presets() -> Iterator[Unit]:
     for name, parameters in sorted(presets().items()):
         changed = ", ".join(f"{key} {value}" for key, value in _changed(parameters))
         yield Unit("preset", name, changed or "the defaults")
+
+
+def _models() -> Iterator[Unit]:
+    from theval_datasets.training.parameters import MODELS
+
+    for name, summary in MODELS.items():
+        yield Unit("model", name, summary)
 
 
 def _generators() -> Iterator[Unit]:
@@ -355,6 +362,18 @@ def _explain_preset(unit: Unit) -> Explanation:
     return Explanation(unit, _text(StudyParameters), {}, rows)
 
 
+def _explain_model(unit: Unit) -> Explanation:
+    from theval_datasets.cards.papers import PAPERS
+    from theval_datasets.training.parameters import EVALTALKER, ModelParameters
+
+    defaults = ModelParameters().of(cast(Any, unit.name))
+    rows = [row for row in _parameters(ModelParameters) if row["name"] in defaults]
+    facts = {"extra": "[train]", "trained by": f"theval-data train DIR --model {unit.name} -o OUT"}
+    if unit.name == "evaltalker":
+        facts |= {"features": ", ".join(EVALTALKER), "source": PAPERS["evaltalker"].title}
+    return Explanation(unit, "", facts, rows)
+
+
 def _explain_generator(unit: Unit) -> Explanation:
     from theval_datasets.evaluation.theval import TABLE_SOURCE, published_leaderboard
 
@@ -411,6 +430,7 @@ _UNITS: Final[Mapping[str, Callable[[], Iterator[Unit]]]] = {
     "datasets": _datasets,
     "lists": _lists,
     "presets": _presets,
+    "models": _models,
     "generators": _generators,
 }
 _EXPLAIN: Final[Mapping[str, Callable[[Unit], Explanation]]] = {
@@ -420,5 +440,6 @@ _EXPLAIN: Final[Mapping[str, Callable[[Unit], Explanation]]] = {
     "dataset": _explain_dataset,
     "list": _explain_list,
     "preset": _explain_preset,
+    "model": _explain_model,
     "generator": _explain_generator,
 }

@@ -32,7 +32,7 @@ import fsspec
 import numpy as np
 import pyarrow as pa
 
-from theval_datasets.errors import CacheError, StorageError
+from theval_datasets.errors import CacheError, InputError, StorageError
 from theval_datasets.utils import spool
 from theval_datasets.utils.files import atomic_write, canonical_json, digest
 
@@ -106,11 +106,17 @@ class Cache:
 
     Args:
         location: A path or URL (``file:///shared/cache``). It is created at the first write.
+
+    Raises:
+        InputError: Nothing opens URLs of this kind, or the package that does is not installed.
     """
 
     def __init__(self, location: str | Path) -> None:
         self.location = str(location)
-        self._fs, self._root = fsspec.core.url_to_fs(self.location)
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(self.location)
+        except (ImportError, ValueError) as error:
+            raise InputError(f"the cache {self.location} cannot be opened: {error}") from None
         self._local = "file" in _protocols(self._fs)
         self._noted: set[str] = set()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Final, Literal
 
@@ -10,6 +11,11 @@ from theval_datasets.errors import InputError
 ModelName = Literal["evaltalker", "forest"]
 Nulls = Literal["median", "leave-out"]
 
+MODELS: Final[Mapping[ModelName, str]] = {
+    "evaltalker": "Two fully connected layers over EvalTalker's four features side by side.",
+    "forest": "A random forest over all measurements of the clips.",
+}
+"""Description of each model in one line."""
 EVALTALKER: Final = ("vst", "sapiens", "identity_consistency", "qwen_sync")
 """Columns of EvalTalker's four features (arXiv:2512.01340, sections 4.1 to 4.4)."""
 
