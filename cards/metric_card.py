@@ -10,6 +10,7 @@ import yaml
 from theval_datasets.evaluation.resampling import MeanInterval
 from theval_datasets.training.crossval import MetricResult
 from theval_datasets.training.saved import MetricConfig
+from theval_datasets.training.tables import SEPARATOR
 
 from .papers import PAPERS
 from .render import card_environment
@@ -42,7 +43,7 @@ def render_metric_card(
         "library_name": "theval-datasets",
         "pipeline_tag": "tabular-regression",
         "tags": list(_TAGS),
-        **({"datasets": [config.dataset]} if config.dataset_version else {}),
+        **({"datasets": config.dataset.split(SEPARATOR)} if config.dataset_version else {}),
     }
     body = environment.get_template("metric.md.jinja").render(
         config=config,

@@ -8,10 +8,13 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from feature_set import rated, write_set
+from typer.testing import CliRunner
 
 import theval_datasets as td
+from theval_datasets.cli import app
 from theval_datasets.errors import InputError
 from theval_datasets.training.parameters import ModelParameters
 
@@ -146,3 +149,99 @@ def test_an_ablation_table_reads_as_one(dataset):
 def test_a_parameter_of_the_other_model_is_refused(dataset):
     with pytest.raises(InputError, match="--trees is no parameter of the model evaltalker"):
         td.train(dataset, parameters=ModelParameters(trees=5))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """Two datasets of the same clip ids and features, of different clips."""
+    place = tmp_path_factory.mktemp("pair")
+    second = rated(40, seed=1)
+    second["sha256"] = [f"{i:064x}" for i in range(100, 140)]
+    second["content_id"] = [f"other-{i}" for i in range(40)]
+    return write_set(place / "a", rated(), name="a"), write_set(place / "b", second, name="b")
+
+
+def test_several_datasets_are_trained_on_and_tested_each(pair, tmp_path):
+    report = td.train(
+        pair, tmp_path / "metric", features="vst,identity_consistency", parameters=FAST
+    )
+    plain = report.to_plain()
+    assert plain["dataset"] == "theval/a + theval/b"
+    assert plain["version"] == "0.1.0 + 0.1.0"
+    assert plain["clips"] == 100
+    assert {(one.tested_on, one.trained_on, one.n) for one in report.results} == {
+        (None, "all", 100),
+        ("theval/a", "all", 60), ("theval/a", "same-set", 60), ("theval/a", "other-sets", 60),
+        ("theval/b", "all", 40), ("theval/b", "same-set", 40), ("theval/b", "other-sets", 40),
+    }  # fmt: skip
+    others = {one.tested_on: one for one in report.results if one.trained_on == "other-sets"}
+    assert others["theval/b"].measures["srcc"].mean > 0.6  # what the one teaches holds in the other
+    card = (tmp_path / "metric" / "README.md").read_text()
+    assert "datasets:\n- theval/a\n- theval/b\n" in card
+    scored = td.predict(tmp_path / "metric", pair[1])
+    assert scored.n_seen == 40
+
+
+def test_a_list_of_one_dataset_is_that_dataset(dataset):
+    names = ("vst", "identity_consistency")
+    one, many = (td.train(x, features=names, parameters=FAST) for x in (dataset, [str(dataset)]))
+    assert one.to_plain() == many.to_plain()
+    with pytest.raises(InputError, match="at least one dataset"):
+        td.train([])
+
+
+def test_datasets_that_do_not_go_together(pair, tmp_path):
+    a, _ = pair
+    with pytest.raises(InputError, match="different datasets, got theval/a twice"):
+        td.train([a, a])
+    columns = rated(20)
+    columns["vst"] = pa.array([[1.0, 2.0]] * 20)
+    sizes = write_set(tmp_path / "sizes", columns, name="sizes")
+    with pytest.raises(InputError, match=r"column vst, got 4 in theval/a, 2 in theval/sizes"):
+        td.train([a, sizes])
+    columns = rated(20)
+    columns["vst"] = ["x"] * 20
+    text = write_set(tmp_path / "text", columns, name="text")
+    with pytest.raises(InputError, match=r"column vst is .* in theval/a and string in theval/text"):
+        td.train([a, text])
+    columns = rated(20)
+    columns["dataset"] = ["x"] * 20
+    taken = write_set(tmp_path / "taken", columns, name="taken")
+    with pytest.raises(InputError, match="theval/taken has a column dataset"):
+        td.train([a, taken])
+
+
+def test_features_of_other_weights_or_origins_are_not_mixed(tmp_path):
+    sets = [
+        write_set(tmp_path / name, rated(seed=seed), name=name, weights={"vst": name})
+        for seed, name in enumerate("ab")
+    ]
+    with pytest.raises(InputError, match=r"vst cannot be compared .* other weights in theval/b"):
+        td.train(sets, parameters=FAST)
+    assert td.train(sets, without="vst", parameters=FAST).to_plain()["clips"] == 120
+    other = write_set(tmp_path / "c", rated(), name="c", origins={"sapiens": "features"})
+    with pytest.raises(
+        InputError, match=r"sapiens .* comes from sapiens in theval/a and from features"
+    ):
+        td.train([sets[0], other], without="vst", parameters=FAST)
+
+
+def test_what_one_dataset_lacks_is_left_out(pair, tmp_path):
+    a, _ = pair
+    columns = rated(40, seed=2)
+    del columns["sapiens"]
+    without = write_set(tmp_path / "c", columns, name="c")
+    report = td.train([a, without], parameters=FAST)
+    plain = report.to_plain()
+    assert set(plain["features"]) == {"vst", "identity_consistency"}
+    assert plain["without_values"]["sapiens"] == "no value in theval/c"
+    assert plain["without_values"]["qwen_sync"].startswith("weights-missing in 100 clips")
+    with pytest.raises(InputError, match=r"sapiens \(no value in theval/c\)"):
+        td.train([a, without], features="sapiens", parameters=FAST)
+
+
+def test_the_command_takes_several_datasets(pair):
+    words = ["train", *map(str, pair), "--features", "identity_consistency", "--json"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["dataset"] == "theval/a + theval/b"

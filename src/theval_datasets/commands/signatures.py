@@ -168,7 +168,7 @@ def _parameter(
     if annotation is bool and default is False and given.default is ...:
         given.param_decls = (f"--{name.replace('_', '-')}",)  # without --no-NAME
     plain = str if given.parser else _readable(annotation)
-    if get_origin(annotation) is Sequence and given.parser:
+    if given.parser and (get_origin(annotation) is Sequence or _is_one_or_many(annotation)):
         plain = list[str]
     if default == () and optional:
         default = "" if plain is str else []
@@ -178,6 +178,13 @@ def _parameter(
         inspect.Parameter.KEYWORD_ONLY,
         default=default if optional else inspect.Parameter.empty,
         annotation=Annotated[plain, given],
+    )
+
+
+def _is_one_or_many(annotation: Any) -> bool:
+    """Whether callers in Python may give one path or several."""
+    return os.PathLike[str] in get_args(annotation) and any(
+        get_origin(member) is Sequence for member in get_args(annotation)
     )
 
 

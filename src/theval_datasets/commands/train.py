@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +132,9 @@ class TrainReport(Report):
 
 
 def train(
-    data: Annotated[StrPath, typer.Argument(metavar="DIR|OWNER/NAME[@REV]")],
+    data: Annotated[
+        StrPath | Sequence[StrPath], typer.Argument(metavar="DIR|OWNER/NAME[@REV]", parser=str)
+    ],
     output: Annotated[StrPath | None, typer.Option("-o", "--output", metavar="DIR")] = None,
     *,
     model: ModelName = "evaltalker",
@@ -148,7 +151,8 @@ def train(
     """Train a quality metric on the features of a built dataset, and test it over the dataset's folds.
 
     Args:
-        data: Folder of a built dataset, such as ``out/theval/thqa-mt``, or its name at the Hub.
+        data: Folders of built datasets, such as ``out/theval/thqa-mt``, or their names at the Hub. Each of
+            several is a set (see ``sets``), and features that one of them lacks are left out.
         output: Folder for the metric, trained on all clips. Default: the metric is only tested.
         model: Model: ``evaltalker``, two fully connected layers over the features side by side, or
             ``forest``, a random forest.
@@ -159,7 +163,8 @@ def train(
         without: Features to leave out.
         ablation: Also test the metric without each of its features.
         sets: Column with the set of each clip, such as ``pattern`` in ``theval/thqa-ntire``; each set is
-            also tested with a metric trained on that set, and with one trained on the other sets.
+            also tested with a metric trained on that set, and with one trained on the other sets. Default:
+            the dataset of each clip, if there are several.
         fold_column: Column with the fold of each clip.
         content: Columns whose values no two folds may share; five folds are then drawn anew. ``none``
             shuffles the clips, for comparison only.
@@ -174,13 +179,20 @@ def train(
     from theval_datasets.training.crossval import cross_validate
     from theval_datasets.training.models import EXTRA
     from theval_datasets.training.samples import samples_of
+    from theval_datasets.training.tables import DATASET, combined
     from theval_datasets.utils.optional import need
 
     parameters = parameters or ModelParameters()
     parameters.check(model)
     need(EXTRA)
+    places = [data] if isinstance(data, (str, os.PathLike)) else list(data)
+    if not places:
+        raise InputError("expected at least one dataset to train on, got none")
+    rows = combined([built_rows(place) for place in places])
+    if sets is None and rows.sources:
+        sets = DATASET
     samples = samples_of(
-        built_rows(data),
+        rows,
         model=model,
         target=target,
         features=names_of(features),

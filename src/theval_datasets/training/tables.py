@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -26,6 +26,10 @@ from .parameters import EVALTALKER, ModelName
 Floats = npt.NDArray[np.float64]
 
 CONFIG: Final = "features"
+DATASET: Final = "dataset"
+"""Column with the dataset of each row, where the rows are of several."""
+SEPARATOR: Final = " + "
+"""Between the names of several datasets."""
 _ANSWER: Final = re.compile(r"(^|_)mos(_|$)|^n_ratings$|^fold$|_level$")
 _ANSWER_ORIGINS: Final = frozenset({"ratings", "votes", "folds"})
 _OTHERS: Final = "published_"
@@ -42,6 +46,8 @@ class FeatureRows:
         rows: The rows, of all splits.
         origins: Origin of each column: an extractor, or a kind of input.
         digests: Digest of an extractor's code, parameters and weights, by extractor.
+        sources: Names of the datasets, if these are the rows of several; see `combined`.
+        differing: Columns that were not computed in the same way in all of them, and how.
     """
 
     name: str
@@ -49,6 +55,8 @@ class FeatureRows:
     rows: pa.Table
     origins: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    differing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def clip_ids(self) -> list[str]:
@@ -96,7 +104,7 @@ class FeatureRows:
             flat = np.asarray(values.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
             matrix = flat[:, None].copy()
         elif _is_vector(kind):
-            matrix = _vectors(values, column)
+            matrix = _vectors(values, column, self.texts(DATASET) if self.sources else None)
         else:
             raise InputError(
                 f"expected numbers or vectors of numbers in the column {column}, got {kind}"
@@ -198,8 +206,14 @@ class FeatureRows:
         else:
             wanted = self.measured()
         values = {name: self.numbers(name) for name in wanted}
-        found = {name: matrix for name, matrix in values.items() if _known(matrix).any()}
-        left_out = {name: self.why_null(name) for name in wanted if name not in found}
+        found = {name: matrix for name, matrix in values.items() if not self._lacking(matrix)}
+        left_out = {
+            name: self.why_null(name)
+            if self._lacking(values[name]) in ([self.name], list(self.sources))
+            else f"no value in {', '.join(self._lacking(values[name]))}"
+            for name in wanted
+            if name not in found
+        }
         refused = set(names) & set(left_out)
         if refused:
             said = "; ".join(f"{name} ({left_out[name]})" for name in sorted(refused))
@@ -207,6 +221,27 @@ class FeatureRows:
         if not found:
             raise InputError(self._nothing(model, left_out))
         return found, left_out
+
+    def check_comparable(self, features: Iterable[str]) -> None:
+        """Check that features were computed in the same way in all datasets.
+
+        Raises:
+            InputError: One was not.
+        """
+        for name in features:
+            if name in self.differing:
+                raise InputError(
+                    f"{name} cannot be compared between the datasets: {self.differing[name]}. Build them "
+                    f"from features of one kind, or leave it out (--without {name})"
+                )
+
+    def _lacking(self, matrix: Floats) -> list[str]:
+        """Names of the datasets in which no row has a value."""
+        known = _known(matrix)
+        if not self.sources:
+            return [] if known.any() else [self.name]
+        source = np.array(self.texts(DATASET), object)
+        return [name for name in self.sources if not known[source == name].any()]
 
     def _nothing(self, model: ModelName, left_out: Mapping[str, str]) -> str:
         values = [name for name in self.measured() if _known(self.numbers(name)).any()]
@@ -247,6 +282,67 @@ def read_features(folder: Path) -> FeatureRows:
     )
     read.need("clip_id")
     return read
+
+
+def combined(tables: Sequence[FeatureRows]) -> FeatureRows:
+    """The rows of several datasets; those of one are returned unchanged.
+
+    The column `dataset` states where a row comes from, and `clip_id` begins with it.
+
+    Args:
+        tables: Rows of each dataset; columns that one lacks are null there.
+
+    Raises:
+        InputError: A dataset is given twice, or a column has types that do not go together.
+    """
+    if len(tables) == 1:
+        return tables[0]
+    names = tuple(table.name for table in tables)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"expected different datasets, got {', '.join(twice)} twice")
+    marked = []
+    types: dict[str, tuple[str, pa.DataType]] = {}
+    for table in tables:
+        if DATASET in table.rows.column_names:
+            raise InputError(f"{table.name} has a column {DATASET}, which is made here: rename it")
+        for column in table.rows.schema:
+            other, kind = types.setdefault(column.name, (table.name, column.type))
+            if not _go_together(kind, column.type):
+                raise InputError(
+                    f"the column {column.name} is {kind} in {other} and {column.type} in {table.name}"
+                )
+        ids = pa.array([f"{table.name}/{clip_id}" for clip_id in table.clip_ids])
+        place = table.rows.column_names.index("clip_id")
+        rows = table.rows.replace_schema_metadata().set_column(place, "clip_id", ids)
+        marked.append(rows.append_column(DATASET, pa.array([table.name] * len(rows))))
+    origins: dict[str, str] = {}
+    digests: dict[str, str] = {}
+    first: dict[str, str] = {}
+    differing: dict[str, str] = {}
+    for table in tables:
+        for column in table.rows.column_names:
+            origin = table.origins.get(column, column)
+            own = table.digests.get(origin, "")
+            before = first.setdefault(column, table.name)
+            if origins.setdefault(column, origin) != origin:
+                differing[column] = (
+                    f"it comes from {origins[column]} in {before} and from {origin} in {table.name}"
+                )
+            elif digests.setdefault(origin, own) != own:
+                differing[column] = (
+                    f"{origin} has another version, other parameters or other weights in {table.name} "
+                    f"than in {before}"
+                )
+    return FeatureRows(
+        SEPARATOR.join(names),
+        SEPARATOR.join(table.version for table in tables),
+        pa.concat_tables(marked, promote_options="permissive"),
+        origins,
+        {origin: digest for origin, digest in digests.items() if digest},
+        names,
+        differing,
+    )
 
 
 def digests_of(extractors: Mapping[str, ExtractorInfo]) -> dict[str, str]:
@@ -325,9 +421,32 @@ def _is_vector(kind: Any) -> bool:
     return any(test(kind) for test in _is_vector_kind) and _is_number(kind.value_type)
 
 
-def _vectors(values: Any, column: str) -> Floats:
+def _go_together(first: pa.DataType, second: pa.DataType) -> bool:
+    """Whether values of two types can be in one column."""
+    return (
+        first == second
+        or pa.types.is_null(first)
+        or pa.types.is_null(second)
+        or (_is_number(first) and _is_number(second) and _is_bool(first) == _is_bool(second))
+        or (_is_vector(first) and _is_vector(second))
+    )
+
+
+def _is_bool(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_boolean(kind))
+
+
+def _vectors(values: Any, column: str, datasets: Sequence[str | None] | None) -> Floats:
     lengths = pc.list_value_length(values)
     sizes = sorted(set(pc.unique(lengths.drop_null()).to_pylist()))
+    if len(sizes) > 1 and datasets is not None:
+        pairs = zip(datasets, lengths.to_pylist(), strict=True)
+        different = sorted({(str(name), size) for name, size in pairs if size is not None})
+        listed = ", ".join(f"{size} in {name}" for name, size in different)
+        raise InputError(
+            f"expected vectors of one length in the column {column}, got {listed}: name the features to "
+            "use with --features"
+        )
     if len(sizes) > 1:
         raise InputError(
             f"expected vectors of one length in the column {column}, got lengths {sizes[0]} to "
