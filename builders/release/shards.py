@@ -17,7 +17,13 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from theval_datasets.errors import BuildError, ThevalError
+from theval_datasets.errors import (
+    AbsentError,
+    BuildError,
+    InputError,
+    ThevalError,
+    UnknownNameError,
+)
 from theval_datasets.manifest.info import FileInfo
 from theval_datasets.utils.workers import WorkerLost, WorkerPool
 
@@ -177,8 +183,22 @@ def _write_or_error(builder: Builder, folder: Path, shard: Shard) -> WrittenShar
     """`write_shard`, whose error is returned, since one that leaves a worker ends it."""
     try:
         return write_shard(builder, shard, folder)
-    except (ThevalError, OSError) as error:
+    except Exception as error:  # noqa: BLE001
+        return sendable(error)
+
+
+def sendable(error: Exception) -> Exception:
+    """An error with the same message that can be sent to another process.
+
+    Examples:
+        >>> sendable(ValueError("no number"))
+        BuildError('ValueError: no number')
+    """
+    if isinstance(error, UnknownNameError):  # it cannot be made from its message alone
+        return InputError(str(error))
+    if isinstance(error, (ThevalError, OSError)) and not isinstance(error, AbsentError):
         return error
+    return BuildError(f"{type(error).__name__}: {error}")
 
 
 def write_shard(builder: Builder, shard: Shard, folder: Path) -> WrittenShard:

@@ -245,3 +245,17 @@ def test_the_command_takes_several_datasets(pair):
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["dataset"] == "theval/a + theval/b"
+
+
+def test_scores_on_different_scales_are_not_mixed(pair, tmp_path):
+    a, _ = pair
+    columns = rated(40, seed=2)
+    largest = max(rated()["mos"])
+    for factor, fits in ((1.99, True), (2.01, False), (0.49, False), (20, False)):
+        scaled = [score * factor * largest / max(columns["mos"]) for score in columns["mos"]]
+        other = write_set(tmp_path / str(factor), {**columns, "mos": scaled}, name="other")
+        if fits:
+            assert td.train([a, other], parameters=FAST).to_plain()["clips"] == 100
+            continue
+        with pytest.raises(InputError, match=r"mos on one scale .* theval/a, .* in theval/other"):
+            td.train([a, other], parameters=FAST)

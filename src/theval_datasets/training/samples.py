@@ -99,6 +99,7 @@ def samples_of(
     chosen, without_values = rows.chosen(features, target=target, model=model)
     chosen = _without(chosen, without)
     rows.check_comparable(chosen)
+    rows.check_scale(target)
     known = np.stack(list(is_known(chosen).values()))
     left_out = {f"no {target}": int((~has_score).sum())}
     usable = known.all(axis=0) if nulls == "leave-out" else known.any(axis=0)

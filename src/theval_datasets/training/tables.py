@@ -48,6 +48,7 @@ class FeatureRows:
         digests: Digest of an extractor's code, parameters and weights, by extractor.
         sources: Names of the datasets, if these are the rows of several; see `combined`.
         differing: Columns that were not computed in the same way in all of them, and how.
+        units: Declared unit of each column, such as ``score 0-5``.
     """
 
     name: str
@@ -57,6 +58,7 @@ class FeatureRows:
     digests: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
     differing: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def clip_ids(self) -> list[str]:
@@ -235,6 +237,33 @@ class FeatureRows:
                     f"from features of one kind, or leave it out (--without {name})"
                 )
 
+    def check_scale(self, target: str) -> None:
+        """Check that the scores of all datasets are on one scale.
+
+        Raises:
+            InputError: Their declared units differ, or the largest score of one is more than twice that of
+                another.
+        """
+        if not self.sources:
+            return
+        scores = self.numbers(target)[:, 0]
+        source = np.array(self.texts(DATASET), object)
+        largest = {
+            name: float(np.nanmax(scores[source == name]))
+            for name in self.sources
+            if np.isfinite(scores[source == name]).any()
+        }
+        units = {
+            name: text for name, text in self.differing.items() if text.startswith("its unit is")
+        }
+        if target in units or max(largest.values()) > 2 * min(largest.values()):
+            listed = ", ".join(f"{value:g} in {name}" for name, value in largest.items())
+            declared = f" ({units[target]})" if target in units else ""
+            raise InputError(
+                f"expected {target} on one scale in all datasets, got scores of up to {listed}{declared}: "
+                "bring them to one scale first"
+            )
+
     def _lacking(self, matrix: Floats) -> list[str]:
         """Names of the datasets in which no row has a value."""
         known = _known(matrix)
@@ -279,6 +308,7 @@ def read_features(folder: Path) -> FeatureRows:
         rows,
         {column.name: column.origin for column in config.columns},
         digests_of(info.extractors),
+        units={column.name: column.unit for column in config.columns},
     )
     read.need("clip_id")
     return read
@@ -320,12 +350,19 @@ def combined(tables: Sequence[FeatureRows]) -> FeatureRows:
     digests: dict[str, str] = {}
     first: dict[str, str] = {}
     differing: dict[str, str] = {}
+    units: dict[str, str] = {}
     for table in tables:
         for column in table.rows.column_names:
             origin = table.origins.get(column, column)
             own = table.digests.get(origin, "")
             before = first.setdefault(column, table.name)
-            if origins.setdefault(column, origin) != origin:
+            unit = table.units.get(column, "")
+            if units.setdefault(column, unit) != unit:
+                differing[column] = (
+                    f"its unit is {units[column] or 'not declared'} in {before} and "
+                    f"{unit or 'not declared'} in {table.name}"
+                )
+            elif origins.setdefault(column, origin) != origin:
                 differing[column] = (
                     f"it comes from {origins[column]} in {before} and from {origin} in {table.name}"
                 )
@@ -342,6 +379,7 @@ def combined(tables: Sequence[FeatureRows]) -> FeatureRows:
         {origin: digest for origin, digest in digests.items() if digest},
         names,
         differing,
+        units,
     )
 
 

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,11 +19,12 @@ from theval_datasets import catalog
 from theval_datasets.builders.base.builder import Slices
 from theval_datasets.builders.base.inputs import Inputs
 from theval_datasets.builders.release import write as _release
-from theval_datasets.builders.release.shards import shards_of
+from theval_datasets.builders.release.shards import sendable, shards_of
 from theval_datasets.builders.release.verify.report import verify
 from theval_datasets.builders.release.write import write_release
 from theval_datasets.builders.theval import Theval
 from theval_datasets.errors import (
+    AbsentError,
     BuildError,
     CacheError,
     InputError,
@@ -272,6 +274,22 @@ def test_an_error_in_a_process_ends_the_build(many, tmp_path):
             decoder=DECODER, shard_bytes=1, workers=2,
         )  # fmt: skip
     assert not (tmp_path / "o" / "theval" / "theval").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (UnknownNameError("split", "trian", ["train"]), InputError),
+        (AbsentError("no-face"), BuildError),
+        (ValueError("no number"), BuildError),
+        (CacheError("damaged"), CacheError),
+        (OSError(errno.ENOSPC, "full"), OSError),
+    ],
+)
+def test_every_error_of_a_process_arrives_with_its_message(error, kind):
+    arrived = pickle.loads(pickle.dumps(sendable(error)))
+    assert type(arrived) is kind
+    assert str(error) in str(arrived)
 
 
 def test_a_manifest_that_changes_during_a_build_is_refused(many, tmp_path):
