@@ -24,6 +24,7 @@ explorer.Clip = class {
     for (const id of ["show-mesh", "show-tracks", "show-pose"]) find(id).addEventListener("change", () => this.draw());
     this.video.addEventListener("loadedmetadata", () => this.fitted());
     this.video.addEventListener("error", () => this.unplayable());
+    this.video.addEventListener("seeking", () => (this.arrived = null));
     for (const name of ["seeked", "timeupdate"]) this.video.addEventListener(name, () => this.followed());
     new ResizeObserver(() => this.redraw()).observe(this.stage);
   }
@@ -60,7 +61,7 @@ explorer.Clip = class {
     this.row = null;
     this.tracks = [];
     this.charts = [];
-    this.offset = null;
+    this.offset = this.arrived = null;
     this.now = 0;
     explorer.find("curves").replaceChildren();
     explorer.find("stills").replaceChildren();
@@ -151,14 +152,18 @@ explorer.Clip = class {
       if (this.row !== row) return;
       this.video.requestVideoFrameCallback(next);
       this.offset ??= this.video.currentTime < 0.05 || about.mediaTime < 0.05 ? about.mediaTime : 0;
-      if (!this.video.seeking) this.at(about.mediaTime - this.offset);
+      if (this.video.seeking) this.arrived = about.mediaTime;
+      else this.at(about.mediaTime - this.offset);
     };
     this.video.requestVideoFrameCallback(next);
   }
 
+  /** The frame of a seek may be shown before the seek counts as done, and of a paused video no other follows. */
   followed() {
-    if (this.video.hidden || this.video.requestVideoFrameCallback) return;
-    this.at(this.video.currentTime - (this.offset || 0));
+    if (this.video.hidden || this.video.seeking) return;
+    if (!this.video.requestVideoFrameCallback) this.at(this.video.currentTime - (this.offset || 0));
+    else if (this.arrived !== null) this.at(this.arrived - (this.offset || 0));
+    this.arrived = null;
   }
 
   /** Go to a second. */
