@@ -297,7 +297,7 @@ def _scalar_type(values: Sequence[Any]) -> Any:
 
 
 def _kind_of_column(fields: Sequence[Field], name: str) -> Any:
-    return next(field.feature for field in fields if field.name == name)
+    return next(field.type for field in fields if field.name == name)
 
 
 def _text(value: Any) -> str | None:

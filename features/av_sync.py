@@ -20,8 +20,9 @@ from .faces import Faces
 from .formulas.lip_sync import SHIFT, lip_sync, mean_distances
 from .formulas.mfcc import STEP, mfcc
 from .networks import syncnet as _syncnet
-from .people.face_crops import FPS, FacePath, face_path, stretches
+from .people.face_crops import FPS, FacePath, face_path
 from .people.grouping import KINDS
+from .people.tracks import sightings, stretches
 
 _BATCH: Final = 16  # windows that are embedded at once
 
@@ -146,8 +147,7 @@ class AvSync(Extractor):
         heard = (int(np.ceil(audio.start * FPS - 1e-6)), int(audio.end * FPS + 1e-6))
         parts: list[_Part] = []
         for track in np.flatnonzero(faces["track_kind"] == KINDS.index("person")).tolist():
-            own = np.flatnonzero(faces["track"] == track)
-            own = own[np.argsort(faces["sample"][own], kind="stable")]
+            own = sightings(faces, track)
             times, boxes = faces["time"][faces["sample"][own]], faces["box"][own]
             person = int(faces["track_person"][track])
             for a, b in stretches(times):

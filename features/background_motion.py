@@ -15,7 +15,7 @@ from theval_datasets.extraction.weights import Weights
 from theval_datasets.media.frames import FrameRequest, Frames
 
 from .faces import Faces
-from .people.tracks import boxes_at
+from .people.tracks import boxes_at, sightings
 
 FPS: Final = 2.0
 _SMALL: Final = (64, 36)
@@ -165,8 +165,7 @@ def people_mask(faces: Values, time: float) -> Flags:
     ):
         if not start - 1 / FPS <= time <= end + 1 / FPS:
             continue
-        own = np.flatnonzero(faces["track"] == track)
-        own = own[np.argsort(faces["sample"][own], kind="stable")]
+        own = sightings(faces, track)
         times = faces["time"][faces["sample"][own]]
         left, top, right, bottom = boxes_at(times, faces["box"][own], np.array((time,)))[
             0

@@ -11,7 +11,7 @@ import numpy as np
 from theval_datasets.errors import AbsentError, DigitalSilenceError, NoAudioError
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.mesh import Points
-from theval_datasets.extraction.outcomes import Values
+from theval_datasets.extraction.outcomes import Values, compute_each
 from theval_datasets.extraction.weights import Weights
 from theval_datasets.media.frames import SAMPLE_RATE, FrameRequest, Frames
 
@@ -151,14 +151,7 @@ class _MeshPasses:
         }
         if not self._lips and not self._brows and not np.isfinite(self._openness).any():
             raise AbsentError("no-face", f"no face in any of {len(self._openness)} frames")
-        values: Values = {}
-        missing: dict[str, str] = {}
-        for name, metric in metrics.items():
-            try:
-                values[name] = np.array(metric())
-            except AbsentError as absent:
-                missing[name] = absent.reason
-        return values, missing
+        return compute_each(metrics)
 
     def _silent_lip_stability(self) -> float:
         if self._no_audio:

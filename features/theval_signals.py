@@ -11,7 +11,7 @@ import numpy as np
 from theval_datasets.errors import AbsentError
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.mesh import PixelMesh, face_width
-from theval_datasets.extraction.outcomes import Array, Values
+from theval_datasets.extraction.outcomes import Array, Values, compute_each
 
 from .formulas import signals as _signals
 from .head_pose import HeadPose
@@ -153,14 +153,8 @@ class ThevalSignals(Extractor):
             "silent_lip_stability": silent_lip_stability,
             "lip_sync": lip_sync,
         }
-        values: Values = {"openness": openness, "speech": speech, "silence": silence}
-        missing: dict[str, str] = {}
-        for name, metric in metrics.items():
-            try:
-                values[name] = np.array(metric())
-            except AbsentError as absent:
-                missing[name] = absent.reason
-        return values, missing
+        values, missing = compute_each(metrics)
+        return {"openness": openness, "speech": speech, "silence": silence, **values}, missing
 
 
 def _speech_of(clip: ClipInputs, times: Array) -> tuple[Array, Array, str]:

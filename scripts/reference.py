@@ -82,7 +82,7 @@ def common_inputs_table() -> str:
 
 def described(field: Field) -> Described:
     """The properties of a column that pages show."""
-    return (field.name, kind_in_words(field.feature), field.unit, field.meaning, field.origin)
+    return (field.name, kind_in_words(field.type), field.unit, field.meaning, field.origin)
 
 
 def common_columns() -> dict[Described, Field]:

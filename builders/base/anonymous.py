@@ -29,7 +29,7 @@ def has_recordings(fields: Iterable[Field]) -> bool:
         False
     """
     return any(
-        f.feature == FILE or isinstance(f.feature, (datasets.Video, datasets.Audio)) for f in fields
+        f.type == FILE or isinstance(f.type, (datasets.Video, datasets.Audio)) for f in fields
     )
 
 
@@ -42,7 +42,7 @@ def image_columns(fields: Iterable[Field]) -> list[str]:
         >>> image_columns([Field("reference", datasets.Image(), "A frame")])
         ['reference']
     """
-    return [f.name for f in fields if isinstance(f.feature, datasets.Image) and not f.faceless]
+    return [f.name for f in fields if isinstance(f.type, datasets.Image) and not f.faceless]
 
 
 def blurred_tables(tables: Iterable[pa.Table], columns: Iterable[str]) -> Iterator[pa.Table]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 import datasets
@@ -12,7 +12,7 @@ import pyarrow as pa
 from theval_datasets import catalog
 from theval_datasets.evaluation.theval import DEFINITIONS, METRICS, SCALE_INVARIANT
 from theval_datasets.extraction.extractor import Column
-from theval_datasets.manifest.info import ColumnInfo
+from theval_datasets.manifest.info import ColumnDescription, ColumnInfo
 
 STRING: Final = datasets.Value("string")
 BOOL: Final = datasets.Value("bool")
@@ -24,54 +24,34 @@ and one type that an older version does not know makes every config of a reposit
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """A column that a dataset declares.
+class Field(ColumnDescription):
+    """A column that a dataset declares; its type is one of `datasets`.
+
+    Lists have no fixed length: a null in a list of fixed length makes the file unreadable.
 
     Attributes:
-        name: Name in the Parquet files.
-        feature: Type of `datasets`. Lists have no fixed length: a null in a list of fixed length makes
-            the file unreadable.
-        meaning: Description in one line, for the card.
-        unit: Unit of the values; "" for none.
-        low: Smallest allowed value (of the elements, for a list); None if unbounded.
-        high: Largest allowed value; None if unbounded.
-        origin: Origin of the values, with which entries of `missing` begin: the name of an extractor, a
-            kind of input, `media`, or the column's own name; `manifest` for columns that are never
-            null.
-        required: Whether it is never null.
-        key: Column of the extractor whose value is taken unchanged; "" for other columns.
+        key: Column of the extractor whose value is taken unchanged; None for other columns.
         faceless: Whether pictures never show a face, such as maps.
     """
 
-    name: str
-    feature: Any
-    meaning: str
-    unit: str = ""
-    low: float | None = None
-    high: float | None = None
-    origin: str = "manifest"
-    required: bool = False
     key: str | None = None
     faceless: bool = False
 
     def info(self) -> ColumnInfo:
-        """The column as `info.json` lists it."""
-        return ColumnInfo(
-            name=self.name,
-            type=repr(self.feature),
-            meaning=self.meaning,
-            unit=self.unit,
-            low=self.low,
-            high=self.high,
-            origin=self.origin,
-            required=self.required,
-        )
+        """The column as `info.json` lists it.
+
+        Examples:
+            >>> Field("fps", DOUBLE, "Frame rate", "1/s").info().type
+            "Value('float64')"
+        """
+        described = {field.name: getattr(self, field.name) for field in fields(ColumnInfo)}
+        return ColumnInfo(**{**described, "type": repr(self.type)})
 
 
 def field_of(
     extractor: str,
     column: str,
-    feature: Any,
+    kind: Any,
     *,
     name: str | None = None,
     meaning: str | None = None,
@@ -82,7 +62,7 @@ def field_of(
     Args:
         extractor: Name of the extractor.
         column: Name of the extractor's column.
-        feature: Type of `datasets`.
+        kind: Type of `datasets`.
         name: Name in the dataset; by default the extractor's.
         meaning: Description, if the values have another layout; by default the extractor's.
         taken: Whether the extractor's value is taken unchanged.
@@ -95,7 +75,7 @@ def field_of(
     (declared,) = (candidate for candidate in writes if candidate.name == column)
     return Field(
         name or column,
-        feature,
+        kind,
         meaning or declared.meaning,
         declared.unit,
         declared.low,
@@ -112,7 +92,7 @@ def features_of(fields: Iterable[Field]) -> datasets.Features:
         >>> features_of([Field("fps", DOUBLE, "Frame rate")])
         {'fps': Value('float64')}
     """
-    return datasets.Features({field.name: field.feature for field in fields})
+    return datasets.Features({field.name: field.type for field in fields})
 
 
 def schema_of(fields: Iterable[Field]) -> pa.Schema:

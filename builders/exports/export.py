@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.utils.files import storage_errors, write_text
@@ -52,6 +52,17 @@ class Export:
     saliency: Mapping[str, int]
     left_out: Mapping[str, tuple[str, ...]]
     advice: tuple[str, ...]
+
+    def to_plain(self) -> dict[str, Any]:
+        """What was written, apart from its place and the advice, as `export.json` lists it."""
+        return {
+            "dataset": self.dataset,
+            "for": self.trainer,
+            "split": self.split,
+            "rows": dict(self.rows),
+            "saliency": dict(self.saliency),
+            "left_out": {reason: list(clips) for reason, clips in self.left_out.items()},
+        }
 
 
 def export_dataset(
@@ -106,7 +117,8 @@ def export_dataset(
             {reason: tuple(clips) for reason, clips in left_out.items()},
             (),
         )
-        write_text(part / EXPORT_NAME, _description(made))
+        listed = json.dumps(made.to_plain(), indent=1, ensure_ascii=False)
+        write_text(part / EXPORT_NAME, listed + "\n")
     return Export(**{**vars(made), "advice": tuple(trainer_format.advice(out.absolute(), kept))})
 
 
@@ -132,15 +144,3 @@ def _check_places(folder: Path, out: Path, media: Path | None) -> None:
 def _reasons_in_words(files: ExportedMedia) -> str:
     counted = Counter(files.reasons.values())
     return ", ".join(f"{count} clips are left out as {reason}" for reason, count in counted.items())
-
-
-def _description(made: Export) -> str:
-    plain = {
-        "dataset": made.dataset,
-        "for": made.trainer,
-        "split": made.split,
-        "rows": dict(made.rows),
-        "saliency": dict(made.saliency),
-        "left_out": {reason: list(clips) for reason, clips in made.left_out.items()},
-    }
-    return json.dumps(plain, indent=1, ensure_ascii=False) + "\n"

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from theval_datasets.extraction.outcomes import Values
 from theval_datasets.features.active_speaker import Turn
-from theval_datasets.features.people.face_crops import stretches
 from theval_datasets.features.people.grouping import KINDS
+from theval_datasets.features.people.tracks import sightings, stretches
 from theval_datasets.manifest.rows import Region, SpokenTurn
 
 _OUTLIERS: Final = 3  # sightings over which the median is taken, against single wrong boxes
@@ -94,21 +94,20 @@ def people_of(
         length: Length of the scene in seconds.
         rule: How people are cut out.
     """
-    found: list[PersonCut] = []
+    cuts: list[PersonCut] = []
     owner = faces["track_person"].tolist()
     spoken = [(turn.start, turn.end, owner[turn.track]) for turn in turns or ()]
     for track in np.flatnonzero(faces["track_kind"] == KINDS.index("person")).tolist():
-        own = np.flatnonzero(faces["track"] == track)
-        own = own[np.argsort(faces["sample"][own], kind="stable")]
+        own = sightings(faces, track)
         samples = faces["sample"][own]
         for a, b in stretches(faces["time"][samples]):
             start, end = _extent(faces, int(samples[a]), int(samples[b - 1]), length)
             if end - start <= 0:
                 continue
-            found.append(
+            cuts.append(
                 _person(faces, owner[track], own[a:b], (start, end), spoken, turns is None, rule)
             )
-    return sorted(found, key=lambda cut: (cut.person, cut.start))
+    return sorted(cuts, key=lambda cut: (cut.person, cut.start))
 
 
 def _extent(faces: Values, first: int, last: int, length: float) -> tuple[float, float]:

@@ -20,7 +20,7 @@ from theval_datasets.utils.spool import Spool
 
 from ..landmarks import points_of
 from .grouping import KINDS, Kind
-from .tracks import boxes_at, overlap
+from .tracks import boxes_at, overlap, sightings
 
 _MARGIN: Final = 0.35  # margin around all positions of the face, in sides of the face
 _SPREAD: Final = 2.0  # largest extent of the positions in a window, in sides of the face
@@ -109,8 +109,7 @@ def track_paths(faces: Values, *, most: int, kinds: Collection[Kind]) -> list[Tr
         kind = KINDS[int(faces["track_kind"][number])]
         if kind not in kinds:
             continue
-        own = np.flatnonzero(faces["track"] == number)
-        own = own[np.argsort(faces["sample"][own], kind="stable")]
+        own = sightings(faces, number)
         first, last = int(faces["sample"][own[0]]), int(faces["sample"][own[-1]])
         before = 0.0 if first == 0 else (sampled[first] - sampled[first - 1]) / 2
         after = np.inf if last + 1 == len(sampled) else (sampled[last + 1] - sampled[last]) / 2

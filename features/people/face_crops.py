@@ -7,14 +7,13 @@ second, and a square of 1.4 times the box's longer side that begins at the box's
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from .tracks import GAP, boxes_at
+from .tracks import boxes_at
 
 FPS: Final = 25
 """Crops a second, on a grid that begins with the clip."""
@@ -95,21 +94,3 @@ def face_path(times: Floats, boxes: npt.NDArray[np.float32], first: int, last: i
     raw = np.column_stack(((placed[:, :2] + placed[:, 2:]) / 2, sides.max(axis=1) / 2))
     smooth = median_filter(raw, size=(_SMOOTHED, 1), mode="nearest")
     return FacePath(first, smooth[:, :2], smooth[:, 2])
-
-
-def stretches(times: Floats) -> list[tuple[int, int]]:
-    """Runs of sightings of a face without a gap of more than a second.
-
-    Args:
-        times: (n,): times of its sightings in seconds, ascending.
-
-    Returns:
-        First index and the index after the last, for each run.
-
-    Examples:
-        >>> stretches(np.array([0.0, 0.2, 0.4, 2.0, 2.2]))
-        [(0, 3), (3, 5)]
-    """
-    breaks = np.flatnonzero(np.diff(times) > GAP + 1e-6) + 1
-    edges = [0, *breaks.tolist(), len(times)]
-    return [(a, b) for a, b in itertools.pairwise(edges) if b > a]

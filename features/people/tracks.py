@@ -6,11 +6,14 @@ of shot ends every tracklet. Tracklets are grouped into people afterwards, by id
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+from theval_datasets.extraction.outcomes import Values
 
 from .detector import Detections, Pixels
 
@@ -206,3 +209,37 @@ def boxes_at(times: Floats, boxes: Boxes, wanted: Floats) -> Boxes:
     """
     columns = [np.interp(wanted, times, boxes[:, c]) for c in range(4)]
     return np.stack(columns, axis=1).astype(np.float32)
+
+
+def sightings(faces: Values, track: int) -> npt.NDArray[np.int64]:
+    """Indices of a track's faces, by time.
+
+    Args:
+        faces: Values of the extractor `faces`.
+        track: Number of the track.
+
+    Examples:
+        >>> sightings({"track": np.array([1, 0, 1]), "sample": np.array([2, 0, 1])}, 1)
+        array([2, 0])
+    """
+    own = np.flatnonzero(faces["track"] == track)
+    return own[np.argsort(faces["sample"][own], kind="stable")]
+
+
+def stretches(times: Floats, max_gap: float = GAP + 1e-6) -> list[tuple[int, int]]:
+    """Runs of sightings of a face without a long gap.
+
+    Args:
+        times: (n,): times of its sightings in seconds, ascending.
+        max_gap: Largest gap within a run in seconds; by default a second, with a tolerance for rounding.
+
+    Returns:
+        First index and the index after the last, for each run.
+
+    Examples:
+        >>> stretches(np.array([0.0, 0.2, 0.4, 2.0, 2.2]))
+        [(0, 3), (3, 5)]
+    """
+    breaks = np.flatnonzero(np.diff(times) > max_gap) + 1
+    edges = [0, *breaks.tolist(), len(times)]
+    return [(a, b) for a, b in itertools.pairwise(edges) if b > a]

@@ -13,7 +13,7 @@ from theval_datasets.extraction.outcomes import Values
 from ..networks.lr_asd import CONTEXT, FPS, SIDE, LrAsd
 from .crops import track_paths
 from .grouping import Kind
-from .tracks import GAP, boxes_at
+from .tracks import GAP, boxes_at, stretches
 
 _CHUNK: Final = 100
 """Number of pictures that the network processes at once, without their context."""
@@ -58,25 +58,24 @@ def visits(faces: Values, *, most: int, pictures: bool = False) -> list[Visit]:
         most: Maximum number of simultaneous tracks; the least prominent people are left out.
         pictures: Whether pictures of people are included.
     """
-    found: list[Visit] = []
+    result: list[Visit] = []
     kinds: tuple[Kind, ...] = ("person", "still", "duplicate") if pictures else ("person",)
     for path in track_paths(faces, most=most, kinds=kinds):
-        gaps = np.flatnonzero(np.diff(path.times) > GAP) + 1
-        for own in np.split(np.arange(len(path.times)), gaps):
-            start = path.start if own[0] == 0 else path.times[own[0]]
-            end = path.end if own[-1] == len(path.times) - 1 else path.times[own[-1]]
+        for a, b in stretches(path.times, max_gap=GAP):
+            start = path.start if a == 0 else path.times[a]
+            end = path.end if b == len(path.times) else path.times[b - 1]
             last = np.floor(min(end, 1e9) * FPS + _SLACK)
-            found.append(
+            result.append(
                 Visit(
                     path.number,
                     path.person,
                     max(0, int(np.ceil(start * FPS - _SLACK))),
                     int(last),
-                    path.times[own],
-                    _squares(path.boxes[own]),
+                    path.times[a:b],
+                    _squares(path.boxes[a:b]),
                 )
             )
-    return sorted(found, key=lambda v: (v.track, v.first))
+    return sorted(result, key=lambda visit: (visit.track, visit.first))
 
 
 def _squares(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

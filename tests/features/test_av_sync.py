@@ -15,7 +15,8 @@ from theval_datasets.features.faces import Faces
 from theval_datasets.features.formulas.lip_sync import LipSync, lip_sync, mean_distances
 from theval_datasets.features.formulas.mfcc import mfcc
 from theval_datasets.features.networks import syncnet
-from theval_datasets.features.people.face_crops import FPS, face_path, stretches
+from theval_datasets.features.people.face_crops import FPS, face_path
+from theval_datasets.features.people.tracks import stretches
 from theval_datasets.media.frames import SAMPLE_RATE, Audio, Frames
 
 LEFT, RIGHT = (20, 50, 60), (220, 50, 60)

@@ -63,7 +63,7 @@ def check_schema(built: BuiltDataset) -> Faults:
                 yield f"{name}: {types_differ(wanted, actual)}"
         if built.declares(config):
             assert built.builder is not None
-            declared = {f.name: repr(f.feature) for f in built.builder.FIELDS[config]}
+            declared = {f.name: repr(f.type) for f in built.builder.FIELDS[config]}
             lacking = {k: v for k, v in declared.items() if wanted.get(k) != v}
             if lacking:
                 yield f"{config}: not as this package declares it: {', '.join(sorted(lacking))}"

@@ -111,7 +111,7 @@ def _colour(track: int) -> str:
 def _draw_boxes(cell: Any, time: float, values: Mapping[str, Values]) -> None:
     from matplotlib.patches import Rectangle
 
-    from theval_datasets.features.people.tracks import boxes_at
+    from theval_datasets.features.people.tracks import boxes_at, sightings
 
     faces = values.get("faces")
     if faces is None:
@@ -121,8 +121,7 @@ def _draw_boxes(cell: Any, time: float, values: Mapping[str, Values]) -> None:
         begin, end = float(faces["track_start"][track]), float(faces["track_end"][track])
         if not begin - step / 2 <= time <= end + step:
             continue
-        own = np.flatnonzero(faces["track"] == track)
-        own = own[np.argsort(faces["sample"][own], kind="stable")]
+        own = sightings(faces, track)
         sampled = faces["time"][faces["sample"][own]]
         left, top, right, bottom = boxes_at(sampled, faces["box"][own], np.array([time]))[0]
         dashed = "-" if kind == 0 else ":"

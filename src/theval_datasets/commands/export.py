@@ -34,12 +34,7 @@ class ExportReport(Report):
         made = self.export
         return {
             "folder": str(made.folder),
-            "dataset": made.dataset,
-            "for": made.trainer,
-            "split": made.split,
-            "rows": dict(made.rows),
-            "saliency": dict(made.saliency),
-            "left_out": {reason: list(clips) for reason, clips in made.left_out.items()},
+            **made.to_plain(),
             "advice": list(made.advice),
         }
 

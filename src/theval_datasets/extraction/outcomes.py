@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+import numpy as np
 import numpy.typing as npt
 
 from theval_datasets.errors import (
@@ -107,3 +108,28 @@ def decided_by_media(outcome: Outcome) -> bool:
         False
     """
     return outcome.status != "failed" or outcome.reason in _OF_MEDIA
+
+
+def compute_each(metrics: Mapping[str, Callable[[], float]]) -> tuple[Values, dict[str, str]]:
+    """Compute metrics that may be undefined, each on its own.
+
+    Args:
+        metrics: Functions by column; one that raises `AbsentError` leaves its column undefined.
+
+    Returns:
+        Values of the others, and the reasons of the undefined.
+
+    Examples:
+        >>> def rate():
+        ...     raise AbsentError("no-speech")
+        >>> compute_each({"rate": rate, "level": lambda: 0.5})
+        ({'level': array(0.5)}, {'rate': 'no-speech'})
+    """
+    values: Values = {}
+    missing: dict[str, str] = {}
+    for name, metric in metrics.items():
+        try:
+            values[name] = np.array(metric())
+        except AbsentError as absent:
+            missing[name] = absent.reason
+    return values, missing

@@ -39,28 +39,37 @@ _SEMVER: Final = re.compile(r"(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnInfo:
-    """A column of a config.
+class ColumnDescription:
+    """What is known of a column of a config, as its dataset declares it and as `info.json` lists it.
 
     Attributes:
         name: Name in the Parquet files.
-        type: Type in the notation of `datasets`, such as ``Value('float64')``.
+        type: Type of the values.
         meaning: Description in one line.
         unit: Unit of the values; "" for none.
         low: Smallest allowed value (of the elements, for a list); None if unbounded.
         high: Largest allowed value; None if unbounded.
-        origin: Origin of the values: `manifest`, `media`, the name of an extractor, or a kind of input.
+        origin: Origin of the values, with which entries of `missing` begin: the name of an extractor, a
+            kind of input, `media`, or the column's own name; `manifest` for columns that are never
+            null.
         required: Whether it is never null.
     """
 
     name: str
-    type: str
+    type: Any
     meaning: str
     unit: str = ""
     low: float | None = None
     high: float | None = None
     origin: str = "manifest"
     required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnInfo(ColumnDescription):
+    """A column as `info.json` lists it: its type in the notation of `datasets`, ``Value('float64')``."""
+
+    type: str
 
 
 @dataclass(frozen=True, slots=True)

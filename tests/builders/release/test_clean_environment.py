@@ -121,7 +121,7 @@ def test_every_type_is_one_that_the_oldest_version_knows():
     for name in names:
         for config, fields in catalog.load("dataset", name).FIELDS.items():
             for field in fields:
-                assert all(isinstance(kind, known) for kind in types(field.feature)), (
+                assert all(isinstance(kind, known) for kind in types(field.type)), (
                     f"{name}, {config}: {field.name}"
                 )
 

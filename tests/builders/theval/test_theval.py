@@ -75,8 +75,8 @@ def test_schema_of_features_is_what_users_meet(corpus, tmp_path):
 def test_no_list_has_a_length():
     for fields in Theval.FIELDS.values():
         for field in fields:
-            if isinstance(field.feature, datasets.List):
-                assert field.feature.length == -1, field.name
+            if isinstance(field.type, datasets.List):
+                assert field.type.length == -1, field.name
 
 
 def test_text_unit_and_range_are_those_that_the_extractor_declares():
