@@ -1,11 +1,11 @@
-// A clip: its video with what was measured drawn over it, curves with a cursor, ratings, and all values.
+// A clip: its video with an overlay of the measurements, curves with a cursor, ratings, and all values.
 "use strict";
 
 explorer.Clip = class {
   /**
    * @param {explorer.Rows} rows - all clips
-   * @param {{beside: function(number): boolean, step: function(number), place: function(): string[]}} actions - whether there is a clip
-   *   so many places further on, and going there; `place()`: parts of the address that name the table
+   * @param {{beside: function(number): boolean, step: function(number), place: function(): string[]}} actions - `beside(n)`: whether
+   *   there is a clip n rows further on; `step(n)`: go to it; `place()`: parts of the address that name the table
    */
   constructor(rows, actions) {
     const { find } = explorer;
@@ -44,7 +44,7 @@ explorer.Clip = class {
     try {
       const details = await this.rows.details(row);
       const [tracks, motion] = await Promise.all([this.rows.frames(details), this.rows.motion(details)]);
-      if (this.row !== row) return; // another one was opened meanwhile
+      if (this.row !== row) return; // another clip was opened meanwhile
       this.show(details, tracks, motion);
     } catch (error) {
       if (this.row === row) this.say(error.message);
@@ -116,7 +116,7 @@ explorer.Clip = class {
     this.redraw();
   }
 
-  /** The stage as wide as its place, and not higher than most of the window. */
+  /** Fit the stage to the width of its container, limited by the height of the window. */
   shape(details) {
     const column = (name) => {
       const one = this.rows.byName.get(name);
@@ -144,7 +144,7 @@ explorer.Clip = class {
     this.say("This browser does not play the clip's codec: the curves move the frame that is drawn.");
   }
 
-  /** Follow the frames that the video shows. The first one's time is second 0 of everything measured. */
+  /** Follow the frames that the video shows. The time of the first frame is second 0 of all measurements. */
   watch() {
     const row = this.row;
     if (!this.video.requestVideoFrameCallback) return;
@@ -158,7 +158,7 @@ explorer.Clip = class {
     this.video.requestVideoFrameCallback(next);
   }
 
-  /** The frame of a seek may be shown before the seek counts as done, and of a paused video no other follows. */
+  /** Draw again after a seek: its frame may be shown before `seeked`, and a paused video shows no further frame. */
   followed() {
     if (this.video.hidden || this.video.seeking) return;
     if (!this.video.requestVideoFrameCallback) this.at(this.video.currentTime - (this.offset || 0));
@@ -166,7 +166,7 @@ explorer.Clip = class {
     this.arrived = null;
   }
 
-  /** Go to a second. */
+  /** Go to a time in seconds. */
   seek(second) {
     const end = this.charts[0]?.content.end ?? (this.video.duration || 0);
     const wanted = Math.min(Math.max(0, second), end);
@@ -189,7 +189,7 @@ explorer.Clip = class {
     if (this.row !== null) this.at(this.now);
   }
 
-  /** The mesh, box and head axes of each track at the current time. */
+  /** Draw the mesh, box and head axes of each track at the current time. */
   draw() {
     const { find, plots } = explorer;
     const { pen, width, height } = plots.start(this.overlay);
@@ -244,7 +244,7 @@ explorer.Clip = class {
     }
   }
 
-  /** FLAME motion. It has no times: its cursor goes by frames, and not with video or sound. */
+  /** Show FLAME motion. It has no times, so its cursor is in frames and independent of video and sound. */
   makeMotion(motion) {
     const { decode, find, plots, make } = explorer;
     const times = Float64Array.from({ length: motion.frames }, (_, i) => i);
@@ -286,7 +286,7 @@ explorer.Clip = class {
     go(0);
   }
 
-  /** Add a curve that a pointer moves along; null if nothing of it is known. */
+  /** Add curves with a cursor that the pointer moves; null if they have no values. */
   chart(box, name, caption, content, go) {
     const { make } = explorer;
     const figure = make("figure", {}, make("figcaption", { text: caption }));
@@ -309,7 +309,7 @@ explorer.Clip = class {
     return chart;
   }
 
-  /** The meshes of a sequence, one at a time. */
+  /** Show the meshes of a sequence, one at a time. */
   drawMeshes({ meshes, mesh_frames: length }) {
     const { make, find } = explorer;
     if (!meshes || !meshes.length) return;
@@ -472,7 +472,7 @@ function unpacked(track) {
   return arrays;
 }
 
-/** The frame of a track that is shown at a second, -1 if there is none near. */
+/** The frame of a track that is shown at a time in seconds; -1 if none is near. */
 function frameAt(track, second) {
   const { time } = track;
   let [low, high] = [0, time.length - 1];

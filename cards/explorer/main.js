@@ -1,4 +1,4 @@
-// The page: filters, tabs, and which clip is open.
+// The page: filters, tabs, and the open clip.
 "use strict";
 
 (async () => {
@@ -25,7 +25,7 @@
   }
   const places = new Map(Array.from({ length: rows === clips ? 0 : clips.n }, (_, i) => [clips.name(i), i]));
   const named = rows.byName.get("clip_id");
-  /** The clip that a row is about; undefined if there is none. */
+  /** The clip of a row; undefined if there is none. */
   const clipOf = (row) => (rows === clips || row === undefined ? row : named && places.get(rows.value(named, row)));
   const numeric = rows.columns.filter((column) => column.kind === "number");
   const textual = rows.columns.filter((column) => column.kind === "text");
@@ -48,7 +48,7 @@
     apply();
   }
 
-  /** Select rows by the filters, and draw what is in sight. */
+  /** Select rows by the filters, and draw the visible tab. */
   function apply() {
     state.order = rows.select(state);
     find("count").textContent = `${state.order.length.toLocaleString("en")} of ${rows.n.toLocaleString("en")} ${rows === clips ? "clips" : "rows"}`;

@@ -1,4 +1,4 @@
-// A mesh that can be turned, drawn by WebGL.
+// A mesh that can be rotated, drawn by WebGL.
 "use strict";
 
 explorer.Mesh = class {
@@ -13,7 +13,7 @@ explorer.Mesh = class {
       colour = vec4(vec3(0.93, 0.86, 0.78) * light, 1.0);
     }`;
 
-  /** @param {HTMLCanvasElement} canvas - dragging, or arrows on it, turn the mesh */
+  /** @param {HTMLCanvasElement} canvas - dragging on it or arrow keys rotate the mesh */
   constructor(canvas) {
     Object.assign(this, { canvas, yaw: 0, pitch: 0, box: null, count: 0 });
     const gl = (this.gl = canvas.getContext("webgl2", { antialias: true, preserveDrawingBuffer: true }));
@@ -40,7 +40,7 @@ explorer.Mesh = class {
     new ResizeObserver(() => this.draw()).observe(canvas);
   }
 
-  /** Show a mesh; the first one decides on size and place of all. */
+  /** Show a mesh; the first mesh sets the scale and position of all. */
   show(mesh) {
     const { gl } = this;
     if (!gl) return;

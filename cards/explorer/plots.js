@@ -3,7 +3,7 @@
 
 explorer.plots = (() => {
   const { format } = explorer;
-  const GROUPS = 8; // colours and marks that can be told apart
+  const GROUPS = 8; // number of distinguishable colours and marks
   const MARKS = ["circle", "square", "triangle", "diamond", "cross", "plus", "down", "ring"];
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -72,7 +72,7 @@ explorer.plots = (() => {
     } else pen.fill();
   }
 
-  /** The most frequent levels of a text column among rows, and the group of each row (the last one: all others). */
+  /** The most frequent values of a text column among rows, and the group of each row; the last group holds all others. */
   function groups(rows, column, order, most) {
     if (!column) return { names: ["all"], of: () => 0 };
     const counts = new Map();
@@ -98,7 +98,7 @@ explorer.plots = (() => {
     return n >= 3 && xx > 0 && yy > 0 ? xy / Math.sqrt(xx * yy) : null;
   }
 
-  /** Ranks of values; equal ones share the mean of theirs. */
+  /** Ranks of values; ties share their mean rank. */
   function rank(values) {
     const order = Array.from(values, (_, i) => i).sort((a, b) => values[a] - values[b]);
     const ranks = new Float64Array(values.length);

@@ -1,9 +1,9 @@
-// Rows of the dataset: loading, filtering and sorting. Everything in them is text that others wrote:
-// the page shows it by textContent only.
+// Rows of the dataset: loading, filtering and sorting. Their text is untrusted, so the page shows it by
+// textContent only.
 "use strict";
 
 const explorer = (() => {
-  const KEPT = 12; // of the files that were read last
+  const KEPT = 12; // most recently read files that stay in memory
   const received = new Map();
   const waiting = new Map();
   const collator = new Intl.Collator(undefined, { numeric: true });
@@ -18,7 +18,7 @@ const explorer = (() => {
     if (promise) promise.resolve(content);
   }
 
-  /** The content of a file, as a promise. A script, because a page that was opened as a file may load nothing else. */
+  /** The content of a file, as a promise. Files are scripts, since a page opened from disk can load nothing else. */
   function load(name) {
     if (received.has(name)) return Promise.resolve(received.get(name));
     if (waiting.has(name)) return waiting.get(name).promise;
@@ -39,7 +39,7 @@ const explorer = (() => {
 
   const padded = (number) => String(number).padStart(6, "0");
 
-  /** Numbers of base64 text, by the name of their type. */
+  /** The numbers in a base64 text, of a type given by its name. */
   function decode(packed) {
     if (!packed) return null;
     const [kind, text] = Object.entries(packed)[0];
@@ -62,13 +62,13 @@ const explorer = (() => {
       return column.kind === "number" ? Number.isNaN(column.values[row]) : column.codes[row] < 0;
     }
 
-    /** The value of a cell, null where there is none. */
+    /** The value of a cell; null if it is undefined. */
     value(column, row) {
       if (this.isNull(column, row)) return null;
       return column.kind === "number" ? column.values[row] : column.levels[column.codes[row]];
     }
 
-    /** Why a value is null: the entries of the column `missing` about its origin. */
+    /** The reasons why a value is null: the entries of the column `missing` for its origin. */
     reason(column, row) {
       const missing = this.byName.get("missing");
       const entries = missing ? (this.value(missing, row) || "").split(", ") : [];
@@ -81,7 +81,7 @@ const explorer = (() => {
       return (column && this.value(column, row)) || `row ${row + 1}`;
     }
 
-    /** Rows that pass every filter and hold the searched text, in order. */
+    /** Rows that pass every filter and contain the searched text, in order. */
     select({ filters, search, sort }) {
       const tests = filters.map((filter) => this.test(filter)).filter(Boolean);
       if (search.trim()) tests.push(this.searching(search.trim().toLowerCase()));
@@ -90,12 +90,12 @@ const explorer = (() => {
       return this.sorted(kept, sort);
     }
 
-    /** What a filter lets pass; null if it lets everything pass. */
+    /** The condition of a filter, as a function of a row; null if every row passes. */
     test({ column, nulls, low, high, text, levels }) {
       const parts = [];
       if (nulls === "only") parts.push((row) => this.isNull(column, row));
       if (nulls === "none") parts.push((row) => !this.isNull(column, row));
-      // A comparison with NaN is false: a limit leaves nulls out.
+      // A comparison with NaN is false, so a limit excludes nulls.
       if (Number.isFinite(low)) parts.push((row) => column.values[row] >= low);
       if (Number.isFinite(high)) parts.push((row) => column.values[row] <= high);
       if (text) {
@@ -113,7 +113,7 @@ const explorer = (() => {
       return (row) => hits.some(([codes, hit]) => codes[row] >= 0 && hit[codes[row]]);
     }
 
-    /** Rows by a column, nulls last either way. */
+    /** Rows sorted by a column, nulls last in both directions. */
     sorted(rows, sort) {
       const column = sort && this.byName.get(sort.name);
       if (!column) return rows;
@@ -132,7 +132,7 @@ const explorer = (() => {
       return shard.clips[row % this.content.shard];
     }
 
-    /** FLAME motion of a clip, null if there is none, as a promise. */
+    /** FLAME motion of a clip, as a promise; null if there is none. */
     motion(details) {
       return details.motion === null || details.motion === undefined ? null : load(`motion/${padded(details.motion)}`);
     }
@@ -142,7 +142,7 @@ const explorer = (() => {
       return load(`meshes/${padded(number)}`);
     }
 
-    /** Per-frame values of a clip, one entry a track, as a promise. */
+    /** Per-frame values of a clip, one entry per track, as a promise. */
     frames(details) {
       return Promise.all(details.frames.map((number) => load(`frames/${padded(number)}`)));
     }
@@ -167,7 +167,7 @@ const explorer = (() => {
     return column.ranks;
   }
 
-  /** A number for people: all digits of whole numbers, five of others. */
+  /** A formatted number: all digits of whole numbers, five significant digits of others. */
   function format(value) {
     if (value === null) return "null";
     if (typeof value !== "number") return value;

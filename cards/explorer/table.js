@@ -1,4 +1,4 @@
-// The table: only the rows in sight are in the document.
+// The table: only visible rows are in the document.
 "use strict";
 
 explorer.Table = class {
@@ -8,7 +8,7 @@ explorer.Table = class {
   /**
    * @param {HTMLElement} box - the scrolling element with the table in it
    * @param {explorer.Rows} rows - all rows
-   * @param {{open: function(number), sort: function(string)}} actions - what clicks do
+   * @param {{open: function(number), sort: function(string)}} actions - actions of clicks
    */
   constructor(box, rows, actions) {
     Object.assign(this, { box, rows, actions, order: [], shown: [], active: 0, sort: null });
@@ -25,14 +25,14 @@ explorer.Table = class {
     new ResizeObserver(() => this.draw()).observe(box);
   }
 
-  /** Show columns by their names. */
+  /** Show the columns with the given names. */
   setColumns(names) {
     this.shown = names.map((name) => this.rows.byName.get(name)).filter(Boolean);
     this.drawHead();
     this.draw(true);
   }
 
-  /** Show rows in an order. */
+  /** Show rows in the given order. */
   setOrder(order, sort) {
     this.order = order;
     this.sort = sort;
@@ -115,12 +115,12 @@ explorer.Table = class {
     event.preventDefault();
   }
 
-  /** Make the row at a place the active one, and scroll to it. */
+  /** Activate the row at a position, and scroll to it. */
   move(place) {
     const { HEIGHT } = explorer.Table;
     this.active = Math.max(0, Math.min(this.order.length - 1, place));
     const top = this.active * HEIGHT;
-    const seen = this.box.clientHeight - 2 * HEIGHT; // the head covers one row
+    const seen = this.box.clientHeight - 2 * HEIGHT; // the header covers one row
     if (top < this.box.scrollTop) this.box.scrollTop = top;
     else if (top > this.box.scrollTop + seen) this.box.scrollTop = top - seen;
     this.draw(true);

@@ -1,4 +1,4 @@
-"""Answers of participants: what a browser sends, checked against the study."""
+"""Answers of participants, as browsers send them, and their validation."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from ..clips.head_views import STILL_SIZE
 from .prepared import PreparedStudy, StudyItem
 from .sessions import TRAP_TOLERANCE, Presentation
 
-LEAST_SEEN: Final = 0.95
-"""Share of each clip that has to have been played before an answer counts."""
-_LONGEST_TEXT: Final = 2000
-_MOST_MARKS: Final = 500
+MIN_SEEN: Final = 0.95
+"""Minimum share of each clip that has to be played before an answer counts."""
+_MAX_TEXT: Final = 2000
+_MAX_MARKS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a participant says of one presentation.
+    """Answer of a participant to a presentation.
 
     Attributes:
-        scores: Dimension to score.
-        distortions: Ids of the distortions that were ticked.
+        scores: Scores by dimension.
+        distortions: Ids of the ticked distortions.
         marks: Column and row of each mark, in pixels of the still.
-        text: What was written.
-        choice: The better side of a pair.
+        text: Free text.
+        choice: Better side of a pair.
     """
 
     scores: dict[str, float] = field(default_factory=dict)
@@ -39,14 +39,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Playback:
-    """How the clips of a presentation were played.
+    """Playback of a presentation's clips, as the browser reports it.
 
     Attributes:
         seen: Share of each clip that was played, 0 to 1.
-        plays: How often each clip was started.
-        stalls: How often playback waited for data.
-        stalled: Seconds that it waited.
-        width: Pixels of the picture that the browser decoded.
+        plays: Number of times that each clip was started.
+        stalls: Number of times that playback waited for data.
+        stalled: Total waiting time in seconds.
+        width: Width of the decoded picture in pixels; 0 if none was decoded.
     """
 
     seen: tuple[float, ...]
@@ -57,10 +57,10 @@ class Playback:
 
 
 def check_answer(study: PreparedStudy, item: StudyItem, answer: Answer) -> None:
-    """Do nothing if an answer says all that the study asks for, and no more.
+    """Check that an answer holds exactly what the study asks for.
 
     Raises:
-        InputError: It does not.
+        InputError: Something is missing, superfluous or out of range.
     """
     plan = study.plan
     if set(answer.scores) != set(plan.scored):
@@ -81,50 +81,50 @@ def check_answer(study: PreparedStudy, item: StudyItem, answer: Answer) -> None:
     asked = plan.ask if plan.kind == "sliders-and-marks" else ()
     if answer.marks and ("marks" not in asked or item.still is None):
         raise InputError("marks: this study does not ask for marks")
-    if len(answer.marks) > _MOST_MARKS:
-        raise InputError(f"marks: expected at most {_MOST_MARKS}, got {len(answer.marks)}")
+    if len(answer.marks) > _MAX_MARKS:
+        raise InputError(f"marks: expected at most {_MAX_MARKS}, got {len(answer.marks)}")
     for column, row in answer.marks:
         if not (0 <= column < STILL_SIZE[0] and 0 <= row < STILL_SIZE[1]):
-            raise InputError(f"marks: {column}, {row} lies outside of the still")
+            raise InputError(f"marks: expected points within the still, got {column}, {row}")
     if answer.text and "text" not in asked:
         raise InputError("text: this study does not ask for a text")
-    if len(answer.text) > _LONGEST_TEXT:
-        raise InputError(f"text: expected at most {_LONGEST_TEXT} characters")
+    if len(answer.text) > _MAX_TEXT:
+        raise InputError(f"text: expected at most {_MAX_TEXT} characters")
     if (answer.choice is not None) != (plan.kind == "pairwise"):
         raise InputError("choice: expected left or right in a pairwise study, and nowhere else")
 
 
 def check_playback(item: StudyItem, playback: Playback, seconds: float, waited: float) -> None:
-    """Do nothing if every clip was seen to its end.
+    """Check that every clip was seen to its end.
 
     Args:
-        item: What was shown.
-        playback: What the browser reports.
-        seconds: Length of its clips.
-        waited: Seconds since they were shown, by the server's own clock.
+        item: Item.
+        playback: Playback as the browser reports it.
+        seconds: Total length of the clips in seconds.
+        waited: Seconds since the clips were shown, by the server's clock.
 
     Raises:
-        InputError: Less was seen than has to be.
+        InputError: Too little was seen.
     """
     enough = len(playback.seen) == len(playback.plays) == len(item.media)
     if (
         not enough
-        or min(playback.seen, default=1.0) < LEAST_SEEN
+        or min(playback.seen, default=1.0) < MIN_SEEN
         or min(playback.plays, default=1) < 1
     ):
         raise InputError(
-            f"expected {LEAST_SEEN:.0%} of each clip to have been seen, got {list(playback.seen)}"
+            f"expected {MIN_SEEN:.0%} of each clip to have been seen, got {list(playback.seen)}"
         )
     if playback.width < 1:
-        raise InputError("expected clips with a picture; the browser showed none")
-    if waited < LEAST_SEEN * seconds:
+        raise InputError("expected a decoded picture, but the browser showed none")
+    if waited < MIN_SEEN * seconds:
         raise InputError(
-            f"the clips last {seconds:.1f} s, and the answer came after {waited:.1f} s"
+            f"the clips last {seconds:.1f} s, but the answer was sent after {waited:.1f} s"
         )
 
 
 def passes(item: StudyItem, shown: Presentation, answer: Answer) -> bool | None:
-    """Whether the answer to a trap or a golden clip is right; None for other presentations."""
+    """Whether the answer to a trap or a golden clip is correct; None for other presentations."""
     if shown.role == "trap":
         if isinstance(shown.wanted, str):
             return answer.choice == shown.wanted

@@ -1,4 +1,4 @@
-"""`collect export`: tables that `study` and `build` take as they are."""
+"""`collect export`: tables that `study` and `build` read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .prepared import MEDIA_FOLDER
 from .store import AnswerRow, Participant, Store
 
 DOT_RADIUS: Final = 6
-"""Pixels of a red dot, as wide as those of Gen3DHF's marks."""
+"""Radius of a red dot in pixels, as in Gen3DHF's marks."""
 _RATINGS: Final = ("subject", "clip_id", "dimension", "session", "repetition", "score")
 _VOTES: Final = ("subject", "left", "right", "winner", "clip_id", "time")
 _MARKS: Final = ("subject", "clip_id", "x", "y", "time")
@@ -34,15 +34,15 @@ _CHECKS: Final = ("subject", "position", "session", "role", "clips", "wanted", "
 
 
 def export_study(folder: Path, store: Store, output: Path) -> list[Path]:
-    """Write what was answered so far; the last revision of each answer counts.
+    """Write the last revision of every answer so far.
 
     Args:
         folder: Folder of the study.
-        store: Its database.
-        output: Folder for the files.
+        store: Database of the study.
+        output: Folder to write to.
 
     Returns:
-        The files: `ratings.csv`, `votes.csv`, `marks.csv`, `marks/` and `descriptions.csv` as the
+        The files: `ratings.csv`, `votes.csv`, `marks.csv`, `marks/` and `descriptions.csv` if the
         study asks for them; `presentations.csv`, `checks.csv` and `protocol.yaml` always.
     """
     study = store.study
@@ -79,13 +79,13 @@ def export_study(folder: Path, store: Store, output: Path) -> list[Path]:
 def protocol_of(store: Store, rows: Sequence[AnswerRow]) -> dict[str, Any]:
     """Facts of the study for the card, as `study --protocol` and `build` read them.
 
-    What the plan states itself goes before what is worked out here.
+    Facts that the plan states replace those that are derived here.
     """
     plan = store.study.plan
     rules = plan.sessions
     people = store.participants()
-    screens = sorted({one["screen"] for one in people if one["screen"]})
-    heard = sum(bool(one["headphones"]) for one in people)
+    screens = sorted({person["screen"] for person in people if person["screen"]})
+    with_headphones = sum(bool(person["headphones"]) for person in people)
     rated = {row.participant for row in rows if row.presentation.role == "rated"}
     checks = [row.passed for row in rows if row.passed is not None]
     facts: dict[str, Any] = {
@@ -100,7 +100,7 @@ def protocol_of(store: Store, rows: Sequence[AnswerRow]) -> dict[str, Any]:
         "display": (
             f"Participants' own screens, of at least {plan.screen.width}x{plan.screen.height}"
             f"{' (phones let in)' if plan.screen.phones else ''}: {', '.join(screens) or 'none yet'}. "
-            f"Headphones checked by counting tones: {heard} of {len(people)}."
+            f"Headphones checked by counting tones: {with_headphones} of {len(people)}."
         ),
         "instructions": " ".join(filter(None, (plan.question, plan.instructions))),
         "consent": plan.consent.strip(),
@@ -140,7 +140,7 @@ def _ratings(store: Store, rows: Sequence[AnswerRow]) -> Iterator[dict[str, Any]
 
 
 def _votes(store: Store, rows: Sequence[AnswerRow]) -> Iterator[dict[str, Any]]:
-    """First votes only: a vote on a pair that was shown again is in `presentations.csv`."""
+    """First votes only; repeated presentations of a pair are listed in `presentations.csv`."""
     for row in rows:
         if row.presentation.repetition == 1:
             item = store.items[row.presentation.item]
@@ -155,7 +155,7 @@ def _votes(store: Store, rows: Sequence[AnswerRow]) -> Iterator[dict[str, Any]]:
 
 
 def _marks(store: Store, rows: Sequence[AnswerRow]) -> Iterator[dict[str, Any]]:
-    """One row a mark; a still without marks has one row without coordinates."""
+    """One row per mark; a still without marks has one row without coordinates."""
     for row in rows:
         for x, y in row.answer.marks or (("", ""),):
             yield {
@@ -241,11 +241,11 @@ def _pictures(
 def with_dots(still: Image, marks: Sequence[tuple[int, int]]) -> Image:
     """A still with a red dot at each mark.
 
-    What is as red as a dot in the still itself becomes grey, so that only marks are found.
+    Pixels of the still that are as red as a dot become grey, so that they are not taken for marks.
 
     Args:
         still: uint8 (height, width, 3), RGB.
-        marks: Column and row of each.
+        marks: Column and row of each mark in pixels.
 
     Returns:
         uint8 (height, width, 3), RGB.

@@ -1,4 +1,4 @@
-"""What a participant does next: consent, checks, training, sessions with breaks."""
+"""A participant's next stage: consent, checks, training, sessions with breaks."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .sessions import Presentation
 from .store import Participant, Store
 
 PRELOADED: Final = 2
-"""Presentations whose clips a browser loads ahead."""
+"""Number of presentations whose clips a browser loads in advance."""
 
 
 def study_view(study: PreparedStudy) -> dict[str, Any]:
-    """What the page has to know of a study; nothing of its clips."""
+    """Properties of a study that its page needs; none of them concerns a clip."""
     plan = study.plan
     return {
         "kind": plan.kind,
@@ -40,11 +40,11 @@ def study_view(study: PreparedStudy) -> dict[str, Any]:
 
 
 def state_of(store: Store, participant: Participant | None, now: float) -> dict[str, Any]:
-    """The stage that a participant is at, and what the page needs for it.
+    """The stage of a participant, and what the page needs for it.
 
     Args:
-        store: The database.
-        participant: None for somebody who has not joined.
+        store: Database of the study.
+        participant: Participant; None for a visitor who has not joined.
         now: Seconds since 1970.
     """
     if participant is None:
@@ -62,11 +62,11 @@ def state_of(store: Store, participant: Participant | None, now: float) -> dict[
     if current is None:
         return {"stage": "done", "progress": _progress(counts, None)}
     progress = _progress(counts, current)
-    ahead = store.upcoming(number, current.position, 1 + PRELOADED)
+    upcoming = store.upcoming(number, current.position, 1 + PRELOADED)
     state = {
         "progress": progress,
         "preload": [
-            f"media/{name}" for one in ahead for name in store.items[one.item].media
+            f"media/{name}" for shown in upcoming for name in store.items[shown.item].media
         ],
     }  # fmt: skip
     if not store.session_begun(number, current.session):
@@ -78,7 +78,7 @@ def state_of(store: Store, participant: Participant | None, now: float) -> dict[
 
 
 def item_view(store: Store, number: int, shown: Presentation) -> dict[str, Any]:
-    """A presentation as the page sees it; golden clips look like all others."""
+    """A presentation in the form that the page needs; golden clips look like all others."""
     item = store.items[shown.item]
     last = store.last_answer(number, shown.position)
     view: dict[str, Any] = {
@@ -105,9 +105,10 @@ def item_view(store: Store, number: int, shown: Presentation) -> dict[str, Any]:
 
 
 def earliest_start(store: Store, number: int, session: int, now: float) -> float:
-    """When a session that was not begun may begin, seconds since 1970.
+    """Earliest start of a session that has not begun, in seconds since 1970.
 
-    The break counts from the end of the session before, and so many sessions begin on a day (UTC).
+    The break is counted from the end of the previous session; the number of sessions that begin on one day
+    (UTC) is limited.
     """
     rules = store.study.plan.sessions
     start = now
@@ -126,10 +127,7 @@ def earliest_start(store: Store, number: int, session: int, now: float) -> float
 
 def _progress(counts: list[tuple[int, int, int]], current: Presentation | None) -> dict[str, int]:
     sessions = [session for session, _, _ in counts if session > 0]
-    here = next((one for one in counts if current and one[0] == current.session), (0, 0, 0))
-    return {
-        "session": here[0],
-        "sessions": len(sessions),
-        "done": here[2],
-        "total": here[1],
-    }
+    session, total, done = next(
+        (count for count in counts if current and count[0] == current.session), (0, 0, 0)
+    )
+    return {"session": session, "sessions": len(sessions), "done": done, "total": total}

@@ -1,4 +1,4 @@
-"""Texts of the study's page, one small JSON file a language."""
+"""Texts of the study's page, in one JSON file per language."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGES: Final = "theval_datasets.curation.collect.pages"
 
 @cache
 def language_names() -> tuple[str, ...]:
-    """Codes of the languages there are, sorted.
+    """Codes of the available languages, sorted.
 
     Example:
         >>> language_names()
@@ -26,10 +26,14 @@ def language_names() -> tuple[str, ...]:
 
 @cache
 def texts(language: str) -> dict[str, str]:
-    """The texts of a language, by their keys.
+    """The texts of a language, by key.
 
     Raises:
-        UnknownNameError: There is no such language.
+        UnknownNameError: The language is not available.
+
+    Examples:
+        >>> texts("en")["continue"]
+        'Continue'
     """
     check_language(language)
     file = resources.files(PAGES) / f"{language}.json"
@@ -38,10 +42,10 @@ def texts(language: str) -> dict[str, str]:
 
 
 def check_language(language: str) -> None:
-    """Do nothing for a language there is.
+    """Check that a language is available.
 
     Raises:
-        UnknownNameError: There is no such language.
+        UnknownNameError: The language is not available.
     """
     if language not in language_names():
         raise UnknownNameError("language of the interface", language, language_names())

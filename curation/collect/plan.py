@@ -24,15 +24,15 @@ _SLOT: Final = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True)
 class SessionRules:
-    """How presentations are divided into sessions; the defaults are those of THQA-MT's study.
+    """Division of presentations into sessions; the defaults are those of THQA-MT's study.
 
     Attributes:
-        max_clips: Presentations in a session at most, repeats and checks included.
-        break_minutes: Minutes between the end of a session and the start of the next.
-        per_day: Sessions that a participant may begin on one day (UTC).
-        repeat_share: Share of a session's clips that are shown a second time.
-        trap_every: One trap in so many presentations of rated clips; 0 for none.
-        golden_every: One golden clip in so many presentations of rated clips; 0 for none.
+        max_clips: Maximum number of presentations in a session, including repeats and checks.
+        break_minutes: Minimum break between two sessions in minutes.
+        per_day: Maximum number of sessions that a participant may begin on one day (UTC).
+        repeat_share: Share of a session's clips that are shown twice.
+        trap_every: Number of rated clips per trap; 0 for no traps.
+        golden_every: Number of rated clips per golden clip; 0 for no golden clips.
     """
 
     max_clips: int = 200
@@ -62,10 +62,10 @@ class Golden:
     """A clip whose rating is known.
 
     Attributes:
-        clip: Its id; in a pairwise study the clip that should win.
+        clip: Id of the clip; in a pairwise study, of the clip that should win.
         low: Lowest score that passes.
         high: Highest score that passes.
-        against: In a pairwise study: the clip that should lose.
+        against: Id of the clip that should lose, in a pairwise study.
     """
 
     clip: str
@@ -76,12 +76,12 @@ class Golden:
 
 @dataclass(frozen=True)
 class Screen:
-    """The smallest screen that is let in.
+    """Requirements on participants' screens.
 
     Attributes:
-        width: CSS pixels.
-        height: CSS pixels.
-        phones: Whether smaller screens are let in too.
+        width: Minimum width in CSS pixels.
+        height: Minimum height in CSS pixels.
+        phones: Whether smaller screens are accepted too.
     """
 
     width: int = 1280
@@ -95,35 +95,34 @@ class StudyPlan:
 
     Attributes:
         kind: `score`: one score and the taxonomy's distortions; `sliders-and-marks`: quality and
-            authenticity, marks on a still, and a text; `pairwise`: which of two clips wins.
+            authenticity, marks on a still, and a text; `pairwise`: the better of two clips.
         name: Short name of the study.
-        consent: What participants agree to, as they read it; blank lines part paragraphs.
-        question: The question, as they read it.
-        instructions: What to look at, as they read it.
-        training: Ids of the clips shown first, which are not rated, at least three; in a pairwise
-            study the contents of which pairs are shown.
+        consent: Consent form shown to participants; blank lines separate paragraphs.
+        question: Question shown to participants.
+        instructions: Instructions shown to participants.
+        training: Ids of the clips that are shown first and not rated, at least three; in a pairwise
+            study, the contents whose pairs are shown first.
         language: Language of the interface; participants may choose another.
         scale: `slider` from 0 to 5, or `acr5` for the five categories; for `score`.
-        dimensions: What is scored, one slider each; none given: `quality`, and in
+        dimensions: Scored dimensions, one slider each; by default `quality`, and in
             `sliders-and-marks` also `authenticity`.
         taxonomy: File with the distortions to tick; None for THQA-MT's. For `score`.
-        distortions: Whether distortions are asked for; for `score`.
-        ask: What `sliders-and-marks` asks for.
-        stills: Folder of stills, ``CLIP_ID.png``, relative to the plan; None cuts them from the
+        distortions: Whether participants tick distortions; for `score`.
+        ask: Tasks of `sliders-and-marks`.
+        stills: Folder of stills, ``CLIP_ID.png``, relative to the plan; None to cut them from the
             clips. For marks.
-        turn: How the heads turn in clips that stills are cut from.
-        names: Pattern that reads content and model from a clip's id, with ``{content}`` and
-            ``{model}``. Ids that it does not fit are contents by themselves; in a pairwise study
-            they are the model `real`.
-        clips_per_participant: How many clips (or pairs) a participant rates; None for all.
-        trials: Pairs that are planned in all; None for each pair of models on each content.
-        sessions: How presentations are divided.
+        turn: Rotation of the heads in the clips from which stills are cut.
+        names: Pattern of a clip's id, with ``{content}`` and ``{model}``. An id that does not match is
+            a content by itself; in a pairwise study its model is `real`.
+        clips_per_participant: Number of clips (or pairs) that a participant rates; None for all.
+        trials: Total number of pairs; None for each pair of models on each content.
+        sessions: Division of presentations into sessions.
         golden: Clips whose rating is known.
-        screen: Which screens are let in.
-        headphones: Whether headphones are checked; None for studies with sound.
-        seed: Of every draw.
+        screen: Requirements on participants' screens.
+        headphones: Whether headphones are checked; None to check them if clips have sound.
+        seed: Seed of all random choices.
         protocol: Facts for the card, such as `subjects`, `display`, `intended_uses`; the export
-            adds what the plan says itself.
+            adds those that follow from the plan.
     """
 
     kind: Kind
@@ -169,31 +168,38 @@ class StudyPlan:
             if number is not None and number < 1:
                 raise InputError(f"{name}: expected at least 1, got {number}")
         if self.scale == "acr5" and self.kind != "score":
-            raise InputError("scale: acr5 goes with a study of kind score")
+            raise InputError("scale: acr5 is only available in a study of kind score")
         if self.trials is not None and self.kind != "pairwise":
-            raise InputError("trials: only a pairwise study has pairs; say clips_per_participant")
+            raise InputError(
+                "trials: only a pairwise study has pairs; set clips_per_participant instead"
+            )
         if self.kind == "sliders-and-marks" and not self.ask:
             raise InputError("ask: expected at least one of sliders, marks and text")
         if self.kind == "pairwise" and self.dimensions:
             raise InputError("dimensions: a pairwise study scores nothing")
-        for one in self.golden:
-            self._check_golden(one)
+        for golden in self.golden:
+            self._check_golden(golden)
 
-    def _check_golden(self, one: Golden) -> None:
+    def _check_golden(self, golden: Golden) -> None:
         if self.kind == "pairwise":
-            if one.against is None or one.low is not None or one.high is not None:
+            if golden.against is None or golden.low is not None or golden.high is not None:
                 raise InputError(
-                    f"golden: {one.clip}: in a pairwise study say the clip that loses (against), and "
-                    "no scores"
+                    f"golden: {golden.clip}: expected the clip that should lose (against) and no "
+                    "scores, in a pairwise study"
                 )
-        elif one.against is not None or one.low is None or one.high is None or one.low > one.high:
-            raise InputError(f"golden: {one.clip}: expected low and high, the lower end first")
+        elif golden.against is not None or golden.low is None or golden.high is None:
+            raise InputError(f"golden: {golden.clip}: expected low and high, and no other clip")
+        elif golden.low > golden.high:
+            raise InputError(
+                f"golden: {golden.clip}: expected low of at most high, got {golden.low:g} and "
+                f"{golden.high:g}"
+            )
         if not self.scored and self.kind != "pairwise":
             raise InputError("golden: this study asks for no score that could be compared")
 
     @property
     def scored(self) -> tuple[str, ...]:
-        """Dimensions that are scored; empty where nothing is."""
+        """Scored dimensions; empty if the study has no scores."""
         if self.kind == "pairwise" or (
             self.kind == "sliders-and-marks" and "sliders" not in self.ask
         ):
@@ -207,7 +213,7 @@ class StudyPlan:
         return (1.0, 5.0) if self.scale == "acr5" else (0.0, 5.0)
 
     def content_and_model(self, clip_id: str) -> tuple[str, str | None]:
-        """Content and model by a clip's id; no model if the pattern does not fit.
+        """Content and model of a clip according to its id; no model if the pattern does not match.
 
         Example:
             >>> plan = StudyPlan("score", "s", "c", "q", ("a", "b", "c"))
@@ -228,7 +234,7 @@ def read_plan(path: Path) -> StudyPlan:
         path: A YAML file with the fields of `StudyPlan`.
 
     Raises:
-        InputError: It is not such a file; says where, what was expected and what was received.
+        InputError: The file is missing or not a plan.
     """
     plain = read_yaml(path, "plan")
     if isinstance(plain, dict) and "kind" in plain:

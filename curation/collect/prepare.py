@@ -1,4 +1,4 @@
-"""`collect prepare`: a plan and a manifest become a folder that can be served."""
+"""`collect prepare`: makes a folder that can be served from a plan and a manifest."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from math import inf
 from pathlib import Path
 from typing import Final
@@ -40,7 +41,7 @@ from .prepared import (
 from .tones import tone_groups
 
 REAL: Final = "real"
-"""Model of a clip whose id names a content and no model, in a pairwise study."""
+"""Model of a clip whose id names no model, in a pairwise study."""
 KEYS_NAME: Final = ".keys.json"
 _HEADPHONE_TESTS: Final = 8
 _ENCODING: Final = Encoding(crf=17, preset="fast")
@@ -49,7 +50,7 @@ _COMMAND: Final = "collect prepare"
 
 @dataclass(frozen=True, slots=True)
 class _Conversion:
-    """One clip's file to make, and the still cut from it."""
+    """Conversion of a clip, and of the still that is cut from it."""
 
     clip_id: str
     source: Path
@@ -68,16 +69,16 @@ class _Converted:
 def prepare_study(plan_file: Path, manifest: Path, folder: Path, *, workers: int) -> PreparedStudy:
     """Prepare a study.
 
-    Media become H.264 and AAC under names that tell nothing; what an earlier run converted is kept.
+    Clips are converted to H.264 and AAC under opaque names; files of an earlier run are reused.
 
     Args:
-        plan_file: The plan.
+        plan_file: Plan.
         manifest: Manifest of the clips.
-        folder: Where everything goes.
-        workers: Clips converted at once.
+        folder: Folder to write to.
+        workers: Number of clips that are converted at once.
 
     Raises:
-        InputError: The plan does not fit the manifest, clips are missing or have no picture, or
+        InputError: The plan does not match the manifest, clips are missing or have no picture, or
             the folder holds a study that participants have joined.
     """
     plan = read_plan(plan_file)
@@ -90,13 +91,13 @@ def prepare_study(plan_file: Path, manifest: Path, folder: Path, *, workers: int
     with locked(folder, _COMMAND):
         if (folder / DATABASE_NAME).exists():
             raise InputError(
-                f"{folder} holds a study that has begun ({DATABASE_NAME}): prepare into another folder"
+                f"{folder} holds a study that has begun ({DATABASE_NAME}): choose another folder"
             )
         keys = _keys(folder)
         converted = _convert(plan, plan_file.parent, sources, rows, folder, keys, workers)
         tests = _headphone_tests(plan, converted.values(), folder, keys)
-        files = [one.video for one in converted.values()]
-        files += [one.still for one in converted.values() if one.still is not None]
+        files = [clip.video for clip in converted.values()]
+        files += [clip.still for clip in converted.values() if clip.still is not None]
         study = PreparedStudy(
             format_version=FORMAT_VERSION,
             plan=plan,
@@ -119,27 +120,27 @@ def _taxonomy(plan: StudyPlan, folder: Path) -> Taxonomy | None:
 
 
 def _items(plan: StudyPlan, rows: Mapping[str, ManifestRow]) -> list[StudyItem]:
-    """What is shown, still without media."""
+    """Items to show, not yet with their media."""
     return _pairs(plan, rows) if plan.kind == "pairwise" else _single(plan, rows)
 
 
 def _single(plan: StudyPlan, rows: Mapping[str, ManifestRow]) -> list[StudyItem]:
-    golden = {one.clip: one for one in plan.golden}
-    _known("clip", (*plan.training, *golden), rows)
+    golden = {known.clip: known for known in plan.golden}
+    _check_known("clip", (*plan.training, *golden), rows)
     items: list[StudyItem] = []
     for clip in (*plan.training, *sorted(rows.keys() - set(plan.training))):
-        one = golden.get(clip)
+        known = golden.get(clip)
         content, model = plan.content_and_model(clip)
         items.append(
             StudyItem(
                 number=len(items),
-                role="training" if clip in plan.training else "golden" if one else "rated",
+                role="training" if clip in plan.training else "golden" if known else "rated",
                 content=content,
                 clips=(clip,),
                 models=(model,),
                 media=(),
-                low=None if one is None else one.low,
-                high=None if one is None else one.high,
+                low=None if known is None else known.low,
+                high=None if known is None else known.high,
             )
         )
     return _enough(items)
@@ -151,22 +152,24 @@ def _pairs(plan: StudyPlan, rows: Mapping[str, ManifestRow]) -> list[StudyItem]:
         content, model = plan.content_and_model(clip)
         clips.setdefault(model or REAL, {})[content] = clip
     contents = sorted({content for shown in clips.values() for content in shown})
-    _known("content", plan.training, contents)
-    golden = [(one.clip, one.against or "") for one in plan.golden]
-    _known("clip", [clip for pair in golden for clip in pair], rows)
+    _check_known("content", plan.training, contents)
+    golden = [(pair.clip, pair.against or "") for pair in plan.golden]
+    _check_known("clip", [clip for pair in golden for clip in pair], rows)
     taken = {*plan.training, *(plan.content_and_model(better)[0] for better, _ in golden)}
     shown = {model: set(of) - taken for model, of in clips.items()}
     possible = _possible_pairs(shown)
     trials = schedule(shown, plan.trials or possible, seed=plan.seed)
     rng = np.random.default_rng(plan.seed)
-    wanted: list[tuple[str, str, str, str]] = []
+    pairs: list[tuple[str, str, str, str]] = []
     for content in plan.training:
         models = sorted(model for model, of in clips.items() if content in of)
         if len(models) < 2:
-            raise InputError(f"training: {content}: there is only one clip of it, no pair")
+            raise InputError(
+                f"training: expected at least two clips of the content {content!r}, got one"
+            )
         left, right = rng.permutation(len(models))[:2]
-        wanted.append(("training", content, models[int(left)], models[int(right)]))
-    wanted += [("rated", trial.clip_id, trial.left, trial.right) for trial in trials]
+        pairs.append(("training", content, models[int(left)], models[int(right)]))
+    pairs += [("rated", trial.clip_id, trial.left, trial.right) for trial in trials]
     items = [
         StudyItem(
             number=number,
@@ -176,13 +179,13 @@ def _pairs(plan: StudyPlan, rows: Mapping[str, ManifestRow]) -> list[StudyItem]:
             models=(left, right),
             media=(),
         )
-        for number, (role, content, left, right) in enumerate(wanted)
+        for number, (role, content, left, right) in enumerate(pairs)
     ]
     for better, worse in golden:
         pair = (better, worse) if rng.random() < 0.5 else (worse, better)
         (content, left_model), (other, right_model) = map(plan.content_and_model, pair)
         if content != other:
-            raise InputError(f"golden: {better} and {worse} are not of one content")
+            raise InputError(f"golden: expected two clips of one content, got {better} and {worse}")
         items.append(
             StudyItem(
                 number=len(items),
@@ -198,38 +201,35 @@ def _pairs(plan: StudyPlan, rows: Mapping[str, ManifestRow]) -> list[StudyItem]:
 
 
 def _possible_pairs(shown: Mapping[str, set[str]]) -> int:
-    """Pairs of models, each on every content that both show."""
-    models = sorted(shown)
-    return sum(
-        len(shown[one] & shown[other])
-        for number, one in enumerate(models)
-        for other in models[number + 1 :]
-    )
+    """Number of pairs of models, counted on each content that both show."""
+    return sum(len(first & second) for first, second in combinations(shown.values(), 2))
 
 
 def _enough(items: list[StudyItem]) -> list[StudyItem]:
-    """The items, if there are some to rate and they can be shown without a content twice running.
+    """The items, if some are rated and they can be ordered without a content twice in a row.
 
     Raises:
-        InputError: There are none, or more than half show one content.
+        InputError: None is rated, or more than half show one content.
     """
     rated = [item for item in items if item.role == "rated"]
     if not rated:
-        raise InputError("nothing is left to rate: every clip is for training or golden")
+        raise InputError(
+            "no clip is left to rate: every clip is used for training or as golden clip"
+        )
     contents = [item.content for item in rated]
     most = max(sorted(set(contents)), key=contents.count)
     if 2 * contents.count(most) > len(contents) + 1:
         raise InputError(
-            f"{contents.count(most)} of {len(contents)} clips show the content {most!r}: it cannot be "
-            "kept from coming twice running. Add clips of other content, or say with `names` what a "
-            "clip's content is."
+            f"{contents.count(most)} of {len(contents)} clips show the content {most!r}, so it would "
+            "appear twice in a row. Add clips of other contents, or correct the pattern `names`, by "
+            "which a clip's id states its content."
         )
     return items
 
 
-def _known(kind: str, wanted: Iterable[str], known: Iterable[str]) -> None:
+def _check_known(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
     known = list(known)
-    for name in wanted:
+    for name in names:
         if name not in known:
             raise UnknownNameError(kind, name, known)
 
@@ -240,7 +240,7 @@ def _sources(
     """File of each clip.
 
     Raises:
-        InputError: With every clip whose file is missing or not the one of the manifest.
+        InputError: Names every clip whose file is missing or differs from the manifest.
     """
     sources, faults = {}, []
     for clip in used:
@@ -257,7 +257,7 @@ def _sources(
 
 
 def _keys(folder: Path) -> dict[str, str]:
-    """Secrets of the study, made once, so that a second run names files alike."""
+    """Secrets of the study, made once, so that a second run gives files the same names."""
     file = folder / KEYS_NAME
     if file.is_file():
         keys: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
@@ -268,9 +268,9 @@ def _keys(folder: Path) -> dict[str, str]:
     return keys
 
 
-def _opaque(keys: Mapping[str, str], what: str, suffix: str) -> str:
-    """A file name that tells nothing to who does not know the study's key."""
-    mac = hmac.new(keys["naming"].encode(), what.encode(), hashlib.sha256)
+def _opaque(keys: Mapping[str, str], identity: str, suffix: str) -> str:
+    """A file name that reveals nothing without the study's key."""
+    mac = hmac.new(keys["naming"].encode(), identity.encode(), hashlib.sha256)
     return mac.hexdigest()[:24] + suffix
 
 
@@ -312,18 +312,18 @@ def _convert(
                 converted[job.clip_id] = result
     if faults:
         raise InputError(
-            f"{len(faults)} clips cannot be shown: {some_of(sorted(faults))}. Mend them or leave them "
-            "out of the manifest; what was converted is kept."
+            f"{len(faults)} clips cannot be shown: {some_of(sorted(faults))}. Repair them or remove "
+            "them from the manifest; clips that are already converted are kept."
         )
     return {clip: converted[clip] for clip in sources}
 
 
 def _convert_clip(job: _Conversion) -> _Converted:
-    """Convert a clip, unless that was done.
+    """Convert a clip, unless an earlier run has done so.
 
     Raises:
-        MediaError: There is no moving picture, or it does not decode.
-        InputError: The still is missing or of another size.
+        MediaError: The file is a still picture or does not decode, or the given still is missing or of
+            another size.
     """
     facts = media.probe(job.source)
     if facts.n_frames < 2:
@@ -370,11 +370,11 @@ def _still(job: _Conversion, target: Path) -> MediaFile:
 def _headphone_tests(
     plan: StudyPlan, converted: Iterable[_Converted], folder: Path, keys: Mapping[str, str]
 ) -> list[tuple[HeadphoneTest, MediaFile]]:
-    audible = any(one.video.sound for one in converted)
-    wanted = audible if plan.headphones is None else plan.headphones
+    audible = any(clip.video.sound for clip in converted)
+    checked = audible if plan.headphones is None else plan.headphones
     rng = np.random.default_rng(plan.seed)
     tests = []
-    for number in range(_HEADPHONE_TESTS if wanted else 0):
+    for number in range(_HEADPHONE_TESTS if checked else 0):
         digits = "".join(str(digit) for digit in rng.integers(1, 6, 3))
         path = folder / MEDIA_FOLDER / _opaque(keys, f"headphones:{number}", ".wav")
         with atomic_write(path) as out:

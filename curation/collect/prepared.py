@@ -1,4 +1,4 @@
-"""A prepared study: what is shown, under opaque names, with frozen hashes."""
+"""A prepared study: the items to show, and their files with opaque names and recorded hashes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ FORMAT_VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class MediaFile:
-    """A file that browsers are given.
+    """A file that is sent to browsers.
 
     Attributes:
         name: Opaque file name.
-        sha256: Of the file.
-        seconds: Length; 0 for a still.
+        sha256: Hexadecimal SHA-256 of the file.
+        seconds: Length in seconds; 0 for a still.
         size: Width and height in pixels; (0, 0) for sound.
         sound: Whether it has sound.
     """
@@ -41,19 +41,19 @@ class MediaFile:
 
 @dataclass(frozen=True, slots=True)
 class StudyItem:
-    """Something that is rated: a clip, or a pair of clips of one content.
+    """An item that participants rate: a clip, or a pair of clips of one content.
 
     Attributes:
-        number: From 0.
-        role: `rated`, `training`, or `golden` for a rating that is known.
-        content: What it shows; neighbours never share it.
-        clips: Id of the clip, or of the left and the right one.
-        models: Model of each clip; None where the id names none.
+        number: Number of the item, from 0.
+        role: `rated`, `training`, or `golden` if the correct rating is known.
+        content: Content; it is never shown twice in a row.
+        clips: Id of the clip, or of the left and the right clip.
+        models: Model of each clip; None if the id names none.
         media: Opaque name of each clip's file.
-        still: Opaque name of the still that is marked; None without one.
-        low: Lowest score that passes, of a golden clip.
-        high: Highest one.
-        winner: The side that should win, of a golden pair.
+        still: Opaque name of the still on which participants mark faults; None without one.
+        low: Lowest score that passes, for a golden clip.
+        high: Highest score that passes, for a golden clip.
+        winner: Side that should win, for a golden pair.
     """
 
     number: int
@@ -74,7 +74,7 @@ class HeadphoneTest:
 
     Attributes:
         name: Opaque name of the sound file.
-        digits: How many tones each group has.
+        digits: Number of tones in each group, one digit each.
     """
 
     name: str
@@ -83,18 +83,18 @@ class HeadphoneTest:
 
 @dataclass(frozen=True, slots=True)
 class PreparedStudy:
-    """What `prepare` leaves in a folder.
+    """The study that `prepare` writes to a folder.
 
     Attributes:
-        format_version: Of this file.
-        plan: The plan.
-        taxonomy: The distortions that are asked for; None where none are.
-        token: Secret part of the address that participants get.
+        format_version: Version of this format.
+        plan: Plan.
+        taxonomy: Distortions to tick; None if participants tick none.
+        token: Secret part of the address of the participants' page.
         curator_token: Secret part of the address of the curator's page.
-        media: The files.
-        items: What is shown.
-        headphone_tests: Empty if headphones are not checked.
-        tools: Versions and parameters that the bytes of the media depend on.
+        media: Files.
+        items: Items to show.
+        headphone_tests: Tests to choose from; empty if headphones are not checked.
+        tools: Versions and parameters that determine the bytes of the media.
     """
 
     format_version: int
@@ -108,7 +108,7 @@ class PreparedStudy:
     tools: dict[str, str | int] | None = None
 
     def seconds_of(self, item: StudyItem) -> float:
-        """Seconds that an item plays: both clips of a pair, one after the other."""
+        """Playing time of an item in seconds; the clips of a pair play one after the other."""
         lengths = {file.name: file.seconds for file in self.media}
         return sum(lengths[name] for name in item.media)
 
@@ -118,7 +118,7 @@ class PreparedStudy:
 
 
 def write_prepared(folder: Path, study: PreparedStudy) -> None:
-    """Write `study.json`, whole or not at all."""
+    """Write `study.json` atomically."""
     text = json.dumps(to_plain(study), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(folder / STUDY_NAME, text + "\n")
 
@@ -127,7 +127,7 @@ def read_prepared(folder: Path) -> PreparedStudy:
     """Read a prepared study.
 
     Raises:
-        InputError: There is none in the folder, or it is of another format.
+        InputError: The folder holds no prepared study, or one of another format.
     """
     file = folder / STUDY_NAME
     if not file.is_file():
@@ -145,17 +145,17 @@ def read_prepared(folder: Path) -> PreparedStudy:
 
 
 def check_media(folder: Path, study: PreparedStudy) -> None:
-    """Compare every media file with its frozen hash.
+    """Compare every media file with its recorded hash.
 
     Raises:
-        InputError: A file is gone or differs; ratings of another file would count for the clip.
+        InputError: A file is missing or differs: ratings of another file would be attributed to the clip.
     """
     for file in study.media:
         path = inside(folder / MEDIA_FOLDER, file.name)
         if not path.is_file():
-            raise InputError(f"{path} is gone: prepare the study again, into a new folder")
+            raise InputError(f"{path} is missing: prepare the study again, in a new folder")
         if sha256_file(path) != file.sha256:
             raise InputError(
                 f"{path} is not the file that was prepared (its hash differs): prepare the study "
-                "again, into a new folder"
+                "again, in a new folder"
             )

@@ -1,7 +1,7 @@
 """`collect serve`: the study's page and its small JSON interface, on Starlette and uvicorn.
 
-Participants are known by a random id in a cookie, and by nothing else: no address and no user agent
-is stored or logged. A vote is acknowledged when it is on disk.
+Participants are identified by a random id in a cookie and nothing else: neither addresses nor user agents
+are stored or logged. A vote is acknowledged once it is on disk.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class _BodyTooLargeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Submission:
-    """The body of a vote."""
+    """Body of a vote."""
 
     position: int
     revision: int
@@ -72,7 +72,7 @@ class _Submission:
 
 @dataclass(frozen=True, slots=True)
 class _Screen:
-    """The body of the screen check, in CSS pixels."""
+    """Body of the screen check: size in CSS pixels."""
 
     width: int
     height: int
@@ -80,31 +80,31 @@ class _Screen:
 
 @dataclass(frozen=True, slots=True)
 class _Nothing:
-    """An empty body."""
+    """Empty body."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A body that is one text: a language, a resume code, digits."""
+    """Body with one text: a language, a resume code, or digits."""
 
     value: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Position:
-    """A body that names a presentation."""
+    """Body that names a presentation."""
 
     position: int
 
 
 class StudyServer:
-    """The application of one study.
+    """Web application of a study.
 
     Args:
         folder: Folder of the study.
-        store: Its database; it is used from one thread only.
-        root_path: Path below which a reverse proxy serves the study, such as ``/studies/one``.
-        clock: Seconds since 1970.
+        store: Database of the study, which is used from one thread only.
+        root_path: Path below which a reverse proxy serves the study, such as ``/studies/pilot``.
+        clock: Function that returns the time in seconds since 1970.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class StudyServer:
 
     @property
     def participant_path(self) -> str:
-        """Path of the page that participants open."""
+        """Path of the participants' page."""
         return f"{self._root}/{self.study.token}/"
 
     @property
@@ -140,7 +140,7 @@ class StudyServer:
         return f"{self._root}/{self.study.curator_token}/"
 
     def application(self) -> ASGIApp:
-        """The application for an ASGI server."""
+        """ASGI application."""
         inner: list[BaseRoute] = [
             Route("/", self._page),
             Route("/{name:str}.js", self._static),
@@ -189,9 +189,9 @@ class StudyServer:
         self._thread.shutdown()
 
     async def _call(self, function: Callable[[], T]) -> T:
-        """Run something that uses the database in its thread; the result is on disk.
+        """Run a function that uses the database in the database's thread; its result is then on disk.
 
-        What arrives while the disk is busy is written together.
+        Calls that arrive while the disk is busy are written together.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -200,7 +200,7 @@ class StudyServer:
         return await future
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Carry out all that waits."""
+        """Run all waiting functions."""
         batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
         if not batch:
             return
@@ -275,7 +275,7 @@ class StudyServer:
         def resume() -> dict[str, Any]:
             participant = self._store.participant(code)
             if participant is None:
-                raise InputError("there is nobody with this code")
+                raise InputError("no participant has this code")
             return state_of(self._store, participant, self._clock())
 
         response = _answered(await self._call(resume))
@@ -300,12 +300,14 @@ class StudyServer:
     async def _acting(
         self, request: Request, act: Callable[[Participant, float], dict[str, Any] | None]
     ) -> Response:
-        """Do something for the participant of a request; the response holds the stage after it."""
+        """Run an action for the participant of a request; the response holds the stage that follows."""
 
         def run() -> dict[str, Any]:
             participant = self._participant(request)
             if participant is None:
-                raise ConflictError("nobody takes part under this cookie: join, or enter your code")
+                raise ConflictError(
+                    "this browser belongs to no participant: join the study, or enter your code"
+                )
             result = act(participant, self._clock())
             after = self._store.participant(request.cookies[COOKIE])
             return {**state_of(self._store, after, self._clock()), **(result or {})}
@@ -314,11 +316,11 @@ class StudyServer:
 
     async def _screen(self, request: Request) -> Response:
         screen = await _body(request, _Screen)
-        least = self.study.plan.screen
+        required = self.study.plan.screen
 
         def act(participant: Participant, now: float) -> dict[str, Any] | None:
-            large = screen.width >= least.width and screen.height >= least.height
-            if not large and not least.phones:
+            large = screen.width >= required.width and screen.height >= required.height
+            if not large and not required.phones:
                 return {"small": True}
             self._store.set_screen(participant.number, f"{screen.width}x{screen.height}", now)
             return None
@@ -331,8 +333,8 @@ class StudyServer:
         def act(participant: Participant, now: float) -> None:
             tests = self.study.headphone_tests
             if tests:
-                right = tests[participant.headphone_test % len(tests)].digits
-                self._store.set_headphones(participant.number, passed=digits == right, now=now)
+                expected = tests[participant.headphone_test % len(tests)].digits
+                self._store.set_headphones(participant.number, passed=digits == expected, now=now)
 
         return await self._acting(request, act)
 
@@ -343,9 +345,9 @@ class StudyServer:
             state = state_of(self._store, participant, now)
             current = self._store.current(participant.number)
             if state["stage"] not in ("start", "item") or current is None:
-                raise ConflictError("no clip is to be shown now")
+                raise ConflictError("no presentation is due now")
             if current.position != position:
-                raise ConflictError(f"it is not the turn of presentation {position}")
+                raise ConflictError(f"presentation {position} is not the next one")
             self._store.mark_shown(participant.number, position, now)
 
         return await self._acting(request, act)
@@ -386,7 +388,7 @@ class StudyServer:
 
 def _settle(future: asyncio.Future[Any], result: Any) -> None:
     if future.done():
-        return  # the browser has gone
+        return  # the browser closed the connection
     if isinstance(result, Exception):
         future.set_exception(result)
     else:
@@ -404,10 +406,10 @@ async def _refused(status: int, _: Request, error: Exception) -> Response:
 
 
 async def _body(request: Request, kind: type[T]) -> T:
-    """The JSON body of a request.
+    """JSON body of a request.
 
     Raises:
-        InputError: It is not such a body, or not sent as JSON.
+        InputError: The body is not of this kind, or not declared as JSON.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise InputError("expected a body of the type application/json")
@@ -427,7 +429,7 @@ async def _body(request: Request, kind: type[T]) -> T:
 
 
 def _with_headers(application: ASGIApp) -> ASGIApp:
-    """An application all of whose responses carry the headers that protect its pages."""
+    """The application with security headers in every response."""
     extra = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
@@ -449,17 +451,18 @@ def serve(
     proxies: Sequence[str] = (),
     ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until the process is told to end.
+    """Serve until the process is interrupted or terminated.
 
     Args:
-        server: The study.
+        server: Application.
         host: Address to listen on.
-        port: Port; 0 for a free one.
-        proxies: Hosts whose forwarding headers are believed.
-        ready: Called with the origin, such as ``http://127.0.0.1:8000``, once the port is taken.
+        port: Port; 0 for any free port.
+        proxies: Hosts whose forwarding headers are trusted.
+        ready: Function that is called with the origin, such as ``http://127.0.0.1:8000``, once the server
+            listens.
 
     Raises:
-        InputError: The port cannot be listened on.
+        InputError: The address or port is not available.
     """
     try:
         listening = socket.create_server(
@@ -467,22 +470,22 @@ def serve(
         )
     except OSError as error:
         raise InputError(
-            f"{host}:{port} cannot be listened on: {error.strerror or error}. Choose another --port."
+            f"cannot listen on {host}:{port}: {error.strerror or error}. Choose another --port."
         ) from None
     with listening:
         shown = f"[{host}]" if ":" in host else host
         if ready is not None:
             ready(f"http://{shown}:{listening.getsockname()[1]}")
-        with contextlib.suppress(KeyboardInterrupt):  # uvicorn passes Ctrl-C on when it has ended
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after its shutdown
             uvicorn.Server(configuration(server, proxies)).run(sockets=[listening])
 
 
 def configuration(server: StudyServer, proxies: Sequence[str] = ()) -> uvicorn.Config:
-    """How a study is served: without an access log, and with forwarding headers of named hosts only.
+    """Configuration of uvicorn: no access log, and forwarding headers of the given hosts only.
 
     Args:
-        server: The study.
-        proxies: Hosts whose forwarding headers are believed.
+        server: Application.
+        proxies: Hosts whose forwarding headers are trusted.
     """
     return uvicorn.Config(
         server.application(),

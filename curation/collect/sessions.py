@@ -1,4 +1,4 @@
-"""Which clips a participant sees, in which sessions and in which order."""
+"""Selection, order and sessions of the clips that a participant sees."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from .prepared import PreparedStudy, StudyItem
 
 Role = Literal["rated", "training", "golden", "trap"]
 TRAP_TOLERANCE: Final = 0.25
-"""How far the answer to a trap may be from the score that was asked for."""
+"""Maximum deviation of the answer to a trap from the requested score."""
 
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """An item that a participant is to see.
+    """One showing of an item to a participant.
 
     Attributes:
-        position: From 0, over all sessions.
-        session: From 1; 0 is the training.
+        position: Position over all sessions, from 0.
+        session: Number of the session, from 1; 0 for the training.
         item: Number of the item.
-        role: Of the presentation; a trap shows a training item and states its own answer.
-        repetition: 1, or 2 where the participant has rated the item before.
-        wanted: What a trap asks for: a score, or a side.
+        role: Role; a trap shows a training item and states the answer to give.
+        repetition: 1, or 2 if the participant has rated the item before.
+        wanted: Answer that a trap requests: a score, or a side.
     """
 
     position: int
@@ -43,16 +43,16 @@ class Presentation:
 def plan_presentations(
     study: PreparedStudy, shown: Mapping[int, int], participant: int
 ) -> list[Presentation]:
-    """Plan everything that one participant sees.
+    """Plan all presentations of a participant.
 
-    Items that were planned least often come first, so that their counts differ by one at most;
-    among equals the seed decides. Neighbours never show the same content: an item for which there is
-    no such place is left to the next participant.
+    Items that were planned least often come first, so that their counts differ by at most one; ties are
+    broken at random. The same content is never shown twice in a row: an item that cannot be placed so is
+    left for the next participant.
 
     Args:
-        study: The study.
-        shown: Number of an item to how often it was planned.
-        participant: Number of the participant; with the plan's seed it fixes every draw.
+        study: Study.
+        shown: Number of times that each item was planned, by its number.
+        participant: Number of the participant; with the plan's seed it determines all random choices.
     """
     plan = study.plan
     text = f"{plan.seed}:{participant}".encode()
@@ -70,10 +70,10 @@ def plan_presentations(
     sizes = session_sizes(len(pool), plan.sessions, golden=bool(study.of_role("golden")))
     for session, size in enumerate(sizes, 1):
         chosen, pool = pool[:size], pool[size:]
-        wanted = [*_rated(chosen, plan.sessions, rng), *_checks(study, len(chosen), rng)]
-        placed, left_over = spaced(wanted, items, before, rng)
-        for one in placed:
-            planned.append(replace(one, position=len(planned), session=session))
+        shown_items = [*_rated(chosen, plan.sessions, rng), *_checks(study, len(chosen), rng)]
+        placed, left_over = spaced(shown_items, items, before, rng)
+        for presentation in placed:
+            planned.append(replace(presentation, position=len(planned), session=session))
         if placed:
             before = items[placed[-1].item].content
         pool += [items[p.item] for p in left_over if p.role == "rated" and p.repetition == 1]
@@ -81,11 +81,11 @@ def plan_presentations(
 
 
 def session_sizes(n: int, rules: SessionRules, *, golden: bool) -> list[int]:
-    """How many clips are rated in each session, as evenly as possible.
+    """Number of rated clips in each session, as even as possible.
 
     Args:
-        n: Clips to rate.
-        rules: The rules.
+        n: Number of clips to rate.
+        rules: Rules.
         golden: Whether there are golden clips.
 
     Example:
@@ -94,8 +94,8 @@ def session_sizes(n: int, rules: SessionRules, *, golden: bool) -> list[int]:
     """
 
     def total(rated: int) -> int:
-        repeats, traps, known = _extras(rated, rules)
-        return rated + repeats + traps + (known if golden else 0)
+        repeats, traps, golden_clips = _extras(rated, rules)
+        return rated + repeats + traps + (golden_clips if golden else 0)
 
     largest = next(
         (rated for rated in range(rules.max_clips, 0, -1) if total(rated) <= rules.max_clips), 1
@@ -107,10 +107,10 @@ def session_sizes(n: int, rules: SessionRules, *, golden: bool) -> list[int]:
 
 
 def _extras(rated: int, rules: SessionRules) -> tuple[int, int, int]:
-    """Repeats, traps and golden clips that go with so many rated ones."""
+    """Numbers of repeats, traps and golden clips for a number of rated clips."""
     traps = rated // rules.trap_every if rules.trap_every else 0
-    known = rated // rules.golden_every if rules.golden_every else 0
-    return round(rules.repeat_share * rated), traps, known
+    golden = rated // rules.golden_every if rules.golden_every else 0
+    return round(rules.repeat_share * rated), traps, golden
 
 
 def _rated(
@@ -149,25 +149,25 @@ def _trap_answer(plan: StudyPlan, rng: np.random.Generator) -> float | str:
 
 
 def spaced(
-    wanted: Sequence[Presentation],
+    presentations: Sequence[Presentation],
     items: Mapping[int, StudyItem],
     before: str | None,
     rng: np.random.Generator,
 ) -> tuple[list[Presentation], list[Presentation]]:
-    """An order in which neighbours differ in content, and what has no place in it.
+    """Order presentations so that no content is shown twice in a row.
 
     Args:
-        wanted: Presentations; of equal content they keep their order.
+        presentations: Presentations; those of one content keep their order.
         items: Items by number.
-        before: Content that is shown just before.
-        rng: Draws among the contents that may come next.
+        before: Content that is shown just before; None for none.
+        rng: Random generator that chooses among the contents that may follow.
 
     Returns:
-        The presentations in order, and those that were left out.
+        The ordered presentations, and those that could not be placed.
     """
     queues: dict[str, list[Presentation]] = {}
-    for one in wanted:
-        queues.setdefault(items[one.item].content, []).append(one)
+    for presentation in presentations:
+        queues.setdefault(items[presentation.item].content, []).append(presentation)
     left = Counter({content: len(queue) for content, queue in queues.items()})
     left_out = []
     while left:

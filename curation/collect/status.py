@@ -1,4 +1,4 @@
-"""`collect status`: participants, progress, counts a clip, agreement so far."""
+"""`collect status`: participants, progress, votes per clip, and agreement so far."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from .store import AnswerRow, Store
 
 @dataclass(frozen=True, slots=True)
 class StudyStatus:
-    """Where a study stands.
+    """Progress of a study.
 
     Attributes:
-        name: Of the study.
-        kind: Kind of study.
-        time: ISO 8601, UTC.
-        participants: One mapping a participant: subject, joined, planned, answered, rated, traps and
-            golden clips passed and shown.
-        clips: One mapping an item that is rated: clips, planned, votes.
-        agreement: Dimension (or ``preference``) to the mean correlation between pairs of
-            participants, or their share of equal votes; None where no two rated the same.
-        repeats: Dimension to the mean absolute difference between first and second rating, or the
-            share of equal votes; None without repeats.
+        name: Name of the study.
+        kind: Kind of the study.
+        time: Time of the report, ISO 8601 in UTC.
+        participants: One mapping per participant: subject, joined, planned, answered, rated, and traps
+            and golden clips, passed and shown.
+        clips: One mapping per rated item: clips, planned, votes.
+        agreement: Mean correlation between pairs of participants, or share of equal votes, by dimension
+            (or ``preference``); None if no two participants rated enough of the same items.
+        repeats: Mean absolute difference between first and second rating, or share of equal votes, by
+            dimension; None without repeats.
     """
 
     name: str
@@ -41,11 +41,11 @@ class StudyStatus:
 
     @property
     def n_votes(self) -> int:
-        """Votes on rated items, repeats left out."""
+        """Number of votes on rated items, without repeats."""
         return sum(clip["votes"] for clip in self.clips)
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON."""
+        """The report as plain data for JSON."""
         return {
             "name": self.name,
             "kind": self.kind,
@@ -59,10 +59,10 @@ class StudyStatus:
 
 
 def study_status(store: Store, now: float) -> StudyStatus:
-    """Where a study stands.
+    """Progress of a study.
 
     Args:
-        store: The database.
+        store: Database of the study.
         now: Seconds since 1970.
     """
     rows = list(store.answers())
@@ -82,7 +82,7 @@ def study_status(store: Store, now: float) -> StudyStatus:
         name=store.study.plan.name,
         kind=store.study.plan.kind,
         time=datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
-        participants=tuple(_participant(one, rows) for one in store.participants()),
+        participants=tuple(_participant(person, rows) for person in store.participants()),
         clips=tuple(clips),
         agreement={name: _agreement(name, rows) for name in _dimensions(store)},
         repeats={name: _repeats(name, rows) for name in _dimensions(store)},
@@ -97,20 +97,20 @@ def _dimensions(store: Store) -> tuple[str, ...]:
     return ("preference",) if store.study.plan.kind == "pairwise" else store.study.plan.scored
 
 
-def _participant(one: Any, rows: list[AnswerRow]) -> dict[str, Any]:
-    own = [row for row in rows if row.participant == one["number"]]
+def _participant(person: Any, rows: list[AnswerRow]) -> dict[str, Any]:
+    own = [row for row in rows if row.participant == person["number"]]
     checks = {
         role: [row.passed for row in own if row.presentation.role == role]
         for role in ("trap", "golden")
     }
     return {
-        "subject": f"p{one['number']:04d}",
-        "joined": datetime.fromtimestamp(one["joined"], UTC).isoformat(timespec="seconds"),
-        "last_seen": datetime.fromtimestamp(one["seen"], UTC).isoformat(timespec="seconds"),
-        "screen": one["screen"],
-        "headphones": bool(one["headphones"]),
-        "planned": one["planned"],
-        "answered": one["answered"],
+        "subject": f"p{person['number']:04d}",
+        "joined": datetime.fromtimestamp(person["joined"], UTC).isoformat(timespec="seconds"),
+        "last_seen": datetime.fromtimestamp(person["seen"], UTC).isoformat(timespec="seconds"),
+        "screen": person["screen"],
+        "headphones": bool(person["headphones"]),
+        "planned": person["planned"],
+        "answered": person["answered"],
         "rated": sum(_counts(row.presentation) for row in own),
         "traps_passed": sum(bool(passed) for passed in checks["trap"]),
         "traps": len(checks["trap"]),
@@ -132,10 +132,10 @@ def _agreement(name: str, rows: list[AnswerRow]) -> float | None:
         if _counts(row.presentation):
             by_subject.setdefault(row.participant, {})[row.presentation.item] = _value(name, row)
     values = []
-    for one, other in combinations(by_subject.values(), 2):
-        shared = sorted(one.keys() & other.keys())
-        a = np.array([one[item] for item in shared])
-        b = np.array([other[item] for item in shared])
+    for first, second in combinations(by_subject.values(), 2):
+        shared = sorted(first.keys() & second.keys())
+        a = np.array([first[item] for item in shared])
+        b = np.array([second[item] for item in shared])
         if name == "preference" and shared:
             values.append(float((a == b).mean()))
         elif len(shared) >= 3 and np.ptp(a) > 0 and np.ptp(b) > 0:
@@ -144,7 +144,7 @@ def _agreement(name: str, rows: list[AnswerRow]) -> float | None:
 
 
 def _repeats(name: str, rows: list[AnswerRow]) -> float | None:
-    """How far participants agree with themselves."""
+    """Agreement of participants with themselves, over repeated presentations."""
     first = {
         (row.participant, row.presentation.item): _value(name, row)
         for row in rows
@@ -158,5 +158,5 @@ def _repeats(name: str, rows: list[AnswerRow]) -> float | None:
     if not pairs:
         return None
     if name == "preference":
-        return float(np.mean([one == other for one, other in pairs]))
-    return float(np.mean([abs(one - other) for one, other in pairs]))
+        return float(np.mean([before == after for before, after in pairs]))
+    return float(np.mean([abs(before - after) for before, after in pairs]))

@@ -1,8 +1,8 @@
 """The database of a study: participants, presentations, answers.
 
-One connection writes for as long as the server runs (SQLite, WAL, synchronous=FULL): what a method
-returns is on disk. Answers to training, trap and golden clips have a table of their own, `checks`;
-`votes` holds nothing else than what is exported.
+One connection writes while the server runs (SQLite, WAL, synchronous=FULL): when a method returns, its
+changes are on disk. Answers to training, trap and golden clips are in a table of their own, `checks`;
+`votes` holds exactly what is exported.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ from .sessions import Presentation, plan_presentations
 SECRET_BYTES: Final = 15
 """Random bytes of a participant's id: 120 bits, 24 characters as a resume code."""
 ABANDONED: Final = 48 * 3600.0
-"""Seconds without a sign of life after which what a participant has not rated is planned anew."""
+"""Seconds of inactivity after which items that a participant has not rated are assigned to others."""
 _ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # five bits a character, none that look alike
+_PRESENTATION: Final = "position, session, item, role, repetition, wanted"
+"""Columns of `presentations` that make a `Presentation`."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS study (token TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS participants (
@@ -84,19 +86,19 @@ CREATE VIEW IF NOT EXISTS answers AS
 
 
 class ConflictError(ThevalError):
-    """Another answer is on disk for a vote, or it is not its turn."""
+    """Another answer to the presentation is on disk, or another presentation is due."""
 
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """Somebody who takes part; nothing tells who it is.
+    """An anonymous participant.
 
     Attributes:
-        number: From 1, in the order of joining.
-        language: Of the page.
-        screen: Width and height that were reported, as ``1920x1080``; None before the check.
-        headphone_test: Index of the test that is heard next.
-        headphones: Whether the test was passed.
+        number: Number in the order of joining, from 1.
+        language: Language of the page.
+        screen: Reported size of the screen, as ``1920x1080``; None before the check.
+        headphone_test: Index of the next headphone test.
+        headphones: Whether a headphone test was passed.
     """
 
     number: int
@@ -118,17 +120,17 @@ class Participant:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRow:
-    """The last revision of an answer, with what it answers.
+    """The last revision of an answer, with its presentation.
 
     Attributes:
         participant: Number of the participant.
-        presentation: What was shown.
-        revision: From 0.
-        answer: The answer.
-        playback: How the clips were played.
-        first_shown: When they were shown first, seconds since 1970.
-        time: When the answer came.
-        passed: Whether a trap or golden clip was answered rightly; None for others.
+        presentation: Presentation.
+        revision: Number of the revision, from 0.
+        answer: Answer.
+        playback: Playback of the clips.
+        first_shown: Time at which the clips were first shown, in seconds since 1970.
+        time: Time at which the answer was received, in seconds since 1970.
+        passed: Whether a trap or golden clip was answered correctly; None for others.
     """
 
     participant: int
@@ -146,11 +148,11 @@ class Store:
 
     Args:
         folder: Folder of the study.
-        study: What was prepared in it.
-        readonly: Open it beside a server that writes.
+        study: Study that was prepared in it.
+        readonly: Whether to only read, which is possible while a server writes.
 
     Raises:
-        InputError: It belongs to another study, or nobody has taken part yet (readonly).
+        InputError: The database belongs to another study, or nobody has taken part yet (readonly).
     """
 
     def __init__(self, folder: Path, study: PreparedStudy, *, readonly: bool = False) -> None:
@@ -185,7 +187,7 @@ class Store:
 
     def _claim(self) -> None:
         with self._transaction():
-            row = self._one("SELECT token FROM study")
+            row = self._row("SELECT token FROM study")
             if row is None:
                 self._connection.execute("INSERT INTO study VALUES (?)", (self.study.token,))
             elif row[0] != self.study.token:
@@ -202,12 +204,12 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """A block whose changes are made as a whole or not at all.
+        """A block whose changes are made completely or not at all.
 
         They are on disk when the outermost block ends.
         """
         inner = self._connection.in_transaction
-        begin, commit, undo = ("SAVEPOINT one", "RELEASE one", "ROLLBACK TO one") if inner else (
+        begin, commit, undo = ("SAVEPOINT inner", "RELEASE inner", "ROLLBACK TO inner") if inner else (
             "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"
         )  # fmt: skip
         try:
@@ -227,13 +229,13 @@ class Store:
             raise self._fault(error) from None
 
     def together(self, actions: Sequence[Callable[[], Any]]) -> list[Any]:
-        """Carry out actions that arrived at the same time, and write them to disk at once.
+        """Run actions that arrived at the same time, with a single write to disk.
 
         Args:
-            actions: Each succeeds or fails by itself.
+            actions: Actions; each succeeds or fails on its own.
 
         Returns:
-            The result of each, or its exception; if nothing could be written, that error for all.
+            The result or exception of each; if nothing could be written, that exception for all.
         """
         results: list[Any] = []
         try:
@@ -242,32 +244,34 @@ class Store:
                     try:
                         with self._transaction():
                             results.append(action())
-                    except Exception as error:  # noqa: BLE001  # it is the result of this action alone
+                    except Exception as error:  # noqa: BLE001  # it is the result of this action only
                         results.append(error)
-                    if not self._connection.in_transaction:  # a full disk ends all of it
+                    if (
+                        not self._connection.in_transaction
+                    ):  # a full disk has ended the outer transaction
                         raise sqlite3.OperationalError("database or disk is full")
         except ThevalError as fault:
             return [fault] * len(actions)
         return results
 
-    def _one(self, sql: str, *values: Any) -> Any:
+    def _row(self, sql: str, *values: Any) -> Any:
         return self._connection.execute(sql, values).fetchone()
 
     # Participants
 
     def join(self, language: str, now: float) -> tuple[Participant, str]:
-        """Take a participant in and plan what they see.
+        """Register a participant and plan their presentations.
 
         Args:
-            language: Of the page.
+            language: Language of the page.
             now: Seconds since 1970.
 
         Returns:
-            The participant, and their id, which is also the resume code; only its hash is kept.
+            The participant, and their id, which is also the resume code; only its hash is stored.
         """
         secret = new_code()
         with self._transaction():
-            number = int(self._one("SELECT coalesce(max(number), 0) + 1 FROM participants")[0])
+            number = int(self._row("SELECT coalesce(max(number), 0) + 1 FROM participants")[0])
             self._connection.execute(
                 "INSERT INTO participants (number, secret, language, joined, seen) "
                 "VALUES (?, ?, ?, ?, ?)",
@@ -285,7 +289,7 @@ class Store:
         return Participant(number, language, None, 0, False), secret
 
     def planned_counts(self, now: float) -> dict[int, int]:
-        """Item to the number of participants who have rated it or are still about to."""
+        """Number of participants who have rated each item or are expected to, by item."""
         rows = self._connection.execute(
             "SELECT p.item, count(*) FROM presentations p JOIN participants w "
             "ON w.number = p.participant WHERE p.role = 'rated' AND p.repetition = 1 "
@@ -296,8 +300,8 @@ class Store:
         return dict(rows.fetchall())
 
     def participant(self, secret: str) -> Participant | None:
-        """The participant of an id; None if there is none."""
-        row = self._one(
+        """The participant with an id; None if there is none."""
+        row = self._row(
             "SELECT number, language, screen, headphone_test, headphones FROM participants "
             "WHERE secret = ?",
             _hashed(secret),
@@ -308,27 +312,27 @@ class Store:
         return Participant(number, language, screen, test, bool(passed))
 
     def set_screen(self, number: int, screen: str, now: float) -> None:
-        """Record a screen that was let in."""
+        """Record the size of an accepted screen."""
         self._update(number, "screen = ?, seen = ?", screen, now)
 
     def set_headphones(self, number: int, *, passed: bool, now: float) -> None:
-        """Record the result of a headphone test; after a failure another one is heard."""
+        """Record the result of a headphone test; after a failure the next test is used."""
         step = "headphones = ?, headphone_test = headphone_test + ?, seen = ?"
         self._update(number, step, int(passed), int(not passed), now)
 
     def _update(self, number: int, assignments: str, *values: Any) -> None:
         with self._transaction():
             self._connection.execute(
-                f"UPDATE participants SET {assignments} WHERE number = ?",  # our own text
+                f"UPDATE participants SET {assignments} WHERE number = ?",  # a constant of this module
                 (*values, number),
             )
 
     # Presentations
 
     def current(self, number: int) -> Presentation | None:
-        """The first presentation without an answer; None when all is done."""
-        row = self._one(
-            "SELECT position, session, item, role, repetition, wanted FROM presentations p "
+        """The first presentation without an answer; None if all are answered."""
+        row = self._row(
+            f"SELECT {_PRESENTATION} FROM presentations p "
             "WHERE participant = ? AND NOT EXISTS (SELECT 1 FROM answers a WHERE a.participant = "
             "p.participant AND a.position = p.position) ORDER BY position LIMIT 1",
             number,
@@ -337,9 +341,8 @@ class Store:
 
     def presentation(self, number: int, position: int) -> Presentation | None:
         """A participant's presentation at a position."""
-        row = self._one(
-            "SELECT position, session, item, role, repetition, wanted FROM presentations "
-            "WHERE participant = ? AND position = ?",
+        row = self._row(
+            f"SELECT {_PRESENTATION} FROM presentations WHERE participant = ? AND position = ?",
             number,
             position,
         )
@@ -348,14 +351,14 @@ class Store:
     def upcoming(self, number: int, position: int, n: int) -> list[Presentation]:
         """The next `n` presentations from a position on."""
         rows = self._connection.execute(
-            "SELECT position, session, item, role, repetition, wanted FROM presentations "
+            f"SELECT {_PRESENTATION} FROM presentations "
             "WHERE participant = ? AND position >= ? ORDER BY position LIMIT ?",
             (number, position, n),
         )
         return [_presentation(row) for row in rows]
 
     def session_counts(self, number: int) -> list[tuple[int, int, int]]:
-        """Session, its presentations and those of them that are answered, for every session."""
+        """Number of each session, of its presentations, and of those that are answered."""
         rows = self._connection.execute(
             "SELECT session, count(*), count(a.position) FROM presentations p LEFT JOIN "
             "(SELECT DISTINCT position FROM answers WHERE participant = ?) a USING (position) "
@@ -366,7 +369,7 @@ class Store:
 
     def session_begun(self, number: int, session: int) -> bool:
         """Whether a participant has begun a session."""
-        return self._one(
+        return self._row(
             "SELECT 1 FROM presentations WHERE participant = ? AND session = ? "
             "AND first_shown IS NOT NULL LIMIT 1",
             number,
@@ -374,7 +377,7 @@ class Store:
         ) is not None  # fmt: skip
 
     def session_starts(self, number: int) -> list[float]:
-        """When each session that was begun began; the training does not count."""
+        """Start times of the sessions that have begun, without the training."""
         rows = self._connection.execute(
             "SELECT min(first_shown) FROM presentations WHERE participant = ? AND session > 0 "
             "AND first_shown IS NOT NULL GROUP BY session",
@@ -383,8 +386,8 @@ class Store:
         return [row[0] for row in rows]
 
     def session_end(self, number: int, session: int) -> float | None:
-        """When the last answer of a session came."""
-        row = self._one(
+        """Time of the last answer of a session."""
+        row = self._row(
             "SELECT max(a.time) FROM answers a JOIN presentations p USING (participant, position) "
             "WHERE participant = ? AND session = ?",
             number,
@@ -394,7 +397,7 @@ class Store:
         return end
 
     def mark_shown(self, number: int, position: int, now: float) -> None:
-        """Record that clips begin to play."""
+        """Record that the clips of a presentation begin to play."""
         with self._transaction():
             self._connection.execute(
                 "UPDATE presentations SET shown = ?, first_shown = coalesce(first_shown, ?) "
@@ -416,22 +419,22 @@ class Store:
         playback: Playback,
         now: float,
     ) -> Literal["new", "same"]:
-        """Write an answer, once.
+        """Store an answer; storing it twice changes nothing.
 
         Args:
-            number: The participant.
-            position: The presentation.
-            revision: 0 for the first answer; one more each time it is changed later.
-            answer: The answer.
-            playback: How the clips were played.
+            number: Number of the participant.
+            position: Position of the presentation.
+            revision: 0 for the first answer; increased by one for each later change.
+            answer: Answer.
+            playback: Playback of the clips.
             now: Seconds since 1970.
 
         Returns:
-            `same` if this very answer was on disk already.
+            `same` if an identical answer was on disk already.
 
         Raises:
-            ConflictError: Another answer is on disk, or it is not this presentation's turn.
-            InputError: The answer does not fit the study, or the clips were not seen.
+            ConflictError: Another answer is on disk, or another presentation is due.
+            InputError: The answer does not match the study, or the clips were not seen.
             StorageError: The disk is full; nothing was changed.
         """
         shown = self.presentation(number, position)
@@ -441,7 +444,7 @@ class Store:
         check_answer(self.study, item, answer)
         text = canonical_json(to_plain(answer))
         with self._transaction():
-            row = self._one(
+            row = self._row(
                 "SELECT answer FROM answers WHERE participant = ? AND position = ? AND revision = ?",
                 number,
                 position,
@@ -473,8 +476,8 @@ class Store:
     ) -> None:
         current = self.current(number)
         if current is None or current.position != shown.position:
-            raise ConflictError(f"it is not the turn of presentation {shown.position}")
-        row = self._one(
+            raise ConflictError(f"presentation {shown.position} is not the next one")
+        row = self._row(
             "SELECT shown FROM presentations WHERE participant = ? AND position = ?",
             number,
             shown.position,
@@ -487,18 +490,18 @@ class Store:
     def _check_revision(self, number: int, shown: Presentation, revision: int) -> None:
         last = self.last_answer(number, shown.position)
         if last is None or last[0] != revision - 1:
-            raise ConflictError(f"revision {revision} does not follow on what is on disk")
-        newest = self._one(
+            raise ConflictError(f"revision {revision} does not follow the one on disk")
+        newest = self._row(
             "SELECT max(p.session) FROM answers a JOIN presentations p USING (participant, position) "
             "WHERE participant = ?",
             number,
         )
         if newest[0] != shown.session:
-            raise ConflictError("answers of a session that is over are not changed")
+            raise ConflictError("answers of a finished session cannot be changed")
 
     def last_answer(self, number: int, position: int) -> tuple[int, Answer] | None:
-        """Last revision of an answer, and the answer."""
-        row = self._one(
+        """Number of an answer's last revision, and the answer; None without an answer."""
+        row = self._row(
             "SELECT revision, answer FROM answers WHERE participant = ? AND position = ? "
             "ORDER BY revision DESC LIMIT 1",
             number,
@@ -506,12 +509,12 @@ class Store:
         )
         return None if row is None else (row[0], from_plain(Answer, json.loads(row[1]), "answer"))
 
-    # What status and export read
+    # Reading by status and export
 
     def answers(self) -> Iterator[AnswerRow]:
         """Last revision of every answer, by participant and position."""
         rows = self._connection.execute(
-            "SELECT participant, position, session, item, role, repetition, wanted, first_shown, "
+            f"SELECT participant, {_PRESENTATION}, first_shown, "
             "max(revision), answer, playback, time, passed FROM answers JOIN presentations "
             "USING (participant, position) GROUP BY participant, position "
             "ORDER BY participant, position"
@@ -529,7 +532,7 @@ class Store:
             )
 
     def participants(self) -> list[Mapping[str, Any]]:
-        """One mapping a participant: number, joined, seen, screen, headphones, planned, answered."""
+        """Number, joined, seen, screen, headphones, planned and answered of each participant, by name."""
         names = ("number", "joined", "seen", "screen", "headphones", "planned", "answered")
         rows = self._connection.execute(
             "SELECT number, joined, seen, screen, headphones, "
@@ -541,7 +544,7 @@ class Store:
 
 
 def new_code() -> str:
-    """A random id of 120 bits, in letters and digits that do not look alike.
+    """A random id of 120 bits, in letters and digits that are not easily confused.
 
     Example:
         >>> len(new_code())

@@ -1,4 +1,4 @@
-"""Sound of the headphone check: groups of tones that are counted, each in one ear."""
+"""Sound of the headphone check: groups of tones to count, each in one ear."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Final
 import numpy as np
 
 RATE: Final = 44_100
-_TONE: Final = 0.18
-_PAUSE: Final = 0.22
-_GAP: Final = 0.9
-_PITCH: Final = 440.0
-_LEVEL: Final = 0.3
+_TONE: Final = 0.18  # seconds
+_PAUSE: Final = 0.22  # between tones, seconds
+_GAP: Final = 0.9  # between groups, seconds
+_PITCH: Final = 440.0  # Hz
+_LEVEL: Final = 0.3  # of full scale
 
 
 def tone_groups(digits: str) -> bytes:
-    """A WAV file with a group of tones for each digit, in the left, the right, the left … ear.
+    """A WAV file with a group of tones for each digit, in the left and the right ear in turn.
 
-    The other ear hears the same in opposite phase and at half the level: over loudspeakers the tones
-    are faint, over headphones they lie to one side. Counting tones needs no language.
+    The other ear receives the same tones in opposite phase at half the level: loudspeakers make them faint,
+    headphones place them on one side. Counting tones needs no language.
 
     Args:
         digits: Number of tones of each group, 1 to 9.

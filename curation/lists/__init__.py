@@ -1,1 +1,1 @@
-"""Lists of clips that other datasets publish, read as rows of manifests: one format a module."""
+"""Lists of clips that other datasets publish, read as manifest rows; one module per format."""

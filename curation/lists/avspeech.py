@@ -1,4 +1,4 @@
-"""AVSpeech: a CSV without a head, with the centre of the speaker's face."""
+"""AVSpeech: a CSV without a header, with the centre of the speaker's face."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .base import Entry, EntryError, ListedClip, ListReader, number, read_text, 
 
 @dataclass(frozen=True)
 class Avspeech(ListReader):
-    """AVSpeech's CSV: the id of a video, start and end, and the centre of a face in shares.
+    """AVSpeech's CSV: id of a video, start, end, and the centre of a face as shares of the picture.
 
-    The list has no size of the face: clips are the largest square of the picture around the centre.
-    They are named ``VIDEO_START_END``.
+    The list does not state the size of the face, so clips show the largest square around the centre. They
+    are named ``VIDEO_START_END``.
     """
 
     NAME: ClassVar[str] = "avspeech"
@@ -36,7 +36,7 @@ class Avspeech(ListReader):
             raise InputError(f"{path.name}:{reader.line_num} is not CSV: {error}") from None
 
     def clip(self, value: list[str]) -> ListedClip:
-        """A clip around its centre."""
+        """A clip with the centre of its face."""
         cells = [cell.strip() for cell in value]
         if len(cells) != 5:
             raise EntryError("bad-entry", f"expected id, start, end, x, y, got {shown(value)}")

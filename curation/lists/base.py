@@ -1,4 +1,4 @@
-"""What readers of clip lists share: entries, faults of entries, checks of what they hold."""
+"""Base of the readers of clip lists: entries, their faults, and checks of their values."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _YOUTUBE_URL: Final = re.compile(
     r"|youtu\.be/)(?P<id>[\w-]{11})(?:[?&#/].*)?",
     re.ASCII,
 )
-_LARGEST: Final = 4 << 30  # bytes of a list
-_TEXT: Final = 2000  # characters of an attribute that are kept
+_MAX_BYTES: Final = 4 << 30  # of a list
+_MAX_TEXT: Final = 2000  # characters of an attribute
 
 Attributes = Mapping[str, Scalar | list[Scalar]]
 
 
 class EntryError(InputError):
-    """What is wrong with one entry of a list.
+    """An entry of a list is invalid.
 
     Args:
-        reason: Slug.
-        detail: The same in words.
+        reason: Slug of the reason.
+        detail: Explanation for people.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -50,9 +50,9 @@ class Entry:
     """An entry of a list, not yet checked.
 
     Attributes:
-        id: The list's own id, or what stands in its place.
-        place: File and line, or key.
-        value: As the reader's `clip` takes it.
+        id: Id in the list, or a substitute for it.
+        place: Place in the list: file and line, or key.
+        value: Value for the reader's `clip`.
     """
 
     id: str
@@ -62,17 +62,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ListedClip:
-    """A clip as a list names it.
+    """A clip as a list describes it.
 
     Attributes:
         url: Address of its source.
-        start: Seconds into the source.
-        end: Seconds into the source; None for its end.
-        region: The part of the picture.
-        width: Of the source's picture as the list knows it, px.
-        height: The same.
-        frames: See `ListEntry.frames`.
-        attributes: Everything else.
+        start: Start in the source, in seconds.
+        end: End in the source, in seconds; None for the end of the source.
+        region: Part of the picture; None for all of it.
+        width: Width of the source's picture as stated in the list, in pixels; None if it is not stated.
+        height: Height of the source's picture as stated in the list, in pixels.
+        frames: First frame and the frame after the last; see `ListEntry.frames`.
+        attributes: All other properties, by name.
     """
 
     url: str
@@ -90,46 +90,46 @@ class ListReader:
     """Base of the readers.
 
     Attributes:
-        address: Address of a source by its id, with ``{id}`` in it, for lists that name ids only.
+        address: Address of a source with ``{id}`` for its id, for lists that contain only ids.
     """
 
     address: str = YOUTUBE
 
     NAME: ClassVar[str]
-    """Of the format, as commands take it."""
+    """Name of the format in commands."""
 
     def __post_init__(self) -> None:
         if self.address.count("{id}") != 1:
-            raise InputError(f"expected an address with {{id}} once in it, got {self.address!r}")
+            raise InputError(f"expected an address that contains {{id}} once, got {self.address!r}")
         check_url(self.address.replace("{id}", "x"))
 
     def entries(self, path: Path) -> Iterator[Entry]:
         """The entries of a list, in its order.
 
         Args:
-            path: A file or folder, as the format has it.
+            path: File or folder, depending on the format.
 
         Raises:
-            InputError: It is no list of this format.
+            InputError: It is not a list of this format.
         """
         raise NotImplementedError
 
     def clip(self, value: Any) -> ListedClip:
-        """What an entry says.
+        """The clip that an entry describes.
 
         Args:
-            value: Of the entry.
+            value: Value of the entry.
 
         Raises:
-            EntryError: It is wrong or lacks something.
+            EntryError: The entry is invalid or incomplete.
         """
         raise NotImplementedError
 
     def url_of(self, video_id: Any) -> str:
-        """The address of a source by its id.
+        """The address of the source with an id.
 
         Raises:
-            EntryError: It can be no id.
+            EntryError: It cannot be an id.
         """
         pattern = _YOUTUBE_ID if self.address == YOUTUBE else _VIDEO_ID
         if not isinstance(video_id, str) or not pattern.fullmatch(video_id):
@@ -141,7 +141,7 @@ def checked(reader: ListReader, entry: Entry) -> ListedClip:
     """The clip of an entry.
 
     Raises:
-        EntryError: With the reason, for whatever is wrong with it.
+        EntryError: The entry is invalid; states the reason.
     """
     try:
         return reader.clip(entry.value)
@@ -152,17 +152,17 @@ def checked(reader: ListReader, entry: Entry) -> ListedClip:
 
 
 def url(text: Any) -> str:
-    """An address of a source in its one spelling: one video of YouTube has one address.
+    """The address of a source in canonical form, so that a video of YouTube has only one address.
 
     Raises:
-        EntryError: It is no address that may be fetched.
+        EntryError: It is not an address that may be fetched.
 
     Examples:
         >>> url("https://www.youtube.com/watch?v=uBWJJvynXpA&t=6s")
         'https://www.youtube.com/watch?v=uBWJJvynXpA'
     """
     if not isinstance(text, str) or not text.strip():
-        raise EntryError("no-source", "the list names no address for it")
+        raise EntryError("no-source", "the list states no address for the clip")
     match = _YOUTUBE_URL.fullmatch(text.strip())
     if match:
         return YOUTUBE.replace("{id}", match["id"])
@@ -175,8 +175,12 @@ def url(text: Any) -> str:
 def number(value: Any, name: str) -> float:
     """A finite number.
 
+    Args:
+        value: Number, or text that holds one.
+        name: Name of the value, for the message.
+
     Raises:
-        EntryError: It is none.
+        EntryError: It is not a finite number.
 
     Examples:
         >>> number("1.5", "start")
@@ -194,10 +198,14 @@ def number(value: Any, name: str) -> float:
 
 
 def pixels(value: Any, name: str) -> int:
-    """A size in pixels.
+    """A size in pixels, from 1 to 65,536.
 
     Raises:
-        EntryError: It is none.
+        EntryError: It is not such a number.
+
+    Examples:
+        >>> pixels("640", "width")
+        640
     """
     size = number(value, name)
     if not (size.is_integer() and 1 <= size <= 1 << 16):
@@ -206,10 +214,14 @@ def pixels(value: Any, name: str) -> int:
 
 
 def span(start: Any, end: Any) -> tuple[float, float]:
-    """Seconds at which a clip begins and ends.
+    """Start and end of a clip in seconds.
 
     Raises:
-        EntryError: They are no numbers, negative, or in the wrong order.
+        EntryError: They are not numbers, negative, or in the wrong order.
+
+    Examples:
+        >>> span("1.5", 4)
+        (1.5, 4.0)
     """
     first, last = number(start, "start"), number(end, "end")
     if not 0 <= first < last:
@@ -218,10 +230,14 @@ def span(start: Any, end: Any) -> tuple[float, float]:
 
 
 def corners(top: Any, bottom: Any, left: Any, right: Any) -> tuple[float, float, float, float]:
-    """Left, top, width and height of a box that is given by its edges.
+    """Left, top, width and height of a box from its edges, in the unit of these.
 
     Raises:
-        EntryError: They are no numbers, or in the wrong order.
+        EntryError: They are not numbers, or in the wrong order.
+
+    Examples:
+        >>> corners(top=10, bottom=40, left=5, right=25)
+        (5.0, 10.0, 20.0, 30.0)
     """
     names = ("left", "top", "right", "bottom")
     values = [number(v, name) for name, v in zip(names, (left, top, right, bottom), strict=True)]
@@ -235,10 +251,10 @@ def corners(top: Any, bottom: Any, left: Any, right: Any) -> tuple[float, float,
 
 
 def mapping(value: Any, name: str) -> Mapping[str, Any]:
-    """A mapping of JSON.
+    """A mapping from JSON.
 
     Raises:
-        EntryError: It is none.
+        EntryError: It is not a mapping.
     """
     if not isinstance(value, Mapping):
         raise EntryError("bad-entry", f"expected a mapping as {name}, got {shown(value)}")
@@ -246,7 +262,7 @@ def mapping(value: Any, name: str) -> Mapping[str, Any]:
 
 
 def attributes(values: Mapping[str, Any], *, prefix: str = "") -> dict[str, Any]:
-    """Values of a list by name: nested ones flat, what is neither number nor text as JSON.
+    """Properties of a clip by name: nested ones are flattened, other types than numbers and text become JSON.
 
     Examples:
         >>> attributes({"Person ID": "5", "scores": {"blur": 0.5}})
@@ -257,17 +273,18 @@ def attributes(values: Mapping[str, Any], *, prefix: str = "") -> dict[str, Any]
         name = re.sub(r"[^a-z0-9]+", "_", f"{prefix}{key}".lower()).strip("_") or "value"
         if isinstance(value, Mapping):
             inner = attributes(value, prefix=f"{name}_")
-        elif isinstance(value, list) and not all(_scalar(one) for one in value):
-            inner = {name: json.dumps(value, ensure_ascii=False)[:_TEXT]}
+        elif isinstance(value, list) and not all(_scalar(item) for item in value):
+            inner = {name: json.dumps(value, ensure_ascii=False)[:_MAX_TEXT]}
         elif isinstance(value, list):
-            inner = {name: [_kept(one) for one in value]}
+            inner = {name: [_kept(item) for item in value]}
         else:
             inner = {name: _kept(value) if _scalar(value) else shown(value)}
-        for one, kept in inner.items():
-            number_, free = 1, one
+        for inner_name, inner_value in inner.items():
+            free, count = inner_name, 1
             while free in flat:
-                number_, free = number_ + 1, f"{one}_{number_ + 1}"
-            flat[free] = kept
+                count += 1
+                free = f"{inner_name}_{count}"
+            flat[free] = inner_value
     return flat
 
 
@@ -280,16 +297,21 @@ def _scalar(value: Any) -> bool:
 
 
 def _kept(value: Any) -> Any:
-    return plain(value)[:_TEXT] if isinstance(value, str) else value
+    return plain(value)[:_MAX_TEXT] if isinstance(value, str) else value
 
 
 def plain(text: str) -> str:
-    """Text that can be written as UTF-8."""
+    r"""Text that can be written as UTF-8: lone surrogates become question marks.
+
+    Examples:
+        >>> plain("a\ud800")
+        'a?'
+    """
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def shown(value: Any) -> str:
-    """A value as messages show it."""
+    """A value in the form that messages show: one line of at most 80 characters."""
     text = plain(one_line(repr(value)))
     return text if len(text) <= 80 else f"{text[:77]}..."
 
@@ -298,12 +320,12 @@ def read_text(path: Path) -> str:
     """The text of a list's file.
 
     Raises:
-        InputError: There is no such file, it is too large, or not UTF-8.
+        InputError: The file is missing, too large, or not UTF-8.
     """
     if not path.is_file():
         raise InputError(f"There is no file {path}.")
-    if path.stat().st_size > _LARGEST:
-        raise InputError(f"{path} has {path.stat().st_size} bytes; at most {_LARGEST} are read")
+    if path.stat().st_size > _MAX_BYTES:
+        raise InputError(f"{path} has {path.stat().st_size} bytes; at most {_MAX_BYTES} are read")
     try:
         return path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -311,10 +333,10 @@ def read_text(path: Path) -> str:
 
 
 class JsonObject(dict[str, Any]):
-    """An object of JSON that remembers keys which occur twice.
+    """A JSON object that retains keys which occur twice.
 
     Attributes:
-        pairs: All keys with their values, in their order.
+        pairs: All keys with their values, in order.
     """
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
@@ -323,10 +345,10 @@ class JsonObject(dict[str, Any]):
 
 
 def read_json(path: Path) -> Any:
-    """The JSON of a list's file; its objects are `JsonObject`.
+    """The JSON of a list's file; its objects are of `JsonObject`.
 
     Raises:
-        InputError: It is none.
+        InputError: It is not JSON.
     """
     text = read_text(path)
     try:

@@ -1,4 +1,4 @@
-"""CelebV-HQ: one JSON file of clips, with boxes in shares of the picture."""
+"""CelebV-HQ: one JSON file of clips, with boxes as shares of the picture."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from .base import (
 class CelebvHq(ListReader):
     """CelebV-HQ's JSON: ``clips`` by id, each with ``ytb_id``, ``duration``, ``bbox``, ``attributes``.
 
-    Clips keep the stated box. The set's own script adds 2 % of the picture on each side and makes a
-    square of it.
+    Clips keep the stated box. The dataset's own script adds 2 % of the picture on each side and makes the box
+    square.
     """
 
     NAME: ClassVar[str] = "celebv-hq"
 
     def entries(self, path: Path) -> Iterator[Entry]:
-        """The clips, those whose id occurs twice too."""
+        """The clips, including those whose id occurs twice."""
         yield from json_clips(path)
 
     def clip(self, value: Any) -> ListedClip:
@@ -46,7 +46,7 @@ def json_clips(path: Path) -> Iterator[Entry]:
     """The entries of a JSON file with clips by id.
 
     Raises:
-        InputError: It is no such file.
+        InputError: It is not such a file.
     """
     top = read_json(path)
     clips = top.get("clips") if isinstance(top, JsonObject) else None
@@ -60,12 +60,12 @@ def json_clip(reader: ListReader, value: Any, *, shares: bool) -> ListedClip:
     """A clip of CelebV-HQ or CelebV-Text.
 
     Args:
-        reader: Knows the addresses.
-        value: The entry.
-        shares: Whether boxes are in shares of the picture, not in pixels.
+        reader: Reader of the list, for addresses.
+        value: Value of the entry.
+        shares: Whether boxes are shares of the picture, not pixels.
 
     Raises:
-        EntryError: Something of it is wrong.
+        EntryError: The entry is invalid.
     """
     entry = mapping(value, "the entry")
     duration, box = mapping(entry.get("duration"), "duration"), mapping(entry.get("bbox"), "bbox")

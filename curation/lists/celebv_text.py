@@ -13,15 +13,15 @@ from .celebv_hq import json_clip, json_clips
 
 @dataclass(frozen=True)
 class CelebvText(ListReader):
-    """CelebV-Text's JSON: as CelebV-HQ's, with boxes in pixels of a picture whose size is not stated.
+    """CelebV-Text's JSON: like CelebV-HQ's, with boxes in pixels of a picture whose size is not stated.
 
-    The boxes are taken in pixels of the source as it is fetched; `rebuild` says so of each clip.
+    The boxes are interpreted in pixels of the source as it is fetched, which `rebuild` states for each clip.
     """
 
     NAME: ClassVar[str] = "celebv-text"
 
     def entries(self, path: Path) -> Iterator[Entry]:
-        """The clips, those whose id occurs twice too."""
+        """The clips, including those whose id occurs twice."""
         yield from json_clips(path)
 
     def clip(self, value: Any) -> ListedClip:

@@ -1,4 +1,4 @@
-"""A table of one's own: one row a clip, with a head."""
+"""Any table with a header and one row per clip."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _BOX: Final = ("left", "top", "width", "height")
 _PICTURE: Final = ("source_width", "source_height")
 _CENTRE: Final = ("x", "y")
 _READ: Final = frozenset({"clip_id", "url", "start", "end", *_BOX, *_PICTURE, *_CENTRE})
-_MEANT: Final = {name.replace("_", ""): name for name in _READ} | {
+_SPELLINGS: Final = {name.replace("_", ""): name for name in _READ} | {
     "id": "clip_id", "address": "url", "link": "url", "begin": "start", "starttime": "start",
     "startsec": "start", "stop": "end", "endtime": "end", "endsec": "end",
 }  # fmt: skip
-"""Letters of a column's name to the name that is read."""
+"""Columns that are read, by the letters and digits of similar names."""
 
 
 @dataclass(frozen=True)
 class Csv(ListReader):
-    """A table (CSV, Excel, Parquet or JSON lines) with a column `url`, an address or a video's id.
+    """A table (CSV, Excel, Parquet or JSON lines) with a column `url`: an address, or the id of a video.
 
     Further columns, all optional: `clip_id`; `start` and `end` in seconds; a box `left`, `top`,
     `width`, `height` in a picture of `source_width` by `source_height` (1 and 1 for shares), or a
-    centre `x`, `y` in shares. Every other column is an attribute.
+    centre `x`, `y` as shares of the picture. Every other column is an attribute.
     """
 
     NAME: ClassVar[str] = "csv"
@@ -50,7 +50,7 @@ class Csv(ListReader):
     def clip(self, value: Mapping[str, Any]) -> ListedClip:
         """A clip of the table."""
         address = value.get("url")
-        plain = isinstance(address, str) and "://" not in address
+        is_id = isinstance(address, str) and "://" not in address
         start: float = 0.0
         end: float | None = None
         if "end" in value:
@@ -63,7 +63,7 @@ class Csv(ListReader):
         listed = [None if size in (None, 1, "1") else pixels(size, "size") for size in picture]
         rest = {k: v for k, v in value.items() if k not in _READ}
         return ListedClip(
-            self.url_of(address) if plain else url(address),
+            self.url_of(address) if is_id else url(address),
             start,
             end,
             _region(value),
@@ -74,26 +74,26 @@ class Csv(ListReader):
 
 
 def _check_names(columns: Sequence[str], where: str) -> None:
-    """Refuse columns that only look like one that is read: they would be attributes, unnoticed.
+    """Refuse columns whose name only resembles one that is read: they would silently become attributes.
 
     Raises:
-        InputError: Names the column, and the name that is read.
+        InputError: Names the column and the expected name.
     """
     for column in columns:
         letters = "".join(c for c in column.casefold() if c.isalnum())
-        meant = _MEANT.get(letters)
-        if meant is not None and column not in _READ and meant not in columns:
+        expected = _SPELLINGS.get(letters)
+        if expected is not None and column not in _READ and expected not in columns:
             raise InputError(
-                f"{where}: expected the column name {meant!r}, got {column!r}; rename it, also if it "
-                "is an attribute"
+                f"{where}: expected the column name {expected!r}, got {column!r}; rename it, even if "
+                "it is an attribute"
             )
 
 
 def _region(value: Mapping[str, Any]) -> Region | None:
-    """The part of the picture that a row names; None for all of it.
+    """The part of the picture that a row states; None for all of it.
 
     Raises:
-        EntryError: Some of its columns are empty.
+        EntryError: Some of its columns are empty, or there are both a box and a centre.
     """
     box, centre = ([name for name in names if name in value] for names in (_BOX, _CENTRE))
     if box and centre:

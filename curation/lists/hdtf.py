@@ -1,4 +1,4 @@
-"""HDTF: a folder of text files about three collections of videos."""
+"""HDTF: a folder of text files that describe three collections of videos."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SPAN: Final = re.compile(r"(?:(\d+):)?(\d+):(\d+)-(?:(\d+):)?(\d+):(\d+)", re.A
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What the files say of one clip, or of a video of which they name no clip."""
+    """Contents of the files for a clip, or for a video without a clip."""
 
     name: str
     collection: str
@@ -34,25 +34,25 @@ class _Facts:
 class Hdtf(ListReader):
     """HDTF's folder: ``{RD,WDA,WRA}_{video_url,annotion_time,resolution,crop_wh,crop_ratio}.txt``.
 
-    Clips are named ``VIDEO_NUMBER`` by the order of a video's spans; a crop is left, width, top and
-    height in pixels of a picture of the stated height.
+    Clips are named ``VIDEO_NUMBER``, numbered in the order of a video's spans. A crop consists of left, width,
+    top and height in pixels of a picture of the stated height.
     """
 
     NAME: ClassVar[str] = "hdtf"
 
     def entries(self, path: Path) -> Iterator[Entry]:
-        """The clips of all collections, in the order of their spans; then what has none."""
+        """The clips of all collections in the order of their spans, then videos and crops without a span."""
         names = sorted(file.name for file in path.glob("*_annotion_time.txt"))
         if not names:
             raise InputError(
-                f"expected a folder with NAME_annotion_time.txt and its other files, got {path}"
+                f"expected a folder with NAME_annotion_time.txt and its companion files, got {path}"
             )
         for name in names:
             yield from _collection(path, name.removesuffix("_annotion_time.txt"))
 
     def clip(self, value: _Facts) -> ListedClip:
         """A clip with its crop."""
-        address = url(_one(value.urls, "address", "source"))
+        address = url(_single(value.urls, "address", "source"))
         if value.span is None:
             raise EntryError("no-span", "the list has no span of this video")
         match = _SPAN.fullmatch(value.span)
@@ -62,8 +62,8 @@ class Hdtf(ListReader):
             )
         times = [int(text or 0) for text in match.groups()]
         start, end = (3600 * times[i] + 60 * times[i + 1] + times[i + 2] for i in (0, 3))
-        height = pixels(_one(value.heights, "resolution", "size"), "the video's height")
-        crop = _one(value.crops, "crop", "crop").split()
+        height = pixels(_single(value.heights, "resolution", "size"), "the video's height")
+        crop = _single(value.crops, "crop", "crop").split()
         if len(crop) != 4:
             raise EntryError("bad-crop", f"expected left, width, top and height, got {crop}")
         left, wide, top, high = (number(text, "part of a crop") for text in crop)
@@ -81,11 +81,11 @@ class Hdtf(ListReader):
         )
 
 
-def _one(values: list[str], name: str, slug: str) -> str:
-    """The one value that the files have for a clip.
+def _single(values: list[str], name: str, slug: str) -> str:
+    """The single value that the files state for a clip.
 
     Raises:
-        EntryError: There is none, or there are several.
+        EntryError: They state none, or several different ones.
     """
     if len(set(values)) != 1:
         several = f"the list has {len(values)} different ones: {', '.join(values)}"
@@ -109,9 +109,9 @@ def _collection(folder: Path, collection: str) -> Iterator[Entry]:
     clips: set[str] = set()
     for video, lines in tables["annotion_time"].items():
         for text, place in lines:
-            for index, one in enumerate(text.split()):
+            for index, listed_span in enumerate(text.split()):
                 clips.add(f"{video}_{index}")
-                yield entry(video, f"{video}_{index}", one, place)
+                yield entry(video, f"{video}_{index}", listed_span, place)
     for kind in ("video_url", "resolution"):
         for video, lines in tables[kind].items():
             if video not in tables["annotion_time"] and video not in clips:
@@ -125,13 +125,13 @@ def _collection(folder: Path, collection: str) -> Iterator[Entry]:
 
 
 def _lines(path: Path) -> dict[str, list[tuple[str, str]]]:
-    """The lines of a file by their first word without ``.mp4``: the rest, and file with line."""
+    """Rest and place of the lines of a file, by their first word without ``.mp4``."""
     table: dict[str, list[tuple[str, str]]] = {}
     if not path.is_file():
-        return table  # then every clip lacks what it would say
-    for number_, line in enumerate(read_text(path).splitlines(), 1):
+        return table  # every clip then lacks these values
+    for line_number, line in enumerate(read_text(path).splitlines(), 1):
         name, _, rest = line.strip().partition(" ")
         if name:
-            place = f"{path.name}:{number_}"
+            place = f"{path.name}:{line_number}"
             table.setdefault(name.removesuffix(".mp4"), []).append((rest.strip(), place))
     return table

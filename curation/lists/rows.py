@@ -1,10 +1,11 @@
-"""Lists of clips as rows of manifests: what can be made, and what a list gets wrong."""
+"""Manifest rows of clip lists: valid entries, and faulty ones with their reason."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,7 +24,7 @@ from theval_datasets.utils.records import to_plain
 
 from .base import Entry, EntryError, ListReader, checked, plain
 
-_TEXT: Final = 2000  # characters of a faulty entry that are kept
+_MAX_TEXT: Final = 2000  # characters of a faulty entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class Imported:
     """The rows of a list.
 
     Attributes:
-        kept: Rows that `rebuild` can follow.
-        rejected: Rows of entries in which something is wrong, with the reason.
+        kept: Rows from which `rebuild` makes clips.
+        rejected: Rows of invalid entries, with the reason.
     """
 
     kept: Sequence[ManifestRow]
@@ -40,14 +41,14 @@ class Imported:
 
 
 def import_rows(reader: ListReader, path: Path) -> Imported:
-    """Every entry of a list as a row.
+    """Read every entry of a list as a row.
 
     Args:
-        reader: Of its format.
-        path: The list.
+        reader: Reader of the list's format.
+        path: Path of the list.
 
     Raises:
-        InputError: It is no list of that format.
+        InputError: It is not a list of that format.
     """
     kept: list[ManifestRow] = []
     rejected: list[ManifestRow] = []
@@ -58,7 +59,7 @@ def import_rows(reader: ListReader, path: Path) -> Imported:
         taken.add(free)
         try:
             if free != name:
-                raise EntryError("duplicate-id", f"the list has {entry.id!r} already")
+                raise EntryError("duplicate-id", f"an earlier entry has the id {entry.id!r}")
             kept.append(_row(reader, entry, free))
         except EntryError as error:
             rejected.append(_faulty(reader, entry, free, error))
@@ -66,7 +67,7 @@ def import_rows(reader: ListReader, path: Path) -> Imported:
 
 
 def write_rows(imported: Imported, output: Path) -> None:
-    """Write the manifest, and beside it the rows in which something is wrong."""
+    """Write the manifest, and the rejected rows beside it."""
     with locked(output, "import"):
         write_manifest(output / MANIFEST_NAME, imported.kept)
         write_manifest(output / REJECTED_NAME, imported.rejected)
@@ -96,7 +97,7 @@ def _row(reader: ListReader, entry: Entry, clip_id: str) -> ManifestRow:
 
 def _faulty(reader: ListReader, entry: Entry, clip_id: str, error: EntryError) -> ManifestRow:
     text = json.dumps(to_plain(entry.value), ensure_ascii=False, default=str)
-    measured = {"detail": plain(str(error)), "entry": plain(text)[:_TEXT]}
+    measured = {"detail": plain(str(error)), "entry": plain(text)[:_MAX_TEXT]}
     return ManifestRow(
         clip_id=clip_id,
         path=None,
@@ -109,25 +110,18 @@ def _faulty(reader: ListReader, entry: Entry, clip_id: str, error: EntryError) -
 
 
 def _clip_id(entry: Entry) -> str:
-    """The list's own id where it can be a clip's; else the place of the entry."""
+    """The id in the list if it is valid as the id of a clip, else the place of the entry."""
     name = plain(entry.id).strip()
     usable = name and not name.startswith("/") and ".." not in name.split("/")
     return name if usable else plain(entry.place)
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """A name that is not taken: it, or with a number."""
-    return next(one for one in _names(name) if one not in taken)
-
-
-def _names(name: str) -> Iterator[str]:
-    yield name
-    index = 2
-    while True:
-        yield f"{name}#{index}"
-        index += 1
+    """A name that is not taken: the given one, or the same with a number."""
+    numbered = (f"{name}#{index}" for index in itertools.count(2))
+    return next(free for free in itertools.chain((name,), numbered) if free not in taken)
 
 
 def reasons(rows: Sequence[ManifestRow]) -> dict[str, int]:
-    """Rows by reason."""
+    """Number of rows by reason."""
     return dict(sorted(Counter(str(row.reason) for row in rows).items()))

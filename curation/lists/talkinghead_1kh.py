@@ -1,4 +1,4 @@
-"""TalkingHead-1KH: text files of tubes, by frames of chunks of a minute."""
+"""TalkingHead-1KH: text files of tubes, in frames of one-minute chunks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .base import (
 )
 
 _CHUNK: Final = 60.0
-"""Seconds of a chunk; the set's script begins each with a keyframe."""
+"""Length of a chunk in seconds; the dataset's script begins each at a keyframe."""
 _NAME: Final = re.compile(r"(?P<video>.+)_(?P<chunk>\d{4})", re.ASCII)
 
 
@@ -31,8 +31,8 @@ _NAME: Final = re.compile(r"(?P<video>.+)_(?P<chunk>\d{4})", re.ASCII)
 class Talkinghead1kh(ListReader):
     """TalkingHead-1KH's tubes: lines of ``NAME, H, W, S, E, L, T, R, B``.
 
-    NAME is a video's id and the number of a chunk, S and E are its first and last frame, L, T, R and B
-    the edges of the box in a picture of W x H. Clips are named as the set's script names its files.
+    NAME is the id of a video and the number of a chunk; S and E are the first and the last frame; L, T, R and
+    B are the edges of the box in a picture of W x H. Clips are named like the files of the dataset's script.
     """
 
     NAME: ClassVar[str] = "talkinghead-1kh"

@@ -1,4 +1,4 @@
-"""TalkVid: a JSON list of clips of the whole picture."""
+"""TalkVid: a JSON list of clips that show the whole picture."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Talkvid(ListReader):
             yield Entry(name if isinstance(name, str) else "", f"{path.name}[{index}]", value)
 
     def clip(self, value: Any) -> ListedClip:
-        """A clip of the whole picture."""
+        """A clip that shows the whole picture."""
         entry = mapping(value, "the entry")
         info = mapping(entry.get("info"), "info")
         start, end = span(entry.get("start-time"), entry.get("end-time"))

@@ -1,4 +1,4 @@
-"""VoxCeleb2: one text file an utterance, with a box for each frame at 25 frames a second."""
+"""VoxCeleb2: one text file per utterance, with a box for each frame at 25 frames a second."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from theval_datasets.manifest.rows import Region
 from .base import Entry, EntryError, ListedClip, ListReader, attributes, number, read_text, shown
 
 FPS: Final = 25.0
-"""Frames a second by which the frames of the lists are counted."""
+"""Frame rate of the frame numbers in the lists, frames a second."""
 _COLUMNS: Final = ["FRAME", "X", "Y", "W", "H"]
 
 
 @dataclass(frozen=True)
 class Voxceleb2(ListReader):
-    """VoxCeleb2's text files, one or a folder of them, ``IDENTITY/VIDEO/NUMBER.txt``.
+    """VoxCeleb2's text files ``IDENTITY/VIDEO/NUMBER.txt``: one file, or a folder of them.
 
-    A header names the person and the video; then come lines of frame, left, top, width and height,
-    the boxes in shares of the picture. A clip lasts from its first listed frame to its last.
+    A header states the person and the video. It is followed by lines of frame, left, top, width and height,
+    with boxes as shares of the picture. A clip lasts from the first listed frame to the last.
     """
 
     NAME: ClassVar[str] = "voxceleb2"
 
     def entries(self, path: Path) -> Iterator[Entry]:
-        """The utterances, by path."""
+        """The utterances, in the order of their paths."""
         files = [path] if path.is_file() else sorted(path.rglob("*.txt"))
         if not files:
             raise InputError(f"expected a text file of VoxCeleb2 or a folder of them, got {path}")
@@ -50,7 +50,7 @@ class Voxceleb2(ListReader):
             raise EntryError("no-span", "the file lists no frame")
         frames = [row[0] for row in rows]
         if frames != sorted(set(frames)) or frames[0] < 0:
-            raise EntryError("bad-span", "expected frames from 0 on in their order, each once")
+            raise EntryError("bad-span", "expected ascending frame numbers from 0 on, each once")
         first = frames[0] / FPS
         boxes = tuple((round(row[0] / FPS - first, 6), *row[1:]) for row in rows)
         named = {k: v for k, v in header.items() if k.lower() != "reference"}
@@ -64,23 +64,23 @@ class Voxceleb2(ListReader):
 
 
 def _parts(text: str) -> tuple[dict[str, str], list[tuple[float, float, float, float, float]]]:
-    """The header by name, and the lines of boxes.
+    """The header by name, and frame, left, top, width and height of each box.
 
     Raises:
         EntryError: A line is neither.
     """
     header: dict[str, str] = {}
     rows: list[tuple[float, float, float, float, float]] = []
-    below = False
+    after_header = False
     for line in filter(str.strip, text.splitlines()):
         cells = line.split()
-        if below:
+        if after_header:
             if len(cells) != len(_COLUMNS):
                 raise EntryError("bad-entry", f"expected FRAME X Y W H, got {shown(line)}")
             frame, left, top, wide, high = (number(cell, "part of a box") for cell in cells)
             rows.append((frame, left, top, wide, high))
         elif cells == _COLUMNS:
-            below = True
+            after_header = True
         else:
             name, separator, rest = line.partition(":")
             if not separator:
@@ -90,7 +90,7 @@ def _parts(text: str) -> tuple[dict[str, str], list[tuple[float, float, float, f
 
 
 def _id_of(value: str | InputError, file: Path) -> str:
-    """``IDENTITY/VIDEO/NUMBER`` by the header, as the folders of the whole set name it."""
+    """``IDENTITY/VIDEO/NUMBER`` according to the header, as in the folders of the whole dataset."""
     try:
         header, _ = _parts("" if isinstance(value, InputError) else value.partition("FRAME")[0])
     except EntryError:

@@ -1,8 +1,8 @@
-// The study's page. The server says at which stage a participant is; this shows it, plays the clips,
-// and sends one answer at a time, again and again until it is on the server's disk.
+// The study's page. It shows the stage that the server reports for the participant, plays the clips, and
+// sends each answer repeatedly until the server has stored it.
 "use strict";
 
-const LEAST_SEEN = 0.95;
+const MIN_SEEN = 0.95;
 const STILL = { width: 1536, height: 512 };
 const RETRY = 2000; // milliseconds
 
@@ -14,7 +14,7 @@ let texts = {};
 
 // Small helpers
 
-function say(key, values = {}) {
+function translate(key, values = {}) {
   return (texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
@@ -44,7 +44,7 @@ function heading(text) {
 }
 
 function button(key, action, isMain = false) {
-  return element("button", { type: "button", textContent: say(key), onclick: action, className: isMain ? "main" : "" });
+  return element("button", { type: "button", textContent: translate(key), onclick: action, className: isMain ? "main" : "" });
 }
 
 function show(...children) {
@@ -78,7 +78,7 @@ async function request(path, body) {
   return content;
 }
 
-// Sends until the server answers: a lost connection or a full disk loses nothing.
+// Repeats a request until the server answers, so that no answer is lost by a broken connection or a full disk.
 async function persist(path, body) {
   for (;;) {
     try {
@@ -87,7 +87,7 @@ async function persist(path, body) {
       return content;
     } catch (error) {
       if (error instanceof Refused && error.status < 500) throw error;
-      announce(say("not_saved"), true);
+      announce(translate("not_saved"), true);
       await pause(RETRY);
     }
   }
@@ -140,20 +140,20 @@ function showConsent() {
   };
   const code = element("input", { type: "text", id: "code", autocomplete: "off", spellcheck: false });
   const resume = element("form", { className: "row" },
-    element("label", { htmlFor: "code", textContent: say("have_code") }), code,
-    element("button", { type: "submit", textContent: say("continue") }));
+    element("label", { htmlFor: "code", textContent: translate("have_code") }), code,
+    element("button", { type: "submit", textContent: translate("continue") }));
   resume.onsubmit = async (event) => {
     event.preventDefault();
     try {
       route(await persist("api/resume", { value: code.value }));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      announce(say("wrong_code"), true);
+      announce(translate("wrong_code"), true);
     }
   };
   show(
-    heading(`${study.name}: ${say("consent_title")}`),
-    element("div", { className: "row" }, element("label", { htmlFor: "language", textContent: say("language") }), choice),
+    heading(`${study.name}: ${translate("consent_title")}`),
+    element("div", { className: "row" }, element("label", { htmlFor: "language", textContent: translate("language") }), choice),
     ...paragraphs(study.consent),
     element("div", { className: "row" },
       button("agree", () => act("api/join", { value: document.documentElement.lang }), true)),
@@ -163,9 +163,9 @@ function showConsent() {
 
 function showCode(state) {
   show(
-    heading(say("code_title")),
+    heading(translate("code_title")),
     element("p", { className: "code", id: "own-code", textContent: state.code.match(/.{1,4}/g).join("-") }),
-    element("p", { textContent: say("code_text") }),
+    element("p", { textContent: translate("code_text") }),
     element("div", { className: "row" }, button("continue", () => route({ ...state, code: null }), true)),
   );
 }
@@ -177,10 +177,10 @@ function showScreen(state) {
     return;
   }
   show(
-    heading(say("screen_title")),
+    heading(translate("screen_title")),
     element("p", {
       className: "notice",
-      textContent: say("screen_small", { ...size, least_width: study.screen.width, least_height: study.screen.height }),
+      textContent: translate("screen_small", { ...size, least_width: study.screen.width, least_height: study.screen.height }),
     }),
     element("div", { className: "row" }, button("again", () => showScreen({}), true)),
   );
@@ -191,17 +191,17 @@ function showHeadphones(state) {
   const digits = element("input", { type: "text", id: "digits", inputMode: "numeric", autocomplete: "off", maxLength: 9, required: true });
   const form = element("form", { className: "row" },
     button("play_tones", () => { sound.currentTime = 0; sound.play(); }),
-    element("label", { htmlFor: "digits", textContent: say("digits") }), digits,
-    element("button", { type: "submit", className: "main", textContent: say("check") }));
+    element("label", { htmlFor: "digits", textContent: translate("digits") }), digits,
+    element("button", { type: "submit", className: "main", textContent: translate("check") }));
   form.onsubmit = (event) => {
     event.preventDefault();
     sound.pause();
     act("api/headphones", { value: digits.value });
   };
   show(
-    heading(say("headphones_title")),
-    element("p", { textContent: say("headphones_text") }),
-    state.failed ? element("p", { className: "notice", textContent: say("headphones_wrong") }) : "",
+    heading(translate("headphones_title")),
+    element("p", { textContent: translate("headphones_text") }),
+    state.failed ? element("p", { className: "notice", textContent: translate("headphones_wrong") }) : "",
     form,
   );
 }
@@ -209,11 +209,11 @@ function showHeadphones(state) {
 function showStart(state) {
   const { session, sessions, total } = state.progress;
   preload(state.preload);
-  const title = session === 0 ? say("training_title") : say("session_title", { n: session, total: sessions });
+  const title = session === 0 ? translate("training_title") : translate("session_title", { n: session, total: sessions });
   show(
     heading(title),
     ...paragraphs(study.instructions),
-    element("p", { textContent: session === 0 ? say("training_text") : say("session_text", { n: total }) }),
+    element("p", { textContent: session === 0 ? translate("training_text") : translate("session_text", { n: total }) }),
     element("div", { className: "row" }, button("start", () => act("api/begin", {}), true)),
   );
 }
@@ -221,13 +221,13 @@ function showStart(state) {
 function showWait(state) {
   const until = performance.now() + 1000 * state.seconds;
   const text = element("p", { id: "waiting" });
-  show(heading(say("wait_title")), text);
+  show(heading(translate("wait_title")), text);
   const tick = async () => {
     if (!text.isConnected) return;
     const left = Math.max(0, Math.ceil((until - performance.now()) / 1000));
     const [hours, minutes, seconds] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
     const time = hours ? `${hours} h ${minutes} min` : minutes ? `${minutes} min ${seconds} s` : `${seconds} s`;
-    text.textContent = say("wait_text", { time });
+    text.textContent = translate("wait_text", { time });
     if (left === 0) await refresh();
     else setTimeout(tick, 1000);
   };
@@ -236,7 +236,7 @@ function showWait(state) {
 
 function showDone() {
   preload([]);
-  show(heading(say("done_title")), element("p", { textContent: say("done_text") }));
+  show(heading(translate("done_title")), element("p", { textContent: translate("done_text") }));
 }
 
 // Clips
@@ -267,7 +267,7 @@ function preload(urls) {
   urls.forEach(clipOf);
 }
 
-// Plays the clips of a presentation one after the other, and measures how much was seen.
+// Plays the clips of a presentation one after another and measures the share that was seen.
 class Player {
   constructor(urls, onchange) {
     this.clips = urls.map((url, i) => urls.indexOf(url) === i ? clipOf(url) : clipOf(url).cloneNode());
@@ -312,13 +312,13 @@ class Player {
     });
     on("ended", () => {
       this.measure(video, number);
-      if (this.seen[number] < LEAST_SEEN) return this.replayFrom(number);
+      if (this.seen[number] < MIN_SEEN) return this.replayFrom(number);
       if (number + 1 < this.clips.length) this.start(number + 1);
       else this.active = -1;
       this.onchange();
     });
     on("error", () => this.fail("broken"));
-    if (video.played.length) video.load(); // it was shown before: count afresh
+    if (video.played.length) video.load(); // it was shown before: measure anew
     if (video.error) this.problem = "broken";
   }
 
@@ -335,7 +335,7 @@ class Player {
     this.onchange();
   }
 
-  // Resolves to whether the browser lets the clip play.
+  // Returns whether the browser allows the clip to play.
   async start(number = 0) {
     this.active = number;
     this.clips.forEach((video) => video.pause());
@@ -365,7 +365,7 @@ class Player {
   }
 
   get complete() {
-    return !this.problem && this.seen.every((share) => share >= LEAST_SEEN) && this.clips.every((video) => video.videoWidth > 0);
+    return !this.problem && this.seen.every((share) => share >= MIN_SEEN) && this.clips.every((video) => video.videoWidth > 0);
   }
 
   report() {
@@ -378,14 +378,14 @@ class Player {
   }
 }
 
-// Questions: each has its element, its value, and whether it is answered.
+// Questions: each has a name, an element, `answered()`, and `fill(answer)`, which writes its value into an answer.
 
 function sliderQuestion(name, before, changed) {
   const input = element("input", {
     type: "range", min: study.low, max: study.high, step: 0.1, value: (study.low + study.high) / 2,
-    id: `score-${name}`, className: "unset", "aria-valuetext": say("unset"), "aria-label": say(name),
+    id: `score-${name}`, className: "unset", "aria-valuetext": translate("unset"), "aria-label": translate(name),
   });
-  const output = element("output", { htmlFor: input.id, textContent: say("unset") });
+  const output = element("output", { htmlFor: input.id, textContent: translate("unset") });
   let value = null;
   const take = () => {
     value = Number(input.value);
@@ -405,7 +405,7 @@ function sliderQuestion(name, before, changed) {
       set();
       event.preventDefault();
     } else if (value === null && (event.key === "Enter" || event.key === " ")) {
-      event.preventDefault(); // there is no start value to confirm
+      event.preventDefault(); // the initial position is not a value to confirm
     }
   });
   if (before !== undefined && before !== null) {
@@ -415,10 +415,10 @@ function sliderQuestion(name, before, changed) {
   const ticks = element("div", { className: "ticks", "aria-hidden": "true" });
   for (let tick = study.low; tick <= study.high; tick += 1) ticks.append(element("span", { textContent: tick }));
   return {
-    name: say(name),
-    element: element("fieldset", {}, element("legend", { textContent: say(name) }),
+    name: translate(name),
+    element: element("fieldset", {}, element("legend", { textContent: translate(name) }),
       element("div", { className: "slider" },
-        element("span", { textContent: say("acr_1") }), input, element("span", { textContent: say("acr_5") }), ticks, output)),
+        element("span", { textContent: translate("acr_1") }), input, element("span", { textContent: translate("acr_5") }), ticks, output)),
     answered: () => value !== null,
     fill: (answer) => { answer.scores[name] = value; },
   };
@@ -444,8 +444,8 @@ function distortionQuestion(before, changed) {
     element("input", { type: "checkbox", value: id, checked: before?.includes(id) ?? false, onchange: changed }), name,
   ]);
   return {
-    name: say("distortions"),
-    element: element("fieldset", {}, element("legend", { textContent: say("distortions") }),
+    name: translate("distortions"),
+    element: element("fieldset", {}, element("legend", { textContent: translate("distortions") }),
       element("div", { className: "choices" }, ...boxes.map(([box, name]) => element("label", {}, box, element("span", { textContent: name }))))),
     answered: () => true,
     fill: (answer) => { answer.distortions = boxes.map(([box]) => box).filter((box) => box.checked).map((box) => box.value); },
@@ -455,7 +455,7 @@ function distortionQuestion(before, changed) {
 function markQuestion(still, before, changed) {
   const marks = (before ?? []).map(([x, y]) => [x, y]);
   const cursor = [STILL.width / 2, STILL.height / 2];
-  const picture = svg("svg", { viewBox: `0 0 ${STILL.width} ${STILL.height}`, tabindex: "0", role: "application", "aria-label": say("marks") });
+  const picture = svg("svg", { viewBox: `0 0 ${STILL.width} ${STILL.height}`, tabindex: "0", role: "application", "aria-label": translate("marks") });
   const dots = svg("g");
   const crosses = [svg("path", { class: "cross" }), svg("path", { class: "cross" })];
   picture.append(svg("image", { href: still, width: STILL.width, height: STILL.height }), dots, ...crosses);
@@ -466,7 +466,7 @@ function markQuestion(still, before, changed) {
     const [x, y] = [cursor[0] + 0.5, cursor[1] + 0.5];
     const shown = document.activeElement === picture && picture.matches(":focus-visible");
     crosses.forEach((cross) => cross.setAttribute("d", shown ? `M${x - 16} ${y}h32M${x} ${y - 16}v32` : ""));
-    count.textContent = say("marks_count", { n: marks.length });
+    count.textContent = translate("marks_count", { n: marks.length });
     undo.disabled = marks.length === 0;
   };
   const mark = (x, y) => { marks.push([x, y]); draw(); changed(); };
@@ -497,9 +497,9 @@ function markQuestion(still, before, changed) {
   picture.addEventListener("blur", draw);
   draw();
   return {
-    name: say("marks"),
-    element: element("fieldset", {}, element("legend", { textContent: say("marks") }),
-      element("p", { className: "quiet", textContent: say("marks_help") }),
+    name: translate("marks"),
+    element: element("fieldset", {}, element("legend", { textContent: translate("marks") }),
+      element("p", { className: "quiet", textContent: translate("marks_help") }),
       element("div", { className: "still" }, picture), element("div", { className: "row" }, undo, count)),
     answered: () => true,
     fill: (answer) => { answer.marks = marks; },
@@ -509,8 +509,8 @@ function markQuestion(still, before, changed) {
 function textQuestion(before, changed) {
   const area = element("textarea", { id: "text", maxLength: 2000, value: before ?? "", oninput: changed });
   return {
-    name: say("text"),
-    element: element("fieldset", {}, element("legend", {}, element("label", { htmlFor: "text", textContent: say("text") })), area),
+    name: translate("text"),
+    element: element("fieldset", {}, element("legend", {}, element("label", { htmlFor: "text", textContent: translate("text") })), area),
     answered: () => true,
     fill: (answer) => { answer.text = area.value; },
   };
@@ -519,13 +519,13 @@ function textQuestion(before, changed) {
 function questionsOf(item, changed) {
   const before = item.answer;
   if (study.kind === "pairwise") {
-    const options = [["left", say("choose_a")], ["right", say("choose_b")]];
+    const options = [["left", translate("choose_a")], ["right", translate("choose_b")]];
     return [choiceQuestion("choice", study.question, options, before?.choice, changed, (answer, value) => { answer.choice = value; })];
   }
   const made = study.dimensions.map((name) => {
     if (study.scale !== "acr5") return sliderQuestion(name, before?.scores[name], changed);
-    const options = [5, 4, 3, 2, 1].map((value) => [value, say(`acr_${value}`)]);
-    return choiceQuestion(`score-${name}`, say(name), options, before?.scores[name], changed, (answer, value) => { answer.scores[name] = value; });
+    const options = [5, 4, 3, 2, 1].map((value) => [value, translate(`acr_${value}`)]);
+    return choiceQuestion(`score-${name}`, translate(name), options, before?.scores[name], changed, (answer, value) => { answer.scores[name] = value; });
   });
   if (study.distortions.length) made.push(distortionQuestion(before?.distortions, changed));
   if (study.ask.includes("marks") && item.still) made.push(markQuestion(item.still, before?.marks, changed));
@@ -545,7 +545,7 @@ function showItem(state) {
   const play = button("play", () => startClip());
   const form = element("form");
   const fields = element("fieldset", { disabled: !again, className: "answers" });
-  const next = element("button", { type: "submit", className: "main", textContent: say(again ? "save" : "next"), disabled: true });
+  const next = element("button", { type: "submit", className: "main", textContent: translate(again ? "save" : "next"), disabled: true });
   const hint = element("p", { className: "quiet", id: "hint" });
   const notice = element("p", { className: "notice", role: "alert", hidden: true });
   next.setAttribute("aria-describedby", "hint");
@@ -553,25 +553,25 @@ function showItem(state) {
   const update = () => {
     const done = again || mine.complete;
     fields.disabled = !done || Boolean(mine.problem);
-    const open = questions.filter((question) => !question.answered());
-    next.disabled = sending || fields.disabled || open.length > 0;
-    hint.textContent = !done ? say("watch") : open.length ? say("missing", { names: open.map((one) => one.name).join(", ") }) : "";
+    const unanswered = questions.filter((question) => !question.answered());
+    next.disabled = sending || fields.disabled || unanswered.length > 0;
+    hint.textContent = !done ? translate("watch") : unanswered.length ? translate("missing", { names: unanswered.map(({ name }) => name).join(", ") }) : "";
     notice.hidden = !mine.problem;
-    notice.textContent = mine.problem ? say(mine.problem) : "";
-    const ever = mine.plays.some((n) => n > 0);
-    play.textContent = say(ever || again ? "replay" : "play");
+    notice.textContent = mine.problem ? translate(mine.problem) : "";
+    const started = mine.plays.some((n) => n > 0);
+    play.textContent = translate(started || again ? "replay" : "play");
     play.disabled = mine.active >= 0 || mine.problem === "no_picture";
     figures.forEach((figure, number) => figure.classList.toggle("playing", number === mine.active));
     if (done && !announced) {
       announced = true;
-      if (!again) announce(say("rate_now"));
+      if (!again) announce(translate("rate_now"));
     }
   };
   let announced = again;
   const questions = questionsOf(item, () => update());
   const mine = new Player(item.media, () => update());
   player = mine;
-  const captions = item.media.length === 2 ? [say("a"), say("b")] : [""];
+  const captions = item.media.length === 2 ? [translate("a"), translate("b")] : [""];
   const figures = mine.clips.map((video, number) => element("figure", {}, video,
     captions[number] ? element("figcaption", { textContent: captions[number] }) : null));
   const startClip = async () => {
@@ -592,7 +592,7 @@ function showItem(state) {
   fields.append(...questions.map((question) => question.element));
   const trap = item.trap === null ? null : element("p", {
     className: "notice", id: "trap",
-    textContent: typeof item.trap === "string" ? say(`trap_${item.trap}`) : say("trap_score", { value: item.trap }),
+    textContent: typeof item.trap === "string" ? translate(`trap_${item.trap}`) : translate("trap_score", { value: item.trap }),
   });
   const back = item.first ? null : button("back", async () => route(await persist(`api/answer/${item.position - 1}`)));
   form.append(fields, element("div", { className: "row" }, back ?? "", hint, next));
@@ -608,11 +608,11 @@ function showItem(state) {
     await act("api/vote", { position: item.position, revision: item.revision, answer, playback: mine.report() });
     sending = false;
   };
-  const label = item.training ? say("training") : say("session_title", { n: progress?.session ?? "", total: progress?.sessions ?? "" });
+  const label = item.training ? translate("training") : translate("session_title", { n: progress?.session ?? "", total: progress?.sessions ?? "" });
   const bar = progress ? element("header", {},
     element("span", { textContent: label }),
-    element("span", { textContent: say("clip", { n: progress.done + 1, total: progress.total }) }),
-    element("progress", { max: progress.total, value: progress.done, "aria-label": say("clip", { n: progress.done + 1, total: progress.total }) })) : "";
+    element("span", { textContent: translate("clip", { n: progress.done + 1, total: progress.total }) }),
+    element("progress", { max: progress.total, value: progress.done, "aria-label": translate("clip", { n: progress.done + 1, total: progress.total }) })) : "";
   show(bar, heading(study.question), element("div", { className: "clips" }, ...figures),
     element("div", { className: "row" }, play), notice, trap ?? "", form);
   main.dataset.position = item.position;
@@ -625,7 +625,7 @@ addEventListener("unhandledrejection", (event) => announce(String(event.reason),
 (async () => {
   const state = await persist("api/state");
   study = state.study;
-  const wanted = localStorage.getItem("language");
-  await setLanguage(study.languages.includes(wanted) ? wanted : study.language);
+  const stored = localStorage.getItem("language");
+  await setLanguage(study.languages.includes(stored) ? stored : study.language);
   route(state);
 })();

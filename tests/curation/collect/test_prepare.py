@@ -113,10 +113,10 @@ def test_missing_and_changed_clips_are_refused(media, tmp_path):
             "no clip named 't2__mO'; did you mean t2__m0",
         ),
         ({"golden": [{"clip": "c0__mO", "low": 1, "high": 2}]}, "did you mean .*c0__m0"),
-        ({"training": [*CLIPS[:4], *TRAINING]}, "nothing is left to rate"),
-        ({"names": "{model}__{content}"}, "cannot be kept from coming twice"),
+        ({"training": [*CLIPS[:4], *TRAINING]}, "no clip is left to rate"),
+        ({"names": "{model}__{content}"}, "appear twice in a row"),
         ({"kind": "pairwise"}, "no content named 't0__m0'"),
-        ({"kind": "pairwise", "training": ["t0", "t1", "t2"]}, "only one clip of it"),
+        ({"kind": "pairwise", "training": ["t0", "t1", "t2"]}, "at least two clips of the content"),
         ({"taxonomy": "gone.yaml"}, "no taxonomy file"),
     ],
 )
@@ -191,7 +191,7 @@ def test_media_that_changed_are_not_served(study):
     with pytest.raises(InputError, match="its hash differs"):
         serve_collection(folder, port=0)
     path.unlink()
-    with pytest.raises(InputError, match="is gone"):
+    with pytest.raises(InputError, match="is missing"):
         serve_collection(folder, port=0)
 
 

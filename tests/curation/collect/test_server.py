@@ -80,7 +80,7 @@ def test_answers_of_a_session_that_is_over_stay(served):
     assert state["item"]["position"] == 4
     earlier = client.ok("api/answer/2")
     status, plain, _ = client.send("api/vote", served.vote(earlier, score=1.0))
-    assert (status, "session that is over" in plain["error"]) == (409, True)
+    assert (status, "finished session" in plain["error"]) == (409, True)
     assert client.send("api/answer/9")[0] == 422
 
 
@@ -161,7 +161,7 @@ def test_a_code_goes_on_elsewhere(served):
     assert other.ok("api/state")["stage"] == "headphones"
     status, plain, headers = served.client().send("api/resume", {"value": "A" * 24})
     assert (status, headers.get_all("Set-Cookie")) == (422, None)
-    assert "nobody" in plain["error"]
+    assert "no participant" in plain["error"]
 
 
 def test_without_a_cookie_nothing_is_taken(served):

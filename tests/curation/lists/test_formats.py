@@ -354,7 +354,7 @@ def test_mistakes_are_said(hdtf, tmp_path):
         import_list(hdtf, tmp_path / "out", form="talkvids")
     with pytest.raises(InputError, match="no file or folder"):
         import_list(tmp_path / "none", tmp_path / "out", form="hdtf")
-    with pytest.raises(InputError, match="once in it"):
+    with pytest.raises(InputError, match="id} once"):
         import_list(hdtf, tmp_path / "out", form="hdtf", address="https://example.org/")
     (tmp_path / "empty.csv").write_text("url\n")
     with pytest.raises(InputError, match="lists no clip"):
