@@ -227,6 +227,8 @@ def _encode(
         options["ss"] = f"{seek.to:.6f}"
     if facts.filters is not None:
         options["display_rotation"] = 0  # the filters rotate the picture, after deinterlacing
+    if facts.decoder is not None:
+        options[f"c:{facts.video}"] = facts.decoder
     given = ffmpeg.input(f"file:{source.resolve()}", **options)
     streams = [given[str(facts.video)] if facts.video is not None else given.video]
     chains = [pictures]

@@ -44,6 +44,27 @@ def _hdr(path: Path, transfer: str, name: str) -> None:
            "-color_trc", name, "-colorspace", "bt2020nc", filters="," + _PQ.format(transfer))  # fmt: skip
 
 
+_TRANSPARENT = ",format=rgba,geq=r='r(X,Y)':g='g(X,Y)':b='b(X,Y)':a='255*X/W'"
+_OVER_BLACK = (
+    "format=rgba,split[a][b];[a]format=gbrp,drawbox=c=black:t=fill[k];[k][b]overlay=format=rgb"
+)
+_VP8 = ["-c:v", "libvpx", "-pix_fmt", "yuva420p", "-auto-alt-ref", "0", "-deadline", "realtime",
+        "-cpu-used", "8", "-b:v", "1M", "-g", "12"]  # fmt: skip
+_VP9 = ["-c:v", "libvpx-vp9", "-pix_fmt", "yuva420p", "-deadline", "realtime", "-cpu-used", "8",
+        "-b:v", "1M", "-g", "12"]  # fmt: skip
+
+
+def _transparent(path: Path, *options: str, more: str = "") -> None:
+    """The scene, more and more opaque from left to right."""
+    _scene(path, *options, filters=_TRANSPARENT + more)
+
+
+def _turned_webm(path: Path) -> None:
+    straight = path.with_name("straight.webm")
+    _transparent(straight, *_VP9)
+    ffmpeg("-display_rotation", "90", "-i", straight, "-c", "copy", path)
+
+
 # Name to: how the file is made, its suffix, ffmpeg's filters that show it, size as displayed.
 KINDS = {
     "square": (lambda p: _scene(p, *_X264), ".mp4", "", (176, 144)),
@@ -78,9 +99,30 @@ KINDS = {
         ".mp4", "", (176, 144)),
     "alpha": (
         lambda p: _scene(p, "-c:v", "qtrle", filters=",format=argb,geq=r='r(X,Y)':g='g(X,Y)':b='b(X,Y)':a='X'"),
-        ".mov", "format=gbrap,premultiply=inplace=1", (176, 144)),
+        ".mov", _OVER_BLACK, (176, 144)),
+    "alpha-vp8": (lambda p: _transparent(p, *_VP8), ".webm", _OVER_BLACK, (176, 144)),
+    "alpha-vp9": (lambda p: _transparent(p, *_VP9), ".webm", _OVER_BLACK, (176, 144)),
+    "alpha-vp9-mkv": (lambda p: _transparent(p, *_VP9), ".mkv", _OVER_BLACK, (176, 144)),
+    "alpha-vp9-turned": (_turned_webm, ".webm", _OVER_BLACK, (144, 176)),
+    "alpha-vp9-narrow": (
+        lambda p: _transparent(p, *_VP9, more=",setsar=10/11"), ".webm",
+        f"scale=160:144:flags=bicubic,setsar=1,{_OVER_BLACK}", (160, 144)),
+    "alpha-prores": (
+        lambda p: _transparent(p, "-c:v", "prores_ks", "-profile:v", "4444", "-pix_fmt", "yuva444p10le"),
+        ".mov", _OVER_BLACK, (176, 144)),
+    "alpha-png": (lambda p: _transparent(p, "-c:v", "png"), ".mov", _OVER_BLACK, (176, 144)),
+    "alpha-apng": (lambda p: _transparent(p, "-plays", "0", "-f", "apng"), ".png", _OVER_BLACK, (176, 144)),
+    "alpha-ffv1": (
+        lambda p: _transparent(p, "-c:v", "ffv1", "-pix_fmt", "yuva420p"), ".mkv", _OVER_BLACK, (176, 144)),
+    "alpha-gif": (
+        lambda p: _transparent(p, more=",split[a][b];[a]palettegen=reserve_transparent=1[c];[b][c]paletteuse"),
+        ".gif", _OVER_BLACK, (176, 144)),
     "apng": (lambda p: _scene(p, "-plays", "0", "-f", "apng"), ".png", "", (176, 144)),
 }  # fmt: skip
+DECODERS = {"alpha-vp8": "libvpx"} | dict.fromkeys(
+    ("alpha-vp9", "alpha-vp9-mkv", "alpha-vp9-turned", "alpha-vp9-narrow"), "libvpx-vp9"
+)
+"""Kinds that ffmpeg by itself reads without their alpha."""
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -91,10 +133,13 @@ def kind(request, tmp_path_factory):
     return request.param, path, filters, size
 
 
-def ffmpegs_own(path: Path, filters: str, size: tuple[int, int]) -> np.ndarray:
+def ffmpegs_own(
+    path: Path, filters: str, size: tuple[int, int], decoder: str | None = None
+) -> np.ndarray:
     """All frames as the bundled ffmpeg shows them, (n, height, width, 3)."""
     chain = f"{filters},format=rgb24" if filters else "format=rgb24"
-    command = [ffmpeg_binary(), "-v", "error", "-i", str(path), "-vf", chain,
+    chosen = ["-c:v", decoder] if decoder else []
+    command = [ffmpeg_binary(), "-v", "error", *chosen, "-i", str(path), "-vf", chain,
                "-fps_mode", "passthrough", "-f", "rawvideo", "-"]  # fmt: skip
     data = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
     return np.frombuffer(data, np.uint8).reshape(-1, size[1], size[0], 3)
@@ -106,8 +151,8 @@ def frames_of(path: Path) -> list[np.ndarray]:
 
 
 def test_frames_are_those_that_ffmpeg_shows(kind):
-    _, path, filters, size = kind
-    shown = ffmpegs_own(path, filters, size)
+    name, path, filters, size = kind
+    shown = ffmpegs_own(path, filters, size, DECODERS.get(name))
     frames = frames_of(path)
     assert len(frames) == len(shown) == probe(path).n_frames > 40
     assert {frame.shape for frame in frames} == {(size[1], size[0], 3)}
@@ -128,11 +173,22 @@ def test_facts_say_what_was_done(kind):
     name, path, _, size = kind
     facts = probe(path)
     assert (facts.width, facts.height) == size
-    aspects = {"pal": "64:45", "ntsc-narrow": "10:11", "anamorphic-turned": "12:11"}
+    aspects = {
+        "pal": "64:45",
+        "ntsc-narrow": "10:11",
+        "anamorphic-turned": "12:11",
+        "alpha-vp9-narrow": "10:11",
+    }
     assert facts.pixel_aspect == aspects.get(name)
     assert facts.interlaced == name.startswith("interlaced")
     assert facts.transfer == {"hdr-pq": "PQ", "hdr-hlg": "HLG"}.get(name)
-    turns = {"turned-90": 90, "turned-180": 180, "turned-270": 270, "anamorphic-turned": 90}
+    turns = {
+        "turned-90": 90,
+        "turned-180": 180,
+        "turned-270": 270,
+        "anamorphic-turned": 90,
+        "alpha-vp9-turned": 90,
+    }
     if name in turns or "mirror" not in name:
         assert (facts.mirrored, facts.rotation) == (False, turns.get(name, 0))
     else:
@@ -200,3 +256,28 @@ def test_hdr_of_ten_bits_is_mapped_without_banding(tmp_path):
     eight = ffmpegs_own(path, f"format=yuv420p,{_SDR}", (512, 64))[0][32, :, 1].astype(int)
     assert len(np.unique(eight)) < 110 < len(np.unique(row))
     assert np.diff(row).max() <= 2 < np.diff(eight).max()
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libvpx-vp9", "ffv1"])
+@pytest.mark.parametrize("span", ["pc", "tv"])
+def test_stored_frames_are_those_that_opencv_reads(tmp_path, codec, span):
+    """OpenCV heeds the range that a pixel format names, not the one that a file states."""
+    import cv2
+
+    path = tmp_path / "a.mkv"
+    more = ["-deadline", "realtime", "-cpu-used", "8"] if codec == "libvpx-vp9" else []
+    _scene(path, "-c:v", codec, *more, "-pix_fmt", "yuv420p", "-color_range", span, "-t", "0.4",
+           filters=f",scale=out_range={span}:out_color_matrix=bt601")  # fmt: skip
+    with open_video(path) as video:
+        batches = list(video.frames(stored=True))
+    stored = list(itertools.chain.from_iterable(batch.stored for batch in batches))
+    shown = list(itertools.chain.from_iterable(batch.pixels for batch in batches))
+    capture = cv2.VideoCapture(str(path))
+    for one in stored:
+        read, picture = capture.read()
+        assert read
+        assert (picture[..., ::-1] == one).all()
+    assert not capture.read()[0]
+    names_range = codec == "libx264"  # its full range is a pixel format of its own, yuvj420p
+    same = all((a == b).all() for a, b in zip(stored, shown, strict=True))
+    assert same == (span == "tv" or names_range)

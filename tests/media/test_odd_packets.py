@@ -38,7 +38,7 @@ def test_a_decoder_without_a_thread_is_no_fault_of_the_file():
     def decode():
         raise av.FFmpegError(errno.EAGAIN, "Resource temporarily unavailable")
 
-    stream = SimpleNamespace(average_rate=None, time_base=None)
+    stream = SimpleNamespace(average_rate=None, time_base=None, type="audio")
     source = Container(SimpleNamespace(decode=decode))
     with pytest.raises(MemoryError, match="thread"):
         list(decoded(source, stream, Remarks()))

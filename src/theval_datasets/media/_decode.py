@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ._alpha import Alpha, alpha_context, alpha_of, has_alpha
+
 _TIMED_BY_OUTPUT: Final = ("avi", "asf")
 """Containers whose timestamps follow the order of decoding."""
 
@@ -25,6 +27,7 @@ class Remarks:
         guessed: Whether no frame has a timestamp, so that frames are spaced by the stated rate.
         short: How much shorter the stream is than its header promises, in words.
         turned: Degrees of a rotation that is not a multiple of 90 and is not applied.
+        opaque: Why transparency is not shown, in words.
     """
 
     stopped: str | None = None
@@ -36,6 +39,7 @@ class Remarks:
     guessed: bool = False
     short: str | None = None
     turned: float | None = None
+    opaque: str | None = None
 
     def text(self) -> str | None:
         """The remarks in one line; None if there is none."""
@@ -56,6 +60,8 @@ class Remarks:
             parts.append("no frame has a timestamp: they are spaced by the stated frame rate")
         if self.turned is not None:
             parts.append(f"a rotation by {self.turned:g} degrees is not applied")
+        if self.opaque is not None:
+            parts.append(self.opaque)
         if self.short is not None:
             parts.append(self.short)
         return "; ".join(parts) or None
@@ -90,9 +96,12 @@ def decoded(container: Any, stream: Any, remarks: Remarks) -> Iterator[Any]:
 
     by_output = container.format.name.split(",")[0] in _TIMED_BY_OUTPUT
     clock = _Clock(stream, by_output)
+    alpha = alpha_of(stream) if stream.type == "video" else Alpha()
+    remarks.opaque = alpha.problem
+    context = None if alpha.decoder is None else alpha_context(stream, alpha.decoder)
     for packet in packets(container, [stream], remarks):
         try:
-            frames = packet.decode()
+            frames = packet.decode() if context is None else context.decode(packet)
         except (av.FFmpegError, OverflowError) as error:
             if getattr(error, "errno", None) == errno.EAGAIN:  # no thread can be started
                 raise MemoryError("the decoder cannot start a thread") from error
@@ -100,6 +109,8 @@ def decoded(container: Any, stream: Any, remarks: Remarks) -> Iterator[Any]:
             remarks.undecoded_reason = str(getattr(error, "strerror", None) or error)
             continue
         for frame in frames:
+            if remarks.opaque is not None and has_alpha(frame.format.name):
+                remarks.opaque = None
             if clock.set(frame):
                 yield frame
             else:

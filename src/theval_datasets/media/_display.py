@@ -17,11 +17,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from ._alpha import alpha_of, has_alpha
 from ._open import Pixels
 
 _HDR: Final = {16: "PQ", 18: "HLG"}
 """HDR transfer characteristics by their numbers in FFmpeg."""
-_ALPHA: Final = ("yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16", "pal8")
 DEINTERLACE: Final = ("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
 TO_SDR: Final = (
     "scale",
@@ -84,14 +84,14 @@ class Orientation:
         return result + ([("vflip", "")] if self.flip_y else [])
 
 
-def orientation_of(frame: Any) -> tuple[Orientation, float | None]:
-    """Orientation of a frame by its display matrix.
+def orientation_of(frame: Any, stream: Any) -> tuple[Orientation, float | None]:
+    """Orientation of a frame of a stream by its display matrix.
 
     Returns:
         The orientation, and the degrees of a rotation that is ignored because it is not a multiple of
         90; None without one.
     """
-    matrix = _display_matrix(frame)
+    matrix = _display_matrix(frame, stream)
     if matrix is None:
         return Orientation(), None
     a, b, c, d = (value / 65536 for value in (matrix[0], matrix[1], matrix[3], matrix[4]))
@@ -103,12 +103,10 @@ def orientation_of(frame: Any) -> tuple[Orientation, float | None]:
     return Orientation(True, c < 0, b < 0), None
 
 
-def _display_matrix(frame: Any) -> tuple[int, ...] | None:
+def _display_matrix(frame: Any, stream: Any) -> tuple[int, ...] | None:
     data = frame.side_data.get("DISPLAYMATRIX")
-    if data is None:
-        return None
-    raw = bytes(data)
-    return struct.unpack("=9i", raw[:36]) if len(raw) >= 36 else None
+    raw = alpha_of(stream).matrix if data is None else bytes(data)
+    return struct.unpack("=9i", raw[:36]) if raw and len(raw) >= 36 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +119,7 @@ class Form:
         aspect: Width of a pixel over its height.
         pixel_format: Pixel format by its name in FFmpeg.
         transfer: `PQ` or `HLG` for HDR; None for SDR.
+        alpha: Whether parts of the picture may be transparent.
         colours: Matrix, range and primaries by their numbers in FFmpeg.
     """
 
@@ -129,6 +128,7 @@ class Form:
     aspect: Fraction
     pixel_format: str
     transfer: str | None
+    alpha: bool
     colours: tuple[int, int, int]
 
     @property
@@ -140,26 +140,24 @@ class Form:
         return max(2, 2 * round(float(self.width * self.aspect) / 2))
 
     @property
-    def alpha(self) -> bool:
-        """Whether parts of the picture may be transparent."""
-        return self.pixel_format.startswith(_ALPHA)
-
-    @property
     def ordinary(self) -> bool:
         """Whether the frame needs no filter, only a conversion by swscale."""
         return self.aspect == 1 and self.transfer is None and not self.alpha
 
 
-def form_of(frame: Any, aspect: Fraction) -> Form:
+def form_of(frame: Any, aspect: Fraction, beside: bool) -> Form:
     """Properties of a decoded frame that its display depends on.
 
     Args:
         frame: Decoded frame.
         aspect: Width of a pixel over its height, according to the container and the stream.
+        beside: Whether the stream has alpha beside its pictures, which may begin after this frame.
     """
     colours = (int(frame.colorspace), int(frame.color_range), int(frame.color_primaries))
     transfer = _HDR.get(int(frame.color_trc))
-    return Form(frame.width, frame.height, aspect, frame.format.name, transfer, colours)
+    name = frame.format.name
+    alpha = beside or has_alpha(name)
+    return Form(frame.width, frame.height, aspect, name, transfer, alpha, colours)
 
 
 def aspect_of(stream: Any) -> Fraction:
@@ -188,6 +186,7 @@ class Presenter:
 
         self._stream = stream
         self._aspect = aspect_of(stream)
+        self._beside = alpha_of(stream).decoder is not None
         self._size = size
         self._reformatter = VideoReformatter()
         self._deinterlaces = False
@@ -198,12 +197,12 @@ class Presenter:
 
     def push(self, frame: Any) -> Iterator[tuple[int, Pixels]]:
         """Take a frame; yield timestamp and picture of the frames that are ready."""
-        form = form_of(frame, self._aspect)
+        form = form_of(frame, self._aspect, self._beside)
         interlaced = is_interlaced(frame)
         if form != self._form or (interlaced and not self._deinterlaces):
             yield from self.flush()
             self._form = form
-            self._orientation = orientation_of(frame)[0]
+            self._orientation = orientation_of(frame, self._stream)[0]
             self._deinterlaces = self._deinterlaces or interlaced
             plain = form.ordinary and not self._deinterlaces
             self._graph = None if plain else self._build(frame, form)
@@ -319,7 +318,9 @@ def cutting_filters(form: Form, orientation: Orientation, interlaced: bool) -> l
         return None
     result = ["=".join(DEINTERLACE)] if interlaced else []
     if form.alpha:
-        result += ["format=gbrap", "premultiply=inplace=1"]
+        # as `Presenter` does it: ffmpeg's conversion of 4:2:0 to planar RGB would smooth the colours
+        coarse = any(kind in form.pixel_format for kind in ("420", "422"))
+        result += [*(["format=rgba"] if coarse else []), "format=gbrap", "premultiply=inplace=1"]
     if form.transfer is not None:
         result += ["=".join(TO_SDR), "format=yuv420p"]
     result += [f"{name}={value}" if value else name for name, value in orientation.filters()]

@@ -114,6 +114,7 @@ class CuttingFacts:
         lead: Seconds from the container's start to the first frame.
         video: Number of the video stream; None for a still image.
         audio: Number of the audio stream; None without sound.
+        decoder: FFmpeg's name of the decoder that reads the video; None for ffmpeg's choice.
         filters: FFmpeg filters that give pictures as displayed; None if ffmpeg does so by itself.
         size: Width and height in pixels as displayed.
     """
@@ -122,6 +123,7 @@ class CuttingFacts:
     lead: float
     video: int | None
     audio: int | None
+    decoder: str | None
     filters: tuple[str, ...] | None
     size: tuple[int, int]
 
@@ -136,7 +138,8 @@ def cutting_facts(path: Path) -> CuttingFacts:
     with open_video(path) as video:
         size = video.size
         if not isinstance(video, Movie):
-            return CuttingFacts(index, 0.0, None, None, None, size)
+            return CuttingFacts(index, 0.0, None, None, None, None, size)
+        decoder = video.decoder
         filters = cutting_filters(video.form, video.orientation, video.interlaced)
     line = timeline(path)
     with open_container(path) as container:
@@ -147,6 +150,7 @@ def cutting_facts(path: Path) -> CuttingFacts:
             max(0.0, line.origin - line.begin),
             stream.index,
             None if sound is None else sound.index,
+            decoder,
             None if filters is None else tuple(filters),
             size,
         )

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from theval_datasets.errors import BrokenMediaError
 from theval_datasets.utils.optional import available
 
+from ._alpha import alpha_of
 from ._decode import Remarks, decoded
 from ._display import Presenter, aspect_of, displayed_size, form_of, is_interlaced, orientation_of
 from ._open import Pixels, open_container, still_format, video_stream
@@ -224,8 +225,9 @@ def _from_keyframe(frames: Iterator[Any], tick: int) -> Iterator[Any]:
 def _presenter(stream: Any, frame: Any, path: Path, index: FrameIndex) -> Presenter:
     """A presenter whose pictures have the size of the file's first frame."""
     if frame.pts == int(index.ticks[0]):
-        orientation, _ = orientation_of(frame)
-        return Presenter(stream, displayed_size(form_of(frame, aspect_of(stream)), orientation))
+        orientation, _ = orientation_of(frame, stream)
+        form = form_of(frame, aspect_of(stream), alpha_of(stream).decoder is not None)
+        return Presenter(stream, displayed_size(form, orientation))
     with open_video(path) as video:
         return Presenter(stream, video.size)
 

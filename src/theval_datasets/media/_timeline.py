@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from theval_datasets.errors import MediaError, ZeroFramesError
 
+from ._alpha import alpha_of
 from ._decode import Remarks, decoded, packets
 from ._open import (
     LIMITS,
@@ -164,7 +165,8 @@ def timeline(path: Path, limits: Limits = LIMITS) -> Timeline:
     """The timeline of an audio or video file.
 
     Every packet is read, and the first frames are decoded; where packets do not say when their
-    frames are shown (anything but MP4, QuickTime and Matroska), all frames are.
+    frames are shown (anything but MP4, QuickTime and Matroska), or where alpha has keyframes of its
+    own, all frames are.
 
     Raises:
         MediaError: The file cannot be used; the subclass states why.
@@ -248,6 +250,8 @@ def _measure(path: Path, limits: Limits) -> Timeline:
             of_video = video is not None and packet.stream_index == video.index
             (seen if of_video else heard).add(packet)
         timed = container.format.name.split(",")[0] in _TIMED_PACKETS and seen.in_order
+        if video is not None and alpha_of(video).decoder is not None:
+            timed = False  # alpha has keyframes of its own
         index = None
         origin = 0.0
         if video is not None:
@@ -277,6 +281,7 @@ def _index(
     lengths = np.array(seen.lengths, dtype=np.int64)[first_of]
     problems = Remarks()
     ticks, last_length = _decoded_ticks(path, problems, limit=1 if timed else None)
+    remarks.opaque = problems.opaque
     if timed:
         kept = stamps >= ticks[0]
         ticks, keyframes, last_length = stamps[kept], keys[kept], int(lengths[kept][-1])

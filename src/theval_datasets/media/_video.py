@@ -15,6 +15,7 @@ import numpy as np
 
 from theval_datasets.errors import NotMediaError, TooLargeError, ZeroFramesError
 
+from ._alpha import alpha_of
 from ._decode import Remarks, decoded
 from ._display import (
     Orientation,
@@ -41,6 +42,8 @@ from ._open import (
 )
 from .frames import Frames, Header
 
+_FULL_RANGE: Final = 2
+"""FFmpeg's number for pixel values from 0 to 255."""
 _BT601: Final = {2, 5, 6}
 """FFmpeg's colour spaces that are converted by BT.601: unspecified, and the two names of BT.601."""
 BATCH_FRAMES: Final = 16
@@ -164,8 +167,10 @@ class Movie(Video):
                 f"{path.name}: no frame decodes ({self._remarks.text() or 'no data'})"
             )
         self._check_size(self._first.width, self._first.height)
-        self.form = form_of(self._first, aspect_of(self._stream))
-        self.orientation, self._remarks.turned = orientation_of(self._first)
+        self.decoder = alpha_of(self._stream).decoder
+        beside = self.decoder is not None
+        self.form = form_of(self._first, aspect_of(self._stream), beside)
+        self.orientation, self._remarks.turned = orientation_of(self._first, self._stream)
         self.interlaced = is_interlaced(self._first)
         self.size = displayed_size(self.form, self.orientation)
         rate = float(self._stream.average_rate or self._stream.guessed_rate or 0)
@@ -260,15 +265,24 @@ class Movie(Video):
         upright = self.orientation == Orientation()
         plain = self.form.ordinary and not self.interlaced and not frame.interlaced_frame
         same_size = (frame.width, frame.height) == self.size
-        return upright and plain and same_size and frame.colorspace in _BT601
+        ranged = frame.color_range != _FULL_RANGE or _names_its_range(frame)
+        return upright and plain and same_size and ranged and frame.colorspace in _BT601
 
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self._limits.pixels:
             raise TooLargeError(too_many_pixels(self._path, width, height, self._limits))
 
 
+def _names_its_range(frame: Any) -> bool:
+    """Whether a frame's pixel format itself says full range, as that of JPEG does."""
+    return bool(frame.format.name.startswith("yuvj"))
+
+
 class _AsStored:
-    """Frames as OpenCV's VideoCapture reads them: neither scaled nor turned, by BT.601."""
+    """Frames as OpenCV's VideoCapture reads them: neither scaled nor turned, by BT.601.
+
+    It takes pixels for limited in range unless their format says otherwise, whatever the file says.
+    """
 
     def __init__(self, width: int, height: int) -> None:
         from av.video.reformatter import VideoReformatter
@@ -278,13 +292,14 @@ class _AsStored:
 
     def picture(self, frame: Any) -> Pixels:
         """RGB, (height, width, 3)."""
-        from av.video.reformatter import Colorspace
+        from av.video.reformatter import ColorRange, Colorspace
 
         width, height = self._size
         space = Colorspace.ITU601
         made = self._reformatter.reformat(
             frame, width=width, height=height, format="rgb24", threads=1,
             src_colorspace=space, dst_colorspace=space,
+            src_color_range=ColorRange.JPEG if _names_its_range(frame) else ColorRange.MPEG,
         )  # fmt: skip
         pixels: Pixels = made.to_ndarray()  # type: ignore[assignment]  # rgb24 is uint8
         return pixels
