@@ -20,7 +20,7 @@ demo: $(VENV_DEMO)/done
 
 test: $(VENV)/done
 	$(VENV)/bin/python -m pytest -m "not slow and not real" -n 2
-	$(VENV)/bin/python -m pytest -m "slow or real" -n 2 --dist loadfile --no-loadscope-reorder
+	$(VENV)/bin/python -m pytest -m "slow or real" -n 3 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/done
 	$(VENV)/bin/ruff format --check .

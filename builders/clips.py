@@ -138,7 +138,9 @@ class Clips(ClipBuilder):
             values = [None if r.listed is None else r.listed.attributes.get(name) for r in rows]
             if None not in values:
                 return [str(value) for value in values]
-        reader = FeatureReader(self.inputs.cache, load_extractors(["arcface"]), self.decoder)
+        reader = FeatureReader(
+            self.inputs.cache, load_extractors(["arcface"], self.inputs.settings), self.decoder
+        )
         measured = [reader.clip(row.sha256).values("arcface") for row in rows]
         if all(values is None for values in measured):
             raise InputError(

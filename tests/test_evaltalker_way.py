@@ -84,6 +84,19 @@ def test_evaltalker_from_clips_to_scores(talking, tmp_path, monkeypatch):
     info = built.release.folder / "info.json"
     assert '"windows": 4' in info.read_text()
 
+    assert "default parameters" not in info.read_text()
+
+    centre = ["vst.view=centre"]
+    td.extract(work, features="vst", cache=cache, settings=centre)
+    other = td.build(
+        "thqa-mt", tmp_path / "centre", manifest=work, cache=cache, tables=tables, settings=centre
+    ).release.folder
+    assert '"view": "centre"' in (other / "info.json").read_text()
+    assert "vst.view=centre" in (other / "README.md").read_text()
+    changed = datasets.load_dataset(str(other), split="train", cache_dir=str(tmp_path / "hf"))
+    assert not np.array_equal(changed["vst"], rows["vst"])
+    assert np.array_equal(changed["sapiens"], rows["sapiens"])
+
     report = td.train(folder, tmp_path / "metric", model="evaltalker")
     assert len(report.samples) == 10
     assert tuple(report.samples.features) == FEATURES

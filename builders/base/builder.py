@@ -28,6 +28,7 @@ from datasets.builder import Key
 from theval_datasets.cards.papers import PAPERS
 from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.extraction.cache import Cache
+from theval_datasets.extraction.settings import check_settings
 from theval_datasets.manifest.info import NAMESPACE, parse_version
 from theval_datasets.manifest.rows import ManifestRow
 from theval_datasets.utils.files import digest
@@ -141,6 +142,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         self.inputs.check(self.repository(), self.kinds())
         if version is not None:
             parse_version(version)
+        self._check_settings()
         table = config_name or self.DEFAULT_CONFIG_NAME
         if table not in self.FIELDS:
             raise UnknownNameError(f"config of {self.repository()}", table, self.FIELDS)
@@ -270,7 +272,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
     def reader(self, config_name: str) -> FeatureReader:
         """The reader of cached features of a config."""
         if config_name not in self._readers:
-            extractors = load_extractors(self.extractors(config_name))
+            extractors = load_extractors(self.extractors(config_name), self.inputs.settings)
             self._readers[config_name] = FeatureReader(
                 self.inputs.cache,
                 extractors,
@@ -278,6 +280,13 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
                 self.inputs.left_out,
             )
         return self._readers[config_name]
+
+    def _check_settings(self) -> None:
+        """Refuse parameters of extractors that no table reads."""
+        if self.inputs.settings:
+            names = dict.fromkeys(name for table in self.FIELDS for name in self.extractors(table))
+            read = load_extractors(list(names), self.inputs.settings)
+            check_settings(self.inputs.settings, read, f"the extractors of {self.repository()}")
 
     def _columns_to_join(self, config_name: str) -> JoinedColumns | None:
         path = self.inputs.path("features")

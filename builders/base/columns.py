@@ -11,6 +11,7 @@ from theval_datasets import catalog
 from theval_datasets.extraction.cache import Cache, FeatureSpec
 from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.extraction.outcomes import Array, Feature, Outcome, Values
+from theval_datasets.extraction.settings import load_extractor
 from theval_datasets.extraction.store import FeatureStore
 from theval_datasets.manifest.info import ExtractorInfo
 
@@ -164,7 +165,14 @@ def merged(readers: Sequence[FeatureReader]) -> Mapping[str, ExtractorInfo]:
     return dict(sorted(infos.items()))
 
 
-def load_extractors(names: Sequence[str]) -> list[Extractor]:
-    """Extractors with their default parameters; unknown names are skipped."""
+def load_extractors(
+    names: Sequence[str], settings: Mapping[str, Extractor] | None = None
+) -> list[Extractor]:
+    """Extractors by name; unknown names are skipped.
+
+    Args:
+        names: Names.
+        settings: Extractors with other than their default parameters, by name.
+    """
     known = set(catalog.names("extractor"))
-    return [catalog.load("extractor", name)() for name in names if name in known]
+    return [load_extractor(name, settings or {}) for name in names if name in known]

@@ -11,6 +11,8 @@ from typing import Any, Final, TypeVar
 from theval_datasets import catalog
 from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.extraction.cache import Cache
+from theval_datasets.extraction.extractor import Extractor
+from theval_datasets.extraction.settings import describe_settings
 from theval_datasets.manifest.info import EMBEDDERS
 from theval_datasets.manifest.rows import StoredManifest, StoredRows, open_manifest
 from theval_datasets.manifest.tombstones import TOMBSTONES_NAME, Tombstone, read_tombstones
@@ -39,6 +41,7 @@ class Inputs:
         without: Extractors whose columns are left null.
         anonymise: Whether the dataset is anonymised: faces in still pictures are blurred, face embeddings
             are null, and tables of video, sound or meshes are not built.
+        settings: Extractors with other than their default parameters, by name.
     """
 
     manifest_path: Path | None = None
@@ -48,6 +51,7 @@ class Inputs:
     notes: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()
     anonymise: bool = False
+    settings: Mapping[str, Extractor] = field(default_factory=dict)
     _shared: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -97,6 +101,9 @@ class Inputs:
             remarks.append(
                 f"Left out on request, and null here: {', '.join(sorted(self.left_out))}."
             )
+        parameters = describe_settings(self.settings)
+        if parameters:
+            remarks.append(f"Extractors with other than their default parameters: {parameters}.")
         if self.anonymise:
             remarks.append(_ANONYMOUS)
         return tuple(remarks)

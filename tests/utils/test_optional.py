@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import tomllib
 from email.message import Message
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from theval_datasets.errors import MissingExtraError
+from theval_datasets.utils import optional
 from theval_datasets.utils.optional import available, install_command, require
 
 
@@ -98,3 +101,41 @@ def test_a_module_that_cannot_be_imported_says_so(
     (tmp_path / "broken_module.py").write_text(f"raise {fault}\n")
     with pytest.raises(MissingExtraError, match=f"installed but cannot be imported.*{expected}"):
         require("broken_module", extra="evaltalker")
+
+
+@pytest.mark.parametrize(
+    ("running", "extra", "said"),
+    [
+        ((3, 12), "media", False),
+        ((3, 13), "media", True),
+        ((3, 14), "sync", True),
+        ((3, 14), "train", False),
+    ],
+)
+def test_a_python_without_mediapipe_is_named(monkeypatch, running, extra, said):
+    monkeypatch.setattr(optional, "_RUNNING", running)
+    monkeypatch.setattr(optional, "available", lambda _: False)
+    sentence = f"needs Python 3.11 or 3.12, and this is 3.{running[1]}"
+    with pytest.raises(MissingExtraError) as caught:
+        optional.need(extra)
+    assert (sentence in str(caught.value)) == said
+    with pytest.raises(MissingExtraError) as caught:
+        optional.require("no_such_module", extra=extra)
+    assert (sentence in str(caught.value)) == said
+
+
+def test_extras_for_any_python_are_those_without_media():
+    extras = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))[
+        "project"
+    ]["optional-dependencies"]
+
+    def contained(extra: str) -> set[str]:
+        inner = {
+            name
+            for requirement in extras[extra]
+            if requirement.startswith("theval-datasets[")
+            for name in requirement.partition("[")[2].rstrip("]").split(",")
+        }
+        return inner.union(*map(contained, inner)) | {extra}
+
+    assert {extra for extra in extras if "media" not in contained(extra)} == optional.ANY_PYTHON

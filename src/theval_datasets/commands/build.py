@@ -17,7 +17,7 @@ from theval_datasets.utils.archives import locate
 from theval_datasets.utils.report import Report
 
 from . import completion
-from .options import CacheLocation, Output, StrPath, Workers
+from .options import CacheLocation, Output, Settings, StrPath, Workers
 
 if TYPE_CHECKING:
     from theval_datasets.builders.base.builder import Builder
@@ -109,6 +109,7 @@ def build(
     without: Annotated[
         Sequence[str], typer.Option(metavar="EXTRACTOR", autocompletion=completion.extractors)
     ] = (),
+    settings: Settings = (),
     anonymise: bool = False,
     repository: Annotated[str | None, typer.Option("--name", metavar="OWNER/NAME")] = None,
     split_by: Annotated[str | None, typer.Option(metavar="person|source|ATTRIBUTE")] = None,
@@ -131,6 +132,8 @@ def build(
         version: Semantic version of the dataset. Default: 0.1.0; if clips of the dataset in the
             output folder were taken down since its build, its next minor version.
         without: Extractor whose columns are left null, such as ``arcface``; may be repeated.
+        settings: Parameter of an extractor with which ``extract`` was run, such as ``vst.size=base``;
+            may be repeated. Default: each extractor's defaults.
         anonymise: Blur faces in still pictures, set face embeddings to null, and build no tables of
             video, sound or meshes.
         repository: Name of a dataset of ``clips``.
@@ -146,6 +149,7 @@ def build(
     from theval_datasets.builders.release.write import write_release
     from theval_datasets.extraction.cache import Cache, default_location
     from theval_datasets.extraction.engines.local import default_workers
+    from theval_datasets.extraction.settings import read_settings
 
     dataset: type[Builder] = catalog.load("dataset", name)
     given = parse_tables(list(tables))
@@ -157,6 +161,7 @@ def build(
         tables=given,
         notes=notes,
         without=frozenset(without),
+        settings=read_settings(settings),
         anonymise=anonymise,
     )
     if dataset.NAME == "clips":

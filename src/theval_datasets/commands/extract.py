@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -18,7 +18,7 @@ from theval_datasets.utils.report import Report
 from theval_datasets.utils.workers import TIME_LIMIT
 
 from . import completion
-from .options import CacheLocation, TimeLimit, Workers
+from .options import CacheLocation, Settings, TimeLimit, Workers
 from .options import Manifest as ManifestArgument
 
 if TYPE_CHECKING:
@@ -163,6 +163,7 @@ def extract(
     features: Annotated[
         str | Sequence[str], typer.Option(metavar="NAME,...", autocompletion=completion.extractors)
     ] = (),
+    settings: Settings = (),
     cache: CacheLocation = None,
     engine: Literal["local", "ray"] = "local",
     address: Annotated[str | None, typer.Option(metavar="HOST:PORT")] = None,
@@ -175,6 +176,9 @@ def extract(
         manifest: Manifest of the clips, or its folder.
         features: Names of extractors, separated by commas. Default: the extractors that run by
             default and whose extra and weights are installed.
+        settings: Parameter of an extractor that differs from its default, such as ``vst.size=base``
+            (``theval-data explain vst`` lists them); may be repeated. Features with other parameters
+            are other entries of the cache; ``build`` reads them with the same ``--set``.
         cache: Path or URL of the feature cache. Default: $THEVAL_CACHE, else the user's cache folder.
         engine: Engine that runs the extraction: processes of this machine, or a Ray cluster.
         address: Address of the Ray cluster. Default: a cluster started on this machine.
@@ -188,6 +192,7 @@ def extract(
     """
     from theval_datasets.extraction.cache import default_location
     from theval_datasets.extraction.engines.local import default_workers
+    from theval_datasets.extraction.settings import check_settings, read_settings
     from theval_datasets.extraction.store import FeatureStore
     from theval_datasets.manifest.rows import read_manifest
 
@@ -199,7 +204,9 @@ def extract(
     jobs = list(_jobs(rows))
     if not jobs:
         raise InputError(f"{manifest} lists no clip: there is nothing to extract features of")
-    extractors = chosen_extractors(features)
+    stated = read_settings(settings)
+    extractors = chosen_extractors(features, stated)
+    check_settings(stated, extractors, "the extractors that run")
     named = frozenset(extractor.name for extractor in extractors) if features else frozenset()
     report = ExtractReport(location, skipped=len(rows) - len(jobs), named=named)
     store = FeatureStore(extractors, location)
@@ -212,21 +219,27 @@ def extract(
     return report
 
 
-def chosen_extractors(names: str | Sequence[str]) -> tuple[Extractor, ...]:
-    """Extractors by name, with their default parameters.
+def chosen_extractors(
+    names: str | Sequence[str], settings: Mapping[str, Extractor] | None = None
+) -> tuple[Extractor, ...]:
+    """Extractors by name.
 
     Args:
         names: Names, or one text that separates them by commas. If empty: all extractors that run by
             default and whose extra and weights are installed. Weights of named extractors are
             downloaded where they are missing.
+        settings: Extractors with stated parameters, by name; the others have their defaults.
 
     Raises:
         UnknownNameError: If there is no extractor of that name.
     """
+    from theval_datasets.extraction.settings import load_extractor
+
+    settings = settings or {}
     if isinstance(names, str):
         names = [name for part in names.split(",") if (name := part.strip())]
     if names:
-        chosen = tuple(catalog.load("extractor", name)() for name in dict.fromkeys(names))
+        chosen = tuple(load_extractor(name, settings) for name in dict.fromkeys(names))
         for extractor in chosen:
             if all(map(available, extractor.imports)):
                 extractor.fetch_weights()
@@ -240,7 +253,7 @@ def chosen_extractors(names: str | Sequence[str]) -> tuple[Extractor, ...]:
         return chosen
     enabled: list[Extractor] = []
     for name in catalog.names("extractor"):
-        extractor = catalog.load("extractor", name)()
+        extractor = load_extractor(name, settings)
         if not extractor.default_enabled or not all(map(available, extractor.imports)):
             _log.info("%s is not run by default: name it in --features to run it", name)
         elif not extractor.has_weights():

@@ -8,6 +8,7 @@ command line: other names, a metavariable, a range.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
@@ -48,6 +49,7 @@ Manifest = Annotated[StrPath, typer.Argument(metavar="MANIFEST")]
 Output = Annotated[StrPath, typer.Option("-o", "--output", metavar="DIR")]
 Workers = Annotated[int | None, typer.Option(min=1, metavar="N")]
 TimeLimit = Annotated[float, typer.Option(min=0, metavar="FACTOR")]
+Settings = Annotated[Sequence[str], typer.Option("--set", metavar="NAME.PARAMETER=VALUE")]
 CacheLocation = Annotated[StrPath | None, typer.Option(metavar="DIR|URL", parser=str)]
 Fetch = Annotated[
     "FetchOptions | None",

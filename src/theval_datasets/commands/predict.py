@@ -16,7 +16,7 @@ from theval_datasets.errors import InputError
 from theval_datasets.utils.records import to_plain
 from theval_datasets.utils.report import Report
 
-from .options import CacheLocation, StrPath
+from .options import CacheLocation, Settings, StrPath
 from .train import built_rows
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ def predict(
     *,
     cache: CacheLocation = None,
     tables: Annotated[Sequence[str], typer.Option("--with", metavar="KIND=PATH")] = (),
+    settings: Settings = (),
 ) -> PredictReport:
     """Score clips with a metric that ``theval-data train`` wrote.
 
@@ -134,6 +135,8 @@ def predict(
             fills.
         tables: Further input for a manifest, as for ``build thqa-mt``, such as ``portraits=FOLDER``, with
             which identity is compared; may be repeated.
+        settings: Parameter of an extractor with which ``extract`` was run, for a manifest, such as
+            ``vst.size=base``; may be repeated.
 
     Raises:
         InputError: The metric cannot be read, or the clips lack its features.
@@ -146,7 +149,7 @@ def predict(
     if place is not None and place.suffix.lower() != ".csv":
         raise InputError(f"expected a file that ends in .csv as output, got {place}")
     trained = read_metric(Path(metric))
-    rows = _rows(data, cache, tables)
+    rows = _rows(data, cache, tables, settings)
     scored = trained.score(rows)
     seen = trained.has_seen(rows)
     report = PredictReport(
@@ -162,7 +165,9 @@ def predict(
     return report
 
 
-def _rows(data: StrPath, cache: StrPath | None, tables: Sequence[str]) -> FeatureRows:
+def _rows(
+    data: StrPath, cache: StrPath | None, tables: Sequence[str], settings: Sequence[str]
+) -> FeatureRows:
     """Rows of a built dataset, or rows as in THQA-MT from a manifest and cached features."""
     from theval_datasets.manifest.info import INFO_NAME
     from theval_datasets.manifest.rows import MANIFEST_NAME
@@ -170,24 +175,28 @@ def _rows(data: StrPath, cache: StrPath | None, tables: Sequence[str]) -> Featur
     path = Path(data)
     in_folder = path.is_dir() and not (path / INFO_NAME).is_file()
     if not (path.is_file() or (in_folder and (path / MANIFEST_NAME).is_file())):
-        if cache is not None or tables:
-            raise InputError(f"--cache and --with belong to a manifest, and {data} is none")
+        if cache is not None or tables or settings:
+            raise InputError(f"--cache, --with and --set belong to a manifest, and {data} is none")
         return built_rows(data)
-    return _cached_rows(path, cache, tables)
+    return _cached_rows(path, cache, tables, settings)
 
 
-def _cached_rows(manifest: Path, cache: StrPath | None, tables: Sequence[str]) -> FeatureRows:
+def _cached_rows(
+    manifest: Path, cache: StrPath | None, tables: Sequence[str], settings: Sequence[str]
+) -> FeatureRows:
     import pyarrow as pa
 
     from theval_datasets.builders.base.inputs import Inputs, parse_tables
     from theval_datasets.builders.thqa_mt import ThqaMt
     from theval_datasets.extraction.cache import Cache, default_location
+    from theval_datasets.extraction.settings import read_settings
     from theval_datasets.training.tables import CONFIG, FeatureRows, digests_of
 
     inputs = Inputs(
         manifest_path=manifest,
         cache=Cache(str(cache or default_location())),
         tables=parse_tables(list(tables)),
+        settings=read_settings(settings),
     )
     if not any(row.sha256 for row in inputs.rows):
         raise InputError(f"{manifest} lists no clip: there is nothing to score")

@@ -86,7 +86,7 @@ class FeatureStore:
         self.specs: dict[Extractor, FeatureSpec] = {}
         self.unavailable: dict[Extractor, Outcome] = {}
         self._cache = Cache(cache) if isinstance(cache, str) else cache
-        self._by_name = {extractor.name: extractor for extractor in self.order}
+        self._by_name = {e.name: e for e in (*self.order, *self.extractors)}
         self._reported: dict[str, Mapping[str, Outcome]] = {}
         self._recorded = recorded
         self._decoder = decoder or _decoder_here()

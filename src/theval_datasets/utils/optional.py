@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import json
 import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -54,7 +55,12 @@ EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
 }  # fmt: skip
 """Modules that each extra installs, and what they enable."""
 
+ANY_PYTHON: Final = frozenset({"collect", "docs", "mesh", "train"})
+"""Extras that do not contain [media], whose mediapipe is built for Python up to 3.12 only."""
+
 _NAME: Final = "theval-datasets"
+_RUNNING: Final = sys.version_info[:2]
+_NEWEST_FOR_MEDIA: Final = (3, 12)
 _REPAIRS: Final = (
     "torchvision and torch must be builds of one kind, both for the CPU or both for the same CUDA; "
     "install the two again together"
@@ -81,7 +87,8 @@ def require(module: str, *, extra: str) -> Any:
         if error.name is None or not module.startswith(error.name):
             raise
         raise MissingExtraError(
-            f"{module} is not installed; the extra [{extra}] installs it: {install_command(extra)}"
+            f"{module} is not installed; the extra [{extra}] installs it: "
+            f"{_python_for(extra)}{install_command(extra)}"
         ) from error
     except (ImportError, OSError, RuntimeError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
@@ -108,8 +115,20 @@ def need(extra: str) -> None:
     if missing:
         raise MissingExtraError(
             f"This needs the extra [{extra}] ({gives}), of which {', '.join(missing)} "
-            f"{'is' if len(missing) == 1 else 'are'} not installed: {install_command(extra)}"
+            f"{'is' if len(missing) == 1 else 'are'} not installed: "
+            f"{_python_for(extra)}{install_command(extra)}"
         )
+
+
+def _python_for(extra: str) -> str:
+    """A half-sentence for a Python that an extra cannot be installed on; "" where it can."""
+    if _RUNNING <= _NEWEST_FOR_MEDIA or extra in ANY_PYTHON:
+        return ""
+    newest = ".".join(map(str, _NEWEST_FOR_MEDIA))
+    return (
+        f"it needs Python 3.11 or {newest}, and this is {_RUNNING[0]}.{_RUNNING[1]}; "
+        "in an environment of that Python, "
+    )
 
 
 def available(module: str) -> bool:
