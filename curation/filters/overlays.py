@@ -10,6 +10,7 @@ import numpy as np
 
 from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.features.faces import Faces
+from theval_datasets.features.insets import Insets
 from theval_datasets.features.people.grouping import KINDS
 from theval_datasets.features.picture import Picture
 
@@ -20,8 +21,8 @@ from .base import Clip, Features, Filter, Verdict, keep, reject
 class Overlays(Filter):
     """Keeps clips whose whole picture is the scene.
 
-    Panels are recognised by a seam between them, or by a still or duplicate picture of a person that
-    `faces` flags. Text is detected by a heuristic, which misses small or moving text.
+    Panels are recognised by a seam between them, by a still or duplicate picture of a person that `faces`
+    flags, or by a still face that the border of the picture cuts (`insets`). Text is detected by a heuristic, which misses small or moving text.
 
     Attributes:
         max_bars: Maximum width of the black bars on two opposite sides together, as a share of the side.
@@ -37,8 +38,8 @@ class Overlays(Filter):
     decides: ClassVar[Mapping[str, str]] = {"bars": "bars", "text": "text"}
 
     def needs(self) -> Sequence[Extractor]:
-        """Bars, seams and text, and faces that are pictures of people."""
-        return (Picture(), Faces())
+        """Bars, seams and text, faces that are pictures of people, and such faces at the border."""
+        return (Picture(), Faces()) if self.panels else (Picture(), Faces(), Insets())
 
     def judge(self, clip: Clip, features: Features) -> Verdict:
         """By the whole clip."""
@@ -50,6 +51,8 @@ class Overlays(Filter):
             kinds = features.values("faces")["track_kind"]
             flagged = (KINDS.index("still"), KINDS.index("duplicate"))
             pictures = int(np.isin(kinds, flagged).sum())
+        if not self.panels:
+            pictures += int(features.values("insets")["insets"])
         measured = {
             "bars": float(max(left + right, top + bottom)),
             "text": float(picture["text_share"]),

@@ -26,9 +26,9 @@ KINDS: Final[tuple[Kind, ...]] = ("person", "still", "duplicate", "brief")
 BRIEF: Final = 3
 """Minimum sightings of a person's longest track, in a clip of more sampled frames than `_SHORT`."""
 _SHORT: Final = 4
-_STILL: Final = 0.8  # maximum change of a still picture between sightings, grey levels
-_STILL_SHARE: Final = 90.0  # percentage of sightings within it; people do not freeze for so long
-_MOVING: Final = 2.0
+STILL: Final = 0.8  # maximum change of a still picture between sightings, grey levels
+STILL_SHARE: Final = 90.0  # percentage of sightings within it; people do not freeze for so long
+MOVING: Final = 2.0
 _TOGETHER: Final = 0.5  # minimum temporal overlap of duplicates, share of the shorter track
 _DUPLICATE: Final = 0.75  # minimum cosine similarity of duplicates
 _CLEAR: Final = (
@@ -195,11 +195,11 @@ def _kinds(
 
 def _still(track: Tracklet) -> bool:
     enough = len(track.changes) >= BRIEF - 1
-    return enough and float(np.percentile(track.changes, _STILL_SHARE)) < _STILL
+    return enough and float(np.percentile(track.changes, STILL_SHARE)) < STILL
 
 
 def _moves(track: Tracklet) -> bool:
-    return bool(track.changes) and float(np.percentile(track.changes, _STILL_SHARE)) >= _MOVING
+    return bool(track.changes) and float(np.percentile(track.changes, STILL_SHARE)) >= MOVING
 
 
 def _copies(a: Tracklet, b: Tracklet) -> bool:

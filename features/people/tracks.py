@@ -120,10 +120,10 @@ class TrackLinker:
         links: list[Link] = []
         going_on: list[_Open] = []
         for i, box in enumerate(detections.boxes):
-            patch = _patch(grey, box)
+            patch = face_patch(grey, box)
             if i in partner:
                 known = self._open[partner[i]]
-                there = _patch(grey, known.box).astype(np.float64)
+                there = face_patch(grey, known.box).astype(np.float64)
                 change = float(np.abs(there - known.patch).mean())
                 links.append(Link(known.tracklet, False, change))
                 known.box, known.time, known.patch = box, time, patch
@@ -179,7 +179,7 @@ def _matched(before: list[Boxes], now: Boxes) -> dict[int, int]:
     return {int(j): int(i) for i, j in zip(rows, columns, strict=True) if allowed[i, j]}
 
 
-def _patch(grey: Pixels, box: Boxes) -> Pixels:
+def face_patch(grey: Pixels, box: Boxes) -> Pixels:
     """The part of a grey picture in a box, scaled to a small square; black outside the picture."""
     import cv2
 

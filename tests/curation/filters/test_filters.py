@@ -92,6 +92,12 @@ def nobody_speaks(reason):
 
 
 ONE = {"faces": faces([(ALL, FACE)])}
+
+
+def insets(n=0):
+    return {"insets": ok(insets=n)}
+
+
 CASES = [
     ("resolution", {"min_side": 1080}, clip(), {}, None),
     ("resolution", {"min_side": 1080}, clip(width=1080, height=1920), {}, None),
@@ -193,13 +199,16 @@ CASES = [
     ("loudness", {}, clip(), {"audio_levels": levels(clipped=0.011)}, "clipped"),
     ("loudness", {}, clip(), {"audio_levels": levels(lufs=None)}, "too-quiet"),
     ("loudness", {}, clip(), {"audio_levels": empty("no-audio")}, "no-audio"),
-    ("overlays", {}, clip(), {"picture": picture()} | ONE, None),
-    ("overlays", {"max_bars": 0.2}, clip(), {"picture": picture(bars=[0.1, 0, 0.1, 0])} | ONE, None),
-    ("overlays", {"max_bars": 0.19}, clip(), {"picture": picture(bars=[0.1, 0, 0.1, 0])} | ONE, "bars"),
-    ("overlays", {}, clip(), {"picture": picture(seams=1)} | ONE, "panels"),
+    ("overlays", {}, clip(), {"picture": picture()} | ONE | insets(), None),
+    ("overlays", {"max_bars": 0.2}, clip(), {"picture": picture(bars=[0.1, 0, 0.1, 0])} | ONE | insets(), None),
+    ("overlays", {"max_bars": 0.19}, clip(), {"picture": picture(bars=[0.1, 0, 0.1, 0])} | ONE | insets(), "bars"),
+    ("overlays", {}, clip(), {"picture": picture(seams=1)} | ONE | insets(), "panels"),
     ("overlays", {"panels": True}, clip(), {"picture": picture(seams=1)} | ONE, None),
-    ("overlays", {}, clip(), {"picture": picture(), "faces": faces([(ALL, FACE)] * 2, kinds=[0, 2])}, "panels"),
-    ("overlays", {}, clip(), {"picture": picture(text_share=0.03)} | ONE, "text"),
+    ("overlays", {}, clip(), {"picture": picture(), "faces": faces([(ALL, FACE)] * 2, kinds=[0, 2])} | insets(), "panels"),
+    ("overlays", {}, clip(), {"picture": picture(text_share=0.03)} | ONE | insets(), "text"),
+    ("overlays", {}, clip(), {"picture": picture()} | ONE | insets(1), "panels"),
+    ("overlays", {"panels": True}, clip(), {"picture": picture()} | ONE, None),
+    ("overlays", {}, clip(), {"picture": picture()} | ONE, "?insets:not-measured"),
     ("motion", {"min_motion": 2.0}, clip(), {"picture": picture()}, None),
     ("motion", {"min_motion": 2.1}, clip(), {"picture": picture()}, "static"),
     ("motion", {}, clip(), {"picture": picture(motion=[])}, "?single-frame"),
