@@ -293,7 +293,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         if path is None or config_name != JOINED_CONFIG:
             return None
         if self._joined_columns is None:
-            self._joined_columns = JoinedColumns(path, self.FIELDS[config_name])
+            self._joined_columns = JoinedColumns(path, self.FIELDS[config_name], self.inputs.gone)
         return self._joined_columns
 
     def _fingerprint(self, config_name: str) -> str:

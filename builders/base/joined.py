@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from theval_datasets.errors import InputError
-from theval_datasets.manifest.joins import NOT_MATCHED, ClipIndex, Join, join_clips
+from theval_datasets.manifest.joins import (
+    NOT_MATCHED,
+    SAME_NAME,
+    ClipIndex,
+    Join,
+    join_clips,
+    taken_down,
+)
 
 from .fields import Field, schema_of
 
@@ -28,12 +35,13 @@ class JoinedColumns:
     Args:
         path: Parquet file with a unique column `clip_id` and further columns.
         declared: Columns of the dataset, whose names may not be used.
+        gone: Ids of clips that were taken down; a row of theirs is no other clip's.
 
     Raises:
         InputError: If it cannot be joined.
     """
 
-    def __init__(self, path: Path, declared: Sequence[Field]) -> None:
+    def __init__(self, path: Path, declared: Sequence[Field], gone: Collection[str] = ()) -> None:
         table = _read(path)
         names = table.column_names
         if "clip_id" not in names or len(set(names)) != len(names):
@@ -47,9 +55,11 @@ class JoinedColumns:
         self._rows = {name: number for number, name in enumerate(ids) if name is not None}
         if len(self._rows) != len(ids):
             raise InputError(f"{path}: clip_id must be unique and never null")
+        self._gone = ClipIndex(gone)
         self._index = ClipIndex(self._rows)
         self._matched: dict[str, str] = {}
         self._without: list[str] = []
+        self._by_name: set[str] = set()
         taken = {field.name for field in declared} & set(names) - {"clip_id"}
         if taken:
             raise InputError(
@@ -76,16 +86,23 @@ class JoinedColumns:
             InputError: If it matches none of them.
         """
         clips = [*self._matched.values(), *self._without]
-        if self._rows and clips and not self._matched:
+        if self._rows and clips and not self._matched and not self._gone.clip_ids:
             return join_clips(ORIGIN, self._rows, clips)  # raises, with the names of both sides
-        unmatched = tuple(sorted(self._rows.keys() - self._matched.keys()))
-        return Join(ORIGIN, dict(self._matched), unmatched, tuple(sorted(self._without)))
+        rest = self._rows.keys() - self._matched.keys()
+        gone = taken_down(rest, self._gone.clip_ids)
+        unmatched = tuple(sorted(rest - gone.keys()))
+        by_name = tuple(sorted(self._by_name))
+        without = tuple(sorted(self._without))
+        return Join(ORIGIN, dict(self._matched), unmatched, without, by_name, gone=gone)
 
     def _row(self, clip_id: str) -> int | None:
-        name = self._index.match(clip_id, ORIGIN)
-        if name is None:
+        match = self._index.lookup(clip_id, ORIGIN)
+        if match is None or self._gone.as_near(match[0], clip_id):
             self._without.append(clip_id)
             return None
+        name, quality = match
+        if quality == SAME_NAME:
+            self._by_name.add(name)
         if self._matched.setdefault(name, clip_id) != clip_id:
             raise InputError(
                 f"{ORIGIN}: {name!r} matches both {self._matched[name]!r} and {clip_id!r}; name the "

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 import pyarrow as pa
 
-from theval_datasets.manifest.joins import Join, join_clips
+from theval_datasets.manifest.joins import Join, join_clips, taken_down
 from theval_datasets.manifest.rows import ManifestRow
 
 from ..tables.arrow import tables_of
@@ -81,8 +81,19 @@ class ScoredBuilder(Builder):
     @cached_property
     def rows(self) -> tuple[ScoredRow, ...]:
         """The rows in order of `clip_id`, without the clips that were taken down."""
-        kept = (row for row in self.read() if row.clip_id not in self.inputs.gone)
-        return tuple(sorted(kept, key=lambda row: row.clip_id))
+        rows = self.read()
+        gone = self.taken_down([row.clip_id for row in rows]) if self.inputs.gone else set()
+        return tuple(
+            sorted((r for r in rows if r.clip_id not in gone), key=lambda row: row.clip_id)
+        )
+
+    def taken_down(self, clip_ids: Sequence[str]) -> set[str]:
+        """Ids of the rows whose clips were taken down, by these ids or by those of the manifest.
+
+        Args:
+            clip_ids: Ids of the rows.
+        """
+        return set(taken_down(clip_ids, self.inputs.gone))
 
     @cached_property
     def clips(self) -> dict[str, ManifestRow]:

@@ -129,17 +129,25 @@ class GeneratedClips:
         return self.clips.get(name) or self.rules.parse(name)
 
     def generations(
-        self, there: Iterable[str], *, complete: bool = True
+        self, there: Iterable[str], gone: Iterable[str] = (), *, complete: bool = True
     ) -> dict[str, tuple[int | None, int | None]]:
         """Numbers of attempted and successful clips by generator; None if unknown.
 
         Args:
             there: Names of existing clips.
+            gone: Names of clips that were taken down: their generation succeeded.
             complete: Whether these are all, so that an attempt without a clip failed unless the
                 table says otherwise.
         """
         names = set(there)
         made = Counter(clip.generator for clip in map(self.of, names) if clip is not None)
+        former = set(gone) - names
+        known = {*made, *self.rules.attempted}
+        made.update(
+            clip.generator
+            for clip in map(self.of, former)
+            if clip is not None and clip.generator in known
+        )
         generations: dict[str, tuple[int | None, int | None]] = {
             name: (self.rules.attempted.get(name), made[name])
             for name in {*made, *self.rules.attempted}
@@ -148,7 +156,9 @@ class GeneratedClips:
         unknown: set[str] = set()
         for name, attempt in self.attempts:
             asked[attempt.generator] += 1
-            succeeded = name in names if attempt.succeeded is None else attempt.succeeded
+            succeeded = attempt.succeeded
+            if succeeded is None:
+                succeeded = name in names or name in former
             given[attempt.generator] += succeeded
             if attempt.succeeded is None and not succeeded and not complete:
                 unknown.add(attempt.generator)

@@ -138,7 +138,9 @@ class Theval(ClipBuilder):
             for kind, rows in self._metric_tables.items()
         }
         return {
-            kind: join_clips(kind, names, self._known) for kind, names in named.items() if names
+            kind: join_clips(kind, names, self._known, gone=self.inputs.gone)
+            for kind, names in named.items()
+            if names
         }
 
     @cached_property
@@ -179,7 +181,7 @@ class Theval(ClipBuilder):
     def _vote_join(self) -> Join | None:
         if self._votes is None or self._votes.clip is None:
             return None
-        return join_clips("votes", self._votes.clip, self._known)
+        return join_clips("votes", self._votes.clip, self._known, gone=self.inputs.gone)
 
     def _vote_notes(self) -> Iterator[str]:
         """Models that were voted on, but have no metrics: they are in no comparison with these."""

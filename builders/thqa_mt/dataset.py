@@ -165,6 +165,10 @@ class ThqaMt(ScoredBuilder):
         """Every clip of the manifest is a row: there is nothing to match."""
         return
 
+    def taken_down(self, clip_ids: Sequence[str]) -> set[str]:
+        """Rows have the ids of the manifest."""
+        return set(clip_ids) & self.inputs.gone
+
     def read(self) -> list[ScoredRow]:
         """One row per clip of the manifest, and one a rated clip that the table lists."""
         return with_difficulty(self._rated_rows, self.clips, self._people)
@@ -276,7 +280,7 @@ class ThqaMt(ScoredBuilder):
 
     @cached_property
     def _joined_tables(self) -> JoinedTables:
-        return join_tables(self.clips, self._listing, self._study)
+        return join_tables(self.clips, self._listing, self._study, self.inputs.gone)
 
     @cached_property
     def _pictures(self) -> dict[str, Portrait]:
@@ -323,7 +327,9 @@ class ThqaMt(ScoredBuilder):
         return dict(
             sorted(
                 self._joined_tables.listing.generations(
-                    (row.clip_id for row in self.rows), complete=bool(self.clips)
+                    (row.clip_id for row in self.rows),
+                    self.inputs.gone,
+                    complete=bool(self.clips),
                 ).items()
             )
         )

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from theval_datasets.evaluation.folds import content_groups, grouped_folds
-from theval_datasets.manifest.joins import NOT_GIVEN, NOT_MATCHED, Join, join_clips, plain_name
+from theval_datasets.manifest.joins import (
+    NOT_GIVEN,
+    NOT_MATCHED,
+    Join,
+    join_clips,
+    plain_name,
+    taken_down,
+)
 from theval_datasets.manifest.rows import ManifestRow
 
 from ..base.clips import DEFAULT_SPLIT, checked_split, content_of
@@ -71,29 +78,36 @@ class JoinedTables:
 
 
 def join_tables(
-    manifest: Mapping[str, ManifestRow], listing: GeneratedClips, study: StudyTables
+    manifest: Mapping[str, ManifestRow],
+    listing: GeneratedClips,
+    study: StudyTables,
+    gone: frozenset[str] = frozenset(),
 ) -> JoinedTables:
     """Match the tables of a build to its clips.
 
     A row is every clip of the manifest, and every rated clip that the table of clips lists; where
-    there is neither manifest nor table, every rated clip.
+    there is neither manifest nor table, every rated clip. Clips that were taken down are none, however
+    the tables name them.
 
     Args:
         manifest: The manifest's rows by `clip_id`.
         listing: The table of clips, by the names in it.
         study: Ratings and votes.
+        gone: Ids of clips that were taken down.
 
     Raises:
         InputError: If nothing of a table matches, or its names are ambiguous.
     """
     clips = None
     if manifest and listing.clips:
-        clips = join_clips("clips", listing.clips, manifest)
-    matched = {} if clips is None else clips.matched
-    listing = listing.renamed(lambda name: matched.get(name) or plain_name(name))
-    known = {*manifest, *listing.clips} or {plain_name(name) for name in study.clips}
-    ratings = _join("ratings", study.ratings, known)
-    votes = _join("votes", study.votes, known)
+        clips = join_clips("clips", listing.clips, manifest, gone=gone)
+    ids = {**clips.matched, **clips.gone} if clips else taken_down(listing.clips, gone)
+    listing = listing.renamed(lambda name: ids.get(name) or plain_name(name))
+    known = {*manifest, *listing.clips}
+    if not known:
+        known = {plain_name(name) for name in study.clips - taken_down(study.clips, gone).keys()}
+    ratings = _join("ratings", study.ratings, known, gone)
+    votes = _join("votes", study.votes, known, gone)
     rated = {clip for join in (ratings, votes) if join for clip in join.matched.values()}
     clip_ids = {*manifest, *rated}
     return JoinedTables(
@@ -103,12 +117,14 @@ def join_tables(
         clips,
         _over(ratings, clip_ids),
         _over(votes, clip_ids),
-        () if manifest else tuple(sorted(listing.clips.keys() - clip_ids)),
+        () if manifest else tuple(sorted(listing.clips.keys() - clip_ids - gone)),
     )
 
 
-def _join(label: str, table: Ratings | None, clip_ids: Collection[str]) -> Join | None:
-    return None if table is None else join_clips(label, table.clips, clip_ids)
+def _join(
+    label: str, table: Ratings | None, clip_ids: Collection[str], gone: frozenset[str]
+) -> Join | None:
+    return None if table is None else join_clips(label, table.clips, clip_ids, gone=gone)
 
 
 def _over(join: Join | None, clip_ids: set[str]) -> Join | None:

@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 
 from theval_datasets.errors import InputError
-from theval_datasets.manifest.joins import join_clips
+from theval_datasets.manifest.joins import ClipIndex, join_clips
 
 
 @pytest.mark.parametrize(
@@ -90,3 +90,35 @@ def test_the_sentence_counts_both_sides():
         "ratings: 1 of 6 names match a clip, 1 of 2 clips are matched; not matched: 'x0', 'x1', "
         "'x2' and 2 more; clips without: 'b'."
     )
+
+
+def test_a_name_of_a_clip_that_was_taken_down_is_no_other_clips():
+    join = join_clips("ratings", ["batch1/x.mp4", "y", "z"], ["batch2/x", "y"], gone=["batch1/x"])
+    assert join.matched == {"y": "y"}
+    assert join.gone == {"batch1/x.mp4": "batch1/x"}
+    assert (join.unmatched, join.without) == (("z",), ("batch2/x",))
+    assert join.to_text() == (
+        "ratings: 1 of 2 names match a clip, 1 of 2 clips are matched; not matched: 'z'; clips without: "
+        "'batch2/x'; 1 names of clips that were taken down are left out."
+    )
+
+
+def test_other_clips_keep_their_names_beside_one_that_was_taken_down():
+    ids, names = ["b/x", "y"], ["b/x.mp4", "videos/y.mp4", "a/x"]
+    join = join_clips("ratings", names, ids, gone=["a/x"])
+    assert join.matched == {"b/x.mp4": "b/x", "videos/y.mp4": "y"}
+    assert join_clips("ratings", ["x"], ["y"], gone=["x"]).gone == {"x": "x"}  # and no error
+    with pytest.raises(InputError, match="'x' matches both 'a/x' and 'b/x'"):
+        join_clips("ratings", ["x"], ["b/x"], gone=["a/x"])
+    with pytest.raises(InputError, match="none of the 1 names"):
+        join_clips("ratings", ["x", "q"], ["y"], gone=["x"])
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("a/x", True), ("a/x.mp4", True), ("x", True), ("c/x", True), ("b/x", False), ("b/x.mp4", False),
+     ("d/b/x", False)],
+)  # fmt: skip
+def test_the_row_of_a_clip_that_was_taken_down(name, near):
+    assert ClipIndex(["a/x"]).as_near(name, "b/x") is near
+    assert not ClipIndex(["y"]).as_near(name, "b/x")

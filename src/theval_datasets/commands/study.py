@@ -235,6 +235,7 @@ def study(
     from theval_datasets.curation.study.taxonomy import load_taxonomy
     from theval_datasets.manifest.joins import join_clips
     from theval_datasets.manifest.rows import read_manifest
+    from theval_datasets.manifest.tombstones import TOMBSTONES_NAME, read_tombstones
     from theval_datasets.utils.table_files import read_table
 
     ratings = Path(ratings)
@@ -260,8 +261,10 @@ def study(
     )
     join = None
     if manifest is not None:
-        clip_ids = [row.clip_id for row in read_manifest(Path(manifest)).rows]
-        join = join_clips("ratings", table.clips, clip_ids)
+        known = read_manifest(Path(manifest))
+        gone = {stone.clip_id for stone in read_tombstones(known.folder / TOMBSTONES_NAME)}
+        clip_ids = [row.clip_id for row in known.rows]
+        join = join_clips("ratings", table.clips, clip_ids, gone=gone)
         table = table.renamed(join.matched)
     report = StudyReport(
         run_study(table, parameters, types), preset, model, join=join, protocol=stated.facts()

@@ -10,8 +10,8 @@ path decides, down to the file's name alone, if that is unambiguous.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from theval_datasets.errors import InputError
@@ -44,7 +44,8 @@ MEDIA_SUFFIXES: Final = frozenset(
     }
 )
 _SHOWN: Final = 3
-_EXACT, _SAME_KEY, _SAME_NAME = range(3)
+_EXACT, _SAME_KEY, SAME_NAME = range(3)
+"""Ranks of a match: the same id, the same key, or the same name in other folders."""
 
 
 def plain_name(name: str) -> str:
@@ -70,6 +71,7 @@ class Join:
         without: Ids of clips that the input does not name; sorted.
         by_name: Matched names whose folders differ from those of the clip; sorted.
         noun: Kind of matched item: clip or portrait.
+        gone: Id by name, for names of clips that were taken down; they are in none of the others.
     """
 
     label: str
@@ -78,6 +80,7 @@ class Join:
     without: tuple[str, ...]
     by_name: tuple[str, ...] = ()
     noun: str = "clip"
+    gone: Mapping[str, str] = field(default_factory=dict)
 
     def to_text(self, *, names_alone: bool = False) -> str:
         """One sentence for reports and cards: matched and unmatched names on both sides.
@@ -97,6 +100,8 @@ class Join:
         for what, names in parts:
             if names:
                 text += f"; {what}: {_first(names)}"
+        if self.gone:
+            text += f"; {len(self.gone)} names of {self.noun}s that were taken down are left out"
         return f"{text}."
 
     @property
@@ -105,15 +110,23 @@ class Join:
 
 
 def join_clips(
-    label: str, names: Iterable[str], clip_ids: Iterable[str], noun: str = "clip"
+    label: str,
+    names: Iterable[str],
+    clip_ids: Iterable[str],
+    noun: str = "clip",
+    *,
+    gone: Collection[str] = (),
 ) -> Join:
     """Match the clips that an input names to the clips of a dataset.
+
+    A name of a clip that was taken down is that clip's: it never matches another one by its file name.
 
     Args:
         label: Name of the input in messages.
         names: Names in the input.
         clip_ids: Ids of the dataset.
         noun: Kind of matched item.
+        gone: Ids of clips that were taken down.
 
     Raises:
         InputError: If no name matches, two names match one clip, or a name matches several clips.
@@ -122,7 +135,8 @@ def join_clips(
         >>> join_clips("ratings", ["clips/a.mp4", "x"], ["a", "b"]).matched
         {'clips/a.mp4': 'a'}
     """
-    index = ClipIndex(clip_ids)
+    present = frozenset(clip_ids) - frozenset(gone)
+    index = ClipIndex({*present, *gone})
     ordered = sorted(set(names))
     claims: dict[str, list[tuple[int, str]]] = {}
     unmatched = []
@@ -134,10 +148,15 @@ def join_clips(
             claims.setdefault(match[0], []).append((match[1], name))
     matched: dict[str, str] = {}
     by_name = []
+    taken_down: dict[str, str] = {}
     for clip_id, claimed in claims.items():
+        if clip_id not in present:
+            taken_down |= {name: clip_id for quality, name in claimed if quality != SAME_NAME}
+            unmatched += [name for quality, name in claimed if quality == SAME_NAME]
+            continue
         best = min(quality for quality, _ in claimed)
         winners = [name for quality, name in claimed if quality == best]
-        if len(winners) > 1 and best == _SAME_NAME:
+        if len(winners) > 1 and best == SAME_NAME:
             unmatched += [name for _, name in claimed]  # equal file names of several folders
             continue
         if len(winners) > 1:
@@ -153,18 +172,42 @@ def join_clips(
             )
         unmatched += others
         matched[winners[0]] = clip_id
-        if best == _SAME_NAME:
+        if best == SAME_NAME:
             by_name.append(winners[0])
-    without = tuple(sorted(index.clip_ids - set(matched.values())))
+    without = tuple(sorted(present - set(matched.values())))
     join = Join(label, dict(sorted(matched.items())), tuple(sorted(unmatched)), without,
-                tuple(sorted(by_name)), noun)  # fmt: skip
-    if ordered and without and not matched:
+                tuple(sorted(by_name)), noun, dict(sorted(taken_down.items())))  # fmt: skip
+    if unmatched and without and not matched:
         raise InputError(
-            f"{label}: none of the {len(ordered)} names matches any of the {len(without)} {noun}s; "
+            f"{label}: none of the {len(unmatched)} names matches any of the {len(without)} {noun}s; "
             f"got names such as {_first(join.unmatched)}, expected {noun}s such as "
             f"{_first(without)}. Names are compared without folder and media suffix"
         )
     return join
+
+
+def taken_down(names: Iterable[str], gone: Iterable[str]) -> dict[str, str]:
+    """Names of clips that were taken down, and their ids, where no manifest tells the clips.
+
+    An id that may be any of several names is none of them.
+
+    Args:
+        names: Names in an input.
+        gone: Ids of clips that were taken down.
+
+    Examples:
+        >>> taken_down(["clips/a.mp4", "b", "x/c", "y/c"], ["a", "c"])
+        {'clips/a.mp4': 'a'}
+    """
+    index, found = ClipIndex(names), dict[str, str]()
+    for clip_id in sorted(gone):
+        try:
+            match = index.lookup(clip_id, "tombstones")
+        except InputError:
+            continue
+        if match is not None and match[1] != SAME_NAME:
+            found[match[0]] = clip_id
+    return found
 
 
 def join_values(
@@ -225,6 +268,20 @@ class ClipIndex:
         match = self.lookup(name, label)
         return None if match is None else match[0]
 
+    def as_near(self, name: str, clip_id: str) -> bool:
+        """Whether a name is at least as near to one of the ids as to another id that it matches.
+
+        Examples:
+            >>> index = ClipIndex(["a/x"])
+            >>> index.as_near("a/x.mp4", "b/x"), index.as_near("b/x.mp4", "b/x")
+            (True, False)
+        """
+        key, own = _key(name), _key(clip_id)
+        if name == clip_id or key == own:
+            return name in self.clip_ids or (name != clip_id and key in self._by_key)
+        shared = _common_end(key, own)
+        return any(_common_end(key, other) >= shared for other, _ in self._by_name.get(key[-1], ()))
+
     def lookup(self, name: str, label: str) -> tuple[str, int] | None:
         """The id and the rank of the match, where smaller is better."""
         for spelling, quality in ((name, _EXACT), (plain_name(name), _SAME_KEY)):
@@ -242,7 +299,7 @@ class ClipIndex:
         chosen = [candidate for candidate, n in zip(candidates, shared, strict=True) if n == best]
         whole = best == min(len(key), *(len(other) for other, _ in chosen))
         clip_id = self._only(name, [clip_id for _, clip_id in chosen], label)
-        return clip_id, _SAME_KEY if whole else _SAME_NAME
+        return clip_id, _SAME_KEY if whole else SAME_NAME
 
     @staticmethod
     def _only(name: str, clip_ids: list[str], label: str) -> str:

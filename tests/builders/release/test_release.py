@@ -34,6 +34,7 @@ from theval_datasets.errors import (
 )
 from theval_datasets.manifest.info import FileInfo, read_info, write_info
 from theval_datasets.manifest.rows import read_manifest
+from theval_datasets.manifest.tombstones import TOMBSTONES_NAME, Tombstone, write_tombstones
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -389,6 +390,20 @@ def test_joined_columns_go_by_any_spelling_of_a_clip(build, tmp_path):
     rows = {r["clip_id"]: r for r in load(made.folder, None, tmp_path / "hf")["train"]}
     assert rows["room"]["x"] == 1.0
     assert rows["mute"]["x"] is None
+
+
+def test_joined_columns_of_a_clip_that_was_taken_down_are_no_other_clips(build, corpus, tmp_path):
+    corpus.add_clip("b/room", 5)
+    write_tombstones(corpus.folder / TOMBSTONES_NAME, [Tombstone("a/room", "2026-01-02")])
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"clip_id": ["a/room.mp4", "mute"], "x": [1.0, 2.0]}), path)
+    made = build(tables={"features": path})
+    rows = {r["clip_id"]: r for r in load(made.folder, None, tmp_path / "hf")["train"]}
+    assert {name: row["x"] for name, row in rows.items() if row["x"] is not None} == {"mute": 2.0}
+    assert "features:not-matched" in rows["b/room"]["missing"]
+    (note,) = [note for note in made.info.notes if note.startswith("features:")]
+    assert "a/room" not in note
+    assert "1 of 1 names match" in note
 
 
 def test_joined_columns_that_match_no_clip_are_an_error(build, tmp_path):

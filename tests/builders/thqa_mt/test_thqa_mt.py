@@ -24,6 +24,7 @@ from theval_datasets.builders.tables.portraits import PortraitFaces
 from theval_datasets.builders.thqa_mt import ThqaMt, dataset
 from theval_datasets.builders.thqa_mt.rows import with_difficulty
 from theval_datasets.commands.verify import verify
+from theval_datasets.curation.takedown import take_down
 from theval_datasets.errors import InputError
 from theval_datasets.extraction.cache import spec_of
 from theval_datasets.extraction.outcomes import Feature, Outcome
@@ -31,6 +32,7 @@ from theval_datasets.features.faces import Faces
 from theval_datasets.features.head_pose import HeadPose
 from theval_datasets.features.person_landmarks import PersonLandmarks
 from theval_datasets.features.person_pose import PersonPose
+from theval_datasets.manifest.tombstones import Tombstone, write_tombstones
 from theval_datasets.utils.files import sha256_file
 
 GENERATORS = ("SadTalker", "Some New Model")
@@ -503,6 +505,50 @@ def test_names_follow_rules(tmp_path):
     path.write_text("rules: ['{portrait_id}@{generator}']\nattempted: {A: 3, B: 2}\n")
     listing = read_listing(path)
     assert listing.generations(["p@A", "q@A", "odd"]) == {"A": (3, 2), "B": (2, 0)}
+    gone = ["r@A", "q@A", "s@C", "odd too"]
+    assert listing.generations(["p@A", "q@A"], gone) == {"A": (3, 3), "B": (2, 0)}
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_clip_that_was_taken_down_stays_down_without_a_manifest(tmp_path, listed):
+    stones = tmp_path / "stones.jsonl"
+    write_tombstones(stones, [Tombstone("p0__SadTalker", "2026-01-02")])
+    rated = [{**row, "clip_id": f"videos/{row['clip_id']}"} for row in rating_rows()]
+    table = [
+        {"clip_id": f"videos/{n}.mp4", "generator": g, "portrait_id": p} for n, g, p in clips()
+    ]
+    tables = {"ratings": write(tmp_path / "r.csv", rated), "tombstones": stones}
+    if listed:
+        tables["clips"] = write(tmp_path / "c.csv", table)
+    made = build(tmp_path, **tables)
+    ids = {row["clip_id"] for row in load(made.folder, "features", tmp_path / "hf")}
+    assert len(ids) == 11
+    assert "videos/p0__SadTalker" not in ids
+
+
+def test_a_clip_that_was_taken_down_was_generated(whole, tmp_path):
+    corpus, tables = whole
+    listed = read(tables["clips"])
+    for row in listed:  # named by their files, as people do
+        row["clip_id"] = row["clip_id"] and f"videos/{row['clip_id']}.mp4"
+    write(tables["clips"], listed)
+    before = build(tmp_path, corpus, "before", **tables).info.counts
+    take_down(["p5__SadTalker"], corpus.folder, "2026-01-02")
+    made = build(tmp_path, corpus, "after", **tables)
+    rows = {row["generator"]: row for row in load(made.folder, "generators", tmp_path / "hf")}
+    gone = rows["SadTalker"]
+    assert (gone["attempted"], gone["succeeded"], gone["clips"]) == (6, 6, 5)
+    ids = {row["clip_id"] for row in load(made.folder, "features", tmp_path / "hf2")}
+    assert len(ids) == 10
+    assert not any("p5__SadTalker" in name for name in ids)
+    rated = {row["clip_id"] for row in load(made.folder, "ratings", tmp_path / "hf3")}
+    assert rated == ids
+    assert not any("p5__SadTalker" in note for note in made.info.notes)
+    failed = rows["Some New Model"]
+    assert (failed["attempted"], failed["succeeded"], failed["clips"]) == (6, 5, 5)
+    assert [made.info.counts[name] for name in ("attempted", "succeeded")] == [
+        before[name] for name in ("attempted", "succeeded")
+    ]
 
 
 def test_kinds_are_facts_and_not_a_closed_list():
