@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 _INVISIBLE: Final = "\ufeff\u200b\u200c\u200d\u2060"
 _WORD: Final = re.compile(r"[^\W_]+")
 _BRACKETS: Final = re.compile(r"[(\[{].*?[)\]}]")
+_HUMP: Final = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])")
+_LONGEST: Final = 40  # letters of a name of a statistic that is written without a space
+_SPACE: Final = re.compile(r"[\s_]+")
+_WHOLE: Final = re.compile(r"\d+\.0+")
 
 
 def clean_name(text: str) -> str:
@@ -40,24 +44,67 @@ class StatisticNames:
     Case, accents, punctuation and what is in brackets do not count.
 
     Attributes:
-        names: The names, letters and digits alone.
+        names: The names, letters and digits alone, or a symbol.
         words: Words that may stand beside one, such as ``lower`` in ``lower CI``.
+        parts: Words that may follow each other without a space, as in ``meanscore``; at least one of them
+            has to be a name.
+        alone: Parts of up to three letters that are enough to tell; without one of these a longer part
+            is needed.
 
     Examples:
-        >>> names = StatisticNames(frozenset({"mean", "ci"}), frozenset({"score", "lower"}))
+        >>> names = StatisticNames.of(["mean", "ci"], ["score", "lower"], ["mean", "score"])
         >>> [name in names for name in ("Mean (raw)", "mean_score", "Lower CI", "score", "meanie")]
         [True, True, True, False, False]
+        >>> "MeanScore" in names, "meanscore" in names, "scorescore" in names
+        (True, True, False)
     """
 
     names: frozenset[str]
     words: frozenset[str]
+    parts: frozenset[str] = frozenset()
+    alone: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(
+        cls,
+        names: Iterable[str],
+        words: Iterable[str],
+        parts: Iterable[str] = (),
+        alone: Iterable[str] = (),
+    ) -> StatisticNames:
+        """The names from lists in usual spelling."""
+        return cls(*(frozenset(map(_folded, texts)) for texts in (names, words, parts, alone)))
 
     def __contains__(self, text: str) -> bool:
-        plain = unicodedata.normalize("NFKD", _BRACKETS.sub("", text)).casefold()
-        words = _WORD.findall("".join(c for c in plain if not unicodedata.combining(c)))
-        if "".join(words) in self.names:
+        plain = _BRACKETS.sub("", text)
+        if _folded(plain) in self.names:
             return True
-        return not self.names.isdisjoint(words) and self.names | self.words >= set(words)
+        for spelling in (plain, _HUMP.sub(" ", plain)):
+            words = _WORD.findall(_folded(spelling))
+            if words and "".join(words) in self.names:
+                return True
+            if not self.names.isdisjoint(words) and self.names | self.words >= set(words):
+                return True
+        return self._is_glued("".join(_WORD.findall(_folded(plain))))
+
+    def _is_glued(self, letters: str) -> bool:
+        """Whether a text consists of parts without spaces, one of them a name, one long enough."""
+        if not 0 < len(letters) <= _LONGEST:
+            return False
+        ends: dict[int, set[tuple[bool, bool]]] = {0: {(False, False)}}
+        for start in range(len(letters)):
+            for part in self.parts if start in ends else ():
+                if letters.startswith(part, start):
+                    named, long = part in self.names, len(part) > 3 or part in self.alone
+                    found = {(a or named, b or long) for a, b in ends[start]}
+                    ends.setdefault(start + len(part), set()).update(found)
+        return (True, True) in ends.get(len(letters), ())
+
+
+def _folded(text: str) -> str:
+    """A text without case, accents and surrounding spaces."""
+    plain = unicodedata.normalize("NFKD", text.strip()).casefold()
+    return "".join(c for c in plain if not unicodedata.combining(c))
 
 
 def encode_names(
@@ -130,8 +177,14 @@ def _refuse_similar(names: Iterable[str], column: str, where: str) -> None:
 
 
 def _similar(name: str, column: str) -> str:
-    """Key that ignores spaces, case, leading zeros, Unicode form and media suffix."""
+    """Key that ignores spaces, case, leading zeros, Unicode form, media suffix and ``./``.
+
+    A space and ``_`` are equal, as in the safe names of clips, and so are ``1`` and ``1.0``.
+    """
     text = unicodedata.normalize("NFKC", clean_name(name)).casefold()
+    text = "".join(c for c in text if unicodedata.category(c) != "Cf")
     if column == "clip_id":
-        text = plain_name(text)
-    return re.sub(r"\d+", lambda digits: digits[0].lstrip("0") or "0", re.sub(r"\s+", " ", text))
+        text = "/".join(part for part in plain_name(text).split("/") if part != ".")
+    if _WHOLE.fullmatch(text):
+        text = text.partition(".")[0]
+    return re.sub(r"\d+", lambda digits: digits[0].lstrip("0") or "0", _SPACE.sub(" ", text))

@@ -18,6 +18,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from theval_datasets.errors import RatingsError
+from theval_datasets.manifest.joins import plain_name
 from theval_datasets.utils.text import one_line
 from theval_datasets.utils.yaml_files import read_yaml
 
@@ -31,6 +32,11 @@ SHOWN: Final = 3
 ROW: Final = "\0row"
 """Column with the row of the file, from 1 for the first below the header."""
 _SERIES: Final = re.compile(r"(.*?)[\s_\-.#]*(?:\d+|(?<=[\s_\-.#])[A-Za-z])$", re.DOTALL)
+_ORDINAL: Final = re.compile(
+    r"([^\W\d_]+)(?:[\s_\-.#]+(?:[ivxlc]+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)"
+    r"|[\s_\-.#]*\d+[\s_\-.#]*[^\W\d]+(?:[\s_]\w+)*)",
+    re.IGNORECASE,
+)  # a word and a Roman number, a number in words, or a number and more, as in ``Rater 1 score``
 _IN_BRACKETS: Final = re.compile(r"(.*?)\s*\[([^\[\]]+)\]", re.DOTALL)
 _LABELLED: Final = re.compile(
     r"\s*(-?\d+(?:[.,]\d+)?)\s*(?:[-–—:=.)]\s*\D.*|\(.*\))?\s*", re.DOTALL
@@ -62,7 +68,7 @@ def column_names() -> dict[str, Any]:
 
     Examples:
         >>> sorted(column_names())
-        ['aliases', 'dimensions', 'distortion_prefix', 'form_times', 'statistic_words', 'statistics']
+        ['aliases', 'dimensions', 'distortion_prefix', 'form_people', 'form_times', 'glued', 'glued_alone', 'headings', 'statistic_words', 'statistics']
     """
     plain: dict[str, Any] = read_yaml(resources.files(__package__ or "") / "columns.yaml")
     return plain
@@ -77,7 +83,21 @@ def statistics() -> StatisticNames:
         (True, True, False)
     """
     names = column_names()
-    return StatisticNames(frozenset(names["statistics"]), frozenset(names["statistic_words"]))
+    words, glued, alone = (names[key] for key in ("statistic_words", "glued", "glued_alone"))
+    return StatisticNames.of(names["statistics"], words, glued, alone)
+
+
+@lru_cache(maxsize=1)
+def no_headings() -> StatisticNames:
+    """Names that are neither subjects nor clips as headings of a wide table; more than `statistics`.
+
+    Examples:
+        >>> "fps" in no_headings(), "fps" in statistics(), "Rater 1" in no_headings()
+        (True, False, False)
+    """
+    names = column_names()
+    words, glued, alone = (names[key] for key in ("statistic_words", "glued", "glued_alone"))
+    return StatisticNames.of([*names["statistics"], *names["headings"]], words, glued, alone)
 
 
 def to_long(frame: pl.DataFrame, where: str) -> LongTable:
@@ -185,7 +205,7 @@ def _google_form(frame: pl.DataFrame, plain: dict[str, str]) -> LongTable | None
         return None
     people = [c for c in columns[1:] if _target(_plain(c)) == "subject" or _is_person(c)]
     grid = {c: match for c in columns[1:] if (match := _IN_BRACKETS.fullmatch(c))}
-    rated = list(grid) or [c for c in columns[1:] if c not in people and c not in statistics()]
+    rated = list(grid) or [c for c in columns[1:] if c not in people and c not in no_headings()]
     texts = frame.with_columns(pl.col(column).cast(pl.String) for column in rated)
     if people:
         texts = texts.with_columns(pl.col(people[0]).alias("\0subject"))
@@ -214,7 +234,7 @@ def _google_form(frame: pl.DataFrame, plain: dict[str, str]) -> LongTable | None
 
 
 def _is_person(column: str) -> bool:
-    return column.casefold() in ("email address", "e-mail address", "email", "username")
+    return column.casefold() in column_names()["form_people"]
 
 
 def _answer(text: str) -> str:
@@ -284,7 +304,7 @@ def _named_corner(
 ) -> tuple[pl.DataFrame, list[str]]:
     """Name the unnamed first column of a matrix according to the other headings."""
     headings = [column for column in others if column]
-    meant = {_target(_plain(match[1])) for c in headings if (match := _SERIES.fullmatch(c))}
+    meant = {_target(_plain(series)) for c in headings if (series := _series(c)) is not None}
     ids = {"subject", "clip_id"} & set(frame.columns)
     if meant not in ({"subject"}, {"clip_id"}) or ids or frame.columns[0] != "":
         raise RatingsError(
@@ -304,7 +324,7 @@ def _check_headings(
     """
     noun = "subject" if target == "subject" else "clip"
     for column in columns:
-        if column in statistics():
+        if column in no_headings() or re.fullmatch(r"Unnamed: \d+(_level_\d+)?", column):
             raise RatingsError(
                 f"{where}: the column {column!r} holds a statistic or a fact, not ratings of a "
                 f"{noun}; remove it (study --ignore {column!r}), or rename it if it is a {noun}"
@@ -314,14 +334,21 @@ def _check_headings(
             f"{where}: the columns {', '.join(map(repr, columns[:SHOWN]))} are dimensions, and no "
             "column names the clips; expected a column clip_id"
         )
-    series = Counter(match[1].casefold() for c in columns if (match := _SERIES.fullmatch(c)))
+    series = Counter(map(_series, columns))
     near = []
     for column in columns:
-        match = _SERIES.fullmatch(column)
-        if (match is None or series[match[1].casefold()] < 2) and _close(column, known):
+        name = _series(column)
+        if (name is None or series[name] < 2) and _close(column, known):
             near.append(column)
     if near:
         raise _unknown(near, known, where)
+
+
+def _series(column: str) -> str | None:
+    """The common part of headings such as ``clip01.mp4``, ``Rater B`` and ``Rater II``; None for others."""
+    plain = plain_name(column).rpartition("/")[2]
+    match = _SERIES.fullmatch(plain) or _ORDINAL.fullmatch(plain)
+    return None if match is None else match[1].casefold()
 
 
 def _melt(frame: pl.DataFrame, ids: list[str], columns: list[str], name: str) -> pl.DataFrame:

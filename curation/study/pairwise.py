@@ -13,6 +13,7 @@ import numpy.typing as npt
 from theval_datasets.errors import RatingsError
 
 from .ids import clean_name, encode_names
+from .layouts import column_names
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 _ALIASES = {
-    "subject": ("subject", "subject_id", "rater", "user", "participant", "worker"),
+    "subject": ("voter", "voter_id"),  # and the names of subjects in tables of ratings
     "left": ("left", "left_model", "model_left", "model_a", "a"),
     "right": ("right", "right_model", "model_right", "model_b", "b"),
     "winner": ("winner", "choice", "vote", "preferred"),
-    "clip_id": ("clip_id", "clip", "video", "video_id", "stimulus"),
+    "clip_id": (),  # the names of clips in tables of ratings
     "time": ("time", "timestamp", "voted_at", "datetime"),
 }
 _TIES = {"tie", "equal", "both", "draw"}
@@ -89,10 +90,15 @@ def votes_from_frame(
         >>> votes_from_frame(table).outcome.tolist()
         [0.0]
     """
-    known = {alias: name for name, many in _ALIASES.items() for alias in many}
+    shared = column_names()["aliases"]
+    known = {
+        alias: name
+        for name, many in _ALIASES.items()
+        for alias in (*many, *(shared[name] if name in ("subject", "clip_id") else ()))
+    }
     names: dict[str, str] = {}
     for column in frame.columns:
-        target = known.get(column.strip().lower().replace(" ", "_").replace("-", "_"))
+        target = known.get(clean_name(column).lower().replace(" ", "_").replace("-", "_"))
         if target is None:
             raise RatingsError(
                 f"{where}: unknown column {column!r}; known: {', '.join(sorted(_ALIASES))}"

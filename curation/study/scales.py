@@ -42,8 +42,15 @@ _CODES: Final = frozenset(
     }
 )
 """Numbers that tables use for "not rated"."""
+_WEAK_CODES: Final = frozenset({8.0, 9.0})
+"""Numbers that tables use for "not rated", and that are grades of common scales too."""
+_WEAK_FROM: Final = 20  # ratings without a grade above the scale that tell a weak code from a grade
 _STRAY: Final = 0.05  # share of scores up to which any number off the scale is a mistake
-_MOSTLY: Final = 0.5  # share of scores up to which a usual missing code is a missing code
+_STRAY_GRADE: Final = 50  # ratings for each of some mistakes that may be grades of a wider scale
+_MOSTLY: Final = 0.5  # share of scores up to which a weak code is a missing code
+_USED: Final = 0.1  # share of the scale at both ends within which ratings show that it is the scale
+_GRADES: Final = 10.0  # width of the widest scale of grades
+_FEWEST_SCORES: Final = 3  # of a subject whose grades may be those of a wider scale
 _FEWEST_NAMES: Final = 5  # of a table in which one name can be off the scale of the others
 _APART: Final = 1.0  # distance from the end of the scale beyond which a number is off the scale
 
@@ -91,8 +98,10 @@ def apparent_scale(scores: Floats) -> Scale:
 def off_scale(scores: Floats) -> tuple[Scale, Flags] | None:
     """Scores off the scale of all others.
 
-    These are usual missing codes in up to half of the scores, and any numbers in up to 5 % of
-    them, if they are more than one grade and a tenth of the scale beyond its end.
+    These are more than one grade and a tenth of the scale beyond its end, and either usual missing
+    codes, however many, or other numbers in up to 5 % of the scores (one in small tables). The latter
+    need evidence for the scale: the others reach both of its ends, and where all scores fit a scale of
+    at most ten grades there are 50 others for each (20 for 8 and 9, which are missing codes too).
 
     Args:
         scores: float64 (n,), finite.
@@ -106,8 +115,7 @@ def off_scale(scores: Floats) -> tuple[Scale, Flags] | None:
         ('1 … 5 (apparent)', [False, False, False, False, True])
     """
     values, counts = np.unique(scores, return_counts=True)
-    stray = int(_STRAY * len(scores)) or 1
-    for scale in sorted(STANDARD_SCALES, key=lambda ends: ends[1] - ends[0]):
+    for scale in _scales_of(values):
         outside = (values < scale[0]) | (values > scale[1])
         if not outside.any():
             return None
@@ -115,25 +123,74 @@ def off_scale(scores: Floats) -> tuple[Scale, Flags] | None:
         margin = max(_APART, (scale[1] - scale[0]) / 10)
         below_zero = (values < 0) & (scale[0] >= 0)
         apart = outside & ((distance > margin) | below_zero)
-        codes = outside & np.isin(values, list(_CODES)) & apart
-        if (apart == outside).all():
-            few = counts[outside].sum() <= stray and outside.sum() < len(values)
-            coded = (codes == outside).all() and counts[outside].sum() <= _MOSTLY * len(scores)
-            if few or coded:
+        if (apart == outside).all() and not outside.all():
+            strays = outside & ~np.isin(values, list(_CODES))
+            if not strays.any() or _are_mistakes(values, counts, outside, strays, scale):
                 return Scale(*scale, declared=False), np.isin(scores, values[outside])
     return None
 
 
-def names_off_scale(scores: Floats, codes: Codes, n_names: int) -> tuple[Scale, Codes] | None:
+def _scales_of(values: Floats) -> list[tuple[float, float]]:
+    """The scales to compare some scores with, the narrowest first."""
+    scales = sorted(STANDARD_SCALES, key=lambda ends: ends[1] - ends[0])
+    plain = values[~np.isin(values, list(_CODES))]
+    shares = len(plain) and plain.min() >= 0 and plain.max() <= 1 and (plain % 1 != 0).any()
+    return [(0.0, 1.0), *scales] if shares else scales
+
+
+def _are_mistakes(
+    values: Floats, counts: Codes, outside: Flags, strays: Flags, scale: tuple[float, float]
+) -> bool:
+    """Whether numbers off a scale that are no usual missing codes are mistakes, not a wider scale.
+
+    Args:
+        values: float64 (n,): the distinct scores.
+        counts: int64 (n,): how often each occurs.
+        outside: bool (n,): those off the scale.
+        strays: bool (n,): those of them that are no usual missing codes.
+        scale: The ends of the scale.
+    """
+    if not _is_used(values[~outside], scale):
+        return False
+    n_others, n_strays = int(counts[~outside].sum()), int(counts[strays].sum())
+    n = n_others + n_strays
+    if np.isin(values[strays], list(_WEAK_CODES)).all() and n_others >= _WEAK_FROM:
+        return n_strays <= _MOSTLY * n
+    if n_strays > max(1, int(_STRAY * n)):
+        return False
+    return not _are_grades(values[~outside | strays]) or n_others >= _STRAY_GRADE * n_strays
+
+
+def _is_used(scores: Floats, scale: tuple[float, float]) -> bool:
+    """Whether scores reach both ends of a scale."""
+    slack = _USED * (scale[1] - scale[0])
+    return bool(scores.min() <= scale[0] + slack and scores.max() >= scale[1] - slack)
+
+
+def _are_grades(scores: Floats) -> bool:
+    """Whether all scores fit a standard scale of at most ten grades."""
+    low, high = scores.min(), scores.max()
+    return any(
+        ends[0] <= low and high <= ends[1] and ends[1] - ends[0] <= _GRADES
+        for ends in STANDARD_SCALES
+    )
+
+
+def names_off_scale(
+    scores: Floats, codes: Codes, n_names: int, *, people: bool = False
+) -> tuple[Scale, Codes] | None:
     """Subjects, or clips, whose scores are all off the scale of the scores of all others.
 
     Such a name is likely a column of facts, such as an age. Looked at are tables of at least five
-    names, up to a fifth of which may be off the scale by more than one grade and a tenth of it.
+    names, up to a fifth of which may be off the scale by more than one grade and a tenth of it. The
+    others have to reach both ends of their scale. Where all scores fit a scale of at most ten grades, a
+    clip may simply be better than the others; only a subject with three scores is off the scale then.
 
     Args:
         scores: float64 (n,), finite.
         codes: int64 (n,): the name of each score, 0 to ``n_names - 1``.
         n_names: Number of names.
+        people: Whether they name subjects, who rate the same clips; otherwise they name clips.
 
     Returns:
         The scale of the others, and int64 (m,): the names off it, m of at least 1; None if there are
@@ -150,10 +207,16 @@ def names_off_scale(scores: Floats, codes: Codes, n_names: int) -> tuple[Scale, 
     low, high = np.full(n_names, np.inf), np.full(n_names, -np.inf)
     np.minimum.at(low, codes, scores)
     np.maximum.at(high, codes, scores)
+    graded, counts = _are_grades(scores), np.bincount(codes, minlength=n_names)
     for n_apart in range(1, n_names // _FEWEST_NAMES + 1):
         for apart in (np.argsort(-low, kind="stable"), np.argsort(high, kind="stable")):
             names = apart[:n_apart]
-            scale = apparent_scale(scores[~np.isin(codes, names)])
+            if graded and not (people and counts[names].min() >= _FEWEST_SCORES):
+                continue
+            others = scores[~np.isin(codes, names)]
+            scale = apparent_scale(others)
+            if not _is_used(others, (scale.low, scale.high)):
+                continue
             margin = max(_APART, (scale.high - scale.low) / 10)
             if (np.maximum(scale.low - high[names], low[names] - scale.high) > margin).all():
                 return scale, np.sort(names)
@@ -173,7 +236,7 @@ def check_names(scores: Floats, codes: Codes, names: Sequence[str], noun: str, w
     Raises:
         RatingsError: If there are any.
     """
-    off = names_off_scale(scores, codes, len(names))
+    off = names_off_scale(scores, codes, len(names), people=noun == "subject")
     if off is None:
         return
     scale, apart = off

@@ -1,7 +1,7 @@
 """Reading and checking of ratings tables, from files and data frames to `Ratings`.
 
-Empty scores, and scores that are a declared missing code, are missing ratings: they are left out and
-counted.
+Empty scores, cells such as ``NA``, and scores that are a declared missing code are missing ratings: they
+are left out and counted.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 _DECIMAL_COMMA: Final = r"^\s*[-+]?\d+,\d+\s*$"
+_NOT_RATED: Final = ("", "na", "n/a", "#n/a", "n.a.", "null", "none", ".", "-", "–")
+"""Cells that stand for a missing rating, in any case."""
 _DECIMAL_POINT: Final = r"^\s*[-+]?\d+\.\d+\s*$"
 
 
@@ -189,7 +191,7 @@ def _scores(frame: pl.DataFrame, options: TableOptions, where: str) -> tuple[Flo
     column = frame["score"]
     if column.dtype == pl.String:
         text = column.str.strip_chars()
-        given = (text.is_not_null() & (text != "")).fill_null(value=False)
+        given = ~text.str.to_lowercase().is_in(_NOT_RATED).fill_null(value=True)
         numbers = _with_decimal_points(text, frame[ROW], where).cast(pl.Float64, strict=False)
     elif column.dtype.is_numeric():
         numbers, given = column.cast(pl.Float64), column.is_not_null()

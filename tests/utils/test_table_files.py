@@ -93,6 +93,21 @@ def test_blank_rows_and_columns_are_left_out_and_rows_keep_their_numbers(tmp_pat
     assert table.rows == (1, 3)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(("mark", "delimiter"), [("sep=;", ";"), ("SEP=,", ","), ("sep=\t", "\t")])
+def test_the_line_that_states_the_delimiter(tmp_path, end, mark, delimiter):
+    text = end.join([mark, f"subject{delimiter}score", f"1{delimiter}4", ""])
+    for before in ("", f"{end}  {end}"):
+        table = read_table(written(tmp_path, before + text))
+        assert table.frame.columns == ["subject", "score"]
+        assert (table.frame.rows(), table.rows) == ([("1", "4")], (1,))
+
+
+def test_blank_lines_before_the_header(tmp_path):
+    table = read_table(written(tmp_path, "\n \t\n\nsubject;score\n1;4\n"))
+    assert (table.frame.columns, table.frame.rows()) == (["subject", "score"], [("1", "4")])
+
+
 def test_line_breaks_in_quotes_are_part_of_a_cell(tmp_path):
     table = read_table(written(tmp_path, 'subject,"the\nscore"\n1,"4\n5"\n'))
     assert table.frame.columns == ["subject", "the\nscore"]
@@ -103,7 +118,8 @@ def test_line_breaks_in_quotes_are_part_of_a_cell(tmp_path):
     ("text", "message"),
     [
         ("Rater,Rater,clip\n1,2,a\n", "several columns are named 'Rater'"),
-        ("a,b\n1,2,3\n", "cannot be read as csv"),
+        ("a,b\n1,2\n1,2,3\n", "row 2 has 3 cells, the header 2"),
+        ("a title\na,b\n1,2\n", "row 1 has 2 cells, the header 1"),
         ("a,,\n1,2,3\n", "2 columns with values have no name"),
         ("a,b\n1,\0\n" + "x,y\n" * 99, "NUL"),
     ],

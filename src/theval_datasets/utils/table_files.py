@@ -1,7 +1,7 @@
 """Tables read into text cells: CSV of any usual dialect, Excel, Parquet, JSON lines.
 
 Delimiter (comma, semicolon, tab), encoding (UTF-8 and UTF-16 with or without byte-order mark, else
-Windows-1252) and blank rows are recognised. Ambiguous tables are refused: columns of one name, columns
+Windows-1252), blank rows, and the line ``sep=;`` that Excel reads are recognised. Ambiguous tables are refused: columns of one name, columns
 without a name that hold values, rows longer than the header, workbooks with several sheets.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 LARGEST: Final = 512 << 20  # largest size of a table's file, bytes
 _DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab"}
+_SEPARATOR: Final = re.compile(r"\s*sep=([,;\t])[ \t]*(?:\r\n|\n|\r)", re.IGNORECASE)
+_BLANKS: Final = re.compile(r"\s*(?:\r\n|\n|\r)")
 _SAMPLE: Final = 50  # number of records that decide the delimiter
 _TEXT: Final = (".csv", ".tsv", ".txt")
 _JSON: Final = (".jsonl", ".ndjson")
@@ -122,7 +125,7 @@ _UNNAMED: Final = "__UNNAMED__"  # prefix by which the workbook reader names col
 
 
 def read_delimited(path: Path, *, error: type[InputError] = InputError) -> tuple[str, str, str]:
-    """The text of a delimited table, the name of its encoding, and its delimiter.
+    """The text of a delimited table from its header on, the name of its encoding, and its delimiter.
 
     Args:
         path: The file.
@@ -136,6 +139,12 @@ def read_delimited(path: Path, *, error: type[InputError] = InputError) -> tuple
     text, encoding = _decoded(path.read_bytes(), path.name, error)
     if "\n" not in text:
         text = text.replace("\r", "\n")  # line ends of old Macintosh programs
+    stated = _SEPARATOR.match(text)
+    text = text[stated.end() :] if stated else text
+    blank = _BLANKS.match(text)
+    text = text[blank.end() :] if blank else text
+    if stated:
+        return text, encoding, stated[1]
     return text, encoding, _delimiter(text, "\t" if path.suffix.lower() == ".tsv" else ",")
 
 
@@ -146,11 +155,27 @@ def _delimited(path: Path, error: type[InputError]) -> tuple[pl.DataFrame, str]:
     head = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
     _refuse_doubled(head, path.name, error)
     names = [name if name.strip() else f"{_UNNAMED}{i}" for i, name in enumerate(head)]
-    frame = pl.read_csv(
-        text.encode(), separator=delimiter, has_header=False, skip_rows=0, new_columns=names,
-        infer_schema=False, truncate_ragged_lines=False, encoding="utf8",
-    )[1:]  # fmt: skip
+    try:
+        frame = pl.read_csv(
+            text.encode(), separator=delimiter, has_header=False, skip_rows=0, new_columns=names,
+            infer_schema=False, truncate_ragged_lines=False, encoding="utf8",
+        )[1:]  # fmt: skip
+    except pl.exceptions.ComputeError:
+        _refuse_wider(text, delimiter, path.name, error)
+        raise
     return frame, f"CSV, {encoding}, {_DELIMITERS[delimiter]}"
+
+
+def _refuse_wider(text: str, delimiter: str, name: str, error: type[InputError]) -> None:
+    """Refuse a row with more cells than the header."""
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    head = next(rows, [])
+    for number, row in enumerate(rows, start=1):
+        if len(row) > len(head):
+            raise error(
+                f"{name}: row {number} has {len(row)} cells, the header {len(head)}; the header has to be "
+                "the first line, and cells that hold the delimiter have to be quoted"
+            )
 
 
 def _refuse_doubled(head: Sequence[str], name: str, error: type[InputError]) -> None:

@@ -33,7 +33,10 @@ WIDE = {"Rater 1": [1, 2], "Rater 2": [3, 4]}
     ["Mean", "MOS", "mos (1-5)", "SD", "Std", "std_dev", "Std. Dev.", "CI", "95% CI", "CI95", "N", "n",
      "Total", "Age", "Gender", "Duration", "Median", "Variance", "Comment", "MOS_mean", "mean_score",
      "CI low", "ci_upper", "Lower CI", "num_ratings", "N raters", "Grand total", "Mean±SD", "z-score",
-     "IQR", "σ", "μ", "Mittelwert", "Écart-type", "Edad", "What is your age?", "Age (years)"],
+     "IQR", "σ", "μ", "Mittelwert", "Écart-type", "Edad", "What is your age?", "Age (years)",
+     "meanscore", "MeanScore", "ScoreMean", "MOSstd", "mosci95", "CIhigh", "ci95lower", "upper95", "lower_95",
+     "#", "Ø", "no. of ratings", "n_subj", "Counts", "Range", "p-value", "Overall", "Final score", "m/f",
+     "dur", "Kommentar", "Moy.", "平均", "標準偏差", "年龄", "Возраст", "Среднее", "Średnia"],
 )  # fmt: skip
 def test_statistics_are_neither_raters_nor_clips(name):
     with pytest.raises(RatingsError, match=r"holds a statistic"):
@@ -53,8 +56,24 @@ def test_statistics_are_neither_raters_nor_clips(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["Meanie", "Andy", "N1", "Agent", "Sid", "Rater N", "Eta", "low 2"]
-)
+    "name",
+    ["Unnamed: 0", "ID", "Index", "row", "fps", "Width", "Bitrate", "PSNR", "Group", "Trial number", "Year",
+     "Reaction time (ms)", "rejected", "序号"],
+)  # fmt: skip
+def test_facts_of_rows_and_files_are_no_headings(name):
+    with pytest.raises(RatingsError, match=r"holds a statistic or a fact"):
+        from_frame(pl.DataFrame({"clip": ["a", "b"], **WIDE, name: [2, 3]}))
+    with pytest.raises(RatingsError, match=r"holds a statistic or a fact"):
+        from_frame(pl.DataFrame({"subject": ["a", "b"], "clip01": [1, 2], name: [3, 4]}))
+    table = {"subject": ["a", "a"], "clip": ["x", name], "score": [1, 2]}
+    assert name in from_frame(pl.DataFrame(table)).clips  # but a clip can have such a name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Meanie", "Andy", "N1", "Agent", "Sid", "Rater N", "Eta", "low 2", "Semin", "Minse", "Mosse", "Perse",
+     "Cimin", "Maxine", "Sumin", "Summer", "Countess", "P95", "Mr Range"],
+)  # fmt: skip
 def test_names_that_resemble_statistics_are_raters(name):
     ratings = from_frame(pl.DataFrame({"clip": ["a", "b"], **WIDE, name: [2, 3]}))
     assert name in ratings.subjects
@@ -63,7 +82,9 @@ def test_names_that_resemble_statistics_are_raters(name):
 @pytest.mark.parametrize(
     "names",
     [("clip01", "clip02"), ("video_0", "video_1"), ("Rater 1", "Rater 2"), ("participant_1", "participant_2"),
-     ("Subject A", "Subject B"), ("Scorer1", "Scorer2"), ("file-1", "file-2"), ("observer#1", "observer#2")],
+     ("Subject A", "Subject B"), ("Scorer1", "Scorer2"), ("file-1", "file-2"), ("observer#1", "observer#2"),
+     ("Rater I", "Rater II"), ("Rater one", "Rater two"), ("Rater 1 score", "Rater 2 score"), ("clip1.mp4", "clip2.mp4"),
+     ("Rater1a", "Rater2b"), ("videos/clip01.mp4", "videos/clip02.mp4")],
 )  # fmt: skip
 def test_numbered_series_are_no_typing_errors(names):
     by_clip = pl.DataFrame({"clip_id": ["x", "y"], names[0]: [1, 2], names[1]: [3, 4]})
@@ -82,6 +103,10 @@ def test_the_corner_of_a_matrix_may_be_empty(tmp_path):
     assert scores(ratings)["Rater 1", "a", "quality"] == 4.5
     by_subject = saved(tmp_path, ",clip01,clip02\nAnn,4,3\nBob,2,1\n")
     assert by_subject.clips == ("clip01", "clip02")
+    assert saved(tmp_path, ",Rater I,Rater II\na,4,3\n").subjects == ("Rater I", "Rater II")
+    assert saved(tmp_path, ",user1,user2\na,4,3\n").subjects == ("user1", "user2")
+    files = saved(tmp_path, ",v/Clip 1.mp4,v/Clip 2.mp4\nAnn,4,3\n")
+    assert files.clips == ("v/Clip 1.mp4", "v/Clip 2.mp4")
     with pytest.raises(RatingsError, match="a column has no name"):
         saved(tmp_path, ",Ann,Bob\na,4,3\n")
 
@@ -106,7 +131,7 @@ def test_ids_are_stripped_and_composed():
 @pytest.mark.parametrize(
     ("first", "second"),
     [("S1", "S1 "), ("S1", "S1\u00a0"), ("001", "1"), ("S01", "S1"), ("anna", "Anna"), ("Zoë", "Zoe\u0308"),
-     ("a b", "a  b"), ("a\u00a0b", "a b")],
+     ("a b", "a  b"), ("a\u00a0b", "a b"), ("a b", "a_b"), ("S1", "S\u00ad1"), ("S1", "\u202aS1"), ("1", "1.0")],
 )  # fmt: skip
 def test_near_equal_ids_are_an_error_that_names_both(first, second):
     for table in (long([first, second]), long(["a", "b"], [first, second])):
@@ -118,7 +143,17 @@ def test_near_equal_ids_are_an_error_that_names_both(first, second):
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [("S1", "S2"), ("S1", "S10"), ("a", "b"), ("p1_v0", "p1_v"), ("0", "00a")]
+    ("first", "second"),
+    [
+        ("S1", "S2"),
+        ("S1", "S10"),
+        ("a", "b"),
+        ("p1_v0", "p1_v"),
+        ("0", "00a"),
+        ("a-b", "a_b"),
+        ("1.5", "1"),
+        ("v1.0", "v1"),
+    ],
 )
 def test_different_ids_are_told_apart(first, second):
     assert len(from_frame(long([first, second])).subjects) == 2
@@ -128,6 +163,8 @@ def test_clips_with_and_without_suffix_are_near_equal():
     with pytest.raises(RatingsError, match=r"'CLIP00.mp4' and 'clip00'"):
         from_frame(long(["a", "b"], ["clip00", "CLIP00.mp4"]))
     assert len(from_frame(long(["a.mp4", "a"])).subjects) == 2  # suffixes are of clips alone
+    with pytest.raises(RatingsError, match=r"'./a.mp4' and 'a'"):
+        from_frame(long(["a", "b"], ["./a.mp4", "a"]))
 
 
 def test_whole_numbers_as_ids_have_no_decimals():
@@ -138,6 +175,18 @@ def test_decimal_commas_and_points(tmp_path):
     assert saved(tmp_path, "subject;clip;score\na;x;4,5\nb;x;3\n").score.tolist() == [4.5, 3]
     with pytest.raises(RatingsError, match=r"'4,5' in row 1 has a decimal comma, '3.5' in row 2"):
         saved(tmp_path, "subject;clip;score\na;x;4,5\nb;x;3.5\n")
+
+
+@pytest.mark.parametrize("cell", ["", "NA", "n/a", "#N/A", "NULL", "None", "-", "."])
+def test_cells_that_stand_for_a_missing_rating(tmp_path, cell):
+    ratings = saved(tmp_path, f"subject,clip,score\na,x,{cell}\nb,x,4\nc,x,5\n")
+    assert (ratings.score.tolist(), ratings.n_missing) == ([4, 5], 1)
+
+
+@pytest.mark.parametrize("cell", ["NaN", "inf", "five", "--"])
+def test_other_words_are_no_missing_ratings(tmp_path, cell):
+    with pytest.raises(RatingsError, match="not finite numbers"):
+        saved(tmp_path, f"subject,clip,score\na,x,{cell}\nb,x,4\nc,x,5\n")
 
 
 def test_errors_say_the_row_of_the_file(tmp_path):
@@ -248,6 +297,18 @@ def test_questions_of_a_google_form_in_another_language(tmp_path):
     assert scores(ratings)["response 1", "clip02", "quality"] == 5
     assert scores(ratings)["response 2", "clip02", "quality"] == 2
     assert "'Age'" in ratings.to_text()
+
+
+@pytest.mark.parametrize(
+    ("time", "address"),
+    [("タイムスタンプ", "メールアドレス"), ("时间戳记", "电子邮件地址"), ("Horodateur", "Adresse e-mail"),
+     ("Marca temporal", "Dirección de correo electrónico"), ("Zeitstempel", "E-Mail-Adresse")],
+)  # fmt: skip
+def test_a_google_form_in_the_languages_of_theval(tmp_path, time, address):
+    text = f"{time},{address},Quality [clip01],Quality [clip02]\nt,ann@example.org,5,3\nt,bob@example.org,4,2\n"
+    ratings = saved(tmp_path, text)
+    assert ratings.subjects == ("subject 1", "subject 2")
+    assert ratings.clips == ("clip01", "clip02")
 
 
 def test_a_question_about_the_person_is_no_clip(tmp_path):

@@ -83,9 +83,49 @@ def test_both_sides_of_the_share_of_stray_numbers():
     assert off_scale(np.concatenate([scores(1, 5, 94), scores(40, 40, 6)])) is None
 
 
-def test_both_sides_of_the_share_of_missing_codes():
-    assert off_scale(np.concatenate([scores(1, 5, 50), scores(99, 99, 50)])) is not None
-    assert off_scale(np.concatenate([scores(1, 5, 49), scores(99, 99, 51)])) is None
+@pytest.mark.parametrize("code", [-1, 99])
+def test_a_missing_code_may_be_most_of_an_incomplete_design(code):
+    scale, rows = off_scale(np.concatenate([scores(1, 5, 10), scores(code, code, 190)]))
+    assert (scale.low, scale.high) == (1, 5)
+    assert rows.sum() == 190
+    assert off_scale(np.full(9, 99.0)) is None  # no other score says that it is none
+
+
+def test_a_code_beside_a_mistake_is_off_the_scale_too():
+    mixed = np.concatenate([scores(1, 5), scores(-1, -1, 100), [55.0]])
+    assert off_scale(mixed)[1].sum() == 101
+
+
+def test_a_missing_code_among_shares():
+    scale, rows = off_scale(np.array([0.1, 0.5, 0.9, -1.0, 0.7]))
+    assert (scale.low, scale.high, rows.sum()) == (0, 1, 1)
+    assert off_scale(np.array([0.1, 0.5, 0.9, 1.4, 0.7])) is None
+
+
+@pytest.mark.parametrize(("n_others", "is_off"), [(19, False), (20, True)])
+@pytest.mark.parametrize("code", [8, 9])
+def test_a_grade_that_is_a_missing_code_too_needs_twenty_others(code, n_others, is_off):
+    mixed = np.concatenate([scores(1, 5, n_others), [float(code)]])
+    assert (off_scale(mixed) is not None) is is_off
+
+
+@pytest.mark.parametrize(
+    ("values", "is_off"),
+    [
+        ([1, 2, 1, 2, 10], False),  # nothing says that the scale ends at 5
+        ([1, 2, 1, 2, 60], False),
+        ([1, 5, 3, 4, 2, 60], True),
+        ([1, 5, 3, 4, 2, 7], False),  # a scale to 7 or 10
+        ([*scores(1, 5, 49), 7], False),
+        ([*scores(1, 5, 50), 7], True),
+        ([*scores(1, 5, 99), 10, 10], False),
+        ([*scores(1, 5, 100), 10, 10], True),
+        ([*scores(0, 100), 500], True),
+        ([*scores(20, 80), 500], False),
+    ],
+)
+def test_small_honest_tables_are_not_refused(values, is_off):
+    assert (off_scale(np.array(values, float)) is not None) is is_off
 
 
 def test_a_declared_scale_is_exact():
@@ -121,6 +161,23 @@ def off(others, apart, n_others=4):
 def test_a_name_whose_scores_are_all_off_the_scale_of_the_others(others, apart, is_off):
     assert off(others, apart) == ([4] if is_off else None)
     assert off(others, apart, n_others=3) is None  # too few names to tell
+
+
+@pytest.mark.parametrize(
+    ("others", "apart", "clip", "subject"),
+    [
+        ([1, 3, 5], [8, 9, 8], False, True),  # a clip may be better; a subject rates the same clips
+        ([1, 3, 5], [8, 9], False, False),
+        ([1, 3, 4], [38, 41, 44], False, False),  # nothing says that the scale ends at 5
+        ([1, 3, 5], [38, 41, 44], True, True),
+        ([2, 30, 44], [95, 90, 99], False, False),
+    ],
+)
+def test_what_is_evidence_that_a_name_is_off_the_scale(others, apart, clip, subject):
+    codes = np.append(np.repeat(np.arange(4), len(others)), [4] * len(apart)).astype(np.int64)
+    values = np.concatenate([np.tile(others, 4), apart]).astype(float)
+    assert (names_off_scale(values, codes, 5) is not None) is clip
+    assert (names_off_scale(values, codes, 5, people=True) is not None) is subject
 
 
 def test_up_to_a_fifth_of_the_names_can_be_off_the_scale():
