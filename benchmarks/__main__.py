@@ -39,7 +39,7 @@ def main() -> int:
         return 0
     results = {name: _in_its_own_process(name) for name in wanted}
     rows = [row for rows_of_file in results.values() for row in rows_of_file or ()]
-    crashed = [name for name, found in results.items() if found is None]
+    crashed = [name for name, rows_of_file in results.items() if rows_of_file is None]
     print(_table(rows))
     for name in crashed:
         print(f"{name} crashed: see above", file=sys.stderr)

@@ -103,17 +103,17 @@ def run() -> list[Row]:
             assert match is not None
             barrier = threading.Barrier(CLIENTS + 1)
             voters = [Voter(int(match[1]), token, barrier) for _ in range(CLIENTS)]
-            for one in voters:
-                one.start()
+            for voter in voters:
+                voter.start()
             barrier.wait()
             began = time.perf_counter()
-            for one in voters:
-                one.join()
+            for voter in voters:
+                voter.join()
             took = time.perf_counter() - began
         finally:
             process.terminate()
             process.wait()
-    seconds = np.concatenate([one.seconds for one in voters])
+    seconds = np.concatenate([voter.seconds for voter in voters])
     rate, slowest = len(seconds) / took, float(np.percentile(seconds, 99))
     note = f"{CLIENTS} clients, {len(seconds)} votes, each with its `shown`"
     return [

@@ -52,7 +52,7 @@ def _prints(n: int) -> list[Prints]:
     audio[-copies:] = audio[:copies] ^ (
         np.uint32(1) << rng.integers(0, 32, (copies, N_STEPS), np.uint32)
     )
-    return [Prints(one, sound) for one, sound in zip(frames, audio, strict=True)]
+    return [Prints(clip_frames, sound) for clip_frames, sound in zip(frames, audio, strict=True)]
 
 
 def _near_duplicates(n: int) -> Callable[[], Any]:
@@ -90,7 +90,7 @@ def _identities(n: int) -> Callable[[], Any]:
     def work() -> None:
         met = people_of([face[None] for face in faces], 0.4)
         who = FaceIndex(faces).identities(0.4)
-        assert len({one for (one,) in met}) == who.max() + 1 <= len(people)
+        assert len({person for (person,) in met}) == who.max() + 1 <= len(people)
 
     return work
 

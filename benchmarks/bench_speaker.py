@@ -92,7 +92,7 @@ def _speaker(path: Path, network: LrAsd, folder: Path) -> Speaker:
         Runner(Plan((extractor,), str(folder))).process(job)
         feature = Cache(folder).read(spec_of(extractor, media.decoder_version()), job.sha256)
         values[extractor.name] = feature.values
-    visit = max(visits(values["faces"], most=1), key=lambda one: len(one.times))
+    visit = max(visits(values["faces"], most=1), key=lambda visit: len(visit.times))
     middle = len(visit.times) // 2
     watch, held = Watch(visit, network), None
     with media.open_video(path) as video:
@@ -126,10 +126,11 @@ def _noisy(sound: Floats, noise_db: float | None) -> Floats:
 def _values(network: LrAsd, silero: Any, sound: Floats, *people: Floats) -> tuple[Values, Doubles]:
     """Values of `active_speaker` for people who are always in sight, and the speech that is heard."""
     extractor, count = ActiveSpeaker(), len(people[0])
-    heard = network.hear_samples(sound, 0, count)
+    audio_features = network.hear_samples(sound, 0, count)
     scores = [
         smoothed(
-            network.mean_scores(heard, seen, extractor.windows), round(extractor.smoothing * FPS)
+            network.mean_scores(audio_features, seen, extractor.windows),
+            round(extractor.smoothing * FPS),
         )
         for seen in people
     ]
@@ -154,27 +155,29 @@ def _pairs(network: LrAsd, speakers: list[Speaker], noise: float | None) -> list
     silero = Vad().setup()
     table = np.zeros((2, 2), np.int64)
     off, beside, pairs = np.zeros(2, np.int64), np.zeros(2, np.int64), 0
-    for one, two in itertools.permutations(speakers, 2):
-        count = min(len(one.seen), len(two.seen))
+    for first_person, second_person in itertools.permutations(speakers, 2):
+        count = min(len(first_person.seen), len(second_person.seen))
         pairs, first = pairs + 1, np.arange(count) < count // 2
-        of_one, of_two = (x.samples[: count * PER_PICTURE] for x in (one, two))
+        of_one, of_two = (x.samples[: count * PER_PICTURE] for x in (first_person, second_person))
         sound = _noisy(np.where(np.repeat(first, PER_PICTURE), of_one, of_two), noise)
         seen = (
-            np.where(first[:, None], one.seen[:count], one.still[:count]),
-            np.where(first[:, None], two.still[:count], two.seen[:count]),
+            np.where(first[:, None], first_person.seen[:count], first_person.still[:count]),
+            np.where(first[:, None], second_person.still[:count], second_person.seen[:count]),
         )
-        truth = (one.speech[:count] & first, two.speech[:count] & ~first)
-        found = speaking(_values(network, silero, sound, *seen)[0])
-        for own, said in zip(truth, np.split(found, 2), strict=True):
+        truth = (first_person.speech[:count] & first, second_person.speech[:count] & ~first)
+        detected = speaking(_values(network, silero, sound, *seen)[0])
+        for own, detected_own in zip(truth, np.split(detected, 2), strict=True):
             clear = _clear(own) & _clear(first)
-            np.add.at(table, (own[clear].astype(int), said[clear].astype(int)), 1)
+            np.add.at(table, (own[clear].astype(int), detected_own[clear].astype(int)), 1)
         # Person one is heard all the time while both are frozen; then person two moves to that sound.
-        sound, speech = _noisy(of_one, noise), one.speech[:count]
-        still, segments = _values(network, silero, sound, one.still[:count], two.still[:count])
+        sound, speech = _noisy(of_one, noise), first_person.speech[:count]
+        still, segments = _values(
+            network, silero, sound, first_person.still[:count], second_person.still[:count]
+        )
         spans = speech_on_screen(still, segments, count / FPS).off_screen
         outside = speech_at(np.arange(count) / FPS, spans)
         off += (int((outside & speech).sum()), int(speech.sum()))
-        moving = speaking(_values(network, silero, sound, two.seen[:count])[0])
+        moving = speaking(_values(network, silero, sound, second_person.seen[:count])[0])
         beside += (int((moving & speech).sum()), int(speech.sum()))
     right = float(np.trace(table) / table.sum())
     confusion = (
@@ -194,8 +197,8 @@ def _speed(network: LrAsd, speaker: Speaker) -> list[Row]:
     began = time.process_time()
     for at in range(0, len(pictures), 100):
         network.see(pictures[at : at + 100])
-    heard = network.hear_samples(speaker.samples, 0, len(pictures))
-    network.mean_scores(heard, speaker.seen, ActiveSpeaker().windows)
+    audio_features = network.hear_samples(speaker.samples, 0, len(pictures))
+    network.mean_scores(audio_features, speaker.seen, ActiveSpeaker().windows)
     spent = (time.process_time() - began) * FPS / len(pictures)
     return [
         at_most(

@@ -139,7 +139,7 @@ def _extractors(info: Info, facts: ReleaseFacts) -> dict[str, ExtractorInfo]:
     while more := {need for name in wanted & set(info.extractors)
                    for need in info.extractors[name].needs} - wanted:  # fmt: skip
         wanted |= more
-    return {name: one for name, one in info.extractors.items() if name in wanted}
+    return {name: extractor for name, extractor in info.extractors.items() if name in wanted}
 
 
 def front_matter(info: Info, facts: ReleaseFacts, text: CardText) -> str:
@@ -243,7 +243,7 @@ def kind_in_words(feature: Any) -> str:
         return f"list of {kind_in_words(feature.feature)}"
     if isinstance(feature, dict):
         return "struct of " + ", ".join(
-            f"{name}: {kind_in_words(one)}" for name, one in feature.items()
+            f"{name}: {kind_in_words(inner)}" for name, inner in feature.items()
         )
     if isinstance(feature, datasets.ClassLabel):
         return "class of " + ", ".join(feature.names)

@@ -62,10 +62,10 @@ def main() -> int:
     pairs = list(itertools.combinations(embedded, 2))
     cosines = np.array([float(embedded[a] @ embedded[b]) for a, b in pairs])
     same = np.array([person_of(a) == person_of(b) for a, b in pairs], bool)
-    for (a, b), cosine, one in sorted(
+    for (a, b), cosine, is_same in sorted(
         zip(pairs, cosines, same, strict=True), key=lambda row: -row[1]
     ):
-        print(f"{cosine:6.3f}  {'same     ' if one else 'different'}  {a}  {b}")
+        print(f"{cosine:6.3f}  {'same     ' if is_same else 'different'}  {a}  {b}")
     if not same.any() or same.all():
         raise SystemExit("AUC needs two pictures of one person and one of somebody else")
     print(

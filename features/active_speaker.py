@@ -236,10 +236,10 @@ class _Listener:
         return values, {}
 
     def _scores(self, watch: Watch) -> Scores:
-        seen, audio = watch.finish(), self._audio
+        video_features, audio = watch.finish(), self._audio
         begin = round((watch.visit.first / FPS - audio.start) * SAMPLE_RATE)
-        heard = self._network.hear_samples(audio.samples, begin, len(seen))
-        mean = self._network.mean_scores(heard, seen, self._extractor.windows)
+        audio_features = self._network.hear_samples(audio.samples, begin, len(video_features))
+        mean = self._network.mean_scores(audio_features, video_features, self._extractor.windows)
         return smoothed(mean, round(self._extractor.smoothing * FPS)).astype(np.float32)
 
 
@@ -283,14 +283,14 @@ def turns(values: Values, rule: SpeakingRule | None = None) -> list[Turn]:
         [Turn(start=1.0, end=2.0, track=0)]
     """
     rule = rule or SpeakingRule()
-    found: list[Turn] = []
+    result: list[Turn] = []
     for own in _runs(values):
         times, spoken = values["time"][own], _spoken(values, own, rule)
         edges = np.flatnonzero(np.diff(np.concatenate(((False,), spoken, (False,)))))
         for begin, end in edges.reshape(-1, 2):
             stop = (round(float(times[end - 1]) * FPS) + 1) / FPS
-            found.append(Turn(float(times[begin]), stop, int(values["track"][own[0]])))
-    return sorted(found, key=lambda turn: (turn.start, turn.track))
+            result.append(Turn(float(times[begin]), stop, int(values["track"][own[0]])))
+    return sorted(result, key=lambda turn: (turn.start, turn.track))
 
 
 def speaking(values: Values, rule: SpeakingRule | None = None) -> npt.NDArray[np.bool_]:
@@ -334,10 +334,10 @@ def speech_at(times: Floats, segments: Floats) -> npt.NDArray[np.bool_]:
         [False, True, True]
     """
     middle = times + 0.5 / FPS
-    heard = np.zeros(len(times), bool)
+    is_speech = np.zeros(len(times), bool)
     for start, end in segments:
-        heard |= (middle >= start) & (middle < end)
-    return heard
+        is_speech |= (middle >= start) & (middle < end)
+    return is_speech
 
 
 def _spoken(

@@ -144,15 +144,15 @@ class AvSync(Extractor):
 
     def _parts(self, faces: Values, audio: Audio) -> list[_Part]:
         """The stretches in order of their start, divided where they are too long."""
-        heard = (int(np.ceil(audio.start * FPS - 1e-6)), int(audio.end * FPS + 1e-6))
+        audible = (int(np.ceil(audio.start * FPS - 1e-6)), int(audio.end * FPS + 1e-6))
         parts: list[_Part] = []
         for track in np.flatnonzero(faces["track_kind"] == KINDS.index("person")).tolist():
             own = sightings(faces, track)
             times, boxes = faces["time"][faces["sample"][own]], faces["box"][own]
             person = int(faces["track_person"][track])
             for a, b in stretches(times):
-                first = max(heard[0], int(np.ceil(times[a] * FPS - 1e-6)))
-                last = min(heard[1], int(times[b - 1] * FPS + 1e-6) + 1)
+                first = max(audible[0], int(np.ceil(times[a] * FPS - 1e-6)))
+                last = min(audible[1], int(times[b - 1] * FPS + 1e-6) + 1)
                 if last - first < self.min_seconds * FPS:
                     continue
                 count = -(-(last - first) // int(self.max_seconds * FPS))
@@ -228,8 +228,8 @@ class _Synchroniser:
         if self._shown is not None:
             self._cut(self._shown[0], self._last)
         curves = np.stack([part.distances(self._audio, self._model) for part in self._parts])
-        found = [lip_sync(curve) for curve in curves]
-        best = max(found, key=lambda one: one.confidence)
+        results = [lip_sync(curve) for curve in curves]
+        best = max(results, key=lambda result: result.confidence)
         return {
             "lse_c": np.array(best.confidence),
             "lse_d": np.array(best.distance),
@@ -238,8 +238,8 @@ class _Synchroniser:
             "person": np.array([part.person for part in self._parts], np.int32),
             "start": np.array([part.path.first / FPS for part in self._parts]),
             "end": np.array([part.path.last / FPS for part in self._parts]),
-            "confidence": np.array([one.confidence for one in found]),
-            "distance": np.array([one.distance for one in found]),
-            "offset": np.array([one.offset for one in found], np.int32),
+            "confidence": np.array([result.confidence for result in results]),
+            "distance": np.array([result.distance for result in results]),
+            "offset": np.array([result.offset for result in results], np.int32),
             "curve": curves.astype(np.float32),
         }, {}

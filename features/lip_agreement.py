@@ -61,14 +61,14 @@ class LipAgreement(Extractor):
 
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
         """Compare the scores with the lips."""
-        heard, meshes = clip.feature(ActiveSpeaker()), clip.feature(PersonLandmarks())
+        speakers, meshes = clip.feature(ActiveSpeaker()), clip.feature(PersonLandmarks())
         points = PixelMesh(meshes["mesh"], int(meshes["width"]), int(meshes["height"]))
         opening = by_frame(points, mouth_openness).astype(np.float64)
-        lips = lip_motion(heard, meshes["track"], meshes["time"], opening, self.span)
-        agrees = agreement(heard, lips)
+        lips = lip_motion(speakers, meshes["track"], meshes["time"], opening, self.span)
+        agrees = agreement(speakers, lips)
         if not len(agrees):
-            several = len(np.unique(heard["person"])) > 1
-            why = "no-speech" if not heard["speech"].any() else "one-person"
+            several = len(np.unique(speakers["person"])) > 1
+            why = "no-speech" if not speakers["speech"].any() else "one-person"
             raise AbsentError(
                 "no-overlap" if several and why == "one-person" else why,
                 "there is no speech with the meshes of several people",
@@ -80,7 +80,7 @@ class LipAgreement(Extractor):
 
 
 def lip_motion(
-    heard: Values,
+    speakers: Values,
     track: npt.NDArray[np.int32],
     time: Floats,
     opening: Floats,
@@ -89,7 +89,7 @@ def lip_motion(
     """Variation of the mouth opening around every row of `active_speaker`.
 
     Args:
-        heard: Values of the extractor `active_speaker`.
+        speakers: Values of the extractor `active_speaker`.
         track: (m,): track of each mesh.
         time: (m,): time of each mesh in seconds, ascending within a track.
         opening: (m,): mouth opening of each mesh.
@@ -99,34 +99,34 @@ def lip_motion(
         Variation, (rows,): at least 0; NaN where the track has fewer than two meshes within the span, or
         none near the picture.
     """
-    motion = np.full(len(heard["time"]), np.nan)
-    for number in np.unique(heard["track"]):
-        rows = np.flatnonzero(heard["track"] == number)
+    motion = np.full(len(speakers["time"]), np.nan)
+    for number in np.unique(speakers["track"]):
+        rows = np.flatnonzero(speakers["track"] == number)
         own = np.flatnonzero(track == number)
         at, values = time[own], opening[own]
         for row in rows:
-            now = heard["time"][row] + 0.5 / FPS
+            now = speakers["time"][row] + 0.5 / FPS
             low, high = np.searchsorted(at, (now - span / 2, now + span / 2))
             if high - low >= 2 and np.abs(at[low:high] - now).min() <= _GAP:
                 motion[row] = values[low:high].std()
     return motion
 
 
-def agreement(heard: Values, lips: Floats) -> npt.NDArray[np.bool_]:
+def agreement(speakers: Values, lips: Floats) -> npt.NDArray[np.bool_]:
     """Whether scores and lips name the same person, for pictures with speech and several people.
 
     Args:
-        heard: Values of the extractor `active_speaker`.
+        speakers: Values of the extractor `active_speaker`.
         lips: (rows,): `lip_motion`.
 
     Returns:
         Agreement, (pictures,), in order of time, for the pictures that can be compared.
     """
-    usable = np.flatnonzero(heard["speech"] & np.isfinite(lips))
-    picture = np.rint(heard["time"][usable] * FPS).astype(np.int64)
-    found = []
+    usable = np.flatnonzero(speakers["speech"] & np.isfinite(lips))
+    picture = np.rint(speakers["time"][usable] * FPS).astype(np.int64)
+    agrees = []
     for number in np.unique(picture):
         rows = usable[picture == number]
-        if len(np.unique(heard["person"][rows])) > 1:
-            found.append(rows[heard["score"][rows].argmax()] == rows[lips[rows].argmax()])
-    return np.array(found, bool)
+        if len(np.unique(speakers["person"][rows])) > 1:
+            agrees.append(rows[speakers["score"][rows].argmax()] == rows[lips[rows].argmax()])
+    return np.array(agrees, bool)

@@ -66,9 +66,9 @@ class _TimeCollector:
     def finish(self) -> tuple[Values, Mapping[str, str]]:
         audio = self._clip.audio()
         times = np.array(self._times)
-        heard = (times >= audio.start) & (times < audio.end)
-        rms = rms_at(audio, times[heard]).astype(np.float32)
-        return {"heard": heard, "rms": rms}, {}
+        has_sound = (times >= audio.start) & (times < audio.end)
+        rms = rms_at(audio, times[has_sound]).astype(np.float32)
+        return {"heard": has_sound, "rms": rms}, {}
 
 
 def rms_at(audio: Audio, times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -92,8 +92,8 @@ def rms_at(audio: Audio, times: npt.NDArray[np.float64]) -> npt.NDArray[np.float
     begin = np.clip(np.rint(centre - half), 0, max(0, last - 1)).astype(np.int64)
     end = np.clip(np.rint(centre + half), begin + 1, last).astype(np.int64)
     energy = _energy_until(audio, np.concatenate((begin, end)))
-    heard = energy[len(begin) :] - energy[: len(begin)]
-    mean: npt.NDArray[np.float64] = np.maximum(heard, 0.0) / (end - begin)
+    energy_of_frame = energy[len(begin) :] - energy[: len(begin)]
+    mean: npt.NDArray[np.float64] = np.maximum(energy_of_frame, 0.0) / (end - begin)
     return np.sqrt(mean)
 
 

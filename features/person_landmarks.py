@@ -220,6 +220,6 @@ class _TrackFollower:
 def _joined(meshes: Sequence[Mesh]) -> Mesh:
     """The meshes of several tracks, one after another."""
     joined = Spool((N_POINTS, 3), np.int16)
-    for one in meshes:
-        joined.extend(one)
+    for mesh in meshes:
+        joined.extend(mesh)
     return joined.array()

@@ -102,11 +102,11 @@ class QwenSync(Extractor):
         if self.model == "base":
             return (known(_BASE),)
         own = replace(known(_OWN), folder=self.folder)
-        found = find(own)
-        if found is None or not (found / ADAPTER).is_file():
+        tuned = find(own)
+        if tuned is None or not (tuned / ADAPTER).is_file():
             return (own,)
         base = known(_BASE)
-        if Path(local := base_of(found)).is_dir():
+        if Path(local := base_of(tuned)).is_dir():
             base = replace(base, folder=local, files=("config.json", "*.safetensors"))
         return own, base
 

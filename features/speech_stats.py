@@ -67,13 +67,13 @@ class SpeechStats(Extractor):
 
     def compute(self, clip: ClipInputs, model: Any) -> tuple[Values, Mapping[str, str]]:
         """Compute the statistics from segments and track."""
-        heard = clip.feature(Vad())
-        segments = heard["segments"]
-        edges = np.concatenate(([float(heard["start"])], segments.ravel(), [float(heard["end"])]))
+        vad = clip.feature(Vad())
+        segments = vad["segments"]
+        edges = np.concatenate(([float(vad["start"])], segments.ravel(), [float(vad["end"])]))
         pauses = edges.reshape(-1, 2)
         lengths = segments[:, 1] - segments[:, 0]
         values: Values = {
-            "speech_ratio": heard["speech_ratio"],
+            "speech_ratio": vad["speech_ratio"],
             "speech_seconds": np.array(lengths.sum()),
             "n_segments": np.array(len(segments), np.int32),
             "longest_pause": np.array((pauses[:, 1] - pauses[:, 0]).max()),

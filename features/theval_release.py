@@ -98,9 +98,9 @@ class _MeshPasses:
         for tracker in (models.small, models.full, models.silent, models.swapped):
             tracker.reset()
         self._no_audio = ""
-        heard = self._listen()
-        self._sync_speech = heard if extractor.sync_speech is None else extractor.sync_speech
-        silent_speech = heard if extractor.silent_speech is None else extractor.silent_speech
+        detected = self._listen()
+        self._sync_speech = detected if extractor.sync_speech is None else extractor.sync_speech
+        silent_speech = detected if extractor.silent_speech is None else extractor.silent_speech
         self._silent = _release.silent_frames(silent_speech, clip.header)
         self._lips: list[Floats] = []
         self._brows: list[Floats] = []

@@ -160,11 +160,11 @@ class ThevalSignals(Extractor):
 def _speech_of(clip: ClipInputs, times: Array) -> tuple[Array, Array, str]:
     """Speech and silence flags of each frame, and the reason if they are undefined."""
     try:
-        heard = clip.feature(Vad())
+        vad = clip.feature(Vad())
     except AbsentError as absent:
         nothing = np.full(len(times), -1, dtype=np.int8)
         return nothing, nothing, absent.reason
     speech, silence = _signals.speech_flags(
-        times, heard["segments"], float(heard["start"]), float(heard["end"])
+        times, vad["segments"], float(vad["start"]), float(vad["end"])
     )
     return speech, silence, ""

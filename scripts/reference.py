@@ -190,32 +190,32 @@ def units_page(kind: str, title: str, text: str) -> str:
     """
     parts = [f"# {title}\n\n{text}\n"]
     for unit in td.list_units(kind).units:  # type: ignore[arg-type]
-        for one in td.explain(unit.name).explanations:
-            if one.unit.kind == unit.kind and one.unit.name == unit.name:
-                parts.append(_explained(one))
+        for explanation in td.explain(unit.name).explanations:
+            if explanation.unit.kind == unit.kind and explanation.unit.name == unit.name:
+                parts.append(_explained(explanation))
     return "\n".join(parts)
 
 
-def _explained(one: Explanation) -> str:
-    parts = [f"## {one.unit.name}\n\n{one.unit.summary}\n"]
-    if one.text:
-        parts.append(f"{one.text}\n")
-    if one.facts:
-        parts.append("".join(f"- {label}: {value}\n" for label, value in one.facts.items()))
-    if one.parameters:
+def _explained(explanation: Explanation) -> str:
+    parts = [f"## {explanation.unit.name}\n\n{explanation.unit.summary}\n"]
+    if explanation.text:
+        parts.append(f"{explanation.text}\n")
+    if explanation.facts:
+        parts.append("".join(f"- {label}: {value}\n" for label, value in explanation.facts.items()))
+    if explanation.parameters:
         rows = [
             (
                 f"`{row['name']}`",
                 f"`{row['value']}`" if row.get("value") is not None else "",
                 str(row["meaning"]),
             )
-            for row in one.parameters
+            for row in explanation.parameters
         ]
         parts.append(table(("parameter", "default", "meaning"), rows))
-    if one.columns:
+    if explanation.columns:
         rows = [
             (f"`{row['name']}`", str(row["type"]), str(row.get("unit") or ""), str(row["meaning"]))
-            for row in one.columns
+            for row in explanation.columns
         ]
         parts.append(table(("column", "type", "unit", "meaning"), rows))
     return "\n".join(parts)

@@ -101,7 +101,7 @@ def survey(inputs: Inputs) -> Survey:
             channels.add(row.source.channel)
         has_media = has_media or _lies_there(inputs, row, absent)
     return Survey(
-        in_order({checked_split(name): np.array(one) for name, one in splits.items()}),
+        in_order({checked_split(name): np.array(rows) for name, rows in splits.items()}),
         np.array(frames),
         np.array(seconds),
         np.array(n_bytes),

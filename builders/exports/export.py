@@ -125,9 +125,9 @@ def export_dataset(
 def _files(given: Examples, place: MediaPlace, sound_files: bool) -> ExportedMedia:
     """The files of all clips; a clip that lacks a file that its questions need has a reason."""
     clips = {example.clip_id for example in given.rows}
-    heard = {example.clip_id for example in given.rows if example.asks_for_sound}
-    files = place.files(sorted(clips), sound_too=bool(heard) and sound_files)
-    for clip in sorted(heard):
+    with_sound = {example.clip_id for example in given.rows if example.asks_for_sound}
+    files = place.files(sorted(clips), sound_too=bool(with_sound) and sound_files)
+    for clip in sorted(with_sound):
         if clip not in files.audios if sound_files else clip in place.silent:
             files.reasons.setdefault(clip, "no-audio")
     return files

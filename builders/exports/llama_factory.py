@@ -51,8 +51,12 @@ class LlamaFactory(TrainerFormat):
         }
         lines = [f"dataset_dir: {out}", f"dataset: {','.join(names[True])}"]
         lines += [f"eval_dataset: {','.join(names[False])}"] if names[False] else []
-        heard = any(row.asks_for_sound for rows in examples.values() for row in rows)
-        return [*lines, "template: qwen2_omni", *(["use_audio_in_video: true"] if heard else [])]
+        uses_sound = any(row.asks_for_sound for rows in examples.values() for row in rows)
+        return [
+            *lines,
+            "template: qwen2_omni",
+            *(["use_audio_in_video: true"] if uses_sound else []),
+        ]
 
 
 def _row(example: Example, media: ExportedMedia) -> dict[str, Any]:

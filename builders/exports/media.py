@@ -80,16 +80,16 @@ class MediaPlace:
         Raises:
             InputError: No file matches any clip, or several match one.
         """
-        found = ExportedMedia()
+        files = ExportedMedia()
         self._names = file_names(clips)
         if self._media is None:
-            self._from_dataset(set(clips), found, sound_too)
+            self._from_dataset(set(clips), files, sound_too)
         else:
-            self._from_folder(self._media, clips, found, sound_too)
+            self._from_folder(self._media, clips, files, sound_too)
         for clip in clips:
-            if clip not in found.videos:
-                found.reasons.setdefault(clip, "no-video")
-        return found
+            if clip not in files.videos:
+                files.reasons.setdefault(clip, "no-video")
+        return files
 
     @cached_property
     def silent(self) -> set[str]:
@@ -101,7 +101,7 @@ class MediaPlace:
         return {r.clip_id for r in rows if r.media is not None and r.media.audio_codec is None}
 
     def _from_folder(
-        self, media: Path, clips: Collection[str], found: ExportedMedia, sound_too: bool
+        self, media: Path, clips: Collection[str], files: ExportedMedia, sound_too: bool
     ) -> None:
         if not media.is_dir():
             raise InputError(f"--media {media}: expected a folder with videos")
@@ -109,28 +109,28 @@ class MediaPlace:
         if not videos:
             raise InputError(f"--media {media} holds no video ({', '.join(_VIDEO)})")
         matched = join_clips("--media", videos, clips).matched
-        found.videos = {clip: self._named(media, name) for name, clip in matched.items()}
+        files.videos = {clip: self._named(media, name) for name, clip in matched.items()}
         if not sound_too:
             return
         index = ClipIndex(clips)
         for name in _files(media, _SOUND):
             clip = index.match(name, "--media")
             if clip is not None:
-                found.audios.setdefault(clip, self._named(media, name))
+                files.audios.setdefault(clip, self._named(media, name))
         for name, clip in matched.items():
-            if clip not in found.audios:
+            if clip not in files.audios:
                 try:
                     data, suffix = sound(media / name)
                 except MediaError as error:
-                    found.reasons[clip] = error.reason
+                    files.reasons[clip] = error.reason
                 else:
-                    found.audios[clip] = self._write("audio", clip, suffix, data)
+                    files.audios[clip] = self._write("audio", clip, suffix, data)
 
-    def _from_dataset(self, clips: set[str], found: ExportedMedia, sound_too: bool) -> None:
+    def _from_dataset(self, clips: set[str], files: ExportedMedia, sound_too: bool) -> None:
         columns = ["clip_id", "video", *(["audio"] if sound_too else [])]
         for row in rows_of(self._dataset, self._info, "media", columns, at_once=1):
             clip = row["clip_id"]
-            for column, places in (("video", found.videos), ("audio", found.audios)):
+            for column, places in (("video", files.videos), ("audio", files.audios)):
                 cell = row.get(column)
                 if clip in clips and cell is not None and cell["bytes"]:
                     suffix = Path(cell["path"] or "").suffix.lower()

@@ -34,8 +34,8 @@ class MsSwift(TrainerFormat):
         }
         words = ["swift", "sft", "--model", "Qwen/Qwen2.5-Omni-7B", "--dataset", *names[True]]
         words += ["--val_dataset", *names[False]] if names[False] else []
-        heard = any(row.asks_for_sound for rows in examples.values() for row in rows)
-        return [("USE_AUDIO_IN_VIDEO=true " if heard else "") + shlex.join(words)]
+        uses_sound = any(row.asks_for_sound for rows in examples.values() for row in rows)
+        return [("USE_AUDIO_IN_VIDEO=true " if uses_sound else "") + shlex.join(words)]
 
 
 def _row(example: Example, media: ExportedMedia) -> dict[str, object]:

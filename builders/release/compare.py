@@ -55,8 +55,8 @@ class RowIndex:
                     self.groups.append((path, group))
                     columns = file.read_row_group(group, columns=self._key).columns
                     keys = zip(*(column.to_pylist() for column in columns), strict=True)
-                    for row, one in enumerate(keys):
-                        self.rows[one] = RowLocation(split, path, group, row)
+                    for row, values in enumerate(keys):
+                        self.rows[values] = RowLocation(split, path, group, row)
 
     def keys(self, table: pa.Table) -> list[tuple[Any, ...]]:
         """Keys of the rows of a row group."""

@@ -128,8 +128,8 @@ class Rsatalker(ScoredBuilder):
         notes = list(super().notes())
         kept = {row.clip_id: self._recordings[row.clip_id] for row in self.rows}
         for what, names in (
-            ("recordings have no speech", [n for n, one in kept.items() if one.speech is None]),
-            ("recordings have no motion", [n for n, one in kept.items() if one.motion is None]),
+            ("recordings have no speech", [n for n, recording in kept.items() if recording.speech is None]),
+            ("recordings have no motion", [n for n, recording in kept.items() if recording.motion is None]),
             ("recordings lack the other speaker",
              [r.clip_id for r in self.rows if r.values["partner"] is None]),
             ("recordings have no span in a video",
@@ -186,28 +186,28 @@ class Rsatalker(ScoredBuilder):
         }
         return join_values("relationships", read_relations(path), ids, "conversation")
 
-    def _scored(self, one: DualtalkRecording) -> ScoredRow:
+    def _scored(self, recording: DualtalkRecording) -> ScoredRow:
         (relation_join, relations), (_, spans) = self._relations, self._spans
-        relation = relations.get(one.conversation) or relations.get(
-            one.youtube_id or "", RelationshipLabel(None, None, None)
+        relation = relations.get(recording.conversation) or relations.get(
+            recording.youtube_id or "", RelationshipLabel(None, None, None)
         )
-        span = spans.get(one.name) or spans.get(one.conversation)
-        seconds = None if one.speech is None else speech_seconds(one.speech)
+        span = spans.get(recording.name) or spans.get(recording.conversation)
+        seconds = None if recording.speech is None else speech_seconds(recording.speech)
         end = None if span is None else span.end
         if span is not None and end is None and seconds is not None:
             end = span.start + seconds
-        other = f"{one.conversation}_speaker{3 - one.speaker}"
+        other = f"{recording.conversation}_speaker{3 - recording.speaker}"
         partner = other if other in self._recordings and other not in self.inputs.gone else None
         values: dict[str, Any] = {
             "blood": relation.blood,
             "equal": relation.equal,
             "relationship": relation.name,
-            "youtube_id": one.youtube_id,
+            "youtube_id": recording.youtube_id,
             "start": None if span is None else span.start,
             "end": end,
             "match_score": None if span is None else span.score,
-            "conversation": one.conversation,
-            "speaker": one.speaker,
+            "conversation": recording.conversation,
+            "speaker": recording.speaker,
             "partner": partner,
             "speech_seconds": seconds,
         }
@@ -223,8 +223,10 @@ class Rsatalker(ScoredBuilder):
             "speech_seconds": "speech:not-given",
         }
         missing = tuple(sorted(entry for name, entry in origins.items() if values[name] is None))
-        content = f"youtube-{one.youtube_id}" if one.youtube_id else one.conversation
-        return ScoredRow(one.name, one.split, content, values, missing=missing)
+        content = (
+            f"youtube-{recording.youtube_id}" if recording.youtube_id else recording.conversation
+        )
+        return ScoredRow(recording.name, recording.split, content, values, missing=missing)
 
     def _sounds(self, rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
         for row in rows:

@@ -224,14 +224,14 @@ def sound_values(
         For each column (n,) values: loudness in full scale, 0 to 1, speech probability 0 to 1,
         speech and silence true or false; None where the clip has no such feature.
     """
-    heard, rms = clip.value("loudness", "heard"), clip.value("loudness", "rms")
+    has_sound, rms = clip.value("loudness", "heard"), clip.value("loudness", "rms")
     speech, silence = (
         clip.value("theval_signals", "speech"),
         clip.value("theval_signals", "silence"),
     )
     outside = None if speech is None else speech < 0
     whole = {
-        "loudness": None if heard is None or rms is None else scattered(heard, rms),
+        "loudness": None if has_sound is None or rms is None else scattered(has_sound, rms),
         "speech": None if speech is None else pa.array(speech == 1, mask=outside),
         "silence": None if silence is None else pa.array(silence == 1, mask=outside),
     }

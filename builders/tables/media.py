@@ -80,10 +80,10 @@ def media_values(manifest: Manifest, row: ManifestRow, clip: ClipFeatures) -> di
         )
     stem = safe_name(row.clip_id).replace("/", "__")
 
-    heard, poster = _kept(manifest, row.audio), _kept(manifest, row.reference_frame)
+    audio, poster = _kept(manifest, row.audio), _kept(manifest, row.reference_frame)
     contents: dict[str, Callable[[int], tuple[bytes, str]]] = {
         "video": lambda most: _read(path, most),
-        "audio": lambda most: _read(heard, most) if heard else sound(path, most),
+        "audio": lambda most: _read(audio, most) if audio else sound(path, most),
         "poster": lambda most: _read(poster, most) if poster else _poster(path, row.reference_time),
     }
     values, left = empty, LARGEST_CLIP

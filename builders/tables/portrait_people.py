@@ -58,8 +58,8 @@ def measure_people(
         except MissingExtraError:
             return dict.fromkeys(portraits, unknown_people("extra-missing"))
         jobs = [
-            ClipJob(name, str(one.file.resolve()), sha256_file(one.file))
-            for name, one in portraits.items()
+            ClipJob(name, str(portrait.file.resolve()), sha256_file(portrait.file))
+            for name, portrait in portraits.items()
         ]
         store.compute(jobs, LocalEngine(min(default_workers(), len(jobs))), "portraits")
         made = {}

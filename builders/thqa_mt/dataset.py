@@ -241,7 +241,7 @@ class ThqaMt(ScoredBuilder):
             return single_ratings(self._joined_tables, [row.clip_id for row in rows])
         if config_name == "instruct":
             names = [kind.name for kind in self._study.taxonomy.types]
-            return (one for row in rows for one in conversations(row, names))
+            return (question for row in rows for question in conversations(row, names))
         values = [row.values for row in rows]
         if config_name == "portraits":
             return portrait_rows(self._portraits, self._reference, self._people, values)

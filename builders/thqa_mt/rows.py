@@ -222,9 +222,9 @@ def single_ratings(tables: JoinedTables, clip_ids: Sequence[str]) -> Iterator[di
         yield {**row, "distortions": distortions, "missing": missing}
 
 
-def _content(name: str, one: GeneratedClip | None, clip: ManifestRow | None) -> str:
-    if one is not None:
-        return one.content_id or f"portrait-{one.portrait_id}"
+def _content(name: str, generated: GeneratedClip | None, clip: ManifestRow | None) -> str:
+    if generated is not None:
+        return generated.content_id or f"portrait-{generated.portrait_id}"
     return name if clip is None else content_of(clip.source)
 
 

@@ -158,7 +158,7 @@ def draw_cells(frame: pl.DataFrame, unit: str = "% of the clips") -> Figure:
         axes.text(x, y, text, ha="center", va="center", fontsize=7, color=COLOURS["ink"])
     _name_rows(axes, [f"{_short(g)} ({sizes[g]:,})" for g in groups], 0)
     axes.set_xticks(range(len(labels)))
-    names = axes.set_xticklabels([_short(one, 34) for one in labels], rotation=45, ha="right")
+    names = axes.set_xticklabels([_short(label, 34) for label in labels], rotation=45, ha="right")
     for name in names:
         name.set(fontsize=7.5, parse_math=False)
     axes.tick_params(length=0)

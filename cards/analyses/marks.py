@@ -117,8 +117,10 @@ def _draw_centre(frame: pl.DataFrame) -> Figure:
     third = _ACROSS / 3
     for place in (third, 2 * third):
         axes.axvline(place - 0.5, color=COLOURS["quiet"], linewidth=0.8)
-    views = [frame.filter(frame["column"] // int(third) == one)["share"].sum() for one in range(3)]
-    axes.set_xticks([third * (one + 0.5) - 0.5 for one in range(3)])
+    views = [
+        frame.filter(frame["column"] // int(third) == view)["share"].sum() for view in range(3)
+    ]
+    axes.set_xticks([third * (view + 0.5) - 0.5 for view in range(3)])
     axes.set_xticklabels(
         [
             f"{angle}°\n{100 * share:.0f} %"

@@ -134,7 +134,7 @@ def write_report(folder: Path, output: Path) -> list[ReportedFigure]:
                 *((k.replace("_", " "), f"{v:,.5g}") for k, v in info.counts.items()),
             ],
             "families": shown,
-            "not_shown": [one for one in reported if one.reason is not None],
+            "not_shown": [analysis for analysis in reported if analysis.reason is not None],
         },
     )
     write_text(output / PAGE, page)

@@ -177,19 +177,19 @@ def shares(frame: pl.DataFrame, group: str, labels: str, names: Sequence[str] = 
             f"no row has both {group} and {labels}" if not len(known) else f"{labels} is empty"
         )
     counted = single[labels].value_counts().sort(["count", labels], descending=[True, False])
-    ordered = [*names, *(one for one in counted[labels].to_list() if one not in names)]
+    ordered = [*names, *(label for label in counted[labels].to_list() if label not in names)]
     sizes = dict(sorted(known[group].value_counts().iter_rows()))
     counts = {(g, label): n for g, label, n in single.group_by(group, labels).len().iter_rows()}
     return pl.DataFrame(
         [
             {
-                "group": one,
+                "group": group_name,
                 "label": label,
-                "count": counts.get((one, label), 0),
+                "count": counts.get((group_name, label), 0),
                 "n": n,
-                "share": counts.get((one, label), 0) / n,
+                "share": counts.get((group_name, label), 0) / n,
             }
-            for one, n in sizes.items()
+            for group_name, n in sizes.items()
             for label in ordered
         ]
     )

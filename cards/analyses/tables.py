@@ -90,7 +90,7 @@ class BuiltTables:
     def _why_null(self, config: str, column: str) -> str:
         """A sentence on a column without values, with the reasons that `missing` gives."""
         known = self.configs[config]
-        origin = next(one.origin for one in known.columns if one.name == column)
+        origin = next(info.origin for info in known.columns if info.name == column)
         reasons: Counter[str] = Counter()
         for entry, count in known.missing.items():
             source, _, reason = entry.partition(":")

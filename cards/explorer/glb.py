@@ -64,13 +64,13 @@ def _chunks(data: bytes) -> tuple[dict[str, Any], bytes]:
     magic, version, length = struct.unpack_from("<4sII", data)
     if magic != b"glTF" or version != 2 or length > len(data):
         raise ValueError("it is no whole glb file of version 2")
-    found: dict[bytes, bytes] = {}
+    chunks: dict[bytes, bytes] = {}
     place = 12
     while place < length:
         size, kind = struct.unpack_from("<I4s", data, place)
-        found.setdefault(kind, data[place + 8 : place + 8 + size])
+        chunks.setdefault(kind, data[place + 8 : place + 8 + size])
         place += 8 + size
-    return json.loads(found[b"JSON"]), found.get(b"BIN\0", b"")
+    return json.loads(chunks[b"JSON"]), chunks.get(b"BIN\0", b"")
 
 
 def _numbers(document: dict[str, Any], blob: bytes, place: int, kind: str) -> npt.NDArray[Any]:

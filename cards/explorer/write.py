@@ -151,7 +151,7 @@ class _Writer:
         shown = self._columns(self._name, table, details)
         for first in range(0, len(details), _SHARD):
             name = f"details-{first // _SHARD:06d}"
-            shard = {"clips": [vars(one) for one in details[first : first + _SHARD]]}
+            shard = {"clips": [vars(clip) for clip in details[first : first + _SHARD]]}
             self._file(f"data/{name}.js", script(f"data/{name}", shard))
         content: dict[str, Any] = {
             "dataset": self._info.dataset,
@@ -206,14 +206,14 @@ class _Writer:
         details = [_Details() for _ in range(table.num_rows)]
         names = table["clip_id"].to_pylist() if "clip_id" in table.column_names else []
         return details, {
-            name: one for name, one in zip(names, details, strict=False) if name is not None
+            name: clip for name, clip in zip(names, details, strict=False) if name is not None
         }
 
     def _columns(
         self, config: str, table: pa.Table, details: list[_Details] | None
     ) -> list[dict[str, Any]]:
         """Columns of a table; what it does not show goes into the details, if there are any."""
-        known = {one.name: one for one in self._info.configs[config].columns}
+        known = {info.name: info for info in self._info.configs[config].columns}
         shown = []
         for name in table.column_names:
             made = column(table[name])
@@ -221,8 +221,8 @@ class _Writer:
             if made is None:
                 if details is None:
                     continue
-                for one, value in zip(details, table[name].to_pylist(), strict=True):
-                    one.texts[name] = described(value)
+                for clip, value in zip(details, table[name].to_pylist(), strict=True):
+                    clip.texts[name] = described(value)
                 made = {"kind": "hidden"}
             if made.pop("infinite", 0):
                 self._notes[f"{name} holds values that are not finite: they are shown as null"] += 1
@@ -240,9 +240,9 @@ class _Writer:
     def _ratings(self, place: Mapping[str, _Details]) -> None:
         wanted = ("clip_id", "dimension", "subject", "score", "session", "distortions")
         for _, row in self._rows("ratings", wanted, 65_536):
-            one = place.get(row["clip_id"])
-            if one is not None:
-                one.ratings.append([row.get(name) for name in wanted[1:]])
+            clip = place.get(row["clip_id"])
+            if clip is not None:
+                clip.ratings.append([row.get(name) for name in wanted[1:]])
 
     def _frames(self, place: Mapping[str, _Details]) -> None:
         config = self._info.configs.get("landmarks")
@@ -256,17 +256,17 @@ class _Writer:
                 for batch in file.iter_batches(_BATCH, columns=names):
                     for index in range(batch.num_rows):
                         row = {n: batch.column(n)[index] for n in names}
-                        one = place.get(row["clip_id"].as_py())
-                        made = None if one is None else self._frame_values(row, one)
-                        if one is not None and made is not None:
+                        clip = place.get(row["clip_id"].as_py())
+                        made = None if clip is None else self._frame_values(row, clip)
+                        if clip is not None and made is not None:
                             self._file(
                                 f"frames/{number:06d}.js", script(f"frames/{number:06d}", made)
                             )
-                            one.frames.append(number)
+                            clip.frames.append(number)
                             number += 1
                         bar.update()
 
-    def _frame_values(self, row: Mapping[str, Any], one: _Details) -> dict[str, Any] | None:
+    def _frame_values(self, row: Mapping[str, Any], clip: _Details) -> dict[str, Any] | None:
         """Per-frame values of one row; what contradicts itself is left out with a note."""
         time = numbers(row["time"].values, "float64") if "time" in row else None
         if time is None or not len(time):
@@ -283,21 +283,21 @@ class _Writer:
             if values is not None and len(values) == len(time):
                 made[name] = encoded(values)
             elif values is not None:
-                one.notes.append(f"{name} has {len(values)} values for {len(time)} frames")
+                clip.notes.append(f"{name} has {len(values)} values for {len(time)} frames")
         mesh = numbers(row["mesh"].values, "int16") if "mesh" in row else None
         if face is not None and len(face) == len(time):
             made["face"] = encoded(face)
             if mesh is not None and len(mesh) == int(face.sum()) * N_POINTS * 3:
                 made["mesh"] = encoded(mesh.reshape(-1, 3)[:, :2])
             elif mesh is not None:
-                one.notes.append(f"mesh has {len(mesh)} numbers for {int(face.sum())} faces")
+                clip.notes.append(f"mesh has {len(mesh)} numbers for {int(face.sum())} faces")
         return made
 
     def _motion(self, place: Mapping[str, _Details]) -> None:
         wanted = ("clip_id", "frames", "expression_dim", "expression", "jaw", "pose")
         for number, row in self._rows("motion", wanted, 1):
-            one = place.get(row["clip_id"])
-            if one is None:
+            clip = place.get(row["clip_id"])
+            if clip is None:
                 continue
             n = row.get("frames") or 0
             parts = {
@@ -306,7 +306,7 @@ class _Writer:
             }
             widths = {"expression": row.get("expression_dim") or 0, "jaw": 3, "pose": 3}
             if n < 1 or any(len(parts[key]) != n * wide for key, wide in widths.items()):
-                one.notes.append("motion has other numbers of values than of frames")
+                clip.notes.append("motion has other numbers of values than of frames")
                 continue
             jaw, pose = (np.degrees(parts[name].reshape(n, 3)) for name in ("jaw", "pose"))
             length = np.linalg.norm(parts["expression"].reshape(n, -1), axis=1)
@@ -318,7 +318,7 @@ class _Writer:
                 "expression": encoded(length.astype(np.float32)),
             }
             self._file(f"motion/{number:06d}.js", script(f"motion/{number:06d}", made))
-            one.motion = number
+            clip.motion = number
 
     def _meshes(self, place: Mapping[str, _Details]) -> None:
         if not self._mesh:
@@ -327,54 +327,54 @@ class _Writer:
             if row["clip_id"] in place:
                 place[row["clip_id"]].mesh_frames += 1
         shown = {
-            name: set(np.linspace(0, one.mesh_frames - 1, min(_MESHES, one.mesh_frames)).round())
-            for name, one in place.items()
-            if one.mesh_frames
+            name: set(np.linspace(0, clip.mesh_frames - 1, min(_MESHES, clip.mesh_frames)).round())
+            for name, clip in place.items()
+            if clip.mesh_frames
         }
         for number, row in self._rows("mesh", ("clip_id", "frame", "mesh"), 1):
             if row.get("frame") not in shown.get(row["clip_id"], ()):
                 continue
-            one = place[row["clip_id"]]
+            clip = place[row["clip_id"]]
             try:
                 made = _packed(*read_glb(_file_of(row.get("mesh"))[1]))
             except ValueError as error:
-                one.notes.append(f"the mesh of frame {row['frame']} is not drawn: {error}")
+                clip.notes.append(f"the mesh of frame {row['frame']} is not drawn: {error}")
                 continue
             self._file(f"meshes/{number:06d}.js", script(f"meshes/{number:06d}", made))
-            one.meshes.append([row["frame"], number])
-        for one in place.values():
-            one.meshes.sort()
+            clip.meshes.append([row["frame"], number])
+        for clip in place.values():
+            clip.meshes.sort()
 
     def _videos(self, place: Mapping[str, _Details]) -> None:
         if not self._media:
             return
         for number, row in self._rows("media", ("clip_id", "video", "poster", "audio"), 1):
-            one = place.get(row["clip_id"])
-            if one is None:
+            clip = place.get(row["clip_id"])
+            if clip is None:
                 continue
-            one.poster = self._picture("poster", number, row.get("poster"))
+            clip.poster = self._picture("poster", number, row.get("poster"))
             name, data = _file_of(row.get("video"))
             if data:
                 suffix = PurePosixPath(name).suffix.lower()
                 if suffix in _VIDEOS:
-                    one.video = f"media/video-{number:06d}{suffix}"
-                    self._file(one.video, data)
+                    clip.video = f"media/video-{number:06d}{suffix}"
+                    self._file(clip.video, data)
                 else:
-                    one.notes.append("no browser plays the kind of file that the video is")
+                    clip.notes.append("no browser plays the kind of file that the video is")
             name, data = _file_of(row.get("audio"))
             suffix = PurePosixPath(name).suffix.lower()
-            if data and not one.video and suffix in _SOUNDS:
-                one.audio = f"media/audio-{number:06d}{suffix}"
-                self._file(one.audio, data)
+            if data and not clip.video and suffix in _SOUNDS:
+                clip.audio = f"media/audio-{number:06d}{suffix}"
+                self._file(clip.audio, data)
 
     def _stills(self, place: Mapping[str, _Details]) -> None:
         wanted = ("clip_id", "image", "map", "width", "height", "fixations")
         if not self._media:
             return
         for number, row in self._rows("saliency", wanted, 1):
-            one = place.get(row["clip_id"])
-            if one is not None:
-                one.stills.append(
+            clip = place.get(row["clip_id"])
+            if clip is not None:
+                clip.stills.append(
                     {
                         "image": self._picture("still", number, row.get("image")),
                         "map": self._picture("map", number, row.get("map")),
@@ -391,8 +391,8 @@ class _Writer:
             row["portrait_id"]: self._picture("portrait", number, row.get("image"))
             for number, row in self._rows("portraits", ("portrait_id", "image"), 1)
         }
-        for one, name in zip(details, table["portrait_id"].to_pylist(), strict=True):
-            one.portrait = pictures.get(name)
+        for clip, name in zip(details, table["portrait_id"].to_pylist(), strict=True):
+            clip.portrait = pictures.get(name)
 
     def _picture(self, kind: str, number: int, value: Any) -> str | None:
         """Write a picture if it is one that browsers show; its path, or None."""
@@ -428,7 +428,7 @@ class _Writer:
         for name in SCRIPTS:
             self._file(f"code/{name}", own.joinpath(name).read_bytes())
         styles = (own.parent.joinpath("page.css"), own.joinpath("explorer.css"))  # type: ignore[attr-defined]
-        self._file("code/explorer.css", b"\n".join(one.read_bytes() for one in styles))
+        self._file("code/explorer.css", b"\n".join(style.read_bytes() for style in styles))
         title = f"{self._info.dataset} {self._info.version}"
         page = render_page("explorer/explorer.html.jinja", {"title": title, "scripts": SCRIPTS})
         self._file(PAGE, page.encode("utf-8"))

@@ -145,5 +145,8 @@ def people_of(clips: Sequence[Embeddings], min_cosine: float) -> list[list[int]]
                 if closer > alike:
                     person, alike = int(later), float(closer)
             people.append(person if person >= 0 and alike >= min_cosine else index.add(face))
-    ends = np.cumsum([len(one) for one in clips]).tolist()
-    return [people[end - len(one) : end] for one, end in zip(clips, ends, strict=True)]
+    ends = np.cumsum([len(faces_of_clip) for faces_of_clip in clips]).tolist()
+    return [
+        people[end - len(faces_of_clip) : end]
+        for faces_of_clip, end in zip(clips, ends, strict=True)
+    ]

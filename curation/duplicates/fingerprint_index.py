@@ -193,8 +193,8 @@ class _Frames:
 
     @classmethod
     def of(cls, prints: Sequence[Prints]) -> _Frames:
-        each = [np.unique(one.frames) for one in prints]
-        lengths = np.array([len(one) for one in each], np.int64)
+        each = [np.unique(clip.frames) for clip in prints]
+        lengths = np.array([len(hashes_of_clip) for hashes_of_clip in each], np.int64)
         hashes = np.concatenate([np.zeros(0, np.uint64), *each])
         owners = np.repeat(np.arange(len(each), dtype=np.int64), lengths)
         return cls(hashes, owners, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))

@@ -105,7 +105,10 @@ class CandidateStore:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._write_index()
         for segment, made in tasks.run(
-            _Cutting(self._folder, encoding), missing, "cut", path=lambda one: one.source.path
+            _Cutting(self._folder, encoding),
+            missing,
+            "cut",
+            path=lambda segment: segment.source.path,
         ):
             if isinstance(made, Failure):
                 yield Rejection(segment, "cut", made)
@@ -144,7 +147,9 @@ class CandidateStore:
         """Remove lines of the index; the caller removes the files."""
         names = set(clip_ids) & self._known.keys()
         if names:
-            self._known = {name: one for name, one in self._known.items() if name not in names}
+            self._known = {
+                name: candidate for name, candidate in self._known.items() if name not in names
+            }
             self._write_index()
 
     def _candidate(self, segment: Segment) -> Candidate:

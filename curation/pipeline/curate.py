@@ -311,9 +311,11 @@ class _Run:
                 good.append(result)
         return good
 
-    def _reject(self, one: Rejection) -> None:
-        if one.segment.clip_id not in self._down:
-            row = rejected_segment(one.segment, one.stage, one.failure, self._recipe)
+    def _reject(self, rejection: Rejection) -> None:
+        if rejection.segment.clip_id not in self._down:
+            row = rejected_segment(
+                rejection.segment, rejection.stage, rejection.failure, self._recipe
+            )
             self._rejected.append(row)
 
     def _finish(

@@ -87,7 +87,16 @@ def failed_filters(judgements: Iterable[Sequence[Judgement]]) -> tuple[str, ...]
         >>> failed_filters([[Judgement("speech", "undecided", "error")]])
         ('speech',)
     """
-    return tuple(sorted({one.filter for own in judgements for one in own if one.reason == FAILED}))
+    return tuple(
+        sorted(
+            {
+                judgement.filter
+                for own in judgements
+                for judgement in own
+                if judgement.reason == FAILED
+            }
+        )
+    )
 
 
 def _verdict(judge: Filter, clip: Clip, features: Features) -> Verdict:

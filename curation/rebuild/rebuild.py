@@ -216,25 +216,25 @@ def _write(results: Sequence[RebuildResult], manifest: Manifest, output: Path) -
     write_report(output, results)
 
 
-def _row(row: ManifestRow, one: RebuildResult, output: Path) -> ManifestRow:
-    stem = Path(str(one.path)).with_suffix("").as_posix().partition("/")[2]
+def _row(row: ManifestRow, result: RebuildResult, output: Path) -> ManifestRow:
+    stem = Path(str(result.path)).with_suffix("").as_posix().partition("/")[2]
 
     def there(file: str) -> str | None:
         return file if (output / file).is_file() else None
 
     # fetched files have the time of the download, on which no manifest may depend
     fetched = row.source.kind == "url" and row.end is None and row.crop is None
-    if one.status == "made":
-        start, end = one.span or (row.start, row.end)
-        source = one.source or row.source
-        fetched = fetched and row.region is None and one.span is None
-        row = replace(row, start=start, end=end, source=source, tools=one.tools)
+    if result.status == "made":
+        start, end = result.span or (row.start, row.end)
+        source = result.source or row.source
+        fetched = fetched and row.region is None and result.span is None
+        row = replace(row, start=start, end=end, source=source, tools=result.tools)
     return replace(
         row,
-        path=one.path,
-        sha256=one.sha256,
-        stamp=None if fetched else one.stamp,
-        media=row.media if one.status == "identical" else one.media,
+        path=result.path,
+        sha256=result.sha256,
+        stamp=None if fetched else result.stamp,
+        media=row.media if result.status == "identical" else result.media,
         audio=there(f"{AUDIO}/{stem}.wav"),
         audio_original=there(f"{AUDIO}/{stem}.flac"),
         reference_frame=there(f"{FRAMES}/{stem}.jpg"),

@@ -100,18 +100,18 @@ def page_of(
             for report in ordered
             if report.rejected
         ],
-        "all_kept": [d for d, one in study.opinions.items() if one.screening.all_kept],
+        "all_kept": [d for d, opinion in study.opinions.items() if opinion.screening.all_kept],
         "reliability": [
             {
                 "dimension": dimension,
-                "icc": _interval(one.icc2k, one.icc2k_low, one.icc2k_high),
-                "split_half": _cell(one.split_half) or "undefined",
-                "sos": _cell(one.sos) or "undefined",
-                "n_subjects": one.n_subjects,
-                "n_clips": one.n_clips,
-                "reasons": "; ".join(f"{k}: {why}" for k, why in one.reasons.items()),
+                "icc": _interval(agreement.icc2k, agreement.icc2k_low, agreement.icc2k_high),
+                "split_half": _cell(agreement.split_half) or "undefined",
+                "sos": _cell(agreement.sos) or "undefined",
+                "n_subjects": agreement.n_subjects,
+                "n_clips": agreement.n_clips,
+                "reasons": "; ".join(f"{k}: {why}" for k, why in agreement.reasons.items()),
             }
-            for dimension, one in study.reliability.items()
+            for dimension, agreement in study.reliability.items()
         ],
         "plots": [
             {

@@ -160,20 +160,22 @@ def make_votes(
     first, second = codes[: len(left)], codes[len(left) :]
     outcome = np.empty(len(left))
     for place, (row, won) in enumerate(zip(rows, winner, strict=True)):
-        one, other = models[first[place]], models[second[place]]
-        if one == other:
-            raise RatingsError(f"{where}, row {row}: {one!r} against {other!r} is no pair")
+        left_model, right_model = models[first[place]], models[second[place]]
+        if left_model == right_model:
+            raise RatingsError(
+                f"{where}, row {row}: {left_model!r} against {right_model!r} is no pair"
+            )
         word = clean_name(str(won))
-        if word == one or word.lower() == "left":
+        if word == left_model or word.lower() == "left":
             outcome[place] = 1.0
-        elif word == other or word.lower() == "right":
+        elif word == right_model or word.lower() == "right":
             outcome[place] = 0.0
         elif word.lower() in _TIES:
             outcome[place] = 0.5
         else:
             raise RatingsError(
-                f"{where}, row {row}: expected the winner left, right, tie, {one!r} or "
-                f"{other!r}, got {won!r}"
+                f"{where}, row {row}: expected the winner left, right, tie, {left_model!r} or "
+                f"{right_model!r}, got {won!r}"
             )
     return PairwiseVotes(
         models=models,

@@ -72,9 +72,9 @@ def draw_all(study: StudyResult) -> dict[str, StudyPlot]:
         for dimension in study.opinions:
             figure = draw(study, dimension)
             if figure is not None:
-                one = len(study.opinions) == 1
-                key = name if one else f"{name}-{safe_name(dimension).replace('/', '_')}"
-                plots[key] = StudyPlot(title if one else f"{title}: {dimension}", figure)
+                single = len(study.opinions) == 1
+                key = name if single else f"{name}-{safe_name(dimension).replace('/', '_')}"
+                plots[key] = StudyPlot(title if single else f"{title}: {dimension}", figure)
     for name, title, rates in (
         ("distortion_rates", "Distortions by generator, % of the clips", distortion_rates),
         ("distortion_dimensions", "Distortions by quality dimension, % of the clips",

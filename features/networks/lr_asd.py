@@ -84,18 +84,18 @@ class LrAsd:
         """
         return self._run(self._audio, x=coefficients.T[np.newaxis, np.newaxis])
 
-    def score(self, heard: Floats, seen: Floats) -> Floats:
+    def score(self, audio: Floats, video: Floats) -> Floats:
         """Scores of consecutive pictures, for several sequences of the same length.
 
         Args:
-            heard: (sequences, n, 128): features of sound.
-            seen: (sequences, n, 128): features of pictures.
+            audio: (sequences, n, 128): features of sound.
+            video: (sequences, n, 128): features of pictures.
 
         Returns:
             Scores, (sequences, n): above 0 where the network takes the person for speaking. A score depends
             on the whole sequence.
         """
-        both = np.concatenate((heard, seen), axis=2).transpose(1, 0, 2)
+        both = np.concatenate((audio, video), axis=2).transpose(1, 0, 2)
         return np.ascontiguousarray(self._run(self._detector, x=both).T)
 
     def hear_samples(self, samples: Floats, begin: int, count: int) -> Floats:
@@ -117,27 +117,27 @@ class LrAsd:
         return np.concatenate(parts)
 
     def mean_scores(
-        self, heard: Floats, seen: Floats, windows: Sequence[float]
+        self, audio: Floats, video: Floats, windows: Sequence[float]
     ) -> npt.NDArray[np.float64]:
         """Scores of consecutive pictures: means over pieces of several lengths.
 
         Args:
-            heard: (n, 128): features of sound.
-            seen: (n, 128): features of pictures.
+            audio: (n, 128): features of sound.
+            video: (n, 128): features of pictures.
             windows: Lengths of the pieces in seconds, at least one picture each; the last piece is shorter.
 
         Returns:
             (n,): above 0 where the network takes the person for speaking.
         """
-        total = np.zeros(len(seen))
+        total = np.zeros(len(video))
         for seconds in windows:
             length = round(seconds * FPS)
-            whole = len(seen) // length * length
+            whole = len(video) // length * length
             if whole:
-                pieces = (x[:whole].reshape(-1, length, _CHANNELS) for x in (heard, seen))
+                pieces = (x[:whole].reshape(-1, length, _CHANNELS) for x in (audio, video))
                 total[:whole] += self.score(*pieces).ravel()
-            if whole < len(seen):
-                total[whole:] += self.score(heard[None, whole:], seen[None, whole:])[0]
+            if whole < len(video):
+                total[whole:] += self.score(audio[None, whole:], video[None, whole:])[0]
         return total / len(windows)
 
     @staticmethod

@@ -141,9 +141,9 @@ class SyncNet:
         """
         pictures = self._torch.from_numpy(np.stack(crops)).to(self._device).float()
         with self._torch.inference_mode():
-            found = self._net["netcnnlip"](pictures.permute(3, 0, 1, 2)[None])
-            found = self._net["netfclip"](found[0, :, :, 0, 0].T)
-        embeddings: Embeddings = found.cpu().numpy()
+            output = self._net["netcnnlip"](pictures.permute(3, 0, 1, 2)[None])
+            output = self._net["netfclip"](output[0, :, :, 0, 0].T)
+        embeddings: Embeddings = output.cpu().numpy()
         return embeddings
 
     def embed_sounds(self, coefficients: npt.NDArray[np.float32]) -> Embeddings:
@@ -162,6 +162,6 @@ class SyncNet:
         with torch.inference_mode():
             for begin in range(0, len(windows), _BATCH):
                 batch = np.stack(windows[begin : begin + _BATCH])[:, None]
-                found = self._net["netcnnaud"](torch.from_numpy(batch).to(self._device))
-                parts.append(self._net["netfcaud"](found[:, :, 0, 0]).cpu().numpy())
+                output = self._net["netcnnaud"](torch.from_numpy(batch).to(self._device))
+                parts.append(self._net["netfcaud"](output[:, :, 0, 0]).cpu().numpy())
         return np.concatenate(parts)

@@ -71,11 +71,11 @@ class _Reader:
         entries = archive.infolist()
         if sum(entry.file_size for entry in entries) > _LARGEST:
             raise ValueError(f"expected a checkpoint of at most {_LARGEST} bytes")
-        found = [e.filename for e in entries if e.filename.rpartition("/")[2] == "data.pkl"]
-        if len(found) != 1:
+        pickles = [e.filename for e in entries if e.filename.rpartition("/")[2] == "data.pkl"]
+        if len(pickles) != 1:
             raise KeyError("no data.pkl in it")
         self._archive = archive
-        self._folder = found[0].rpartition("/")[0]
+        self._folder = pickles[0].rpartition("/")[0]
 
     def state(self) -> dict[str, Tensor]:
         loaded = _Tensors(io.BytesIO(self._read("data.pkl")), self._storage).load()

@@ -153,8 +153,8 @@ class Watch:
 
     def _see(self, end: int) -> None:
         """Pass the held pictures to the network; keep features up to `end`, and pictures for context."""
-        seen = self._network.see(np.stack(self._held))
-        self._seen.append(seen[self._before : end])
+        video_features = self._network.see(np.stack(self._held))
+        self._seen.append(video_features[self._before : end])
         self._held = self._held[max(0, end - CONTEXT) :]
         self._before = min(end, CONTEXT)
 

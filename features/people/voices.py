@@ -30,7 +30,7 @@ class VoiceMatch(NamedTuple):
     share: float
 
 
-def match_voices(speakers: Values, heard: Values, *, min_share: float = 0.5) -> list[VoiceMatch]:
+def match_voices(speakers: Values, active: Values, *, min_share: float = 0.5) -> list[VoiceMatch]:
     """Match each voice to at most one person, and each person to at most one voice.
 
     The matching maximises the total time during which voices are heard while their people speak. A voice has
@@ -39,7 +39,7 @@ def match_voices(speakers: Values, heard: Values, *, min_share: float = 0.5) -> 
 
     Args:
         speakers: Values of the extractor `speakers`.
-        heard: Values of the extractor `active_speaker`.
+        active: Values of the extractor `active_speaker`.
         min_share: Minimum share of a match.
 
     Returns:
@@ -53,19 +53,19 @@ def match_voices(speakers: Values, heard: Values, *, min_share: float = 0.5) -> 
     """
     from scipy.optimize import linear_sum_assignment
 
-    voices, people = np.unique(speakers["speaker"]), np.unique(heard["person"])
+    voices, people = np.unique(speakers["speaker"]), np.unique(active["person"])
     if not len(voices) or not len(people):
         return []
-    middle = heard["time"] + 0.5 / FPS
+    middle = active["time"] + 0.5 / FPS
     together, in_sight = np.zeros((2, len(voices), len(people)))
     for i, voice in enumerate(voices):
         during = np.zeros(len(middle), bool)
         for start, end in speakers["turns"][speakers["speaker"] == voice]:
             during |= (middle >= start) & (middle < end)
         for j, person in enumerate(people):
-            own = during & (heard["person"] == person)
+            own = during & (active["person"] == person)
             in_sight[i, j] = own.sum()
-            together[i, j] = (own & heard["speaking"]).sum()
+            together[i, j] = (own & active["speaking"]).sum()
     share = np.divide(together, in_sight, out=np.zeros_like(together), where=in_sight > 0)
     worth = np.where((share >= min_share) & (together > 0), together, 0.0)
     rows, columns = linear_sum_assignment(-worth)

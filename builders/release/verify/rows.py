@@ -23,15 +23,15 @@ def check_values(built: BuiltDataset) -> Faults:
     """Faults of ranges, nulls and rows; the files are read by several processes."""
     configs = built.info.configs
     files = [(config, name) for config in configs for _, name, _ in built.files(config)]
-    found: dict[tuple[str, str], list[str]] = {}
+    faults: dict[tuple[str, str], list[str]] = {}
     workers = built.workers if built.workers > 1 and len(files) > 1 else 0
     with WorkerPool[tuple[str, str], list[str]](
         min(workers, len(files)), functools.partial(_values_checker, built)
     ) as pool:
         for file, done in pool.map(files):
-            found[file] = [f"it was not checked: {done}"] if isinstance(done, WorkerLost) else done
+            faults[file] = [f"it was not checked: {done}"] if isinstance(done, WorkerLost) else done
     for file in files:
-        for fault in found[file]:
+        for fault in faults[file]:
             yield f"{file[1]}: {fault}"
     columns = sum(len(config.columns) for config in configs.values())
     return f"{columns} columns are within their ranges; every null has its reason"

@@ -227,9 +227,11 @@ class Fetcher:
         parts = folder / ".parts"
         parts.mkdir(parents=True, exist_ok=True)
         files = []
-        for number, one in enumerate(formats):
+        for number, stream_format in enumerate(formats):
             part = parts / f"{name}.{number}.stream"
-            wanted = {k: v for k, v in info.items() if k != "requested_formats"} | dict(one)
+            wanted = {k: v for k, v in info.items() if k != "requested_formats"} | dict(
+                stream_format
+            )
             complete, _ = self._ydl.dl(str(part), wanted)
             if not complete or not part.is_file():
                 raise OSError(f"{name} was received incompletely")

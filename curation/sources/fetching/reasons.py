@@ -87,20 +87,20 @@ def status_of(error: BaseException) -> tuple[int | None, str | None]:
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
-        one = waiting.pop()
-        if one is None or id(one) in seen:
+        current = waiting.pop()
+        if current is None or id(current) in seen:
             continue
-        seen.add(id(one))
-        status = getattr(one, "status", None)
+        seen.add(id(current))
+        status = getattr(current, "status", None)
         if isinstance(status, int):
-            headers = getattr(getattr(one, "response", None), "headers", None)
+            headers = getattr(getattr(current, "response", None), "headers", None)
             return status, headers.get("Retry-After") if headers is not None else None
-        wrapped = getattr(one, "exc_info", None)
+        wrapped = getattr(current, "exc_info", None)
         waiting += [
             wrapped[1] if wrapped else None,
-            getattr(one, "cause", None),
-            one.__cause__,
-            one.__context__,
+            getattr(current, "cause", None),
+            current.__cause__,
+            current.__context__,
         ]
     message = re.search(r"HTTP Error (\d{3})\b", str(error))
     return (int(message[1]) if message else None), None

@@ -129,32 +129,32 @@ def _draw_boxes(cell: Any, time: float, values: Mapping[str, Values]) -> None:
         box = Rectangle((left, top), right - left, bottom - top, fill=False)
         box.set(edgecolor=_colour(track), linestyle=dashed, linewidth=4.0 if speaks else 1.4)
         cell.add_patch(box)
-        said = " speaks" if speaks else ""
-        label = f"#{track} p{int(faces['track_person'][track])}{_KINDS[kind]}{said}"
+        suffix = " speaks" if speaks else ""
+        label = f"#{track} p{int(faces['track_person'][track])}{_KINDS[kind]}{suffix}"
         cell.text(left, top, label, fontsize=6, color="white", va="bottom", clip_on=True,
                   bbox={"facecolor": _colour(track), "edgecolor": "none", "pad": 0.8})  # fmt: skip
 
 
-def _speaks(heard: Values | None, track: int, time: float) -> bool:
+def _speaks(speakers: Values | None, track: int, time: float) -> bool:
     """Whether the person of a track speaks at a time."""
-    if heard is None:
+    if speakers is None:
         return False
-    here = (heard["track"] == track) & (np.abs(heard["time"] - time) <= _PICTURE)
-    return bool(heard["speaking"][here].any())
+    here = (speakers["track"] == track) & (np.abs(speakers["time"] - time) <= _PICTURE)
+    return bool(speakers["speaking"][here].any())
 
 
-def _draw_turns(axis: Any, heard: Values) -> None:
+def _draw_turns(axis: Any, speakers: Values) -> None:
     """Draw who speaks when, a row per track, and speech of nobody visible below."""
     from theval_datasets.features.active_speaker import turns
 
-    tracks = np.unique(heard["track"]).tolist()
+    tracks = np.unique(speakers["track"]).tolist()
     rows = {track: len(tracks) - i for i, track in enumerate(tracks)}
     for track in tracks:
-        times = heard["time"][heard["track"] == track]
+        times = speakers["time"][speakers["track"] == track]
         axis.plot(
             times, np.full(len(times), rows[track]), ".", color=_colour(track), markersize=0.6
         )
-    for turn in turns(heard):
+    for turn in turns(speakers):
         row = rows[turn.track]
         axis.plot(
             (turn.start, turn.end),
@@ -163,7 +163,7 @@ def _draw_turns(axis: Any, heard: Values) -> None:
             linewidth=5,
             solid_capstyle="butt",
         )
-    for begin, end in heard["off_screen"].tolist():
+    for begin, end in speakers["off_screen"].tolist():
         axis.plot((begin, end), (0, 0), color=_GREY, linewidth=5, solid_capstyle="butt")
     axis.set_yticks([0, *rows.values()], ["off-screen", *(f"#{track}" for track in rows)])
     axis.set_ylim(-0.7, len(tracks) + 0.7)
@@ -227,8 +227,8 @@ def _draw_curves(
     values: Mapping[str, Values],
     outcomes: Mapping[str, Outcome],
 ) -> None:
-    heard = values.get("active_speaker")
-    openness, loudness, *speaks, pose = part.subplots(3 if heard is None else 4, 1, sharex=True)
+    speakers = values.get("active_speaker")
+    openness, loudness, *speaks, pose = part.subplots(3 if speakers is None else 4, 1, sharex=True)
     labels = ("openness", "loudness", *("speaks" for _ in speaks), "pose, °")
     for axis, label in zip((openness, loudness, *speaks, pose), labels, strict=True):
         axis.set_ylabel(label, fontsize=7)
@@ -243,8 +243,8 @@ def _draw_curves(
         _say(pose, outcomes, "head_pose")
     else:
         _draw_faces(openness, pose, mesh, angles)
-    if heard is not None:
-        _draw_turns(speaks[0], heard)
+    if speakers is not None:
+        _draw_turns(speaks[0], speakers)
     sound = values.get("loudness")
     if sound is None:
         _say(loudness, outcomes, "loudness")

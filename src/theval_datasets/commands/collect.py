@@ -86,9 +86,9 @@ class CollectStatusReport(Report):
             f"{status.name}: {status.n_votes} votes of {len(status.participants)} participants"
         ]
         lines += [
-            f"  {one['subject']}: {one['answered']} of {one['planned']}, traps {one['traps_passed']} "
-            f"of {one['traps']}, golden {one['golden_passed']} of {one['golden']}"
-            for one in status.participants
+            f"  {person['subject']}: {person['answered']} of {person['planned']}, traps {person['traps_passed']} "
+            f"of {person['traps']}, golden {person['golden_passed']} of {person['golden']}"
+            for person in status.participants
         ]
         votes = [clip["votes"] for clip in status.clips]
         lines.append(f"votes a clip: {min(votes)} to {max(votes)} over {len(votes)}")

@@ -102,14 +102,14 @@ class PredictReport(Report):
         if self.n_seen:
             lines.append(f"the metric was trained on {self.n_seen} of these clips")
         if self.agreement is not None:
-            said = ", ".join(
+            measures = ", ".join(
                 f"{name.upper()} {'–' if value is None else f'{value:.3f}'}"
                 for name, value in _measures(self.agreement).items()
                 if name != "n"
             )
             lines.append(
                 f"against {self.config.target} of the {self.agreement.n} clips that it was not trained "
-                f"on: {said}"
+                f"on: {measures}"
             )
         if self.file is not None:
             lines.append(f"wrote {self.file}")
@@ -206,7 +206,7 @@ def _cached_rows(
         str(manifest),
         "",
         pa.concat_tables(made),
-        {one.name: one.origin for one in builder.fields(CONFIG)},
+        {field.name: field.origin for field in builder.fields(CONFIG)},
         digests_of(builder.reader(CONFIG).infos()),
     )
 
@@ -230,8 +230,8 @@ def _agreement(
     return agreement(predicted, target[judged], mapping="none")
 
 
-def _measures(found: Agreement) -> dict[str, float | int | None]:
-    return {name: getattr(found, name) for name in ("n", "srcc", "plcc", "krcc", "rmse")}
+def _measures(agreement: Agreement) -> dict[str, float | int | None]:
+    return {name: getattr(agreement, name) for name in ("n", "srcc", "plcc", "krcc", "rmse")}
 
 
 def _score(clip: Scored) -> str:

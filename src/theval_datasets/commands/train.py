@@ -75,17 +75,17 @@ class TrainReport(Report):
         """One row per result: the test, and mean and interval of each measure."""
         return [
             {
-                "without": one.without,
-                "tested_on": one.tested_on,
-                "trained_on": one.trained_on,
-                "clips": one.n,
+                "without": result.without,
+                "tested_on": result.tested_on,
+                "trained_on": result.trained_on,
+                "clips": result.n,
                 **{
                     f"{name}{suffix}": getattr(value, part)
-                    for name, value in one.measures.items()
+                    for name, value in result.measures.items()
                     for suffix, part in (("", "mean"), ("_low", "low"), ("_high", "high"))
                 },
             }
-            for one in self.results
+            for result in self.results
         ]
 
     def to_text(self) -> str:
@@ -119,14 +119,14 @@ class TrainReport(Report):
 
     def _results(self) -> list[str]:
         """A table: mean over the folds ± half of its 95 % interval."""
-        rows = [_label(one) for one in self.results]
+        rows = [_label(result) for result in self.results]
         width = max(map(len, [*rows, "tested on"]))
         head = "".join(f"  {name:<14}" for name in ("SRCC", "PLCC", "KRCC", "RMSE"))
         lines = [f"{'tested on':<{width}}  {'clips':>5}{head}".rstrip()]
-        for label, one in zip(rows, self.results, strict=True):
-            cells = "".join(f"  {_cell(value):<14}" for value in one.measures.values())
-            why = f"  ({one.reason})" if one.reason else ""
-            lines.append(f"{label:<{width}}  {one.n:>5}{cells}".rstrip() + why)
+        for label, result in zip(rows, self.results, strict=True):
+            cells = "".join(f"  {_cell(value):<14}" for value in result.measures.values())
+            why = f"  ({result.reason})" if result.reason else ""
+            lines.append(f"{label:<{width}}  {result.n:>5}{cells}".rstrip() + why)
         lines.append("mean over the folds ± half of its 95 % interval (Student's t)")
         return lines
 
@@ -269,12 +269,12 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(listed[:_SHOWN]) + more
 
 
-def _label(one: MetricResult) -> str:
-    tested = one.tested_on or "all"
-    if one.without is not None:
-        return f"{tested}, without {one.without}"
+def _label(result: MetricResult) -> str:
+    tested = result.tested_on or "all"
+    if result.without is not None:
+        return f"{tested}, without {result.without}"
     by = {"all": "", "same-set": ", trained on it alone", "other-sets": ", trained on the others"}
-    return tested + by[one.trained_on]
+    return tested + by[result.trained_on]
 
 
 def _cell(value: MeanInterval) -> str:

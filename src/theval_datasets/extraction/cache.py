@@ -193,17 +193,17 @@ class Cache:
         Raises:
             StorageError: The cache cannot be read.
         """
-        found: list[FeatureSpec] = []
+        specs: list[FeatureSpec] = []
         try:
             paths = sorted(self._fs.glob(f"{self._root}/{extractor}/*.json"))
             for path in paths:
                 facts = _facts(self._fs.cat_file(path))
                 name = PurePosixPath(path).stem
                 if facts is not None and digest({"name": extractor, **facts}) == name:
-                    found.append(FeatureSpec(extractor, name, facts))
+                    specs.append(FeatureSpec(extractor, name, facts))
         except OSError as error:
             raise self._fault("read", error) from None
-        return found
+        return specs
 
     def _note(self, spec: FeatureSpec) -> None:
         """Record a specification, once."""

@@ -116,24 +116,24 @@ class FeatureStore:
             "parameters": extractor.parameters(),
             "needs": {need.name: self.specs[need].digest for need in needs},
         }
-        found = [
+        usable = [
             spec
             for spec in self._cache.specs(extractor.name)
             if all(spec.facts[name] == value for name, value in wanted.items())
             and (self._decoder is None or spec.facts["decoder"] in ("", self._decoder))
         ]
-        if len(found) > 1:
+        if len(usable) > 1:
             ways = "; ".join(
                 ", ".join(f"{key} {spec.facts[key]}" for key in ("decoder", "weights"))
-                for spec in found
+                for spec in usable
             )
             raise CacheError(
-                f"The cache holds features of {extractor.name} computed in {len(found)} ways ({ways}). "
+                f"The cache holds features of {extractor.name} computed in {len(usable)} ways ({ways}). "
                 "Which are meant is known only where its packages and models are installed (see "
                 "theval-data doctor): work there, name another --cache, or leave it out with "
                 f"--without {extractor.name}."
             )
-        return found[0] if found else None
+        return usable[0] if usable else None
 
     def outcome(self, extractor: Extractor, sha256: str) -> Outcome | None:
         """Outcome of an extractor on a clip; None if it has not run. Reads the entry's first line."""

@@ -193,7 +193,7 @@ def plan_push(
         parent=remote.sha,
         previous=remote.info.version if remote.info else None,
         private=remote.private,
-        add={name: one for name, one in local.items() if name not in same},
+        add={name: file for name, file in local.items() if name not in same},
         delete=tuple(sorted((before - set(local)) & set(remote.files))),
         unchanged=tuple(sorted(same)),
         committed=committed,

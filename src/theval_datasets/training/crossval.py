@@ -125,7 +125,9 @@ def measured(
             for name, measure in MEASURES.items()
         }
     measures = {
-        name: mean_interval([v for one in folds.values() if (v := one[name]) is not None])
+        name: mean_interval(
+            [v for measures_of_fold in folds.values() if (v := measures_of_fold[name]) is not None]
+        )
         for name in MEASURES
     }
     reason = "constant" if measures["srcc"].n == 0 else None

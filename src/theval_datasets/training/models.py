@@ -233,7 +233,7 @@ def _forest(features: Floats, scores: Floats, parameters: ModelParameters) -> Fo
     forest = ensemble.RandomForestRegressor(
         n_estimators=parameters.trees, random_state=parameters.seed, n_jobs=-1
     ).fit(features, scores)
-    trees = [one.tree_ for one in forest.estimators_]
+    trees = [tree.tree_ for tree in forest.estimators_]
     roots = np.cumsum([0, *(tree.node_count for tree in trees[:-1])])
 
     def children(name: str) -> npt.NDArray[np.int32]:

@@ -65,9 +65,9 @@ class ModelParameters:
             InputError: There is such a parameter.
         """
         others = {name for key, names in _OF.items() if key != model for name in names}
-        for one in fields(self):
-            if one.name in others and getattr(self, one.name) != one.default:
-                option = "--" + one.name.replace("_", "-")
+        for parameter in fields(self):
+            if parameter.name in others and getattr(self, parameter.name) != parameter.default:
+                option = "--" + parameter.name.replace("_", "-")
                 raise InputError(f"{option} is no parameter of the model {model}")
 
     def of(self, model: ModelName) -> dict[str, int | float]:

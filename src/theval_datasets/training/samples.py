@@ -118,10 +118,10 @@ def samples_of(
         kept &= has_fold
     places = np.flatnonzero(kept)
     if len(places) < 2:
-        said = ", ".join(f"{n} with {why}" for why, n in left_out.items() if n)
+        reasons = ", ".join(f"{n} with {why}" for why, n in left_out.items() if n)
         raise InputError(
             f"{len(places)} of {len(scores)} clips of {rows.name} can be trained on, which is too few; left "
-            f"out are {said}"
+            f"out are {reasons}"
         )
     if np.ptp(scores[places]) == 0:
         raise InputError(
@@ -140,8 +140,8 @@ def samples_of(
         left_out={why: n for why, n in left_out.items() if n},
         nulls={
             name: n
-            for name, one in zip(chosen, known, strict=True)
-            if (n := int((~one[places]).sum()))
+            for name, is_known in zip(chosen, known, strict=True)
+            if (n := int((~is_known[places]).sum()))
         },
         without_values=without_values,
         remarks=(*remarks, *_in_one_fold(set_names, places, folds)),
@@ -192,7 +192,8 @@ def _mixed(rows: FeatureRows, features: Sequence[str]) -> Iterator[str]:
         known = set(against) - {None}
         if len(known) > 1:
             listed = ", ".join(
-                f"{one} in {against.count(one)} clips" for one in sorted(map(str, known))
+                f"{reference} in {against.count(reference)} clips"
+                for reference in sorted(map(str, known))
             )
             yield f"{name} is measured against different things: {listed}"
 

@@ -95,7 +95,7 @@ class MetricConfig:
     @property
     def size(self) -> int:
         """Length of the input vector."""
-        return sum(one.size for one in self.features)
+        return sum(feature.size for feature in self.features)
 
 
 @dataclass(frozen=True)
@@ -139,10 +139,10 @@ class TrainedMetric:
         """
         features: dict[str, Floats] = {}
         reasons: dict[str, list[tuple[str, ...]]] = {}
-        for one in self.config.features:
-            features[one.name], reasons[one.name] = self._matrix(one, rows)
+        for feature in self.config.features:
+            features[feature.name], reasons[feature.name] = self._matrix(feature, rows)
         known = is_known(features)
-        medians = np.concatenate([one.median for one in self.config.features])
+        medians = np.concatenate([feature.median for feature in self.config.features])
         predicted = self.fitted.predict(filled(joined(features), medians))
         scored = []
         for row, clip_id in enumerate(rows.clip_ids):
@@ -170,29 +170,29 @@ class TrainedMetric:
         )
 
     def _matrix(
-        self, one: TrainedFeature, rows: FeatureRows
+        self, feature: TrainedFeature, rows: FeatureRows
     ) -> tuple[Floats, list[tuple[str, ...]]]:
         """Values of a feature, NaN where they are null, and for each clip the reasons."""
-        if one.name not in rows.rows.column_names:
+        if feature.name not in rows.rows.column_names:
             raise InputError(
-                f"the metric needs the feature {one.name} ({one.origin}), which {rows.name} has not"
+                f"the metric needs the feature {feature.name} ({feature.origin}), which {rows.name} has not"
             )
-        digest = rows.digests.get(rows.origins.get(one.name, ""), "")
-        matrix, reasons = rows.numbers(one.name), rows.reasons(one.name)
+        digest = rows.digests.get(rows.origins.get(feature.name, ""), "")
+        matrix, reasons = rows.numbers(feature.name), rows.reasons(feature.name)
         if not matrix.shape[1]:
-            return np.full((len(matrix), one.size), np.nan), reasons
-        if digest and one.digest and digest != one.digest:
+            return np.full((len(matrix), feature.size), np.nan), reasons
+        if digest and feature.digest and digest != feature.digest:
             raise InputError(
-                f"{one.name} in {rows.name} was computed by another version, with other parameters or "
-                f"with other weights of {one.origin} than the metric was trained on; extract it in the "
+                f"{feature.name} in {rows.name} was computed by another version, with other parameters or "
+                f"with other weights of {feature.origin} than the metric was trained on; extract it in the "
                 "same way, or train the metric again"
             )
-        if matrix.shape[1] != one.size:
+        if matrix.shape[1] != feature.size:
             raise InputError(
-                f"expected {one.size} numbers a clip in {one.name}, got {matrix.shape[1]} in {rows.name}"
+                f"expected {feature.size} numbers a clip in {feature.name}, got {matrix.shape[1]} in {rows.name}"
             )
-        for row, against in enumerate(rows.references(one.name) if one.references else ()):
-            if against is not None and against not in one.references:
+        for row, against in enumerate(rows.references(feature.name) if feature.references else ()):
+            if against is not None and against not in feature.references:
                 matrix[row], reasons[row] = np.nan, (f"against-{against}",)
         return matrix, reasons
 
@@ -225,7 +225,7 @@ def train_metric(
             TrainedFeature(
                 name, size, origin, rows.digests.get(origin, ""),
                 tuple(medians[at : at + size].tolist()),
-                tuple(sorted({one for one in rows.references(name) if one is not None})),
+                tuple(sorted({reference for reference in rows.references(name) if reference is not None})),
             )
         )  # fmt: skip
         at += size

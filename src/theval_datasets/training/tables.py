@@ -136,10 +136,10 @@ class FeatureRows:
 
         The column ``X_reference`` states it for all columns of the extractor ``X``; None without one.
         """
-        said = f"{self.origins.get(column, column)}_reference"
-        if said == column or said not in self.rows.column_names:
+        reference_column = f"{self.origins.get(column, column)}_reference"
+        if reference_column == column or reference_column not in self.rows.column_names:
             return [None] * len(self.rows)
-        return self.texts(said)
+        return self.texts(reference_column)
 
     def take(self, rows: npt.NDArray[np.int64]) -> FeatureRows:
         """Some of the rows, in the order of their numbers."""
@@ -153,15 +153,15 @@ class FeatureRows:
         """
         extractors = set(catalog.names("extractor"))
         return [
-            one.name
-            for one in self.rows.schema
-            if (_is_number(one.type) or _is_vector(one.type))
-            and not pa.types.is_boolean(one.type)
+            field.name
+            for field in self.rows.schema
+            if (_is_number(field.type) or _is_vector(field.type))
+            and not pa.types.is_boolean(field.type)
             and (
-                self.origins.get(one.name, "") in extractors | {CONFIG}
-                or one.name.startswith(_OTHERS)
+                self.origins.get(field.name, "") in extractors | {CONFIG}
+                or field.name.startswith(_OTHERS)
             )
-            and not self._tells(one.name, "")
+            and not self._tells(field.name, "")
         ]
 
     def _tells(self, column: str, target: str) -> bool:
@@ -196,10 +196,10 @@ class FeatureRows:
                         f"the column {name} tells the answer or is made of it: it cannot be a feature"
                     )
             possible = [
-                one.name
-                for one in self.rows.schema
-                if _is_number(one.type) or _is_vector(one.type)
-                if not self._tells(one.name, target)
+                field.name
+                for field in self.rows.schema
+                if _is_number(field.type) or _is_vector(field.type)
+                if not self._tells(field.name, target)
             ]
             known = [*possible, *(set(names) & set(self.rows.column_names))]
             wanted = matching(names, list(dict.fromkeys(known)), f"feature in {self.name}")
@@ -208,21 +208,21 @@ class FeatureRows:
         else:
             wanted = self.measured()
         values = {name: self.numbers(name) for name in wanted}
-        found = {name: matrix for name, matrix in values.items() if not self._lacking(matrix)}
+        matrices = {name: matrix for name, matrix in values.items() if not self._lacking(matrix)}
         left_out = {
             name: self.why_null(name)
             if self._lacking(values[name]) in ([self.name], list(self.sources))
             else f"no value in {', '.join(self._lacking(values[name]))}"
             for name in wanted
-            if name not in found
+            if name not in matrices
         }
         refused = set(names) & set(left_out)
         if refused:
-            said = "; ".join(f"{name} ({left_out[name]})" for name in sorted(refused))
-            raise InputError(f"these features have no value in {self.name}: {said}")
-        if not found:
+            listed = "; ".join(f"{name} ({left_out[name]})" for name in sorted(refused))
+            raise InputError(f"these features have no value in {self.name}: {listed}")
+        if not matrices:
             raise InputError(self._nothing(model, left_out))
-        return found, left_out
+        return matrices, left_out
 
     def check_comparable(self, features: Iterable[str]) -> None:
         """Check that features were computed in the same way in all datasets.
@@ -390,14 +390,14 @@ def digests_of(extractors: Mapping[str, ExtractorInfo]) -> dict[str, str]:
     """
 
     def facts(name: str) -> dict[str, Any]:
-        one = extractors.get(name)
-        if one is None:
+        extractor = extractors.get(name)
+        if extractor is None:
             return {}
         return {
-            "version": one.version,
-            "parameters": dict(one.parameters),
-            "weights": one.weights,
-            "needs": {need: facts(need) for need in sorted(one.needs)},
+            "version": extractor.version,
+            "parameters": dict(extractor.parameters),
+            "weights": extractor.weights,
+            "needs": {need: facts(need) for need in sorted(extractor.needs)},
         }
 
     return {name: digest(facts(name)) for name in extractors}
@@ -433,13 +433,15 @@ def matching(names: Sequence[str], known: Sequence[str], kind: str) -> list[str]
         >>> matching(["b", "a*"], ["a1", "a2", "b"], "column")
         ['b', 'a1', 'a2']
     """
-    found: list[str] = []
+    selected: list[str] = []
     for name in names:
-        here = [name] if name in known else [one for one in known if fnmatchcase(one, name)]
+        here = (
+            [name] if name in known else [column for column in known if fnmatchcase(column, name)]
+        )
         if not here:
             raise UnknownNameError(kind, name, known)
-        found += here
-    return list(dict.fromkeys(found))
+        selected += here
+    return list(dict.fromkeys(selected))
 
 
 _is_vector_kind: Final[tuple[Callable[[Any], bool], ...]] = (
