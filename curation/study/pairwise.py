@@ -28,7 +28,7 @@ _ALIASES = {
     "clip_id": (),  # the names of clips in tables of ratings
     "time": ("time", "timestamp", "voted_at", "datetime"),
 }
-_TIES = {"tie", "equal", "both", "draw"}
+_TIES = {"tie", "equal", "both", "draw", "tie_(bothbad)"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,15 +90,9 @@ def votes_from_frame(
         >>> votes_from_frame(table).outcome.tolist()
         [0.0]
     """
-    shared = column_names()["aliases"]
-    known = {
-        alias: name
-        for name, many in _ALIASES.items()
-        for alias in (*many, *(shared[name] if name in ("subject", "clip_id") else ()))
-    }
     names: dict[str, str] = {}
     for column in frame.columns:
-        target = known.get(clean_name(column).lower().replace(" ", "_").replace("-", "_"))
+        target = meaning_of(column)
         if target is None:
             raise RatingsError(
                 f"{where}: unknown column {column!r}; known: {', '.join(sorted(_ALIASES))}"
@@ -121,6 +115,24 @@ def votes_from_frame(
     )
 
 
+def meaning_of(column: str) -> str | None:
+    """What a column of a votes table holds: `left`, `right`, `winner`, `clip_id`, `subject` or `time`.
+
+    Examples:
+        >>> meaning_of("Left Model"), meaning_of("Rater ID"), meaning_of("score") is None
+        ('left', 'subject', True)
+    """
+    plain, shared = _plain(column), column_names()["aliases"]
+    for name, many in _ALIASES.items():
+        if plain in many or (name in ("subject", "clip_id") and plain in shared[name]):
+            return name
+    return None
+
+
+def _plain(text: str) -> str:
+    return clean_name(text).lower().replace(" ", "_").replace("-", "_")
+
+
 def make_votes(
     left: Sequence[str],
     right: Sequence[str],
@@ -139,7 +151,7 @@ def make_votes(
     Args:
         left: Model on the left of each vote.
         right: Model on the right.
-        winner: `left`, `right`, `tie`, or the name of one of the two.
+        winner: `left`, `right`, `tie`, the name of one of the two, or that of its column.
         clip: Clip that both show.
         subject: Who voted.
         where: Name of the table for messages.
@@ -166,11 +178,13 @@ def make_votes(
                 f"{where}, row {row}: {left_model!r} against {right_model!r} is no pair"
             )
         word = clean_name(str(won))
-        if word == left_model or word.lower() == "left":
+        if word in (left_model, right_model):
+            outcome[place] = float(word == left_model)
+        elif _plain(word) in _ALIASES["left"]:
             outcome[place] = 1.0
-        elif word == right_model or word.lower() == "right":
+        elif _plain(word) in _ALIASES["right"]:
             outcome[place] = 0.0
-        elif word.lower() in _TIES:
+        elif _plain(word) in _TIES:
             outcome[place] = 0.5
         else:
             raise RatingsError(

@@ -231,6 +231,8 @@ def panel_correlation(panel: Panel, *, ranks: bool, leave_out: bool) -> Floats:
 
 def _ranks_within(group: Codes, values: Floats) -> Floats:
     """Average ranks of the values within each group."""
+    if not len(values):
+        return values
     order = np.lexsort((values, group))
     g, v = group[order], values[order]
     new_group = np.concatenate([[True], g[1:] != g[:-1]])

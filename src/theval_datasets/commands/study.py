@@ -245,7 +245,8 @@ def study(
     file = read_table(ratings, error=RatingsError)
     frame = _with_names(file.frame, columns)
     if _is_pairwise(frame.columns):
-        return _pairwise(frame.drop([c for c in ignore if c in frame.columns]), ratings.name, out)
+        kept = frame.drop([c for c in ignore if c in frame.columns])
+        return _pairwise(kept, ratings.name, file.rows, out)
     types = load_taxonomy(None if taxonomy is None else Path(taxonomy))
     table = from_frame(
         frame,
@@ -318,12 +319,12 @@ def _with_names(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
 
 
 def _is_pairwise(columns: Sequence[str]) -> bool:
-    names = {column.strip().lower() for column in columns}
-    winner = {"winner", "choice", "vote", "preferred"} & names
-    return bool(winner) and bool({"left", "left_model", "model_left", "model_a", "a"} & names)
+    from theval_datasets.curation.study.pairwise import meaning_of
+
+    return {"left", "winner"} <= {meaning_of(column) for column in columns}
 
 
-def _pairwise(frame: Any, where: str, out: Path | None) -> PairwiseReport:
+def _pairwise(frame: Any, where: str, numbers: Sequence[int], out: Path | None) -> PairwiseReport:
     import json
 
     from theval_datasets.curation.study.bradley_terry import bradley_terry
@@ -335,7 +336,7 @@ def _pairwise(frame: Any, where: str, out: Path | None) -> PairwiseReport:
     )
     from theval_datasets.utils.files import write_text
 
-    votes = votes_from_frame(frame, where=where)
+    votes = votes_from_frame(frame, where=where, rows=numbers)
     rates, fit = win_rates(votes), bradley_terry(votes)
     strengths = fit.strengths or {}
     order = sorted(rates, key=lambda name: (-rates[name], name))

@@ -199,15 +199,15 @@ def taken_down(names: Iterable[str], gone: Iterable[str]) -> dict[str, str]:
         >>> taken_down(["clips/a.mp4", "b", "x/c", "y/c"], ["a", "c"])
         {'clips/a.mp4': 'a'}
     """
-    index, found = ClipIndex(names), dict[str, str]()
+    index, ids = ClipIndex(names), dict[str, str]()
     for clip_id in sorted(gone):
         try:
             match = index.lookup(clip_id, "tombstones")
         except InputError:
             continue
         if match is not None and match[1] != SAME_NAME:
-            found[match[0]] = clip_id
-    return found
+            ids[match[0]] = clip_id
+    return ids
 
 
 def join_values(

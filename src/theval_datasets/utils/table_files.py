@@ -237,7 +237,9 @@ def _workbook(path: Path, error: type[InputError]) -> tuple[pl.DataFrame, str]:
             for name in book.sheet_names
         }
     except fastexcel.FastExcelError as reason:
-        raise error(f"{path.name} cannot be read as an Excel workbook: {reason}") from None
+        raise error(
+            f"{path.name} cannot be read as an Excel workbook: {one_line(reason)}"
+        ) from None
     filled = {name: sheet for name, sheet in sheets.items() if sheet.height and sheet.width}
     if len(filled) != 1:
         listed = ", ".join(map(repr, filled)) or "none"

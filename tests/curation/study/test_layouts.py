@@ -5,6 +5,7 @@ import unicodedata
 import polars as pl
 import pytest
 
+from theval_datasets.curation.study.layouts import no_headings
 from theval_datasets.curation.study.tables import TableOptions, from_frame, read_ratings
 from theval_datasets.errors import RatingsError
 
@@ -77,6 +78,25 @@ def test_facts_of_rows_and_files_are_no_headings(name):
 def test_names_that_resemble_statistics_are_raters(name):
     ratings = from_frame(pl.DataFrame({"clip": ["a", "b"], **WIDE, name: [2, 3]}))
     assert name in ratings.subjects
+
+
+def test_numbered_names_are_never_statistics():
+    """Letters and words that people number subjects and clips by, in any case and with zeros."""
+    starts = [
+        *"abcdefghijklmopqrstuvwxyz",
+        "subj",
+        "sub",
+        "clip",
+        "video",
+        "rater",
+        "user",
+        "participant",
+        "gen",
+        "id",
+    ]
+    names = [f"{start}{n:0{width}d}" for start in starts for n in range(1, 130) for width in (1, 3)]
+    names += [name.upper() for name in names]
+    assert [name for name in names if name in no_headings()] == []
 
 
 @pytest.mark.parametrize(

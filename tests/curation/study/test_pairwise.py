@@ -14,6 +14,7 @@ from theval_datasets.curation.study.pairwise import (
     make_votes,
     position_bias,
     read_pairwise_votes,
+    votes_from_frame,
     win_rates,
 )
 from theval_datasets.curation.study.scheduler import schedule
@@ -193,3 +194,26 @@ def test_numbers_as_names():
     votes = make_votes([1.0, 2.0], [2.0, 1.0], ["1", "left"])
     assert votes.models == ("1", "2")
     assert votes.outcome.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("columns", "left", "right"),
+    [(("left", "right", "winner"), "left", "RIGHT"), (("Left Model", "Right Model", "Choice"), "Left", "right"),
+     (("model_a", "model_b", "winner"), "model_a", "model_b"), (("A", "B", "Vote"), "a", "B")],
+)  # fmt: skip
+def test_the_winner_by_its_side_or_column(columns, left, right):
+    rows = [("x", "y", left), ("y", "x", right), ("x", "y", "y"), ("x", "y", "tie")]
+    table = pl.DataFrame(rows, schema=list(columns), orient="row")
+    assert votes_from_frame(table).outcome.tolist() == [1, 0, 0, 0.5]
+
+
+def test_a_model_may_be_named_as_a_column():
+    assert make_votes(["b", "b"], ["a", "a"], ["a", "b"]).outcome.tolist() == [0, 1]
+
+
+def test_voters_and_clips_have_the_names_of_ratings_tables():
+    columns = ["left", "right", "winner", "Rater ID", "File Name"]
+    votes = votes_from_frame(
+        pl.DataFrame([("x", "y", "x", "r", "c")], schema=columns, orient="row")
+    )
+    assert (votes.subject, votes.clip) == (("r",), ("c",))

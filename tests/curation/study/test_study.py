@@ -371,3 +371,21 @@ def test_columns_that_cannot_be_are_refused(tmp_path, columns, complaint):
     (tmp_path / "odd.csv").write_text(ODD)
     with pytest.raises(InputError, match=complaint):
         study(tmp_path / "odd.csv", columns=columns)
+
+
+@pytest.mark.parametrize("screen", ["sureal", "thqa-mt", "gen3dhf", "bt500", "p913"])
+def test_tables_in_which_nothing_can_be_compared(screen):
+    """Each clip has one rating: reliability and correlations are undefined, and nothing fails."""
+    alone = Ratings.from_arrays(["a", "a", "b", "b"], ["w", "x", "y", "z"], [1, 2, 3, 5])
+    result = run_study(alone, preset(screen))
+    assert len(result.clip_rows()) == 4
+    assert all(report.correlation is None for report in result.subjects)
+
+
+def test_errors_of_a_pairwise_table_say_the_row_of_the_file(tmp_path):
+    path = tmp_path / "votes.csv"
+    path.write_text("Left Model;Right Model;Winner\n;;\na;b;left\na;b;c\n")
+    with pytest.raises(
+        RatingsError, match=r"row 3: expected the winner left, right, tie, 'a' or 'b'"
+    ):
+        study(path)
