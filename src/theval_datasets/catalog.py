@@ -7,6 +7,7 @@ Code that units of a room share is beside them, under the names in `SHARED`.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -43,11 +44,19 @@ def names(kind: Kind) -> list[str]:
         >>> "vad" in names("extractor"), "thqa_mt" in names("dataset")
         (True, True)
     """
+    return list(_names(kind))
+
+
+@functools.cache
+def _names(kind: Kind) -> tuple[str, ...]:
+    """Names read from the room's folder once, since pages look units up for every clip."""
     package = importlib.import_module(PACKAGES[kind])
-    return sorted(
-        module.name
-        for module in pkgutil.iter_modules(package.__path__)
-        if not module.name.startswith("_") and module.name not in SHARED[kind]
+    return tuple(
+        sorted(
+            module.name
+            for module in pkgutil.iter_modules(package.__path__)
+            if not module.name.startswith("_") and module.name not in SHARED[kind]
+        )
     )
 
 
