@@ -25,6 +25,7 @@ import psutil
 from benchmarks._rows import Row, at_most
 from theval_datasets.builders.base.clips import CLIP_EXTRACTORS
 from theval_datasets.builders.base.columns import load_extractors
+from theval_datasets.engines.local import LocalEngine
 from theval_datasets.errors import ThevalError
 from theval_datasets.extraction.cache import Cache, FeatureSpec, spec_of
 from theval_datasets.extraction.outcomes import Feature, Outcome
@@ -171,7 +172,12 @@ def _build(folder: Path, n: int) -> None:
 
     inputs = Inputs(folder / "manifest.jsonl", Cache(folder / "cache"))
     made = write_release(
-        Theval, inputs, folder / "out", configs=["features"], decoder=DECODER, workers=WORKERS
+        Theval,
+        inputs,
+        folder / "out",
+        configs=["features"],
+        decoder=DECODER,
+        engine=LocalEngine(WORKERS),
     )
     assert made.info.configs["features"].rows == n
 

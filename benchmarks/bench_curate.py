@@ -18,6 +18,7 @@ from theval_datasets.curation.pipeline.curate import CurateOptions, curate
 from theval_datasets.curation.recipes.recipe import load_recipe
 from theval_datasets.curation.sources.local import Local
 from theval_datasets.curation.tasks import Tasks
+from theval_datasets.engines.local import LocalEngine
 from theval_datasets.extraction.store import FeatureStore
 
 MINUTES = float(os.environ.get("THEVAL_BENCH_MINUTES", "1.5"))
@@ -88,7 +89,7 @@ def _ffmpeg(*words: object) -> None:
 
 def _curate(folder: Path) -> tuple[dict[str, float], int]:
     """Run in this process, so that all CPU time is counted; CPU seconds by step, and clips kept."""
-    options = CurateOptions(str(folder / "cache"), workers=0, language="en")
+    options = CurateOptions(str(folder / "cache"), LocalEngine(0), language="en")
     source = Local(folder / "footage", folder)
     with _Clock() as clock:
         result = curate([source], load_recipe("theval"), folder / "out", options)

@@ -130,14 +130,14 @@ from pathlib import Path
 cores, workers = json.loads(sys.argv[1]), int(sys.argv[2])
 os.sched_setaffinity(0, cores)
 from benchmarks.bench_extract import EXTRACTORS, jobs_of
-from theval_datasets.extraction.engines.local import LocalEngine
+from theval_datasets.engines.local import LocalEngine
 from theval_datasets.extraction.jobs import Plan
 if __name__ == "__main__":
     jobs = jobs_of([Path(p) for p in sys.argv[4:]])
     jobs += [replace(job, clip_id=f"{job.clip_id}-again", sha256=job.sha256[::-1]) for job in jobs]
     plan = Plan(EXTRACTORS, sys.argv[3], decode_threads=1)
     started = time.perf_counter()
-    assert len(list(LocalEngine(workers).run(jobs, plan))) == len(jobs)
+    assert len(list(run_plan(LocalEngine(workers), jobs, plan))) == len(jobs)
     print(time.perf_counter() - started)
 """
 

@@ -22,9 +22,10 @@ from benchmarks._media import SHARED, clips
 from benchmarks._rows import Row, at_least
 from benchmarks.bench_extract import EXTRACTORS, bare_pass, jobs_of
 from theval_datasets import media
+from theval_datasets.engines.local import LocalEngine
 from theval_datasets.errors import AbsentError, MediaError
-from theval_datasets.extraction.engines.local import LocalEngine
 from theval_datasets.extraction.jobs import Plan
+from theval_datasets.extraction.measure import run_plan
 from theval_datasets.features.formulas import release_signals as _release
 from theval_datasets.features.landmarks import load_face_mesh, points_of
 from theval_datasets.features.theval_release import ThevalRelease
@@ -74,7 +75,7 @@ def _timed(work: Callable[[], None]) -> float:
 
 def _extract(paths: list[Path], cache: Path, extractors: Any) -> None:
     plan = Plan(tuple(extractors), str(cache), decode_threads=1)
-    reports = list(LocalEngine(2).run(jobs_of(paths), plan))
+    reports = list(run_plan(LocalEngine(2), jobs_of(paths), plan))
     assert len(reports) == len(paths)
     assert all(r.computed for r in reports)
 

@@ -22,9 +22,10 @@ import psutil
 
 from benchmarks._media import clips
 from benchmarks.bench_extract import EXTRACTORS, jobs_of
-from theval_datasets.extraction.engines.base import Engine
-from theval_datasets.extraction.engines.local import LocalEngine
-from theval_datasets.extraction.engines.ray import RayEngine
+from theval_datasets.engines.base import Engine
+from theval_datasets.engines.local import LocalEngine
+from theval_datasets.engines.ray import RayEngine
+from theval_datasets.extraction.measure import run_plan
 from theval_datasets.extraction.runner import ClipJob, Plan
 from theval_datasets.media import ffmpeg_binary
 
@@ -97,7 +98,7 @@ def measure(name: str, engine: Engine, jobs: list[ClipJob], cache: Path) -> Poin
     plan = Plan(EXTRACTORS, str(cache), decode_threads=1)
     with Watch() as watch:
         started = time.perf_counter()
-        reports = list(engine.run(jobs, plan))
+        reports = list(run_plan(engine, jobs, plan))
         seconds = time.perf_counter() - started
     assert len(reports) == len(jobs)
     failed = [o for r in reports for o in r.outcomes.values() if o.status == "failed"]

@@ -1,4 +1,4 @@
-"""Tasks on untrusted files in worker processes, in which a failing item never ends the run.
+"""Tasks on untrusted files in the workers of an engine, in which a failing item never ends the run.
 
 Every exception of an item becomes a `Failure` with a reason. Only causes that do not depend on the item
 end the run: wrong options, a missing program, a full disk.
@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from theval_datasets.engines.base import Engine, Pool
+from theval_datasets.engines.messages import WorkerLost
 from theval_datasets.errors import (
     InputError,
     MediaError,
@@ -27,7 +29,6 @@ from theval_datasets.errors import (
 from theval_datasets.utils.files import disk_fault
 from theval_datasets.utils.memory import is_out_of_memory
 from theval_datasets.utils.progress import progress
-from theval_datasets.utils.workers import TIME_LIMIT, WorkerLost, WorkerPool, time_allowed
 
 _log = logging.getLogger(__name__)
 
@@ -58,20 +59,19 @@ class Failure:
 
 
 class Tasks:
-    """Worker processes for the tasks of a run; use it as a context manager.
+    """Workers for the tasks of a run; use it as a context manager.
 
     Args:
-        workers: Number of items processed at once; 0 runs in this process, without protection against
-            crashes.
-        time_limit: Time limit for work on a file, as a multiple of its duration; see `time_allowed`.
+        engine: Engine whose workers process the items.
     """
 
-    def __init__(self, workers: int, time_limit: float = TIME_LIMIT) -> None:
-        self._pool: WorkerPool[_Job, Any] = WorkerPool(
-            workers, _attempting, lambda job: time_allowed(job.path, time_limit)
+    def __init__(self, engine: Engine) -> None:
+        self._pool: Pool[_Job, Any] = engine.pool(
+            _attempting, lambda job: engine.time_allowed(job.path)
         )
 
     def __enter__(self) -> Self:
+        self._pool.__enter__()
         return self
 
     def __exit__(
@@ -80,7 +80,7 @@ class Tasks:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._pool.close(at_once=error is not None)
+        self._pool.__exit__(kind, error, trace)
 
     def run(
         self,

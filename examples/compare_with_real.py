@@ -17,10 +17,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from theval_datasets.engines.local import LocalEngine
 from theval_datasets.errors import AbsentError, MissingExtraError, WeightsMissingError
 from theval_datasets.evaluation import pictures, references
 from theval_datasets.extraction.cache import default_location
-from theval_datasets.extraction.engines.local import LocalEngine
+from theval_datasets.extraction.measure import compute
 from theval_datasets.extraction.outcomes import Values
 from theval_datasets.extraction.runner import ClipJob
 from theval_datasets.extraction.store import FeatureStore
@@ -41,7 +42,7 @@ def meshes(paths: list[Path], cache: str) -> list[Values | None]:
     """Landmarks of clips, computed if they are not in the cache; None without a face."""
     store = FeatureStore((Landmarks(),), cache)
     jobs = [ClipJob(path.stem, str(path), sha256_file(path)) for path in paths]
-    store.compute(jobs, LocalEngine(0), "landmarks")
+    compute(store, jobs, LocalEngine(0), "landmarks")
     values: list[Values | None] = []
     for job in jobs:
         feature = store.find("landmarks", job.sha256)

@@ -10,8 +10,7 @@ import tiny_networks as tiny
 from media_factory import ffmpeg
 
 import theval_datasets as td
-from theval_datasets.commands import extract as command
-from theval_datasets.extraction.engines.local import LocalEngine
+from theval_datasets.engines.local import LocalEngine
 
 pytest.importorskip("torch", reason="the extra [evaltalker] is not installed")
 pytest.importorskip("transformers", reason="the extra [evaltalker] is not installed")
@@ -42,7 +41,7 @@ def test_evaltalker_from_clips_to_scores(talking, tmp_path, monkeypatch):
     monkeypatch.setenv("THEVAL_MODELS", str(models))
     monkeypatch.setattr(torchvision.models.video, "swin3d_t", tiny.tiny_swin3d)
     # torchvision is prepared in this process only, so extraction stays in it.
-    monkeypatch.setattr(command, "_engine", lambda *_: LocalEngine(0))
+    monkeypatch.setattr("theval_datasets.engines.choose.engine_of", lambda *_: LocalEngine(0))
 
     videos = tmp_path / "videos"
     videos.mkdir()

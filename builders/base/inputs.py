@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -120,6 +120,15 @@ class Inputs:
             self._shared[key] = make(self)
         made: T = self._shared[key]
         return made
+
+    def elsewhere(self) -> Inputs:
+        """These inputs for another process, whose working folder is another."""
+        return replace(
+            self,
+            manifest_path=None if self.manifest_path is None else self.manifest_path.absolute(),
+            release=None if self.release is None else self.release.absolute(),
+            tables={kind: path.absolute() for kind, path in self.tables.items()},
+        )
 
     def path(self, kind: str) -> Path | None:
         """The file or folder for a kind of input; None if it was not given."""

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from theval_datasets.engines.base import Engine
 from theval_datasets.extraction.cache import default_location
 from theval_datasets.utils.archives import locate
 
@@ -28,7 +29,11 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def clips_of_release(
-    dataset: type[Builder], inputs: Inputs, folder: Path, check: Callable[[], object]
+    dataset: type[Builder],
+    inputs: Inputs,
+    folder: Path,
+    engine: Engine,
+    check: Callable[[], object],
 ) -> Iterator[Inputs]:
     """Inputs with the given manifest, or else with a manifest of the release's videos, if it has any.
 
@@ -36,6 +41,7 @@ def clips_of_release(
         dataset: Class of the dataset; its `VIDEOS` names the places of the videos in a release.
         inputs: Inputs of the build.
         folder: Folder of the dataset; the videos are unpacked beside it.
+        engine: Engine that reads the videos.
         check: Called before unpacking, to refuse faulty inputs early.
 
     Raises:
@@ -48,21 +54,20 @@ def clips_of_release(
         yield inputs
         return
     check()
-    with scratch_beside(folder) as scratch:
+    with scratch_beside(folder, "clips") as scratch:
         cache = default_location() if inputs.cache is None else inputs.cache.location
-        note = _adopted(place, scratch, cache)
+        note = _adopted(place, scratch, cache, engine)
         yield replace(inputs, manifest_path=scratch, notes=(*inputs.notes, note))
 
 
-def _adopted(place: Path, scratch: Path, cache: str) -> str:
+def _adopted(place: Path, scratch: Path, cache: str, engine: Engine) -> str:
     from theval_datasets.curation.pipeline.curate import CurateOptions, curate
     from theval_datasets.curation.recipes.recipe import load_recipe
     from theval_datasets.curation.sources.choose import source_of
-    from theval_datasets.extraction.engines.local import default_workers
 
     source = source_of(str(place), scratch)
     recipe = load_recipe("as-is")
-    made = curate([source], recipe, scratch, CurateOptions(cache, default_workers()))
+    made = curate([source], recipe, scratch, CurateOptions(cache, engine))
     note = f"The clips are the {len(made.kept)} videos of the release's {place.name}"
     if made.rejected:
         reasons = Counter(str(row.reason) for row in made.rejected)

@@ -10,12 +10,12 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from theval_datasets.errors import InputError
 from theval_datasets.manifest.info import INFO_NAME
 
-_KINDS: Final = ("part", "old", "clips")
+_KINDS: Final = ("part", "old", "clips", "scratch")
 
 
 def check_place(folder: Path, marker: str = INFO_NAME) -> None:
@@ -66,9 +66,14 @@ def put_in_place(folder: Path, marker: str = INFO_NAME) -> Iterator[Path]:
 
 
 @contextmanager
-def scratch_beside(folder: Path) -> Iterator[Path]:
-    """A folder on the same disk for what is needed meanwhile; it is removed at the end."""
-    with _beside(folder, "clips") as place:
+def scratch_beside(folder: Path, kind: Literal["clips", "scratch"]) -> Iterator[Path]:
+    """A folder on the same disk for what is needed meanwhile; it is removed at the end.
+
+    Args:
+        folder: Place of the release.
+        kind: What it is for.
+    """
+    with _beside(folder, kind) as place:
         yield place
 
 

@@ -8,6 +8,8 @@ first, changes nothing.
 from __future__ import annotations
 
 import functools
+import os
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,15 +19,10 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from theval_datasets.errors import (
-    AbsentError,
-    BuildError,
-    InputError,
-    ThevalError,
-    UnknownNameError,
-)
+from theval_datasets.engines.base import Engine
+from theval_datasets.engines.messages import WorkerLost
+from theval_datasets.errors import BuildError
 from theval_datasets.manifest.info import FileInfo
-from theval_datasets.utils.workers import WorkerLost, WorkerPool
 
 from ..base.builder import Builder, Slices
 from ..base.inputs import Inputs
@@ -110,7 +107,7 @@ class ShardMaker:
         inputs: Inputs of the build.
         version: Version of the dataset.
         decoder: Decoder of the features.
-        scratch: Folder for temporary files of `datasets`.
+        scratch: Folder for temporary files of `datasets`, in which each process has its own.
         folder: Folder of the files.
     """
 
@@ -119,86 +116,65 @@ class ShardMaker:
     inputs: Inputs
     version: str
     decoder: str | None
-    scratch: str
+    scratch: Path
     folder: Path
 
-    def __call__(self) -> Callable[[Shard], WrittenShard | Exception]:
+    def __call__(self) -> Callable[[Shard], WrittenShard]:
         """A function that writes a shard."""
         builder = self.dataset()(
             self.config,
             inputs=self.inputs,
             version=self.version,
             decoder=self.decoder,
-            cache_dir=self.scratch,
+            cache_dir=str(self.scratch / f"{socket.gethostname()}-{os.getpid()}"),
             hash=UNCACHED,
         )
-        return functools.partial(_write_or_error, builder, self.folder)
+        return functools.partial(_write, builder, self.folder)
 
 
 def write_shards(
-    builder: Builder, shards: list[Shard], folder: Path, scratch: str, workers: int
+    builder: Builder, shards: list[Shard], folder: Path, scratch: Path, engine: Engine
 ) -> Iterator[tuple[Shard, WrittenShard]]:
-    """Write shards of a table with some processes; with one, in this process.
+    """Write shards of a table.
 
     Args:
         builder: Builder of the table.
         shards: The shards.
         folder: Folder for the files, named by `path_of`.
         scratch: Folder for temporary files of `datasets`.
-        workers: Number of processes.
+        engine: Engine whose workers write them; one local process, or a single shard, needs none.
 
     Yields:
-        Each shard as it is finished.
+        Each shard, in their order.
 
     Raises:
         ThevalError: A shard cannot be made.
     """
-    workers = min(workers, len(shards))
+    engine = engine.for_own_files(len(shards))
     # names of joined columns are matched over the whole table
-    if workers < 2 or builder.inputs.path("features") is not None:
+    if not engine.workers or builder.inputs.path("features") is not None:
         for shard in shards:
             yield shard, write_shard(builder, shard, folder)
         return
     maker = ShardMaker(
         type(builder).maker(),
         builder.config.name,
-        replace(builder.inputs),
+        builder.inputs.elsewhere(),
         str(builder.config.version),
         builder.decoder,
-        scratch,
-        folder,
+        scratch.absolute(),
+        folder.absolute(),
     )
-    with WorkerPool[Shard, WrittenShard | Exception](workers, maker) as pool:
-        for shard, done in pool.map(shards):
-            if isinstance(done, WorkerLost):
-                raise BuildError(
-                    f"{builder.config.name}/{shard.split}: file {shard.number} was not written: {done}"
-                )
-            if isinstance(done, Exception):
-                raise done
-            yield shard, done
+    for shard, done in engine.map(maker, shards, ordered=True):
+        if isinstance(done, WorkerLost):
+            raise BuildError(
+                f"{builder.config.name}/{shard.split}: file {shard.number} was not written: {done}"
+            )
+        yield shard, done
 
 
-def _write_or_error(builder: Builder, folder: Path, shard: Shard) -> WrittenShard | Exception:
-    """`write_shard`, whose error is returned, since one that leaves a worker ends it."""
-    try:
-        return write_shard(builder, shard, folder)
-    except Exception as error:  # noqa: BLE001
-        return sendable(error)
-
-
-def sendable(error: Exception) -> Exception:
-    """An error with the same message that can be sent to another process.
-
-    Examples:
-        >>> sendable(ValueError("no number"))
-        BuildError('ValueError: no number')
-    """
-    if isinstance(error, UnknownNameError):  # it cannot be made from its message alone
-        return InputError(str(error))
-    if isinstance(error, (ThevalError, OSError)) and not isinstance(error, AbsentError):
-        return error
-    return BuildError(f"{type(error).__name__}: {error}")
+def _write(builder: Builder, folder: Path, shard: Shard) -> WrittenShard:
+    return write_shard(builder, shard, folder)
 
 
 def write_shard(builder: Builder, shard: Shard, folder: Path) -> WrittenShard:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,8 @@ from theval_datasets.cards.croissant import CROISSANT_NAME
 from theval_datasets.cards.facts import read_facts
 from theval_datasets.cards.plots import draw
 from theval_datasets.cards.render import CardText, croissant_json, render_card
+from theval_datasets.engines.base import Engine
+from theval_datasets.engines.local import ONE_PROCESS
 from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.manifest.info import (
     CARD_NAME,
@@ -41,7 +42,7 @@ from ..base.inputs import Inputs
 from .adopt import clips_of_release
 from .counts import basic_counts
 from .parquet_file import named, path_of
-from .place import check_place, put_in_place, sweep
+from .place import check_place, put_in_place, scratch_beside, sweep
 from .shards import (
     SHARD_BYTES,
     UNCACHED,
@@ -78,7 +79,7 @@ def write_release(
     configs: Sequence[str] | None = None,
     decoder: str | None = None,
     shard_bytes: int = SHARD_BYTES,
-    workers: int = 1,
+    engine: Engine = ONE_PROCESS,
 ) -> Release:
     """Build a dataset into ``out/theval/NAME``.
 
@@ -90,7 +91,7 @@ def write_release(
         configs: Names of the configs to build; by default all that can be built from the inputs.
         decoder: Decoder of the features; by default this machine's.
         shard_bytes: See `SHARD_BYTES`.
-        workers: Number of processes that write the files of large tables; it changes no byte.
+        engine: Engine whose workers write the files of large tables; it changes no byte.
 
     Raises:
         InputError, BuildError: If it cannot be built; no files are left then.
@@ -106,9 +107,10 @@ def write_release(
         sweep(folder)
     with (
         storage_errors(folder),
-        tempfile.TemporaryDirectory(prefix="theval-build-") as scratch,
+        engine,
+        scratch_beside(folder, "scratch") as scratch,
         clips_of_release(
-            dataset, inputs, folder, lambda: _available(dataset, inputs, scratch, decoder)
+            dataset, inputs, folder, engine, lambda: _available(dataset, inputs, scratch, decoder)
         ) as given,
     ):
         made = [
@@ -117,13 +119,13 @@ def write_release(
                 inputs=given,
                 version=version,
                 decoder=decoder,
-                cache_dir=scratch,
+                cache_dir=str(scratch),
                 hash=UNCACHED,
             )
             for name in _wanted(dataset, given, configs, scratch, decoder)
         ]
         with put_in_place(folder) as part:
-            writer = _TableWriter(part, scratch, shard_bytes, workers)
+            writer = _TableWriter(part, scratch, shard_bytes, engine)
             return _write(made, writer, folder, version=version)
 
 
@@ -131,7 +133,7 @@ def _wanted(
     dataset: type[Builder],
     inputs: Inputs,
     configs: Sequence[str] | None,
-    scratch: str,
+    scratch: Path,
     decoder: str | None,
 ) -> list[str]:
     available = _available(dataset, inputs, scratch, decoder)
@@ -148,9 +150,9 @@ def _wanted(
 
 
 def _available(
-    dataset: type[Builder], inputs: Inputs, scratch: str, decoder: str | None
+    dataset: type[Builder], inputs: Inputs, scratch: Path, decoder: str | None
 ) -> tuple[str, ...]:
-    given = dataset(inputs=inputs, decoder=decoder, cache_dir=scratch, hash=UNCACHED)
+    given = dataset(inputs=inputs, decoder=decoder, cache_dir=str(scratch), hash=UNCACHED)
     return given.offered()
 
 
@@ -233,14 +235,14 @@ class _TableWriter:
         part: Folder of the release.
         scratch: Folder for temporary files of `datasets`.
         shard_bytes: See `SHARD_BYTES`.
-        workers: Number of processes.
+        engine: Engine whose workers write the files of large tables.
     """
 
-    def __init__(self, part: Path, scratch: str, shard_bytes: int, workers: int) -> None:
+    def __init__(self, part: Path, scratch: Path, shard_bytes: int, engine: Engine) -> None:
         self.part = part
         self._scratch = scratch
         self._shard_bytes = shard_bytes
-        self._workers = workers
+        self._engine = engine
         self._written: dict[str, FileInfo] = {}
 
     def write(self, builder: Builder) -> ConfigInfo:
@@ -287,15 +289,12 @@ class _TableWriter:
         sliceable = builder.sliceable(name)
         if sliceable:
             shards = shards_of(sliceable, builder.config.rows_per_table, self._shard_bytes)
-            written: dict[tuple[str, int], WrittenShard] = {}
             with progress(sum(len(s.rows) for s in shards), name, unit="row") as bar:
                 for shard, done in write_shards(
-                    builder, shards, folder, self._scratch, self._workers
+                    builder, shards, folder, self._scratch, self._engine
                 ):
                     bar.update(done.rows)
-                    written[shard.split, shard.number] = done
-            for shard in shards:
-                yield shard.split, shard.number, written[shard.split, shard.number]
+                    yield shard.split, shard.number, done
             return
         empty, any_rows = [], False
         for split, tables in builder.split_tables(name).items():

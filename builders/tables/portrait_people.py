@@ -45,8 +45,10 @@ def measure_people(
         portraits: By id.
         cache: Where measurements are kept; a temporary one if not given.
     """
-    from theval_datasets.extraction.engines.local import LocalEngine, default_workers
+    from theval_datasets.engines.limits import default_workers
+    from theval_datasets.engines.local import LocalEngine
     from theval_datasets.extraction.jobs import ClipJob
+    from theval_datasets.extraction.measure import compute
     from theval_datasets.extraction.store import FeatureStore, values_of
     from theval_datasets.features.faces import Faces
     from theval_datasets.features.person_landmarks import PersonLandmarks
@@ -61,7 +63,7 @@ def measure_people(
             ClipJob(name, str(portrait.file.resolve()), sha256_file(portrait.file))
             for name, portrait in portraits.items()
         ]
-        store.compute(jobs, LocalEngine(min(default_workers(), len(jobs))), "portraits")
+        compute(store, jobs, LocalEngine(default_workers()), "portraits")
         made = {}
         for job in jobs:
             features = store.clip(job.sha256)

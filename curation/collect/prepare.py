@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 
 from theval_datasets import media
+from theval_datasets.engines.local import LocalEngine
 from theval_datasets.errors import InputError, MediaError, UnknownNameError, some_of
 from theval_datasets.manifest.rows import Manifest, ManifestRow, read_manifest
 from theval_datasets.utils.files import atomic_write, inside, sha256_file, write_text
@@ -304,7 +305,7 @@ def _convert(
         )
     converted: dict[str, _Converted] = {}
     faults = []
-    with Tasks(workers) as tasks:
+    with Tasks(LocalEngine(workers)) as tasks:
         for job, result in tasks.run(_convert_clip, jobs, "convert", path=lambda job: job.source):
             if isinstance(result, Failure):
                 faults.append(f"{job.clip_id}: {result.detail or result.reason}")

@@ -17,9 +17,12 @@ from typing import Any, TypeVar
 from msgspec.structs import replace as replace_record
 
 from theval_datasets import catalog
-from theval_datasets.extraction.engines.local import LocalEngine
+from theval_datasets.engines.base import Engine
+from theval_datasets.engines.local import ONE_PROCESS
+from theval_datasets.extraction.cache import Cache
 from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.extraction.jobs import jobs_of
+from theval_datasets.extraction.measure import compute
 from theval_datasets.extraction.store import FeatureStore
 from theval_datasets.extraction.weights import warn_once
 from theval_datasets.features.faces import Faces
@@ -37,7 +40,6 @@ from theval_datasets.utils.files import remove_inside
 from theval_datasets.utils.jsonl import append_record
 from theval_datasets.utils.locks import locked
 from theval_datasets.utils.optional import available
-from theval_datasets.utils.workers import TIME_LIMIT
 
 from ..clips.files import stamp, tools
 from ..clips.naming import clip_ids
@@ -73,25 +75,17 @@ class CurateOptions:
 
     Attributes:
         cache: Path or URL of the feature cache.
-        workers: Number of files processed at once, each in a process of its own; 0 processes them in
-            this process, without protection against crashes.
+        engine: Engine whose workers read and write the files.
         references: Clips of other sets, for the leakage filter.
         anonymise: Whether faces are blurred in reference frames.
         language: Language of sources that do not declare one, ISO 639-1.
-        time_limit: Time limit for work on a file, as a multiple of its duration; 0 for no limit.
     """
 
     cache: str
-    workers: int = 1
+    engine: Engine = ONE_PROCESS
     references: Sequence[Any] = ()
     anonymise: bool = False
     language: str | None = None
-    time_limit: float = TIME_LIMIT
-
-    @property
-    def engine(self) -> LocalEngine:
-        """Where features are measured."""
-        return LocalEngine(self.workers, self.time_limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +125,8 @@ def curate(
     Raises:
         InputError: Another process writes to the folder, or a requirement of the recipe is missing.
     """
-    with locked(output, "curate"), Tasks(options.workers, options.time_limit) as tasks:
+    output = output.absolute()  # workers may have another working folder
+    with locked(output, "curate"), options.engine, Tasks(options.engine) as tasks:
         return _Run(recipe, output, options, tasks).curate(sources)
 
 
@@ -202,7 +197,7 @@ class _Run:
         segments: list[Segment] = []
         for name, item in zip(names, items, strict=True):
             if isinstance(item, SourceFile):
-                segments.append(Segment(name, item))
+                segments.append(Segment(name, replace(item, path=item.path.absolute())))
             elif name not in self._down:
                 self._rejected.append(failed_source(name, item, self._recipe))
         return segments
@@ -251,7 +246,7 @@ class _Run:
         cut_here = self._recipe.cut != "whole"
         files = ((c.clip_id, c.path, c.sha256) for c in candidates)
         jobs = jobs_of(files, made_here=cut_here)
-        store.compute(jobs, self._options.engine, "measure")
+        compute(store, jobs, self._options.engine, "measure")
         clips = [(_clip(candidate), store.clip(candidate.sha256)) for candidate in candidates]
         judgements = judge_clips(clips, self._recipe, self._options.references)
         self._failed_filters = failed_filters(judgements)
@@ -325,9 +320,8 @@ class _Run:
     ) -> None:
         """Rows of the kept clips with all their files, reusing those of earlier runs."""
         options = self._options
-        finisher = Finisher(
-            self._recipe, self._output, extractors, options.cache, options.anonymise
-        )
+        cache = Cache(options.cache).absolute
+        finisher = Finisher(self._recipe, self._output, extractors, cache, options.anonymise)
         missing: list[tuple[Candidate, tuple[Judgement, ...]]] = []
         for candidate, own in judged:
             row = self._earlier.get(candidate.clip_id)
@@ -357,7 +351,7 @@ class _Run:
         jobs = jobs_of(
             (row.clip_id, self._output / str(row.path), str(row.sha256)) for row in missing
         )
-        store.compute(jobs, self._options.engine, "fingerprints")
+        compute(store, jobs, self._options.engine, "fingerprints")
         made: dict[str, ManifestRow] = {}
         for row in missing:
             feature = store.find("fingerprints", str(row.sha256))

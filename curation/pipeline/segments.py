@@ -10,10 +10,11 @@ from typing import Final
 from msgspec.structs import replace as replace_record
 
 from theval_datasets import media
+from theval_datasets.engines.base import Engine
 from theval_datasets.errors import MissingMediaError
-from theval_datasets.extraction.engines.base import Engine
 from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.extraction.jobs import jobs_of
+from theval_datasets.extraction.measure import compute
 from theval_datasets.extraction.outcomes import Feature
 from theval_datasets.extraction.store import FeatureStore
 from theval_datasets.features.active_speaker import ActiveSpeaker, Turn, turns
@@ -166,7 +167,7 @@ def scan(
     jobs = jobs_of(
         (segment.clip_id, segment.source.path, segment.source_sha256) for segment in segments
     )
-    store.compute(jobs, engine, "scan")
+    compute(store, jobs, engine, "scan")
     for segment in segments:
         shots, faces, vad = (
             store.find(extractor, segment.source_sha256) for extractor in extractors
@@ -203,7 +204,7 @@ def split_people(
     """
     store = FeatureStore(scene_extractors(recipe), cache)
     jobs = jobs_of(((scene.clip_id, scene.path, scene.sha256) for scene in scenes), made_here=True)
-    store.compute(jobs, engine, "people")
+    compute(store, jobs, engine, "people")
     for scene in scenes:
         segment, end = scene.segment, scene.segment.end
         faces = store.find(Faces(), scene.sha256)

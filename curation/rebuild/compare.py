@@ -8,9 +8,10 @@ from typing import Any, Final
 import numpy as np
 from msgspec.structs import replace
 
+from theval_datasets.engines.base import Engine
 from theval_datasets.errors import UnsafePathError
-from theval_datasets.extraction.engines.base import Engine
 from theval_datasets.extraction.jobs import ClipJob, jobs_of
+from theval_datasets.extraction.measure import compute
 from theval_datasets.extraction.store import FeatureStore
 from theval_datasets.features.fingerprints import Fingerprints, bit_distance, from_hex
 from theval_datasets.manifest.rows import Manifest, ManifestRow
@@ -36,7 +37,7 @@ class Comparison:
     Args:
         manifest: Manifest; the listed clips may still be beside it.
         cache: Path or URL of the feature cache, for fingerprints.
-        workers: Number of clips measured at once.
+        engine: Engine that measures clips.
     """
 
     def __init__(self, manifest: Manifest, cache: str, engine: Engine) -> None:
@@ -70,7 +71,7 @@ class Comparison:
         """
         listed = [self._listed_job(row) for row, _ in clips]
         wanted = [*jobs, *(job for job in listed if job is not None)]
-        self._store.compute(wanted, self._engine, "compare")
+        compute(self._store, wanted, self._engine, "compare")
         return [self._compared(row, made) for row, made in clips]
 
     def _compared(self, row: ManifestRow, made: RebuiltClip) -> RebuildResult:

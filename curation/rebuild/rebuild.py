@@ -14,8 +14,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from theval_datasets.engines.base import Engine
+from theval_datasets.engines.local import ONE_PROCESS
 from theval_datasets.errors import InputError
-from theval_datasets.extraction.engines.local import LocalEngine
 from theval_datasets.extraction.jobs import jobs_of
 from theval_datasets.manifest.rows import (
     MANIFEST_NAME,
@@ -29,7 +30,6 @@ from theval_datasets.utils.files import digest, remove_inside, safe_name
 from theval_datasets.utils.jsonl import append_record, read_journal
 from theval_datasets.utils.locks import locked
 from theval_datasets.utils.progress import progress
-from theval_datasets.utils.workers import TIME_LIMIT
 
 from ..clips.files import AUDIO, FRAMES
 from ..clips.turns import write_turns
@@ -51,16 +51,14 @@ class RebuildOptions:
     Attributes:
         cache: Path or URL of the feature cache, for the comparison.
         root: Folder that local sources are relative to; the manifest's folder if None.
-        workers: Number of clips made at once.
+        engine: Engine whose workers make and compare clips.
         fetch: Options of fetching.
-        time_limit: Time limit for work on a file, as a multiple of its duration; 0 for no limit.
     """
 
     cache: str
     root: Path | None = None
-    workers: int = 1
+    engine: Engine = ONE_PROCESS
     fetch: FetchOptions = field(default_factory=FetchOptions)
-    time_limit: float = TIME_LIMIT
 
 
 def rebuild(
@@ -132,13 +130,12 @@ def _made(
     for row in rows:
         groups.setdefault((row.source.kind, row.source.location), []).append(row)
     names = _file_names(manifest.rows)
-    comparison = Comparison(
-        manifest, options.cache, LocalEngine(options.workers, options.time_limit)
-    )
+    comparison = Comparison(manifest, options.cache, options.engine)
     pending: list[tuple[ManifestRow, RebuiltClip]] = []
     results: list[RebuildResult] = []
     with (
-        Tasks(options.workers, options.time_limit) as tasks,
+        options.engine,
+        Tasks(options.engine) as tasks,
         progress(len(rows), "rebuild") as bar,
     ):
         for group in groups.values():
@@ -179,8 +176,10 @@ def _made_of_one(
         return
     # the time of fetching is in sources.jsonl; no manifest is to depend on it
     origin = replace(source.origin, fetched_at=None)
-    jobs = [(row, source.path, names[row.clip_id]) for row in rows]
-    for (row, _, _), made in tasks.run(ClipMaker(output), jobs, None, path=lambda job: job[1]):
+    # absolute paths, since workers may have another working folder
+    jobs = [(row, source.path.absolute(), names[row.clip_id]) for row in rows]
+    maker = ClipMaker(output.absolute())
+    for (row, _, _), made in tasks.run(maker, jobs, None, path=lambda job: job[1]):
         yield row, made, origin
 
 

@@ -14,14 +14,15 @@ import numpy as np
 import pytest
 
 from theval_datasets import media as media_module
+from theval_datasets.engines import limits
+from theval_datasets.engines.local import LocalEngine
 from theval_datasets.errors import AbsentError, StorageError, WeightsMissingError
 from theval_datasets.extraction.cache import Cache, spec_of
-from theval_datasets.extraction.engines.local import LocalEngine
 from theval_datasets.extraction.extractor import Column, Extractor
 from theval_datasets.extraction.jobs import ClipJob, Plan
+from theval_datasets.extraction.measure import run_plan
 from theval_datasets.extraction.runner import Runner
 from theval_datasets.media.frames import FrameRequest
-from theval_datasets.utils import workers
 from theval_datasets.utils.files import sha256_file
 
 
@@ -367,7 +368,7 @@ def test_a_cache_that_cannot_be_used_ends_the_run_with_its_name(media, tmp_path,
     cache = str(tmp_path / "file" / "cache")
     jobs = [replace(job(media(name)), trusted=False) for name in ("plain", "vfr", "silent")]
     with pytest.raises(StorageError, match=cache):
-        list(LocalEngine(workers).run(jobs, Plan((AudioLevels(),), cache)))
+        list(run_plan(LocalEngine(workers), jobs, Plan((AudioLevels(),), cache)))
     store = FeatureStore((AudioLevels(),), cache)
     with pytest.raises(StorageError, match="cannot be read"):
         store.read("audio_levels", jobs[0].sha256)
@@ -382,7 +383,7 @@ def test_workers_give_what_one_process_gives(media, tmp_path):
     files = {}
     for size in (0, 2):
         location = tmp_path / str(size)
-        reports = list(LocalEngine(size).run(jobs, Plan((Vad(),), str(location))))
+        reports = list(run_plan(LocalEngine(size), jobs, Plan((Vad(),), str(location))))
         assert sorted(r.clip_id for r in reports) == sorted(j.clip_id for j in jobs)
         entries = sorted(p for p in location.rglob("*.feature"))
         files[size] = {p.name: p.read_bytes() for p in entries}
@@ -392,16 +393,16 @@ def test_workers_give_what_one_process_gives(media, tmp_path):
 
 def test_a_worker_that_dies_costs_its_clip_alone(media, cache, caplog):
     jobs = [job(media(name)) for name in ("plain", "vfr", "no_audio")]
-    reports = {r.clip_id: r for r in LocalEngine(2).run(jobs, Plan((Faulty("die"),), cache))}
+    reports = {r.clip_id: r for r in run_plan(LocalEngine(2), jobs, Plan((Faulty("die"),), cache))}
     assert {r.outcomes["faulty"].reason for r in reports.values()} == {"worker-lost"}
     assert len(reports) == 3
     assert caplog.text.count("ended with code -9") == 6
 
 
 def test_a_clip_that_never_ends_costs_itself_alone(media, cache, monkeypatch):
-    monkeypatch.setattr(workers, "_LEAST_TIME", 4.0)
+    monkeypatch.setattr(limits, "_LEAST_TIME", 4.0)
     plan = Plan((Faulty("loop"),), cache)
-    (report,) = LocalEngine(1, time_limit=1.0).run([job(media("plain"))], plan)
+    (report,) = run_plan(LocalEngine(1, time_limit=1.0), [job(media("plain"))], plan)
     assert report.outcomes["faulty"].reason == "timeout"
     assert not list(Path(cache).rglob("*.feature"))
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from theval_datasets import __version__, catalog
+from theval_datasets.engines.base import Engine
+from theval_datasets.engines.local import ONE_PROCESS
 from theval_datasets.errors import UnknownNameError
 from theval_datasets.manifest.info import Info, read_info
 from theval_datasets.utils.files import inside
@@ -28,14 +30,14 @@ class BuiltDataset:
         info: Contents of its `info.json`.
         builder: Class of its builder; None for an unknown dataset.
         expect: Name of an expectation; None for none.
-        workers: Number of processes that read the files.
+        engine: Engine whose workers read the files.
     """
 
     folder: Path
     info: Info
     builder: type[Builder] | None
     expect: str | None = None
-    workers: int = 1
+    engine: Engine = ONE_PROCESS
 
     @property
     def first(self) -> str:
@@ -56,13 +58,15 @@ class BuiltDataset:
         ]
 
 
-def open_built(folder: Path, expect: str | None = None, workers: int = 1) -> BuiltDataset:
+def open_built(
+    folder: Path, expect: str | None = None, engine: Engine = ONE_PROCESS
+) -> BuiltDataset:
     """A built dataset.
 
     Args:
         folder: The one with `info.json`.
         expect: Name of an expectation that the dataset's builder knows, such as ``paper``.
-        workers: Number of processes that read the files.
+        engine: Engine whose workers read the files.
 
     Raises:
         InputError: If the folder is not a built dataset, or there is no such expectation.
@@ -75,7 +79,7 @@ def open_built(folder: Path, expect: str | None = None, workers: int = 1) -> Bui
         known = {} if builder is None else builder.EXPECTED
         if expect not in known:
             raise UnknownNameError(f"expectation of {info.dataset}", expect, known)
-    return BuiltDataset(folder, info, builder, expect, workers)
+    return BuiltDataset(folder, info, builder, expect, engine)
 
 
 def types_differ(wanted: Mapping[str, str], actual: Mapping[str, str]) -> str:

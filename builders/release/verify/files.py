@@ -6,6 +6,7 @@ import functools
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from theval_datasets.engines.limits import default_workers
 from theval_datasets.manifest.info import INFO_NAME
 from theval_datasets.utils.files import inside, sha256_file
 
@@ -15,7 +16,9 @@ from .built import BuiltDataset, Faults, types_differ
 
 def check_files(built: BuiltDataset) -> Faults:
     """Files that are missing, changed, or not listed."""
-    with ThreadPoolExecutor(built.workers) as pool:  # hashing leaves the interpreter to others
+    with ThreadPoolExecutor(
+        min(max(1, built.engine.workers), default_workers())
+    ) as pool:  # hashing leaves the interpreter to others
         for fault in pool.map(functools.partial(_file_fault, built), built.info.files):
             if fault is not None:
                 yield fault

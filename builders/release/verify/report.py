@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from theval_datasets.engines.base import Engine
+from theval_datasets.engines.local import ONE_PROCESS
 from theval_datasets.errors import InputError, some_of
 from theval_datasets.utils.report import Report
 
@@ -80,18 +82,20 @@ class VerifyReport(Report):
         return "\n".join(lines)
 
 
-def verify(folder: Path, *, expect: str | None = None, workers: int = 1) -> VerifyReport:
+def verify(
+    folder: Path, *, expect: str | None = None, engine: Engine = ONE_PROCESS
+) -> VerifyReport:
     """Check a built dataset.
 
     Args:
         folder: Folder of the dataset, with `info.json`.
         expect: Name of an expectation that the dataset's builder knows, such as ``paper``.
-        workers: Number of processes that read the files.
+        engine: Engine whose workers read the files.
 
     Raises:
         InputError: If the folder is not a built dataset, or there is no such expectation.
     """
-    built = open_built(folder, expect, workers)
+    built = open_built(folder, expect, engine)
     checks = []
     for name, check in _CHECKS.items():
         if name == "expect" and expect is None:

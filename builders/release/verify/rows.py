@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 from array import array
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from theval_datasets.engines.local import ONE_PROCESS
+from theval_datasets.engines.messages import WorkerLost
 from theval_datasets.errors import InputError, ManifestError
 from theval_datasets.manifest.rows import MANIFEST_NAME, read_rows
 from theval_datasets.utils.files import inside
-from theval_datasets.utils.workers import WorkerLost, WorkerPool
 
 from .built import BuiltDataset, Faults
 from .columns import faults_of
@@ -23,16 +25,14 @@ def check_values(built: BuiltDataset) -> Faults:
     """Faults of ranges, nulls and rows; the files are read by several processes."""
     configs = built.info.configs
     files = [(config, name) for config in configs for _, name, _ in built.files(config)]
-    faults: dict[tuple[str, str], list[str]] = {}
-    workers = built.workers if built.workers > 1 and len(files) > 1 else 0
-    with WorkerPool[tuple[str, str], list[str]](
-        min(workers, len(files)), functools.partial(_values_checker, built)
-    ) as pool:
-        for file, done in pool.map(files):
-            faults[file] = [f"it was not checked: {done}"] if isinstance(done, WorkerLost) else done
-    for file in files:
-        for fault in faults[file]:
-            yield f"{file[1]}: {fault}"
+    engine = built.engine.for_own_files(len(files))
+    here = replace(built, folder=built.folder.absolute(), engine=ONE_PROCESS)
+    checker = functools.partial(_values_checker, here)
+    for (_, name), faults in engine.map(checker, files, ordered=True):
+        if isinstance(faults, WorkerLost):
+            yield f"{name}: it was not checked: {faults}"
+        else:
+            yield from (f"{name}: {fault}" for fault in faults)
     columns = sum(len(config.columns) for config in configs.values())
     return f"{columns} columns are within their ranges; every null has its reason"
 

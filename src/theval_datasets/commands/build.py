@@ -17,7 +17,7 @@ from theval_datasets.utils.archives import locate
 from theval_datasets.utils.report import Report
 
 from . import completion
-from .options import CacheLocation, Output, Settings, StrPath, Workers
+from .options import Address, CacheLocation, EngineName, Output, Settings, StrPath, Workers
 
 if TYPE_CHECKING:
     from theval_datasets.builders.base.builder import Builder
@@ -113,6 +113,8 @@ def build(
     anonymise: bool = False,
     repository: Annotated[str | None, typer.Option("--name", metavar="OWNER/NAME")] = None,
     split_by: Annotated[str | None, typer.Option(metavar="person|source|ATTRIBUTE")] = None,
+    engine: EngineName = "local",
+    address: Address = None,
     workers: Workers = None,
 ) -> BuildReport:
     """Build a dataset: a Parquet table for each config, with card, info.json and manifest.
@@ -139,6 +141,8 @@ def build(
         repository: Name of a dataset of ``clips``.
         split_by: Splits of ``clips``: train, validation and test without a common ``person`` or
             ``source``, or those that an attribute of the list names. Default: those of the manifest.
+        engine: Engine that runs the work: processes of this machine, or a Ray cluster.
+        address: Address of the Ray cluster. Default: a cluster started on this machine.
         workers: Number of processes that write the files of large tables. Default: the number of
             cores.
 
@@ -147,8 +151,8 @@ def build(
     """
     from theval_datasets.builders.base.inputs import Inputs, parse_tables
     from theval_datasets.builders.release.write import write_release
+    from theval_datasets.engines.choose import engine_of
     from theval_datasets.extraction.cache import Cache, default_location
-    from theval_datasets.extraction.engines.local import default_workers
     from theval_datasets.extraction.settings import read_settings
 
     dataset: type[Builder] = catalog.load("dataset", name)
@@ -168,14 +172,15 @@ def build(
         dataset = _clips(inputs, repository, split_by)
     elif repository is not None or split_by is not None:
         raise InputError("--name and --split-by belong to theval-data build clips")
-    made = write_release(
-        dataset,
-        inputs,
-        Path(output),
-        version=version or _version_after_takedown(inputs, Path(output) / dataset.repository()),
-        configs=tuple(configs) or None,
-        workers=workers or default_workers(),
-    )
+    with engine_of(engine, address, workers) as runs_on:
+        made = write_release(
+            dataset,
+            inputs,
+            Path(output),
+            version=version or _version_after_takedown(inputs, Path(output) / dataset.repository()),
+            configs=tuple(configs) or None,
+            engine=runs_on,
+        )
     videos = None if manifest or not folder else locate(folder, *dataset.VIDEOS)
     return BuildReport(made, videos)
 

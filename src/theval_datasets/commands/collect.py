@@ -144,7 +144,7 @@ def prepare_collection(
     """
     need("media")
     from theval_datasets.curation.collect.prepare import prepare_study
-    from theval_datasets.extraction.engines.local import default_workers
+    from theval_datasets.engines.limits import default_workers
 
     folder = Path(output)
     study = prepare_study(Path(plan), Path(manifest), folder, workers=workers or default_workers())
@@ -272,7 +272,7 @@ def demo_collection(
     need("media")
     need("collect")
     from theval_datasets.curation.collect.prepared import STUDY_NAME
-    from theval_datasets.extraction.engines.local import default_workers
+    from theval_datasets.engines.limits import default_workers
 
     from .curate import curate
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from theval_datasets.engines.limits import TIME_LIMIT
 from theval_datasets.errors import InputError
 from theval_datasets.utils.optional import need
 from theval_datasets.utils.report import Report
-from theval_datasets.utils.workers import TIME_LIMIT
 
 from . import completion
-from .options import CacheLocation, Fetch, Output, StrPath, TimeLimit, Workers
+from .options import Address, CacheLocation, EngineName, Fetch, Output, StrPath, TimeLimit, Workers
 
 if TYPE_CHECKING:
     from theval_datasets.manifest.rows import ManifestRow
@@ -147,6 +147,8 @@ def curate(
         StrPath, typer.Option(metavar="NAME|FILE", parser=str, autocompletion=completion.recipes)
     ] = "as-is",
     root: Annotated[StrPath | None, typer.Option(metavar="DIR")] = None,
+    engine: EngineName = "local",
+    address: Address = None,
     workers: Workers = None,
     time_limit: TimeLimit = TIME_LIMIT,
     fetch: Fetch = None,
@@ -168,6 +170,8 @@ def curate(
         recipe: Name or YAML file of a recipe.
         root: Folder that holds all local sources; the manifest names them relative to it.
             Default: the output folder.
+        engine: Engine that runs the work: processes of this machine, or a Ray cluster.
+        address: Address of the Ray cluster. Default: a cluster started on this machine.
         workers: Number of files processed at once. Default: the number of cores.
         time_limit: Time limit for work on one file, as a multiple of its duration (estimated: 40 s
             per MB); at least 30 minutes. A file that exceeds it fails with ``timeout``. 0: no limit.
@@ -190,8 +194,8 @@ def curate(
     from theval_datasets.curation.recipes.recipe import load_recipe
     from theval_datasets.curation.sources.choose import source_of
     from theval_datasets.curation.sources.fetching.options import FetchOptions
+    from theval_datasets.engines.choose import engine_of
     from theval_datasets.extraction.cache import default_location
-    from theval_datasets.extraction.engines.local import default_workers
     from theval_datasets.manifest.rows import MANIFEST_NAME
 
     output = Path(output)
@@ -210,10 +214,10 @@ def curate(
         raise InputError(
             f"--reference has no effect: the recipe {chosen.name} has no filter named leakage"
         )
-    workers = workers or default_workers()
     where = str(cache or default_location())
-    options = CurateOptions(where, workers, held, anonymise, language, time_limit)
-    result = run(places, chosen, output, options)
+    with engine_of(engine, address, workers, time_limit) as runs_on:
+        options = CurateOptions(where, runs_on, held, anonymise, language)
+        result = run(places, chosen, output, options)
     if not result.kept and not result.rejected:
         raise InputError(f"there is no media file in {', '.join(named)}")
     return CurateReport(

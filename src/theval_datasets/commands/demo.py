@@ -130,7 +130,7 @@ def demo(output: Output = "demo-out", *, workers: Workers = None) -> DemoReport:
     need("media")
     from theval_datasets.demo.clips import make_sample
     from theval_datasets.demo.generated import make_faces, make_rated
-    from theval_datasets.extraction.engines.local import default_workers
+    from theval_datasets.engines.limits import default_workers
 
     folder = Path(output)
     workers = workers or default_workers()

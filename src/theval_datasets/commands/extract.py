@@ -7,22 +7,21 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from theval_datasets import catalog
+from theval_datasets.engines.limits import TIME_LIMIT
 from theval_datasets.errors import InputError
 from theval_datasets.utils.optional import available, install_command, need
 from theval_datasets.utils.report import Report
-from theval_datasets.utils.workers import TIME_LIMIT
 
 from . import completion
-from .options import CacheLocation, Settings, TimeLimit, Workers
+from .options import Address, CacheLocation, EngineName, Settings, TimeLimit, Workers
 from .options import Manifest as ManifestArgument
 
 if TYPE_CHECKING:
-    from theval_datasets.extraction.engines.base import Engine
     from theval_datasets.extraction.extractor import Extractor
     from theval_datasets.extraction.jobs import ClipJob, ClipReport
     from theval_datasets.extraction.outcomes import Outcome
@@ -165,8 +164,8 @@ def extract(
     ] = (),
     settings: Settings = (),
     cache: CacheLocation = None,
-    engine: Literal["local", "ray"] = "local",
-    address: Annotated[str | None, typer.Option(metavar="HOST:PORT")] = None,
+    engine: EngineName = "local",
+    address: Address = None,
     workers: Workers = None,
     time_limit: TimeLimit = TIME_LIMIT,
 ) -> ExtractReport:
@@ -180,7 +179,7 @@ def extract(
             (``theval-data explain vst`` lists them); may be repeated. Features with other parameters
             are other entries of the cache; ``build`` reads them with the same ``--set``.
         cache: Path or URL of the feature cache. Default: $THEVAL_CACHE, else the user's cache folder.
-        engine: Engine that runs the extraction: processes of this machine, or a Ray cluster.
+        engine: Engine that runs the work: processes of this machine, or a Ray cluster.
         address: Address of the Ray cluster. Default: a cluster started on this machine.
         workers: Number of processes. Default: the number of cores.
         time_limit: Time limit for work on one file, as a multiple of its duration (estimated: 40 s
@@ -190,8 +189,10 @@ def extract(
         InputError: If the manifest is malformed or lists no clip, or a name is unknown.
         StorageError: If the cache is full or read-only; no clip is blamed for it.
     """
+    from theval_datasets.engines.choose import engine_of
+    from theval_datasets.engines.limits import default_workers
     from theval_datasets.extraction.cache import default_location
-    from theval_datasets.extraction.engines.local import default_workers
+    from theval_datasets.extraction.measure import measure
     from theval_datasets.extraction.settings import check_settings, read_settings
     from theval_datasets.extraction.store import FeatureStore
     from theval_datasets.manifest.rows import read_manifest
@@ -199,8 +200,6 @@ def extract(
     rows = read_manifest(Path(manifest))
     need("media")
     location = str(cache or default_location())
-    cores = default_workers()
-    workers = workers or cores
     jobs = list(_jobs(rows))
     if not jobs:
         raise InputError(f"{manifest} lists no clip: there is nothing to extract features of")
@@ -210,9 +209,10 @@ def extract(
     named = frozenset(extractor.name for extractor in extractors) if features else frozenset()
     report = ExtractReport(location, skipped=len(rows) - len(jobs), named=named)
     store = FeatureStore(extractors, location)
-    runs_on = _engine(engine, address, workers, time_limit)
-    for done in store.measure(jobs, runs_on, "extract", threads=max(1, cores // workers)):
-        report.add(done)
+    with engine_of(engine, address, workers, time_limit) as runs_on:
+        threads = max(1, default_workers() // runs_on.workers)
+        for done in measure(store, jobs, runs_on, "extract", threads=threads):
+            report.add(done)
     report.counts = {e.name: report.counts[e.name] for e in extractors}
     report.remarks += _media_remarks(rows, {job.clip_id for job in jobs})
     report.remarks.sort(key=lambda r: (r.extractor, r.clip_id))
@@ -261,20 +261,6 @@ def chosen_extractors(
         else:
             enabled.append(extractor)
     return tuple(enabled)
-
-
-def _engine(name: str, address: str | None, workers: int, time_limit: float = TIME_LIMIT) -> Engine:
-    from theval_datasets.extraction.engines.local import LocalEngine
-
-    if name == "local":
-        if address:
-            raise InputError("--address needs --engine ray; the local engine has no address")
-        return LocalEngine(workers, time_limit)
-    if name == "ray":
-        from theval_datasets.extraction.engines.ray import RayEngine
-
-        return RayEngine(workers, address, time_limit)
-    raise InputError(f"expected the engine local or ray, got {name!r}")
 
 
 def _jobs(manifest: Manifest) -> Iterator[ClipJob]:

@@ -160,9 +160,10 @@ def _groups(borders: tuple[Border, ...], anonymise: bool) -> list[dict[str, Any]
     """The clips near each threshold, each with a small picture in base64; "" where there is none."""
     from theval_datasets.curation.funnel.thumbnails import Thumbnail
     from theval_datasets.curation.tasks import Tasks
+    from theval_datasets.engines.local import LocalEngine
 
     files = list(dict.fromkeys(border.file for border in borders if border.file is not None))
-    with Tasks(1) as tasks:
+    with Tasks(LocalEngine(1)) as tasks:
         made = tasks.run(Thumbnail(anonymise), files, "frames", path=Path)
         pictures = {
             file: base64.b64encode(picture).decode()

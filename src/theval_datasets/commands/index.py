@@ -94,10 +94,12 @@ def index(
         write_index,
     )
     from theval_datasets.curation.filters.identity_balance import IdentityBalance
+    from theval_datasets.engines.limits import default_workers
+    from theval_datasets.engines.local import LocalEngine
     from theval_datasets.errors import ThevalError, UnsafePathError
     from theval_datasets.extraction.cache import default_location
-    from theval_datasets.extraction.engines.local import LocalEngine, default_workers
     from theval_datasets.extraction.jobs import ClipJob
+    from theval_datasets.extraction.measure import compute
     from theval_datasets.extraction.store import FeatureStore
     from theval_datasets.features.arcface import Arcface
     from theval_datasets.features.fingerprints import Fingerprints
@@ -120,7 +122,7 @@ def index(
         raise InputError(f"{manifest} lists no clip: there is nothing to index")
     Arcface().fetch_weights()
     store = FeatureStore((Fingerprints(), Arcface()), str(cache or default_location()))
-    store.compute(jobs, LocalEngine(workers or default_workers()), "index")
+    compute(store, jobs, LocalEngine(workers or default_workers()), "index")
     pack = note = ""
     try:
         pack = recogniser()

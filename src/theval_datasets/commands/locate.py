@@ -113,6 +113,7 @@ def locate(
         feature_of_file,
     )
     from theval_datasets.curation.tasks import Failure, Tasks
+    from theval_datasets.engines.local import LocalEngine
 
     limit = THRESHOLD if threshold is None else threshold
     if not 0 < limit < 1:
@@ -124,7 +125,7 @@ def locate(
     best: dict[Path, Location] = {}
     features = {}
     unreadable: dict[str, str] = {}
-    with Tasks(1) as tasks:
+    with Tasks(LocalEngine(1)) as tasks:
         for file, feature in tasks.run(feature_of_file, short_files, None, path=Path):
             if isinstance(feature, Failure):
                 best[file] = Location(str(file), reason=feature.reason)

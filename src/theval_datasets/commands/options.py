@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -47,6 +47,8 @@ StrPath = str | os.PathLike[str]
 Folder = Annotated[StrPath, typer.Argument(metavar="DIR")]
 Manifest = Annotated[StrPath, typer.Argument(metavar="MANIFEST")]
 Output = Annotated[StrPath, typer.Option("-o", "--output", metavar="DIR")]
+EngineName = Literal["local", "ray"]
+Address = Annotated[str | None, typer.Option(metavar="HOST:PORT")]
 Workers = Annotated[int | None, typer.Option(min=1, metavar="N")]
 TimeLimit = Annotated[float, typer.Option(min=0, metavar="FACTOR")]
 Settings = Annotated[Sequence[str], typer.Option("--set", metavar="NAME.PARAMETER=VALUE")]

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from theval_datasets.engines.limits import TIME_LIMIT
 from theval_datasets.errors import BuildError, InputError
 from theval_datasets.manifest.info import INFO_NAME, read_info
 from theval_datasets.manifest.tombstones import TOMBSTONES_NAME, read_tombstones
 from theval_datasets.utils.optional import need
 from theval_datasets.utils.report import Report
-from theval_datasets.utils.workers import TIME_LIMIT
 
-from .options import CacheLocation, Fetch, Output, StrPath, TimeLimit, Workers
+from .options import Address, CacheLocation, EngineName, Fetch, Output, StrPath, TimeLimit, Workers
 
 if TYPE_CHECKING:
     from theval_datasets.curation.rebuild.results import RebuildResult
@@ -85,6 +85,8 @@ def rebuild(
     output: Output,
     *,
     root: Annotated[StrPath | None, typer.Option(metavar="DIR")] = None,
+    engine: EngineName = "local",
+    address: Address = None,
     workers: Workers = None,
     time_limit: TimeLimit = TIME_LIMIT,
     cache: CacheLocation = None,
@@ -97,6 +99,8 @@ def rebuild(
             the Hub.
         output: Folder for the clips, other than the manifest's.
         root: Folder that local sources are relative to. Default: the manifest's folder.
+        engine: Engine that runs the work: processes of this machine, or a Ray cluster.
+        address: Address of the Ray cluster. Default: a cluster started on this machine.
         workers: Number of clips cut at once. Default: the number of cores.
         time_limit: Time limit for work on one file, as a multiple of its duration (estimated: 40 s
             per MB); at least 30 minutes. A file that exceeds it fails with ``timeout``. 0: no limit.
@@ -110,21 +114,21 @@ def rebuild(
     from theval_datasets.curation.rebuild.rebuild import RebuildOptions
     from theval_datasets.curation.rebuild.rebuild import rebuild as make
     from theval_datasets.curation.sources.fetching.options import FetchOptions
+    from theval_datasets.engines.choose import engine_of
     from theval_datasets.extraction.cache import default_location
-    from theval_datasets.extraction.engines.local import default_workers
     from theval_datasets.manifest.rows import MANIFEST_NAME
 
     output = Path(output)
     of, rows, down = _listed(os.fspath(manifest))
     need("media")
-    options = RebuildOptions(
-        str(cache or default_location()),
-        None if root is None else Path(root),
-        workers or default_workers(),
-        fetch or FetchOptions(),
-        time_limit,
-    )
-    results = make(rows, output, options, down)
+    with engine_of(engine, address, workers, time_limit) as runs_on:
+        options = RebuildOptions(
+            str(cache or default_location()),
+            None if root is None else Path(root),
+            runs_on,
+            fetch or FetchOptions(),
+        )
+        results = make(rows, output, options, down)
     if not results:
         raise InputError(f"{manifest} lists no clip: there is nothing to rebuild")
     return RebuildReport(of, output / MANIFEST_NAME, tuple(results))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 
 from theval_datasets import catalog
+from theval_datasets.engines.limits import TIME_LIMIT
 from theval_datasets.errors import InputError, MediaError
 from theval_datasets.evaluation.theval import (
     DEFINITIONS,
@@ -27,12 +28,11 @@ from theval_datasets.evaluation.theval import score as score_against
 from theval_datasets.utils.files import sha256_file
 from theval_datasets.utils.optional import available, install_command, need
 from theval_datasets.utils.report import Report
-from theval_datasets.utils.workers import TIME_LIMIT
 
-from .options import CacheLocation, StrPath, TimeLimit, Workers
+from .options import Address, CacheLocation, EngineName, StrPath, TimeLimit, Workers
 
 if TYPE_CHECKING:
-    from theval_datasets.extraction.engines.local import LocalEngine
+    from theval_datasets.engines.base import Engine
     from theval_datasets.extraction.extractor import Extractor
     from theval_datasets.extraction.jobs import ClipJob, ClipReport
     from theval_datasets.extraction.store import FeatureStore
@@ -226,6 +226,8 @@ def score(
     definition: Literal["paper", "release"] = "paper",
     reference: Annotated[StrPath | None, typer.Option(metavar="CSV")] = None,
     cache: CacheLocation = None,
+    engine: EngineName = "local",
+    address: Address = None,
     workers: Workers = None,
     time_limit: TimeLimit = TIME_LIMIT,
 ) -> ScoreReport:
@@ -238,6 +240,8 @@ def score(
         reference: CSV with one row of mean raw values of real videos in the same definition.
             Default: the published row, which is in the definition ``release``.
         cache: Path or URL of the feature cache. Default: the cache that ``extract`` fills.
+        engine: Engine that runs the work: processes of this machine, or a Ray cluster.
+        address: Address of the Ray cluster. Default: a cluster started on this machine.
         workers: Number of processes. Default: the number of cores.
         time_limit: Time limit for work on one file, as a multiple of its duration (estimated: 40 s
             per MB); at least 30 minutes. A file that exceeds it fails with ``timeout``. 0: no limit.
@@ -247,8 +251,8 @@ def score(
             definition.
     """
     need("media")
+    from theval_datasets.engines.choose import engine_of
     from theval_datasets.extraction.cache import default_location
-    from theval_datasets.extraction.engines.local import LocalEngine, default_workers
 
     if definition not in DEFINITIONS:
         raise InputError(f"expected the definition paper or release, got {definition!r}")
@@ -256,10 +260,9 @@ def score(
     given = read_reference(Path(reference), definition=definition) if reference else None
     compared = given or (published_reference() if definition == "release" else None)
     extractors, lacking = _available(definition)
-    engine = LocalEngine(workers or default_workers(), time_limit)
-    clips = _measure(
-        paths, definition, extractors, lacking, str(cache or default_location()), engine
-    )
+    location = str(cache or default_location())
+    with engine_of(engine, address, workers, time_limit) as runs_on:
+        clips = _measure(paths, definition, extractors, lacking, location, runs_on)
     mean = {name: _mean([clip.metrics[name] for clip in clips]) for name in METRICS}
     scored = (
         score_against({name: mean[name][0] for name in METRICS}, compared) if compared else None
@@ -332,16 +335,17 @@ def _measure(
     extractors: Mapping[str, Extractor],
     lacking: Mapping[str, str],
     location: str,
-    engine: LocalEngine,
+    engine: Engine,
 ) -> tuple[ClipScore, ...]:
-    from theval_datasets.extraction.engines.local import default_workers
+    from theval_datasets.engines.limits import default_workers
     from theval_datasets.extraction.jobs import ClipJob
+    from theval_datasets.extraction.measure import compute
     from theval_datasets.extraction.store import FeatureStore
 
     store = FeatureStore(tuple(extractors.values()), location)
     jobs = [ClipJob(f"{i}", str(p.resolve()), sha256_file(p)) for i, p in enumerate(paths)]
     threads = max(1, default_workers() // engine.workers)
-    reports = store.compute(jobs, engine, "score", threads=threads)
+    reports = compute(store, jobs, engine, "score", threads=threads)
     return tuple(
         _clip_score(path, job, reports[job.clip_id], definition, lacking, store)
         for path, job in zip(paths, jobs, strict=True)

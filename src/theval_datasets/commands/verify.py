@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Folder, Workers
+from .options import Address, EngineName, Folder, Workers
 
 if TYPE_CHECKING:
     from theval_datasets.builders.release.verify.report import VerifyReport
@@ -17,6 +17,8 @@ def verify(
     folder: Folder,
     *,
     expect: Annotated[str | None, typer.Option(metavar="NAME")] = None,
+    engine: EngineName = "local",
+    address: Address = None,
     workers: Workers = None,
 ) -> VerifyReport:
     """Check that a built dataset agrees with its card and info.json.
@@ -24,12 +26,15 @@ def verify(
     Args:
         folder: Folder of a built dataset, such as ``out/theval/theval``.
         expect: Name of a set of expected counts, such as ``paper``; each dataset defines its own.
+        engine: Engine that runs the work: processes of this machine, or a Ray cluster.
+        address: Address of the Ray cluster. Default: a cluster started on this machine.
         workers: Number of processes. Default: the number of cores.
 
     Raises:
         InputError: The folder is not a built dataset, or there is no such set of counts.
     """
     from theval_datasets.builders.release.verify.report import verify as run
-    from theval_datasets.extraction.engines.local import default_workers
+    from theval_datasets.engines.choose import engine_of
 
-    return run(Path(folder), expect=expect, workers=workers or default_workers())
+    with engine_of(engine, address, workers) as runs_on:
+        return run(Path(folder), expect=expect, engine=runs_on)

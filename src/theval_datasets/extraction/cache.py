@@ -123,6 +123,11 @@ class Cache:
     def __repr__(self) -> str:
         return f"Cache({self.location!r})"
 
+    @property
+    def absolute(self) -> str:
+        """The location as another process needs it, whose working folder is another."""
+        return str(self._root) if self._local else self.location
+
     def outcome(self, spec: FeatureSpec, media_sha256: str) -> Outcome | None:
         """The outcome stored for a clip; None for a miss. Reads the entry's first line only.
 

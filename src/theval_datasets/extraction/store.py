@@ -1,26 +1,21 @@
-"""The feature store: cached features of a set of extractors, and computation of missing ones.
+"""The feature store: cached features of a set of extractors.
 
-Commands, filters, builders and the runner all read features through it. `measure` is the only way to
-compute missing ones.
+Commands, filters, builders and the runner all read features through it; `measure` computes missing ones.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from theval_datasets import media
 from theval_datasets.errors import CacheError, MissingExtraError, ThevalError
-from theval_datasets.utils.progress import progress
 
 from .cache import Cache, FeatureSpec, spec_of
 from .extractor import Extractor
-from .jobs import ClipJob, ClipReport, Plan
+from .jobs import ClipJob, ClipReport
 from .outcomes import Feature, Outcome, Values, outcome_of
-
-if TYPE_CHECKING:
-    from .engines.base import Engine
 
 _log = logging.getLogger(__name__)
 
@@ -205,54 +200,25 @@ class FeatureStore:
         """The features of a clip by name of the extractor; large ones are read at each access."""
         return StoredFeatures(self, sha256)
 
-    def measure(
-        self, jobs: Sequence[ClipJob], engine: Engine, what: str, *, threads: int = 1
-    ) -> Iterator[ClipReport]:
-        """Compute missing features, with a progress bar.
-
-        Outcomes that are not cached (missing weights, memory) are kept by this store.
-
-        Args:
-            jobs: Clips.
-            engine: Engine that computes the missing features.
-            what: Label of the progress bar.
-            threads: Number of decoder threads per worker; changes no value.
-
-        Yields:
-            One report per clip: first those of cached clips, then the others as they are completed.
+    @property
+    def location(self) -> str:
+        """Path or URL of the cache; an absolute path, where it is a path.
 
         Raises:
-            StorageError: The cache, or another folder that is written to, is full or read-only.
-            ValueError: The store has no cache location to compute into.
+            ValueError: The store has no cache.
         """
         if self._cache is None:
             raise ValueError("a feature store without a cache cannot compute anything")
-        plan = Plan(self.extractors, self._cache.location, threads)
-        sha256_of = {job.clip_id: job.sha256 for job in jobs}
-        left: list[ClipJob] = []
-        failed = 0
-        with progress(len(jobs), what) as bar:
-            for job in jobs:
-                known = self.report(job)
-                if known is None:
-                    left.append(job)
-                    continue
-                bar.update()
-                yield known
-            for report in engine.run(left, plan) if left else ():
-                self._reported[sha256_of[report.clip_id]] = report.outcomes
-                failed += sum(outcome.status == "failed" for outcome in report.outcomes.values())
-                bar.set_postfix(failed=failed, refresh=False)
-                bar.update()
-                yield report
+        return self._cache.absolute
 
-    def compute(
-        self, jobs: Sequence[ClipJob], engine: Engine, what: str, *, threads: int = 1
-    ) -> dict[str, ClipReport]:
-        """Like `measure`, but returns all reports by clip id."""
-        return {
-            report.clip_id: report for report in self.measure(jobs, engine, what, threads=threads)
-        }
+    def keep(self, sha256: str, outcomes: Mapping[str, Outcome]) -> None:
+        """Keep outcomes of a clip that are not cached (missing weights, memory).
+
+        Args:
+            sha256: SHA-256 of the clip's file.
+            outcomes: Outcome by name of the extractor.
+        """
+        self._reported[sha256] = outcomes
 
 
 class StoredFeatures(Mapping[str, Feature]):

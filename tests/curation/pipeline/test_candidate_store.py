@@ -17,6 +17,7 @@ from theval_datasets.curation.pipeline.disk import disk_use
 from theval_datasets.curation.pipeline.segments import Candidate, Rejection, Segment, hashed
 from theval_datasets.curation.sources.base import SourceFile
 from theval_datasets.curation.tasks import Tasks
+from theval_datasets.engines.local import LocalEngine
 from theval_datasets.manifest.rows import Source
 from theval_datasets.media.facts import SourcePicture
 from theval_datasets.utils.files import link_or_copy, sha256_file
@@ -33,7 +34,7 @@ def spans(media, tmp_path):
 
 
 def cut_all(spans, output, encoding=QUICK):
-    with Tasks(0) as tasks:
+    with Tasks(LocalEngine(0)) as tasks:
         made = list(CandidateStore(output).cut(spans, encoding, tasks))
     assert all(isinstance(one, Candidate) for one in made)
     return sorted(made, key=lambda one: one.clip_id)
@@ -115,7 +116,7 @@ def test_another_encoding_or_source_is_cut_again(spans, tmp_path, monkeypatch):
 def test_what_cannot_be_cut_is_rejected_and_the_rest_is_cut(spans, tmp_path):
     late = replace(spans[0], start=1e6, end=1e6 + 1)
     gone = replace(spans[1], source=replace(spans[1].source, path=tmp_path / "none.mp4"))
-    with Tasks(0) as tasks:
+    with Tasks(LocalEngine(0)) as tasks:
         made = list(CandidateStore(tmp_path).cut([late, gone, spans[2]], QUICK, tasks))
     rejected = {
         one.segment.clip_id: one.failure.reason for one in made if isinstance(one, Rejection)

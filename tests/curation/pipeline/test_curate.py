@@ -13,10 +13,10 @@ from PIL import Image
 
 from theval_datasets.commands.curate import curate
 from theval_datasets.curation.clips import files as clip_files
+from theval_datasets.engines.local import LocalPool
 from theval_datasets.errors import InputError
 from theval_datasets.manifest.rows import read_manifest, read_rows
 from theval_datasets.utils.files import link_or_copy, sha256_file
-from theval_datasets.utils.workers import WorkerPool
 
 GOOD = ["plain", "no_audio", "silent", "rotated", "late_audio", "gif"]
 BAD = {
@@ -142,7 +142,7 @@ def test_a_second_run_changes_nothing_and_works_on_nothing(curated, folder, monk
         assert not list(items), "done again"
         return iter(())
 
-    monkeypatch.setattr(WorkerPool, "map", never)
+    monkeypatch.setattr(LocalPool, "map", never)
     again = curate([str(folder)], out, workers=1)
     assert again.reused == len(GOOD) + len(BAD)
     assert again.kept == first.kept

@@ -24,10 +24,11 @@ from theval_datasets.curation.recipes.recipe import load_recipe, parse_recipe
 from theval_datasets.curation.segmentation.spans import Span
 from theval_datasets.curation.sources.local import Local
 from theval_datasets.curation.tasks import BROKEN_RUN, Failure, Tasks, failure_of
+from theval_datasets.engines import limits
+from theval_datasets.engines.local import LocalEngine, ThisProcess
+from theval_datasets.engines.messages import WorkerLost
 from theval_datasets.errors import InputError, NotMediaError, StorageError, UnsafePathError
 from theval_datasets.manifest.rows import read_manifest
-from theval_datasets.utils import workers
-from theval_datasets.utils.workers import WorkerLost, WorkerPool
 
 AS_IS = load_recipe("as-is")
 WHOLE = parse_recipe("name: w\nabout: Whole.\nfilters: {duration: {min_seconds: 1}}\n", "w.yaml")
@@ -60,7 +61,9 @@ def folder(media, tmp_path):
 def run(folder, recipe):
     """A run in this process, where what fails can be chosen."""
     out = folder.parent / "out"
-    result = curate([Local(folder)], recipe, out, CurateOptions(str(folder.parent / "cache"), 0))
+    result = curate(
+        [Local(folder)], recipe, out, CurateOptions(str(folder.parent / "cache"), LocalEngine(0))
+    )
     rows = {row.clip_id: row for row in (*result.kept, *result.rejected)}
     report = CurateReport(out, len(result.kept), 0, 0, result.rejected, {})
     return rows, report.exit_code
@@ -131,7 +134,7 @@ def test_a_filter_of_the_whole_set_that_fails_is_named_and_loses_no_clip(
         "d.yaml",
     )
     output = folder.parent / "out"
-    options = CurateOptions(str(folder.parent / "cache"), workers=0)
+    options = CurateOptions(str(folder.parent / "cache"), LocalEngine(0))
     result = curate([Local(folder)], recipe, output, options)
     rows = [*result.kept, *result.rejected]
     assert len(rows) == 2
@@ -162,19 +165,16 @@ def test_any_error_of_a_filter_is_a_row(folder, monkeypatch, errors_expected):
 
 @pytest.mark.parametrize("recipe", [AS_IS, WHOLE], ids=lambda one: one.name)
 def test_a_crash_is_the_row_of_the_file_that_causes_it(folder, monkeypatch, recipe):
-    real = WorkerPool.map
+    real = ThisProcess.map
 
-    def crashing(self, items):
+    def crashing(self, items, **how):
         items = list(items)
         bad = [item for item in items if "bad" in str(item)]
         for item in bad:
             yield item, WorkerLost(-6)
-        yield from real(self, [item for item in items if item not in bad])
+        yield from real(self, [item for item in items if item not in bad], **how)
 
-    monkeypatch.setattr(WorkerPool, "map", crashing)
-    monkeypatch.setattr(
-        "theval_datasets.curation.pipeline.curate.LocalEngine.run", lambda *_: iter(())
-    )
+    monkeypatch.setattr(ThisProcess, "map", crashing)
     rows, exit_code = run(folder, recipe)
     assert (rows["bad"].reason, exit_code) == ("worker-lost", 1)
     assert "-6" in str(rows["bad"].judgements[0].measured)
@@ -217,7 +217,7 @@ def work(item):
 
 
 def test_tasks_survive_errors_and_crashes(caplog, errors_expected):
-    with Tasks(2) as tasks:
+    with Tasks(LocalEngine(2)) as tasks:
         results = dict(tasks.run(work, ["a", "crash", "error", "b"], "test", path=Path))
     assert (results["a"], results["b"]) == ("A", "B")
     assert isinstance(results["crash"], Failure)
@@ -229,10 +229,10 @@ def test_tasks_survive_errors_and_crashes(caplog, errors_expected):
 
 
 def test_a_task_that_loops_is_a_failure_and_the_run_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "_LEAST_TIME", 2.0)
+    monkeypatch.setattr(limits, "_LEAST_TIME", 2.0)
     with (tmp_path / "long").open("wb") as stream:
         stream.truncate(1 << 30)  # the other item may take as long as it needs
-    with Tasks(1) as tasks:
+    with Tasks(LocalEngine(1)) as tasks:
         results = dict(
             tasks.run(
                 work,
@@ -248,7 +248,7 @@ def test_a_task_that_loops_is_a_failure_and_the_run_goes_on(tmp_path, monkeypatc
 
 
 def test_what_no_item_is_to_blame_for_ends_the_run():
-    with Tasks(1) as tasks, pytest.raises(InputError, match="recipe is wrong"):
+    with Tasks(LocalEngine(1)) as tasks, pytest.raises(InputError, match="recipe is wrong"):
         list(tasks.run(work, ["input", "a"], "test", path=Path))
 
 

@@ -16,6 +16,7 @@ from theval_datasets.curation.rebuild.rebuild import RebuildOptions, rebuild
 from theval_datasets.curation.recipes.recipe import load_recipe, parse_recipe
 from theval_datasets.curation.sources.choose import source_of
 from theval_datasets.curation.takedown import take_down
+from theval_datasets.engines.local import LocalEngine
 from theval_datasets.errors import InputError
 from theval_datasets.features.active_speaker import Turn
 from theval_datasets.manifest.rows import read_manifest, read_rows
@@ -61,7 +62,7 @@ def test_other_recipes_do_not_depend_on_how_people_are_cut():
 
 def go(folder, recipe=RECIPE):
     source = source_of(str(folder / "in"), folder / "out", root=folder)
-    options = CurateOptions(str(folder / "cache"), workers=0)
+    options = CurateOptions(str(folder / "cache"), engine=LocalEngine(0))
     return curate([source], parse_recipe(recipe, "r.yaml"), folder / "out", options)
 
 
@@ -103,7 +104,7 @@ def test_from_the_source_to_the_rebuilt_clip(talking, tmp_path, no_models, monke
     assert tree(out) == before
     monkeypatch.setattr(candidate_store, "cut", cut)
 
-    options = RebuildOptions(str(tmp_path / "cache"), root=tmp_path, workers=0)
+    options = RebuildOptions(str(tmp_path / "cache"), root=tmp_path, engine=LocalEngine(0))
     (again,) = rebuild(read_manifest(out), tmp_path / "again", options)
     assert again.status == "identical"
     made = tree(tmp_path / "again")

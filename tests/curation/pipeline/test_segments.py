@@ -17,8 +17,8 @@ from theval_datasets.curation.pipeline.segments import (
 )
 from theval_datasets.curation.recipes.recipe import Recipe
 from theval_datasets.curation.sources.base import SourceFile
+from theval_datasets.engines.local import LocalEngine
 from theval_datasets.errors import MissingMediaError, NoVideoError
-from theval_datasets.extraction.engines.local import LocalEngine
 from theval_datasets.manifest.rows import Source
 from theval_datasets.utils.files import sha256_file
 

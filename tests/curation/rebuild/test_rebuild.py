@@ -20,6 +20,7 @@ from theval_datasets.curation.rebuild import making
 from theval_datasets.curation.rebuild import rebuild as rebuilding
 from theval_datasets.curation.rebuild.rebuild import RebuildOptions
 from theval_datasets.curation.sources.fetching.options import FetchOptions
+from theval_datasets.engines.local import LocalEngine
 from theval_datasets.errors import InputError
 from theval_datasets.manifest.rows import (
     ManifestRow,
@@ -139,7 +140,7 @@ def test_any_error_of_one_clip_is_its_result(listed, tmp_path, monkeypatch, erro
         return real(source, piece, *rest)
 
     monkeypatch.setattr(making, "cut", failing)
-    options = RebuildOptions(str(tmp_path / "cache"), workers=0)
+    options = RebuildOptions(str(tmp_path / "cache"), engine=LocalEngine(0))
     results = rebuilding.rebuild(read_manifest(listed), tmp_path / "out", options)
     assert [(one.status, one.reason) for one in results] == [
         ("gone", "error"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from theval_datasets.extraction.engines.base import longest_first
 from theval_datasets.extraction.jobs import ClipJob
+from theval_datasets.extraction.measure import longest_first
 
 
 def test_large_files_come_first_and_missing_ones_last(tmp_path):
