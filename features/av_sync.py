@@ -59,6 +59,7 @@ class AvSync(Extractor):
     imports: ClassVar[tuple[str, ...]] = ("torch",)
     default_enabled: ClassVar[bool] = False
     second_pass: ClassVar[bool] = True
+    gpus: ClassVar[float] = 0.1
     writes: ClassVar[tuple[Column, ...]] = (
         Column("lse_c", "float64", (), "LSE-C, the confidence of lip sync.", low=0),
         Column("lse_d", "float64", (), "LSE-D, the distance of face and sound.", low=0),

@@ -49,6 +49,7 @@ class HeadMotionRelease(Extractor):
     extra: ClassVar[str | None] = "iqa"
     imports: ClassVar[tuple[str, ...]] = ("torch", "facexlib")
     default_enabled: ClassVar[bool] = False
+    gpus: ClassVar[float] = 0.25
     writes: ClassVar[tuple[Column, ...]] = (
         Column(
             "head_motion",

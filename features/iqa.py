@@ -47,6 +47,7 @@ class Iqa(QualityExtractor):
     source: ClassVar[str] = "THEval, appendix A"
     networks: ClassVar[Mapping[str, Name]] = METRICS
     second_pass: ClassVar[bool] = True
+    gpus: ClassVar[float] = 0.25
     writes: ClassVar[tuple[Column, ...]] = (
         Column(
             "global_aesthetics",

@@ -50,6 +50,7 @@ class IqaRelease(QualityExtractor):
     source: ClassVar[str] = "THEval, published code"
     networks: ClassVar[Mapping[str, Name]] = METRICS
     default_enabled: ClassVar[bool] = False
+    gpus: ClassVar[float] = 0.25
     writes: ClassVar[tuple[Column, ...]] = (
         *(column for column in Iqa.writes if column.name in METRICS),
         Column("n_frames", "int32", (), "Sampled frames.", low=1),

@@ -66,6 +66,8 @@ class QwenSync(Extractor):
     extra: ClassVar[str | None] = EXTRA
     imports: ClassVar[tuple[str, ...]] = ("torch", "torchvision", "transformers")
     default_enabled: ClassVar[bool] = False
+    gpus: ClassVar[float] = 1.0
+    memory: ClassVar[int] = 24 << 30
     writes: ClassVar[tuple[Column, ...]] = (
         Column(
             "embedding",

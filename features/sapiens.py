@@ -54,6 +54,8 @@ class Sapiens(Extractor):
     extra: ClassVar[str | None] = EXTRA
     imports: ClassVar[tuple[str, ...]] = ("torch",)
     default_enabled: ClassVar[bool] = False
+    gpus: ClassVar[float] = 0.5
+    memory: ClassVar[int] = 9 << 30
     writes: ClassVar[tuple[Column, ...]] = (
         Column(
             "embedding",

@@ -49,6 +49,7 @@ class Speakers(Extractor):
     extra: ClassVar[str | None] = _EXTRA
     imports: ClassVar[tuple[str, ...]] = ("pyannote.audio",)
     default_enabled: ClassVar[bool] = False
+    gpus: ClassVar[float] = 0.1
     writes: ClassVar[tuple[Column, ...]] = (
         Column("turns", "float64", ("turn", 2), "Start and end of each turn.", unit="s"),
         Column("speaker", "int32", ("turn",), "Number of the speaker, by first turn.", low=0),

@@ -48,6 +48,7 @@ class VadPyannote(Extractor):
     extra: ClassVar[str | None] = "diarization"
     imports: ClassVar[tuple[str, ...]] = ("pyannote.audio",)
     default_enabled: ClassVar[bool] = False
+    gpus: ClassVar[float] = 0.1
     writes: ClassVar[tuple[Column, ...]] = Vad.writes
 
     @property

@@ -55,6 +55,7 @@ class Vst(Extractor):
     extra: ClassVar[str | None] = EXTRA
     imports: ClassVar[tuple[str, ...]] = ("torch", "torchvision")
     default_enabled: ClassVar[bool] = False
+    gpus: ClassVar[float] = 0.1
     writes: ClassVar[tuple[Column, ...]] = (
         Column(
             "embedding",

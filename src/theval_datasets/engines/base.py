@@ -140,6 +140,7 @@ class WorkerPool(Pool[T, R]):
         self._limit = limit
         self._workers: list[Any] = []
         self._stillborn = 0
+        self._most_stillborn = TRIES
         self._in_use = False
 
     @abstractmethod
@@ -272,7 +273,7 @@ class WorkerPool(Pool[T, R]):
 
     def _note_stillborn(self, exit_code: int | None) -> None:
         self._stillborn += 1
-        if self._stillborn >= TRIES:
+        if self._stillborn >= self._most_stillborn:
             raise ThevalError(self._why_not_ready(exit_code))
 
     def _patience(self) -> float:

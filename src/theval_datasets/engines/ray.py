@@ -163,6 +163,7 @@ class _RayPool(WorkerPool[T, R]):
         resources: Resources,
     ) -> None:
         super().__init__(engine.workers, lambda _: math.inf)  # limits are kept on the nodes
+        self._most_stillborn *= engine.workers  # all of them may start on a node that is lost
         self._engine = engine
         self._setup = setup
         self._seconds = limit

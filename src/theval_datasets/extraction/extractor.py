@@ -121,9 +121,9 @@ class Extractor:
         imports: Modules of that extra that must be importable.
         default_enabled: Whether `extract` without ``--features`` runs the extractor if its extra is
             installed.
-        gpus: Share of a GPU, 0 to 1, that an engine that places workers reserves for it where there are
-            GPUs; it runs without one too.
-        memory: Bytes of memory that such an engine reserves for its models; 0 where they are small.
+        gpus: Share of a GPU, 0 to 1, that an engine which places workers reserves for the extractor
+            where there are GPUs; it runs without one too.
+        memory: Bytes of memory that such an engine reserves for models that do not fit beside others; else 0.
         second_pass: Whether frames are wanted only after the needed features are known; the clip is
             then decoded a second time.
         writes: Columns.

@@ -32,7 +32,7 @@ EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
         ("dlib", "face_recognition_models"),
         "`identity_open`: how constant people's identity stays, without a download",
     ),
-    "ray": (("ray",), "`--engine ray`: extraction on several machines"),
+    "ray": (("ray",), "`--engine ray`: curation, extraction and builds on several machines"),
     "iqa": (("pyiqa", "torch", "torchvision"), "picture quality: aesthetics, faces, mouths"),
     "sync": (("insightface", "torch"), "lip sync by SyncNet: LSE-C, LSE-D, offset of the sound"),
     "evaltalker": (
