@@ -27,7 +27,16 @@ class Paper:
     venue: str | None = None
 
     def bibtex(self) -> str:
-        """The paper as BibTeX entry."""
+        """The paper as BibTeX entry.
+
+        Examples:
+            >>> print(Paper("doe24", "A Title", ("Jo Doe", "Al Roe"), 2024).bibtex())
+            @misc{doe24,
+              title = {{A Title}},
+              author = {Jo Doe and Al Roe},
+              year = {2024}
+            }
+        """
         fields = {"title": f"{{{self.title}}}", "author": " and ".join(self.authors)}
         if self.year is not None:
             fields["year"] = str(self.year)

@@ -302,6 +302,13 @@ def speaking(values: Values, rule: SpeakingRule | None = None) -> npt.NDArray[np
 
     Returns:
         (rows,).
+
+    Examples:
+        >>> values = {"track": np.zeros(50, np.int32), "time": np.arange(50) / 25}
+        >>> values |= {"speech": np.ones(50, bool)}
+        >>> score = np.repeat(np.array([-1.0, 1.0], np.float32), 25)
+        >>> int(speaking(values | {"score": score}).sum())
+        25
     """
     rule = rule or SpeakingRule()
     result = np.zeros(len(values["time"]), bool)
@@ -400,6 +407,14 @@ def speech_on_screen(
         segments: (n, 2): start and end of speech in seconds, as in `vad`.
         duration: Length of the pictures in seconds; speech after it is left out.
         rule: Thresholds; None for the defaults.
+
+    Examples:
+        >>> values = {"track": np.zeros(50, np.int32), "person": np.zeros(50, np.int32)}
+        >>> values |= {"time": np.arange(50) / 25, "speech": np.ones(50, bool)}
+        >>> values |= {"score": np.repeat(np.array([-1.0, 1.0], np.float32), 25)}
+        >>> divided = speech_on_screen(values, np.array([[0.0, 2.0]]), duration=2.0)
+        >>> divided.off_screen.tolist(), divided.visible
+        ([[0.0, 1.0]], 0.5)
     """
     rule = rule or SpeakingRule()
     count = max(1, int(np.ceil(duration * FPS - _SLACK)))

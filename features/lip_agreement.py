@@ -98,6 +98,12 @@ def lip_motion(
     Returns:
         Variation, (rows,): at least 0; NaN where the track has fewer than two meshes within the span, or
         none near the picture.
+
+    Examples:
+        >>> speakers = {"track": np.array([0]), "time": np.array([0.5])}
+        >>> times = np.array([0.4, 0.5, 0.6])
+        >>> lip_motion(speakers, np.zeros(3, np.int32), times, np.array([0.0, 0.3, 0.0]), span=0.4).round(2)
+        array([0.14])
     """
     motion = np.full(len(speakers["time"]), np.nan)
     for number in np.unique(speakers["track"]):
@@ -121,6 +127,12 @@ def agreement(speakers: Values, lips: Floats) -> npt.NDArray[np.bool_]:
 
     Returns:
         Agreement, (pictures,), in order of time, for the pictures that can be compared.
+
+    Examples:
+        >>> speakers = {"time": np.zeros(2), "speech": np.ones(2, bool), "person": np.array([0, 1])}
+        >>> speakers |= {"score": np.array([2.0, -1.0])}
+        >>> agreement(speakers, lips=np.array([0.3, 0.1]))
+        array([ True])
     """
     usable = np.flatnonzero(speakers["speech"] & np.isfinite(lips))
     picture = np.rint(speakers["time"][usable] * FPS).astype(np.int64)

@@ -85,10 +85,10 @@ def _own_addresses() -> frozenset[IPv4Address | IPv6Address]:
     import psutil
 
     return frozenset(
-        ip_address(one.address.partition("%")[0])
+        ip_address(item.address.partition("%")[0])
         for addresses in psutil.net_if_addrs().values()
-        for one in addresses
-        if one.family in (socket.AF_INET, socket.AF_INET6)
+        for item in addresses
+        if item.family in (socket.AF_INET, socket.AF_INET6)
     )
 
 
@@ -134,8 +134,8 @@ def _no_errors_logged(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     logging.getLogger().removeHandler(handler)
     if "errors_expected" not in request.fixturenames and handler.records:
-        said = [f"{record.name}: {record.getMessage()}" for record in handler.records]
-        pytest.fail("errors were logged:\n" + "\n".join(said))
+        messages = [f"{record.name}: {record.getMessage()}" for record in handler.records]
+        pytest.fail("errors were logged:\n" + "\n".join(messages))
 
 
 @pytest.fixture(autouse=True)

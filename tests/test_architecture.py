@@ -100,7 +100,7 @@ def imports(relative: str, text: str) -> tuple[Import, ...]:
 
 def sources(root: Path) -> dict[str, str]:
     """Text of every module of the checkout, by path; each once, however it is linked."""
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for place in (FLOOR, *ROOMS):
         folder = root / place
         assert folder.is_dir(), f"{place} is not there: nothing would be checked"
@@ -110,8 +110,8 @@ def sources(root: Path) -> dict[str, str]:
             if not any((root / above).is_symlink() for above in path.relative_to(root).parents)
         ]
         assert files, f"{place} holds no module: nothing would be checked"
-        found |= {path.relative_to(root).as_posix(): path.read_text("utf-8") for path in files}
-    return found
+        by_name |= {path.relative_to(root).as_posix(): path.read_text("utf-8") for path in files}
+    return by_name
 
 
 def violations(files: Mapping[str, str]) -> list[str]:
@@ -121,9 +121,9 @@ def violations(files: Mapping[str, str]) -> list[str]:
 
 def violations_in(relative: str, text: str) -> list[str]:
     return [
-        f"{relative}:{one.line}: imports {one.target}, but {complaint}"
-        for one in imports(relative, text)
-        for complaint in [_complaint(relative, one)]
+        f"{relative}:{imported.line}: imports {imported.target}, but {complaint}"
+        for imported in imports(relative, text)
+        for complaint in [_complaint(relative, imported)]
         if complaint
     ]
 
@@ -178,12 +178,14 @@ def private_imports(files: Mapping[str, str]) -> list[str]:
     for relative, text in files.items():
         own = module_name(relative)
         package = own if relative.endswith("/__init__.py") else own.rpartition(".")[0]
-        for one in imports(relative, text):
-            parts = one.target.split(".") if one.own else []
+        for imported in imports(relative, text):
+            parts = imported.target.split(".") if imported.own else []
             for depth, name in enumerate(parts):
                 hidden = name.startswith("_") and not name.startswith("__")
                 if hidden and ".".join(parts[:depth]) != package:
-                    faults.append(f"{relative}:{one.line}: {one.target} is private to its package")
+                    faults.append(
+                        f"{relative}:{imported.line}: {imported.target} is private to its package"
+                    )
     return faults
 
 
@@ -193,9 +195,13 @@ def graph(files: Mapping[str, str]) -> dict[str, set[str]]:
     edges: dict[str, set[str]] = {name: set() for name in known}
     for path, text in files.items():
         name = module_name(path)
-        for one in imports(path, text):
-            if one.own:
-                module = one.target if one.target in known else one.target.rpartition(".")[0]
+        for imported in imports(path, text):
+            if imported.own:
+                module = (
+                    imported.target
+                    if imported.target in known
+                    else imported.target.rpartition(".")[0]
+                )
                 if module in known and module != name:
                     edges[name].add(module)
     return edges
@@ -216,7 +222,7 @@ def circles(files: Mapping[str, str]) -> list[str]:
         )
     }
     edges = {
-        name: {one for one in targets if one not in hallways}
+        name: {item for item in targets if item not in hallways}
         for name, targets in graph(files).items()
         if name not in hallways
     }
@@ -238,9 +244,11 @@ def test_imports_point_one_way(files):
 
 
 def test_both_kinds_of_import_are_counted(files):
-    found = [one for path, text in files.items() for one in imports(path, text) if one.own]
-    assert sum(one.relative for one in found) > 200
-    assert sum(not one.relative for one in found) > 200
+    result = [
+        imported for path, text in files.items() for imported in imports(path, text) if imported.own
+    ]
+    assert sum(item.relative for item in result) > 200
+    assert sum(not item.relative for item in result) > 200
 
 
 @pytest.mark.parametrize(
@@ -308,7 +316,7 @@ def test_no_two_classes_have_one_name(files):
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(path)
     assert len(places) > 300
-    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+    assert {name: by_name for name, by_name in places.items() if len(by_name) > 1} == {}
 
 
 @pytest.mark.parametrize("kind", catalog.PACKAGES)
@@ -402,8 +410,8 @@ def _change(call: ast.Call, frames: bool) -> str | None:
         if name == "write_text":
             return name
     if name == "open":
-        given = [*call.args, *(one.value for one in call.keywords if one.arg == "mode")]
-        modes = [one.value for one in given if isinstance(one, ast.Constant)]
+        given = [*call.args, *(item.value for item in call.keywords if item.arg == "mode")]
+        modes = [imported.value for imported in given if isinstance(imported, ast.Constant)]
         kept = not any(word in ast.unparse(call) for word in ("devnull", "(held", "(stream"))
         if any(isinstance(m, str) and set(m) & set("wax+") and len(m) < 4 for m in modes):
             return "open for writing" if kept else None  # in memory, or to nowhere

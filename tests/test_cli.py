@@ -70,11 +70,11 @@ def sample(
 
 
 def test_a_docstring_is_taken_apart():
-    found = Documentation.of(sample)
-    assert found.text == "Do something.\n\nMore of it."
-    assert found.entries["place"] == "Folder of everything."
-    assert found.entries["names"] == "Names, such as `a`."
-    assert list(found.entries) == list(inspect.signature(sample).parameters)
+    result = Documentation.of(sample)
+    assert result.text == "Do something.\n\nMore of it."
+    assert result.entries["place"] == "Folder of everything."
+    assert result.entries["names"] == "Names, such as `a`."
+    assert list(result.entries) == list(inspect.signature(sample).parameters)
 
 
 def test_options_come_from_the_signature():

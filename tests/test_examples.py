@@ -32,12 +32,12 @@ def test_train_metric_compares_two_models(repo, tmp_path, monkeypatch, capsys):
     given = ["train_metric.py", str(made), "--features", "vst,identity_consistency"]
     monkeypatch.setattr(sys, "argv", given)
     assert example.main() == 0
-    said = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in said if " on 2 features: " in line] == [
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if " on 2 features: " in line] == [
         "evaltalker", "forest",
     ]  # fmt: skip
     gain = re.fullmatch(
-        r"SRCC .*, over 5 folds: ([+-][\d.]+) \[([+-][\d.]+), ([+-][\d.]+)\]", said[-1]
+        r"SRCC .*, over 5 folds: ([+-][\d.]+) \[([+-][\d.]+), ([+-][\d.]+)\]", lines[-1]
     )
     low, high = float(gain[2]), float(gain[3])
     assert low < float(gain[1]) < high
@@ -105,8 +105,8 @@ def test_portraits_are_compared_person_by_person(repo, monkeypatch, tmp_path, ca
         "ann", "ann", "bo", "cy",
     ]  # fmt: skip
     unit = np.eye(3)
-    found = {"ann-1": unit[0], "ann-2": (unit[0] + unit[1]) / 2**0.5, "bo-1": unit[2]}
-    monkeypatch.setattr(example, "embeddings", lambda folder, pack: found)
+    by_name = {"ann-1": unit[0], "ann-2": (unit[0] + unit[1]) / 2**0.5, "bo-1": unit[2]}
+    monkeypatch.setattr(example, "embeddings", lambda folder, pack: by_name)
     monkeypatch.setattr(sys, "argv", ["portrait_identity.py", str(tmp_path)])
     assert example.main() == 0
     last = capsys.readouterr().out.splitlines()[-1]
@@ -119,9 +119,9 @@ def test_the_pack_of_the_tests_tells_people_apart(repo, shared_data, monkeypatch
     pytest.importorskip("insightface", reason="the extra [faces] is not installed")
     monkeypatch.setenv("THEVAL_MODELS", str(shared_data / "models"))
     example = load_example(repo, "portrait_identity", monkeypatch)
-    found = example.embeddings(shared_data / "media" / "portraits")
-    assert len(found) == 9
-    pairs = {(a, b): float(found[a] @ found[b]) for a in found for b in found if a < b}
+    result = example.embeddings(shared_data / "media" / "portraits")
+    assert len(result) == 9
+    pairs = {(a, b): float(result[a] @ result[b]) for a in result for b in result if a < b}
     same = [s for (a, b), s in pairs.items() if example.person_of(a) == example.person_of(b)]
     different = [s for (a, b), s in pairs.items() if example.person_of(a) != example.person_of(b)]
     assert (len(same), len(different)) == (3, 33)

@@ -26,9 +26,9 @@ def _installed_name(path: str) -> str:
 def _real_files(repo: Path, pattern: str) -> Iterator[str]:
     """Files of the rooms and the floor, each once: links to rooms are not followed."""
     for place in PLACES:
-        found = [path for path in (repo / place).rglob(pattern) if path.is_file()]
-        assert found, f"{place} is empty"
-        for path in found:
+        result = [path for path in (repo / place).rglob(pattern) if path.is_file()]
+        assert result, f"{place} is empty"
+        for path in result:
             relative = path.relative_to(repo)
             linked = any((repo / parent).is_symlink() for parent in relative.parents)
             if not linked and "__pycache__" not in path.parts and path.suffix != ".pyc":

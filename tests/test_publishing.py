@@ -32,9 +32,9 @@ def test_every_requirement_has_a_tested_range(repo):
         "fsspec",
         "yt-dlp[default]",
     }  # versions are years or grow slowly
-    found = project(repo)
-    extras = {name: v for name, v in found["optional-dependencies"].items() if name != "dev"}
-    for line in [*found["dependencies"], *(one for lines in extras.values() for one in lines)]:
+    result = project(repo)
+    extras = {name: v for name, v in result["optional-dependencies"].items() if name != "dev"}
+    for line in [*result["dependencies"], *(item for lines in extras.values() for item in lines)]:
         name = re.match(r"[\w.\-]+(\[[\w,]+\])?", line)[0]
         if not name.startswith("theval-datasets"):
             assert "<" in line or "==" in line or name in open_ended, line
@@ -58,13 +58,15 @@ def test_the_workflow_runs_scripts_that_exist(repo):
         for job in workflow["jobs"].values()
         for version in job["strategy"]["matrix"]["python"]
     }
-    classified = {one.rpartition(" ")[2] for one in project(repo)["classifiers"] if ":: 3." in one}
+    classified = {
+        item.rpartition(" ")[2] for item in project(repo)["classifiers"] if ":: 3." in item
+    }
     assert pythons == classified
 
 
 def test_hooks_run_what_the_check_runs(repo):
     config = yaml.safe_load((repo / ".pre-commit-config.yaml").read_text("utf-8"))
-    entries = [hook["entry"] for one in config["repos"] for hook in one["hooks"]]
+    entries = [hook["entry"] for feature in config["repos"] for hook in feature["hooks"]]
     assert {entry.split()[0] for entry in entries} <= {".venv/bin/ruff", ".venv/bin/python"}
     for entry in entries:
         for path in re.findall(r"(?:tests|scripts)/[\w/.]+", entry):

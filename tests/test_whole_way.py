@@ -53,10 +53,10 @@ def test_metrics_recompute_from_the_landmarks_config_alone(made):
     """An independent few lines, from the stored integers, to 1e-9."""
     folder = made / "out" / "theval" / "theval"
     rows = pl.concat(pl.read_parquet(p) for p in sorted((folder / "landmarks").glob("*.parquet")))
-    said = pl.concat(pl.read_parquet(p) for p in sorted((folder / "features").glob("*.parquet")))
+    table = pl.concat(pl.read_parquet(p) for p in sorted((folder / "features").glob("*.parquet")))
     compared = 0
     for row in rows.iter_rows(named=True):
-        (expected,) = said.filter(pl.col("clip_id") == row["clip_id"]).iter_rows(named=True)
+        (expected,) = table.filter(pl.col("clip_id") == row["clip_id"]).iter_rows(named=True)
         if row["mesh"] is None:
             assert expected["lip_dynamics"] is None
             continue
@@ -99,7 +99,7 @@ def recomputed(row) -> dict[str, float | None]:
     )
     gap = abs(px[:, upper, 1] - px[:, lower, 1]).mean(1) / scale
     opening = abs(px[:, upper, 1].mean(1) - px[:, lower, 1].mean(1)) / scale
-    found: dict[str, float | None] = {
+    by_name: dict[str, float | None] = {
         "lip_dynamics": float(np.mean(spreads)),
         "head_motion": float(
             np.sqrt(
@@ -112,12 +112,14 @@ def recomputed(row) -> dict[str, float | None]:
         "lip_sync": None,
     }
     if silent.sum() >= 2:
-        found["silent_lip_stability"] = float(np.median(abs(gap[silent] - np.median(gap[silent]))))
+        by_name["silent_lip_stability"] = float(
+            np.median(abs(gap[silent] - np.median(gap[silent])))
+        )
     if spoken.sum() >= 2:
         unit = lambda x: (x - x.min()) / (x.max() - x.min())  # noqa: E731
         loud = of_face("loudness")[spoken]
-        found["lip_sync"] = float(abs(unit(opening[spoken]) - unit(loud)).mean())
-    return found
+        by_name["lip_sync"] = float(abs(unit(opening[spoken]) - unit(loud)).mean())
+    return by_name
 
 
 def test_a_second_run_computes_nothing(made):

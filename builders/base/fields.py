@@ -161,7 +161,12 @@ _DEFINED: Final = {"paper": ("", ""), "release": ("_release", ", as the authors'
 
 
 def metric_fields() -> tuple[Field, ...]:
-    """The eight metrics: `paper` by their names, `release` by suffix; head motion free of scale."""
+    """The eight metrics: `paper` by their names, `release` by suffix; head motion free of scale.
+
+    Examples:
+        >>> len(metric_fields()), metric_fields()[0].name
+        (17, 'global_aesthetics')
+    """
     by_name: dict[str, Field] = {}
     for definition, extractors in DEFINITIONS.items():
         suffix, further = _DEFINED[definition]

@@ -16,7 +16,12 @@ NOTHING: Final = "none"
 
 
 def messages_field(origin: str) -> Field:
-    """The column of the conversation."""
+    """The column of the conversation.
+
+    Examples:
+        >>> messages_field("ratings").required
+        True
+    """
     return Field("messages", datasets.List({"role": STRING, "content": STRING}),
                  "Question and answer.", origin=origin, required=True)  # fmt: skip
 

@@ -85,7 +85,13 @@ class NamingRules:
                 )
 
     def parse(self, name: str) -> GeneratedClip | None:
-        """Generator and portrait of a name; None if no rule matches."""
+        """Generator and portrait of a name; None if no rule matches.
+
+        Examples:
+            >>> clip = NamingRules().parse("anna__Wav2Lip")
+            >>> clip.portrait_id, clip.generator
+            ('anna', 'Wav2Lip')
+        """
         for rule in self.rules:
             match = _pattern(rule).fullmatch(name)
             if match:
@@ -125,7 +131,12 @@ class GeneratedClips:
         return replace(self, clips=clips, attempts=tuple(attempts))
 
     def of(self, name: str) -> GeneratedClip | None:
-        """Generator and portrait of a clip; None if unknown."""
+        """Generator and portrait of a clip; None if unknown.
+
+        Examples:
+            >>> GeneratedClips({"x": GeneratedClip("Wav2Lip", "anna")}).of("x").generator
+            'Wav2Lip'
+        """
         return self.clips.get(name) or self.rules.parse(name)
 
     def generations(

@@ -102,7 +102,13 @@ _COLUMNS: Final = (*ANGLES, "difficulty")
 
 
 def unknown_people(reason: str) -> PortraitPeople:
-    """A portrait that could not be measured."""
+    """A portrait that could not be measured.
+
+    Examples:
+        >>> people = unknown_people("not-extracted")
+        >>> people.n_subjects is None, people.difficulty is None
+        (True, True)
+    """
     columns = dict.fromkeys(("n_subjects", *_COLUMNS), reason)
     return PortraitPeople(None, dict.fromkeys(ANGLES), None, columns)
 

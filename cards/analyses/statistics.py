@@ -56,6 +56,11 @@ def histogram(frame: pl.DataFrame, units: Mapping[str, str]) -> pl.DataFrame:
     Returns:
         One row a column and bin: `column, unit, low, high, count, n, mean` (`n` and `mean` of the
         column).
+
+    Examples:
+        >>> import polars as pl
+        >>> histogram(pl.DataFrame({"fps": [25.0, 25.0, 30.0]}), {"fps": "1/s"})["count"].sum()
+        3
     """
     import polars as pl
 
@@ -98,6 +103,12 @@ def grouped(frame: pl.DataFrame, group: str, value: str, order: Sequence[str] = 
 
     Raises:
         NoValuesError: No row has both.
+
+    Examples:
+        >>> import polars as pl
+        >>> frame = pl.DataFrame({"generator": ["x", "y", "y"], "mos": [4.0, 1.0, 2.0]})
+        >>> grouped(frame, "generator", "mos").select("group", "n", "median").rows()
+        [('y', 2, 1.5), ('x', 1, 4.0)]
     """
     import polars as pl
 
@@ -128,6 +139,11 @@ def summary(values: Any) -> dict[str, Any]:
 
     Args:
         values: (n,) finite numbers, n at least 1.
+
+    Examples:
+        >>> row = summary(np.array([1.0, 2.0, 3.0, 10.0]))
+        >>> row["median"], row["mean"], row["whisker_high"]
+        (2.5, 4.0, 3.0)
     """
     from scipy.stats import t
 
@@ -167,6 +183,12 @@ def shares(frame: pl.DataFrame, group: str, labels: str, names: Sequence[str] = 
 
     Raises:
         NoValuesError: No row has both, or none has a label.
+
+    Examples:
+        >>> import polars as pl
+        >>> frame = pl.DataFrame({"generator": ["x", "x"], "faults": [["blur"], []]})
+        >>> shares(frame, "generator", "faults").rows(named=True)[0]["share"]
+        0.5
     """
     import polars as pl
 
@@ -204,6 +226,11 @@ def counts(values: pl.Series, order: Sequence[str] = ()) -> pl.DataFrame:
 
     Returns:
         One row a value: `value, count, n`, with n values in all.
+
+    Examples:
+        >>> import polars as pl
+        >>> counts(pl.Series(["a", "b", "b", None])).rows()
+        [('b', 2, 3), ('a', 1, 3)]
     """
     import polars as pl
 

@@ -19,13 +19,20 @@ _TYPES: Final = {"float32": "f4", "float64": "f8", "int16": "i2", "uint8": "u1",
 
 
 def script(name: str, content: Mapping[str, Any]) -> bytes:
-    """A script that hands content over under a name.
+    """A script that passes content to the page under a name.
 
     Scripts can be loaded from a page that was opened as a file; other requests cannot.
 
     Args:
-        name: What the page asks for.
-        content: Plain values; texts in it may be anything, and stay texts.
+        name: Name by which the page requests it.
+        content: Plain values, whose texts are untrusted.
+
+    Returns:
+        ASCII text in which no text of the content can end the script.
+
+    Examples:
+        >>> script("rows", {}).startswith(b'explorer.receive("rows",JSON.parse(')
+        True
     """
     text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     quoted = json.dumps(text).replace("<", r"\u003c")
@@ -80,7 +87,12 @@ def column(values: pa.ChunkedArray) -> dict[str, Any] | None:
 
 
 def is_list(kind: pa.DataType) -> bool:
-    """Whether a type is one of the lists of Arrow."""
+    """Whether a type is one of the lists of Arrow.
+
+    Examples:
+        >>> is_list(pa.list_(pa.int8())), is_list(pa.int8())
+        (True, False)
+    """
     return bool(
         pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     )
@@ -106,6 +118,10 @@ def numbers(values: pa.Array | None, kind: str = "float32") -> npt.NDArray[Any] 
     Args:
         values: Of one row.
         kind: Name of the array's type.
+
+    Examples:
+        >>> numbers(pa.array([1.0, None]))
+        array([ 1., nan], dtype=float32)
     """
     if values is None:
         return None

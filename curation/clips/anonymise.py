@@ -27,6 +27,12 @@ def anonymised(picture: Pixels, boxes: npt.NDArray[Any] | None = None) -> Pixels
 
     Returns:
         uint8, of the same shape.
+
+    Examples:
+        >>> picture = np.tile(np.arange(64, dtype=np.uint8)[:, None, None], (1, 64, 3))
+        >>> blurred = anonymised(picture, np.array([[24, 24, 40, 40]]))
+        >>> bool((blurred[:8] == picture[:8]).all()), bool((blurred[32] == picture[32]).all())
+        (True, False)
     """
     faces = face_boxes(picture) if boxes is None else boxes
     return blur_faces(picture, faces) if len(faces) else blur_all(picture)

@@ -35,6 +35,10 @@ class HeadTurn:
 
         Raises:
             InputError: If it is not reached.
+
+        Examples:
+            >>> HeadTurn(start=-90, end=90).fraction(0), HeadTurn(start=45, end=-45).fraction(-45)
+            (0.5, 1.0)
         """
         lowest, highest = sorted((self.start, self.end))
         if lowest == highest or not lowest <= angle <= highest:

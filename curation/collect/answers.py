@@ -124,7 +124,13 @@ def check_playback(item: StudyItem, playback: Playback, seconds: float, waited: 
 
 
 def passes(item: StudyItem, shown: Presentation, answer: Answer) -> bool | None:
-    """Whether the answer to a trap or a golden clip is correct; None for other presentations."""
+    """Whether the answer to a trap or a golden clip is correct; None for other presentations.
+
+    Examples:
+        >>> item = StudyItem(0, "golden", "c", ("c",), (None,), ("c.mp4",), low=3, high=5)
+        >>> passes(item, Presentation(0, 1, 0, "golden"), Answer({"quality": 2.0}))
+        False
+    """
     if shown.role == "trap":
         if isinstance(shown.wanted, str):
             return answer.choice == shown.wanted

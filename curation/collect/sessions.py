@@ -164,6 +164,13 @@ def spaced(
 
     Returns:
         The ordered presentations, and those that could not be placed.
+
+    Examples:
+        >>> items = {n: StudyItem(n, "rated", c, (c,), (None,), ()) for n, c in enumerate("aab")}
+        >>> presentations = [Presentation(0, 0, n, "rated") for n in items]
+        >>> placed, left_over = spaced(presentations, items, None, np.random.default_rng(0))
+        >>> [items[p.item].content for p in placed], left_over
+        (['a', 'b', 'a'], [])
     """
     queues: dict[str, list[Presentation]] = {}
     for presentation in presentations:

@@ -42,7 +42,13 @@ class FaceIndex:
         return self._n
 
     def add(self, face: Embeddings) -> int:
-        """Add a face, (dim,), and return its number."""
+        """Add a face, (dim,), and return its number.
+
+        Examples:
+            >>> index = FaceIndex(np.eye(2, dtype=np.float32))
+            >>> index.add(np.array([0.6, 0.8], np.float32))
+            2
+        """
         if self._n == len(self._faces):
             grown = np.zeros((max(256, 2 * self._n), len(face)), np.float32)
             grown[: self._n] = self._faces[: self._n]
@@ -61,6 +67,10 @@ class FaceIndex:
         Returns:
             Number of the face (the smallest of equally similar ones), and cosine similarity, -1 to 1;
             (m,) each. Both are -1 if there is no face to compare with.
+
+        Examples:
+            >>> FaceIndex(np.eye(2, dtype=np.float32)).nearest(np.array([[0, 1]], np.float32))
+            (array([1]), array([1.]))
         """
         numbers = np.full(len(faces), -1, np.int64)
         cosines = np.full(len(faces), -1.0)
@@ -89,6 +99,11 @@ class FaceIndex:
 
         Returns:
             Number of each face's person, by first appearance; int64 (n,).
+
+        Examples:
+            >>> faces = np.array([[1, 0], [0, 1], [0.96, 0.28]], np.float32)
+            >>> FaceIndex(faces).identities(min_cosine=0.9)
+            array([0, 1, 0])
         """
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components

@@ -57,7 +57,14 @@ class Candidates:
     complete: bool
 
     def of(self, query: int) -> tuple[Numbers, npt.NDArray[np.float64]]:
-        """Candidates of one query: `numbers` and `pictures`, (n,) each."""
+        """Candidates of one query: `numbers` and `pictures`, (n,) each.
+
+        Examples:
+            >>> pictures = np.array([0.1, 0.2, 0.3])
+            >>> candidates = Candidates(np.array([0, 1, 3]), np.array([4, 0, 2]), pictures, complete=False)
+            >>> candidates.of(1)
+            (array([0, 2]), array([0.2, 0.3]))
+        """
         own = slice(self.begins[query], self.begins[query + 1])
         return self.numbers[own], self.pictures[own]
 

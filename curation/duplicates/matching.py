@@ -47,6 +47,11 @@ class Prints:
 
         Mirroring negates every other column of a picture's cosine coefficients, whose median is near 0,
         and therefore inverts these bits.
+
+        Examples:
+            >>> prints = prints_of({"frame_hash": np.array([0, 5], np.uint64)})
+            >>> prints.mirrored().mirrored().frames
+            array([0, 5], dtype=uint64)
         """
         return Prints(self.frames ^ MIRROR, self.audio)
 
@@ -98,7 +103,14 @@ def frames_apart(a: Prints, b: Prints) -> float:
 
 
 def audio_apart(a: Prints, b: Prints) -> float | None:
-    """Share of differing bits of the sounds at the best alignment, 0 to 1; None if either is too short."""
+    """Share of differing bits of the sounds at the best alignment, 0 to 1; None if either is too short.
+
+    Examples:
+        >>> sound = np.arange(30, dtype=np.uint32) ** 7
+        >>> a, b = (Prints(np.zeros(1, np.uint64), x) for x in (sound, ~sound))
+        >>> audio_apart(a, a), audio_apart(a, b) > 0.4
+        (0.0, True)
+    """
     return _best(a.audio, b.audio, _LEAST_STEPS)
 
 
@@ -203,7 +215,12 @@ def nearest(
 
 
 def signs(hashes: Hashes) -> npt.NDArray[np.int8]:
-    """Bits as ±1, one row per hash, int8 (n, bits)."""
+    """Bits as ±1, one row per hash, int8 (n, bits).
+
+    Examples:
+        >>> signs(np.array([5], np.uint8))
+        array([[-1, -1, -1, -1, -1,  1, -1,  1]], dtype=int8)
+    """
     bits = np.unpackbits(hashes.view(np.uint8).reshape(len(hashes), hashes.itemsize), axis=1)
     return bits.astype(np.int8) * 2 - 1
 

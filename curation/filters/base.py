@@ -78,6 +78,13 @@ class Features:
 
         Raises:
             UndecidedError: It is undefined for this clip.
+
+        Examples:
+            >>> import numpy as np
+            >>> from theval_datasets.extraction.outcomes import Outcome
+            >>> feature = Feature(Outcome("ok"), {"lufs": np.array(-23.0)})
+            >>> Features({"audio_levels": feature}).number("audio_levels", "lufs")
+            -23.0
         """
         values = self.values(extractor)
         if column not in values:
@@ -86,7 +93,13 @@ class Features:
         return float(values[column])
 
     def empty(self, extractor: str) -> str | None:
-        """Reason of an outcome `empty` of an extractor; None for any other outcome."""
+        """Reason of an outcome `empty` of an extractor; None for any other outcome.
+
+        Examples:
+            >>> from theval_datasets.extraction.outcomes import Outcome
+            >>> Features({"faces": Feature(Outcome("empty", "no-face"))}).empty("faces")
+            'no-face'
+        """
         feature = self._features.get(extractor)
         if feature is None or feature.outcome.status != "empty":
             return None

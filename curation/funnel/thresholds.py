@@ -105,7 +105,16 @@ def distributions(rows: Sequence[ManifestRow], recipe: Recipe | None) -> list[Di
 
 
 def rejecting(row: ManifestRow) -> Judgement | None:
-    """The judgement that rejects a row: the first whose reason is the row's."""
+    """The judgement that rejects a row: the first whose reason is the row's.
+
+    Examples:
+        >>> from theval_datasets.manifest.rows import Source
+        >>> judgement = Judgement("speech", "reject", "no-speech")
+        >>> source = Source("local", "a.mp4")
+        >>> row = ManifestRow("a", None, source, None, judgements=(judgement,), reason="no-speech")
+        >>> rejecting(row).filter
+        'speech'
+    """
     if row.reason is None:
         return None
     own = (j for j in row.judgements if j.verdict != "keep" and j.reason == row.reason)

@@ -131,6 +131,11 @@ def encode_names(
 
     Raises:
         RatingsError: For an empty cell, a statistic, or two likely spellings of one name.
+
+    Examples:
+        >>> import polars as pl
+        >>> encode_names(pl.Series(["b", "a", "b"]), "subject", "ratings.csv", rows=[1, 2, 3])
+        (('a', 'b'), array([1, 0, 1]))
     """
     import polars as pl
 

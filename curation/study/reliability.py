@@ -73,6 +73,12 @@ def reliability(
         ratings: Ratings of the same presentations.
         retained: bool (subjects,): subjects who were not rejected.
         scale: Ends of the rating scale; None for the smallest and largest rating.
+
+    Examples:
+        >>> from theval_datasets.curation.study.ratings import Ratings
+        >>> panel = Ratings.from_matrix([[1, 2, 1], [3, 4, 3], [5, 5, 4], [2, 2, 1]]).panel()
+        >>> round(reliability(panel, panel, np.ones(3, bool), (1, 5)).icc2k, 2)
+        0.96
     """
     kept = scores.keep(retained[scores.subject])
     raw = ratings.keep(retained[ratings.subject])

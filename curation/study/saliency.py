@@ -40,7 +40,13 @@ class SaliencyMap:
         return len(self.fixations) == 0
 
     def as_bytes(self) -> Image:
-        """The map as uint8 (height, width), 0 to 255, truncated as the release does."""
+        """The map as uint8 (height, width), 0 to 255, truncated as the release does.
+
+        Examples:
+            >>> nothing = np.zeros((0, 2), np.int64), np.zeros(0, np.int64)
+            >>> SaliencyMap(*nothing, np.array([[0.0, 0.5, 1.0]])).as_bytes()
+            array([[  0, 127, 255]], dtype=uint8)
+        """
         return (self.saliency * 255.0).astype(np.uint8)
 
 
@@ -117,6 +123,13 @@ def saliency_from_marks(
 
     Raises:
         InputError: If there is no picture, or they differ in size.
+
+    Examples:
+        >>> rows, columns = np.mgrid[:256, :256]
+        >>> picture = np.full((256, 256, 3), 200, np.uint8)
+        >>> picture[(rows - 90) ** 2 + (columns - 40) ** 2 <= 36] = (255, 0, 0)
+        >>> saliency_from_marks([picture]).fixations.tolist()
+        [[90, 40]]
     """
     if not images:
         raise InputError("expected at least one marked picture, got none")

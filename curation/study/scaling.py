@@ -98,6 +98,14 @@ def differential(panel: Panel, reference_score: float) -> Panel:
     Raises:
         RatingsError: If the table names no contents and references, or a content does not have
             exactly one reference.
+
+    Examples:
+        >>> import polars as pl
+        >>> from theval_datasets.curation.study.tables import from_frame
+        >>> table = pl.DataFrame({"clip_id": ["a", "b"], "score": [4, 3], "is_reference": [1, 0]})
+        >>> table = table.with_columns(subject=pl.lit("s"), content_id=pl.lit("c"))
+        >>> differential(from_frame(table).panel(), reference_score=5).score.tolist()
+        [5.0, 4.0]
     """
     if panel.content is None or panel.reference is None:
         raise RatingsError(

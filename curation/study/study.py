@@ -48,7 +48,14 @@ class StudyResult:
         return tuple(sorted({report.subject for report in self.subjects if report.rejected}))
 
     def clip_rows(self) -> list[dict[str, Any]]:
-        """One row per clip and dimension; undefined values are None, with the reason."""
+        """One row per clip and dimension; undefined values are None, with the reason.
+
+        Examples:
+            >>> from theval_datasets.curation.study.parameters import preset
+            >>> result = run_study(Ratings.from_matrix([[1, 2], [4, 5]]), preset("bt500"))
+            >>> [(row["clip_id"], row["mos"]) for row in result.clip_rows()]
+            [('c0000', 1.5), ('c0001', 4.5)]
+        """
         place = {clip: index for index, clip in enumerate(self.ratings.clips)}
         rows = []
         for dimension, scores in self.opinions.items():

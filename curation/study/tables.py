@@ -110,6 +110,12 @@ def from_frame(
 
     Raises:
         RatingsError: For the first fault.
+
+    Examples:
+        >>> import polars as pl
+        >>> table = pl.DataFrame({"subject": ["a", "b"], "clip_id": ["x", "x"], "score": [1, 3]})
+        >>> from_frame(table).panel().clip_mean(np.array([1, 3])).tolist()
+        [2.0]
     """
     import polars as pl
 

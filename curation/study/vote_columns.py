@@ -36,6 +36,14 @@ def parse_votes(
 
     Raises:
         RatingsError: If a vote cannot be read, or there is no taxonomy.
+
+    Examples:
+        >>> import polars as pl
+        >>> from theval_datasets.curation.study.taxonomy import load_taxonomy
+        >>> table = pl.DataFrame({"distortions": ["100000000000", ""]})
+        >>> votes, ids = parse_votes(table, load_taxonomy(), "ratings.csv")
+        >>> votes.sum(axis=1).tolist(), len(ids)
+        ([1, 0], 12)
     """
     single = [column for column in frame.columns if column.startswith(PREFIX)]
     if "distortions" not in frame.columns and not single:

@@ -43,7 +43,15 @@ class DistortionLabels:
         return "".join("1" if chosen else "0" for chosen in self.present[clip])
 
     def names(self, clip: int) -> tuple[str, ...]:
-        """Names of a clip's distortions."""
+        """Names of a clip's distortions.
+
+        Examples:
+            >>> from theval_datasets.curation.study.taxonomy import load_taxonomy
+            >>> votes = np.eye(1, 12)
+            >>> labels = DistortionLabels(("x",), load_taxonomy(), votes > 0.5, votes, np.array([3]))
+            >>> labels.names(0), labels.dimensions(0)
+            (('THQA-10K distortion 1',), ('unassigned',))
+        """
         return tuple(self.taxonomy.types[i].name for i in np.flatnonzero(self.present[clip]))
 
     def dimensions(self, clip: int) -> tuple[str, ...]:
@@ -105,6 +113,17 @@ def distortion_labels(
 
     Raises:
         RatingsError: If the table holds no votes, or votes of another taxonomy.
+
+    Examples:
+        >>> import polars as pl
+        >>> from theval_datasets.curation.study.tables import TableOptions, from_frame
+        >>> from theval_datasets.curation.study.taxonomy import load_taxonomy
+        >>> votes = ["100000000000", "110000000000", "100000000000"]
+        >>> table = pl.DataFrame({"subject": ["a", "b", "c"], "score": 3, "distortions": votes})
+        >>> table = table.with_columns(clip_id=pl.lit("x"))
+        >>> ratings = from_frame(table, TableOptions(taxonomy=load_taxonomy()))
+        >>> distortion_labels(ratings, load_taxonomy()).bits(0)
+        '100000000000'
     """
     if ratings.votes is None:
         raise RatingsError("the table holds no distortion votes")

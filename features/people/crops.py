@@ -54,6 +54,11 @@ class CropWindow:
 
         Returns:
             uint8 (side, side, 3).
+
+        Examples:
+            >>> CropWindow(start=0.0, left=-1, top=0, side=2).cut(np.ones((4, 4, 3), np.uint8))[:, :, 0]
+            array([[0, 1],
+                   [0, 1]], dtype=uint8)
         """
         height, width = frame.shape[:2]
         part = np.zeros((self.side, self.side, 3), dtype=np.uint8)

@@ -116,6 +116,11 @@ def reference_frame(sightings: Sightings) -> int:
     """Index of the sampled frame that serves as reference without a portrait.
 
     It is the frame nearest to the clip's middle among those that show the most people.
+
+    Examples:
+        >>> times, frame = np.array([0.0, 1.0, 2.0]), np.array([0, 1, 1, 2])
+        >>> reference_frame(Sightings(times, frame, np.array([0, 0, 1, 0]), np.eye(4, dtype=np.float32)))
+        1
     """
     shown = np.bincount(sightings.frame, minlength=len(sightings.times))
     best = np.flatnonzero(shown == shown.max())
@@ -132,6 +137,13 @@ def against_portrait(portrait: Embeddings, sightings: Sightings) -> IdentityScor
 
     Returns:
         The consistency, a mean of cosines.
+
+    Examples:
+        >>> faces = np.array([[1, 0], [0.6, 0.8]], np.float32)
+        >>> sightings = Sightings(np.array([0.0, 1.0]), np.array([0, 1]), np.array([0, 0]), faces)
+        >>> score = against_portrait(faces[:1], sightings)
+        >>> round(score.consistency, 2), score.coverage
+        (0.8, 1.0)
     """
     return _measure(portrait, sightings, np.arange(len(sightings.times)))
 
@@ -144,6 +156,13 @@ def against_itself(sightings: Sightings) -> tuple[IdentityScore, float]:
 
     Raises:
         AbsentError: There is no other sampled frame.
+
+    Examples:
+        >>> faces = np.array([[1, 0], [0.6, 0.8]], np.float32)
+        >>> times, frame, person = np.array([0.0, 1.0]), np.array([0, 1]), np.array([0, 0])
+        >>> score, time = against_itself(Sightings(times, frame, person, faces))
+        >>> round(score.consistency, 2), time
+        (0.6, 0.0)
     """
     if len(sightings.times) < 2:
         raise AbsentError("too-few-frames", "expected at least two sampled frames, got one")

@@ -44,7 +44,16 @@ class Person:
 
 
 def people(faces: Values) -> list[Person]:
-    """The people of a clip, the main person first."""
+    """The people of a clip, the main person first.
+
+    Examples:
+        >>> faces = {"track": np.array([0, 0]), "sample": np.array([0, 1])}
+        >>> faces |= {"track_kind": np.array([0]), "track_person": np.array([0])}
+        >>> faces |= {"box": np.array([[10, 10, 30, 40]] * 2)}
+        >>> faces |= {"width": np.array(100), "height": np.array(100)}
+        >>> round(people(faces)[0].height, 2)
+        0.3
+    """
     kinds = faces["track_kind"][faces["track"]]
     owner = faces["track_person"][faces["track"]]
     size = np.array([float(faces["width"]), float(faces["height"])] * 2)

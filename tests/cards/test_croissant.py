@@ -23,7 +23,7 @@ def test_it_describes_every_column(folder):
     plain = json.loads((folder / "croissant.json").read_text())
     assert plain["version"] == "0.2.0"
     assert plain["license"] == "cc-by-4.0"
-    records = {one["name"]: one["field"] for one in plain["recordSet"]}
+    records = {column["name"]: column["field"] for column in plain["recordSet"]}
     assert list(records) == ["features", "landmarks"]
     fields = {field["name"]: field for field in records["landmarks"]}
     assert fields["landmarks/mesh"]["dataType"] == "sc:Integer"
@@ -39,7 +39,7 @@ def test_the_reference_implementation_accepts_it(folder):
     mlcroissant = pytest.importorskip("mlcroissant", reason="the extra [dev] brings it")
     read = mlcroissant.Dataset(os.fspath(folder / "croissant.json"))
     assert not read.metadata.ctx.issues.errors
-    assert {one.name for one in read.metadata.record_sets} == {"features", "landmarks"}
+    assert {column.name for column in read.metadata.record_sets} == {"features", "landmarks"}
     broken = json.loads((folder / "croissant.json").read_text())
     broken["recordSet"][0]["field"][0]["source"]["fileSet"]["@id"] = "nothing"
     (folder / "croissant.json").write_text(json.dumps(broken))

@@ -43,7 +43,9 @@ def test_the_card_of_a_head():
     assert "| `vst` | 4 | vst | `0123456789ab` |" in body
     assert "| `identity_consistency` | 1 | identity |  |" in body
     rows = re.findall(r"^\| all(?:, without `(\w+)`)? \| all \| 40 \| (\S+) \[", body, re.MULTILINE)
-    assert rows == [(one.without or "", f"{one.measures['srcc'].mean:.3f}") for one in results]
+    assert rows == [
+        (result.without or "", f"{result.measures['srcc'].mean:.3f}") for result in results
+    ]
     table = body[body.index("| tested on") : body.index("Folds share training")]
     assert {line.count("|") for line in table.strip().splitlines()} == {8}
     assert "5 folds of the column fold" in body

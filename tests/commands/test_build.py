@@ -29,8 +29,8 @@ def run(monkeypatch, capsys, *words: str) -> tuple[int, str, str]:
         cli.main()
     except SystemExit as left:
         code = int(left.code or 0)
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    output = capsys.readouterr()
+    return code, output.out, output.err
 
 
 def test_build_then_verify(arguments, tmp_path, monkeypatch, capsys):

@@ -26,16 +26,16 @@ def corpus(tmp_path) -> Corpus:
 
 
 def put(corpus: Corpus, name: str, seed: int, change) -> None:
-    found = values(seed)
-    change(found)
+    result = values(seed)
+    change(result)
     clip = next(r for r in corpus.rows if r.clip_id == name)
     corpus.rows.remove(clip)
-    corpus.add(clip, {k: Feature(Outcome("ok"), v) for k, v in found.items()})
+    corpus.add(clip, {k: Feature(Outcome("ok"), v) for k, v in result.items()})
 
 
 def test_the_same(corpus, tmp_path):
-    one, two = build(corpus, tmp_path / "1"), build(corpus, tmp_path / "2", version="0.1.1")
-    report = diff(one, two)
+    first, two = build(corpus, tmp_path / "1"), build(corpus, tmp_path / "2", version="0.1.1")
+    report = diff(first, two)
     assert report.same
     assert report.exit_code == 0
     assert "the tables are the same" in report.to_text()
@@ -43,7 +43,7 @@ def test_the_same(corpus, tmp_path):
 
 
 def test_rows_columns_and_values(corpus, tmp_path):
-    one = build(corpus, tmp_path / "1")
+    earlier = build(corpus, tmp_path / "1")
     corpus.rows = [r for r in corpus.rows if r.clip_id != "room"]
     corpus.add(row("zebra"))
 
@@ -57,7 +57,7 @@ def test_rows_columns_and_values(corpus, tmp_path):
     info = json.loads((two / "info.json").read_text())
     info["tombstones"] = [{"clip_id": "room", "date": "2026-01-31"}]
     (two / "info.json").write_text(json.dumps(info))
-    report = diff(one, two)
+    report = diff(earlier, two)
     features = report.configs["features"]
     assert features.added == ("zebra",)
     assert features.removed == features.taken_down == ("room",)
@@ -72,32 +72,32 @@ def test_rows_columns_and_values(corpus, tmp_path):
     assert "1 rows taken down: room" in text
     assert "head_motion changed in 1 of 3 rows, by up to 0.5" in text
     assert "removed" not in text
-    exact = diff(one, two, tolerance=0).configs["features"].values
+    exact = diff(earlier, two, tolerance=0).configs["features"].values
     assert set(exact) == {"head_motion", "lip_sync"}
-    assert "head_motion" not in diff(one, two, tolerance=0.1).configs["features"].values
+    assert "head_motion" not in diff(earlier, two, tolerance=0.1).configs["features"].values
 
 
 def test_null_against_a_value(corpus, tmp_path):
-    one = build(corpus, tmp_path / "1")
-    put(corpus, "talk-0-800", 1, lambda found: found["theval_signals"].pop("lip_sync"))
-    report = diff(one, build(corpus, tmp_path / "2"))
+    earlier = build(corpus, tmp_path / "1")
+    put(corpus, "talk-0-800", 1, lambda result: result["theval_signals"].pop("lip_sync"))
+    report = diff(earlier, build(corpus, tmp_path / "2"))
     change = report.configs["features"].values["lip_sync"]
     assert (change.rows, change.largest) == (1, None)
     assert report.configs["features"].values["missing"].rows == 1
 
 
 def test_splits_and_configs(corpus, tmp_path):
-    one = build(corpus, tmp_path / "1")
+    earlier = build(corpus, tmp_path / "1")
     from msgspec.structs import replace
 
     moved = [replace(r, split="test") if r.clip_id == "mute" else r for r in corpus.rows]
     corpus.rows = moved[:-1]
     corpus.add(moved[-1])
     two = build(corpus, tmp_path / "2", configs=["features"])
-    report = diff(one, two)
+    report = diff(earlier, two)
     assert report.configs["features"].moved == {"mute": ("train", "test")}
     assert report.configs_removed == ("landmarks",)
-    assert diff(two, one).configs_added == ("landmarks",)
+    assert diff(two, earlier).configs_added == ("landmarks",)
 
 
 def test_columns(corpus, tmp_path):
@@ -106,37 +106,37 @@ def test_columns(corpus, tmp_path):
 
     path = tmp_path / "further.parquet"
     pq.write_table(pa.table({"clip_id": ["room"], "x": [1]}), path)
-    one = build(corpus, tmp_path / "1")
+    earlier = build(corpus, tmp_path / "1")
     inputs = Inputs(corpus.manifest, corpus.cache, tables={"features": path})
     two = write_release(Theval, inputs, tmp_path / "2", decoder=DECODER).folder
     pq.write_table(pa.table({"clip_id": ["room"], "x": [1.0]}), path)
     inputs = Inputs(corpus.manifest, corpus.cache, tables={"features": path})
     three = write_release(Theval, inputs, tmp_path / "3", decoder=DECODER).folder
-    assert diff(one, two).configs["features"].columns_added == ("x",)
-    assert diff(two, one).configs["features"].columns_removed == ("x",)
+    assert diff(earlier, two).configs["features"].columns_added == ("x",)
+    assert diff(two, earlier).configs["features"].columns_removed == ("x",)
     assert diff(two, three).configs["features"].columns_retyped == {
         "x": ("Value('int64')", "Value('float64')")
     }
 
 
 def test_what_computed_otherwise_is_named(corpus, tmp_path):
-    one = build(corpus, tmp_path / "1")
+    earlier = build(corpus, tmp_path / "1")
     two = build(corpus, tmp_path / "2")
     info = json.loads((two / "info.json").read_text())
     info["extractors"]["vad"]["version"] = 2
     (two / "info.json").write_text(json.dumps(info))
-    assert diff(one, two).extractors == ("vad",)
+    assert diff(earlier, two).extractors == ("vad",)
 
 
 def test_wrong_use(corpus, tmp_path):
-    one = build(corpus, tmp_path / "1")
+    earlier = build(corpus, tmp_path / "1")
     with pytest.raises(InputError, match="not a built dataset"):
-        diff(one, tmp_path)
+        diff(earlier, tmp_path)
     with pytest.raises(InputError, match="tolerance"):
-        diff(one, one, tolerance=2)
+        diff(earlier, earlier, tolerance=2)
     two = build(corpus, tmp_path / "2")
     info = json.loads((two / "info.json").read_text())
     info["dataset"] = "theval/other"
     (two / "info.json").write_text(json.dumps(info))
     with pytest.raises(InputError, match="only versions of one dataset"):
-        diff(one, two)
+        diff(earlier, two)

@@ -67,14 +67,14 @@ def test_an_unknown_kind_or_unit_suggests_others():
 def test_every_unit_can_be_explained(name):
     report = explain(name)
     text = report.to_text()
-    for one in report.explanations:
-        assert f"{one.unit.kind} {one.unit.name}" in text
-        assert all(row["name"] for row in (*one.parameters, *one.columns))
+    for explanation in report.explanations:
+        assert f"{explanation.unit.kind} {explanation.unit.name}" in text
+        assert all(row["name"] for row in (*explanation.parameters, *explanation.columns))
     assert json.loads(json.dumps(report.to_plain(), allow_nan=False))
 
 
 def test_a_name_of_several_kinds_is_explained_for_each():
-    kinds = [one.unit.kind for one in explain("thqa-mt").explanations]
+    kinds = [explanation.unit.kind for explanation in explain("thqa-mt").explanations]
     assert kinds == ["recipe", "dataset", "preset"]
     assert explain("theval/thqa_mt").to_plain() == explain("thqa-mt").to_plain()
 
@@ -92,8 +92,10 @@ def test_thresholds_of_a_filter_and_a_recipe():
 @pytest.mark.parametrize("metric", METRICS)
 def test_a_metric_leads_to_the_extractors_that_compute_it(metric):
     explanations = explain(metric).explanations
-    assert {one.unit.kind for one in explanations} == {"extractor"}
-    assert all(metric in {row["name"] for row in one.columns} for one in explanations)
+    assert {explanation.unit.kind for explanation in explanations} == {"extractor"}
+    assert all(
+        metric in {row["name"] for row in explanation.columns} for explanation in explanations
+    )
 
 
 def test_a_format_of_lists_says_what_it_reads_and_how():

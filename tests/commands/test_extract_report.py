@@ -13,8 +13,8 @@ LACKING = Outcome("failed", "weights-missing")
 
 def report(outcomes: list[dict[str, Outcome]], *named: str) -> ExtractReport:
     made = ExtractReport("cache", named=frozenset(named))
-    for number, one in enumerate(outcomes):
-        made.add(ClipReport(f"clip-{number}", one, (), {}))
+    for number, item in enumerate(outcomes):
+        made.add(ClipReport(f"clip-{number}", item, (), {}))
     return made
 
 

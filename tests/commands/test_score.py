@@ -40,10 +40,10 @@ def test_every_published_model_comes_back_from_raw_metrics():
             for name, value in entry.normalised.items()
             if value is not None
         }
-        found = theval.score(raw, reference)
-        assert found.normalised == pytest.approx(entry.normalised, abs=1e-12)
-        assert found.final == pytest.approx(printed[entry.model], abs=1e-4)
-        finals[entry.model] = found.final
+        result = theval.score(raw, reference)
+        assert result.normalised == pytest.approx(entry.normalised, abs=1e-12)
+        assert result.final == pytest.approx(printed[entry.model], abs=1e-4)
+        finals[entry.model] = result.final
     order = sorted(finals, key=lambda model: -finals[model])
     for entry in board:
         others = [final for model, final in finals.items() if model != entry.model]

@@ -28,9 +28,9 @@ def folder(tmp_path: Path) -> Path:
 
 def faults(folder: Path, **options) -> dict[str, str]:
     report = verify(folder, **options)
-    found = {check.name: check.detail for check in report.checks if not check.ok}
-    assert report.exit_code == int(bool(found))
-    return found
+    by_name = {check.name: check.detail for check in report.checks if not check.ok}
+    assert report.exit_code == int(bool(by_name))
+    return by_name
 
 
 def sign(folder: Path) -> None:
@@ -155,9 +155,9 @@ def test_columns_that_the_package_declares_otherwise(folder):
 
 def test_a_row_less(folder):
     change(folder, FEATURES, lambda table: table.slice(1))
-    found = faults(folder)
-    assert "3 rows" in found["counts"]
-    assert "places 4 clips" in found["manifest"]
+    problems = faults(folder)
+    assert "3 rows" in problems["counts"]
+    assert "places 4 clips" in problems["manifest"]
 
 
 def test_a_row_less_with_a_matching_count_is_found_by_load_and_card(folder):
@@ -168,9 +168,9 @@ def test_a_row_less_with_a_matching_count_is_found_by_load_and_card(folder):
         info["counts"] |= {"clips": 3, "seconds": 2.4, "contents": 2}
 
     change_info(folder, alter)
-    found = faults(folder)
-    assert "counts" not in found
-    assert "rows" in found["card"]
+    problems = faults(folder)
+    assert "counts" not in problems
+    assert "rows" in problems["card"]
 
 
 def test_values_out_of_range(folder):
@@ -198,8 +198,8 @@ def test_a_null_without_a_reason(folder):
 def test_a_reason_without_a_null(folder):
     entries = pq.read_table(folder / FEATURES)["missing"][0].as_py()
     change(folder, FEATURES, put("missing", 0, [*entries, "media:missing"]))
-    found = faults(folder)["values"]
-    assert "missing names media, but none of its columns is null" in found
+    problems = faults(folder)["values"]
+    assert "missing names media, but none of its columns is null" in problems
 
 
 def test_a_reason_that_is_none(folder):
@@ -328,8 +328,8 @@ def test_counts_that_the_columns_do_not_bear_out(folder):
     change_info(folder, alter)
     assert "4 clips, info.json says 5011" in faults(folder)["counts"]
     assert "1 channels, info.json says 31" in faults(folder)["counts"]
-    found = faults(folder, expect="paper")["expect"]
-    assert found == "clips: 4 instead of 5011; channels: 1 instead of 31"
+    problems = faults(folder, expect="paper")["expect"]
+    assert problems == "clips: 4 instead of 5011; channels: 1 instead of 31"
 
 
 def test_what_no_column_tells_is_said(folder, monkeypatch):

@@ -48,14 +48,14 @@ def test_streams_are_as_declared(sample):
 
 @pytest.mark.slow
 def test_faces_are_found_and_mouths_follow_the_voice(sample):
-    found = {clip.name: _openness(sample[clip.name]) for clip in CLIPS}
+    by_name = {clip.name: _openness(sample[clip.name]) for clip in CLIPS}
     for clip in CLIPS:
-        seen = np.isfinite(found[clip.name])
+        seen = np.isfinite(by_name[clip.name])
         assert seen.mean() >= 0.98 if clip.face else seen.sum() == 0, clip.name
-    assert _agreement("clear-en", found, sample) >= 0.8
-    assert _agreement("clear-fr", found, sample) >= 0.8
-    assert _agreement("late-mouth-en", found, sample) <= 0.6
-    assert np.nanstd(found["still-mouth-en"]) < 0.1 * np.nanstd(found["clear-en"])
+    assert _agreement("clear-en", by_name, sample) >= 0.8
+    assert _agreement("clear-fr", by_name, sample) >= 0.8
+    assert _agreement("late-mouth-en", by_name, sample) <= 0.6
+    assert np.nanstd(by_name["still-mouth-en"]) < 0.1 * np.nanstd(by_name["clear-en"])
 
 
 @pytest.mark.slow

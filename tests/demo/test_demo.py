@@ -149,6 +149,6 @@ def test_what_cannot_be_loaded_is_said(tmp_path):
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    found = {str(p.relative_to(folder)): sha256_file(p) for p in folder.rglob("*") if p.is_file()}
-    assert found
-    return found
+    by_name = {str(p.relative_to(folder)): sha256_file(p) for p in folder.rglob("*") if p.is_file()}
+    assert by_name
+    return by_name

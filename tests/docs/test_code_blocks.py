@@ -32,7 +32,7 @@ def blocks(page: Path) -> list[re.Match[str]]:
 
 def runs(page: Path) -> bool:
     return any(
-        one["language"] in ("sh", "python") and not one["skip"] for one in blocks(page)
+        block["language"] in ("sh", "python") and not block["skip"] for block in blocks(page)
     ) and bool(_INPUTS.search(page.read_text("utf-8")))
 
 
@@ -41,9 +41,9 @@ def test_every_block_has_a_known_language_and_runs_or_says_why_not():
     for page in PAGES:
         text = page.read_text("utf-8")
         assert text.count("\n```") == 2 * len(blocks(page)), page
-        for one in blocks(page):
-            assert one["language"] in _LANGUAGES, page
-            if one["language"] in ("sh", "python") and not one["skip"]:
+        for block in blocks(page):
+            assert block["language"] in _LANGUAGES, page
+            if block["language"] in ("sh", "python") and not block["skip"]:
                 assert _INPUTS.search(text), f"{page}: no inputs are named and a block is to run"
 
 
@@ -95,25 +95,25 @@ def test_the_blocks_of_a_page_run(page, inputs, tmp_path):
         "PYTHONPATH": str(ROOT / "src"),
     }
     python = ""
-    for one in blocks(page):
-        if one["skip"]:
+    for block in blocks(page):
+        if block["skip"]:
             continue
-        if one["title"]:
-            (tmp_path / one["title"]).write_text(one["code"])
-        elif one["language"] == "sh":
-            command = ["bash", "-eu", "-c", one["code"]]
-        elif one["language"] == "python":
-            python += one["code"]
+        if block["title"]:
+            (tmp_path / block["title"]).write_text(block["code"])
+        elif block["language"] == "sh":
+            command = ["bash", "-eu", "-c", block["code"]]
+        elif block["language"] == "python":
+            python += block["code"]
             command = [sys.executable, "-c", python]
         else:
             continue
-        if not one["title"]:
+        if not block["title"]:
             done = subprocess.run(
                 command, cwd=tmp_path, env=environment, capture_output=True, text=True,
                 check=False, timeout=200,
             )  # fmt: skip
             assert done.returncode == 0, (
-                f"{one['code']}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+                f"{block['code']}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
             )
 
 

@@ -62,11 +62,11 @@ def test_against_scikit_learn():
     assert agreement.exact == accuracy_score(has, named)
     assert agreement.accuracy == pytest.approx(np.mean(has == named), abs=1e-12)
     for i, name in enumerate(NAMES):
-        one = agreement.labels[name]
-        assert one.accuracy == pytest.approx(accuracy_score(has[:, i], named[:, i]))
-        assert one.precision == pytest.approx(precision_score(has[:, i], named[:, i]))
-        assert one.recall == pytest.approx(recall_score(has[:, i], named[:, i]))
-        assert one.n_references == has[:, i].sum()
+        entry = agreement.labels[name]
+        assert entry.accuracy == pytest.approx(accuracy_score(has[:, i], named[:, i]))
+        assert entry.precision == pytest.approx(precision_score(has[:, i], named[:, i]))
+        assert entry.recall == pytest.approx(recall_score(has[:, i], named[:, i]))
+        assert entry.n_references == has[:, i].sum()
 
 
 def test_an_answer_that_cannot_be_read_is_wrong_on_every_label():

@@ -19,7 +19,7 @@ def test_golden_values(shared_data: Path, case):
     golden = json.loads((shared_data / "golden" / "corr_golden.json").read_text())[case]
     data = np.load(shared_data / "golden" / "corr_case.npz")
     x, y = data[case], data["y"]
-    found = {
+    by_name = {
         "srcc": srcc(x, y),
         "plcc_raw": plcc(x, y),
         "krcc_tau_b": krcc(x, y),
@@ -29,7 +29,7 @@ def test_golden_values(shared_data: Path, case):
         "plcc_logistic4": plcc(x, y, mapping="logistic4"),
         "rmse_logistic4": rmse(x, y, mapping="logistic4"),
     }
-    for name, value in found.items():
+    for name, value in by_name.items():
         assert value == pytest.approx(golden[name], abs=1e-9), name
     parameters = fit_map(x, y, "logistic4").parameters
     np.testing.assert_allclose(parameters, golden["logistic4_params"], atol=1e-4)
@@ -56,10 +56,10 @@ def test_a_five_parameter_logistic_is_recovered():
 
 
 def test_all_at_once():
-    found = agreement([1, 2, 3, 4, 5, 6], [1, 2, 4, 3, 6, 8], mapping="linear")
-    assert found.n == 6
-    assert found.plcc_mapped == pytest.approx(found.plcc)
-    assert found.rmse_mapped < found.rmse
+    result = agreement([1, 2, 3, 4, 5, 6], [1, 2, 4, 3, 6, 8], mapping="linear")
+    assert result.n == 6
+    assert result.plcc_mapped == pytest.approx(result.plcc)
+    assert result.rmse_mapped < result.rmse
 
 
 def test_what_is_undefined_is_none():

@@ -19,10 +19,10 @@ def test_a_forest_is_as_good_as_its_folds_let_it_look(repo: Path, shared_data: P
     sys.modules["forest_on_thqa"] = example
     try:
         spec.loader.exec_module(example)
-        found = example.run(shared_data / "public" / "thqa" / "vvmf_results_a01.csv")
+        result = example.run(shared_data / "public" / "thqa" / "vvmf_results_a01.csv")
     finally:
         del sys.modules["forest_on_thqa"]
-    means = {kind: float(np.mean(values)) for kind, values in found.items()}
+    means = {kind: float(np.mean(values)) for kind, values in result.items()}
     assert means["plain"] == pytest.approx(0.79, abs=0.03)
     assert means["portrait"] == pytest.approx(0.66, abs=0.05)
     assert means["voice"] == pytest.approx(0.80, abs=0.03)

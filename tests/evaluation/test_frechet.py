@@ -56,12 +56,12 @@ def test_motion_is_scored_by_part():
         for _ in range(3)
     ]
     moved = [{part: array + 0.5 for part, array in clip.items()} for clip in clips]
-    found = motion_scores(clips, moved, partner=clips)
-    assert set(found) == {"expression", "jaw", "pose"}
+    result = motion_scores(clips, moved, partner=clips)
+    assert set(result) == {"expression", "jaw", "pose"}
     for part, size in (("expression", 5), ("jaw", 3), ("pose", 1)):
-        assert found[part].mse == pytest.approx(0.25)
-        assert found[part].fd == pytest.approx(0.25 * size, rel=1e-6)
-        assert found[part].p_fd >= found[part].fd - 1e-9
+        assert result[part].mse == pytest.approx(0.25)
+        assert result[part].fd == pytest.approx(0.25 * size, rel=1e-6)
+        assert result[part].p_fd >= result[part].fd - 1e-9
     assert motion_scores(clips, moved)["jaw"].p_fd is None
 
 

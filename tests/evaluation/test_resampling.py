@@ -39,23 +39,23 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     for seed in range(200):
         rng = np.random.default_rng(seed)
         x, y = rng.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], 80).T
-        found = bootstrap(x, y, "plcc", n_resamples=500, seed=seed)
-        inside += found.low <= 0.6 <= found.high
+        interval = bootstrap(x, y, "plcc", n_resamples=500, seed=seed)
+        inside += interval.low <= 0.6 <= interval.high
     assert 0.88 <= inside / 200 <= 0.99
 
 
 def test_ten_thousand_resamples_of_seventeen_models_depend_on_the_seed_alone():
     x, y = pairs()
-    found = bootstrap(x, y, "srcc", n_resamples=10_000, seed=1)
-    assert found == bootstrap(x, y, "srcc", n_resamples=10_000, seed=1)
-    assert found != bootstrap(x, y, "srcc", n_resamples=10_000, seed=2)
-    assert found.low < found.value < found.high
+    interval = bootstrap(x, y, "srcc", n_resamples=10_000, seed=1)
+    assert interval == bootstrap(x, y, "srcc", n_resamples=10_000, seed=1)
+    assert interval != bootstrap(x, y, "srcc", n_resamples=10_000, seed=2)
+    assert interval.low < interval.value < interval.high
 
 
 def test_degenerate_resamples_are_counted_and_left_out():
-    found = bootstrap([1, 1, 2], [1, 2, 3], n_resamples=1000)
-    assert found.n_undefined > 100
-    assert -1 <= found.low <= found.high <= 1
+    interval = bootstrap([1, 1, 2], [1, 2, 3], n_resamples=1000)
+    assert interval.n_undefined > 100
+    assert -1 <= interval.low <= interval.high <= 1
     nothing = bootstrap([1, 1], [1, 2], n_resamples=10)
     assert nothing.value is nothing.low is None
     assert bootstrap([], [], n_resamples=5).n_undefined == 5
@@ -100,18 +100,18 @@ def test_the_interval_of_a_mean_is_students():
     from scipy.stats import t
 
     values = [0.61, 0.7, 0.66, 0.72, 0.58]
-    found = mean_interval(values)
+    interval = mean_interval(values)
     low, high = t.interval(0.95, 4, np.mean(values), np.std(values, ddof=1) / np.sqrt(5))
-    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-12)
-    assert (found.mean, found.n) == (pytest.approx(np.mean(values)), 5)
+    assert (interval.low, interval.high) == pytest.approx((low, high), rel=1e-12)
+    assert (interval.mean, interval.n) == (pytest.approx(np.mean(values)), 5)
     narrow = mean_interval(values, level=0.5)
-    assert found.low < narrow.low < narrow.high < found.high
+    assert interval.low < narrow.low < narrow.high < interval.high
 
 
 def test_a_mean_of_few_values_has_no_interval():
     assert mean_interval([]).mean is None
-    one = mean_interval([0.5])
-    assert (one.mean, one.low, one.high, one.n) == (0.5, None, None, 1)
+    single = mean_interval([0.5])
+    assert (single.mean, single.low, single.high, single.n) == (0.5, None, None, 1)
     two = mean_interval([0.5, 0.5])
     assert (two.mean, two.low, two.high) == (0.5, 0.5, 0.5)
     with pytest.raises(InputError, match="finite"):

@@ -39,7 +39,7 @@ def test_golden_values(shared_data: Path, case):
     data = np.load(shared_data / "golden" / f"sal_{case}.npz")
     predicted, truth, points = data["pred"], data["gt"], data["fixations_yx"]
     pool = data["shuffled_pool_yx"]
-    found = {
+    by_name = {
         "auc_uniform": auc(predicted, points, negatives="all"),
         "auc_unfixated": auc(predicted, points),
         "auc_shuffled_pool": auc_shuffled(predicted, points, pool),
@@ -49,8 +49,8 @@ def test_golden_values(shared_data: Path, case):
         "kld_mit": kld(predicted, truth),
         "cc": cc(predicted, truth),
     }
-    assert set(found) == set(wanted)
-    for name, value in found.items():
+    assert set(by_name) == set(wanted)
+    for name, value in by_name.items():
         golden_value = wanted[name]
         if golden_value is None or np.isnan(float(golden_value)):
             assert value is None, name
@@ -58,9 +58,9 @@ def test_golden_values(shared_data: Path, case):
             assert value == pytest.approx(golden_value, abs=1e-9), name
     batch = saliency_scores([predicted] * 3, [truth] * 3, [points] * 3, others=[pool] * 3)
     assert batch[0] == batch[2]
-    assert batch[1].auc == found["auc_unfixated"]
-    assert batch[1].auc_shuffled == found["auc_shuffled_pool"]
-    assert batch[1].kld == found["kld_mit"]
+    assert batch[1].auc == by_name["auc_unfixated"]
+    assert batch[1].auc_shuffled == by_name["auc_shuffled_pool"]
+    assert batch[1].kld == by_name["kld_mit"]
 
 
 def brute_auc(predicted, points):
@@ -98,9 +98,9 @@ def test_pictures_of_different_sizes_in_one_batch():
     rng = np.random.default_rng(0)
     maps = [rng.random((8, 9)), rng.random((30, 12))]
     points = [np.array([[1, 2]]), np.array([[20, 3], [0, 0]])]
-    found = saliency_scores(maps, maps, points)
-    assert [score.auc_shuffled for score in found] == [None, None]
-    assert found[1].nss == nss(maps[1], points[1])
+    result = saliency_scores(maps, maps, points)
+    assert [score.auc_shuffled for score in result] == [None, None]
+    assert result[1].nss == nss(maps[1], points[1])
 
 
 @pytest.mark.parametrize(

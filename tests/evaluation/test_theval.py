@@ -55,15 +55,15 @@ def test_the_totals_of_rsatalkers_user_study(shared_data: Path):
     assert len(rows) == 4
     for row in rows:
         numbers = {name: float(value) for name, value in row.items() if name != "method"}
-        found = user_study_score(numbers)
-        assert found.total == pytest.approx(numbers["total_from_subcriteria"], abs=5e-4)
-        assert found.total == pytest.approx(numbers["total"], abs=0.1)
+        result = user_study_score(numbers)
+        assert result.total == pytest.approx(numbers["total_from_subcriteria"], abs=5e-4)
+        assert result.total == pytest.approx(numbers["total"], abs=0.1)
         for group, printed in (
             ("realism", "realism_mean"),
             ("fluency", "fluency_mean"),
             ("social_relationship", "sra_mean"),
         ):
-            assert found.groups[group] == pytest.approx(numbers[printed], abs=0.051)
+            assert result.groups[group] == pytest.approx(numbers[printed], abs=0.051)
 
 
 def test_user_studies_that_do_not_fit():
@@ -88,20 +88,20 @@ def test_real_videos_score_one():
     reference = published_reference()
     assert reference.definition == "release"
     assert reference.values["head_motion"] == 18.46757
-    found = score(reference.values, reference)
-    assert found.final == 1
-    assert found.partial is None
-    assert found.dimensions == {"quality": 1, "naturalness": 1, "synchronization": 1}
+    result = score(reference.values, reference)
+    assert result.final == 1
+    assert result.partial is None
+    assert result.dimensions == {"quality": 1, "naturalness": 1, "synchronization": 1}
 
 
 def test_a_missing_metric_leaves_a_partial_mean_and_no_final():
     reference = published_reference()
-    found = score({**reference.values, "lip_sync": None}, reference)
-    assert found.final is None
-    assert found.partial.n == 7
-    assert found.partial.value == 1
-    assert found.dimensions["synchronization"] is None
-    assert found.dimensions["quality"] == 1
+    result = score({**reference.values, "lip_sync": None}, reference)
+    assert result.final is None
+    assert result.partial.n == 7
+    assert result.partial.value == 1
+    assert result.dimensions["synchronization"] is None
+    assert result.dimensions["quality"] == 1
     assert score({}, reference).partial.value is None
     with pytest.raises(UnknownNameError, match="lip_sync"):
         score({"lipsync": 1.0}, reference)
@@ -135,11 +135,11 @@ def test_preference_is_given_with_and_without_real_videos():
     finals = {entry.model: entry.final for entry in published_leaderboard()}
     rng = np.random.default_rng(0)
     rates = {model: value + rng.normal(0, 0.1) for model, value in finals.items()}
-    found = preference_correlation({**finals, "GT": 1.0}, {**rates, "GT": 0.99})
-    assert found["with"].interval.value > found["without"].interval.value
-    assert len(found["with"].models) == 18
-    assert found["without"].interval.low < found["without"].interval.value
-    assert found["without"].p_value < 0.05
+    result = preference_correlation({**finals, "GT": 1.0}, {**rates, "GT": 0.99})
+    assert result["with"].interval.value > result["without"].interval.value
+    assert len(result["with"].models) == 18
+    assert result["without"].interval.low < result["without"].interval.value
+    assert result["without"].p_value < 0.05
     assert set(preference_correlation(finals, rates)) == {"without"}
     with pytest.raises(InputError, match="three models"):
         preference_correlation(finals, {"Hallo2": 0.5})

@@ -73,13 +73,13 @@ def test_what_is_written_is_read(cache):
     assert cache.outcome(RECIPE, SHA) is None
     assert cache.read(RECIPE, SHA) is None
     cache.write(RECIPE, SHA, OK)
-    found = cache.read(RECIPE, SHA)
-    assert found is not None
-    assert found.outcome == OK.outcome == cache.outcome(RECIPE, SHA)
-    assert found.values.keys() == OK.values.keys()
+    feature = cache.read(RECIPE, SHA)
+    assert feature is not None
+    assert feature.outcome == OK.outcome == cache.outcome(RECIPE, SHA)
+    assert feature.values.keys() == OK.values.keys()
     for name, array in OK.values.items():
-        assert found.values[name].dtype == array.dtype
-        assert found.values[name].tolist() == array.tolist()
+        assert feature.values[name].dtype == array.dtype
+        assert feature.values[name].tolist() == array.tolist()
 
 
 arrays = hnp.arrays(
@@ -103,12 +103,12 @@ def test_arrays_of_a_long_clip_survive_bit_for_bit(values):
 def survives(values: dict[str, np.ndarray]) -> None:
     feature = Feature(Outcome("ok"), values)
     data = encoded(feature)
-    found = decoded(data)
-    assert found.values.keys() == values.keys()
+    picture = decoded(data)
+    assert picture.values.keys() == values.keys()
     for name, array in values.items():
-        assert found.values[name].shape == array.shape
-        assert found.values[name].tobytes() == np.ascontiguousarray(array).tobytes()
-    assert encoded(found) == data
+        assert picture.values[name].shape == array.shape
+        assert picture.values[name].tobytes() == np.ascontiguousarray(array).tobytes()
+    assert encoded(picture) == data
 
 
 @given(st.integers(min_value=0), st.integers(min_value=1, max_value=255))
@@ -141,40 +141,40 @@ def test_large_arrays_are_compressed_and_kept_in_pieces(cache, monkeypatch, limi
     monkeypatch.setattr(spool, "LARGE", limit)
     values = np.arange(1_000, dtype=np.int64)
     cache.write(RECIPE, SHA, Feature(Outcome("ok"), {"x": values}))
-    found = cache.read(RECIPE, SHA)
+    feature = cache.read(RECIPE, SHA)
     assert len(made) == frames
     assert max(made) <= limit
-    assert found is not None
-    assert spool.is_spooled(found.values["x"]) == (frames > 1)
-    assert found.values["x"].tolist() == values.tolist()
+    assert feature is not None
+    assert spool.is_spooled(feature.values["x"]) == (frames > 1)
+    assert feature.values["x"].tolist() == values.tolist()
 
 
 def test_a_large_entry_of_one_frame_is_read_too(cache, monkeypatch):
     values = np.arange(1_000, dtype=np.int64)
     cache.write(RECIPE, SHA, Feature(Outcome("ok"), {"x": values}))
     monkeypatch.setattr(spool, "LARGE", 7_999)
-    found = cache.read(RECIPE, SHA)
-    assert found is not None
-    assert found.values["x"].tolist() == values.tolist()
+    feature = cache.read(RECIPE, SHA)
+    assert feature is not None
+    assert feature.values["x"].tolist() == values.tolist()
 
 
 def test_columns_after_the_wanted_one_may_be_left_out_of_a_large_entry(cache):
     values = {"face": np.ones(10, bool), "mesh": np.arange(20_000), "late": np.ones(3)}
     cache.write(RECIPE, SHA, Feature(Outcome("ok"), values))
-    found = cache.read(RECIPE, SHA, until="face")
-    assert found is not None
-    assert list(found.values) == ["face"]
-    assert not found.whole
-    assert found.values["face"].tolist() == [True] * 10
+    feature = cache.read(RECIPE, SHA, until="face")
+    assert feature is not None
+    assert list(feature.values) == ["face"]
+    assert not feature.whole
+    assert feature.values["face"].tolist() == [True] * 10
     undefined = cache.read(RECIPE, SHA, until="none")
     assert undefined is not None
     assert undefined.values == {}
     assert not undefined.whole
     for until in (None, "mesh"):  # the last one: entries hold their columns in order of their names
-        found = cache.read(RECIPE, SHA, until=until)
-        assert found is not None
-        assert found.whole
-        assert found.values.keys() == values.keys()
+        feature = cache.read(RECIPE, SHA, until=until)
+        assert feature is not None
+        assert feature.whole
+        assert feature.values.keys() == values.keys()
     entries(cache)[0].write_bytes(entries(cache)[0].read_bytes()[:-1] + b"!")
     with pytest.raises(CacheError):
         cache.read(RECIPE, SHA, until="face")
@@ -183,14 +183,14 @@ def test_columns_after_the_wanted_one_may_be_left_out_of_a_large_entry(cache):
 def test_small_entries_are_read_whole(cache):
     values = {"face": np.ones(10, bool), "mesh": np.zeros(65_526, np.uint8)}  # 64 KiB in all
     cache.write(RECIPE, SHA, Feature(Outcome("ok"), values))
-    found = cache.read(RECIPE, SHA, until="face")
-    assert found is not None
-    assert found.whole
+    feature = cache.read(RECIPE, SHA, until="face")
+    assert feature is not None
+    assert feature.whole
     values["mesh"] = np.zeros(65_527, np.uint8)
     cache.write(RECIPE, SHA, Feature(Outcome("ok"), values))
-    found = cache.read(RECIPE, SHA, until="face")
-    assert found is not None
-    assert not found.whole
+    feature = cache.read(RECIPE, SHA, until="face")
+    assert feature is not None
+    assert not feature.whole
 
 
 def test_a_large_entry_that_claims_other_sizes_is_damaged(monkeypatch):
@@ -313,9 +313,9 @@ def test_other_weights_change_what_uses_them_alone(monkeypatch):
 def test_a_cache_that_is_no_folder_is_one_too():
     there = Cache("memory://somewhere/cache")
     there.write(RECIPE, SHA, OK)
-    found = there.read(RECIPE, SHA)
-    assert found is not None
-    assert found.values["time"].tolist() == OK.values["time"].tolist()
+    feature = there.read(RECIPE, SHA)
+    assert feature is not None
+    assert feature.values["time"].tolist() == OK.values["time"].tolist()
     assert there.outcome(RECIPE, SHA) == OK.outcome
     assert there.read(RECIPE, "b" * 64) is None
 
@@ -326,9 +326,9 @@ def test_a_url_is_a_cache_too(tmp_path):
     assert Cache(tmp_path / "shared").outcome(RECIPE, SHA) == OK.outcome
     memory = Cache("memory://theval-test")
     memory.write(RECIPE, SHA, OK)
-    found = memory.read(RECIPE, SHA)
-    assert found is not None
-    assert found.outcome == OK.outcome
+    feature = memory.read(RECIPE, SHA)
+    assert feature is not None
+    assert feature.outcome == OK.outcome
 
 
 @pytest.mark.parametrize(

@@ -89,15 +89,15 @@ class Last(Extractor):
 
 @pytest.fixture
 def opened(monkeypatch):
-    found = []
+    collected = []
     real = media_module.open_video
 
     def counting(path, **options):
-        found.append(path)
+        collected.append(path)
         return real(path, **options)
 
     monkeypatch.setattr(media_module, "open_video", counting)
-    return found
+    return collected
 
 
 def process(extractors, path, folder):
@@ -143,8 +143,10 @@ def test_a_default_run_leaves_out_what_has_no_weights(monkeypatch, tmp_path, cap
         names = {extractor.name for extractor in chosen_extractors(())}
     assert {"landmarks", "vad", "speech_stats"} <= names
     assert names & {"faces", "arcface", "identity", "person_landmarks", "person_pose"} == set()
-    said = [r.getMessage() for r in caplog.records if r.getMessage().startswith("faces is skipped")]
-    assert len(said) == 1
+    messages = [
+        r.getMessage() for r in caplog.records if r.getMessage().startswith("faces is skipped")
+    ]
+    assert len(messages) == 1
     # Named, it is taken, and falls back where nothing can be fetched.
     (faces,) = chosen_extractors(["faces"])
     assert faces.weights_id().startswith("mediapipe-")

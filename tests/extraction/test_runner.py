@@ -156,9 +156,11 @@ def cache(tmp_path):
 
 
 def read(cache, extractor, path):
-    found = Cache(cache).read(spec_of(extractor, media_module.decoder_version()), sha256_file(path))
-    assert found is not None
-    return found.values
+    result = Cache(cache).read(
+        spec_of(extractor, media_module.decoder_version()), sha256_file(path)
+    )
+    assert result is not None
+    return result.values
 
 
 def test_one_decode_serves_all(media, cache, monkeypatch):
@@ -453,4 +455,4 @@ def test_whatever_a_clip_raises_becomes_its_outcomes(media, cache, monkeypatch, 
 
     monkeypatch.setattr(module, "ClipRun", Unlucky)
     report = Runner(Plan((Brightness(), Length()), cache)).process(job(media("plain")))
-    assert {one.reason for one in report.outcomes.values()} == {"error"}
+    assert {item.reason for item in report.outcomes.values()} == {"error"}

@@ -124,7 +124,7 @@ def test_damaged_media_of_earlier_campaigns(shared_data, tmp_path):
 @pytest.mark.usefixtures("one_base")
 @pytest.mark.parametrize("case", kills.CASES, ids=lambda case: case.name)
 def test_kills(case):
-    (tally,) = kills.campaign(1, 20_260_101, which=lambda one: one is case)
+    (tally,) = kills.campaign(1, 20_260_101, which=lambda value: value is case)
     assert (tally.tried, tally.lost) == (1, [])
 
 

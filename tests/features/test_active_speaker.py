@@ -86,24 +86,24 @@ def test_no_rows_have_no_turns():
 
 def test_speech_of_nobody_visible_is_off_screen():
     values = rows((0, spans(25, 50, 125)))
-    found = speech_on_screen(values, np.array([[1.0, 5.0]]), 8.0)
-    assert found.off_screen.tolist() == [[3.0, 5.0]]
-    assert found.visible == pytest.approx(0.5)
-    assert found.speaking_at_once == 0.0
+    on_screen = speech_on_screen(values, np.array([[1.0, 5.0]]), 8.0)
+    assert on_screen.off_screen.tolist() == [[3.0, 5.0]]
+    assert on_screen.visible == pytest.approx(0.5)
+    assert on_screen.speaking_at_once == 0.0
 
 
 def test_speech_without_any_row_is_off_screen_until_the_pictures_end():
-    found = speech_on_screen(rows((0, [])), np.array([[1.0, 9.0]]), 4.0)
-    assert found.off_screen.tolist() == [[1.0, 4.0]]
-    assert found.visible == 0.0
+    on_screen = speech_on_screen(rows((0, [])), np.array([[1.0, 9.0]]), 4.0)
+    assert on_screen.off_screen.tolist() == [[1.0, 4.0]]
+    assert on_screen.visible == 0.0
 
 
 @pytest.mark.parametrize(("frames", "count"), [(9, 0), (10, 1)])
 def test_a_moment_is_not_off_screen(frames, count):
     values = rows((0, spans(0, 50, frames, 50)))
-    found = speech_on_screen(values, np.array([[0.0, 4.4]]), 4.4, SpeakingRule(max_pause=0.0))
-    assert len(found.off_screen) == count
-    assert (found.visible == 1.0) == (count == 0)
+    on_screen = speech_on_screen(values, np.array([[0.0, 4.4]]), 4.4, SpeakingRule(max_pause=0.0))
+    assert len(on_screen.off_screen) == count
+    assert (on_screen.visible == 1.0) == (count == 0)
 
 
 def test_two_tracks_of_one_person_do_not_speak_at_once():
@@ -115,8 +115,12 @@ def test_two_tracks_of_one_person_do_not_speak_at_once():
 
 
 def test_shares_without_speech_are_undefined():
-    found = speech_on_screen(rows((0, [1.0] * 50)), np.zeros((0, 2)), 2.0)
-    assert (found.visible, found.speaking_at_once, len(found.off_screen)) == (None, None, 0)
+    on_screen = speech_on_screen(rows((0, [1.0] * 50)), np.zeros((0, 2)), 2.0)
+    assert (on_screen.visible, on_screen.speaking_at_once, len(on_screen.off_screen)) == (
+        None,
+        None,
+        0,
+    )
 
 
 def test_averages_at_the_ends_are_over_fewer_values():
@@ -149,11 +153,11 @@ def test_scores_depend_on_the_clip_alone(
     random_network, talking, other, faceless, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("THEVAL_MODELS", str(random_network))
-    found = contract.check(ActiveSpeaker(), talking, other, faceless, tmp_path, monkeypatch)
-    times = found.values["time"]
+    feature = contract.check(ActiveSpeaker(), talking, other, faceless, tmp_path, monkeypatch)
+    times = feature.values["time"]
     assert len(times) > 25
     assert times == pytest.approx(np.arange(len(times)) / 25)
-    assert np.ptp(found.values["score"]) > 0
+    assert np.ptp(feature.values["score"]) > 0
 
 
 @pytest.mark.slow

@@ -49,10 +49,10 @@ def test_the_distances_are_those_worked_by_hand():
 def test_a_sound_ahead_of_its_picture_has_an_offset_above_0(ahead):
     everything = np.random.default_rng(1).normal(size=(90, 16)).astype(np.float32)
     faces, sounds = everything[20:70], everything[20 + ahead : 70 + ahead]
-    found = lip_sync(mean_distances(faces, sounds))
-    assert found.offset == ahead
-    assert found.confidence > 2
-    assert found.distance < 1.5
+    result = lip_sync(mean_distances(faces, sounds))
+    assert result.offset == ahead
+    assert result.confidence > 2
+    assert result.distance < 1.5
 
 
 def test_the_confidence_is_the_median_less_the_smallest():
@@ -313,12 +313,12 @@ def test_every_stretch_has_its_own_sound():
     assert len(model.sounds[1]) == (46 - 1) * 4
     assert model.sounds[1][1:] == pytest.approx(mfcc(heard)[1:180], abs=1e-3)
     best = int(np.argmax(values["confidence"]))
-    for one, all_of_them in {
+    for item, all_of_them in {
         "lse_c": "confidence",
         "lse_d": "distance",
         "av_offset": "offset",
     }.items():
-        assert values[one] == values[all_of_them][best]
+        assert values[item] == values[all_of_them][best]
 
 
 def test_a_stretch_ends_where_the_sound_does():
@@ -334,8 +334,8 @@ def test_long_stretches_are_divided_equally():
 
 def test_batches_change_nothing():
     scene = Scene([{0: LEFT}] * 20)
-    one, other = (measured(scene, batch=batch)[0] for batch in (1, 50))
-    assert all(np.array_equal(one[name], other[name]) for name in one)
+    first, other = (measured(scene, batch=batch)[0] for batch in (1, 50))
+    assert all(np.array_equal(first[name], other[name]) for name in first)
 
 
 @pytest.mark.parametrize(("enough", "ok"), [(3.84, True), (3.88, False)])

@@ -49,24 +49,24 @@ def joined(tmp_path_factory):
 
 
 def test_shots_begin_at_their_frames_and_black_is_told(joined, tmp_path):
-    (found,) = contract.run(Shots(), [joined], tmp_path)
-    assert found.values["begin"].tolist() == [0, 30, 60, 75]
-    assert found.values["dark"].tolist() == [False, False, True, False]
-    assert found.values["n_shots"] == 3
-    assert found.values["end"] == pytest.approx(4.0, abs=0.01)
+    (feature,) = contract.run(Shots(), [joined], tmp_path)
+    assert feature.values["begin"].tolist() == [0, 30, 60, 75]
+    assert feature.values["dark"].tolist() == [False, False, True, False]
+    assert feature.values["n_shots"] == 3
+    assert feature.values["end"] == pytest.approx(4.0, abs=0.01)
 
 
 def test_a_moving_picture_has_one_shot(media, tmp_path):
-    (found,) = contract.run(Shots(), [media("gif")], tmp_path)
-    assert len(found.values["time"]) == 20
+    (feature,) = contract.run(Shots(), [media("gif")], tmp_path)
+    assert len(feature.values["time"]) == 20
 
 
 def picture_of(tmp_path, *filters):
     path = tmp_path / f"p{abs(hash(filters))}.mp4"
     source = f"mandelbrot=s=640x360:r=10,trim=duration=2{''.join(',' + f for f in filters)}"
     ffmpeg("-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", "-crf", "12", path)
-    (found,) = contract.run(Picture(), [path], tmp_path / "cache")
-    return found.values
+    (feature,) = contract.run(Picture(), [path], tmp_path / "cache")
+    return feature.values
 
 
 def test_blur_darkness_and_stillness_show(tmp_path):
@@ -82,8 +82,8 @@ def test_blur_darkness_and_stillness_show(tmp_path):
 
 
 def test_bars_are_measured_on_every_side(tmp_path):
-    found = picture_of(tmp_path, "lutyuv=y=val/2+100", "scale=480:360", "pad=640:360:120:0:black")
-    left, top, right, bottom = found["bars"].tolist()
+    result = picture_of(tmp_path, "lutyuv=y=val/2+100", "scale=480:360", "pad=640:360:120:0:black")
+    left, top, right, bottom = result["bars"].tolist()
     assert (left, right) == (pytest.approx(120 / 640, abs=0.01), pytest.approx(40 / 640, abs=0.01))
     assert (top, bottom) == (0, 0)
 

@@ -52,24 +52,24 @@ def _here(models, tmp_path, monkeypatch):
 
 
 def test_vst(talking, other, faceless, tmp_path, monkeypatch):
-    found = contract.check(Vst(windows=1), talking, other, faceless, tmp_path, monkeypatch)
-    assert found.values["embedding"].shape == (tiny.VST_WIDTH,)
-    assert len(found.values["start"]) == 1
+    feature = contract.check(Vst(windows=1), talking, other, faceless, tmp_path, monkeypatch)
+    assert feature.values["embedding"].shape == (tiny.VST_WIDTH,)
+    assert len(feature.values["start"]) == 1
 
 
 @pytest.mark.parametrize("backend", ["sapiens", "sapiens2"])
 def test_sapiens(backend, talking, other, faceless, tmp_path, monkeypatch):
     extractor = Sapiens(backend=backend)
-    found = contract.check(extractor, talking, other, faceless, tmp_path, monkeypatch)
+    feature = contract.check(extractor, talking, other, faceless, tmp_path, monkeypatch)
     width = tiny.SAPIENS_WIDTH if backend == "sapiens" else 16
-    assert found.values["embedding"].shape == (width,)
+    assert feature.values["embedding"].shape == (width,)
 
 
 def test_qwen_sync(talking, other, media, tmp_path, monkeypatch):
     extractor = QwenSync()
-    found = contract.check(extractor, talking, other, media("no_audio"), tmp_path, monkeypatch)
-    assert found.values["embedding"].shape == (tiny.QWEN_WIDTH,)
-    assert not found.values["cut"]
+    feature = contract.check(extractor, talking, other, media("no_audio"), tmp_path, monkeypatch)
+    assert feature.values["embedding"].shape == (tiny.QWEN_WIDTH,)
+    assert not feature.values["cut"]
 
 
 def noise(*shape, seed=0):
@@ -81,7 +81,7 @@ def test_the_centre_crop_is_the_published_one(models):
 
     frames = [noise(180, 320, 3, seed=i) for i in range(32)]
     file = models / "torchvision/swin3d_t-7615ae03.pth"
-    found = Swin3d("tiny", file, "float32").embed([pictured(f, "centre") for f in frames])
+    result = Swin3d("tiny", file, "float32").embed([pictured(f, "centre") for f in frames])
     net = tiny.tiny_swin3d()
     net.load_state_dict(torch.load(file, weights_only=True))
     net.head = torch.nn.Identity()
@@ -89,7 +89,7 @@ def test_the_centre_crop_is_the_published_one(models):
         torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2)
     )
     with torch.inference_mode():
-        assert found == pytest.approx(net.eval()(clip[None])[0].numpy(), abs=1e-6)
+        assert result == pytest.approx(net.eval()(clip[None])[0].numpy(), abs=1e-6)
 
 
 def test_the_whole_picture_is_seen():
@@ -103,7 +103,7 @@ def test_the_whole_picture_is_seen():
 def test_sapiens_is_normalised_as_published(models):
     file = models / "sapiens/sapiens_2b_epoch_660_torchscript.pt2"
     pictures = [noise(90, 160, 3, seed=i) for i in range(3)]
-    found = SapiensEncoder(file, "float32").embed(pictures)
+    result = SapiensEncoder(file, "float32").embed(pictures)
     import cv2
 
     sized = [cv2.resize(p, (1024, 1024)).astype(np.float32) for p in pictures]
@@ -113,10 +113,10 @@ def test_sapiens_is_normalised_as_published(models):
         net = torch.jit.load(file)
     with torch.inference_mode():
         (maps,) = net(torch.from_numpy(ready.astype(np.float32)).permute(0, 3, 1, 2))
-    assert found == pytest.approx(maps.numpy().mean(axis=(2, 3)), abs=1e-5)
+    assert result == pytest.approx(maps.numpy().mean(axis=(2, 3)), abs=1e-5)
     rough = SapiensEncoder(file, "bfloat16").embed(pictures)
-    assert not np.array_equal(rough, found)
-    assert rough == pytest.approx(found, abs=0.05)
+    assert not np.array_equal(rough, result)
+    assert rough == pytest.approx(result, abs=0.05)
 
 
 def test_class_and_register_tokens_of_sapiens2_do_not_count(models):
@@ -128,8 +128,8 @@ def test_class_and_register_tokens_of_sapiens2_do_not_count(models):
     with torch.inference_mode():
         tokens = Sapiens2Model.from_pretrained(folder).eval()(**inputs).last_hidden_state
     assert tokens.shape[1] == 1 + 8 + 4 * 3
-    found = Sapiens2Encoder(folder, "float32").embed(pictures)
-    assert found == pytest.approx(tokens[:, 9:].mean(dim=1).numpy(), abs=1e-5)
+    result = Sapiens2Encoder(folder, "float32").embed(pictures)
+    assert result == pytest.approx(tokens[:, 9:].mean(dim=1).numpy(), abs=1e-5)
 
 
 def test_every_sampled_frame_counts_once():

@@ -24,22 +24,22 @@ def kinds(values):
 
 
 def test_one_face_is_one_track_and_one_person():
-    found = watch(Faces(), Scene([{0: LEFT}] * 20))
-    assert int(found["n_subjects"]) == 1
-    assert kinds(found) == ["person"]
-    assert (found["track_start"].tolist(), found["track_end"].tolist()) == ([0.0], [3.8])
-    assert found["box"].shape == (20, 4)
-    assert found["box"][0].tolist() == [20, 50, 80, 110]
-    assert found["frame"].tolist() == list(range(0, 100, 5))
-    assert np.allclose(np.linalg.norm(found["embedding"], axis=1), 1)
+    faces = watch(Faces(), Scene([{0: LEFT}] * 20))
+    assert int(faces["n_subjects"]) == 1
+    assert kinds(faces) == ["person"]
+    assert (faces["track_start"].tolist(), faces["track_end"].tolist()) == ([0.0], [3.8])
+    assert faces["box"].shape == (20, 4)
+    assert faces["box"][0].tolist() == [20, 50, 80, 110]
+    assert faces["frame"].tolist() == list(range(0, 100, 5))
+    assert np.allclose(np.linalg.norm(faces["embedding"], axis=1), 1)
     # Embedded once a second, the first sighting being one of these.
-    assert found["sample"][found["embedded"]].tolist() == [0, 5, 10, 15]
+    assert faces["sample"][faces["embedded"]].tolist() == [0, 5, 10, 15]
 
 
 def test_two_faces_side_by_side_are_two_people_the_larger_first():
-    found = watch(Faces(), Scene([{0: LEFT, 1: (200, 40, 90)}] * 15, moving=(0, 1)))
-    assert int(found["n_subjects"]) == 2
-    assert found["track_person"].tolist() == [1, 0]
+    faces = watch(Faces(), Scene([{0: LEFT, 1: (200, 40, 90)}] * 15, moving=(0, 1)))
+    assert int(faces["n_subjects"]) == 2
+    assert faces["track_person"].tolist() == [1, 0]
 
 
 def test_faces_that_swap_places_slowly_keep_their_tracks():
@@ -47,19 +47,19 @@ def test_faces_that_swap_places_slowly_keep_their_tracks():
     scene = Scene(
         [{0: (int(20 + 200 * s), 30, 60), 1: (int(220 - 200 * s), 100, 60)} for s in steps]
     )
-    found = watch(Faces(), scene)
-    assert len(found["track_kind"]) == 2
-    own = found["box"][found["track"] == 0]
+    faces = watch(Faces(), scene)
+    assert len(faces["track_kind"]) == 2
+    own = faces["box"][faces["track"] == 0]
     assert own[0, 0] == 20
     assert own[-1, 0] == 220
 
 
 def test_a_cut_ends_a_track_and_the_person_goes_on():
     scene = Scene([{0: LEFT}] * 10 + [{0: LEFT}] * 10, shots=[30] * 10 + [200] * 10)
-    found = watch(Faces(), scene)
-    assert found["shot"].tolist() == [0] * 10 + [1] * 10
-    assert found["track_person"].tolist() == [0, 0]
-    assert int(found["n_subjects"]) == 1
+    faces = watch(Faces(), scene)
+    assert faces["shot"].tolist() == [0] * 10 + [1] * 10
+    assert faces["track_person"].tolist() == [0, 0]
+    assert int(faces["n_subjects"]) == 1
     # The same place after a cut, but somebody else: two people.
     scene = Scene([{0: LEFT}] * 10 + [{1: LEFT}] * 10, shots=[30] * 10 + [200] * 10)
     assert int(watch(Faces(), scene)["n_subjects"]) == 2
@@ -90,16 +90,16 @@ def test_a_still_face_beside_a_moving_one_is_a_picture():
 
 def test_a_second_picture_of_somebody_is_a_duplicate():
     scene = Scene([{0: (20, 30, 90), 1: RIGHT}] * 15, moving=(0, 1))
-    found = watch(Faces(), scene, alias={1: 0})
-    assert kinds(found) == ["person", "duplicate"]
-    assert int(found["n_subjects"]) == 1
+    faces = watch(Faces(), scene, alias={1: 0})
+    assert kinds(faces) == ["person", "duplicate"]
+    assert int(faces["n_subjects"]) == 1
     assert kinds(watch(Faces(), scene, alias={1: 0}, score=0.6)) == ["person"] * 2
 
 
 def test_what_is_seen_for_a_moment_is_nobody():
-    found = watch(Faces(), Scene([{0: LEFT}] * 9 + [{0: LEFT, 1: RIGHT}] * 2 + [{0: LEFT}] * 9))
-    assert sorted(kinds(found)) == ["brief", "person"]
-    assert int(found["n_subjects"]) == 1
+    faces = watch(Faces(), Scene([{0: LEFT}] * 9 + [{0: LEFT, 1: RIGHT}] * 2 + [{0: LEFT}] * 9))
+    assert sorted(kinds(faces)) == ["brief", "person"]
+    assert int(faces["n_subjects"]) == 1
     with pytest.raises(AbsentError, match="for a moment"):
         watch(Faces(), Scene([{0: LEFT}] * 2 + [{}] * 9))
     with pytest.raises(AbsentError) as none:
@@ -113,10 +113,10 @@ def test_without_identities_the_fullest_shot_counts():
     scene = Scene(
         [{0: LEFT, 1: RIGHT}] * 8 + [{0: LEFT}] * 8, shots=[30] * 8 + [200] * 8, moving=(0, 1)
     )
-    found = watch(Faces(), scene, recogniser=False)
-    assert len(found["track_kind"]) == 3
-    assert int(found["n_subjects"]) == 2
-    assert found["embedding"].shape == (0, 0)
+    faces = watch(Faces(), scene, recogniser=False)
+    assert len(faces["track_kind"]) == 3
+    assert int(faces["n_subjects"]) == 2
+    assert faces["embedding"].shape == (0, 0)
 
 
 def test_overlap_and_interpolation():
@@ -140,9 +140,9 @@ def test_backends_without_weights(monkeypatch, tmp_path, caplog):
     with caplog.at_level("WARNING"):
         Faces().fetch_weights()
         Faces().fetch_weights()
-    said = [record.message for record in caplog.records]
-    assert [text.split()[0] for text in said] == ["The", "No"]
-    assert "people cannot be told apart" in said[1]
+    messages = [record.message for record in caplog.records]
+    assert [text.split()[0] for text in messages] == ["The", "No"]
+    assert "people cannot be told apart" in messages[1]
     with pytest.raises(WeightsMissingError, match="mine"):
         Faces(backend="insightface", pack="mine").weights_id()
     (tmp_path / "insightface/models/broken").mkdir(parents=True)
@@ -152,10 +152,10 @@ def test_backends_without_weights(monkeypatch, tmp_path, caplog):
 
 def test_the_fallback_finds_the_samples_face(talking, other, faceless, tmp_path, monkeypatch):
     faces = Faces(backend="mediapipe")
-    found = contract.check(faces, talking, other, faceless, tmp_path, monkeypatch).values
-    assert int(found["n_subjects"]) == 1
-    assert found["embedding"].size == 0
-    assert len(found["track_kind"]) == 1
+    values = contract.check(faces, talking, other, faceless, tmp_path, monkeypatch).values
+    assert int(values["n_subjects"]) == 1
+    assert values["embedding"].size == 0
+    assert len(values["track_kind"]) == 1
 
 
 @pytest.fixture
@@ -168,9 +168,9 @@ def pack(shared_data, monkeypatch):
 @pytest.mark.real
 @pytest.mark.slow
 def test_scrfd_on_the_sample(pack, talking, other, faceless, tmp_path, monkeypatch):
-    found = contract.check(Faces(), talking, other, faceless, tmp_path, monkeypatch).values
-    assert int(found["n_subjects"]) == 1
-    assert found["embedding"].shape[1] == 128
+    values = contract.check(Faces(), talking, other, faceless, tmp_path, monkeypatch).values
+    assert int(values["n_subjects"]) == 1
+    assert values["embedding"].shape[1] == 128
 
 
 @pytest.mark.real
@@ -188,9 +188,9 @@ def test_people_in_real_clips(pack, shared_data, tmp_path):
     }
     assert len(counts) > 15
     paths = [media / name for name in counts]
-    found = contract.run(Faces(), paths, tmp_path)
-    assert {n: int(f.values["n_subjects"]) for n, f in zip(counts, found, strict=True)} == counts
-    for name, feature in zip(counts, found, strict=True):
+    features = contract.run(Faces(), paths, tmp_path)
+    assert {n: int(f.values["n_subjects"]) for n, f in zip(counts, features, strict=True)} == counts
+    for name, feature in zip(counts, features, strict=True):
         if name.startswith("multi/derived"):
             values = feature.values
             assert kinds(values) == ["person"] * 2

@@ -39,19 +39,19 @@ def vowel(f1: float, f2: float, seconds: float = 1.0):
 
 @pytest.mark.parametrize(("f1", "f2"), [(700, 1220), (300, 2200), (450, 1700)])
 def test_a_vowel_has_the_formants_it_was_made_with(f1, f2):
-    found, missing = Formants().compute(Heard(vowel(f1, f2), start=0.5), None)
+    result, missing = Formants().compute(Heard(vowel(f1, f2), start=0.5), None)
     assert missing == {}
-    assert float(found["f1_median"]) == pytest.approx(f1, rel=0.08)
-    assert float(found["f2_median"]) == pytest.approx(f2, rel=0.08)
-    assert found["time"].min() > 0.5
+    assert float(result["f1_median"]) == pytest.approx(f1, rel=0.08)
+    assert float(result["f2_median"]) == pytest.approx(f2, rel=0.08)
+    assert result["time"].min() > 0.5
 
 
 def test_the_peak_is_what_the_track_reaches():
     both = np.concatenate([vowel(300, 2200), vowel(700, 1220, 0.5)])
-    found, _ = Formants().compute(Heard(both), None)
-    assert float(found["f1_hz"]) == pytest.approx(700, rel=0.1)
-    assert float(found["f2_hz"]) == pytest.approx(2200, rel=0.1)
-    assert float(found["f1_median"]) < 400
+    result, _ = Formants().compute(Heard(both), None)
+    assert float(result["f1_hz"]) == pytest.approx(700, rel=0.1)
+    assert float(result["f2_hz"]) == pytest.approx(2200, rel=0.1)
+    assert float(result["f1_median"]) < 400
 
 
 def test_noise_and_scraps_have_no_voice():
@@ -63,6 +63,6 @@ def test_noise_and_scraps_have_no_voice():
 
 
 def test_contract(talking, other, faceless, tmp_path, monkeypatch):
-    found = contract.check(Formants(), talking, other, faceless, tmp_path, monkeypatch).values
-    assert (found["f1"] < found["f2"]).all()
-    assert len(found["time"]) == len(found["f1"]) > 20
+    values = contract.check(Formants(), talking, other, faceless, tmp_path, monkeypatch).values
+    assert (values["f1"] < values["f2"]).all()
+    assert len(values["time"]) == len(values["f1"]) > 20

@@ -67,12 +67,12 @@ def test_a_checkout_and_a_checkpoint(shared_data, talking, tmp_path, monkeypatch
     torch.save({"state_dict_backbone": {"turn": torch.tensor([0.1, 0.2, 0.3])}}, checkpoint)
     extractor = HeadMotionRelease(box="scrfd")
     first = extractor.weights_id()
-    (found,) = contract.run(extractor, [talking], tmp_path / "cache")
-    assert found.outcome.status == "ok", found.outcome
-    angles = found.values["angles"]
+    (feature,) = contract.run(extractor, [talking], tmp_path / "cache")
+    assert feature.outcome.status == "ok", feature.outcome
+    angles = feature.values["angles"]
     assert np.allclose(angles[:, 1], 2 * angles[:, 0], rtol=1e-4)
-    assert float(found.values["head_motion"]) == pytest.approx(
-        head_motion(angles.astype(float), found.values["centre"].astype(float)), rel=1e-4
+    assert float(feature.values["head_motion"]) == pytest.approx(
+        head_motion(angles.astype(float), feature.values["centre"].astype(float)), rel=1e-4
     )
     torch.save({"state_dict_backbone": {"turn": torch.zeros(3)}}, checkpoint)
     assert extractor.weights_id() != first

@@ -37,9 +37,9 @@ def frontal(seed=0):
 def test_angles_of_a_turned_face_come_back():
     for pitch, yaw, roll in [(0, 0, 0), (20, 0, 0), (0, 30, 0), (0, 0, -25), (10, -35, 40)]:
         turned = frontal() @ rotation(pitch, yaw, roll).T
-        found = np.array(euler_angles(turned[np.newaxis])).ravel()
+        result = np.array(euler_angles(turned[np.newaxis])).ravel()
         if (pitch, yaw, roll) != (10, -35, 40):
-            assert found == pytest.approx([pitch, yaw, roll], abs=3.0)
+            assert result == pytest.approx([pitch, yaw, roll], abs=3.0)
     # Exactly additive in roll, whatever the rest.
     base = frontal() @ rotation(12, -20, 5).T
     before = np.array(euler_angles(base[np.newaxis])).ravel()
@@ -56,9 +56,9 @@ def test_the_nose_points_where_the_signs_say():
 
 
 def test_contract(talking, other, faceless, tmp_path, monkeypatch):
-    found = contract.check(HeadPose(), talking, other, faceless, tmp_path, monkeypatch).values
-    assert np.abs(found["yaw"]).max() < 40
-    assert len(found["yaw"]) == len(found["pitch"]) == len(found["roll"]) > 50
+    values = contract.check(HeadPose(), talking, other, faceless, tmp_path, monkeypatch).values
+    assert np.abs(values["yaw"]).max() < 40
+    assert len(values["yaw"]) == len(values["pitch"]) == len(values["roll"]) > 50
 
 
 @pytest.mark.parametrize("angle", [-15, 15])
@@ -67,14 +67,14 @@ def test_rolling_the_picture_changes_roll(talking, angle):
     mesh = load_face_mesh(max_faces=1, refine=True, static=True)
 
     def rolls(pictures):
-        found = []
+        collected = []
         for picture in pictures:
             faces = mesh.process(np.ascontiguousarray(picture)).multi_face_landmarks
             assert faces
             height, width = picture.shape[:2]
             points = pixels(quantise(points_of(faces[0])), width, height)
-            found.append(euler_angles(points[np.newaxis])[2][0])
-        return np.array(found)
+            collected.append(euler_angles(points[np.newaxis])[2][0])
+        return np.array(collected)
 
     height, width = frames[0].shape[:2]
     # OpenCV turns counter-clockwise for positive angles.

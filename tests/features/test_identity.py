@@ -40,31 +40,31 @@ def test_the_mean_is_over_pairs_and_the_coverage_over_all():
     a, b = axis(0)[0], axis(1)[0]
     half = ((a + b) / np.sqrt(2)).astype(np.float32)
     seen = sightings([(0, 0, a), (1, 0, half), (0, 1, b), (3, 1, b)])
-    found = _identity.against_portrait(np.stack([b, a]), seen)
-    assert found.people == (1, 0)
-    assert found.consistency == pytest.approx((1 + np.sqrt(0.5) + 1 + 1) / 4)
-    assert found.coverage == 4 / 8
-    assert (found.subjects, found.sampled) == (2, 4)
+    result = _identity.against_portrait(np.stack([b, a]), seen)
+    assert result.people == (1, 0)
+    assert result.consistency == pytest.approx((1 + np.sqrt(0.5) + 1 + 1) / 4)
+    assert result.coverage == 4 / 8
+    assert (result.subjects, result.sampled) == (2, 4)
 
 
 def test_a_subject_whom_nobody_is_left_for_costs_coverage():
     seen = sightings([(0, 0, axis(0)[0]), (1, 0, axis(0)[0])])
-    found = _identity.against_portrait(axis(1, 0), seen)
-    assert found.people == (-1, 0)
-    assert (found.consistency, found.coverage) == (pytest.approx(1), 0.5)
+    result = _identity.against_portrait(axis(1, 0), seen)
+    assert result.people == (-1, 0)
+    assert (result.consistency, result.coverage) == (pytest.approx(1), 0.5)
 
 
 def test_a_lost_identity_is_low_and_not_left_out():
     seen = sightings([(0, 0, axis(0)[0]), (1, 0, axis(0)[0])])
-    found = _identity.against_portrait(axis(2), seen)
-    assert (found.consistency, found.coverage) == (pytest.approx(0), 1.0)
+    result = _identity.against_portrait(axis(2), seen)
+    assert (result.consistency, result.coverage) == (pytest.approx(0), 1.0)
 
 
 def test_the_reference_frame_does_not_count_itself():
     a, b = axis(0)[0], axis(1)[0]
     seen = sightings([(0, 0, b), (1, 0, a), (2, 0, b)])
-    found, time = _identity.against_itself(seen)
-    assert (found.consistency, time, found.sampled) == (pytest.approx(0), 1.0, 2)
+    result, time = _identity.against_itself(seen)
+    assert (result.consistency, time, result.sampled) == (pytest.approx(0), 1.0, 2)
     with pytest.raises(AbsentError) as once:
         _identity.against_itself(sightings([(0, 0, a)]))
     assert once.value.reason == "too-few-frames"
@@ -85,11 +85,11 @@ def test_from_faces_to_people():
     scene = Scene([{0: LEFT, 1: (190, 40, 120)}] * 10 + [{0: LEFT}] * 6, moving=(0, 1))
     faces = watch(Faces(), scene)
     clip = Clip({"faces": faces})
-    found, _ = Arcface().compute(clip, None)
-    assert found["person"].tolist() == [0, 1]
-    assert np.allclose(np.linalg.norm(found["person_embedding"], axis=1), 1)
-    assert found["embedding"].tolist() == found["person_embedding"][0].tolist()
-    assert int(found["embedding"].argmax()) == 1
+    result, _ = Arcface().compute(clip, None)
+    assert result["person"].tolist() == [0, 1]
+    assert np.allclose(np.linalg.norm(result["person_embedding"], axis=1), 1)
+    assert result["embedding"].tolist() == result["person_embedding"][0].tolist()
+    assert int(result["embedding"].argmax()) == 1
     kept, _ = Identity().compute(clip, None)
     assert float(kept["identity_consistency"]) == pytest.approx(1, abs=1e-6)
     # Frames at 0, 1, 2, 3 s; both people in the first two, of which one is the reference.

@@ -31,25 +31,25 @@ def sightings(rows):
 def test_by_hand():
     """The reference is the frame at 1 s, which shows both; person 1 is 3 and 4 away, person 0 is 1 away."""
     rows = [(0, 0, (0, 1)), (1, 0, (0, 0)), (1, 1, (9, 0)), (2, 1, (9, 3)), (3, 1, (9, -4))]
-    found, time = _open.distance_to_itself(sightings(rows))
+    lines, time = _open.distance_to_itself(sightings(rows))
     assert time == 1.0
-    assert found.consistency == pytest.approx((1 + 3 + 4) / 3)
-    assert found.coverage == 3 / 6
-    assert (found.subjects, found.sampled, found.people) == (2, 3, (0, 1))
+    assert lines.consistency == pytest.approx((1 + 3 + 4) / 3)
+    assert lines.coverage == 3 / 6
+    assert (lines.subjects, lines.sampled, lines.people) == (2, 3, (0, 1))
 
 
 def test_people_are_matched_by_their_faces_and_not_by_their_numbers():
     """A person who returns under another number is found again."""
     rows = [(0, 0, (0, 0)), (1, 0, (0, 0)), (2, 1, (0, 1)), (2, 2, (5, 5)), (1, 2, (5, 5))]
-    found, _ = _open.distance_to_itself(sightings(rows))
-    assert found.people == (0, 2)
-    assert found.consistency == 0
+    lines, _ = _open.distance_to_itself(sightings(rows))
+    assert lines.people == (0, 2)
+    assert lines.consistency == 0
 
 
 def test_nothing_to_compare():
-    with pytest.raises(AbsentError) as one:
+    with pytest.raises(AbsentError) as item:
         _open.distance_to_itself(sightings([(0, 0, (0, 0))]))
-    assert one.value.reason == "too-few-frames"
+    assert item.value.reason == "too-few-frames"
     seen = Sightings(np.arange(3.0), np.array([1]), np.array([0]), np.zeros((1, 2), np.float32))
     with pytest.raises(AbsentError) as none:
         _open.distance_to_itself(seen)
@@ -76,13 +76,13 @@ def measured(scene, faces):
 
 def test_once_a_second_and_people_only():
     scene = Scene([{0: LEFT, 1: RIGHT}] * 16, moving=(0,))  # the other is a still
-    found = measured(scene, watch(Faces(), scene))
-    assert int(found["subjects"]) == 1
+    values = measured(scene, watch(Faces(), scene))
+    assert int(values["subjects"]) == 1
     levels = [90 + i * 37 % 100 for i in (0, 5, 10, 15)]
-    reference = int(float(found["reference_time"]))
+    reference = int(float(values["reference_time"]))
     others = [abs(level - levels[reference]) for level in levels]
-    assert float(found["identity_distance"]) == pytest.approx(sum(others) / 3)
-    assert float(found["identity_distance_coverage"]) == 1
+    assert float(values["identity_distance"]) == pytest.approx(sum(others) / 3)
+    assert float(values["identity_distance_coverage"]) == 1
 
 
 @pytest.mark.parametrize("points", [
@@ -108,9 +108,9 @@ def recogniser():
 
 @pytest.mark.slow
 def test_contract(recogniser, talking, other, faceless, tmp_path, monkeypatch):
-    found = contract.check(IdentityOpen(), talking, other, faceless, tmp_path, monkeypatch).values
-    assert 0 < float(found["identity_distance"]) < _open.SAME
-    assert float(found["identity_distance_coverage"]) > 0.9
+    values = contract.check(IdentityOpen(), talking, other, faceless, tmp_path, monkeypatch).values
+    assert 0 < float(values["identity_distance"]) < _open.SAME
+    assert float(values["identity_distance_coverage"]) > 0.9
 
 
 @pytest.mark.slow
@@ -127,10 +127,10 @@ def test_it_tells_people_apart(recogniser, shared_data):
             faces[path.stem] = recogniser.embed(np.ascontiguousarray(picture[..., ::-1]), points)
     assert len(faces) == 9
     apart = {True: [], False: []}
-    for a, one in faces.items():
+    for a, item in faces.items():
         for b, two in faces.items():
             if a < b:
-                apart[a[:-1] == b[:-1]].append(float(np.linalg.norm(one - two)))
+                apart[a[:-1] == b[:-1]].append(float(np.linalg.norm(item - two)))
     assert len(apart[True]) == 3
     assert max(apart[True]) < 0.45
     assert min(apart[False]) > _open.SAME

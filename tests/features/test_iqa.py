@@ -36,7 +36,7 @@ class Mean:
 
 def mesh_of(*boxes, size=(320, 180)):
     """Values of `landmarks` with a flat face in each box; None for a frame without a face."""
-    found = []
+    collected = []
     for left, top, side in filter(None, boxes):
         points = np.zeros((478, 3))
         points[:, :2] = (left + side / 2, top + side / 2)
@@ -44,10 +44,10 @@ def mesh_of(*boxes, size=(320, 180)):
         points[list(LIPS), :2] = (left + 0.45 * side, top + 0.7 * side)
         points[LIPS[0], :2] = (left + 0.3 * side, top + 0.6 * side)
         points[LIPS[1], :2] = (left + 0.6 * side, top + 0.8 * side)
-        found.append(quantise(points / (size[0], size[1], size[0])))
+        collected.append(quantise(points / (size[0], size[1], size[0])))
     return {
         "face": np.array([box is not None for box in boxes]),
-        "mesh": np.stack(found) if found else np.zeros((0, 478, 3), np.int16),
+        "mesh": np.stack(collected) if collected else np.zeros((0, 478, 3), np.int16),
         "width": np.array(size[0], np.int32),
         "height": np.array(size[1], np.int32),
     }
@@ -187,11 +187,11 @@ def random_weights(tmp_path_factory):
 @pytest.mark.filterwarnings("default")
 def test_the_real_networks_score_a_clip(random_weights, talking, faceless, tmp_path, monkeypatch):
     monkeypatch.setenv("THEVAL_MODELS", str(random_weights))
-    one, none = contract.run(Iqa(fps=0.5), [talking, faceless], tmp_path)
-    assert one.outcome.status == "ok"
-    assert one.outcome.missing == {}
-    assert 1 <= float(one.values["global_aesthetics"]) <= 10
-    assert len(one.values["face_score"]) == len(one.values["mouth_score"]) > 0
+    scored, none = contract.run(Iqa(fps=0.5), [talking, faceless], tmp_path)
+    assert scored.outcome.status == "ok"
+    assert scored.outcome.missing == {}
+    assert 1 <= float(scored.values["global_aesthetics"]) <= 10
+    assert len(scored.values["face_score"]) == len(scored.values["mouth_score"]) > 0
     assert none.outcome.missing["face_quality"] == "no-face"
     # Alone or in company a picture has the same score, and pyiqa's own forward agrees.
     import torch
@@ -245,8 +245,8 @@ def test_one_networks_weights_change_its_key_and_its_absence_leaves_the_others(
     assert [a == b for a, b in zip(before.split("+"), after.split("+"), strict=True)] == [
         False, True, True,
     ]  # fmt: skip
-    (found,) = contract.run(Iqa(fps=0.5), [talking], tmp_path / "cache")
-    assert found.outcome.missing == {
+    (feature,) = contract.run(Iqa(fps=0.5), [talking], tmp_path / "cache")
+    assert feature.outcome.missing == {
         "global_aesthetics": "weights-missing", "frame_score": "weights-missing",
     }  # fmt: skip
     broken = mine / "pyiqa" / _pyiqa.NETWORKS["musiq-spaq"].file
@@ -280,7 +280,9 @@ def test_the_releases_path_runs_with_facexlibs_detector(
     torch.manual_seed(5)
     state = RetinaFace("resnet50", device=torch.device("cpu")).state_dict()
     torch.save(state, mine / "facexlib" / "detection_Resnet50_Final.pth")
-    (found,) = contract.run(IqaRelease(fps=0.5), [talking], tmp_path / "b")
-    assert found.outcome.status == "ok"
+    (feature,) = contract.run(IqaRelease(fps=0.5), [talking], tmp_path / "b")
+    assert feature.outcome.status == "ok"
     # An untrained detector finds what it finds; with or without a face, there is no failure.
-    assert int(found.values["n_faces"]) > 0 or found.outcome.missing == {"face_quality": "no-face"}
+    assert int(feature.values["n_faces"]) > 0 or feature.outcome.missing == {
+        "face_quality": "no-face"
+    }

@@ -12,17 +12,17 @@ from theval_datasets.features.landmarks import Landmarks, load_face_mesh, points
 
 
 def test_contract(talking, other, faceless, tmp_path, monkeypatch):
-    found = contract.check(Landmarks(), talking, other, faceless, tmp_path, monkeypatch).values
-    assert found["mesh"].shape == (found["face"].sum(), 478, 3)
-    assert found["face"].mean() > 0.95
-    assert (np.diff(found["time"]) > 0).all()
-    assert (int(found["width"]), int(found["height"])) == (512, 512)
-    assert float(found["duration"]) == pytest.approx(found["time"][-1] + 0.04)
+    values = contract.check(Landmarks(), talking, other, faceless, tmp_path, monkeypatch).values
+    assert values["mesh"].shape == (values["face"].sum(), 478, 3)
+    assert values["face"].mean() > 0.95
+    assert (np.diff(values["time"]) > 0).all()
+    assert (int(values["width"]), int(values["height"])) == (512, 512)
+    assert float(values["duration"]) == pytest.approx(values["time"][-1] + 0.04)
 
 
 def test_no_face_is_a_reason(faceless, tmp_path):
-    (found,) = contract.run(Landmarks(), [faceless], tmp_path)
-    assert (found.outcome.status, found.outcome.reason) == ("empty", "no-face")
+    (feature,) = contract.run(Landmarks(), [faceless], tmp_path)
+    assert (feature.outcome.status, feature.outcome.reason) == ("empty", "no-face")
 
 
 def test_the_index_sets_are_mediapipes():

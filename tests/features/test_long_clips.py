@@ -30,7 +30,7 @@ def long(monkeypatch):
 @pytest.mark.parametrize(
     "extractor",
     [Landmarks(), ThevalSignals(), Vad(), Loudness(), SpeechStats(), Fingerprints()],
-    ids=lambda one: one.name,
+    ids=lambda recipe: recipe.name,
 )
 def test_long_clips_have_the_values_of_short_ones(extractor, talking, tmp_path, request):
     (in_memory,) = contract.run(extractor, [talking], tmp_path / "memory")
@@ -47,7 +47,7 @@ def test_meshes_and_sound_of_long_clips_are_spooled(talking, tmp_path, request):
     assert not spool.is_spooled(read_audio(talking).samples)
     request.getfixturevalue("long")
     assert spool.is_spooled(read_audio(talking).samples)
-    (found,) = contract.run(Landmarks(), [talking], tmp_path)
-    assert len(found.values["mesh"]) > 20
-    assert spool.is_spooled(found.values["mesh"])
-    assert np.abs(found.values["mesh"]).max() > 0
+    (feature,) = contract.run(Landmarks(), [talking], tmp_path)
+    assert len(feature.values["mesh"]) > 20
+    assert spool.is_spooled(feature.values["mesh"])
+    assert np.abs(feature.values["mesh"]).max() > 0

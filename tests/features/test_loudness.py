@@ -11,9 +11,9 @@ from theval_datasets.media.frames import SAMPLE_RATE, Audio
 
 
 def test_contract(talking, other, faceless, tmp_path, monkeypatch):
-    found = contract.check(Loudness(), talking, other, faceless, tmp_path, monkeypatch).values
-    assert len(found["rms"]) == found["heard"].sum()
-    assert found["rms"].max() > 0.02
+    values = contract.check(Loudness(), talking, other, faceless, tmp_path, monkeypatch).values
+    assert len(values["rms"]) == values["heard"].sum()
+    assert values["rms"].max() > 0.02
 
 
 def test_a_sine_has_its_rms_wherever_one_listens():

@@ -42,10 +42,10 @@ def test_all_parts_give_what_pytorch_gives(checkpoint):
     seen, heard = onnx.see(crops), onnx.hear(coefficients)
     assert seen.shape == heard.shape == (30, 128)
     assert np.ptp(expected[2]) > 0.01
-    for found, wanted in zip(
+    for result, wanted in zip(
         (seen, heard, onnx.score(heard[None], seen[None])[0]), expected, strict=True
     ):
-        assert found == pytest.approx(wanted, abs=1e-5 * max(1.0, float(np.abs(wanted).max())))
+        assert result == pytest.approx(wanted, abs=1e-5 * max(1.0, float(np.abs(wanted).max())))
     twice = onnx.score(np.stack((heard, heard[::-1])), np.stack((seen, seen[::-1])))
     assert twice[0] == pytest.approx(expected[2], abs=1e-5)
     assert not np.allclose(twice[1], twice[0])
@@ -67,11 +67,11 @@ def test_features_depend_on_their_context_only(checkpoint):
 def test_tensors_are_read_as_pytorch_reads_them(checkpoint, tmp_path):
     torch = pytest.importorskip("torch", reason="no extra with torch is installed")
     network, path = checkpoint
-    found = read_tensors(path)
-    assert list(found) == list(network.state_dict())
-    assert len(found) > 150
+    result = read_tensors(path)
+    assert list(result) == list(network.state_dict())
+    assert len(result) > 150
     for name, tensor in network.state_dict().items():
-        assert np.array_equal(found[name], tensor.numpy()), name
+        assert np.array_equal(result[name], tensor.numpy()), name
     several = {"half": torch.ones(3).half(), "double": torch.arange(6).double().reshape(2, 3)}
     several |= {"flag": torch.tensor([True, False]), "whole": torch.tensor(5)}
     several |= {"part": torch.arange(10)[4:7]}

@@ -144,10 +144,10 @@ def sound() -> np.ndarray:
 
 
 def test_coefficients_are_those_of_the_peer_library():
-    found = mfcc((sound() / 32_768).astype(np.float32))
-    assert found.shape == (86, 13)
+    result = mfcc((sound() / 32_768).astype(np.float32))
+    assert result.shape == (86, 13)
     for row, expected in GOLDEN.items():
-        assert found[row] == pytest.approx(expected, abs=2e-4)
+        assert result[row] == pytest.approx(expected, abs=2e-4)
 
 
 def test_silence_has_finite_coefficients():

@@ -70,11 +70,11 @@ def test_a_window_beyond_the_frame_is_black_there():
 
 @pytest.mark.slow
 def test_a_lone_face_is_not_followed_twice(talking, other, faceless, tmp_path, monkeypatch):
-    found = contract.check(PersonLandmarks(), talking, other, faceless, tmp_path, monkeypatch)
+    feature = contract.check(PersonLandmarks(), talking, other, faceless, tmp_path, monkeypatch)
     (whole,) = contract.run(Landmarks(), [talking], tmp_path / "a")
-    assert bool(found.values["whole_frame"])
-    assert set(found.values["kind"].tolist()) == {KINDS.index("person")}
-    assert np.array_equal(found.values["mesh"], whole.values["mesh"])
+    assert bool(feature.values["whole_frame"])
+    assert set(feature.values["kind"].tolist()) == {KINDS.index("person")}
+    assert np.array_equal(feature.values["mesh"], whole.values["mesh"])
     contract.check(PersonPose(), talking, other, faceless, tmp_path / "pose", monkeypatch)
 
 
@@ -85,11 +85,11 @@ def test_two_people_are_followed_as_if_each_were_alone(shared_data, monkeypatch,
     media = shared_data / "media"
     pair, alone = media / "multi/derived_two_people_overlap.mp4", media / "single/sadtalker_aoc.mp4"
     (both,) = contract.run(PersonLandmarks(), [pair], tmp_path)
-    (one,) = contract.run(Landmarks(), [alone], tmp_path)
+    (alone_feature,) = contract.run(Landmarks(), [alone], tmp_path)
     assert np.unique(both.values["track"], return_counts=True)[1].tolist() == [200, 200]
     right = both.values["track"] == 1
     here = pixels(both.values["mesh"][right], 1024, 512) - (512, 0, 0)
-    there = pixels(one.values["mesh"], 512, 512)
+    there = pixels(alone_feature.values["mesh"], 512, 512)
     assert np.sqrt(((here - there)[:, :468, :2] ** 2).mean()) < 1.0
     assert np.corrcoef(mouth_openness(here), mouth_openness(there))[0, 1] > 0.98
 
@@ -99,6 +99,6 @@ def test_small_faces_get_a_mesh(shared_data, monkeypatch, tmp_path):
     monkeypatch.setenv("THEVAL_MODELS", str(shared_data / "models"))
     picture = shared_data / "media/portraits/multi_friends_t1.jpg"
     (whole,) = contract.run(Landmarks(), [picture], tmp_path)
-    (found,) = contract.run(PersonPose(), [picture], tmp_path)
+    (feature,) = contract.run(PersonPose(), [picture], tmp_path)
     assert whole.outcome.reason == "no-face"
-    assert len(found.values["yaw"]) == 6
+    assert len(feature.values["yaw"]) == 6

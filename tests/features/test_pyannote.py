@@ -102,14 +102,14 @@ def test_the_real_code_runs_with_untrained_models(
     untrained, talking, other, tmp_path, monkeypatch, media
 ):
     monkeypatch.setenv("THEVAL_MODELS", str(untrained))
-    found = contract.check(
+    feature = contract.check(
         VadPyannote(onset=0.3, offset=0.3), talking, other, media("no_audio"), tmp_path, monkeypatch
     ).values
     (vad,) = contract.run(Vad(), [talking], tmp_path / "vad")
-    assert found["probability"].shape == vad.values["probability"].shape
-    assert 0 <= found["probability"].min() <= found["probability"].max() <= 1
-    assert (found["segments"][:, 1] > found["segments"][:, 0]).all()
-    assert (found["start"], found["end"]) == (vad.values["start"], vad.values["end"])
+    assert feature["probability"].shape == vad.values["probability"].shape
+    assert 0 <= feature["probability"].min() <= feature["probability"].max() <= 1
+    assert (feature["segments"][:, 1] > feature["segments"][:, 0]).all()
+    assert (feature["start"], feature["end"]) == (vad.values["start"], vad.values["end"])
     speakers = Speakers(min_cluster_size=1)
     (heard,) = contract.run(speakers, [talking], tmp_path / "speakers")
     assert heard.outcome.status in ("ok", "empty"), heard.outcome

@@ -49,16 +49,16 @@ def test_undefined_ratios_have_a_reason(audio, segments, reason):
 
 
 def test_contract(talking, other, faceless, tmp_path, monkeypatch):
-    found = contract.check(SpeechStats(), talking, other, faceless, tmp_path, monkeypatch).values
-    assert 0.3 < float(found["speech_ratio"]) < 1
-    assert int(found["n_segments"]) >= 1
-    assert float(found["speech_seconds"]) == pytest.approx(
-        float(found["mean_segment"]) * int(found["n_segments"])
+    values = contract.check(SpeechStats(), talking, other, faceless, tmp_path, monkeypatch).values
+    assert 0.3 < float(values["speech_ratio"]) < 1
+    assert int(values["n_segments"]) >= 1
+    assert float(values["speech_seconds"]) == pytest.approx(
+        float(values["mean_segment"]) * int(values["n_segments"])
     )
 
 
 def test_without_sound(media, tmp_path):
-    found = contract.run(SpeechStats(), [media("no_audio"), media("plain")], tmp_path)
-    assert found[0].outcome.reason == "no-audio"
-    assert found[1].outcome.missing == {"mean_segment": "no-speech", "snr_db": "no-speech"}
-    assert float(found[1].values["longest_pause"]) == pytest.approx(2.0, abs=0.1)
+    features = contract.run(SpeechStats(), [media("no_audio"), media("plain")], tmp_path)
+    assert features[0].outcome.reason == "no-audio"
+    assert features[1].outcome.missing == {"mean_segment": "no-speech", "snr_db": "no-speech"}
+    assert float(features[1].values["longest_pause"]) == pytest.approx(2.0, abs=0.1)

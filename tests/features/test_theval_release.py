@@ -36,18 +36,18 @@ def test_it_agrees_with_the_published_code(shared_data, tmp_path, name):
         silent_speech=segments(golden["speech_seconds_for_silent_lip"]),
         sync_speech=segments(golden["speech_seconds_for_lip_sync"]),
     )
-    (found,) = contract.run(extractor, [shared_data / "media" / golden["path"]], tmp_path)
+    (feature,) = contract.run(extractor, [shared_data / "media" / golden["path"]], tmp_path)
     if not any(golden[metric] for metric in METRICS):
         # The published code prints 0.0 for a clip without faces.
-        assert found.outcome.reason == "no-face"
+        assert feature.outcome.reason == "no-face"
         return
-    assert found.outcome.status == "ok", found.outcome
+    assert feature.outcome.status == "ok", feature.outcome
     for metric in METRICS:
         if golden[metric] is None:
-            assert metric in found.outcome.missing
+            assert metric in feature.outcome.missing
             continue
         allowed = tolerance(name, metric, golden[metric])
-        assert float(found.values[metric]) == pytest.approx(golden[metric], abs=allowed), metric
+        assert float(feature.values[metric]) == pytest.approx(golden[metric], abs=allowed), metric
 
 
 def segments(plain):
@@ -55,9 +55,9 @@ def segments(plain):
 
 
 def test_contract(talking, other, faceless, tmp_path, monkeypatch):
-    found = contract.check(ThevalRelease(), talking, other, faceless, tmp_path, monkeypatch)
-    assert set(found.values) | set(found.outcome.missing) == set(METRICS)
-    assert "lip_sync" in found.values
+    feature = contract.check(ThevalRelease(), talking, other, faceless, tmp_path, monkeypatch)
+    assert set(feature.values) | set(feature.outcome.missing) == set(METRICS)
+    assert "lip_sync" in feature.values
 
 
 def test_without_sound(media, sample, tmp_path):

@@ -219,10 +219,10 @@ class Clip:
         }
 
     def feature(self, extractor):
-        found = self.found[type(extractor)]
-        if isinstance(found, str):
-            raise AbsentError(found)
-        return found
+        result = self.found[type(extractor)]
+        if isinstance(result, str):
+            raise AbsentError(result)
+        return result
 
 
 def absent(found=()):
@@ -295,10 +295,10 @@ def test_frames_without_a_face_are_left_out():
 
 
 def test_contract(talking, other, faceless, tmp_path, monkeypatch):
-    found = contract.check(ThevalSignals(), talking, other, faceless, tmp_path, monkeypatch)
+    feature = contract.check(ThevalSignals(), talking, other, faceless, tmp_path, monkeypatch)
     for name in METRICS:
-        if name not in found.outcome.missing:
-            assert np.isfinite(found.values[name])
+        if name not in feature.outcome.missing:
+            assert np.isfinite(feature.values[name])
 
 
 def test_a_mouth_that_follows_the_voice_is_in_sync(sample, tmp_path):
@@ -307,13 +307,13 @@ def test_a_mouth_that_follows_the_voice_is_in_sync(sample, tmp_path):
     from theval_datasets.utils.files import sha256_file
 
     names = [n for n in sorted(sample) if n.startswith(("clear", "frozen", "still"))]
-    found = contract.run(ThevalSignals(), [sample[n] for n in names], tmp_path)
-    assert {f.outcome.status for f in found} <= {"ok", "empty"}
+    features = contract.run(ThevalSignals(), [sample[n] for n in names], tmp_path)
+    assert {f.outcome.status for f in features} <= {"ok", "empty"}
     clear = sample["clear-en"]
     cache = Cache(tmp_path)
     loud = cache.read(spec_of(Loudness(), decoder_version()), sha256_file(clear))
     assert loud is not None
-    openness = found[0].values["openness"]
+    openness = features[0].values["openness"]
     n = min(len(openness), len(loud.values["rms"]))
     assert np.corrcoef(openness[:n], loud.values["rms"][:n])[0, 1] > 0.4
 

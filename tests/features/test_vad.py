@@ -43,15 +43,15 @@ def test_padding_never_overlaps_or_leaves_the_audio():
 
 
 def test_contract(talking, other, faceless, tmp_path, monkeypatch):
-    found = contract.check(Vad(), talking, other, faceless, tmp_path, monkeypatch).values
-    assert 0.3 < float(found["speech_ratio"]) < 1.0
-    assert len(found["segments"])
-    assert float(found["end"]) == pytest.approx(read_audio(talking).end)
+    values = contract.check(Vad(), talking, other, faceless, tmp_path, monkeypatch).values
+    assert 0.3 < float(values["speech_ratio"]) < 1.0
+    assert len(values["segments"])
+    assert float(values["end"]) == pytest.approx(read_audio(talking).end)
 
 
 def test_reasons(media, tmp_path):
-    found = contract.run(Vad(), [media("no_audio"), media("silent")], tmp_path)
-    assert [f.outcome.reason for f in found] == ["no-audio", "digital-silence"]
+    features = contract.run(Vad(), [media("no_audio"), media("silent")], tmp_path)
+    assert [f.outcome.reason for f in features] == ["no-audio", "digital-silence"]
 
 
 def test_late_audio_shifts_the_segments(talking, tmp_path):
@@ -74,10 +74,10 @@ def test_segments_are_those_the_published_code_saw(shared_data, tmp_path):
     same = total = 0
     for clip in golden.values():
         path = shared_data / "media" / clip["path"]
-        (found,) = contract.run(Vad(), [path], tmp_path / path.stem)
-        if found.outcome.status != "ok":
+        (feature,) = contract.run(Vad(), [path], tmp_path / path.stem)
+        if feature.outcome.status != "ok":
             continue
-        ours = np.round(found.values["segments"], 1)
+        ours = np.round(feature.values["segments"], 1)
         theirs = np.array(clip["speech_seconds_for_silent_lip"]).reshape(-1, 2)
         total += 1
         same += ours.shape == theirs.shape and bool(np.allclose(ours, theirs, atol=0.101))

@@ -33,8 +33,8 @@ def people(seconds, *spans):
 
 def test_voices_go_to_those_who_speak_meanwhile():
     heard = people(8, [(4, 8)], [(0, 4)])
-    found = match_voices(voices((0, 4, 0), (4, 8, 1)), heard)
-    assert found == [VoiceMatch(0, 1, 1.0), VoiceMatch(1, 0, 1.0)]
+    matches = match_voices(voices((0, 4, 0), (4, 8, 1)), heard)
+    assert matches == [VoiceMatch(0, 1, 1.0), VoiceMatch(1, 0, 1.0)]
 
 
 def test_a_voice_of_nobody_visible_has_no_match():
@@ -52,8 +52,8 @@ def test_a_person_has_one_voice_and_a_voice_one_person():
 def test_the_time_in_common_is_as_long_as_possible_in_all():
     # The first voice alone would go to the first person; then the second voice would have nobody.
     heard = people(10, [(0, 10)], [(0.5, 5.5)])
-    found = match_voices(voices((0, 6, 0), (6, 10, 1)), heard)
-    assert [(match.voice, match.person) for match in found] == [(0, 1), (1, 0)]
+    matches = match_voices(voices((0, 6, 0), (6, 10, 1)), heard)
+    assert [(match.voice, match.person) for match in matches] == [(0, 1), (1, 0)]
 
 
 @pytest.mark.parametrize(("end", "matches"), [(2, 1), (1.96, 0)])

@@ -50,9 +50,9 @@ class Client:
 
         In it, `fresh` names the cache's folder.
         """
-        found = self._ask({"code": code, "token": token})
-        assert "value" in found, found
-        return found["value"]
+        result = self._ask({"code": code, "token": token})
+        assert "value" in result, result
+        return result["value"]
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         assert self.process.stdin is not None

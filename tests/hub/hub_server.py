@@ -202,14 +202,14 @@ class Requests(http.server.BaseHTTPRequestHandler):
         return False
 
     def repo(self, name: str) -> Repo | None:
-        found = self.hub.store.repos.get(name)
+        result = self.hub.store.repos.get(name)
         token = self.token()
         if token not in (None, WRITER, READER):
             self.fail(401, "Invalid credentials in Authorization header")
-        elif found is None or (found.private and token is None):
+        elif result is None or (result.private and token is None):
             self.fail(404 if token else 401, "Repository not found", X_Error_Code="RepoNotFound")
         else:
-            return found
+            return result
         return None
 
     def commit(self, name: str, revision: str) -> tuple[Repo, Commit] | None:
@@ -224,22 +224,22 @@ class Requests(http.server.BaseHTTPRequestHandler):
 
 
 def _create(request: Requests) -> None:
-    said = json.loads(request.body)
-    name = f"{said['organization'] or 'me'}/{said['name']}"
+    content = json.loads(request.body)
+    name = f"{content['organization'] or 'me'}/{content['name']}"
     if not request.writable():
         return
-    if said.get("type") != "dataset":
+    if content.get("type") != "dataset":
         request.fail(400, "only datasets are kept here")
     elif name in request.hub.store.repos:
         request.fail(409, "You already created this dataset repo")
     else:
-        request.hub.store.create(name, private=said.get("visibility") == "private")
+        request.hub.store.create(name, private=content.get("visibility") == "private")
         request.json({"url": f"{request.hub.url}/datasets/{name}", "name": name, "id": name})
 
 
 def _info(request: Requests, repo: str, revision: str = "main") -> None:
-    if found := request.commit(repo, revision or "main"):
-        at, commit = found
+    if version := request.commit(repo, revision or "main"):
+        at, commit = version
         request.json(
             {
                 "id": repo,
@@ -258,7 +258,7 @@ def _info(request: Requests, repo: str, revision: str = "main") -> None:
 
 
 def _refs(request: Requests, repo: str) -> None:
-    if found := request.repo(repo):
+    if repository := request.repo(repo):
         request.json(
             {
                 kind: [
@@ -266,8 +266,8 @@ def _refs(request: Requests, repo: str) -> None:
                     for name, oid in refs.items()
                 ]
                 for kind, folder, refs in (
-                    ("branches", "heads", found.branches),
-                    ("tags", "tags", found.tags),
+                    ("branches", "heads", repository.branches),
+                    ("tags", "tags", repository.tags),
                     ("converts", "convert", {}),
                 )
             }
@@ -275,9 +275,9 @@ def _refs(request: Requests, repo: str) -> None:
 
 
 def _tree(request: Requests, repo: str, revision: str, below: str = "") -> None:
-    if found := request.commit(repo, revision):
+    if version := request.commit(repo, revision):
         recursive = request.query.get("recursive", "").lower() in ("1", "true")
-        entries = tree(found[1].files, below, recursive)
+        entries = tree(version[1].files, below, recursive)
         if entries is None:
             request.fail(404, f"{below} does not exist", X_Error_Code="EntryNotFound")
         else:
@@ -285,12 +285,12 @@ def _tree(request: Requests, repo: str, revision: str, below: str = "") -> None:
 
 
 def _paths_info(request: Requests, repo: str, revision: str) -> None:
-    if found := request.commit(repo, revision):
+    if version := request.commit(repo, revision):
         if request.headers.get("Content-Type", "").startswith("application/json"):
             paths = json.loads(request.body)["paths"]
         else:
             paths = urllib.parse.parse_qs(request.body.decode())["paths"]
-        files = found[1].files
+        files = version[1].files
         entries = [files[p].plain(p) for p in paths if p in files]
         entries += [
             folder_entry(p) for p in paths if any(name.startswith(f"{p}/") for name in files)
@@ -299,15 +299,15 @@ def _paths_info(request: Requests, repo: str, revision: str) -> None:
 
 
 def _preupload(request: Requests, repo: str, revision: str) -> None:
-    if not request.writable() or not (found := request.commit(repo, revision)):
+    if not request.writable() or not (version := request.commit(repo, revision)):
         return
     files = []
-    for said in json.loads(request.body)["files"]:
-        large = request.hub.store.lfs_names.search(said["path"])
-        old = found[1].files.get(said["path"])
+    for content in json.loads(request.body)["files"]:
+        large = request.hub.store.lfs_names.search(content["path"])
+        old = version[1].files.get(content["path"])
         files.append(
             {
-                "path": said["path"],
+                "path": content["path"],
                 "uploadMode": "lfs" if large else "regular",
                 "shouldIgnore": False,
                 "oid": old and old.etag,
@@ -320,13 +320,13 @@ def _batch(request: Requests, repo: str) -> None:
     if not request.writable() or not request.repo(repo):
         return
     objects = []
-    for said in json.loads(request.body)["objects"]:
-        if said["oid"] not in request.hub.store.large:
-            said["actions"] = {
-                "upload": {"href": f"{request.hub.storage}/storage/{said['oid']}?{SIGNED}"},
+    for content in json.loads(request.body)["objects"]:
+        if content["oid"] not in request.hub.store.large:
+            content["actions"] = {
+                "upload": {"href": f"{request.hub.storage}/storage/{content['oid']}?{SIGNED}"},
                 "verify": {"href": f"{request.hub.url}/datasets/{repo}.git/info/lfs/verify"},
             }
-        objects.append(said)
+        objects.append(content)
     request.json({"transfer": "basic", "objects": objects})
 
 
@@ -341,18 +341,18 @@ def _put(request: Requests, oid: str) -> None:
 
 
 def _verify(request: Requests, repo: str) -> None:
-    said = json.loads(request.body)
+    content = json.loads(request.body)
     if request.writable():
-        there = len(request.hub.store.large.get(said["oid"], b"")) == said["size"]
+        there = len(request.hub.store.large.get(content["oid"], b"")) == content["size"]
         request.json({}) if there else request.fail(404, "the object is not there")
 
 
 def _commit(request: Requests, repo: str, revision: str) -> None:
-    if not request.writable() or not (found := request.commit(repo, revision)):
+    if not request.writable() or not (version := request.commit(repo, revision)):
         return
     lines = [json.loads(line) for line in request.body.splitlines() if line.strip()]
     try:
-        made = request.hub.store.commit(found[0], revision, lines)
+        made = request.hub.store.commit(version[0], revision, lines)
     except StaleError:
         request.fail(412, "A commit has happened since. Please refresh and try again.")
     except ValueError as error:
@@ -363,19 +363,19 @@ def _commit(request: Requests, repo: str, revision: str) -> None:
 
 
 def _tag(request: Requests, repo: str, revision: str) -> None:
-    if not request.writable() or not (found := request.commit(repo, revision)):
+    if not request.writable() or not (version := request.commit(repo, revision)):
         return
     name = json.loads(request.body)["tag"]
-    if name in found[0].tags:
+    if name in version[0].tags:
         request.fail(409, "Tag already exists")
     else:
-        found[0].tags[name] = found[1].oid
+        version[0].tags[name] = version[1].oid
         request.json({})
 
 
 def _untag(request: Requests, repo: str, revision: str) -> None:
-    if request.writable() and (found := request.repo(repo)):
-        if found.tags.pop(revision, None) is None:
+    if request.writable() and (repository := request.repo(repo)):
+        if repository.tags.pop(revision, None) is None:
             request.fail(404, "no such tag", X_Error_Code="RevisionNotFound")
         else:
             request.json({})
@@ -383,15 +383,15 @@ def _untag(request: Requests, repo: str, revision: str) -> None:
 
 def _squash(request: Requests, repo: str, revision: str) -> None:
     """One commit is left of a branch; others stay as long as a tag is on them or after them."""
-    if request.writable() and (found := request.repo(repo)):
-        found.squash(revision, json.loads(request.body)["message"])
+    if request.writable() and (repository := request.repo(repo)):
+        repository.squash(revision, json.loads(request.body)["message"])
         request.json({})
 
 
 def _large(request: Requests, repo: str) -> None:
     """Every large file that a commit of the repository ever held."""
-    if found := request.repo(repo):
-        known = {b.sha256: (p, b) for c in found.ever for p, b in c.files.items() if b.sha256}
+    if repository := request.repo(repo):
+        known = {b.sha256: (p, b) for c in repository.ever for p, b in c.files.items() if b.sha256}
         request.json(
             [
                 {
@@ -422,10 +422,10 @@ def _yaml(request: Requests) -> None:
 
 
 def _resolve(request: Requests, repo: str, revision: str, path: str) -> None:
-    if not (found := request.commit(repo, revision)):
+    if not (version := request.commit(repo, revision)):
         return
-    headers = {"X_Repo_Commit": found[1].oid}
-    blob = found[1].files.get(path)
+    headers = {"X_Repo_Commit": version[1].oid}
+    blob = version[1].files.get(path)
     if blob is None:
         request.fail(404, "Entry not found", X_Error_Code="EntryNotFound", **headers)
     elif blob.sha256 is None:

@@ -38,13 +38,13 @@ class Blob:
         return self.sha256 or self.oid
 
     def plain(self, path: str) -> dict[str, Any]:
-        found: dict[str, Any] = {
+        by_name: dict[str, Any] = {
             "type": "file", "path": path, "size": len(self.data), "oid": self.oid,
         }  # fmt: skip
         if self.sha256 is not None:
             size = len(self.pointer)
-            found["lfs"] = {"oid": self.sha256, "size": len(self.data), "pointerSize": size}
-        return found
+            by_name["lfs"] = {"oid": self.sha256, "size": len(self.data), "pointerSize": size}
+        return by_name
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ class Repo:
 
     def add(self, branch: str, title: str, files: dict[str, Blob]) -> Commit:
         parent = self.branches.get(branch)
-        said = [self.name, parent, title, len(self.commits)]
+        parts = [self.name, parent, title, len(self.commits)]
         tree = {path: blob.oid for path, blob in sorted(files.items())}
-        oid = hashlib.sha1(json.dumps([said, tree]).encode()).hexdigest()
+        oid = hashlib.sha1(json.dumps([parts, tree]).encode()).hexdigest()
         commit = Commit(oid, parent, title, files)
         self.commits[oid] = commit
         self.branches[branch] = oid
@@ -87,7 +87,7 @@ class Repo:
             while at is not None and at not in reached:
                 reached.add(at)
                 at = self.commits[at].parent
-        self.commits = {oid: one for oid, one in self.commits.items() if oid in reached}
+        self.commits = {oid: item for oid, item in self.commits.items() if oid in reached}
 
     def at(self, revision: str) -> Commit | None:
         """The commit of a branch, a tag or an id."""
@@ -164,16 +164,16 @@ def tree(files: dict[str, Blob], below: str, recursive: bool) -> list[dict[str, 
     inside = {p: b for p, b in files.items() if p.startswith(prefix)}
     if below and not inside:
         return None
-    found: dict[str, dict[str, Any]] = {}
+    by_name: dict[str, dict[str, Any]] = {}
     for path, blob in sorted(inside.items()):
         parts = path[len(prefix) :].split("/")
         for depth in range(1, len(parts)):
             folder = prefix + "/".join(parts[:depth])
             if recursive or depth == 1:
-                found.setdefault(folder, folder_entry(folder))
+                by_name.setdefault(folder, folder_entry(folder))
         if recursive or len(parts) == 1:
-            found[path] = blob.plain(path)
-    return list(found.values())
+            by_name[path] = blob.plain(path)
+    return list(by_name.values())
 
 
 def folder_entry(path: str) -> dict[str, Any]:
@@ -184,5 +184,5 @@ def folder_entry(path: str) -> dict[str, Any]:
 def card_data(files: dict[str, Blob]) -> dict[str, Any]:
     """The YAML at the top of the card."""
     text = files["README.md"].data.decode() if "README.md" in files else ""
-    found = re.match(r"---\n(.*?)\n---\n", text, re.DOTALL)
-    return yaml.safe_load(found[1]) if found else {}
+    result = re.match(r"---\n(.*?)\n---\n", text, re.DOTALL)
+    return yaml.safe_load(result[1]) if result else {}

@@ -32,21 +32,21 @@ def releases(tmp_path_factory) -> dict[str, Path]:
     """Versions of one small dataset; from 0.2.0 on a clip is taken down and another is new."""
     folder = tmp_path_factory.mktemp("releases")
     corpus = small_corpus(folder / "corpus")
-    found = {}
+    by_name = {}
     for version in ("0.1.0", "0.2.0", "0.3.0"):
         if version == "0.2.0":
-            corpus.rows = [one for one in corpus.rows if one.clip_id != "room"]
+            corpus.rows = [row for row in corpus.rows if row.clip_id != "room"]
             corpus.add(row("zebra"))
             stone = {"clip_id": "room", "date": "2026-01-31"}
             (corpus.folder / "tombstones.jsonl").write_text(json.dumps(stone) + "\n")
-        found[version] = write_release(
+        by_name[version] = write_release(
             Theval,
             Inputs(corpus.manifest, corpus.cache),
             folder / version,
             decoder=DECODER,
             version=version,
         ).folder
-    return found
+    return by_name
 
 
 @pytest.fixture(scope="module")
@@ -86,17 +86,17 @@ def committed(hub: Hub, name: str, folder: Path) -> bool:
 def writes(hub: Hub) -> list[str]:
     """The requests that changed something, each as its last telling part."""
     kinds = {"create": "create", "PUT": "send", "/commit/": "commit", "/tag/": "tag"}
-    found = []
+    collected = []
     for method, path, _ in hub.log:
         if method in ("POST", "PUT"):
-            found += [kinds[key] for key in kinds if key in f"{method} {path}"]
-    return found
+            collected += [kinds[key] for key in kinds if key in f"{method} {path}"]
+    return collected
 
 
 def test_a_dry_run_changes_nothing(hub, client, releases, name):
-    said = client.push(releases["0.1.0"], name, "--dry-run", "--json", token=WRITER)
-    assert said.code == 0
-    plain = said.plain
+    completed = client.push(releases["0.1.0"], name, "--dry-run", "--json", token=WRITER)
+    assert completed.code == 0
+    plain = completed.plain
     assert plain["dry_run"]
     assert plain["new"]
     assert (plain["tag"], plain["private"], plain["commit"]) == ("v0.1.0", False, None)
@@ -108,8 +108,8 @@ def test_a_dry_run_changes_nothing(hub, client, releases, name):
 
 def test_one_commit_then_the_tag(hub, client, releases, name):
     folder = releases["0.1.0"]
-    said = client.push(folder, name, token=WRITER)
-    assert said.code == 0, said.err
+    completed = client.push(folder, name, token=WRITER)
+    assert completed.code == 0, completed.err
     repo = hub.store.repos[name]
     assert committed(hub, name, folder)
     assert repo.tags == {"v0.1.0": repo.head.oid}
@@ -118,29 +118,31 @@ def test_one_commit_then_the_tag(hub, client, releases, name):
         "theval/theval 0.1.0",
     ]
     assert writes(hub) == ["create", "send", "send", "commit", "tag"]
-    assert "note: the card's examples load theval/theval" in said.out
-    assert 'revision="v0.1.0"' in said.out
+    assert "note: the card's examples load theval/theval" in completed.out
+    assert 'revision="v0.1.0"' in completed.out
     assert not repo.private
 
 
 def test_the_next_version_sends_what_changed(hub, client, releases, name):
     client.push(releases["0.1.0"], name, token=WRITER)
     hub.reset()
-    said = client.push(releases["0.2.0"], name, "--json", token=WRITER)
-    assert said.code == 0, said.err
-    assert said.plain["previous"] == "0.1.0"
+    completed = client.push(releases["0.2.0"], name, "--json", token=WRITER)
+    assert completed.code == 0, completed.err
+    assert completed.plain["previous"] == "0.1.0"
     repo = hub.store.repos[name]
     assert committed(hub, name, releases["0.2.0"])
     assert repo.at("v0.2.0") is repo.head
     assert repo.head.parent == repo.at("v0.1.0").oid
     hub.reset()
-    said = client.push(releases["0.3.0"], name, "--json", token=WRITER)  # the same tables again
-    assert said.code == 0, said.err
+    completed = client.push(
+        releases["0.3.0"], name, "--json", token=WRITER
+    )  # the same tables again
+    assert completed.code == 0, completed.err
     assert hub.uploads() == []
     tables = [path for path in repo.head.files if path.endswith(".parquet")]
     assert len(tables) == 2
-    assert set(tables) <= set(said.plain["unchanged"])
-    assert said.plain["add"].keys() == {"README.md", "croissant.json", "info.json"}
+    assert set(tables) <= set(completed.plain["unchanged"])
+    assert completed.plain["add"].keys() == {"README.md", "croissant.json", "info.json"}
 
 
 @pytest.mark.slow
@@ -159,10 +161,10 @@ def test_what_a_version_lacks_is_deleted_and_other_files_stay(
         version="0.2.0",
         configs=["features"],
     ).folder
-    said = client.push(fewer, name, "--json", token=WRITER)
-    assert said.code == 0, said.err
-    assert said.plain["delete"] == ["landmarks/train-00000-of-00001.parquet"]
-    assert "left unchanged" in " ".join(said.plain["notes"])
+    completed = client.push(fewer, name, "--json", token=WRITER)
+    assert completed.code == 0, completed.err
+    assert completed.plain["delete"] == ["landmarks/train-00000-of-00001.parquet"]
+    assert "left unchanged" in " ".join(completed.plain["notes"])
     assert repo.head.files["LICENSE"].data == b"terms"
     assert "landmarks/train-00000-of-00001.parquet" not in repo.head.files
     assert "landmarks/train-00000-of-00001.parquet" in repo.at("v0.1.0").files
@@ -179,9 +181,9 @@ def test_versions_only_grow(hub, client, releases, name, first, second, expected
     assert client.push(releases[first], name, token=WRITER).code == 0
     before = dict(hub.store.repos[name].commits)
     hub.reset()
-    said = client.push(releases[second], name, token=WRITER)
-    assert said.code == 1
-    assert expected in said.err
+    completed = client.push(releases[second], name, token=WRITER)
+    assert completed.code == 1
+    assert expected in completed.err
     assert hub.store.repos[name].commits == before
     assert writes(hub) == []
 
@@ -221,28 +223,28 @@ def test_a_version_that_only_a_tag_remembers_counts(hub, client, releases, name)
     client.push(releases["0.1.0"], name, token=WRITER)
     repo = hub.store.repos[name]
     repo.tags |= {"v0.10.0": repo.head.oid, "v9": repo.head.oid, "draft": repo.head.oid}
-    said = client.push(releases["0.2.0"], name, token=WRITER)
-    assert said.code == 1
-    assert "already at version 0.10.0" in said.err
+    completed = client.push(releases["0.2.0"], name, token=WRITER)
+    assert completed.code == 1
+    assert "already at version 0.10.0" in completed.err
 
 
 @pytest.mark.slow
 def test_nothing_of_somebody_else_is_overwritten(hub, client, releases, name):
     repo = hub.store.create(name)
     repo.add("main", "mine", {**repo.head.files, "data.csv": Blob(b"a,b\n")})
-    said = client.push(releases["0.1.0"], name, token=WRITER)
-    assert said.code == 1
-    assert "no info.json" in said.err
+    completed = client.push(releases["0.1.0"], name, token=WRITER)
+    assert completed.code == 1
+    assert "no info.json" in completed.err
     info = json.loads((releases["0.1.0"] / "info.json").read_text())
     other = json.dumps({**info, "dataset": "theval/thqa"}).encode()
     repo.add("main", "mine", {".gitattributes": Blob(b""), "info.json": Blob(other)})
-    said = client.push(releases["0.2.0"], name, token=WRITER)
-    assert said.code == 1
-    assert "holds theval/thqa, and this is theval/theval" in said.err
+    completed = client.push(releases["0.2.0"], name, token=WRITER)
+    assert completed.code == 1
+    assert "holds theval/thqa, and this is theval/theval" in completed.err
     repo.add("main", "mine", {"info.json": Blob(b"{}")})
-    said = client.push(releases["0.2.0"], name, token=WRITER)
-    assert said.code == 1
-    assert "info.json that is not a dataset's" in said.err
+    completed = client.push(releases["0.2.0"], name, token=WRITER)
+    assert completed.code == 1
+    assert "info.json that is not a dataset's" in completed.err
     assert writes(hub) == []
 
 
@@ -257,9 +259,9 @@ def test_a_dirty_build_stays_here(hub, client, releases, name, tmp_path, fault):
         path.write_bytes(path.read_bytes()[:-1] + b"x")
     else:
         (folder / "manifest.jsonl").unlink()
-    said = client.push(folder, name, token=WRITER)
-    assert said.code == 1
-    assert "was changed since it was built" in said.err
+    completed = client.push(folder, name, token=WRITER)
+    assert completed.code == 1
+    assert "was changed since it was built" in completed.err
     assert hub.log == []
 
 
@@ -272,10 +274,10 @@ def test_somebody_else_commits_meanwhile(hub, client, releases, name):
         repo.add("main", "a typo", {**repo.head.files, "LICENSE": Blob(b"terms")})
 
     hub.meanwhile.append(("POST", "/commit/main", faster))
-    said = client.push(releases["0.2.0"], name, token=WRITER)
-    assert said.code == 1
-    assert "answered 412" in said.err
-    assert "somebody else committed" in said.err
+    completed = client.push(releases["0.2.0"], name, token=WRITER)
+    assert completed.code == 1
+    assert "answered 412" in completed.err
+    assert "somebody else committed" in completed.err
     assert repo.head.title == "a typo"
     assert repo.tags.keys() == {"v0.1.0"}
     hub.log.clear()
@@ -293,9 +295,9 @@ def test_a_file_that_changes_meanwhile(hub, client, releases, name, tmp_path):
         (folder / "manifest.jsonl").write_text("{}\n")
 
     hub.meanwhile.append(("POST", "/objects/batch", change))
-    said = client.push(folder, name, token=WRITER)
-    assert said.code == 1
-    assert "manifest.jsonl changed while it was being pushed" in said.err
+    completed = client.push(folder, name, token=WRITER)
+    assert completed.code == 1
+    assert "manifest.jsonl changed while it was being pushed" in completed.err
     assert len(hub.store.repos[name].commits) == 1
 
 
@@ -305,14 +307,14 @@ def test_a_refused_upload_is_resumed(hub, client, releases, name):
     oid = broken["landmarks/train-00000-of-00001.parquet"]["sha256"]
     hub.store.large.clear()
     hub.fail("PUT", oid, 403, message="Request has expired")
-    said = client.push(releases["0.2.0"], name, token=WRITER)
-    assert said.code == 1
-    assert "answered 403 (Request has expired)" in said.err
+    completed = client.push(releases["0.2.0"], name, token=WRITER)
+    assert completed.code == 1
+    assert "answered 403 (Request has expired)" in completed.err
     assert len(hub.store.repos[name].commits) == 1
     assert hub.store.repos[name].tags == {}
     hub.log.clear()
-    said = client.push(releases["0.2.0"], name, token=WRITER)
-    assert said.code == 0, said.err
+    completed = client.push(releases["0.2.0"], name, token=WRITER)
+    assert completed.code == 0, completed.err
     assert hub.uploads() == [oid]
     assert committed(hub, name, releases["0.2.0"])
 
@@ -322,8 +324,8 @@ def test_a_cut_connection_and_a_passing_error_are_ridden_out(hub, client, releas
     hub.store.large.clear()
     hub.fail("PUT", "/storage/", 0, after=1000)
     hub.fail("POST", "/objects/batch", 500)
-    said = client.push(releases["0.1.0"], name, token=WRITER)
-    assert said.code == 0, said.err
+    completed = client.push(releases["0.1.0"], name, token=WRITER)
+    assert completed.code == 0, completed.err
     assert len(hub.uploads()) == 3
     assert committed(hub, name, releases["0.1.0"])
 
@@ -366,16 +368,16 @@ def test_a_killed_push_is_resumed(hub, releases, name, tmp_path):
 @pytest.mark.slow
 def test_a_commit_without_its_tag_gets_it(hub, client, releases, name):
     hub.fail("POST", "/tag/", 500)
-    said = client.push(releases["0.1.0"], name, token=WRITER)
-    assert said.code == 1
-    assert "the tag v0.1.0 is not set; push again" in said.err
+    completed = client.push(releases["0.1.0"], name, token=WRITER)
+    assert completed.code == 1
+    assert "the tag v0.1.0 is not set; push again" in completed.err
     repo = hub.store.repos[name]
     assert committed(hub, name, releases["0.1.0"])
-    said = client.push(releases["0.1.0"], name, "--dry-run", token=WRITER)
-    assert "only the tag v0.1.0 is missing" in said.out
+    completed = client.push(releases["0.1.0"], name, "--dry-run", token=WRITER)
+    assert "only the tag v0.1.0 is missing" in completed.out
     hub.log.clear()
-    said = client.push(releases["0.1.0"], name, token=WRITER)
-    assert said.code == 0, said.err
+    completed = client.push(releases["0.1.0"], name, token=WRITER)
+    assert completed.code == 0, completed.err
     assert writes(hub) == ["tag"]
     assert repo.tags == {"v0.1.0": repo.head.oid}
 
@@ -394,14 +396,14 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(hub, client, releases,
 @pytest.mark.slow
 def test_no_tag_on_a_commit_that_lacks_a_file(hub, client, releases, name):
     hub.store.loses.add("manifest.jsonl")
-    said = client.push(releases["0.1.0"], name, token=WRITER)
-    assert said.code == 1
-    assert "manifest.jsonl in" in said.err
+    completed = client.push(releases["0.1.0"], name, token=WRITER)
+    assert completed.code == 1
+    assert "manifest.jsonl in" in completed.err
     assert hub.store.repos[name].tags == {}
     hub.store.loses.clear()
-    said = client.push(releases["0.1.0"], name, "--json", token=WRITER)
-    assert said.code == 0, said.err
-    assert list(said.plain["add"]) == ["manifest.jsonl"]
+    completed = client.push(releases["0.1.0"], name, "--json", token=WRITER)
+    assert completed.code == 0, completed.err
+    assert list(completed.plain["add"]) == ["manifest.jsonl"]
     assert committed(hub, name, releases["0.1.0"])
 
 
@@ -418,12 +420,12 @@ def test_no_tag_on_a_commit_that_lacks_a_file(hub, client, releases, name):
 @pytest.mark.parametrize("at", ["/api/datasets/[^/]+/[^/]+$", "/repos/create", "/commit/"])
 def test_refusals_are_explained(hub, client, releases, name, status, expected, at):
     hub.fail("POST" if at != "/api/datasets/[^/]+/[^/]+$" else "GET", at, status)
-    said = client.push(releases["0.1.0"], name, token=WRITER)
-    assert said.code == 1
-    assert said.out == ""
-    assert f"answered {status} (ordered by the test)" in said.err
-    assert expected in said.err
-    assert "Traceback" not in said.err
+    completed = client.push(releases["0.1.0"], name, token=WRITER)
+    assert completed.code == 1
+    assert completed.out == ""
+    assert f"answered {status} (ordered by the test)" in completed.err
+    assert expected in completed.err
+    assert "Traceback" not in completed.err
     repo = hub.store.repos.get(name)
     assert repo is None or not repo.tags
 
@@ -434,9 +436,9 @@ def test_refusals_are_explained(hub, client, releases, name, status, expected, a
     [(None, "answered 401"), (READER, "answered 403"), ("hf_unknownTokenOfNobody", "answered 401")],
 )
 def test_who_may_write(hub, client, releases, name, token, expected):
-    said = client.push(releases["0.1.0"], name, token=token)
-    assert said.code == 1
-    assert expected in said.err
+    completed = client.push(releases["0.1.0"], name, token=token)
+    assert completed.code == 1
+    assert expected in completed.err
     assert name not in hub.store.repos
 
 
@@ -445,10 +447,10 @@ def test_nobody_reads_a_token_or_a_signed_address(hub, client, releases, name):
     hub.fail("POST", "/commit/", 403, message=f"no right for {WRITER} at {hub.storage}/x?{SIGNED}")
     hub.store.large.clear()
     for code in (1, 0):
-        said = client.push(releases["0.1.0"], name, token=WRITER)
-        assert said.code == code
-        assert WRITER not in said.out + said.err
-        assert SIGNED not in said.out + said.err
+        completed = client.push(releases["0.1.0"], name, token=WRITER)
+        assert completed.code == code
+        assert WRITER not in completed.out + completed.err
+        assert SIGNED not in completed.out + completed.err
 
 
 @pytest.mark.slow
@@ -503,21 +505,21 @@ def test_people_are_shown_to_everybody_only_when_that_is_said(
     planned = client.push(folder, name, "--dry-run", "--json", token=WRITER).plain
     assert planned["private"]
     assert any(column in note for note in planned["notes"])
-    said = client.push(folder, name, "--public", token=WRITER)
-    assert said.code == 1
-    assert "may show or identify people" in said.err
-    assert column in said.err
+    completed = client.push(folder, name, "--public", token=WRITER)
+    assert completed.code == 1
+    assert "may show or identify people" in completed.err
+    assert column in completed.err
     assert name not in hub.store.repos
     assert client.push(folder, name, token=WRITER).code == 0
     assert hub.store.repos[name].private
     repo = hub.store.create(f"{name}-public")
     for option in ("--public", "--private"):
-        said = client.push(folder, f"{name}-public", option, token=WRITER)
-        assert said.code == 1
-        assert column in said.err
+        completed = client.push(folder, f"{name}-public", option, token=WRITER)
+        assert completed.code == 1
+        assert column in completed.err
     assert len(repo.commits) == 1
-    said = client.push(folder, f"{name}-public", "--allow-public-faces", token=WRITER)
-    assert said.code == 0, said.err
+    completed = client.push(folder, f"{name}-public", "--allow-public-faces", token=WRITER)
+    assert completed.code == 0, completed.err
     assert "v0.1.0" in repo.tags
     options = ("--public", "--allow-public-faces")
     assert client.push(folder, f"{name}-new", *options, token=WRITER).code == 0
@@ -529,8 +531,8 @@ def test_people_are_shown_to_everybody_only_when_that_is_said(
 @pytest.mark.parametrize("how", [{"without": frozenset({"arcface"})}, {"anonymise": True}])
 def test_what_was_left_out_holds_nothing_back(hub, client, name, tmp_path, how):
     folder = release_of(tmp_path, True, **how)
-    said = client.push(folder, name, "--public", token=WRITER)
-    assert said.code == 0, said.err
+    completed = client.push(folder, name, "--public", token=WRITER)
+    assert completed.code == 0, completed.err
     assert not hub.store.repos[name].private
 
 
@@ -538,45 +540,45 @@ def test_what_was_taken_down_can_be_removed_for_good(hub, client, releases, name
     """The lines that `push` prints leave one version, and nothing to fetch of the others."""
     hub.store.large.clear()
     for version in ("0.1.0", "0.2.0"):
-        said = client.push(releases[version], name, token=WRITER)
-        assert said.code == 0, said.err
-    assert "may still be available in v0.1.0" in said.out
+        completed = client.push(releases[version], name, token=WRITER)
+        assert completed.code == 0, completed.err
+    assert "may still be available in v0.1.0" in completed.out
     repo = hub.store.repos[name]
     old = {b.sha256 for b in repo.at("v0.1.0").files.values() if b.sha256}
     kept = {b.sha256 for b in repo.at("v0.2.0").files.values() if b.sha256}
     assert old - kept
-    lines = said.out.partition("in Python:\n")[2].rstrip().splitlines()
+    lines = completed.out.partition("in Python:\n")[2].rstrip().splitlines()
     code = "\n".join(line.strip() for line in lines)
     assert client.load(f"exec({code!r})", token=WRITER) is None
     assert list(repo.tags) == ["v0.2.0"]
     assert list(repo.commits) == [repo.head.oid]
     assert committed(hub, name, releases["0.2.0"])
     assert hub.store.large.keys() & (old | kept) == kept
-    said = client.push(releases["0.3.0"], name, "--json", token=WRITER)
-    assert said.code == 0, said.err
-    assert said.plain["outlived"] == []
+    completed = client.push(releases["0.3.0"], name, "--json", token=WRITER)
+    assert completed.code == 0, completed.err
+    assert completed.plain["outlived"] == []
 
 
 @pytest.mark.slow
 def test_private_when_asked(hub, client, releases, name):
     assert client.push(releases["0.1.0"], name, "--private", token=WRITER).code == 0
     assert hub.store.repos[name].private
-    said = client.push(releases["0.2.0"], name, "--public", token=WRITER)
-    assert said.code == 0, said.err
-    assert "is private and stays so" in said.out
+    completed = client.push(releases["0.2.0"], name, "--public", token=WRITER)
+    assert completed.code == 0, completed.err
+    assert "is private and stays so" in completed.out
 
 
 @pytest.mark.parametrize("repo_id", ["theval", "a/b/c", "a/..", "https://x/y", ""])
 def test_names_that_are_none(hub, client, releases, repo_id):
-    said = client.push(releases["0.1.0"], repo_id, token=WRITER)
-    assert said.code == 2
+    completed = client.push(releases["0.1.0"], repo_id, token=WRITER)
+    assert completed.code == 2
     assert hub.log == []
 
 
 def test_a_folder_that_is_none(hub, client, tmp_path):
-    said = client.push(tmp_path, "a/b", token=WRITER)
-    assert said.code == 2
-    assert "not a built dataset" in said.err
+    completed = client.push(tmp_path, "a/b", token=WRITER)
+    assert completed.code == 2
+    assert "not a built dataset" in completed.err
 
 
 def test_no_network_is_said(releases):
@@ -590,5 +592,5 @@ def test_no_network_is_said(releases):
 def test_sentences_carry_no_keys():
     error = RuntimeError("uploading 'x'")
     error.__cause__ = OSError(f"PUT https://s3/x?{SIGNED}&y=1 with {WRITER}\nfailed.")
-    said = explain(error, "a/b")
-    assert said.startswith("a/b: PUT https://s3/x with hf_*** failed; push again")
+    text = explain(error, "a/b")
+    assert text.startswith("a/b: PUT https://s3/x with hf_*** failed; push again")

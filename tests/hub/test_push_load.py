@@ -42,17 +42,17 @@ def releases(tmp_path_factory) -> dict[str, Path]:
         out = folder / version
         return write_release(Theval, inputs, out, decoder=DECODER, version=version).folder
 
-    found = {"0.1.0": build("0.1.0")}
+    by_version = {"0.1.0": build("0.1.0")}
     stone = {"clip_id": "room", "date": "2026-01-31"}
     (corpus.folder / "tombstones.jsonl").write_text(json.dumps(stone) + "\n")
-    corpus.rows = [one for one in corpus.rows if one.clip_id != "room"]
+    corpus.rows = [row for row in corpus.rows if row.clip_id != "room"]
     corpus.add(row("zebra"))
-    talk = next(one for one in corpus.rows if one.clip_id == "talk-0-800")
+    talk = next(row for row in corpus.rows if row.clip_id == "talk-0-800")
     corpus.rows.remove(talk)
     changed = values(1)
     changed["theval_signals"]["head_motion"] = np.array(12.75)
     corpus.add(talk, {k: Feature(Outcome("ok"), v) for k, v in changed.items()})
-    return found | {"0.2.0": build("0.2.0")}
+    return by_version | {"0.2.0": build("0.2.0")}
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +61,8 @@ def published(releases, tmp_path_factory) -> Iterator[tuple[Hub, Client]]:
     home = tmp_path_factory.mktemp("client") / "hf"
     with serving_hub() as hub, client_of(hub.url, home) as client:
         for version in VERSIONS:
-            said = client.push(releases[version], NAME, token=WRITER)
-            assert said.code == 0, said.err
+            completed = client.push(releases[version], NAME, token=WRITER)
+            assert completed.code == 0, completed.err
         yield hub, client
 
 
@@ -82,7 +82,7 @@ def client(published) -> Client:
 def built(folder: Path) -> dict[str, dict]:
     """Rows of the default table as they were built."""
     (path,) = folder.glob("features/*.parquet")
-    rows = {one["clip_id"]: one for one in pq.read_table(path).to_pylist()}
+    rows = {row["clip_id"]: row for row in pq.read_table(path).to_pylist()}
     assert rows
     return rows
 
@@ -92,15 +92,15 @@ def loaded(client: Client, revision: str | None) -> dict[str, dict]:
     rows = client.load(
         f'list(load_dataset("{NAME}", revision={revision!r}, cache_dir=fresh)["train"])'
     )
-    return {one["clip_id"]: one for one in rows}
+    return {row["clip_id"]: row for row in rows}
 
 
 def test_every_version_loads_as_it_was_built(hub, client, releases):
-    one, two = (loaded(client, f"v{version}") for version in VERSIONS)
-    assert one == built(releases["0.1.0"])
+    first, two = (loaded(client, f"v{version}") for version in VERSIONS)
+    assert first == built(releases["0.1.0"])
     assert two == built(releases["0.2.0"])
     assert loaded(client, None) == loaded(client, "main") == two
-    assert one != two
+    assert first != two
     versions = [
         client.load(
             f'str(load_dataset("{NAME}", revision="v{version}", split="train", cache_dir=fresh).version)'
@@ -111,17 +111,17 @@ def test_every_version_loads_as_it_was_built(hub, client, releases):
 
 
 def test_the_versions_differ_as_diff_says(hub, client, releases):
-    said = diff(*releases.values())
-    features = said.configs["features"]
-    one, two = (loaded(client, f"v{version}") for version in VERSIONS)
-    assert features.added == tuple(sorted(two.keys() - one.keys())) == ("zebra",)
-    assert features.removed == tuple(sorted(one.keys() - two.keys())) == ("room",)
+    report = diff(*releases.values())
+    features = report.configs["features"]
+    first, two = (loaded(client, f"v{version}") for version in VERSIONS)
+    assert features.added == tuple(sorted(two.keys() - first.keys())) == ("zebra",)
+    assert features.removed == tuple(sorted(first.keys() - two.keys())) == ("room",)
     assert features.taken_down == ("room",)
     changed = {
         (clip, column)
-        for clip in one.keys() & two.keys()
-        for column in one[clip]
-        if one[clip][column] != two[clip][column]
+        for clip in first.keys() & two.keys()
+        for column in first[clip]
+        if first[clip][column] != two[clip][column]
     }
     assert changed == {("talk-0-800", "head_motion")}
     assert {name: change.rows for name, change in features.values.items()} == {"head_motion": 1}
@@ -130,34 +130,34 @@ def test_the_versions_differ_as_diff_says(hub, client, releases):
         f'"{NAME}", repo_type="dataset", revision=v, local_dir=f"{{fresh}}/{{v}}"))'
         ' for v in ("v0.1.0", "v0.2.0")]).to_plain()'
     )
-    assert fetched == json.loads(json.dumps(said.to_plain()))
+    assert fetched == json.loads(json.dumps(report.to_plain()))
 
 
 def test_streaming_with_columns(hub, client, releases):
     wanted = f'load_dataset("{NAME}", "landmarks", split="train", streaming=True, revision="v0.1.0"'
     rows = client.load(f'list({wanted}, columns=["clip_id", "fps"]))')
-    assert [set(one) for one in rows] == [{"clip_id", "fps"}] * 4
+    assert [set(row) for row in rows] == [{"clip_id", "fps"}] * 4
     (path,) = releases["0.1.0"].glob("landmarks/*.parquet")
-    whole = {one["clip_id"]: one for one in pq.read_table(path).to_pylist()}
-    assert {one["clip_id"]: one["fps"] for one in rows} == {k: v["fps"] for k, v in whole.items()}
+    whole = {row["clip_id"]: row for row in pq.read_table(path).to_pylist()}
+    assert {row["clip_id"]: row["fps"] for row in rows} == {k: v["fps"] for k, v in whole.items()}
     spans = [span for _, at, span in hub.log if "/storage/" in at]
     assert spans
     assert all(span is not None for span in spans)  # parts of the file, never all of it at once
     streamed = client.load(f"list({wanted}))")
-    assert {one["clip_id"]: one for one in streamed} == whole
+    assert {row["clip_id"]: row for row in streamed} == whole
 
 
 def test_a_revision_that_is_none(hub, client):
-    found = client._ask({"code": f'load_dataset("{NAME}", revision="v9.9.9", cache_dir=fresh)'})
-    assert "v9.9.9" in found["error"]
+    result = client._ask({"code": f'load_dataset("{NAME}", revision="v9.9.9", cache_dir=fresh)'})
+    assert "v9.9.9" in result["error"]
 
 
 def test_a_private_dataset_asks_who_one_is(hub, client, releases):
-    said = client.push(releases["0.1.0"], "someone/hidden", "--private", token=WRITER)
-    assert said.code == 0, said.err
+    completed = client.push(releases["0.1.0"], "someone/hidden", "--private", token=WRITER)
+    assert completed.code == 0, completed.err
     code = 'load_dataset("someone/hidden", split="train", cache_dir=fresh).num_rows'
-    found = client._ask({"code": code})
-    assert "someone/hidden" in found["error"]
+    result = client._ask({"code": code})
+    assert "someone/hidden" in result["error"]
     assert client.load(code, token=READER) == 4
 
 
@@ -183,9 +183,11 @@ def mirrored(olah: Path, folder: Path, settings: dict[str, Any], access: str = "
         "host": "127.0.0.1", "mirror-scheme": "http", "mirror-netloc": here,
         "mirror-lfs-netloc": here, "repos-path": str(folder / "repos"), **settings,
     }  # fmt: skip
-    said = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
+    assignments = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     config = folder / "olah.toml"
-    config.write_text("\n".join(["[basic]", f"port = {port}", *said, "[accessibility]", access]))
+    config.write_text(
+        "\n".join(["[basic]", f"port = {port}", *assignments, "[accessibility]", access])
+    )
     words = [olah, "-m", "olah.server", "-c", config, "--port", str(port), "--host", "127.0.0.1"]
     with (
         (folder / "olah.log").open("w") as log,
@@ -206,7 +208,7 @@ def check_read(url: str, home: Path, releases: dict[str, Path], *, streaming: bo
         if streaming:
             wanted = f'load_dataset("{NAME}", "landmarks", split="train", streaming=True'
             rows = client.load(f'list({wanted}, columns=["clip_id"]))')
-            assert {one["clip_id"] for one in rows} == set(built(releases["0.2.0"]))
+            assert {row["clip_id"] for row in rows} == set(built(releases["0.2.0"]))
 
 
 @pytest.mark.slow
@@ -245,9 +247,9 @@ def test_from_a_git_mirror_without_any_hub(olah, releases, tmp_path):
 def _free_port() -> int:
     import socket
 
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as item:
+        item.bind(("127.0.0.1", 0))
+        return int(item.getsockname()[1])
 
 
 def _wait_for(url: str) -> None:

@@ -33,8 +33,8 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture(scope="module")
 def client(hub: Hub, tmp_path_factory) -> Iterator[Client]:
-    with client_of(hub.url, tmp_path_factory.mktemp("client") / "hf") as found:
-        yield found
+    with client_of(hub.url, tmp_path_factory.mktemp("client") / "hf") as result:
+        yield result
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +82,16 @@ def repo(hub, dataset, tmp_path):
     """Version 0.1.0 with two clips; at main one of them was taken down."""
     hub.reset()
     hub.store.repos.pop(NAME, None)
-    found = hub.store.create(NAME)
-    found.tags["v0.1.0"] = found.add("main", "0.1.0", blobs(dataset)).oid
+    result = hub.store.create(NAME)
+    result.tags["v0.1.0"] = result.add("main", "0.1.0", blobs(dataset)).oid
     later = tmp_path / "later"
     shutil.copytree(dataset, later)
     rows = [row for row in read_manifest(dataset).rows if row.start]
     write_manifest(later / "manifest.jsonl", rows)
     stones = (Tombstone("plain-0-800", "2026-01-02"),)
     write_info(later, Info("theval/set", "0.2.0", "0.1.0", {}, {}, "0" * 64, tombstones=stones))
-    found.add("main", "0.2.0", blobs(later))
-    return found
+    result.add("main", "0.2.0", blobs(later))
+    return result
 
 
 def again(client, name, out, sources, **more):
@@ -101,10 +101,10 @@ def again(client, name, out, sources, **more):
 
 
 def test_by_its_name(repo, client, sources, tmp_path):
-    said = again(client, NAME, tmp_path / "out", sources)
-    assert said.code == 0, said.err
-    assert said.plain["counts"] == {"identical": 1}
-    assert said.plain["of"] == f"{NAME}@{repo.head.oid}"
+    completed = again(client, NAME, tmp_path / "out", sources)
+    assert completed.code == 0, completed.err
+    assert completed.plain["counts"] == {"identical": 1}
+    assert completed.plain["of"] == f"{NAME}@{repo.head.oid}"
     made = read_manifest(tmp_path / "out")
     assert [row.clip_id for row in made.rows] == ["plain-800-2000"]
     assert sha256_file(made.file(made.rows[0])) == made.rows[0].sha256
@@ -113,19 +113,19 @@ def test_by_its_name(repo, client, sources, tmp_path):
 def test_of_an_earlier_version_what_was_taken_down_since_stays_down(
     repo, client, sources, tmp_path
 ):
-    said = again(client, f"{NAME}@v0.1.0", tmp_path / "out", sources)
-    assert said.code == 0, said.err
-    assert said.plain["counts"] == {"identical": 1, "taken-down": 1}
-    assert said.plain["of"] == f"{NAME}@{repo.tags['v0.1.0']}"
+    completed = again(client, f"{NAME}@v0.1.0", tmp_path / "out", sources)
+    assert completed.code == 0, completed.err
+    assert completed.plain["counts"] == {"identical": 1, "taken-down": 1}
+    assert completed.plain["of"] == f"{NAME}@{repo.tags['v0.1.0']}"
     assert [p.name for p in (tmp_path / "out/clips").iterdir()] == ["plain-800-2000.mp4"]
 
 
 def test_local_sources_that_are_not_here_are_gone(repo, client, tmp_path):
-    said = client.run("rebuild", NAME, "-o", tmp_path / "out", "--json")
-    assert said.code == 1
-    (one,) = said.plain["not_as_listed"]
-    assert (one["status"], one["reason"]) == ("gone", "missing")
-    assert "--root" in one["detail"]
+    completed = client.run("rebuild", NAME, "-o", tmp_path / "out", "--json")
+    assert completed.code == 1
+    (row,) = completed.plain["not_as_listed"]
+    assert (row["status"], row["reason"]) == ("gone", "missing")
+    assert "--root" in row["detail"]
 
 
 def test_what_is_not_there_is_said(repo, hub, client, sources, tmp_path):
@@ -137,29 +137,29 @@ def test_what_is_not_there_is_said(repo, hub, client, sources, tmp_path):
         ("someone/empty", "manifest.jsonl"),
         ("someone/hidden", "logged in"),
     ):
-        said = again(client, name, tmp_path / "out", sources)
-        assert said.code == 2, (name, said.err)
-        assert word in json.loads(said.out)["error"]["message"]
-        assert "Traceback" not in said.err
+        completed = again(client, name, tmp_path / "out", sources)
+        assert completed.code == 2, (name, completed.err)
+        assert word in json.loads(completed.out)["error"]["message"]
+        assert "Traceback" not in completed.err
         assert not (tmp_path / "out").exists()
 
 
 def test_what_may_not_be_read_is_said(repo, hub, client, sources, tmp_path):
     hub.store.create("someone/gated")
     hub.fail("GET", "someone/gated", 403, times=9)
-    said = again(client, "someone/gated", tmp_path / "out", sources, token=READER)
-    assert said.code == 2
-    assert "ask for access" in json.loads(said.out)["error"]["message"]
-    assert READER not in said.out
-    assert READER not in said.err
+    completed = again(client, "someone/gated", tmp_path / "out", sources, token=READER)
+    assert completed.code == 2
+    assert "ask for access" in json.loads(completed.out)["error"]["message"]
+    assert READER not in completed.out
+    assert READER not in completed.err
 
 
 def test_without_a_network_it_is_said(sources, tmp_path):
     with client_of("http://127.0.0.1:9", tmp_path / "hf") as client:
-        said = again(client, NAME, tmp_path / "out", sources)
-    assert said.code == 1
-    assert NAME in json.loads(said.out)["error"]["message"]
-    assert "Traceback" not in said.err
+        completed = again(client, NAME, tmp_path / "out", sources)
+    assert completed.code == 1
+    assert NAME in json.loads(completed.out)["error"]["message"]
+    assert "Traceback" not in completed.err
 
 
 def test_a_built_datasets_folder(dataset, sources, tmp_path):
@@ -190,7 +190,7 @@ def test_a_hostile_manifest_at_the_hub_reaches_nothing(hub, repo, client, datase
     bad = hub.store.create("someone/bad")
     bad.add("main", "0.1.0", {"manifest.jsonl": Blob((tmp_path / "manifest.jsonl").read_bytes())})
     (tmp_path / "root").mkdir()
-    said = again(client, "someone/bad", tmp_path / "out", tmp_path / "root")
-    assert said.code == 1
-    reasons = {one["clip_id"]: one["reason"] for one in said.plain["not_as_listed"]}
+    completed = again(client, "someone/bad", tmp_path / "out", tmp_path / "root")
+    assert completed.code == 1
+    reasons = {item["clip_id"]: item["reason"] for item in completed.plain["not_as_listed"]}
     assert reasons == {"up": "unsafe", "file": "unsafe", "near": "private-address"}

@@ -43,10 +43,10 @@ def test_rows_survive(tmp_path):
     path = tmp_path / "manifest.jsonl"
     other = ManifestRow("0", None, Source("url", "http://x/y"), None, reason="private")
     write_manifest(path, [ROW, other])
-    found = read_manifest(tmp_path)
-    assert found.rows == (other, ROW)
-    assert found.rows[1].judgements[0].measured == {"duration": 3, "ok": True, "x": 1.5}
-    assert found.file(other) is None
+    result = read_manifest(tmp_path)
+    assert result.rows == (other, ROW)
+    assert result.rows[1].judgements[0].measured == {"duration": 3, "ok": True, "x": 1.5}
+    assert result.file(other) is None
     lines = path.read_text().splitlines()
     assert ["source_picture" in line for line in lines] == [False, True]
 

@@ -38,7 +38,7 @@ def built(
         pq.write_table(table, path)
         infos[config] = ConfigInfo(
             "",
-            tuple(ColumnInfo(one, "", "", unit="u", origin=one) for one in columns),
+            tuple(ColumnInfo(item, "", "", unit="u", origin=item) for item in columns),
             {"train": SplitInfo(len(table), 0, 0, (f"{config}/train.parquet",))},
             missing,
         )

@@ -74,7 +74,7 @@ class Visitor:
                 "() => performance.getEntriesByType('resource').map((e) => e.name)"
                 ".filter((n) => n.endsWith('.wav')).pop()"
             )
-            tests = {one["name"]: one["digits"] for one in study["headphone_tests"]}
+            tests = {item["name"]: item["digits"] for item in study["headphone_tests"]}
             name = (sound or "").rpartition("/")[2]
             if name not in tests:
                 self.press("Play the tones")
@@ -173,8 +173,10 @@ class Visitor:
 def take_part(visitors: list[Visitor], seconds: float = 600.0) -> None:
     """Let everybody finish, side by side."""
     until = time.monotonic() + seconds
-    while not all(one.finished for one in visitors):
-        assert time.monotonic() < until, [look(one.page) for one in visitors if not one.finished]
-        busy = [one.step() for one in visitors if not one.finished]
+    while not all(visitor.finished for visitor in visitors):
+        assert time.monotonic() < until, [
+            look(visitor.page) for visitor in visitors if not visitor.finished
+        ]
+        busy = [visitor.step() for visitor in visitors if not visitor.finished]
         if not any(busy):
             visitors[0].page.wait_for_timeout(100)

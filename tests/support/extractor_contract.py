@@ -20,13 +20,13 @@ def run(extractor, paths: list[Path], folder: Path) -> list[Feature]:
     runner = Runner(Plan((extractor,), str(folder)))
     cache = Cache(folder)
     recipe = spec_of(extractor, media.decoder_version())
-    found = []
+    collected = []
     for path in paths:
         job = ClipJob(path.stem, str(path), sha256_file(path))
         outcome = runner.process(job).outcomes[extractor.name]
         feature = cache.read(recipe, job.sha256)
-        found.append(feature or Feature(outcome))
-    return found
+        collected.append(feature or Feature(outcome))
+    return collected
 
 
 def check(extractor, clip: Path, other: Path, faceless: Path, folder: Path, monkeypatch) -> Feature:

@@ -118,15 +118,15 @@ class Corpus:
     def add_clip(self, name: str, seed: int = 0, n_frames: int = 20, **changed) -> ManifestRow:
         """A clip with a face and speech."""
         clip = row(name, **({"media": facts(n_frames)} | changed))
-        found = {k: Feature(Outcome("ok"), v) for k, v in values(seed, n_frames).items()}
-        self.add(clip, found)
+        features = {k: Feature(Outcome("ok"), v) for k, v in values(seed, n_frames).items()}
+        self.add(clip, features)
         return clip
 
     def add_faceless(self, name: str) -> ManifestRow:
         """A clip with sound, but without a face."""
         clip = row(name)
-        found = values()
-        features = {k: Feature(Outcome("ok"), found[k]) for k in ("vad", "loudness")}
+        result = values()
+        features = {k: Feature(Outcome("ok"), result[k]) for k in ("vad", "loudness")}
         features |= {k: Feature(EMPTY) for k in ("landmarks", "head_pose", "theval_signals")}
         self.add(clip, features)
         return clip
@@ -134,19 +134,19 @@ class Corpus:
     def add_silent(self, name: str, seed: int = 0) -> ManifestRow:
         """A clip with a face, but without audio."""
         clip = row(name)
-        found = values(seed)
+        result = values(seed)
         kept = (
             "lip_dynamics", "head_motion", "head_motion_scale_invariant", "eyebrow_dynamics",
             "openness", "speech", "silence",
         )  # fmt: skip
-        signals = {key: found["theval_signals"][key] for key in kept}
+        signals = {key: result["theval_signals"][key] for key in kept}
         signals |= {key: np.full(20, -1, np.int8) for key in ("speech", "silence")}
         missing = {"silent_lip_stability": "no-audio", "lip_sync": "no-audio"}
         self.add(
             clip,
             {
-                "landmarks": Feature(Outcome("ok"), found["landmarks"]),
-                "head_pose": Feature(Outcome("ok"), found["head_pose"]),
+                "landmarks": Feature(Outcome("ok"), result["landmarks"]),
+                "head_pose": Feature(Outcome("ok"), result["head_pose"]),
                 "vad": Feature(Outcome("empty", "no-audio")),
                 "loudness": Feature(Outcome("empty", "no-audio")),
                 "theval_signals": Feature(Outcome("ok", missing=missing), signals),

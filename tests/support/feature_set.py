@@ -51,11 +51,11 @@ def write_set(
     known = {**ORIGINS, **origins}
     config = ConfigInfo(
         "",
-        tuple(ColumnInfo(one, "", "", origin=known.get(one, "manifest")) for one in columns),
+        tuple(ColumnInfo(item, "", "", origin=known.get(item, "manifest")) for item in columns),
         {"train": SplitInfo(len(table), 0, 0, ("features/train.parquet",))},
     )
     extractors = {
-        one: ExtractorInfo(1, {}, text, "decoder", {}, text) for one, text in weights.items()
+        item: ExtractorInfo(1, {}, text, "decoder", {}, text) for item, text in weights.items()
     }
     write_info(
         folder,

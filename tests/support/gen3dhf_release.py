@@ -93,11 +93,11 @@ def _entry(i: int, dimension: str, numeric: bool) -> dict:
     levels = ("bad", "poor", "fair", "good", "excellent")
     at = (score - low) / (high - low) * 5
     level = "None" if score == low else levels[min(4, int(at - 1e-9))]
-    said = f"The {dimension} of the human face in this video is {level}."
+    text = f"The {dimension} of the human face in this video is {level}."
     return {
         "messages": [
             {"role": "user", "content": f"<video>Please rate the {dimension}."},
-            {"role": "assistant", "content": said + (f" ({score})" if numeric else "")},
+            {"role": "assistant", "content": text + (f" ({score})" if numeric else "")},
         ],
         "videos": f"/home/author/video_RGB/{NAMES[i]}.mp4",
     }

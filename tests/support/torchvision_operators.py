@@ -21,11 +21,11 @@ def declare_missing() -> None:
     """Declare the operators that torchvision declares when it is imported, if it could not load them."""
     import torch
 
-    found = importlib.util.find_spec("torchvision")
-    if found is None or found.origin is None or _DECLARED:
+    result = importlib.util.find_spec("torchvision")
+    if result is None or result.origin is None or _DECLARED:
         return
     try:
-        for library in Path(found.origin).parent.glob("_C*.so"):
+        for library in Path(result.origin).parent.glob("_C*.so"):
             torch.ops.load_library(library)
             return
     except OSError:

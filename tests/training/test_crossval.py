@@ -61,14 +61,14 @@ def test_a_feature_known_in_one_fold_only_is_no_fault():
     made = samples()
     same = np.full((60, 1), np.nan)
     same[made.folds == 0] = 0.5
-    found = predictions(replace(made, features={**made.features, "identity_consistency": same}))
-    assert np.isfinite(found).all()
+    by_name = predictions(replace(made, features={**made.features, "identity_consistency": same}))
+    assert np.isfinite(by_name).all()
 
 
 def test_measures_are_those_of_scipy_averaged_over_folds():
     made = samples()
     predicted = made.scores + np.random.default_rng(1).normal(0, 0.3, 60)
-    found = measured(made, predicted, features=["vst"])
+    result = measured(made, predicted, features=["vst"])
     by_fold = {"srcc": [], "plcc": [], "krcc": [], "rmse": []}
     for fold in range(5):
         x, y = predicted[made.folds == fold], made.scores[made.folds == fold]
@@ -77,10 +77,10 @@ def test_measures_are_those_of_scipy_averaged_over_folds():
         by_fold["krcc"].append(kendalltau(x, y).statistic)
         by_fold["rmse"].append(np.sqrt(np.mean((x - y) ** 2)))
     for name, values in by_fold.items():
-        assert found.measures[name].mean == pytest.approx(np.mean(values), abs=1e-12)
-        assert [found.folds[f][name] for f in range(5)] == pytest.approx(values, abs=1e-12)
+        assert result.measures[name].mean == pytest.approx(np.mean(values), abs=1e-12)
+        assert [result.folds[f][name] for f in range(5)] == pytest.approx(values, abs=1e-12)
         half = 2.7764451 * np.std(values, ddof=1) / np.sqrt(5)
-        assert found.measures[name].high - found.measures[name].mean == pytest.approx(
+        assert result.measures[name].high - result.measures[name].mean == pytest.approx(
             half, rel=1e-6
         )
 
@@ -88,12 +88,12 @@ def test_measures_are_those_of_scipy_averaged_over_folds():
 def test_an_undefined_measure_of_a_fold_is_none_and_not_averaged():
     made = samples()
     predicted = np.where(made.folds == 1, 3.0, made.scores)
-    found = measured(made, predicted, features=["vst"])
-    assert found.folds[1]["srcc"] is None
-    assert found.folds[1]["rmse"] is not None
-    assert found.measures["srcc"].n == 4
-    assert found.measures["srcc"].mean == pytest.approx(1.0)
-    assert found.reason is None
+    result = measured(made, predicted, features=["vst"])
+    assert result.folds[1]["srcc"] is None
+    assert result.folds[1]["rmse"] is not None
+    assert result.measures["srcc"].n == 4
+    assert result.measures["srcc"].mean == pytest.approx(1.0)
+    assert result.reason is None
     flat = measured(made, np.full(60, 3.0), features=["vst"])
     assert flat.measures["srcc"].mean is None
     assert flat.reason == "constant"
@@ -104,9 +104,14 @@ def test_an_undefined_measure_of_a_fold_is_none_and_not_averaged():
 def test_an_ablation_leaves_out_each_feature():
     made = samples(100)
     results, whole = cross_validate(made, "evaltalker", ModelParameters(), ablation=True)
-    assert [one.without for one in results] == [None, "vst", "sapiens", "identity_consistency"]
-    assert all(one.n == 100 for one in results)
-    srcc = {one.without: one.measures["srcc"].mean for one in results}
+    assert [result.without for result in results] == [
+        None,
+        "vst",
+        "sapiens",
+        "identity_consistency",
+    ]
+    assert all(result.n == 100 for result in results)
+    srcc = {result.without: result.measures["srcc"].mean for result in results}
     assert srcc["vst"] < srcc[None] - 0.2  # the score follows it
     assert abs(srcc["sapiens"] - srcc[None]) < 0.1  # noise
     assert results[1].features == ("sapiens", "identity_consistency")
@@ -124,7 +129,7 @@ def test_an_ablation_of_one_feature_is_refused():
 def test_sets_are_judged_by_what_was_trained_on_them_on_others_and_on_all():
     made = samples(90, sets="pattern", pattern=["a", "b", "c"] * 30)
     results, whole = cross_validate(made, "forest", QUICK)
-    assert [(one.tested_on, one.trained_on, one.n) for one in results] == [
+    assert [(result.tested_on, result.trained_on, result.n) for result in results] == [
         (None, "all", 90), ("a", "all", 30), ("b", "all", 30), ("c", "all", 30),
         ("a", "same-set", 30), ("a", "other-sets", 30),
         ("b", "same-set", 30), ("b", "other-sets", 30),
@@ -161,8 +166,8 @@ def test_a_set_that_lies_in_one_fold_has_no_measure_of_its_own():
     pattern = ["one" if i % 5 == 0 else "rest" for i in range(60)]  # fold 0
     made = samples(60, sets="pattern", pattern=pattern)
     results, _ = cross_validate(made, "forest", QUICK)
-    found = {(one.tested_on, one.trained_on): one for one in results}
-    assert found["one", "same-set"].reason == "no-training-clips"
-    assert found["one", "same-set"].n == 0
-    assert found["one", "other-sets"].n == 12
-    assert found["one", "other-sets"].measures["srcc"].low is None  # of one fold
+    by_name = {(result.tested_on, result.trained_on): result for result in results}
+    assert by_name["one", "same-set"].reason == "no-training-clips"
+    assert by_name["one", "same-set"].n == 0
+    assert by_name["one", "other-sets"].n == 12
+    assert by_name["one", "other-sets"].measures["srcc"].low is None  # of one fold

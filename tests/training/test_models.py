@@ -43,7 +43,7 @@ def test_the_head_takes_features_as_they_are(head):
 def test_the_head_learns_and_is_two_layers_with_a_relu(head):
     assert np.corrcoef(head.predict(NEW), NEW[:, 0] + (NEW[:, 1] - 5) / 10)[0, 1] > 0.95
     tensors = head.tensors
-    assert {name: one.shape for name, one in tensors.items()} == {
+    assert {name: tensor.shape for name, tensor in tensors.items()} == {
         "0.weight": (128, 5), "0.bias": (128,), "2.weight": (1, 128), "2.bias": (1,),
     }  # fmt: skip
     hidden = [

@@ -127,8 +127,8 @@ def test_sets_are_named_by_a_column():
 def test_a_set_in_one_fold_is_remarked_on():
     pattern = ["one" if i % 5 == 0 else "rest" for i in range(40)]
     made = samples_of(rows(pattern=pattern), model="evaltalker", sets="pattern")
-    (said,) = [remark for remark in made.remarks if "in one fold" in remark]
-    assert said.startswith("all clips of the set one lie in one fold")
+    (text,) = [remark for remark in made.remarks if "in one fold" in remark]
+    assert text.startswith("all clips of the set one lie in one fold")
     spread = samples_of(rows(pattern=["a", "b"] * 20), model="evaltalker", sets="pattern")
     assert not any("in one fold" in remark for remark in spread.remarks)
 

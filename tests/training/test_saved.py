@@ -56,7 +56,7 @@ def test_there_and_back(model, tmp_path):
     assert again.seen == metric.seen
     new = rows(20)
     assert again.score(new) == metric.score(new)
-    assert [one.size for one in again.config.features] == [4, 1]
+    assert [config.size for config in again.config.features] == [4, 1]
     lines = (tmp_path / "a" / "predictions.csv").read_text().splitlines()
     assert lines[0] == "clip_id,sha256,fold,set,mos,predicted"
     assert lines[1] == f"clip-000,{0:064x},0,,{made.scores[0]},0.0"
@@ -69,13 +69,13 @@ def test_predictions_that_are_undefined_are_empty(folder):
 def test_the_order_of_rows_and_columns_does_not_matter():
     metric, _ = trained()
     table = rows()
-    scores = {one.clip_id: one.score for one in metric.score(table)}
+    scores = {item.clip_id: item.score for item in metric.score(table)}
     order = np.random.default_rng(0).permutation(40)
     turned = replace(table, rows=table.rows.take(order).select(table.rows.column_names[::-1]))
-    found = metric.score(turned)
-    assert [one.clip_id for one in found] == [f"clip-{i:03}" for i in order]
-    for one in found:
-        assert one.score == pytest.approx(scores[one.clip_id], rel=1e-12)
+    scored = metric.score(turned)
+    assert [item.clip_id for item in scored] == [f"clip-{i:03}" for i in order]
+    for item in scored:
+        assert item.score == pytest.approx(scores[item.clip_id], rel=1e-12)
 
 
 def with_nulls():
@@ -91,10 +91,10 @@ def with_nulls():
 
 def test_nulls_are_filled_with_the_medians_and_named_with_their_reasons():
     metric, _ = trained(features=["vst", "identity_consistency"])
-    both, one, other, none = metric.score(with_nulls())[:4]
+    both, item, other, none = metric.score(with_nulls())[:4]
     assert (both.score, both.reason) == (None, "null-features")
     assert both.null == ("vst:weights-missing", "identity_consistency:no-face")
-    assert one.null == ("vst:no-video",)
+    assert item.null == ("vst:no-video",)
     assert other.null == ("identity_consistency:null",)
     assert none.null == ()
     medians = {feature.name: list(feature.median) for feature in metric.config.features}
@@ -102,21 +102,21 @@ def test_nulls_are_filled_with_the_medians_and_named_with_their_reasons():
     vst = columns["vst"].to_pylist()
     vst[1] = medians["vst"]
     given = metric.score(rows(vst=pa.array(vst, pa.list_(pa.float64()))))
-    assert one.score == given[1].score
+    assert item.score == given[1].score
     assert medians["identity_consistency"] == [np.median(columns["identity_consistency"])]
 
 
 def test_leave_out_leaves_clips_with_a_null_unscored():
     metric, _ = trained(features=["vst", "identity_consistency"], nulls="leave-out")
-    found = metric.score(with_nulls())[:4]
-    assert [one.reason for one in found] == ["null-features"] * 3 + [None]
-    assert [one.score is None for one in found] == [True] * 3 + [False]
+    scored = metric.score(with_nulls())[:4]
+    assert [item.reason for item in scored] == ["null-features"] * 3 + [None]
+    assert [item.score is None for item in scored] == [True] * 3 + [False]
 
 
 def test_a_feature_without_any_value_is_null_everywhere():
     metric, _ = trained(features=["vst", "identity_consistency"])
-    found = metric.score(rows(vst=pa.nulls(40, pa.list_(pa.float32()))))
-    assert all(one.null == ("vst:null",) and one.score is not None for one in found)
+    scored = metric.score(rows(vst=pa.nulls(40, pa.list_(pa.float32()))))
+    assert all(item.null == ("vst:null",) and item.score is not None for item in scored)
 
 
 def test_features_of_another_kind_are_refused():
@@ -140,17 +140,17 @@ def test_identity_against_something_else_is_null():
     assert metric.config.features[2].references == ("portrait",)
     assert metric.config.features[0].references == ()
     against = ["portrait"] * 39 + ["own-frame"]
-    found = metric.score(rows(identity_reference=against))
-    assert found[0].null == ()
-    assert found[39].null == ("identity_consistency:against-own-frame",)
+    scored = metric.score(rows(identity_reference=against))
+    assert scored[0].null == ()
+    assert scored[39].null == ("identity_consistency:against-own-frame",)
 
 
 def test_clips_are_known_by_file_or_by_id():
     metric, _ = trained()
     columns = rated(3)
     other = [f"{i:064x}" for i in (900, 1, 902)]
-    found = metric.has_seen(rows(3, clip_id=["clip-000", "b", "c"], sha256=other))
-    assert found.tolist() == [False, True, False]  # the same name of another file is another clip
+    seen = metric.has_seen(rows(3, clip_id=["clip-000", "b", "c"], sha256=other))
+    assert seen.tolist() == [False, True, False]  # the same name of another file is another clip
     nameless, _ = trained(table=rows(sha256=pa.nulls(40, pa.string())))
     assert nameless.has_seen(rows(3, sha256=columns["sha256"])).tolist() == [True] * 3
 
@@ -227,4 +227,4 @@ def test_a_folder_without_a_metric_is_refused(tmp_path):
 
 def test_a_description_holds_no_number_that_json_has_not(folder):
     plain = json.loads((folder / "config.json").read_text(), parse_constant=pytest.fail)
-    assert all(math.isfinite(v) for one in plain["features"] for v in one["median"])
+    assert all(math.isfinite(v) for item in plain["features"] for v in item["median"])

@@ -32,8 +32,8 @@ def rows(columns, **origins) -> FeatureRows:
 )
 def test_null_is_nan_in_all_of_a_row(values, expected):
     kind = pa.float64() if values == [None, None] else None
-    found = rows({"x": pa.array(values, kind)}).numbers("x")
-    np.testing.assert_array_equal(found, np.array(expected, float))
+    numbers = rows({"x": pa.array(values, kind)}).numbers("x")
+    np.testing.assert_array_equal(numbers, np.array(expected, float))
 
 
 @pytest.mark.parametrize("make", [pa.large_list, lambda kind: pa.list_(kind, 2)])
@@ -107,20 +107,20 @@ def test_a_column_that_tells_the_answer_is_refused(name, target):
     table = rows({name: [1.0, 2.0], "vst": [[1.0], [2.0]]}, votes="votes")
     with pytest.raises(InputError, match=f"the column {name} tells the answer"):
         table.chosen([name, "vst"], target=target, model="forest")
-    found, _ = table.chosen(["*"], target=target, model="forest")
-    assert list(found) == ["vst"]
+    result, _ = table.chosen(["*"], target=target, model="forest")
+    assert list(result) == ["vst"]
 
 
 def test_patterns_name_columns():
     table = rows({"published_a": [1.0], "published_b": [2.0], "other": [3.0]})
-    found, left_out = table.chosen(["published_*"], target="mos", model="evaltalker")
-    assert list(found) == ["published_a", "published_b"]
+    result, left_out = table.chosen(["published_*"], target="mos", model="evaltalker")
+    assert list(result) == ["published_a", "published_b"]
     assert left_out == {}
     table = rows(
         {"published_a": [1.0], "published_b": pa.nulls(1, pa.float64()), "published_by": ["x"]}
     )
-    found, left_out = table.chosen(["published_*"], target="mos", model="evaltalker")
-    assert list(found) == ["published_a"]
+    result, left_out = table.chosen(["published_*"], target="mos", model="evaltalker")
+    assert list(result) == ["published_a"]
     assert left_out == {"published_b": "null in all clips"}
     with pytest.raises(InputError, match="published_b"):
         table.chosen(["published_*", "published_b"], target="mos", model="evaltalker")
@@ -185,4 +185,4 @@ def test_digests_follow_code_parameters_and_weights_but_not_the_decoder():
         digests_of({"a": info(needs={"b": "1"}), "b": info()}),
         digests_of({"a": info(needs={"b": "1"}), "b": info(weights="v")}),
     ]
-    assert len({base, *(one["a"] for one in others)}) == 6
+    assert len({base, *(item["a"] for item in others)}) == 6

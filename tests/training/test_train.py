@@ -169,12 +169,14 @@ def test_several_datasets_are_trained_on_and_tested_each(pair, tmp_path):
     assert plain["dataset"] == "theval/a + theval/b"
     assert plain["version"] == "0.1.0 + 0.1.0"
     assert plain["clips"] == 100
-    assert {(one.tested_on, one.trained_on, one.n) for one in report.results} == {
+    assert {(result.tested_on, result.trained_on, result.n) for result in report.results} == {
         (None, "all", 100),
         ("theval/a", "all", 60), ("theval/a", "same-set", 60), ("theval/a", "other-sets", 60),
         ("theval/b", "all", 40), ("theval/b", "same-set", 40), ("theval/b", "other-sets", 40),
     }  # fmt: skip
-    others = {one.tested_on: one for one in report.results if one.trained_on == "other-sets"}
+    others = {
+        result.tested_on: result for result in report.results if result.trained_on == "other-sets"
+    }
     assert others["theval/b"].measures["srcc"].mean > 0.6  # what the one teaches holds in the other
     card = (tmp_path / "metric" / "README.md").read_text()
     assert "datasets:\n- theval/a\n- theval/b\n" in card
@@ -184,8 +186,8 @@ def test_several_datasets_are_trained_on_and_tested_each(pair, tmp_path):
 
 def test_a_list_of_one_dataset_is_that_dataset(dataset):
     names = ("vst", "identity_consistency")
-    one, many = (td.train(x, features=names, parameters=FAST) for x in (dataset, [str(dataset)]))
-    assert one.to_plain() == many.to_plain()
+    first, many = (td.train(x, features=names, parameters=FAST) for x in (dataset, [str(dataset)]))
+    assert first.to_plain() == many.to_plain()
     with pytest.raises(InputError, match="at least one dataset"):
         td.train([])
 

@@ -78,8 +78,8 @@ def test_kept_and_rejected_are_told_apart_by_everybody(repo, scheme, blindness):
         lab(np.array(BLINDNESS[blindness]) @ linear(colours[name]))
         for name in ("kept", "rejected", "paper")
     )
-    for one, other in ((kept, rejected), (kept, paper), (rejected, paper)):
-        assert np.linalg.norm(one - other) > 30  # 2.3 is a just noticeable difference
+    for candidate, other in ((kept, rejected), (kept, paper), (rejected, paper)):
+        assert np.linalg.norm(candidate - other) > 30  # 2.3 is a just noticeable difference
 
 
 def test_red_and_green_of_one_lightness_are_not_told_apart():

@@ -264,6 +264,11 @@ class ClipIndex:
 
         Raises:
             InputError: If several ids match.
+
+        Examples:
+            >>> index = ClipIndex(["set/a", "set/b"])
+            >>> index.match("a.mp4"), index.match("c.mp4")
+            ('set/a', None)
         """
         match = self.lookup(name, label)
         return None if match is None else match[0]

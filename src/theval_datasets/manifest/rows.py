@@ -444,6 +444,14 @@ def parse_row(line: str | bytes, where: str) -> ManifestRow:
 
     Raises:
         ManifestError: If it is not a row of a manifest.
+
+    Examples:
+        >>> import json
+        >>> source = {"kind": "local", "location": "a.mp4"}
+        >>> line = json.dumps({"clip_id": "a", "path": "a.mp4", "sha256": None, "source": source})
+        >>> row = parse_row(line, "manifest.jsonl:1")
+        >>> row.clip_id, row.start, row.end
+        ('a', 0.0, None)
     """
     return from_json(ManifestRow, line, where, error=ManifestError)
 

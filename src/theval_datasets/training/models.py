@@ -51,6 +51,12 @@ class Head:
 
         Returns:
             (clips,): scores on the scale of the target.
+
+        Examples:
+            >>> tensors = {"0.weight": np.eye(2), "0.bias": np.zeros(2)}
+            >>> tensors |= {"2.weight": np.ones((1, 2)), "2.bias": np.ones(1)}
+            >>> Head(tensors).predict(np.array([[2.0, -3.0]]))
+            array([3.])
         """
         first, second = self.tensors["0.weight"], self.tensors["2.weight"]
         hidden = np.maximum(features @ first.T + self.tensors["0.bias"], 0.0)
@@ -100,6 +106,13 @@ class Forest:
 
         Returns:
             (clips,): scores on the scale of the target.
+
+        Examples:
+            >>> stump = {"left": np.array([1, -1, -1]), "right": np.array([2, -1, -1])}
+            >>> stump |= {"feature": np.zeros(3, int), "threshold": np.array([0.5, 0.0, 0.0])}
+            >>> stump |= {"value": np.array([0.0, 1.0, 5.0]), "roots": np.zeros(1, int)}
+            >>> Forest(stump).predict(np.array([[0.4], [0.6]]))
+            array([1., 5.])
         """
         parts = [self._predict(features[at : at + _ROWS]) for at in range(0, len(features), _ROWS)]
         return np.concatenate(parts) if parts else np.zeros(0)

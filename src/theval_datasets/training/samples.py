@@ -168,7 +168,12 @@ def medians_of(features: Floats) -> Floats:
 
 
 def filled(features: Floats, medians: Floats) -> Floats:
-    """Features with `medians` in place of NaN."""
+    """Features with `medians` in place of NaN.
+
+    Examples:
+        >>> filled(np.array([[1.0, np.nan]]), medians=np.array([0.0, 5.0])).tolist()
+        [[1.0, 5.0]]
+    """
     return np.where(np.isfinite(features), features, medians)
 
 

@@ -77,6 +77,10 @@ class FeatureRows:
 
         Raises:
             UnknownNameError: There is no such column.
+
+        Examples:
+            >>> FeatureRows("mine", "", pa.table({"fold": [0, None]})).texts("fold")
+            ['0', None]
         """
         self.need(column)
         return [None if value is None else str(value) for value in self.rows[column].to_pylist()]
@@ -98,6 +102,10 @@ class FeatureRows:
 
         Raises:
             InputError: The column holds something else, or vectors of different lengths.
+
+        Examples:
+            >>> FeatureRows("mine", "", pa.table({"fps": [25.0, None]})).numbers("fps").tolist()
+            [[25.0], [nan]]
         """
         self.need(column)
         values = self.rows[column].combine_chunks()
@@ -115,7 +123,13 @@ class FeatureRows:
         return matrix
 
     def reasons(self, column: str) -> list[tuple[str, ...]]:
-        """Reasons in each row's column `missing` for a column or its origin."""
+        """Reasons in each row's column `missing` for a column or its origin.
+
+        Examples:
+            >>> table = pa.table({"lse_c": [None], "missing": [["av_sync:no-audio", "vad:no-audio"]]})
+            >>> FeatureRows("mine", "", table, {"lse_c": "av_sync"}).reasons("lse_c")
+            [('no-audio',)]
+        """
         if "missing" not in self.rows.column_names:
             return [()] * len(self.rows)
         sources = {column, self.origins.get(column, column)}
@@ -404,12 +418,22 @@ def digests_of(extractors: Mapping[str, ExtractorInfo]) -> dict[str, str]:
 
 
 def is_known(features: Mapping[str, Floats]) -> dict[str, npt.NDArray[np.bool_]]:
-    """Whether each row has a value, (rows,), by feature."""
+    """Whether each row has a value, (rows,), by feature.
+
+    Examples:
+        >>> is_known({"vst": np.array([[1.0, 2.0], [np.nan, np.nan]])})["vst"].tolist()
+        [True, False]
+    """
     return {name: _known(matrix) for name, matrix in features.items()}
 
 
 def joined(features: Mapping[str, Floats]) -> Floats:
-    """The concatenated features, (rows, sum of their sizes)."""
+    """The concatenated features, (rows, sum of their sizes).
+
+    Examples:
+        >>> joined({"a": np.zeros((3, 1)), "b": np.zeros((3, 2))}).shape
+        (3, 3)
+    """
     return np.concatenate(list(features.values()), axis=1)
 
 

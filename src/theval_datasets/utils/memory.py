@@ -37,7 +37,12 @@ def check_address_space() -> None:
 
 
 def limit_error(limit: int) -> MemoryLimitError:
-    """The error for a limit of so many bytes."""
+    """The error for a limit of so many bytes.
+
+    Examples:
+        >>> print(limit_error(1 << 30))
+        The address space of this process is limited to 1,024 MiB (ulimit -v), which is too little; raise the limit to 2,048 MiB or more (networks need several times that), or lift it: ulimit -v unlimited
+    """
     return MemoryLimitError(
         f"The address space of this process is limited to {limit / 2**20:,.0f} MiB (ulimit -v), which is "
         f"too little; raise the limit to {LEAST_ADDRESS_SPACE / 2**20:,.0f} MiB or more (networks need "

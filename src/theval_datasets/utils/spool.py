@@ -75,7 +75,15 @@ class Spool:
         self._file = file
 
     def array(self) -> Array:
-        """All rows, (n, *shape), not to be written to; nothing is added after that."""
+        """All rows, (n, *shape), not to be written to; nothing is added after that.
+
+        Examples:
+            >>> spool = Spool((2,), np.int16)
+            >>> spool.append(np.array([1, 2]))
+            >>> spool.extend(np.array([[3, 4], [5, 6]]))
+            >>> spool.array().tolist()
+            [[1, 2], [3, 4], [5, 6]]
+        """
         return array_of(self._file, self._dtype).reshape(self._count, *self._shape)
 
 

@@ -50,31 +50,31 @@ def detail(pixels: np.ndarray) -> float:
 def test_a_face_is_blurred_and_the_rest_stays(portrait):
     before = np.asarray(portrait)
     (left, top, right, bottom), *_ = face_boxes(before).astype(int)
-    found = blurred(encoded(portrait))
-    assert found["path"] == "p0.jpg"
-    after = decoded(found)
+    picture = blurred(encoded(portrait))
+    assert picture["path"] == "p0.jpg"
+    after = decoded(picture)
     assert after.shape == before.shape
     inside = np.s_[top:bottom, left:right]
     assert detail(after[inside]) < 0.3 * detail(before[inside].astype(float))
     assert detail(after[:, 320:]) > 0.6 * detail(before[:, 320:].astype(float))  # JPEG
-    assert blurred(encoded(portrait)) == found
+    assert blurred(encoded(portrait)) == picture
 
 
 def test_without_a_face_that_is_found_all_is_blurred(portrait):
     noise = portrait.crop((300, 0, 600, 300))
     assert not len(face_boxes(np.asarray(noise)))
-    found = decoded(blurred(encoded(noise)))
-    assert found.shape == (300, 300, 3)
-    assert detail(found) < 0.05 * detail(np.asarray(noise).astype(float))
+    picture = decoded(blurred(encoded(noise)))
+    assert picture.shape == (300, 300, 3)
+    assert detail(picture) < 0.05 * detail(np.asarray(noise).astype(float))
 
 
 def test_what_a_file_says_beside_its_pixels_is_gone(portrait):
     exif = Image.Exif()
     exif[0x010E] = "the person's name"
     exif[0x0112] = 6  # lies on its side
-    found = blurred(encoded(portrait, "JPEG", exif=exif))
-    assert b"name" not in found["bytes"]
-    assert decoded(found).shape == (600, 300, 3)
+    picture = blurred(encoded(portrait, "JPEG", exif=exif))
+    assert b"name" not in picture["bytes"]
+    assert decoded(picture).shape == (600, 300, 3)
 
 
 def test_which_tables_and_columns():
@@ -83,7 +83,7 @@ def test_which_tables_and_columns():
         for name in catalog.names("dataset")
         for config, declared in catalog.load("dataset", name).FIELDS.items()
     }
-    assert {key: image_columns(one) for key, one in fields.items() if image_columns(one)} == {
+    assert {key: image_columns(field) for key, field in fields.items() if image_columns(field)} == {
         ("clips", "media"): ["poster"],
         ("gen3dhf", "media"): ["poster"],
         ("gen3dhf", "saliency"): ["image"],  # not the map
@@ -92,7 +92,7 @@ def test_which_tables_and_columns():
         ("thqa_mt", "media"): ["poster"],
         ("thqa_mt", "portraits"): ["image"],
     }
-    assert {key[1] for key, one in fields.items() if has_recordings(one)} == {"media", "mesh"}
+    assert {key[1] for key, field in fields.items() if has_recordings(field)} == {"media", "mesh"}
 
 
 def inputs(folder: Path, media, portrait: Image.Image, **how) -> Inputs:
@@ -113,7 +113,7 @@ def test_a_release_in_which_nobody_is_recognised(tmp_path, media, portrait):
     assert row["image"] == blurred(encoded(portrait) | {"path": "a.png"})
     assert (row["width"], row["height"]) == portrait.size
     rows = pq.read_table(made.folder / "features").to_pylist()
-    assert all(one["arcface"] is None and "arcface:left-out" in one["missing"] for one in rows)
+    assert all(row["arcface"] is None and "arcface:left-out" in row["missing"] for row in rows)
     card = (made.folder / "README.md").read_text()
     assert "Left out on request, and null here: arcface." in card
     assert "Faces that a detector finds in still pictures are blurred" in card
@@ -129,8 +129,8 @@ def test_extractors_can_be_left_out(tmp_path, media, portrait):
     assert {"media", "portraits"} <= made.info.configs.keys()
     assert "vad" not in made.info.extractors
     rows = pq.read_table(made.folder / "features").to_pylist()
-    assert {one["speech_ratio"] for one in rows} == {None}
-    assert all("vad:left-out" in one["missing"] for one in rows)
+    assert {row["speech_ratio"] for row in rows} == {None}
+    assert all("vad:left-out" in row["missing"] for row in rows)
     assert verify(made.folder).exit_code == 0
     with pytest.raises(UnknownNameError, match="did you mean arcface"):
         ThqaMt(inputs=Inputs(given.manifest_path, without=frozenset({"arcfaces"})))

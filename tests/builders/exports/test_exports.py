@@ -85,11 +85,11 @@ def spoken(tmp_path, media) -> Path:
 
 def rows(path: Path) -> list[dict]:
     text = path.read_text("utf-8")
-    found = (
+    result = (
         json.loads(text) if path.suffix == ".json" else [json.loads(x) for x in text.splitlines()]
     )
-    assert found
-    return found
+    assert result
+    return result
 
 
 def tags(row: dict, tag: str) -> int:
@@ -132,22 +132,22 @@ def test_questions_of_thqa_mt(talkers, tmp_path):
     loaded = datasets.load_dataset(
         str(talkers), "instruct", split="train", cache_dir=str(tmp_path / "hf")
     )
-    found = {(row["clip_id"], row["task"]): row for row in loaded}
+    by_name = {(row["clip_id"], row["task"]): row for row in loaded}
     wanted = {(clip, task) for clip in CLIPS for task in ("score", "distortions")}
-    assert set(found) == wanted - {(CLIPS[-1], "distortions")}
+    assert set(by_name) == wanted - {(CLIPS[-1], "distortions")}
     scores = {r["clip_id"]: r["mos"] for r in datasets.load_dataset(
         str(talkers), split="train", cache_dir=str(tmp_path / "hf"))}  # fmt: skip
-    for (clip, task), row in found.items():
+    for (clip, task), row in by_name.items():
         question, answer = (message["content"] for message in row["messages"])
         assert question.startswith("<video><audio>")
         assert row["score"] == scores[clip]
         if task == "score":
             assert answer.endswith(f" is {scores[clip]:.2f}.")
-    answer = found[CLIPS[0], "distortions"]["messages"][1]["content"]
+    answer = by_name[CLIPS[0], "distortions"]["messages"][1]["content"]
     assert answer == "Distortions in this video: Speaker mismatch."  # three of six are no majority
-    answer = found[CLIPS[2], "distortions"]["messages"][1]["content"]
+    answer = by_name[CLIPS[2], "distortions"]["messages"][1]["content"]
     assert answer == "Distortions in this video: none."
-    assert found[CLIPS[-1], "score"]["distortions"] is None
+    assert by_name[CLIPS[-1], "score"]["distortions"] is None
 
 
 def test_without_scores_or_votes_there_are_no_questions(faces, tmp_path):
@@ -170,9 +170,9 @@ def test_ms_swift(faces, videos, tmp_path):
         "instruct_distortions/train": 1, "instruct_distortions/eval": 1,
     }  # fmt: skip
     for name, count in made.rows.items():
-        found = rows(tmp_path / "x" / f"{name.replace('/', '-')}.jsonl")
-        assert len(found) == count
-        for row in found:
+        lines = rows(tmp_path / "x" / f"{name.replace('/', '-')}.jsonl")
+        assert len(lines) == count
+        for row in lines:
             assert list(row) == ["messages", "videos"]
             assert tags(row, "<video>") == len(row["videos"]) == 1
             assert Path(row["videos"][0]).read_bytes() == b"video"
@@ -182,8 +182,8 @@ def test_ms_swift(faces, videos, tmp_path):
 def test_ms_swift_hears_the_sound_of_the_video(talkers, spoken, tmp_path):
     made = export_dataset(talkers, tmp_path / "x", "ms-swift", media=spoken)
     assert made.advice[0].startswith("USE_AUDIO_IN_VIDEO=true swift sft ")
-    found = rows(tmp_path / "x" / "instruct-train.jsonl")
-    assert all(tags(row, "<audio>") == 0 and "audios" not in row for row in found)
+    lines = rows(tmp_path / "x" / "instruct-train.jsonl")
+    assert all(tags(row, "<audio>") == 0 and "audios" not in row for row in lines)
 
 
 def test_llama_factory(talkers, spoken, tmp_path):
@@ -241,10 +241,10 @@ def test_lmme3dhf(faces, videos, tmp_path):
     ]
     official = make_labels(tmp_path / "labels") / "main" / "datasets"
     for path in sorted(official.rglob("*.json")):
-        wanted, found = rows(path), rows(tmp_path / "x" / "datasets" / path.relative_to(official))
+        wanted, lines = rows(path), rows(tmp_path / "x" / "datasets" / path.relative_to(official))
         for row in wanted:
             row["videos"] = row["videos"].replace("/home/author", "/data")
-        assert found == sorted(wanted, key=lambda row: row["videos"])
+        assert lines == sorted(wanted, key=lambda row: row["videos"])
     assert made.saliency == {}
 
 
@@ -262,9 +262,9 @@ def test_the_official_files_come_back(shared_data, tmp_path):
         wanted = rows(path)
         for row in wanted:
             row["videos"] = "P/" + row["videos"].rpartition("/")[2]
-        found = tmp_path / "x" / "datasets" / path.parent.name / path.name
-        assert rows(found) == sorted(wanted, key=lambda row: row["videos"])
-        assert "\n" not in found.read_text()  # one line, as they wrote it
+        result = tmp_path / "x" / "datasets" / path.parent.name / path.name
+        assert rows(result) == sorted(wanted, key=lambda row: row["videos"])
+        assert "\n" not in result.read_text()  # one line, as they wrote it
 
 
 @pytest.mark.parametrize(
@@ -304,8 +304,8 @@ def test_a_fold_is_held_out(talkers, spoken, tmp_path, fold):
     export_dataset(talkers, tmp_path / "x", "ms-swift", media=spoken, split=f"fold-{fold}")
     parts = {}
     for part in ("train", "eval"):
-        found = rows(tmp_path / "x" / f"instruct-{part}.jsonl")
-        parts[part] = {Path(row["videos"][0]).stem for row in found}
+        lines = rows(tmp_path / "x" / f"instruct-{part}.jsonl")
+        parts[part] = {Path(row["videos"][0]).stem for row in lines}
     table = datasets.load_dataset(str(talkers), split="train", cache_dir=str(tmp_path / "hf"))
     of = {row["clip_id"]: row["fold"] for row in table}
     assert parts["eval"] == {clip for clip in CLIPS if of[clip] == fold}
@@ -332,8 +332,8 @@ def test_grouped_and_official_parts(faces, videos, tmp_path):
         export_dataset(faces, tmp_path / split, "ms-swift", media=videos, split=split)
         for part in ("train", "eval"):
             named = ("train",) if part == "train" else ("eval", "test")
-            found = rows(tmp_path / split / f"instruct_text-{part}.jsonl")
-            assert {Path(row["videos"][0]).stem for row in found} == {
+            lines = rows(tmp_path / split / f"instruct_text-{part}.jsonl")
+            assert {Path(row["videos"][0]).stem for row in lines} == {
                 clip for clip, row in clips.items() if row[column] in named
             }
 
@@ -491,5 +491,5 @@ def test_ms_swift_reads_it(faces, talkers, videos, spoken, tmp_path):
              "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found == {path.name: rows(path) for path in paths}
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result == {path.name: rows(path) for path in paths}

@@ -28,13 +28,13 @@ def level_of(score: float, low: float, high: float) -> str:
 
 
 def entry(dimension: str, video: str, level: str, score: float | None = None) -> dict:
-    said = f"The {dimension} of the human face in this video is {level}."
+    text = f"The {dimension} of the human face in this video is {level}."
     if score is not None:
-        said += f" ({score})"
+        text += f" ({score})"
     return {
         "messages": [
             {"role": "user", "content": f"<video>Please rate the {dimension}."},
-            {"role": "assistant", "content": said},
+            {"role": "assistant", "content": text},
         ],
         "videos": f"/home/author/database/video_RGB/{video}.mp4",
     }
@@ -74,25 +74,25 @@ def build(out: Path, folder: Path | None = None, **tables):
 
 def load(folder: Path, config: str, cache: Path) -> list[dict]:
     loaded = datasets.load_dataset(str(folder), config, cache_dir=str(cache))
-    found = [row for split in loaded.values() for row in split]
-    assert found
-    return found
+    result = [row for split in loaded.values() for row in split]
+    assert result
+    return result
 
 
 def test_scores_levels_and_splits(tmp_path):
     made = build(tmp_path / "out", release(tmp_path / "in"))
     rows = {row["clip_id"]: row for row in load(made.folder, "features", tmp_path / "hf")}
-    lowest, one = rows["seed0000"], rows["seed0201"]
+    lowest, item = rows["seed0000"], rows["seed0201"]
     assert lowest["quality_mos"] == 10.125
     assert lowest["quality_level"] == "bad"
     assert lowest["quality_level_official"] is None
     assert "release:lowest-score" in lowest["missing"]
-    assert one["seed"] == 1
-    assert one["content_id"] == "seed-001"
-    assert one["quality_level"] == one["quality_level_official"]
-    assert one["official_split"] == "train"
-    assert one["quality_mos_std"] is None
-    assert "ratings:not-given" in one["missing"]
+    assert item["seed"] == 1
+    assert item["content_id"] == "seed-001"
+    assert item["quality_level"] == item["quality_level_official"]
+    assert item["official_split"] == "train"
+    assert item["quality_mos_std"] is None
+    assert "ratings:not-given" in item["missing"]
     assert made.info.counts["eval"] == 4
     assert list(made.info.configs["features"].splits) == ["train", "test"]
     assert any("Official split: eval and train share" in note for note in made.info.notes)
@@ -116,16 +116,16 @@ def test_instructions_are_those_of_the_release_without_its_paths(tmp_path):
     folder = release(tmp_path / "in")
     made = build(tmp_path / "out", folder)
     for config, kind in (("instruct_text", "text"), ("instruct_numeric", "numerical")):
-        found = {
+        by_name = {
             (row["clip_id"], row["dimension"]): row["messages"]
             for row in load(made.folder, config, tmp_path / "hf")
         }
         expected = {}
         for path in (folder / "main/datasets" / kind).glob("*.json"):
-            for one in json.loads(path.read_text()):
-                key = (Path(one["videos"]).stem, path.stem.partition("_")[2])
-                expected[key] = one["messages"]
-        assert found == expected
+            for item in json.loads(path.read_text()):
+                key = (Path(item["videos"]).stem, path.stem.partition("_")[2])
+                expected[key] = item["messages"]
+        assert by_name == expected
     assert load(made.folder, "instruct_text", tmp_path / "hf")[0]["videos"] == ["seed0001.mp4"]
     for path in made.folder.rglob("*"):
         assert not path.is_file() or b"/home/" not in path.read_bytes()
@@ -202,19 +202,19 @@ def ratings(path: Path, n_subjects: int = 8) -> Path:
 def test_from_ratings_alone(tmp_path):
     made = build(tmp_path / "out", ratings=ratings(tmp_path / "ratings.csv"))
     rows = {row["clip_id"]: row for row in load(made.folder, "features", tmp_path / "hf")}
-    one = rows["seed0001"]
-    assert one["quality_mos"] is not None
-    assert one["quality_mos_std"] > 0
-    assert one["quality_mos_ci95"] > 0
-    assert one["official_split"] is None
+    entry = rows["seed0001"]
+    assert entry["quality_mos"] is not None
+    assert entry["quality_mos_std"] > 0
+    assert entry["quality_mos_ci95"] > 0
+    assert entry["official_split"] is None
     assert {row["quality_level"] for row in rows.values()} <= set(LEVELS)
     assert min(rows.values(), key=lambda row: row["quality_mos"])["quality_level"] == "bad"
     each = load(made.folder, "ratings", tmp_path / "hf")
     assert len(each) == 8 * N * 2
     assert made.info.study["preset"] == "gen3dhf"
     assert made.info.counts["ratings"] == 8 * N * 2
-    said = load(made.folder, "instruct_numeric", tmp_path / "hf")[0]
-    assert repr(said["score"]) in said["messages"][1]["content"]
+    text = load(made.folder, "instruct_numeric", tmp_path / "hf")[0]
+    assert repr(text["score"]) in text["messages"][1]["content"]
     report = verify(made.folder)
     assert report.exit_code == 0, report.to_text()
 
@@ -262,23 +262,23 @@ def test_the_official_labels(shared_data, tmp_path):
     with (shared_data / "golden" / "gen3dhf_mos.csv").open() as stream:
         golden = list(csv.DictReader(stream))
     assert len(golden) == len(rows) == 2000
-    for one in golden:
-        row = rows[one["video_id"]]
-        assert row["official_split"] == one["split"]
+    for item in golden:
+        row = rows[item["video_id"]]
+        assert row["official_split"] == item["split"]
         for dimension in DIMENSIONS:
-            assert row[f"{dimension}_mos"] == float(one[f"{dimension}_mos"])
-            official = one[f"{dimension}_level"]
+            assert row[f"{dimension}_mos"] == float(item[f"{dimension}_mos"])
+            official = item[f"{dimension}_level"]
             assert row[f"{dimension}_level_official"] == (None if official == "None" else official)
             assert row[f"{dimension}_level"] == ("bad" if official == "None" else official)
     labels = find_labels(folder)
     assert labels is not None
     assert len(read_labels(labels)) == 2000
     numeric = load(made.folder, "instruct_numeric", tmp_path / "hf")
-    found = {(row["clip_id"], row["dimension"]): row["messages"] for row in numeric}
+    by_name = {(row["clip_id"], row["dimension"]): row["messages"] for row in numeric}
     for path in (labels / "numerical").glob("*.json"):
-        for one in json.loads(path.read_text()):
-            key = (Path(one["videos"]).stem, path.stem.partition("_")[2])
-            assert found[key] == one["messages"]
+        for item in json.loads(path.read_text()):
+            key = (Path(item["videos"]).stem, path.stem.partition("_")[2])
+            assert by_name[key] == item["messages"]
 
 
 def study_tables(tmp_path, names):

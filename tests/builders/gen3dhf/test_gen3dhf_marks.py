@@ -86,19 +86,19 @@ def test_marks_of_several_annotators_become_one_map(tmp_path):
     made = build(tmp_path, marks=marks)
     rows = load(made.folder, "saliency", tmp_path / "hf")
     assert list(rows) == ["seed0001", "seed0002"]
-    one = rows["seed0001"]
-    assert np.array(one["fixations"]).reshape(-1, 2).tolist() == [
+    row = rows["seed0001"]
+    assert np.array(row["fixations"]).reshape(-1, 2).tolist() == [
         [100, 200],
         [300, 900],
         [102, 201],
     ]
-    assert one["annotator"] == [0, 0, 1]
-    saliency = np.array(Image.open(io.BytesIO(one["map"]["bytes"])))
+    assert row["annotator"] == [0, 0, 1]
+    saliency = np.array(Image.open(io.BytesIO(row["map"]["bytes"])))
     assert saliency.shape == (512, 1536)
     assert saliency.max() == 255
     assert saliency[101, 200] > saliency[300, 900] > saliency[300, 100] == 0
-    assert one["image"] is None
-    assert one["missing"] == ["stills:not-given"]
+    assert row["image"] is None
+    assert row["missing"] == ["stills:not-given"]
     empty = rows["seed0002"]
     assert empty["fixations"] == []
     assert not np.array(Image.open(io.BytesIO(empty["map"]["bytes"]))).any()
@@ -126,10 +126,10 @@ def test_the_release_on_the_hub_is_read_from_its_zips(tmp_path):
     rows = load(made.folder, "features", tmp_path / "hf")
     assert (rows["seed0003"]["quality_mos"], rows["seed0003"]["authenticity_mos"]) == (43, 47.5)
     assert rows["seed0004"]["distortion_categories"] == ["Eye Distortions", "Mouth Distortions"]
-    one = load(made.folder, "saliency", tmp_path / "hf")["seed0000"]
-    assert (one["map_source"], one["image_source"]) == ("release", "release")
-    assert one["image"]["bytes"] == still
-    assert (one["width"], one["height"], one["fixations"]) == (8, 8, None)
+    row = load(made.folder, "saliency", tmp_path / "hf")["seed0000"]
+    assert (row["map_source"], row["image_source"]) == ("release", "release")
+    assert row["image"]["bytes"] == still
+    assert (row["width"], row["height"], row["fixations"]) == (8, 8, None)
     report = verify(made.folder)
     assert report.exit_code == 0, report.to_text()
 
@@ -143,10 +143,10 @@ def test_descriptions_become_categories(tmp_path):
         "seed0001,,Hair Distortions\n"
         "seed0002,no problem,\n"
     )
-    found = read_descriptions(path)
-    assert found["seed0000"].categories == ("Eye Distortions", "Blurring / Exposure / Grain")
-    assert found["seed0000"].text == "The left eye is blurry fine"
-    assert found["seed0002"].categories == ("No Distortion",)
+    result = read_descriptions(path)
+    assert result["seed0000"].categories == ("Eye Distortions", "Blurring / Exposure / Grain")
+    assert result["seed0000"].text == "The left eye is blurry fine"
+    assert result["seed0002"].categories == ("No Distortion",)
     generators = tmp_path / "generators.csv"
     generators.write_text("clip_id,generator\nseed0000.mp4,EG3D\n")
     made = build(tmp_path, descriptions=path, generators=generators)
@@ -229,7 +229,7 @@ def test_meshes_become_glb(tmp_path):
 
 
 def test_json_that_is_not_understood_is_refused(tmp_path):
-    for text, said in (
+    for text, message in (
         ('{"seed0000": {"beauty": 3}}', "expected numbers under quality"),
         ('{"seed0000": {"quality": true}}', "expected numbers under quality"),
         ('{"seed0000": {"quality_mean": 3, "quality_std": 1}}', "or under keys that hold"),
@@ -239,7 +239,7 @@ def test_json_that_is_not_understood_is_refused(tmp_path):
         ('[{"quality": 3}]', "no name"),
     ):
         (tmp_path / "MOS.json").write_text(text)
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             write_release(Gen3dhf, Inputs(release=tmp_path), tmp_path / "out")
 
 

@@ -51,13 +51,13 @@ def load(folder: Path, config: str, cache: Path) -> dict[str, dict]:
 
 
 def tree(folder: Path) -> dict[str, str]:
-    found = {
+    by_name = {
         path.relative_to(folder).as_posix(): sha256_file(path)
         for path in folder.rglob("*")
         if path.is_file()
     }
-    assert found
-    return found
+    assert by_name
+    return by_name
 
 
 def test_the_videos_of_the_zip_are_the_clips(official, tmp_path):
@@ -89,14 +89,14 @@ def test_stills_are_the_releases_or_cut_from_the_video(official, tmp_path):
     }  # fmt: skip
     assert shades(rows[NAMES[0]]["image"]["bytes"]) == pytest.approx([99, 99, 99], abs=1)
     assert shades(rows[NAMES[3]]["image"]["bytes"]) == pytest.approx([60, 120, 180], abs=5)
-    said = (made.folder / "README.md").read_text()
-    assert "3 are the release's, 2 are cut from the videos, 0 are missing" in said
-    assert "from -90 to +90 degrees at constant speed" in said
+    text = (made.folder / "README.md").read_text()
+    assert "3 are the release's, 2 are cut from the videos, 0 are missing" in text
+    assert "from -90 to +90 degrees at constant speed" in text
 
 
 def test_two_builds_are_byte_identical(official, tmp_path):
-    one, two = (build(tmp_path / name, official).folder for name in ("one", "two"))
-    assert tree(one) == tree(two)
+    first, two = (build(tmp_path / name, official).folder for name in ("one", "two"))
+    assert tree(first) == tree(two)
 
 
 @pytest.mark.slow
@@ -136,8 +136,8 @@ def test_features_of_the_videos_go_by_content(official, tmp_path):
     bare = build(tmp_path / "bare", official, cache=Cache(cache))
     given = build(tmp_path / "given", official, cache=Cache(cache), manifest_path=work)
     assert bare.info.configs["features"].missing["vad:no-audio"] == 6
-    one, two = (load(m.folder, "features", tmp_path / "hf") for m in (bare, given))
-    assert one == two
+    first, two = (load(m.folder, "features", tmp_path / "hf") for m in (bare, given))
+    assert first == two
 
 
 @pytest.mark.parametrize(("name", "said"), [("media", "do not suffice"), ("medium", "media")])
@@ -176,10 +176,10 @@ def test_videos_that_are_broken_are_said(release, tmp_path):
 
 
 def test_two_videos_of_one_name(release, tmp_path):
-    one, two = (
+    first, two = (
         turning_video(tmp_path / f"{tint}.mp4", tint=tint).read_bytes() for tint in (0, 200)
     )
-    zipped(release / "video.zip", {"a/seed0000.mp4": one, "b/seed0000.mp4": two})
+    zipped(release / "video.zip", {"a/seed0000.mp4": first, "b/seed0000.mp4": two})
     with pytest.raises(
         InputError, match=r"'a/seed0000' and 'b/seed0000' both match the clip 'seed0000'"
     ):
@@ -238,8 +238,8 @@ def client(hub, tmp_path_factory):
 @pytest.mark.slow
 def test_a_release_at_the_hub(hub, client, official, tmp_path):
     hub.reset()
-    said = client.run("build", "gen3dhf", "--release", NAME, "-o", tmp_path, token=READER)
-    assert said.code == 0, said.err
+    completed = client.run("build", "gen3dhf", "--release", NAME, "-o", tmp_path, token=READER)
+    assert completed.code == 0, completed.err
     folder = tmp_path / "theval" / "gen3dhf"
     info = json.loads((folder / "info.json").read_text())
     revision = hub.store.repos[NAME].head.oid
@@ -277,12 +277,12 @@ def test_a_release_at_the_hub(hub, client, official, tmp_path):
     ],
 )
 def test_a_release_that_cannot_be_had(client, tmp_path, name, token, code, words):
-    said = client.run("build", "gen3dhf", "--release", name, "-o", tmp_path, token=token)
-    assert said.code == code, said.err
+    completed = client.run("build", "gen3dhf", "--release", name, "-o", tmp_path, token=token)
+    assert completed.code == code, completed.err
     for word in words:
-        assert word in said.err
-    assert "Traceback" not in said.err
-    assert "hf_" not in said.err
+        assert word in completed.err
+    assert "Traceback" not in completed.err
+    assert "hf_" not in completed.err
     assert not list(tmp_path.rglob("info.json"))
 
 
@@ -298,13 +298,13 @@ def test_a_hub_that_answers_otherwise(hub, client, tmp_path, status, code, words
     hub.reset()
     hub.store.create(f"someone/fresh{status}", private=False)
     hub.fail("GET", "/api/datasets/someone/fresh", status, times=50)
-    said = client.run(
+    completed = client.run(
         "build", "gen3dhf", "--release", f"someone/fresh{status}", "-o", tmp_path, token=READER
     )
     hub.reset()
-    assert said.code == code, said.err
+    assert completed.code == code, completed.err
     for word in words:
-        assert word in said.err
+        assert word in completed.err
 
 
 def test_only_some_datasets_have_releases_at_the_hub(tmp_path):

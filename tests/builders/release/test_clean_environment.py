@@ -35,14 +35,14 @@ def test_plain_datasets_loads_it(clean_env_python: Path, build, tmp_path: Path):
 
     folder = build(version="0.3.0").folder
     script = SCRIPT.replace("READER", Theval.builder_configs["landmarks"].reader)
-    found = load_in(clean_env_python, script, folder.parents[1], tmp_path / "hf")
-    assert found["ids"] == ["mute", "room", "talk-0-800", "talk-800-1600"]
-    assert found["lip_sync"] == [None, None, 0.25, 0.25]
-    assert found["frames"] == 4
-    assert found["mesh"] == [18, 478, 3]
-    assert found["version"] == "0.3.0"
+    result = load_in(clean_env_python, script, folder.parents[1], tmp_path / "hf")
+    assert result["ids"] == ["mute", "room", "talk-0-800", "talk-800-1600"]
+    assert result["lip_sync"] == [None, None, 0.25, 0.25]
+    assert result["frames"] == 4
+    assert result["mesh"] == [18, 478, 3]
+    assert result["version"] == "0.3.0"
     expected = values(1)["landmarks"]["mesh"][0, 0] / 16384 * [512, 384, 512]
-    assert found["first"] == pytest.approx(expected.tolist(), rel=1e-6)
+    assert result["first"] == pytest.approx(expected.tolist(), rel=1e-6)
 
 
 EVERY_CONFIG = """
@@ -76,7 +76,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ratings = root / "ratings.csv"
     given = ("seed0000,3", "seed0001,4", "seed0005,2")
     lines = [
-        f"s{n},{one},{d}" for n in range(3) for one in given for d in ("quality", "authenticity")
+        f"s{n},{clip},{d}" for n in range(3) for clip in given for d in ("quality", "authenticity")
     ]
     ratings.write_text("subject,clip_id,score,dimension\n" + "\n".join(lines) + "\n")
     tables = (f"meshes={meshes.parent}", f"ratings={ratings}")
@@ -91,15 +91,15 @@ def test_every_config_loads_there(everything, environment, request, tmp_path):
     from theval_datasets.manifest.info import read_info
 
     python = request.getfixturevalue(environment)
-    found = load_in(python, EVERY_CONFIG, everything, tmp_path / "hf")
-    assert found.pop("version").startswith("4.0." if environment.startswith("oldest") else "5.")
-    assert (found.pop("path"), found.pop("glb")) == ("seed0001-00000.glb", "glTF")
+    result = load_in(python, EVERY_CONFIG, everything, tmp_path / "hf")
+    assert result.pop("version").startswith("4.0." if environment.startswith("oldest") else "5.")
+    assert (result.pop("path"), result.pop("glb")) == ("seed0001-00000.glb", "glTF")
     info = read_info(everything / "theval" / "gen3dhf")
-    assert found == {
+    assert result == {
         name: {split: numbers.rows for split, numbers in config.splits.items()}
         for name, config in info.configs.items()
     }
-    assert found["mesh"] == {"train": 1}  # a split without rows would make all of them unloadable
+    assert result["mesh"] == {"train": 1}  # a split without rows would make all of them unloadable
 
 
 def test_every_type_is_one_that_the_oldest_version_knows():
@@ -112,9 +112,9 @@ def test_every_type_is_one_that_the_oldest_version_knows():
 
     def types(feature):
         if isinstance(feature, dict):
-            return [kind for one in feature.values() for kind in types(one)]
+            return [kind for item in feature.values() for kind in types(item)]
         inner = [feature.feature] if isinstance(feature, datasets.List) else []
-        return [feature, *(kind for one in inner for kind in types(one))]
+        return [feature, *(kind for item in inner for kind in types(item))]
 
     names = catalog.names("dataset")
     assert "gen3dhf" in names

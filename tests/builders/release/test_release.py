@@ -37,13 +37,13 @@ from theval_datasets.manifest.tombstones import TOMBSTONES_NAME, Tombstone, writ
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    found = {
+    by_name = {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.rglob("*")
         if path.is_file()
     }
-    assert found
-    return found
+    assert by_name
+    return by_name
 
 
 def load(folder: Path, config: str | None, cache: Path) -> datasets.DatasetDict:
@@ -99,18 +99,18 @@ def test_a_stranger_loads_what_was_built(build, corpus, tmp_path):
 
 
 def test_two_builds_are_byte_identical(build, corpus, tmp_path):
-    one = build(tmp_path / "one")
+    earlier = build(tmp_path / "one")
     moved = small_corpus(tmp_path / "elsewhere")
     inputs = Inputs(moved.manifest, moved.cache)
     two = write_release(Theval, inputs, tmp_path / "two", decoder=DECODER)
-    assert hashes(one.folder) == hashes(two.folder)
+    assert hashes(earlier.folder) == hashes(two.folder)
 
 
 def test_the_order_of_the_manifest_changes_nothing(build, corpus, tmp_path):
-    one = build(tmp_path / "one")
+    earlier = build(tmp_path / "one")
     lines = corpus.manifest.read_text().splitlines()
     corpus.manifest.write_text("\n".join(reversed(lines)) + "\n")
-    assert hashes(build(tmp_path / "two").folder) == hashes(one.folder)
+    assert hashes(build(tmp_path / "two").folder) == hashes(earlier.folder)
 
 
 def test_a_release_is_replaced_whole(build, tmp_path):
@@ -233,14 +233,14 @@ def test_the_number_of_processes_changes_no_byte(many, tmp_path):
         )
         for workers in (1, 3)
     }  # fmt: skip
-    one, three = made.values()
-    assert hashes(one.folder) == hashes(three.folder)
-    assert one.info == three.info
-    assert one.not_extracted == three.not_extracted
-    assert one.info.configs["landmarks"].splits["train"].files == tuple(
+    first, three = made.values()
+    assert hashes(first.folder) == hashes(three.folder)
+    assert first.info == three.info
+    assert first.not_extracted == three.not_extracted
+    assert first.info.configs["landmarks"].splits["train"].files == tuple(
         f"landmarks/train-{n:05d}-of-00003.parquet" for n in range(3)
     )
-    assert one.info.configs["features"].missing["landmarks:not-extracted"] == 26
+    assert first.info.configs["features"].missing["landmarks:not-extracted"] == 26
     rows = load(three.folder, "features", tmp_path / "hf")
     assert {split: len(rows[split]) for split in rows} == {"train": 36, "validation": 2, "test": 2}
     assert rows["train"]["clip_id"] == sorted(rows["train"]["clip_id"])

@@ -89,13 +89,13 @@ def test_everything_given(release, tmp_path):
         "train": 6, "test": 2, "ood": 2,
     }  # fmt: skip
     rows = load(made.folder, "features", tmp_path / "hf")
-    one = rows["dQw4w9WgXcQ_sub_video_1_speaker1"]
-    assert (one["blood"], one["equal"], one["relationship"]) == (True, False, "mother-son")
-    assert (one["youtube_id"], one["partner"]) == (
+    row = rows["dQw4w9WgXcQ_sub_video_1_speaker1"]
+    assert (row["blood"], row["equal"], row["relationship"]) == (True, False, "mother-son")
+    assert (row["youtube_id"], row["partner"]) == (
         "dQw4w9WgXcQ",
         "dQw4w9WgXcQ_sub_video_1_speaker2",
     )
-    assert (one["start"], one["end"], one["match_score"]) == (10, 11.5, 0.9)
+    assert (row["start"], row["end"], row["match_score"]) == (10, 11.5, 0.9)
     other = rows["dQw4w9WgXcQ_sub_video_2_1_speaker2"]
     assert (other["relationship"], other["blood"], other["equal"]) == ("couple", False, True)
     assert (other["start"], other["end"], other["match_score"]) == (20.25, 22.75, None)
@@ -113,11 +113,13 @@ def test_everything_given(release, tmp_path):
 
 def test_motion_is_the_files_with_head_and_jaw_apart(release, tmp_path):
     rows = load(build(tmp_path, release).folder, "motion", tmp_path / "hf")
-    one, wanted = rows["dQw4w9WgXcQ_sub_video_2_1_speaker1"], motion(3)
-    assert (one["frames"], one["expression_dim"]) == (7, 53)
-    assert np.array_equal(np.float32(one["expression"]).reshape(7, 53), wanted["exp"])
-    assert np.array_equal(np.float32(one["pose"]).reshape(7, 3), np.float32(wanted["pose"][:, :3]))
-    assert np.array_equal(np.float32(one["jaw"]).reshape(7, 3), np.float32(wanted["pose"][:, 3:]))
+    first, wanted = rows["dQw4w9WgXcQ_sub_video_2_1_speaker1"], motion(3)
+    assert (first["frames"], first["expression_dim"]) == (7, 53)
+    assert np.array_equal(np.float32(first["expression"]).reshape(7, 53), wanted["exp"])
+    assert np.array_equal(
+        np.float32(first["pose"]).reshape(7, 3), np.float32(wanted["pose"][:, :3])
+    )
+    assert np.array_equal(np.float32(first["jaw"]).reshape(7, 3), np.float32(wanted["pose"][:, 3:]))
 
 
 def test_speech_is_in_media_without_a_video(release, tmp_path):
@@ -129,7 +131,7 @@ def test_speech_is_in_media_without_a_video(release, tmp_path):
 
 
 def test_what_locate_says_is_understood(release, tmp_path):
-    said = {
+    reasons = {
         "threshold": 0.3,
         "found": [
             {"short": "x/zzzzzzzzzzz_sub_video_3_speaker1.wav", "long": "v.mp4", "start": 4.5,
@@ -140,10 +142,10 @@ def test_what_locate_says_is_understood(release, tmp_path):
         "unreadable": {},
     }  # fmt: skip
     path = tmp_path / "spans.json"
-    path.write_text(json.dumps(said))
+    path.write_text(json.dumps(reasons))
     rows = load(build(tmp_path, release, spans=path).folder, "features", tmp_path / "hf")
-    one = rows["zzzzzzzzzzz_sub_video_3_speaker1"]
-    assert (one["start"], one["end"], one["match_score"]) == (4.5, 6.0, 0.75)
+    row = rows["zzzzzzzzzzz_sub_video_3_speaker1"]
+    assert (row["start"], row["end"], row["match_score"]) == (4.5, 6.0, 0.75)
     assert "spans:not-located" in rows["zzzzzzzzzzz_sub_video_3_speaker2"]["missing"]
     path.write_text("{}")
     with pytest.raises(InputError, match="locate --json"):
@@ -159,13 +161,13 @@ def test_parts_that_are_missing_are_said(release, tmp_path):
     relations.write_text("id,relationship\nnobody,couple\nzzzzzzzzzzz.mp4,siblings\n")
     made = build(tmp_path, release, relationships=relations)
     notes = " ".join(made.info.notes)
-    for said in (
+    for messages in (
         "1 recordings have no speech, such as zzzzzzzzzzz_sub_video_3_speaker1",
         "1 recordings have no motion, such as zzzzzzzzzzz_sub_video_3_speaker2",
         "1 recordings lack the other speaker, such as odd name_speaker1",
         "relationships: 1 of 2 names match a conversation; not matched: 'nobody'.",
     ):
-        assert said in notes, said
+        assert messages in notes, messages
     assert verify(made.folder).exit_code == 0
 
 

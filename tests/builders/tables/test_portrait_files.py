@@ -23,8 +23,8 @@ def test_pictures_by_their_names_upright(folder):
     turned[0x0112] = 6  # a quarter turn
     Image.new("RGB", (12, 8)).save(folder / "ben.jpg", exif=turned)
     (folder / "notes.txt").write_text("passed over")
-    found = read_portraits(folder)
-    assert {name: (one.width, one.height) for name, one in found.items()} == {
+    result = read_portraits(folder)
+    assert {name: (item.width, item.height) for name, item in result.items()} == {
         "anna": (12, 8),
         "ben": (8, 12),
     }
@@ -41,12 +41,12 @@ def test_every_fault_is_told(folder, tmp_path, monkeypatch):
     (folder / "out.png").symlink_to(tmp_path / "secret.png")
     with pytest.raises(InputError) as refused:
         read_portraits(folder)
-    said = str(refused.value)
-    assert "'anna' occurs twice" in said
-    assert "large.png: has more than 100 pixels" in said
-    assert "heavy.png: has more than 1000 bytes" in said
-    assert "out.png is a link that leads out" in said
-    assert "text.png" in said
+    message = str(refused.value)
+    assert "'anna' occurs twice" in message
+    assert "large.png: has more than 100 pixels" in message
+    assert "heavy.png: has more than 1000 bytes" in message
+    assert "out.png is a link that leads out" in message
+    assert "text.png" in message
 
 
 def test_a_bomb_is_not_opened(folder, monkeypatch):

@@ -62,7 +62,7 @@ def test_real_portraits(shared_data, tmp_path, monkeypatch):
         picture.save(tmp_path / "six.png")
     Image.fromarray(np.zeros((90, 90, 3), np.uint8)).save(tmp_path / "black.png")
     measured = measure_people(read_portraits(tmp_path), None)
-    assert {name: one.n_subjects for name, one in measured.items()} == {
+    assert {name: item.n_subjects for name, item in measured.items()} == {
         "one": 1, "six": 6, "black": 0,
     }  # fmt: skip
     assert measured["one"].difficulty == "Easy"

@@ -112,7 +112,7 @@ def test_every_line_on_the_card_runs(name, media, tmp_path, monkeypatch):
         if "clip_id" not in rows.column_names:
             return rows
         wanted = "clip" if "media" in names else "talk-0-800"
-        first = [n for n, one in enumerate(rows["clip_id"]) if one == wanted]
+        first = [n for n, candidate in enumerate(rows["clip_id"]) if candidate == wanted]
         return rows.select([*first, *range(len(rows))])
 
     monkeypatch.setattr(datasets, "load_dataset", load_whole_first)

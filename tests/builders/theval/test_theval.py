@@ -60,9 +60,9 @@ def rows_of(corpus: Corpus, tmp_path: Path, config: str = "features") -> dict[st
         cache_dir=tmp_path / "hf",
     )
     builder.download_and_prepare()
-    found = {r["clip_id"]: r for split in builder.as_dataset().values() for r in split}
-    assert found
-    return found
+    by_name = {r["clip_id"]: r for split in builder.as_dataset().values() for r in split}
+    assert by_name
+    return by_name
 
 
 def test_schema_of_features_is_what_users_meet(corpus, tmp_path):
@@ -81,7 +81,7 @@ def test_no_list_has_a_length():
 
 def test_text_unit_and_range_are_those_that_the_extractor_declares():
     (lips,) = (c for c in ThevalSignals.writes if c.name == "lip_dynamics")
-    field = {one.name: one for one in Theval.FIELDS["features"]}["lip_dynamics"]
+    field = {item.name: item for item in Theval.FIELDS["features"]}["lip_dynamics"]
     assert field.meaning == f"{lips.meaning.removesuffix('.')} (definition `paper`)."
     assert (
         (field.unit, field.low, field.high) == (lips.unit, lips.low, lips.high) == ("px", 0, None)
@@ -102,7 +102,7 @@ def test_the_definitions_name_the_extractors_of_the_metrics():
 
 def test_whole_clip(corpus, tmp_path):
     row_ = rows_of(corpus, tmp_path)["talk-0-800"]
-    found = values(1)
+    result = values(1)
     assert row_["duration"] == 0.8
     assert (row_["fps"], row_["width"], row_["height"], row_["n_frames"]) == (25.0, 512, 384, 20)
     assert row_["content_id"] == "example:talk"
@@ -110,11 +110,11 @@ def test_whole_clip(corpus, tmp_path):
     assert (row_["source_start"], row_["source_end"]) == (0.0, 0.8)
     assert row_["face_ratio"] == 0.9
     assert row_["speech_ratio"] == 0.4
-    yaw = found["head_pose"]["yaw"].astype(np.float64)
+    yaw = result["head_pose"]["yaw"].astype(np.float64)
     assert row_["yaw_mean"] == pytest.approx(yaw.mean(), rel=1e-12)
     assert row_["yaw_std"] == pytest.approx(yaw.std(ddof=1), rel=1e-12)
     for name in ("lip_dynamics", "head_motion", "eyebrow_dynamics", "lip_sync"):
-        assert row_[name] == found["theval_signals"][name]
+        assert row_[name] == result["theval_signals"][name]
     assert row_["arcface"] is None
     assert row_["lip_sync_release"] is None
     assert {entry.partition(":")[0] for entry in row_["missing"]} == {
@@ -123,15 +123,15 @@ def test_whole_clip(corpus, tmp_path):
 
 
 def test_undefined_is_null_with_a_reason(corpus, tmp_path):
-    found = rows_of(corpus, tmp_path)
-    room = found["room"]
+    table = rows_of(corpus, tmp_path)
+    room = table["room"]
     assert room["lip_dynamics"] is None
     assert room["face_ratio"] is None
     assert room["speech_ratio"] == 0.4
     assert {"landmarks:no-face", "head_pose:no-face", "theval_signals:no-face"} <= set(
         room["missing"]
     )
-    mute = found["mute"]
+    mute = table["mute"]
     assert mute["lip_sync"] is None
     assert mute["speech_ratio"] is None
     assert mute["lip_dynamics"] == 4.5
@@ -140,9 +140,9 @@ def test_undefined_is_null_with_a_reason(corpus, tmp_path):
 
 
 def test_one_frame_with_a_face_has_no_spread(corpus, tmp_path):
-    found = values(n_frames=20)
-    found["head_pose"] = {k: v[:1] for k, v in found["head_pose"].items()}
-    features = {k: Feature(Outcome("ok"), v) for k, v in found.items()}
+    result = values(n_frames=20)
+    result["head_pose"] = {k: v[:1] for k, v in result["head_pose"].items()}
+    features = {k: Feature(Outcome("ok"), v) for k, v in result.items()}
     corpus.add(row("brief"), features)
     brief = rows_of(corpus, tmp_path)["brief"]
     assert brief["yaw_std"] is None
@@ -162,31 +162,31 @@ def test_media_that_could_not_be_measured(corpus, tmp_path):
     broken = Feature(Outcome("failed", "not-media"))
     corpus.add(row("broken", media=None), {"landmarks": broken})
     corpus.add(row("still", media=facts(1, fps=None)))
-    found = rows_of(corpus, tmp_path)
-    assert found["broken"]["duration"] is None
-    assert "media:not-media" in found["broken"]["missing"]
-    assert found["still"]["fps"] is None
-    assert "media:single-frame" in found["still"]["missing"]
+    table = rows_of(corpus, tmp_path)
+    assert table["broken"]["duration"] is None
+    assert "media:not-media" in table["broken"]["missing"]
+    assert table["still"]["fps"] is None
+    assert "media:single-frame" in table["still"]["missing"]
 
 
 def test_landmarks_are_stored_as_the_extractor_left_them(corpus, tmp_path):
     clip = rows_of(corpus, tmp_path, "landmarks")["talk-0-800"]
-    found = values(1)
-    face = found["landmarks"]["face"]
+    result = values(1)
+    face = result["landmarks"]["face"]
     assert clip["scale"] == 2**-14
-    assert np.array_equal(np.array(clip["mesh"]), found["landmarks"]["mesh"].ravel())
-    assert clip["time"] == found["landmarks"]["time"].tolist()
+    assert np.array_equal(np.array(clip["mesh"]), result["landmarks"]["mesh"].ravel())
+    assert clip["time"] == result["landmarks"]["time"].tolist()
     assert clip["face"] == face.tolist()
     for name in ("pitch", "yaw", "roll"):
         assert [v is not None for v in clip[name]] == face.tolist()
         stored = np.array([v for v in clip[name] if v is not None], np.float32)
-        assert np.array_equal(stored, found["head_pose"][name])
+        assert np.array_equal(stored, result["head_pose"][name])
     opening = [v for v in clip["openness"] if v is not None]
-    assert opening == found["theval_signals"]["openness"].tolist()
-    heard = found["loudness"]["heard"]
+    assert opening == result["theval_signals"]["openness"].tolist()
+    heard = result["loudness"]["heard"]
     assert [v is not None for v in clip["loudness"]] == heard.tolist()
     assert clip["speech"] == [
-        (0.1 <= t < 0.3) if t < 0.5 else None for t in found["landmarks"]["time"].tolist()
+        (0.1 <= t < 0.3) if t < 0.5 else None for t in result["landmarks"]["time"].tolist()
     ]
     assert clip["silence"][-1] is None
 
@@ -230,9 +230,9 @@ def test_a_new_feature_is_seen_although_datasets_caches(corpus, tmp_path):
     assert rows_of(corpus, tmp_path)["talk-0-800"]["lip_sync"] is not None
     corpus.add(row("new"))
     assert rows_of(corpus, tmp_path)["new"]["lip_dynamics"] is None
-    found = {k: Feature(Outcome("ok"), v) for k, v in values(7).items()}
+    features = {k: Feature(Outcome("ok"), v) for k, v in values(7).items()}
     corpus.rows.pop()
-    corpus.add(row("new"), found)
+    corpus.add(row("new"), features)
     assert rows_of(corpus, tmp_path)["new"]["lip_dynamics"] == 8.5
 
 
@@ -306,6 +306,6 @@ def test_local_sources_have_no_address(tmp_path):
     corpus = Corpus(tmp_path / "local")
     corpus.folder.mkdir()
     corpus.add(row("a", source=Source("local", "folder/a.mp4")))
-    found = rows_of(corpus, tmp_path)["a"]
-    assert found["source_url"] is None
-    assert found["content_id"] == "folder/a.mp4"
+    lines = rows_of(corpus, tmp_path)["a"]
+    assert lines["source_url"] is None
+    assert lines["content_id"] == "folder/a.mp4"

@@ -35,26 +35,26 @@ def build(folder: Path, out: Path, **inputs):
 
 def load(folder: Path, cache: Path) -> dict[str, dict]:
     rows = datasets.load_dataset(str(folder), cache_dir=str(cache))["train"]
-    found = {row["clip_id"]: row for row in rows}
-    assert found
-    return found
+    by_clip = {row["clip_id"]: row for row in rows}
+    assert by_clip
+    return by_clip
 
 
 def test_scores_features_and_names(tmp_path):
     made = build(table(tmp_path / "in", names()), tmp_path / "out")
     rows = load(made.folder, tmp_path / "hf")
-    one = rows["3_voice_en_32_wav_lip"]
-    assert (one["portrait_id"], one["voice_id"], one["generator"]) == ("3", "32", "wav_lip")
-    assert one["mos"] == 0.0
-    assert one["published_brisque"] == 1.5
-    assert one["published_clipiqa_plus"] == 0.5
-    assert one["published_arcface"] is None
-    assert one["arcface"] is None
-    assert one["language"] == "en"
-    assert one["content_id"] == "portrait-3"
-    assert one["sha256"] is None
-    assert "scores:not-given" in one["missing"]
-    assert "vad:no-clip" in one["missing"]
+    row = rows["3_voice_en_32_wav_lip"]
+    assert (row["portrait_id"], row["voice_id"], row["generator"]) == ("3", "32", "wav_lip")
+    assert row["mos"] == 0.0
+    assert row["published_brisque"] == 1.5
+    assert row["published_clipiqa_plus"] == 0.5
+    assert row["published_arcface"] is None
+    assert row["arcface"] is None
+    assert row["language"] == "en"
+    assert row["content_id"] == "portrait-3"
+    assert row["sha256"] is None
+    assert "scores:not-given" in row["missing"]
+    assert "vad:no-clip" in row["missing"]
     assert verify(made.folder).exit_code == 0
     assert made.info.counts == {
         "clips": 24, "contents": 6, "portraits": 6, "voices": 12, "generators": 2,

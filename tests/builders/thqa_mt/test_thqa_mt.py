@@ -81,14 +81,14 @@ def rating_rows() -> list[dict]:
 
 def vote_rows() -> list[dict]:
     """The first clip: five of eight see speaker mismatch, four of eight a static background."""
-    found = []
+    collected = []
     for i, (name, _, _) in enumerate(clips()):
         for n, subject in enumerate(SUBJECTS):
             bits = ["0"] * 12
             if i == 0:
                 bits[10], bits[11] = str(int(n < 5)), str(int(n < 4))
-            found.append({"subject": subject, "clip_id": name, "distortions": "".join(bits)})
-    return found
+            collected.append({"subject": subject, "clip_id": name, "distortions": "".join(bits)})
+    return collected
 
 
 def pictures(folder: Path, names=PORTRAITS) -> Path:
@@ -189,13 +189,13 @@ def test_mos_is_what_the_study_command_says(whole, tmp_path):
 
     corpus, tables = whole
     made = build(tmp_path, corpus, **tables)
-    said = study(tables["ratings"], preset="thqa-mt").to_plain()["clips"]
+    clips = study(tables["ratings"], preset="thqa-mt").to_plain()["clips"]
     rows = {row["clip_id"]: row for row in load(made.folder, "features", tmp_path / "hf")}
-    assert len(said) == len(rows)
-    for one in said:
-        row = rows[one["clip_id"].removesuffix(".mp4")]
+    assert len(clips) == len(rows)
+    for item in clips:
+        row = rows[item["clip_id"].removesuffix(".mp4")]
         assert (row["mos"], row["mos_std"], row["mos_ci95"], row["n_ratings"]) == (
-            one["mos"], one["std"], one["ci95"], one["n"],
+            item["mos"], item["std"], item["ci95"], item["n"],
         )  # fmt: skip
 
 
@@ -215,8 +215,8 @@ def test_a_content_of_the_table_joins_portraits_in_one_fold(whole, tmp_path):
     for row in rows:
         row["content_id"] = "scene" if row["portrait_id"] in ("p1", "p4") else row["portrait_id"]
     write(tables["clips"], rows)
-    found = load(build(tmp_path, corpus, **tables).folder, "features", tmp_path / "hf")
-    assert len({row["fold"] for row in found if row["portrait_id"] in ("p1", "p4")}) == 1
+    result = load(build(tmp_path, corpus, **tables).folder, "features", tmp_path / "hf")
+    assert len({row["fold"] for row in result if row["portrait_id"] in ("p1", "p4")}) == 1
 
 
 def test_generators_and_portraits(whole, tmp_path):
@@ -340,7 +340,7 @@ def test_what_matches_nothing_is_said(whole, tmp_path):
     write(tables["clips"], [*listed, {**listed[0], "clip_id": "lost"}])
     made = build(tmp_path, corpus, **tables)
     notes = " ".join(made.info.notes)
-    for said in (
+    for text in (
         "The generator of 1 clips is unknown",
         "ratings: 11 of 12 names match a clip, 11 of 12 clips are matched; "
         "not matched: 'stranger'; clips without: 'unnamed'.",
@@ -348,7 +348,7 @@ def test_what_matches_nothing_is_said(whole, tmp_path):
         "portraits: 5 of 6 names match a portrait, 5 of 6 portraits are matched; "
         "not matched: 'spare'; portraits without: 'p3'.",
     ):
-        assert said in notes, said
+        assert text in notes, text
     assert "stranger" not in {r["clip_id"] for r in load(made.folder, "ratings", tmp_path / "hf")}
     assert verify(made.folder).exit_code == 0
 
@@ -365,12 +365,12 @@ def test_everything_that_is_wrong_is_said_at_once(whole, tmp_path):
     (tables["portraits"] / "p0.jpg").write_bytes(b"not a picture")
     with pytest.raises(InputError) as caught:
         build(tmp_path, corpus, **tables)
-    said = str(caught.value)
-    assert "1 of 88 scores are off the apparent scale 0 … 5" in said
-    assert "occur twice" in said
-    assert "Trivial" in said
-    assert "the clip 'p0__Some New Model' occurs twice" in said
-    assert "p0" in said.partition("portraits:")[2]
+    message = str(caught.value)
+    assert "1 of 88 scores are off the apparent scale 0 … 5" in message
+    assert "occur twice" in message
+    assert "Trivial" in message
+    assert "the clip 'p0__Some New Model' occurs twice" in message
+    assert "p0" in message.partition("portraits:")[2]
     assert not (tmp_path / "out" / "theval" / "thqa-mt").exists()
 
 
@@ -408,11 +408,11 @@ def test_the_paper_is_expected_in_full(whole, tmp_path):
     report = verify(build(tmp_path, corpus, **tables).folder, expect="paper")
     (check,) = [check for check in report.checks if check.name == "expect"]
     assert not check.ok
-    for name, found, wanted in (
+    for name, result, wanted in (
         ("clips", 11, 5492), ("generators", 2, 15), ("portraits", 6, 400),
         ("distortion_instances", 1, 9614),
     ):  # fmt: skip
-        assert f"{name}: {found} instead of {wanted}" in check.detail
+        assert f"{name}: {result} instead of {wanted}" in check.detail
     assert "distortion_types" not in check.detail  # there are 12
 
 
@@ -493,9 +493,9 @@ def test_identity_is_compared_with_the_portrait(tmp_path, monkeypatch):
 
 def test_names_follow_rules(tmp_path):
     rules = NamingRules(("{any}-{portrait_id}_{generator}",), {"X": "hybrid"})
-    one = rules.parse("set1-007_X")
-    assert one is not None
-    assert (one.generator, one.portrait_id, one.kind) == ("X", "007", "hybrid")
+    parsed = rules.parse("set1-007_X")
+    assert parsed is not None
+    assert (parsed.generator, parsed.portrait_id, parsed.kind) == ("X", "007", "hybrid")
     assert rules.parse("nothing") is None
     assert NamingRules().parse("OmniAvatar/face-3").portrait_id == "face-3"
     for wrong in ("{generator}", "{generator}{portrait_id}{voice}", "{generator}/{generator}"):

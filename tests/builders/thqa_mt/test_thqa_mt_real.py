@@ -100,11 +100,11 @@ def made(shared_data: Path, tmp_path_factory) -> tuple[Path, Path]:
         ratings(folder / "ratings-simulated.csv")
         tables = [f"ratings={folder / 'ratings-simulated.csv'}", f"clips={folder / 'clips.csv'}"]
         tables.append(f"portraits={portraits}")
-        one, two = (
+        first, two = (
             build("thqa-mt", folder / out, manifest=manifest, cache=cache, tables=tables)
             for out in ("one", "two")
         )
-    return one.release.folder, two.release.folder
+    return first.release.folder, two.release.folder
 
 
 @pytest.fixture(scope="module")
@@ -125,12 +125,12 @@ def test_it_is_what_it_says(made):
 
 
 def test_a_second_build_is_the_same_bytes(made):
-    one, two = (
+    first, two = (
         {p.relative_to(folder): sha256_file(p) for p in folder.rglob("*") if p.is_file()}
         for folder in made
     )
-    assert len(one) > 8
-    assert one == two
+    assert len(first) > 8
+    assert first == two
 
 
 def test_where_clips_come_from(rows, loaded):
@@ -143,7 +143,7 @@ def test_where_clips_come_from(rows, loaded):
     assert loaded["ratings"] == len(CLIPS) * SUBJECTS
     difficulty = {name: row["difficulty"] for name, row in rows.items()}
     assert difficulty.pop("zl__AniPortrait") == "Easy"  # as stated; the others are measured
-    portraits = {one: difficulty[f"{one}__recorded"] for one in ("couple", "radio", "mute")}
+    portraits = {item: difficulty[f"{item}__recorded"] for item in ("couple", "radio", "mute")}
     assert portraits["mute"] is None  # it has none
     assert {portraits["couple"], portraits["radio"]} <= {"Easy", "Medium", "Hard"}
     generators = {row["generator"]: row for row in loaded["generators"]}

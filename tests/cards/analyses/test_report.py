@@ -230,8 +230,8 @@ def test_models_with_votes_but_no_score_are_counted(tmp_path):
 
 def test_headings_are_words_and_texts_are_plain():
     shown = [figure for family in FAMILIES.values() for figure in family]
-    assert all(one.title[0].isupper() and "_" not in one.title for one in shown)
-    assert not any("`" in one.title + one.about for one in shown)
+    assert all(item.title[0].isupper() and "_" not in item.title for item in shown)
+    assert not any("`" in item.title + item.about for item in shown)
 
 
 def test_what_was_not_built_is_no_dataset(tmp_path):

@@ -70,8 +70,8 @@ def test_the_page_and_its_files(server):
     ],
 )
 def test_ranges(server, wanted, status, first, stop):
-    found, body, headers = ask(server, "/media/video.mp4", Range=wanted)
-    assert (found, body) == (status, DATA[first:stop])
+    result, body, headers = ask(server, "/media/video.mp4", Range=wanted)
+    assert (result, body) == (status, DATA[first:stop])
     if status == 206:
         assert headers["Content-Range"] == f"bytes {first}-{stop - 1}/1024"
     if status == 416:

@@ -68,9 +68,9 @@ def test_arrays_come_back():
 
 
 def test_nulls_in_lists_are_nan():
-    found = numbers(pa.array([True, None, False]))
-    assert found.tolist()[::2] == [1.0, 0.0]
-    assert np.isnan(found[1])
+    result = numbers(pa.array([True, None, False]))
+    assert result.tolist()[::2] == [1.0, 0.0]
+    assert np.isnan(result[1])
     assert numbers(pa.array([0.25, None])).dtype == np.float32
     assert numbers(None) is None
 

@@ -46,22 +46,22 @@ def release(tmp_path, media) -> Path:
 def test_what_an_explorer_holds(release, tmp_path):
     made = write_explorer(release, tmp_path / "view")
     rows = content(tmp_path / "view", "data/rows")
-    columns = {one["name"]: one for one in rows["columns"]}
+    columns = {column["name"]: column for column in rows["columns"]}
     assert made.clips == rows["n"] == 3
     assert columns["clip_id"]["levels"] == NAMES
     assert columns["split"]["levels"] == ["train", "test"]
     assert columns["arcface"]["kind"] == columns["sha256"]["kind"] == "hidden"
     assert columns["lip_sync"]["origin"] == "theval_signals"
     clips = content(tmp_path / "view", "data/details-000000")["clips"]
-    assert [one["frames"] for one in clips] == [[1], [0, 2], []]
-    assert [one["video"] for one in clips] == [
+    assert [clip["frames"] for clip in clips] == [[1], [0, 2], []]
+    assert [clip["video"] for clip in clips] == [
         "media/video-000000.mp4",
         "media/video-000001.mp4",
         None,
     ]
     assert clips[0]["stills"][0]["fixations"] == [4, 8, 20, 60]
     assert clips[0]["texts"]["arcface"] == "4 numbers"
-    assert [len(one["ratings"]) for one in clips] == [0, 0, 6]
+    assert [len(clip["ratings"]) for clip in clips] == [0, 0, 6]
     assert clips[2]["ratings"][0] == ["quality", "s0", 1.0, None, None]
     held = files(tmp_path / "view")
     assert made.files == len(held)
@@ -91,16 +91,17 @@ def test_further_tables_motion_meshes_and_sound(tmp_path):
     )
     write_explorer(release, tmp_path / "view")
     rows = content(tmp_path / "view", "data/rows")
-    assert [(one["name"], one["n"]) for one in rows["tables"]] == [
+    assert [(table["name"], table["n"]) for table in rows["tables"]] == [
         ("leaderboard", 3),
         ("preferences", 3),
     ]
     votes = content(tmp_path / "view", rows["tables"][1]["file"])
-    columns = {one["name"]: one for one in votes["columns"]}
+    columns = {column["name"]: column for column in votes["columns"]}
     assert columns["split"]["levels"] == ["a", "b"]
     assert columns["winner"]["codes"] == [0, -1, 0]
     assert "split" not in {
-        one["name"] for one in content(tmp_path / "view", rows["tables"][0]["file"])["columns"]
+        column["name"]
+        for column in content(tmp_path / "view", rows["tables"][0]["file"])["columns"]
     }
     first, second = content(tmp_path / "view", "data/details-000000")["clips"]
     assert first["audio"] == "media/audio-000000.wav"
@@ -199,8 +200,8 @@ def test_names_of_the_dataset_become_no_paths(tmp_path, media):
 
     head = held["README.md"].decode().removeprefix("---\n").partition("\n---\n")[0]
     assert yaml.safe_load(head)["sdk"] == "static"
-    notes = [one["notes"] for one in content(tmp_path / "view", "data/details-000000")["clips"]]
-    assert [len(one) for one in notes] == [1, 0, 1]
+    notes = [clip["notes"] for clip in content(tmp_path / "view", "data/details-000000")["clips"]]
+    assert [len(item) for item in notes] == [1, 0, 1]
 
 
 def test_a_path_that_leads_out_of_the_dataset_is_not_read(release, tmp_path):

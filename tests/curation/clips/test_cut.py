@@ -36,12 +36,12 @@ def test_it_holds_exactly_the_frames(media, tmp_path, name, part):
     wanted = reading.read_frames(source, [first, last - 1])
     got = reading.read_frames(tmp_path / "c.mp4", [0, last - first - 1])
     others = reading.read_frames(source, [max(0, first - 2), min(len(at) - 2, last + 1)])
-    for right, found, wrong in zip(wanted.pixels, got.pixels, others.pixels, strict=True):
-        assert found.shape == right.shape
-        off = np.abs(found.astype(int) - right).mean()
+    for right, result, wrong in zip(wanted.pixels, got.pixels, others.pixels, strict=True):
+        assert result.shape == right.shape
+        off = np.abs(result.astype(int) - right).mean()
         assert off < 6
         if not np.array_equal(right, wrong):
-            assert off < np.abs(found.astype(int) - wrong).mean()
+            assert off < np.abs(result.astype(int) - wrong).mean()
 
 
 @pytest.mark.parametrize("name", ["plain", "late_video", "late_audio"])

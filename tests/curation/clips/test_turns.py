@@ -22,8 +22,8 @@ ROW = ManifestRow(
 def test_turns_are_in_the_time_of_the_clip_and_of_the_source(tmp_path):
     write_turns(tmp_path, [ROW, replace(ROW, clip_id="b", person=None)])
     with (tmp_path / TURNS_CSV).open(encoding="utf-8", newline="") as stream:
-        one, two = csv.DictReader(stream)
-    assert one == {
+        first, two = csv.DictReader(stream)
+    assert first == {
         "clip_id": "talk-5000-9000-person1", "person": "0", "own": "false", "start": "0.000",
         "end": "1.500", "source": "talk.mp4", "source_start": "5.000", "source_end": "6.500",
     }  # fmt: skip

@@ -59,14 +59,14 @@ def test_no_acknowledged_answer_is_missing_after_a_kill(study):
                 threading.Thread(target=vote_until_killed, args=(server, digits, acknowledged))
                 for _ in range(4)
             ]
-            for one in people:
-                one.start()
+            for person in people:
+                person.start()
             while len(acknowledged) < before + 20:
                 time.sleep(0.01)
             server.process.kill()
             server.process.wait()
-            for one in people:
-                one.join(30)
+            for person in people:
+                person.join(30)
         with Store(folder, read_prepared(folder)) as store:
             numbers = {code: store.participant(code).number for code, _ in acknowledged}
             kept = {(row.participant, row.presentation.position) for row in store.answers()}

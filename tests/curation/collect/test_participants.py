@@ -55,7 +55,7 @@ def finished(browser, prepared, tmp_path_factory) -> dict[str, Finished]:
                 page.wait_for_selector("h1")
                 visitor.step()
                 visitors[kind].append(visitor)
-        take_part([one for many in visitors.values() for one in many])
+        take_part([visitor for many in visitors.values() for visitor in many])
     for kind in KINDS:
         export_collection(place / kind, place / f"{kind}-exported")
         done[kind] = Finished(place / kind, place / f"{kind}-exported", visitors[kind])
@@ -64,9 +64,9 @@ def finished(browser, prepared, tmp_path_factory) -> dict[str, Finished]:
 
 def test_everybody_finished(finished):
     for kind in KINDS:
-        assert len({one.code for one in finished[kind].visitors}) == 3
-        positions = [sorted(one.given) for one in finished[kind].visitors]
-        assert all(len(one) >= 15 and one == list(range(len(one))) for one in positions)
+        assert len({visitor.code for visitor in finished[kind].visitors}) == 3
+        positions = [sorted(visitor.given) for visitor in finished[kind].visitors]
+        assert all(len(item) >= 15 and item == list(range(len(item))) for item in positions)
 
 
 def test_ratings_are_what_was_answered(finished):
@@ -105,7 +105,7 @@ def test_exports_run_through_study_as_they_are(finished):
         if kind == "pairwise":
             plain = run(finished[kind].exported / "votes.csv").to_plain()
             assert plain["n_votes"] == 36
-            assert {one["model"] for one in plain["models"]} == {"m0", "m1"}
+            assert {item["model"] for item in plain["models"]} == {"m0", "m1"}
         else:
             report = run(finished[kind].exported / "ratings.csv", protocol=protocol)
             dimensions = {"quality"} if kind == "score" else {"quality", "authenticity"}
@@ -152,9 +152,9 @@ def test_marks_come_back_within_a_pixel(finished):
         )
     assert len(exact) == 3 * 12
     given = {
-        (f"p{number:04d}", position): one["marks"]
+        (f"p{number:04d}", position): item["marks"]
         for number, visitor in enumerate(study.visitors, 1)
-        for position, one in visitor.given.items()
+        for position, item in visitor.given.items()
     }
     for row in study.table("presentations.csv"):
         if row["role"] == "rated" and row["repetition"] == "1":
@@ -162,9 +162,9 @@ def test_marks_come_back_within_a_pixel(finished):
             assert exact[row["subject"], row["clips"]] == [(y, x) for x, y in wanted]
     for (subject, clip), points in exact.items():
         with Image.open(study.exported / "marks" / subject / f"{clip}.png") as picture:
-            found = find_dots(np.asarray(picture))
-        assert len(found) == len(points)
-        distance = np.abs(found[:, None] - np.array(points)[None]).max(axis=2)
+            dots = find_dots(np.asarray(picture))
+        assert len(dots) == len(points)
+        distance = np.abs(dots[:, None] - np.array(points)[None]).max(axis=2)
         assert distance.min(axis=1).max() <= 1
 
 

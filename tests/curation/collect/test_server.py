@@ -32,9 +32,9 @@ def folder(served, tmp_path) -> Path:
 
 def rows(folder: Path, sql: str) -> list[tuple]:
     with sqlite3.connect(f"file:{folder / 'study.sqlite'}?mode=ro", uri=True) as connection:
-        found = connection.execute(sql).fetchall()
+        result = connection.execute(sql).fetchall()
     connection.close()
-    return found
+    return result
 
 
 def first_item(served) -> tuple[Client, dict]:
@@ -341,7 +341,7 @@ def test_what_is_written_together_fails_one_by_one_but_for_a_full_disk(study):
         results = store.together([number_of(store)] * 200)
         assert {type(result) for result in results} == {StorageError}
         store._connection.execute("PRAGMA max_page_count = 1000000")
-        assert [one["number"] for one in store.participants()] == [1, 2]
+        assert [participant["number"] for participant in store.participants()] == [1, 2]
 
 
 def test_a_full_disk_is_told_to_the_page(served, monkeypatch):

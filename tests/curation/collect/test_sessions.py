@@ -34,7 +34,7 @@ def study_of(contents: list[str], *, golden: int = 0, **changes) -> PreparedStud
 
 
 def contents_of(study: PreparedStudy, planned: list[Presentation]) -> list[str]:
-    return [study.items[one.item].content for one in planned]
+    return [study.items[item.item].content for item in planned]
 
 
 def test_counts_differ_by_one_at_most_whatever_a_participant_rates():

@@ -52,9 +52,9 @@ def test_an_empty_index_and_a_later_begin():
 def in_sequence(clips, min_cosine):
     """The same, face by face."""
     known, people = [], []
-    for one in clips:
+    for clip in clips:
         own = []
-        for face in one:
+        for face in clip:
             alike = similarity(np.stack(known), face[None])[:, 0] if known else np.zeros(0)
             if not len(alike) or alike.max() < min_cosine:
                 known.append(face)

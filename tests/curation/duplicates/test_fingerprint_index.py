@@ -105,7 +105,7 @@ def judged(monkeypatch, n, exhaustive):
         monkeypatch.setattr(module, "FingerprintIndex", index)
     every = collection(n)
     clips = [(clip(f"{i:05d}"), features(prints)) for i, prints in enumerate(every)]
-    references = [ReferenceClip(f"r{i}", one, NOBODY) for i, one in enumerate(every[: n // 2])]
+    references = [ReferenceClip(f"r{i}", item, NOBODY) for i, item in enumerate(every[: n // 2])]
     within = near_duplicates.NearDuplicates().judge(clips)
     return [*within, *leakage.Leakage(people=False).judge(clips[n // 2 :], references)]
 
@@ -144,7 +144,7 @@ def test_verdicts_on_thousands_of_clips(monkeypatch):
 def test_recall_at_the_threshold(n_frames, share):
     rng = np.random.default_rng(n_frames)
     clips = [original(rng, n_frames) for _ in range(1500)]
-    copies = [Prints(noise(rng, one.frames, share), one.audio) for one in clips]
+    copies = [Prints(noise(rng, clip.frames, share), clip.audio) for clip in clips]
     alike = [frames_apart(a, b) <= 0.2 for a, b in zip(clips, copies, strict=True)]
     upright, _ = FingerprintIndex(clips, exhaustive=0).search(copies, 0.2, 0.2)
     met = [i in upright.of(i)[0] for i in range(len(clips))]
@@ -162,12 +162,12 @@ def test_limits_for_which_sampling_would_miss_much_compare_all():
 
 def test_the_side_with_fewer_frames_is_sorted_without_effect():
     every = collection(40)
-    one = FingerprintIndex(every[:30], exhaustive=0).search(every[30:], 0.2, 0.2)
+    whole = FingerprintIndex(every[:30], exhaustive=0).search(every[30:], 0.2, 0.2)
     other = FingerprintIndex(every[30:], exhaustive=0).search(every[:30], 0.2, 0.2)
     for side in (0, 1):
-        pairs = {(q, int(c)) for q in range(10) for c in one[side].of(q)[0]}
+        pairs = {(q, int(c)) for q in range(10) for c in whole[side].of(q)[0]}
         assert pairs == {(int(c), q) for q in range(30) for c in other[side].of(q)[0]}
-    assert len(one[0].numbers)
+    assert len(whole[0].numbers)
 
 
 def test_a_picture_that_many_clips_share_is_compared_with_the_first_and_reported(
@@ -185,10 +185,10 @@ def test_a_picture_that_many_clips_share_is_compared_with_the_first_and_reported
 @pytest.mark.parametrize("exhaustive", [0, 100])
 def test_clips_without_frames_resemble_none(exhaustive):
     nothing = Prints(np.zeros(0, np.uint64), np.zeros(0, np.uint32))
-    one = Prints(np.arange(4, dtype=np.uint64), np.zeros(0, np.uint32))
-    upright, _ = FingerprintIndex([nothing, one], exhaustive=exhaustive).search(
-        [one, nothing], 0, 0
+    prints = Prints(np.arange(4, dtype=np.uint64), np.zeros(0, np.uint32))
+    upright, _ = FingerprintIndex([nothing, prints], exhaustive=exhaustive).search(
+        [prints, nothing], 0, 0
     )
     assert upright.of(0)[0].tolist() == [1]
     assert (upright.of(1)[1] == 1).all()
-    assert len(FingerprintIndex([]).search([one], 0.2, 0.2)[0].numbers) == 0
+    assert len(FingerprintIndex([]).search([prints], 0.2, 0.2)[0].numbers) == 0

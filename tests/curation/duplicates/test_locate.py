@@ -79,10 +79,10 @@ def test_codecs_and_rates_through_files(long, tmp_path, how):
     write_wav(tmp_path / "long" / "b.wav", long, RATE)
     write_wav(tmp_path / "long" / "c.wav", babble(20, 5), RATE)
     report = locate(tmp_path / "short", [tmp_path / "long"])
-    found = {one.short.rpartition("/")[2]: one for one in report.locations}
-    assert found[name].start == pytest.approx(40.123, abs=0.03 if "mp3" in name else 0.02)
-    assert str(found[name].long).endswith("b.wav")
-    assert found["not.wav"].reason == "not-found"
+    by_name = {item.short.rpartition("/")[2]: item for item in report.locations}
+    assert by_name[name].start == pytest.approx(40.123, abs=0.03 if "mp3" in name else 0.02)
+    assert str(by_name[name].long).endswith("b.wav")
+    assert by_name["not.wav"].reason == "not-found"
     assert report.exit_code == 1
 
 
@@ -94,8 +94,8 @@ def test_the_command_and_its_mistakes(long, tmp_path):
         app, ["locate", str(tmp_path / "s.wav"), str(tmp_path / "l.wav"), "--json"]
     )
     assert done.exit_code == 0
-    (one,) = json.loads(done.stdout)["found"]
-    assert one["start"] == pytest.approx(10, abs=0.02)
+    (location,) = json.loads(done.stdout)["found"]
+    assert location["start"] == pytest.approx(10, abs=0.02)
     worse = locate(tmp_path / "s.wav", [tmp_path / "l.wav", tmp_path / "bad.wav"])
     assert worse.exit_code == 1
     assert list(worse.unreadable.values()) == ["not-media"]

@@ -26,25 +26,25 @@ SPEECH = {"speech_ratio": 0.9, "longest_pause": 1.0}
 
 
 def test_a_value_that_did_not_decide_is_of_the_others(groups):
-    found = groups(
+    measured = groups(
         [judgement("speech", **SPEECH)],
         [judgement("speech", "little-speech", speech_ratio=0.1, longest_pause=2.0)],
         [judgement("speech", "long-pause", speech_ratio=0.8, longest_pause=4.0)],
     )
-    assert found["speech", "speech_ratio"] == ((0.9,), (0.1,), (0.8,))
-    assert found["speech", "longest_pause"] == ((1.0,), (4.0,), (2.0,))
+    assert measured["speech", "speech_ratio"] == ((0.9,), (0.1,), (0.8,))
+    assert measured["speech", "longest_pause"] == ((1.0,), (4.0,), (2.0,))
 
 
 def test_only_the_first_filter_that_rejects_decides(groups):
-    found = groups(
+    measured = groups(
         [judgement("resolution", side=800), judgement("speech", **SPEECH)],
         [
             judgement("resolution", "low-resolution", side=300),
             judgement("speech", "little-speech", speech_ratio=0.1, longest_pause=1.0),
         ],
     )
-    assert found["resolution", "side"] == ((800.0,), (300.0,), ())
-    assert found["speech", "speech_ratio"] == ((0.9,), (), (0.1,))
+    assert measured["resolution", "side"] == ((800.0,), (300.0,), ())
+    assert measured["speech", "speech_ratio"] == ((0.9,), (), (0.1,))
 
 
 @pytest.mark.parametrize(
@@ -56,30 +56,30 @@ def test_only_the_first_filter_that_rejects_decides(groups):
     ],
 )
 def test_of_two_thresholds_of_a_reason_the_crossed_ones_decide(groups, height, pixels, decided):
-    found = groups(
+    measured = groups(
         [judgement("face_size", height=0.4, pixels=200, margin=0.1)],
         [judgement("face_size", "small-face", height=height, pixels=pixels, margin=0.1)],
     )
-    assert {name for name in ("height", "pixels") if found["face_size", name][1]} == decided
+    assert {name for name in ("height", "pixels") if measured["face_size", name][1]} == decided
 
 
 def test_a_share_decides_and_not_the_angles_that_it_counts(groups):
-    found = groups(
+    measured = groups(
         [judgement("frontal", frontal=0.9, yaw=10, pitch=0, roll=0)],
         [judgement("frontal", "not-frontal", frontal=0.5, yaw=40, pitch=0, roll=0)],
     )
-    assert found["frontal", "frontal"] == ((0.9,), (0.5,), ())
-    assert found["frontal", "yaw"] == ((10.0,), (), (40.0,))
+    assert measured["frontal", "frontal"] == ((0.9,), (0.5,), ())
+    assert measured["frontal", "yaw"] == ((10.0,), (), (40.0,))
 
 
 def test_distances_decide_when_they_are_small(groups):
-    found = groups(
+    measured = groups(
         [judgement("near_duplicates", picture=0.3, frames=0.4, audio=0.5)],
         [judgement("near_duplicates", "duplicate", picture=0.0, frames=0.01, audio=0.02)],
     )
-    assert found["near_duplicates", "frames"] == ((0.4,), (0.01,), ())
-    assert found["near_duplicates", "audio"] == ((0.5,), (0.02,), ())
-    assert found["near_duplicates", "picture"] == ((0.3,), (), (0.0,))
+    assert measured["near_duplicates", "frames"] == ((0.4,), (0.01,), ())
+    assert measured["near_duplicates", "audio"] == ((0.5,), (0.02,), ())
+    assert measured["near_duplicates", "picture"] == ((0.3,), (), (0.0,))
 
 
 def test_without_a_recipe_reasons_still_tell_the_value():
@@ -89,21 +89,21 @@ def test_without_a_recipe_reasons_still_tell_the_value():
             "b", [judgement("speech", "long-pause", speech_ratio=0.8, longest_pause=4.0)], "gone:1"
         ),
     ]
-    found = {d.name: (d.kept, d.rejected, d.others, d.limits) for d in distributions(rows, None)}
-    assert found == {
+    by_name = {d.name: (d.kept, d.rejected, d.others, d.limits) for d in distributions(rows, None)}
+    assert by_name == {
         "speech_ratio": ((0.9,), (), (0.8,), ()),
         "longest_pause": ((1.0,), (4.0,), (), ()),
     }
 
 
 def test_a_reason_without_a_threshold_and_a_filter_of_another_package(groups):
-    found = groups(
+    measured = groups(
         [judgement("frame_rate", fps=25), judgement("theirs", level=1)],
         [judgement("frame_rate", "variable-frame-rate", fps=24), judgement("theirs", level=2)],
         [judgement("frame_rate", fps=30), judgement("theirs", "loud", level=3)],
     )
-    assert found["frame_rate", "fps"] == ((25.0,), (), (24.0, 30.0))
-    assert found["theirs", "level"] == ((1.0,), (), (2.0, 3.0))
+    assert measured["frame_rate", "fps"] == ((25.0,), (), (24.0, 30.0))
+    assert measured["theirs", "level"] == ((1.0,), (), (2.0, 3.0))
 
 
 def test_clips_near_a_threshold_say_whether_it_decided(tmp_path):

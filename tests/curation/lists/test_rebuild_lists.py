@@ -23,7 +23,7 @@ def make(list_folder, out):
 
 
 def statuses(report):
-    return {one.clip_id: (one.status, one.reason) for one in report.results}
+    return {result.clip_id: (result.status, result.reason) for result in report.results}
 
 
 def requests(web, name):
@@ -111,7 +111,7 @@ def test_frames_of_chunks_are_counted_in_the_source(media, web, tmp_path):
     report = make(
         imported(tmp_path, web, "talkinghead-1kh", tmp_path / "tubes.txt"), tmp_path / "out"
     )
-    assert [(one.status, one.reason) for one in report.results] == [
+    assert [(result.status, result.reason) for result in report.results] == [
         ("changed", "length"),
         ("made", None),
         ("gone", "aspect"),

@@ -36,8 +36,8 @@ def spans(media, tmp_path):
 def cut_all(spans, output, encoding=QUICK):
     with Tasks(LocalEngine(0)) as tasks:
         made = list(CandidateStore(output).cut(spans, encoding, tasks))
-    assert all(isinstance(one, Candidate) for one in made)
-    return sorted(made, key=lambda one: one.clip_id)
+    assert all(isinstance(candidate, Candidate) for candidate in made)
+    return sorted(made, key=lambda candidate: candidate.clip_id)
 
 
 def counted(monkeypatch):
@@ -49,7 +49,7 @@ def counted(monkeypatch):
 
 def test_nothing_is_cut_twice(spans, tmp_path, monkeypatch):
     first = cut_all(spans, tmp_path)
-    assert [one.clip_id for one in first] == NAMES
+    assert [candidate.clip_id for candidate in first] == NAMES
     made = counted(monkeypatch)
     index = tmp_path / ".candidates/index.jsonl"
     with index.open("a") as stream:
@@ -95,7 +95,7 @@ def test_a_relative_output_keeps_its_candidates(spans, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = cut_all(spans, Path("work"))
     CandidateStore(Path("work")).keep_only(made)
-    assert all(one.path.is_file() for one in made)
+    assert all(candidate.path.is_file() for candidate in made)
     again = counted(monkeypatch)
     assert cut_all(spans, Path("work")) == made
     assert again == []
@@ -119,10 +119,14 @@ def test_what_cannot_be_cut_is_rejected_and_the_rest_is_cut(spans, tmp_path):
     with Tasks(LocalEngine(0)) as tasks:
         made = list(CandidateStore(tmp_path).cut([late, gone, spans[2]], QUICK, tasks))
     rejected = {
-        one.segment.clip_id: one.failure.reason for one in made if isinstance(one, Rejection)
+        candidate.segment.clip_id: candidate.failure.reason
+        for candidate in made
+        if isinstance(candidate, Rejection)
     }
     assert rejected == {late.clip_id: "broken-media", gone.clip_id: "missing"}
-    assert [one.clip_id for one in made if isinstance(one, Candidate)] == NAMES[2:]
+    assert [candidate.clip_id for candidate in made if isinstance(candidate, Candidate)] == NAMES[
+        2:
+    ]
 
 
 def test_what_is_no_candidate_any_more_is_removed(spans, tmp_path, monkeypatch):
@@ -148,7 +152,7 @@ def test_what_is_no_candidate_any_more_is_removed(spans, tmp_path, monkeypatch):
 
 def test_the_disk_is_counted_once(spans, tmp_path):
     candidates = cut_all(spans, tmp_path)
-    sizes = [one.path.stat().st_size for one in candidates]
+    sizes = [candidate.path.stat().st_size for candidate in candidates]
     link_or_copy(candidates[0].path, tmp_path / "clips/plain-0.mp4")
     link_or_copy(tmp_path / "plain.mp4", tmp_path / "clips/linked.mp4")
     use = disk_use(tmp_path)

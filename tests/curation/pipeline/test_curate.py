@@ -277,8 +277,8 @@ def test_the_real_clips(shared_data, tmp_path):
     assert report.reasons == {"no-video": 12}  # the files of sound alone
     assert report.skipped == {".rttm": 3, ".tsv": 1}
     files = [path for path in media.rglob("*") if path.is_file()]
-    said = len(manifest) + len(report.rejected) + sum(report.skipped.values())
-    assert said == len(files)  # nothing was passed over in silence
+    total = len(manifest) + len(report.rejected) + sum(report.skipped.values())
+    assert total == len(files)  # nothing was passed over in silence
     assert report.exit_code == 0
     assert facts["single/vexpress_rdradio10"].n_frames == 61
     assert facts["single/derived_d20_rotated90"].rotation == 90

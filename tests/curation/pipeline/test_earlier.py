@@ -116,11 +116,11 @@ def test_two_at_once_lose_nothing(media, tmp_path):
     with ThreadPoolExecutor(2) as pool:
         results = list(pool.map(go, places))
     assert 4 in results
-    refused = [one for one in results if one != 4]
-    rows = [one.clip_id[:3] for one in read_manifest(tmp_path / "out").rows]
+    refused = [result for result in results if result != 4]
+    rows = [row.clip_id[:3] for row in read_manifest(tmp_path / "out").rows]
     assert len(rows) == 4
     assert len(set(rows)) == 1
-    assert all("is being written to by" in str(one) for one in refused)
+    assert all("is being written to by" in str(item) for item in refused)
 
 
 def test_a_lock_of_a_dead_process_is_no_lock(tmp_path):
@@ -155,8 +155,8 @@ def test_titles_that_are_long_and_alike_do_not_mix(media, tmp_path):
     report = curate([str(tmp_path / "in")], tmp_path / "out", workers=4)
     assert (report.kept, report.reasons) == (25, {})
     manifest = read_manifest(tmp_path / "out")
-    for one in manifest.rows:
-        file = manifest.file(one)
+    for row in manifest.rows:
+        file = manifest.file(row)
         assert isinstance(file, Path)
-        assert sha256_file(file) == one.sha256
+        assert sha256_file(file) == row.sha256
     assert not [p for p in (tmp_path / "out").rglob("*") if "part" in p.name]

@@ -80,8 +80,8 @@ def failing(real, error):
     return step
 
 
-@pytest.mark.parametrize(("error", "reason"), ERRORS, ids=lambda one: str(one)[:20])
-@pytest.mark.parametrize("recipe", [AS_IS, WHOLE], ids=lambda one: one.name)
+@pytest.mark.parametrize(("error", "reason"), ERRORS, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize("recipe", [AS_IS, WHOLE], ids=lambda recipe: recipe.name)
 @pytest.mark.parametrize("step", ["probe", "middle", "write_mono"])
 def test_any_error_of_one_file_is_its_row(
     folder, monkeypatch, errors_expected, step, recipe, error, reason
@@ -138,8 +138,12 @@ def test_a_filter_of_the_whole_set_that_fails_is_named_and_loses_no_clip(
     result = curate([Local(folder)], recipe, output, options)
     rows = [*result.kept, *result.rejected]
     assert len(rows) == 2
-    judged = [one for row in rows for one in row.judgements if one.filter == "near_duplicates"]
-    assert [(one.verdict, one.reason) for one in judged] == [("undecided", "error")] * 2
+    judged = [
+        record for row in rows for record in row.judgements if record.filter == "near_duplicates"
+    ]
+    assert [(judgement.verdict, judgement.reason) for judgement in judged] == [
+        ("undecided", "error")
+    ] * 2
     assert len(result.kept) == (2 if on_undecided == "keep" else 0)
     assert result.failed_filters == ("near_duplicates",)
     assert any("near_duplicates failed" in note for note in result.notes)
@@ -163,7 +167,7 @@ def test_any_error_of_a_filter_is_a_row(folder, monkeypatch, errors_expected):
     assert (rows["bad"].reason, rows["good"].reason, exit_code) == ("error", None, 1)
 
 
-@pytest.mark.parametrize("recipe", [AS_IS, WHOLE], ids=lambda one: one.name)
+@pytest.mark.parametrize("recipe", [AS_IS, WHOLE], ids=lambda recipe: recipe.name)
 def test_a_crash_is_the_row_of_the_file_that_causes_it(folder, monkeypatch, recipe):
     real = ThisProcess.map
 

@@ -163,9 +163,9 @@ def test_tracks_of_speakers_beside_a_clip_become_its_track(media, tmp_path):
         [str(clip)], tmp_path / "out", recipe=str(recipe), workers=1, cache=str(tmp_path / "c")
     )
     assert report.kept == 1
-    (row,) = read_manifest(tmp_path / "out").rows
-    assert row.audio_original == "audio/two.merged.wav"
-    with wave.open(str(tmp_path / "out" / str(row.audio))) as track:
+    (fact,) = read_manifest(tmp_path / "out").rows
+    assert fact.audio_original == "audio/two.merged.wav"
+    with wave.open(str(tmp_path / "out" / str(fact.audio))) as track:
         assert (track.getframerate(), track.getnchannels()) == (16_000, 1)
         assert track.getnframes() == pytest.approx(32_000, abs=200)
 
@@ -235,10 +235,10 @@ def test_without_measurements_it_is_the_middle(media):
 
 def test_people_are_described():
     facts = people_facts(measured(ONES, NONE, [10.0] * 10))
-    (one,) = facts
-    assert one["presence"] == 1.0
-    assert one["face_height"] == pytest.approx(0.5)
-    assert one["yaw_mean"] == pytest.approx(10.0)
+    (fact,) = facts
+    assert fact["presence"] == 1.0
+    assert fact["face_height"] == pytest.approx(0.5)
+    assert fact["yaw_mean"] == pytest.approx(10.0)
     json.dumps(facts, allow_nan=False)
     assert people_facts({}) == ()
 
@@ -316,12 +316,14 @@ def go(judged, tmp_path, out="out", text=None, **options):
 
 def test_all_verdicts_are_kept_and_the_funnel_adds_up(judged, tmp_path):
     assert go(judged, tmp_path).kept == 0
-    rows = {row.clip_id: row for row in read_rows(tmp_path / "out/rejected.jsonl")}
-    assert {name: row.reason for name, row in rows.items()} == {
+    rows = {fact.clip_id: fact for fact in read_rows(tmp_path / "out/rejected.jsonl")}
+    assert {name: fact.reason for name, fact in rows.items()} == {
         "plain": "low-resolution", "rotated": "low-resolution", "vp9": "low-resolution",
         "text": "not-media",
     }  # fmt: skip
-    filters = [[j.filter for j in row.judgements] for row in rows.values() if row.clip_id != "text"]
+    filters = [
+        [j.filter for j in fact.judgements] for fact in rows.values() if fact.clip_id != "text"
+    ]
     assert filters == [["duration", "resolution"]] * 3
     report = funnel(tmp_path / "out")
     steps = {s.name: (s.input, s.rejected, s.rejected_alone) for s in report.funnel.steps}
@@ -342,12 +344,12 @@ def test_other_thresholds_measure_nothing_again(judged, tmp_path, monkeypatch):
     monkeypatch.setattr("theval_datasets.extraction.runner.Runner.process", never)
     text = judged[1].read_text().replace("130", "100")
     report = go(judged, tmp_path, text=text)
-    rows = {row.clip_id: row.reason for row in read_rows(tmp_path / "out/rejected.jsonl")}
+    rows = {fact.clip_id: fact.reason for fact in read_rows(tmp_path / "out/rejected.jsonl")}
     assert report.kept == 2
     assert rows == {"vp9": "duplicate", "text": "not-media"}
-    for row in read_manifest(tmp_path / "out").rows:
-        assert row.phash
-        assert (tmp_path / "out" / str(row.path)).is_file()
+    for fact in read_manifest(tmp_path / "out").rows:
+        assert fact.phash
+        assert (tmp_path / "out" / str(fact.path)).is_file()
     again = go(judged, tmp_path, text=text)
     assert again.reused == 2
     go(judged, tmp_path, text=text.replace("100", "200"))

@@ -147,8 +147,8 @@ def test_where_no_source_says_its_language_the_run_listens(folder, talking, monk
     assert report.reasons == {"language-unknown": 2}  # nobody speaks in them
     (row,) = read_manifest(folder / "out").rows
     assert row.source.language == "fr"
-    (said,) = row.judgements
-    assert said.measured["probability"] > 0.9
+    (judgement,) = row.judgements
+    assert judgement.measured["probability"] > 0.9
     (folder / "r.yaml").write_text(recipe.replace("[fr]", "[en]"))
     assert go(folder).reasons == {"language-unknown": 2, "other-language": 1}
     declared = go(folder, language="en")

@@ -39,7 +39,10 @@ def test_what_holds_no_span_says_why(media, tmp_path, monkeypatch):
     )
     rejected = [part for part in parts if isinstance(part, Rejection)]
     assert len(rejected) == len(parts)
-    reasons = {one.segment.source.path.stem: (one.stage, one.failure.reason) for one in rejected}
+    reasons = {
+        candidate.segment.source.path.stem: (candidate.stage, candidate.failure.reason)
+        for candidate in rejected
+    }
     assert reasons == {
         "text": ("media", "not-media"),
         "wav": ("media", "no-video"),
@@ -48,7 +51,7 @@ def test_what_holds_no_span_says_why(media, tmp_path, monkeypatch):
         "plain": ("segment", "short-shot"),
         "face": ("segment", "still"),
     }
-    assert len({one.segment.clip_id for one in rejected}) == len(rejected)
+    assert len({candidate.segment.clip_id for candidate in rejected}) == len(rejected)
 
 
 def test_as_they_are_stills_are_clips(media, tmp_path):

@@ -129,8 +129,8 @@ def precision_and_recall(rows: list[ManifestRow], truth: list[Part], wanted: set
         for row in kept
         if any(p.start - 1e-3 <= row.start and row.end <= p.end + 1e-3 for p in good)
     ]
-    found = [part for part in good if covered(part, rows) >= 0.8]
-    return len(right) / len(kept), len(found) / len(good)
+    covered_parts = [part for part in good if covered(part, rows) >= 0.8]
+    return len(right) / len(kept), len(covered_parts) / len(good)
 
 
 def test_theval_finds_single_speakers(work, capsys):
@@ -232,7 +232,7 @@ def test_rebuilt_elsewhere_it_is_identical_and_losses_are_said(work, tmp_path):
             file.replace(folder / "web" / file.name)
         lost.rmdir()
     assert later.exit_code == 1
-    states = {one.clip_id: (one.status, one.reason) for one in later.results}
+    states = {result.clip_id: (result.status, result.reason) for result in later.results}
     long = {state for name, state in states.items() if "joined" in name}
     rest = {state for name, state in states.items() if "joined" not in name}
     assert long == {("equivalent", None)}, later.to_text()

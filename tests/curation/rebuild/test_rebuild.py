@@ -142,7 +142,7 @@ def test_any_error_of_one_clip_is_its_result(listed, tmp_path, monkeypatch, erro
     monkeypatch.setattr(making, "cut", failing)
     options = RebuildOptions(str(tmp_path / "cache"), engine=LocalEngine(0))
     results = rebuilding.rebuild(read_manifest(listed), tmp_path / "out", options)
-    assert [(one.status, one.reason) for one in results] == [
+    assert [(result.status, result.reason) for result in results] == [
         ("gone", "error"),
         ("identical", None),
     ]
@@ -159,8 +159,8 @@ def test_any_error_in_fetching_is_the_result_of_its_clips(
         raise RuntimeError("of a site")
 
     monkeypatch.setattr(making, "source_of", failing)
-    found = {one.clip_id: one.reason for one in again(listed, tmp_path / "out").results}
-    assert found == {"plain-0-800": "error", "plain-800-2000": None}
+    by_name = {result.clip_id: result.reason for result in again(listed, tmp_path / "out").results}
+    assert by_name == {"plain-0-800": "error", "plain-800-2000": None}
 
 
 def test_a_torn_report_does_not_stop_it(listed, tmp_path):
@@ -180,7 +180,7 @@ def test_another_quality_is_equivalent_other_content_is_changed(listed, media, t
     shutil.copy(tmp_path / "c.mp4", source)
     report = again(listed, tmp_path / "other")
     assert report.counts == {"changed": 2}
-    assert {one.reason for one in report.results} == {"picture"}
+    assert {result.reason for result in report.results} == {"picture"}
     assert report.exit_code == 1
     assert {row.reason for row in read_rows(tmp_path / "other/rejected.jsonl")} == {"picture"}
 
@@ -188,7 +188,9 @@ def test_another_quality_is_equivalent_other_content_is_changed(listed, media, t
 def test_what_is_lost_is_gone_with_its_reason(listed, tmp_path):
     (listed / "sources/plain.mp4").unlink()
     report = again(listed, tmp_path / "out")
-    assert [(one.status, one.reason) for one in report.results] == [("gone", "missing")] * 2
+    assert [(result.status, result.reason) for result in report.results] == [
+        ("gone", "missing")
+    ] * 2
     assert report.exit_code == 1
     assert "missing" in report.to_text()
 
@@ -196,9 +198,9 @@ def test_what_is_lost_is_gone_with_its_reason(listed, tmp_path):
 def test_a_shorter_source_is_changed(listed, media, tmp_path):
     ffmpeg("-i", media("plain"), "-t", "1.5", "-c:v", "libx264", tmp_path / "s.mp4")
     shutil.copy(tmp_path / "s.mp4", listed / "sources/plain.mp4")
-    found = {one.clip_id: one for one in again(listed, tmp_path / "out").results}
-    assert found["plain-800-2000"].status == "changed"
-    assert found["plain-800-2000"].reason == "length"
+    by_name = {result.clip_id: result for result in again(listed, tmp_path / "out").results}
+    assert by_name["plain-800-2000"].status == "changed"
+    assert by_name["plain-800-2000"].reason == "length"
 
 
 @pytest.mark.parametrize(
@@ -221,14 +223,14 @@ def test_a_hostile_manifest_reaches_nothing(listed, tmp_path, fields, reason):
     (tmp_path / "secret.mp4").write_bytes((listed / "sources/plain.mp4").read_bytes())
     change(listed, **fields)
     report = again(listed, tmp_path / "out")
-    assert {(one.status, one.reason) for one in report.results} == {("gone", reason)}
+    assert {(result.status, result.reason) for result in report.results} == {("gone", reason)}
     assert not list((tmp_path / "out").rglob("*.mp4"))
 
 
 def test_a_link_out_of_the_root_is_refused(listed, media, tmp_path):
     (listed / "sources/plain.mp4").unlink()
     (listed / "sources/plain.mp4").symlink_to(media("plain"))
-    assert {one.reason for one in again(listed, tmp_path / "out").results} == {"unsafe"}
+    assert {result.reason for result in again(listed, tmp_path / "out").results} == {"unsafe"}
 
 
 def test_names_of_clips_stay_in_the_output(listed, tmp_path):
@@ -259,7 +261,7 @@ def test_over_http(media, web, tmp_path):
     (web.folder / "b.mp4").unlink()
     report = again(tmp_path / "one", tmp_path / "three", fetch=fetch)
     assert report.counts == {"gone": 1, "identical": 1}
-    assert {one.reason for one in report.results} == {None, "removed"}
+    assert {result.reason for result in report.results} == {None, "removed"}
 
 
 def test_what_was_taken_down_stays_down(listed, tmp_path):

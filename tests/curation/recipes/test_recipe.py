@@ -131,7 +131,7 @@ def test_every_former_name_leads_to_a_field():
     renamed = 0
     for name in catalog.names("filter"):
         judge = catalog.load("filter", name)
-        fields = {one.name for one in dataclasses.fields(judge)}
+        fields = {field.name for field in dataclasses.fields(judge)}
         assert set(judge.renamed.values()) <= fields
         assert not set(judge.renamed) & fields
         assert not {"least", "most"} & fields

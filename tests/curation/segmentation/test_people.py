@@ -23,14 +23,14 @@ TWO = Scene([{0: LEFT, 1: RIGHT}] * 20, moving=(0, 1))
 
 
 def test_everybody_has_a_clip_of_the_sound_of_their_turns():
-    one, two = people(TWO, [(0.5, 1.5, 0), (2.0, 3.5, 1)])
-    assert [(p.person, p.start, p.end, p.refused) for p in (one, two)] == [
+    first, two = people(TWO, [(0.5, 1.5, 0), (2.0, 3.5, 1)])
+    assert [(p.person, p.start, p.end, p.refused) for p in (first, two)] == [
         (0, 0.0, 4.0, None), (1, 0.0, 4.0, None)
     ]  # fmt: skip
-    assert one.audible == ((0.4, 1.6),)
+    assert first.audible == ((0.4, 1.6),)
     assert two.audible == ((1.9, 3.6),)
-    assert one.turns == two.turns == ((0.5, 1.5, 0), (2.0, 3.5, 1))
-    assert one.region.boxes[0][1] < two.region.boxes[0][1]
+    assert first.turns == two.turns == ((0.5, 1.5, 0), (2.0, 3.5, 1))
+    assert first.region.boxes[0][1] < two.region.boxes[0][1]
 
 
 def test_who_only_listens_is_silent_and_may_be_left_out():

@@ -71,9 +71,9 @@ def test_a_password_is_not_repeated_in_the_error():
 def test_names_are_by_site_and_id_or_by_a_hash_of_the_address():
     assert name_of("https://x", "youtube:dQw4w9WgXcQ") == "youtube-dQw4w9WgXcQ"
     assert name_of("https://x", "site:../../etc/passwd") == "site-_etc_passwd"
-    one, two = name_of("http://h/a.mp4?v=1"), name_of("http://h/a.mp4?v=2")
-    assert one != two
-    assert one.startswith("h-a-")
+    first, two = name_of("http://h/a.mp4?v=1"), name_of("http://h/a.mp4?v=2")
+    assert first != two
+    assert first.startswith("h-a-")
     assert "/" not in name_of("http://h/..%2f..%2fetc")
 
 

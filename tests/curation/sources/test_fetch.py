@@ -491,10 +491,10 @@ def test_curating_addresses(web, media, tmp_path):
 
 def test_items_of_a_source_are_files_or_reasons(web, media, tmp_path):
     url = put(web, media, "plain")
-    (found,) = Http(url, tmp_path, HERE).items()
+    (result,) = Http(url, tmp_path, HERE).items()
     (gone,) = Http(url + "x", tmp_path, HERE).items()
-    assert isinstance(found, SourceFile)
-    assert found.path.is_file()
+    assert isinstance(result, SourceFile)
+    assert result.path.is_file()
     assert isinstance(gone, SourceFailure)
     assert gone.reason == "removed"
 
@@ -561,12 +561,12 @@ def test_what_the_site_says_is_too_short_is_not_fetched(web, media, tmp_path):
 
 def test_cookies_that_cannot_be_read_are_said_at_once(web, tmp_path):
     (tmp_path / "c.txt").write_text("no cookies")
-    for options, said in (
+    for options, text in (
         ({"cookies": tmp_path / "c.txt"}, "Netscape"),
         ({"cookies_from_browser": "lynx"}, "lynx"),
         ({"cookies_from_browser": f"firefox:{tmp_path}"}, "cookies"),
     ):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=text):
             fetch(f"{web.url}/a.mp4", tmp_path / "o", FetchOptions(**options))
     assert web.log == []
 

@@ -29,20 +29,20 @@ def given(**options):
 def test_each_parameter_is_one_that_yt_dlp_documents(tmp_path):
     cookies = tmp_path / "cookies.txt"
     cookies.touch()
-    found = given(cookies=cookies, cookies_from_browser="firefox", player_client="tv")
+    options = given(cookies=cookies, cookies_from_browser="firefox", player_client="tv")
     about = yt_dlp.YoutubeDL.__doc__ + yt_dlp.downloader.FileDownloader.__doc__
     known = set(re.findall(r"^\s*([a-z_]+):", about, re.MULTILINE))
     assert {"extract_flat", "js_runtimes", "ratelimit"} <= known
     # one that no text tells of is read by its name all the same
     folder = Path(yt_dlp.__file__).parent
     code = "".join(p.read_text() for p in (folder / "downloader").glob("*.py"))
-    assert {name for name in found if name not in known and f"'{name}'" not in code} == set()
+    assert {name for name in options if name not in known and f"'{name}'" not in code} == set()
 
 
 def test_the_users_words_are_passed_on(tmp_path):
     cookies = tmp_path / "cookies.txt"
     cookies.touch()
-    found = given(
+    options = given(
         max_height=720,
         cookies=cookies,
         cookies_from_browser="Firefox:work",
@@ -54,17 +54,17 @@ def test_the_users_words_are_passed_on(tmp_path):
         retries=7,
         max_bytes=9,
     )
-    assert found["format_sort"][0] == "res:720"
-    assert found["cookiefile"] == str(cookies)
-    assert found["cookiesfrombrowser"] == ("firefox", "work", None, None)
-    assert found["extractor_args"] == {"youtube": {"player_client": ["tv", "web"]}}
-    assert found["js_runtimes"] == {"node": {"path": "/opt/node"}}
-    assert (found["sleep_interval"], found["max_sleep_interval"]) == (3.0, 6.0)
-    assert found["sleep_interval_requests"] == 0.5
-    assert (found["ratelimit"], found["max_filesize"]) == (1000, 9)
-    assert found["retries"] == found["fragment_retries"] == found["extractor_retries"] == 7
-    assert found["remote_components"] == []
-    assert found["extract_flat"] == "in_playlist"
+    assert options["format_sort"][0] == "res:720"
+    assert options["cookiefile"] == str(cookies)
+    assert options["cookiesfrombrowser"] == ("firefox", "work", None, None)
+    assert options["extractor_args"] == {"youtube": {"player_client": ["tv", "web"]}}
+    assert options["js_runtimes"] == {"node": {"path": "/opt/node"}}
+    assert (options["sleep_interval"], options["max_sleep_interval"]) == (3.0, 6.0)
+    assert options["sleep_interval_requests"] == 0.5
+    assert (options["ratelimit"], options["max_filesize"]) == (1000, 9)
+    assert options["retries"] == options["fragment_retries"] == options["extractor_retries"] == 7
+    assert options["remote_components"] == []
+    assert options["extract_flat"] == "in_playlist"
 
 
 def test_yt_dlp_takes_them(tmp_path):

@@ -59,8 +59,8 @@ def test_levels_need_different_finite_scores(scores):
     ],
 )
 def test_descriptions_become_categories(text, categories):
-    found = load_keywords().assign(text)
-    assert list(found.categories) == categories
+    result = load_keywords().assign(text)
+    assert list(result.categories) == categories
 
 
 def test_the_table_has_exactly_the_nine_published_names():
@@ -69,9 +69,9 @@ def test_the_table_has_exactly_the_nine_published_names():
 
 def test_another_table_can_be_given(tmp_path):
     (tmp_path / "k.yaml").write_text("name: k\ncategories:\n  Rain: [wet, drops]\n")
-    found = load_keywords(tmp_path / "k.yaml").assign("Wet drops")
-    assert found.categories == ("Rain",)
-    assert found.words == {"Rain": ("wet", "drops")}
+    result = load_keywords(tmp_path / "k.yaml").assign("Wet drops")
+    assert result.categories == ("Rain",)
+    assert result.words == {"Rain": ("wet", "drops")}
     (tmp_path / "k.yaml").write_text("name: k\ncategories:\n  A: [wet]\n  B: [Wet]\n")
     with pytest.raises(InputError, match="is listed for 'A' and 'B'"):
         load_keywords(tmp_path / "k.yaml")

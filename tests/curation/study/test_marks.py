@@ -36,20 +36,20 @@ def test_golden_stills(shared_data: Path, name):
     image = cv2.imread(str(shared_data / "golden" / f"reddot_{name}.png"))[..., ::-1].copy()
     release = np.load(shared_data / "golden" / f"reddot_{name}_official_sal.npz")["sal"]
     for mode in ("ours", "official"):
-        found = saliency_from_marks([image], mode=mode)
-        assert found.fixations.tolist() == wanted["true_centres_yx"]
-        assert np.array_equal(found.as_bytes(), release)
-        assert found.saliency.max() == wanted["official_saliency_max"]
-        assert found.saliency.sum() == pytest.approx(wanted["official_saliency_sum"], rel=1e-6)
-        assert found.empty == (name == "none")
+        saliency = saliency_from_marks([image], mode=mode)
+        assert saliency.fixations.tolist() == wanted["true_centres_yx"]
+        assert np.array_equal(saliency.as_bytes(), release)
+        assert saliency.saliency.max() == wanted["official_saliency_max"]
+        assert saliency.saliency.sum() == pytest.approx(wanted["official_saliency_sum"], rel=1e-6)
+        assert saliency.empty == (name == "none")
 
 
 def test_touching_dots_are_told_apart_and_the_release_loses_them():
     centres = [[50, 50], [50, 59], [120, 80], [128, 88], [136, 80], [160, 250], [20, 200]]
     image = drawn(centres, radius=5)
-    found = find_dots(image)
-    assert len(found) == len(centres)
-    assert np.abs(found - np.array(sorted(centres))).max() <= 1
+    dots = find_dots(image)
+    assert len(dots) == len(centres)
+    assert np.abs(dots - np.array(sorted(centres))).max() <= 1
     assert len(find_dots(image, mode="official")) < len(centres)
 
 
@@ -73,9 +73,9 @@ def test_a_picture_that_is_red_all_over_holds_no_dot():
 
 
 def test_a_dot_on_the_border_is_found():
-    found = find_dots(drawn([[0, 150], [100, 299]]))
-    assert len(found) == 2
-    assert np.abs(found - [[2, 150], [100, 297]]).max() <= 1
+    dots = find_dots(drawn([[0, 150], [100, 299]]))
+    assert len(dots) == 2
+    assert np.abs(dots - [[2, 150], [100, 297]]).max() <= 1
 
 
 def test_specks_and_dull_reds_are_no_dots():
@@ -98,19 +98,19 @@ def test_scattered_dots_of_any_size_are_found_exactly(seed, radius):
 
 def test_several_annotators_are_combined_and_remembered():
     first, second = drawn([[50, 60]]), drawn([[50, 60], [150, 200]])
-    found = saliency_from_marks([first, second])
-    assert found.fixations.tolist() == [[50, 60], [50, 60], [150, 200]]
-    assert found.annotator.tolist() == [0, 1, 1]
-    assert found.saliency[50, 60] == 1.0
-    assert found.saliency[150, 200] == pytest.approx(0.5, abs=1e-6)
+    saliency = saliency_from_marks([first, second])
+    assert saliency.fixations.tolist() == [[50, 60], [50, 60], [150, 200]]
+    assert saliency.annotator.tolist() == [0, 1, 1]
+    assert saliency.saliency[50, 60] == 1.0
+    assert saliency.saliency[150, 200] == pytest.approx(0.5, abs=1e-6)
 
 
 def test_any_size_of_picture_and_map():
     image = drawn([[50, 60], [150, 200]])
-    found = saliency_from_marks([image], size=(1536, 512))
-    assert found.saliency.shape == (512, 1536)
-    assert found.fixations.tolist() == [[50, 60], [150, 200]]
-    assert np.unravel_index(found.saliency.argmax(), found.saliency.shape) in [
+    saliency = saliency_from_marks([image], size=(1536, 512))
+    assert saliency.saliency.shape == (512, 1536)
+    assert saliency.fixations.tolist() == [[50, 60], [150, 200]]
+    assert np.unravel_index(saliency.saliency.argmax(), saliency.saliency.shape) in [
         (129, 309),
         (385, 1026),
     ]

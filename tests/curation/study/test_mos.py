@@ -47,19 +47,19 @@ def test_the_seven_maps_equal_the_golden_file(shared_data: Path, study):
             parameters = StudyParameters(
                 scores="zscore", screen_on=scale, sd_ddof=int(ddof[-1]), **MAPS[key]
             )
-            found = opinion_scores(panel, parameters)
-            assert np.flatnonzero(found.screening.rejected).tolist() == golden[name]["rejected"]
-            np.testing.assert_allclose(found.mos, wanted, atol=1e-9, err_msg=f"{name} {key}")
+            scores = opinion_scores(panel, parameters)
+            assert np.flatnonzero(scores.screening.rejected).tolist() == golden[name]["rejected"]
+            np.testing.assert_allclose(scores.mos, wanted, atol=1e-9, err_msg=f"{name} {key}")
 
 
 def test_means_deviations_and_intervals_are_the_textbook_ones():
     matrix = made()
-    found = opinion_scores(
+    scores = opinion_scores(
         Ratings.from_matrix(matrix).panel(), StudyParameters(screen=None, ci="t")
     )
-    np.testing.assert_allclose(found.mos, matrix.mean(1))
-    np.testing.assert_allclose(found.std, matrix.std(1, ddof=1))
-    np.testing.assert_allclose(found.ci95, stats.t.ppf(0.975, 8) * matrix.std(1, ddof=1) / 3)
+    np.testing.assert_allclose(scores.mos, matrix.mean(1))
+    np.testing.assert_allclose(scores.std, matrix.std(1, ddof=1))
+    np.testing.assert_allclose(scores.ci95, stats.t.ppf(0.975, 8) * matrix.std(1, ddof=1) / 3)
     normal = opinion_scores(Ratings.from_matrix(matrix).panel(), StudyParameters(screen=None))
     np.testing.assert_allclose(normal.ci95, stats.norm.ppf(0.975) * matrix.std(1, ddof=1) / 3)
 
@@ -67,13 +67,13 @@ def test_means_deviations_and_intervals_are_the_textbook_ones():
 def test_one_rating_has_a_mean_and_no_interval():
     matrix = made()
     matrix[0, 1:] = np.nan
-    found = opinion_scores(
+    scores = opinion_scores(
         Ratings.from_matrix(matrix).panel(), StudyParameters(screen=None, ci="t")
     )
-    assert found.mos[0] == matrix[0, 0]
-    assert np.isnan(found.std[0])
-    assert np.isnan(found.ci95[0])
-    assert found.n[0] == 1
+    assert scores.mos[0] == matrix[0, 0]
+    assert np.isnan(scores.std[0])
+    assert np.isnan(scores.ci95[0])
+    assert scores.n[0] == 1
 
 
 def test_a_clip_whose_raters_all_went_is_undefined_not_gone():
@@ -81,21 +81,21 @@ def test_a_clip_whose_raters_all_went_is_undefined_not_gone():
     matrix[:, 0] = np.tile([1.0, 5.0], 30)
     matrix[0, 1:] = np.nan
     panel = Ratings.from_matrix(matrix).panel()
-    found = opinion_scores(panel, preset("bt500"))
-    assert found.screening.rejected.tolist() == [True] + [False] * 11
-    assert len(found.mos) == 60
-    assert np.isnan(found.mos[0])
-    assert found.n[0] == 0
-    assert np.isfinite(found.mos[1:]).all()
+    scores = opinion_scores(panel, preset("bt500"))
+    assert scores.screening.rejected.tolist() == [True] + [False] * 11
+    assert len(scores.mos) == 60
+    assert np.isnan(scores.mos[0])
+    assert scores.n[0] == 0
+    assert np.isfinite(scores.mos[1:]).all()
 
 
 def test_p913_removes_the_bias_before_it_screens():
     matrix = made(clips=60)
     shifted = matrix + np.linspace(-1, 1, 9)
     panel = Ratings.from_matrix(shifted).panel()
-    found = opinion_scores(panel, preset("p913"))
-    np.testing.assert_allclose(found.bias, subject_bias(panel))
-    again = panel.with_scores(panel.score - found.bias[panel.subject])
+    scores = opinion_scores(panel, preset("p913"))
+    np.testing.assert_allclose(scores.bias, subject_bias(panel))
+    again = panel.with_scores(panel.score - scores.bias[panel.subject])
     np.testing.assert_allclose(subject_bias(again), 0, atol=1e-12)
 
 

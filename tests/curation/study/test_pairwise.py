@@ -87,11 +87,11 @@ def test_agreement_is_krippendorffs():
         ["a", "a", "a", "b", "b", "b", "b"],
         clip=["x", "x", "y", "y", "z", "z", "z"],
     )
-    found = agreement(votes)
+    result = agreement(votes)
     # coincidences: o_ab = o_ba = 1, n_a = 3, n_b = 4, n = 7: alpha = 1 - 6 * 2 / (2 * 3 * 4)
-    assert found.alpha == pytest.approx(1 - 6 * 2 / 24)
-    assert found.n_units == 3
-    assert found.share == pytest.approx((2 + 0 + 6) / (2 + 2 + 6))
+    assert result.alpha == pytest.approx(1 - 6 * 2 / 24)
+    assert result.n_units == 3
+    assert result.share == pytest.approx((2 + 0 + 6) / (2 + 2 + 6))
     alone = agreement(make_votes(["a", "b"], ["b", "a"], ["a", "b"], clip=["x", "y"]))
     assert alone.alpha is None
     assert alone.n_units == 0

@@ -19,10 +19,10 @@ DIVERGES = ("os_dict_reps", "MLE")
 """13 ratings by 3 subjects: two inconsistencies run to infinity, only the scores mean something."""
 
 
-def assert_equal(found, golden, tolerance, what):
+def assert_equal(result, golden, tolerance, what):
     wanted = np.array([np.nan if value is None else value for value in golden], float)
-    found = np.where(np.isfinite(found), found, np.nan)
-    np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance, err_msg=what)
+    result = np.where(np.isfinite(result), result, np.nan)
+    np.testing.assert_allclose(result, wanted, rtol=tolerance, atol=tolerance, err_msg=what)
 
 
 NOT_GIVEN = {
@@ -49,28 +49,31 @@ def test_equals_the_golden_outputs(shared_data: Path, study, model):
             opinion_scores(panel, reference_model(model))
         return
     tolerance = 1e-4 if model in ITERATED else 1e-9
-    found = opinion_scores(panel, reference_model(model))
-    assert_equal(found.mos, wanted["quality_scores"], tolerance, "mos")
+    scores = opinion_scores(panel, reference_model(model))
+    assert_equal(scores.mos, wanted["quality_scores"], tolerance, "mos")
     if "quality_scores_std" in wanted:
-        assert_equal(found.sem, wanted["quality_scores_std"], tolerance, "sem")
-        assert_equal(found.ci95, wanted["quality_scores_ci95"][0], tolerance, "ci95")
+        assert_equal(scores.sem, wanted["quality_scores_std"], tolerance, "sem")
+        assert_equal(scores.ci95, wanted["quality_scores_ci95"][0], tolerance, "ci95")
     if "quality_ambiguity" in wanted:
-        assert_equal(found.std, wanted["quality_ambiguity"], tolerance, "std")
+        assert_equal(scores.std, wanted["quality_ambiguity"], tolerance, "std")
     if "observer_rejected" in wanted:
-        assert found.screening.rejected.tolist() == wanted["observer_rejected"]
+        assert scores.screening.rejected.tolist() == wanted["observer_rejected"]
         assert_equal(
-            found.screening.share, wanted["observer_rejected_1st_stats"], tolerance, "share"
+            scores.screening.share, wanted["observer_rejected_1st_stats"], tolerance, "share"
         )
-        if found.screening.threshold is None:
+        if scores.screening.threshold is None:
             assert_equal(
-                found.screening.balance, wanted["observer_rejected_2nd_stats"], tolerance, "balance"
+                scores.screening.balance,
+                wanted["observer_rejected_2nd_stats"],
+                tolerance,
+                "balance",
             )
     if "observer_bias" in wanted:
-        assert_equal(found.bias, wanted["observer_bias"], tolerance, "bias")
+        assert_equal(scores.bias, wanted["observer_bias"], tolerance, "bias")
     if (study, model) == DIVERGES:
         return
     if "observer_inconsistency" in wanted:
-        fit = found.model
+        fit = scores.model
         assert_equal(fit.inconsistency, wanted["observer_inconsistency"], tolerance, "inc")
         assert_equal(fit.bias_se, wanted["observer_bias_std"], tolerance, "bias se")
         assert_equal(
@@ -78,10 +81,10 @@ def test_equals_the_golden_outputs(shared_data: Path, study, model):
         )
         assert fit.iterations == wanted["num_iter"]
     if "content_ambiguity" in wanted:
-        assert_equal(found.model.ambiguity, wanted["content_ambiguity"], tolerance, "ambiguity")
+        assert_equal(scores.model.ambiguity, wanted["content_ambiguity"], tolerance, "ambiguity")
     for name in ("dof", "loglikelihood", "aic", "bic"):
         if name in wanted:
-            assert getattr(found.fit, name) == pytest.approx(wanted[name], abs=tolerance)
+            assert getattr(scores.fit, name) == pytest.approx(wanted[name], abs=tolerance)
 
 
 def test_the_preset_is_the_model_sr_mos():
@@ -101,10 +104,10 @@ def test_equals_the_published_demonstration(shared_data: Path, study):
     golden = json.loads((shared_data / "golden" / f"golden_{study}.json").read_text())
     wanted = golden["demo_bt500_alternating_projection"]
     panel = read_ratings(shared_data / "golden" / f"ratings_{study}.csv").panel()
-    found = opinion_scores(panel, reference_model("MLE_CO_AP2"))
-    assert_equal(found.mos, wanted["mos_j"], 1e-6, "mos")
-    assert_equal(found.bias, wanted["bias_i"], 1e-6, "bias")
-    assert_equal(found.model.inconsistency, wanted["inconsistency_i"], 1e-6, "inconsistency")
+    scores = opinion_scores(panel, reference_model("MLE_CO_AP2"))
+    assert_equal(scores.mos, wanted["mos_j"], 1e-6, "mos")
+    assert_equal(scores.bias, wanted["bias_i"], 1e-6, "bias")
+    assert_equal(scores.model.inconsistency, wanted["inconsistency_i"], 1e-6, "inconsistency")
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -130,7 +133,7 @@ def test_the_installed_program_agrees_on_partial_designs_and_ties(seed):
         dis_videos=videos,
     )
     wanted = subjective_model.SubjrejMosModel(readers.RawDatasetReader(dataset)).run_modeling()
-    found = opinion_scores(Ratings.from_matrix(matrix).panel(), preset("sureal"))
-    assert_equal(found.mos, wanted["quality_scores"], 1e-12, "mos")
-    assert_equal(found.screening.share, wanted["observer_rejected_1st_stats"], 1e-12, "share")
-    assert found.screening.rejected.tolist() == wanted["observer_rejected"]
+    scores = opinion_scores(Ratings.from_matrix(matrix).panel(), preset("sureal"))
+    assert_equal(scores.mos, wanted["quality_scores"], 1e-12, "mos")
+    assert_equal(scores.screening.share, wanted["observer_rejected_1st_stats"], 1e-12, "share")
+    assert scores.screening.rejected.tolist() == wanted["observer_rejected"]

@@ -109,18 +109,18 @@ def test_clips_that_somebody_did_not_rate_are_left_out_of_the_icc():
     matrix[3, 1] = np.nan
     assert complete_matrix(panel(matrix)).shape == (9, 4)
     every = np.ones(4, bool)
-    found = reliability(panel(matrix), panel(matrix), every, (1, 5))
-    assert found.n_clips == 9
-    assert found.icc2k == icc_2k(np.delete(matrix, 3, axis=0))[0]
+    agreement = reliability(panel(matrix), panel(matrix), every, (1, 5))
+    assert agreement.n_clips == 9
+    assert agreement.icc2k == icc_2k(np.delete(matrix, 3, axis=0))[0]
 
 
 def test_undefined_values_have_a_reason():
     matrix = np.full((4, 4), np.nan)
     matrix[range(4), range(4)] = [1, 2, 3, 4]  # everybody rated another clip
-    found = reliability(panel(matrix), panel(matrix), np.ones(4, bool), (1, 5))
-    assert (found.icc2k, found.split_half, found.sos) == (None, None, None)
-    assert set(found.reasons) == {"icc2k", "split_half", "sos"}
-    assert "sos is undefined: no clip with two ratings" in found.to_text()
+    agreement = reliability(panel(matrix), panel(matrix), np.ones(4, bool), (1, 5))
+    assert (agreement.icc2k, agreement.split_half, agreement.sos) == (None, None, None)
+    assert set(agreement.reasons) == {"icc2k", "split_half", "sos"}
+    assert "sos is undefined: no clip with two ratings" in agreement.to_text()
 
 
 def test_a_study_has_the_reliability_of_its_retained_subjects():
@@ -128,7 +128,7 @@ def test_a_study_has_the_reliability_of_its_retained_subjects():
     matrix[:, 11] = 6 - matrix[:, 11]  # one who turns the scale round
     result = run_study(Ratings.from_matrix(matrix), StudyParameters(screen="pearson"))
     assert result.rejected == ("s0011",)
-    found = result.reliability["quality"]
-    assert found.n_subjects == 11
-    assert found.icc2k == pytest.approx(icc_2k(matrix[:, :11])[0])
-    assert found.icc2k > icc_2k(matrix)[0]
+    agreement = result.reliability["quality"]
+    assert agreement.n_subjects == 11
+    assert agreement.icc2k == pytest.approx(icc_2k(matrix[:, :11])[0])
+    assert agreement.icc2k > icc_2k(matrix)[0]

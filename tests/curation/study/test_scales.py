@@ -140,10 +140,10 @@ def off(others, apart, n_others=4):
     """The names off the scale, of some with the scores `others` and a last one with `apart`."""
     codes = np.repeat(np.arange(n_others), len(others))
     values = np.concatenate([np.tile(others, n_others), apart])
-    found = names_off_scale(
+    result = names_off_scale(
         values, np.append(codes, [n_others] * len(apart)).astype(np.int64), n_others + 1
     )
-    return None if found is None else found[1].tolist()
+    return None if result is None else result[1].tolist()
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,8 @@ def test_every_variant_rejects_the_golden_subjects(shared_data: Path, study):
             denominator=denominator,
             skip_zero_variance=skip.endswith("True"),
         )
-        found = screen(scaled(panel, parameters.screen_on, parameters), parameters)
-        assert np.flatnonzero(found.rejected).tolist() == golden[name], name
+        screening = screen(scaled(panel, parameters.screen_on, parameters), parameters)
+        assert np.flatnonzero(screening.rejected).tolist() == golden[name], name
 
 
 @pytest.mark.real
@@ -42,9 +42,9 @@ def test_counts_equal_those_of_exact_arithmetic(shared_data: Path):
     panel = read_ratings(shared_data / "golden" / "ratings_nflx_public.csv").panel()
     for ddof in (0, 1):
         wanted = golden["nflx_public"][f"ddof{ddof}"]
-        found = bt500(panel, sd_ddof=ddof, skip_zero_variance=False)
+        screening = bt500(panel, sd_ddof=ddof, skip_zero_variance=False)
         skipped = bt500(panel, sd_ddof=ddof)
-        counts = [(np.array(f.above), np.array(f.below)) for f in (found, skipped)]
+        counts = [(np.array(f.above), np.array(f.below)) for f in (screening, skipped)]
         assert any(
             above.tolist() == wanted["P"] and below.tolist() == wanted["Q"]
             for above, below in counts
@@ -74,17 +74,17 @@ def exact_counts(matrix, ddof):
 @settings(max_examples=60, deadline=None)
 @given(arrays(np.int64, (6, 8), elements=st.integers(1, 5)), st.sampled_from([0, 1]))
 def test_integer_ratings_are_decided_exactly(matrix, ddof):
-    found = bt500(Ratings.from_matrix(matrix.astype(float)).panel(), sd_ddof=ddof)
+    screening = bt500(Ratings.from_matrix(matrix.astype(float)).panel(), sd_ddof=ddof)
     above, below = exact_counts(matrix, ddof)
-    assert found.above.tolist() == above.tolist()
-    assert found.below.tolist() == below.tolist()
+    assert screening.above.tolist() == above.tolist()
+    assert screening.below.tolist() == below.tolist()
 
 
 def test_a_rating_exactly_on_the_limit_counts():
     row = np.array([1.0] + [3.0] * 6 + [5.0])  # mean 3, variance 1 (ddof 0), kurtosis 4, 5 = 3 + 2σ
-    found = bt500(Ratings.from_matrix(row[None, :]).panel(), sd_ddof=0)
-    assert found.above.tolist() == [0] * 7 + [1]
-    assert found.below.tolist() == [1] + [0] * 7
+    screening = bt500(Ratings.from_matrix(row[None, :]).panel(), sd_ddof=0)
+    assert screening.above.tolist() == [0] * 7 + [1]
+    assert screening.below.tolist() == [1] + [0] * 7
 
 
 @pytest.mark.real
@@ -134,15 +134,15 @@ def test_a_sparse_rater_is_caught_only_by_the_rated_denominator():
 
 def test_if_everybody_would_go_nobody_goes():
     matrix = np.array([[1.0, 5.0], [5.0, 1.0]] * 20)
-    found = by_correlation(Ratings.from_matrix(np.hstack([matrix, matrix[::-1]])).panel())
-    assert not found.rejected.all()
+    screening = by_correlation(Ratings.from_matrix(np.hstack([matrix, matrix[::-1]])).panel())
+    assert not screening.rejected.all()
 
 
 def test_a_subject_without_variance_neither_moves_the_limit_nor_goes():
     rng = np.random.default_rng(2)
     matrix = rng.normal(0, 1, (50, 1)) + rng.normal(0, 0.3, (50, 8))
     matrix[:, 3] = 2.5
-    found = by_correlation(Ratings.from_matrix(matrix).panel())
-    assert np.isnan(found.share[3])
-    assert not found.rejected[3]
-    assert np.isfinite(found.threshold)
+    screening = by_correlation(Ratings.from_matrix(matrix).panel())
+    assert np.isnan(screening.share[3])
+    assert not screening.rejected[3]
+    assert np.isfinite(screening.threshold)

@@ -115,10 +115,10 @@ def test_tables_are_written_as_csv_too(table, tmp_path):
 
 
 def test_generators_have_means_with_intervals(table):
-    found = study(table).study
-    rows = {row["generator"]: row for row in found.generator_rows("quality")}
+    result = study(table).study
+    rows = {row["generator"]: row for row in result.generator_rows("quality")}
     assert list(rows) == sorted(rows, key=lambda name: -rows[name]["mos"])
-    for name, values in found.generator_scores("quality").items():
+    for name, values in result.generator_scores("quality").items():
         wanted = scipy.stats.t.interval(
             0.95, len(values) - 1, np.mean(values), scipy.stats.sem(values)
         )
@@ -161,10 +161,10 @@ def test_equal_tables_leave_equal_bytes(table, tmp_path):
 
 def test_without_votes_or_generators_there_are_fewer_plots(tmp_path):
     matrix = np.clip(np.random.default_rng(0).normal(3, 1, (30, 5)), 1, 5)
-    found = run_study(Ratings.from_matrix(matrix), preset("bt500"))
-    assert set(draw_all(found)) == {"mos_per_clip", "mos_distribution", "agreement", "screening"}
-    assert found.labels is None
-    assert found.sessions == ()
+    result = run_study(Ratings.from_matrix(matrix), preset("bt500"))
+    assert set(draw_all(result)) == {"mos_per_clip", "mos_distribution", "agreement", "screening"}
+    assert result.labels is None
+    assert result.sessions == ()
 
 
 def test_two_dimensions_are_screened_apart(tmp_path):
@@ -269,10 +269,10 @@ def test_agreement_of_subjects_is_pearsons():
     matrix = rng.normal(3, 1, (40, 4))
     matrix[:30, 3] = np.nan
     matrix[38:, 2] = np.nan
-    found = agreement_matrix(Ratings.from_matrix(matrix).panel())
-    assert found[0, 1] == pytest.approx(np.corrcoef(matrix[:, 0], matrix[:, 1])[0, 1])
-    assert found[2, 3] == pytest.approx(np.corrcoef(matrix[30:38, 2], matrix[30:38, 3])[0, 1])
-    assert np.array_equal(found, found.T)
+    result = agreement_matrix(Ratings.from_matrix(matrix).panel())
+    assert result[0, 1] == pytest.approx(np.corrcoef(matrix[:, 0], matrix[:, 1])[0, 1])
+    assert result[2, 3] == pytest.approx(np.corrcoef(matrix[30:38, 2], matrix[30:38, 3])[0, 1])
+    assert np.array_equal(result, result.T)
     matrix[:38, 3] = np.nan  # two clips are too few
     assert np.isnan(agreement_matrix(Ratings.from_matrix(matrix).panel())[0, 3])
 

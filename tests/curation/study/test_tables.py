@@ -156,7 +156,7 @@ def test_the_three_forms_of_votes_say_the_same():
         "distortion_speaker_mismatch": [0, 0, 0, 1],
     }
     options = TableOptions(taxonomy=taxonomy)
-    found = [
+    result = [
         from_frame(frame(distortions=bits), options),
         from_frame(frame(distortions=names), options),
         from_frame(frame(distortions=lists), options),
@@ -164,5 +164,5 @@ def test_the_three_forms_of_votes_say_the_same():
     ]
     wanted = np.zeros((4, 12), bool)
     wanted[0, 11] = wanted[3, 10] = True
-    for ratings in found:
+    for ratings in result:
         assert np.array_equal(ratings.votes[[0, 2, 1, 3]], wanted)  # sorted by clip

@@ -30,8 +30,8 @@ def test_strict_majorities_equal_the_golden_ones(shared_data: Path):
     ratings = table(case["votes"], taxonomy)
     assert np.array_equal(distortion_labels(ratings, taxonomy).present, case["labels_strict_all"])
     retained = np.arange(40) < 38
-    found = distortion_labels(ratings, taxonomy, retained=retained)
-    assert np.array_equal(found.present, case["labels_strict_first38"])
+    labels = distortion_labels(ratings, taxonomy, retained=retained)
+    assert np.array_equal(labels.present, case["labels_strict_first38"])
     assert not np.array_equal(case["labels_ge"], case["labels_strict_all"])  # ties are there
     assert distortion_labels(ratings, taxonomy).instances == int(case["labels_strict_all"].sum())
 
@@ -40,12 +40,12 @@ def test_exactly_half_is_not_a_majority():
     votes = np.zeros((2, 4, 12), bool)
     votes[0, :2, 10] = votes[1, :3, 10] = True
     taxonomy = load_taxonomy()
-    found = distortion_labels(table(votes, taxonomy), taxonomy)
-    assert found.present[:, 10].tolist() == [False, True]
-    assert found.share[:, 10].tolist() == [0.5, 0.75]
-    assert found.names(1) == ("Speaker mismatch",)
-    assert found.bits(1) == "000000000010"
-    assert found.dimensions(1) == ("unassigned",)
+    labels = distortion_labels(table(votes, taxonomy), taxonomy)
+    assert labels.present[:, 10].tolist() == [False, True]
+    assert labels.share[:, 10].tolist() == [0.5, 0.75]
+    assert labels.names(1) == ("Speaker mismatch",)
+    assert labels.bits(1) == "000000000010"
+    assert labels.dimensions(1) == ("unassigned",)
 
 
 def test_repetitions_are_one_voice():
@@ -60,10 +60,10 @@ def test_repetitions_are_one_voice():
         votes=votes,
         vote_names=taxonomy.ids,
     )
-    found = distortion_labels(ratings, taxonomy)
-    assert found.n_voters.tolist() == [3]
-    assert found.share[0, 0] == pytest.approx(1 / 3)
-    assert not found.present.any()
+    labels = distortion_labels(ratings, taxonomy)
+    assert labels.n_voters.tolist() == [3]
+    assert labels.share[0, 0] == pytest.approx(1 / 3)
+    assert not labels.present.any()
 
 
 def test_a_clip_without_retained_voters_has_no_rate():
@@ -75,11 +75,11 @@ def test_a_clip_without_retained_voters_has_no_rate():
         votes=np.ones((2, 12), bool),
         vote_names=taxonomy.ids,
     )
-    found = distortion_labels(ratings, taxonomy, retained=np.array([True, False]))
-    assert found.n_voters.tolist() == [1, 0]
-    assert not found.present[1].any()
-    assert np.isnan(found.share[1]).all()
-    assert found.rates() == {"all": dict.fromkeys(taxonomy.ids, 1.0)}
+    labels = distortion_labels(ratings, taxonomy, retained=np.array([True, False]))
+    assert labels.n_voters.tolist() == [1, 0]
+    assert not labels.present[1].any()
+    assert np.isnan(labels.share[1]).all()
+    assert labels.rates() == {"all": dict.fromkeys(taxonomy.ids, 1.0)}
 
 
 def test_replacing_the_file_renames_everything(tmp_path):
@@ -90,11 +90,11 @@ def test_replacing_the_file_renames_everything(tmp_path):
     )
     taxonomy = load_taxonomy(path)
     votes = np.ones((1, 3, 2), bool)
-    found = distortion_labels(table(votes, taxonomy), taxonomy)
-    assert found.names(0) == ("Jitter", "Blur")
-    assert found.dimensions(0) == ("stability", "unassigned")
-    assert found.rates() == {"all": {"jitter": 1.0, "blur": 1.0}}
-    assert found.dimension_rates() == {"all": {"stability": 1.0, "unassigned": 1.0}}
+    labels = distortion_labels(table(votes, taxonomy), taxonomy)
+    assert labels.names(0) == ("Jitter", "Blur")
+    assert labels.dimensions(0) == ("stability", "unassigned")
+    assert labels.rates() == {"all": {"jitter": 1.0, "blur": 1.0}}
+    assert labels.dimension_rates() == {"all": {"stability": 1.0, "unassigned": 1.0}}
     with pytest.raises(RatingsError, match="thqa-mt"):
         distortion_labels(table(votes, taxonomy), load_taxonomy())
 
