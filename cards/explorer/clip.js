@@ -119,8 +119,8 @@ explorer.Clip = class {
   /** Fit the stage to the width of its container, limited by the height of the window. */
   shape(details) {
     const column = (name) => {
-      const one = this.rows.byName.get(name);
-      return one && one.kind === "number" ? this.rows.value(one, this.row) : null;
+      const entry = this.rows.byName.get(name);
+      return entry && entry.kind === "number" ? this.rows.value(entry, this.row) : null;
     };
     const [width, height] = [this.tracks[0]?.width || column("width") || 16, this.tracks[0]?.height || column("height") || 9];
     this.fit(width / height);
@@ -256,12 +256,12 @@ explorer.Clip = class {
       ["Expression", `FLAME expression: length of the vector of ${motion.dim} coefficients`, [line(motion.expression, 0)]],
     ];
     const box = find("curves");
-    const said = make("p", { className: "quiet" });
-    box.append(said);
+    const statusText = make("p", { className: "quiet" });
+    box.append(statusText);
     const made = [];
     const go = (frame) => {
       const at = Math.round(Math.min(motion.frames - 1, Math.max(0, frame)));
-      said.textContent = `Motion of ${motion.frames} frames, without times; at frame ${at}: jaw ${explorer.format(charts[0][2][0].values[at])}°`;
+      statusText.textContent = `Motion of ${motion.frames} frames, without times; at frame ${at}: jaw ${explorer.format(charts[0][2][0].values[at])}°`;
       for (const chart of made) {
         chart.second = plots.curves(chart.canvas, chart.content, at);
         chart.canvas.setAttribute("aria-valuenow", at);
@@ -317,12 +317,12 @@ explorer.Clip = class {
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", "Mesh; dragging and arrow keys turn it");
     const view = new explorer.Mesh(canvas);
-    const said = make("p", { className: "quiet" });
+    const statusText = make("p", { className: "quiet" });
     const slider = make("input", { type: "range", min: 0, max: meshes.length - 1, value: 0, ariaLabel: "Frame of the mesh" });
-    find("stills").append(make("h3", { text: "Mesh" }), canvas, make("label", { text: "Frame " }, slider), said);
+    find("stills").append(make("h3", { text: "Mesh" }), canvas, make("label", { text: "Frame " }, slider), statusText);
     if (!view.gl) {
       canvas.hidden = true;
-      said.textContent = "This browser has no WebGL, by which meshes are drawn.";
+      statusText.textContent = "This browser has no WebGL, by which meshes are drawn.";
       return;
     }
     const row = this.row;
@@ -332,9 +332,9 @@ explorer.Clip = class {
         const mesh = await this.rows.mesh(number);
         if (this.row !== row || meshes[Number(slider.value)][1] !== number) return;
         view.show(mesh);
-        said.textContent = `Frame ${frame} of ${length}${meshes.length < length ? `, of which ${meshes.length} are shown` : ""}. Dragging and arrow keys turn the mesh.`;
+        statusText.textContent = `Frame ${frame} of ${length}${meshes.length < length ? `, of which ${meshes.length} are shown` : ""}. Dragging and arrow keys turn the mesh.`;
       } catch (error) {
-        said.textContent = error.message;
+        statusText.textContent = error.message;
       }
     };
     slider.addEventListener("input", show);

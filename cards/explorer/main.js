@@ -15,7 +15,7 @@
   }
   const clips = new explorer.Rows(content);
   const asked = new URLSearchParams(location.hash.slice(1));
-  const about = content.tables.find((one) => one.name === asked.get("table"));
+  const about = content.tables.find((candidate) => candidate.name === asked.get("table"));
   let rows = clips;
   try {
     if (about) rows = new explorer.Rows(await load(about.file));
@@ -66,7 +66,7 @@
   const counts = Object.entries(content.counts).map(([name, count]) => `${name.replaceAll("_", " ")} ${format(count)}`);
   find("about").textContent = (about || content).description;
   const tables = [{ name: content.config, n: content.n }, ...content.tables];
-  for (const one of tables) find("table-name").append(make("option", { value: one.name, text: `${one.name} (${one.n.toLocaleString("en")} rows)` }));
+  for (const entry of tables) find("table-name").append(make("option", { value: entry.name, text: `${entry.name} (${entry.n.toLocaleString("en")} rows)` }));
   find("table-name").value = about ? about.name : content.config;
   find("table-choice").hidden = tables.length < 2;
   find("table-name").addEventListener("change", (event) => {
@@ -168,10 +168,10 @@
   }
 
   document.addEventListener("click", (event) => {
-    for (const one of document.querySelectorAll("#filters details[open]")) if (!one.contains(event.target)) one.open = false;
+    for (const menu of document.querySelectorAll("#filters details[open]")) if (!menu.contains(event.target)) menu.open = false;
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") for (const one of document.querySelectorAll("#filters details[open]")) one.open = false;
+    if (event.key === "Escape") for (const menu of document.querySelectorAll("#filters details[open]")) menu.open = false;
   });
 
   // Columns
@@ -195,11 +195,11 @@
   const tabs = [...document.querySelectorAll("[role=tab]")];
   function choose(tab) {
     state.tab = tab.id.replace("tab-", "");
-    for (const one of tabs) {
-      const chosen = one === tab;
-      one.setAttribute("aria-selected", String(chosen));
-      one.tabIndex = chosen ? 0 : -1;
-      find(one.getAttribute("aria-controls")).hidden = !chosen;
+    for (const other of tabs) {
+      const chosen = other === tab;
+      other.setAttribute("aria-selected", String(chosen));
+      other.tabIndex = chosen ? 0 : -1;
+      find(other.getAttribute("aria-controls")).hidden = !chosen;
     }
     draw();
   }
