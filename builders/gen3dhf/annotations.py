@@ -39,7 +39,7 @@ def read_descriptions(path: Path) -> dict[str, Annotations]:
     texts: dict[str, list[str]] = {}
     categories: dict[str, set[str]] = {}
     faults = []
-    for where, row in read_csv(path, ("clip_id", "description")):
+    for where, row in read_csv(path, ("clip_id", "description"), ("categories",)):
         name, text = _video(row["clip_id"]), row["description"].strip()
         named = {
             category.strip()

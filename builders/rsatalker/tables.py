@@ -92,7 +92,7 @@ def _located(path: Path) -> list[tuple[str, str, LocatedSpan]]:
 
 def _listed(path: Path) -> Iterator[tuple[str, str, LocatedSpan]]:
     """Place in the file, recording and span of each row of a CSV."""
-    for where, row in read_csv(path, ("clip_id", "start")):
+    for where, row in read_csv(path, ("clip_id", "start"), ("end", "match_score")):
         end, score = (
             number(row, name, where) if (row.get(name) or "").strip() else None
             for name in ("end", "match_score")
@@ -108,7 +108,7 @@ def read_relations(path: Path) -> dict[str, RelationshipLabel]:
     """
     labels: dict[str, RelationshipLabel] = {}
     faults = []
-    for where, row in read_csv(path, ("id", "relationship")):
+    for where, row in read_csv(path, ("id", "relationship"), ("blood", "equal")):
         key = row["id"].strip()
         name = row["relationship"].strip().lower().replace("–", "-").replace(" ", "-") or None
         meant = RELATIONSHIPS.get(name or "", (None, None))

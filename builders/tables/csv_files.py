@@ -3,46 +3,61 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from theval_datasets.errors import InputError
 from theval_datasets.utils.table_files import read_delimited, read_table
 
+_CLIP: Final = "clip_id"
+_CLOSE: Final = 0.8  # likeness from which a name is a misspelling of another
 _DECIMAL_COMMA: Final = re.compile(r"\s*[-+]?\d+,\d+\s*")
 
 
-def read_csv(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
+def read_csv(
+    path: Path, columns: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> Iterator[tuple[str, dict[str, str]]]:
     """Rows of a table with a header; blank rows are left out.
+
+    Case, spaces and hyphens in the names of these columns do not matter, and `clip_id` may have any of its
+    names in tables of ratings.
 
     Args:
         path: CSV of any usual delimiter and encoding, or an Excel workbook of one sheet.
         columns: Required columns; others are returned too.
+        optional: Columns that are understood; a likely misspelling of one is refused.
 
     Yields:
         Place of the row for messages, and its values by column.
 
     Raises:
-        InputError: If the file is not a table, or a column is missing.
+        InputError: If the file is not a table, or a column is missing or misspelled.
     """
     if path.suffix.lower() == ".xlsx":
         table = read_table(path)
-        _check_head(path, table.frame.columns, columns)
-        rows = table.frame.fill_null("").iter_rows(named=True)
+        head = _understood(path, table.frame.columns, columns, optional)
+        _check_head(path, head, columns)
+        frame = table.frame.clone()
+        frame.columns = head
+        rows = frame.fill_null("").iter_rows(named=True)
         yield from ((f"{path.name}, row {n}", row) for n, row in zip(table.rows, rows, strict=True))
         return
-    text, _, delimiter = read_delimited(path)
+    table_text = read_delimited(path)
     try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        head = [name.strip() for name in reader.fieldnames or []]
+        stream = io.StringIO(table_text.text, newline="")
+        reader = csv.DictReader(stream, delimiter=table_text.delimiter, strict=True)
+        head = _understood(path, reader.fieldnames or [], columns, optional)
         reader.fieldnames = head
         _check_head(path, head, columns)
         for row in reader:
-            where = f"{path.name}:{reader.line_num}"
+            where = f"{path.name}:{table_text.skipped + reader.line_num}"
             if not any(cell.strip() for cell in row.values() if isinstance(cell, str)):
                 continue
             if None in row or None in row.values():
@@ -50,6 +65,39 @@ def read_csv(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[s
             yield where, row
     except csv.Error as error:
         raise InputError(f"{path} is not a CSV table: {error}") from None
+
+
+def _understood(
+    path: Path, head: Sequence[str], columns: tuple[str, ...], optional: tuple[str, ...]
+) -> list[str]:
+    """The header with the names of known columns as they are known."""
+    known = {_plain(name): name for name in (*columns, *optional)}
+    names = [known.get(_plain(name), name.strip()) for name in head]
+    if _CLIP in known and _CLIP not in names:
+        aliases = [name for name in names if _plain(name) in _names_of_clips()]
+        if len(aliases) == 1 and aliases[0] not in known.values():
+            names = [_CLIP if name == aliases[0] else name for name in names]
+    absent = [name for name in optional if name not in names]
+    for name in names:
+        close = difflib.get_close_matches(_plain(name), absent, n=1, cutoff=_CLOSE)
+        if close and name not in known.values():
+            raise InputError(
+                f"{path.name}: unknown column {name!r}; did you mean {close[0]!r}? Rename the column, "
+                "or remove it"
+            )
+    return names
+
+
+@lru_cache(maxsize=1)
+def _names_of_clips() -> frozenset[str]:
+    """Names of columns of clips, as in tables of ratings."""
+    from theval_datasets.curation.study.layouts import column_names
+
+    return frozenset(column_names()["aliases"][_CLIP])
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_\-]+", "_", unicodedata.normalize("NFKC", name).strip().casefold())
 
 
 def _check_head(path: Path, head: Sequence[str], columns: tuple[str, ...]) -> None:

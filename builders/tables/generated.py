@@ -21,6 +21,7 @@ DEFAULT_RULES: Final = ("{generator}/{portrait_id}", "{portrait_id}__{generator}
 _END_TO_END: Final = ("MultiTalk", "HunyuanVideo-Avatar", "OmniAvatar")
 _SEQUENTIAL: Final = ("Wav2Lip", "MuseTalk", "SadTalker", "AniTalker", "JoyVASA")
 _SLOT: Final = re.compile(r"\{(\w+)\}")
+_OPTIONAL: Final = ("generator_kind", "difficulty", "content_id", "succeeded")
 _KNOWN_SLOTS: Final = ("generator", "portrait_id", "any")
 _YES: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _SHOWN: Final = 5
@@ -205,7 +206,7 @@ def read_listing(path: Path | None) -> GeneratedClips:
     clips: dict[str, GeneratedClip] = {}
     attempts: list[tuple[str | None, GeneratedClip]] = []
     faults: list[str] = []
-    for where, row in read_csv(path, ("clip_id", "generator", "portrait_id")):
+    for where, row in read_csv(path, ("clip_id", "generator", "portrait_id"), _OPTIONAL):
         name, attempt, fault = _entry(row)
         if fault is None and name is not None and name in clips:
             fault = f"the clip {name!r} occurs twice"

@@ -119,7 +119,7 @@ def read_metrics(path: Path) -> list[MetricRow]:
     """
     rows = []
     seen: set[tuple[str, str | None, str]] = set()
-    for where, row in read_csv(path, ("model", "definition", *METRICS)):
+    for where, row in read_csv(path, ("model", "definition", *METRICS), ("clip_id", "kind")):
         model, definition = row["model"].strip(), row["definition"].strip()
         clip = (row.get("clip_id") or "").strip() or None
         if not model or definition not in DEFINITIONS:

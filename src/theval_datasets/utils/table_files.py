@@ -124,8 +124,25 @@ def _without_blanks(
 _UNNAMED: Final = "__UNNAMED__"  # prefix by which the workbook reader names columns without a name
 
 
-def read_delimited(path: Path, *, error: type[InputError] = InputError) -> tuple[str, str, str]:
-    """The text of a delimited table from its header on, the name of its encoding, and its delimiter.
+@dataclass(frozen=True)
+class DelimitedText:
+    """The text of a delimited table.
+
+    Attributes:
+        text: The text from the header on.
+        encoding: Name of the encoding.
+        delimiter: Delimiter of the cells.
+        skipped: Number of lines before the header.
+    """
+
+    text: str
+    encoding: str
+    delimiter: str
+    skipped: int
+
+
+def read_delimited(path: Path, *, error: type[InputError] = InputError) -> DelimitedText:
+    """The text of a delimited table.
 
     Args:
         path: The file.
@@ -140,18 +157,19 @@ def read_delimited(path: Path, *, error: type[InputError] = InputError) -> tuple
     if "\n" not in text:
         text = text.replace("\r", "\n")  # line ends of old Macintosh programs
     stated = _SEPARATOR.match(text)
-    text = text[stated.end() :] if stated else text
-    blank = _BLANKS.match(text)
-    text = text[blank.end() :] if blank else text
-    if stated:
-        return text, encoding, stated[1]
-    return text, encoding, _delimiter(text, "\t" if path.suffix.lower() == ".tsv" else ",")
+    start = stated.end() if stated else 0
+    blank = _BLANKS.match(text, start)
+    start = blank.end() if blank else start
+    skipped, text = len(text[:start].splitlines()), text[start:]
+    usual = "\t" if path.suffix.lower() == ".tsv" else ","
+    return DelimitedText(text, encoding, stated[1] if stated else _delimiter(text, usual), skipped)
 
 
 def _delimited(path: Path, error: type[InputError]) -> tuple[pl.DataFrame, str]:
     import polars as pl
 
-    text, encoding, delimiter = read_delimited(path, error=error)
+    read = read_delimited(path, error=error)
+    text, encoding, delimiter = read.text, read.encoding, read.delimiter
     head = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
     _refuse_doubled(head, path.name, error)
     names = [name if name.strip() else f"{_UNNAMED}{i}" for i, name in enumerate(head)]

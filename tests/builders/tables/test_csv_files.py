@@ -26,7 +26,7 @@ def test_semicolons_decimal_commas_and_blank_rows(tmp_path, encoding):
         ("clip_id,Score\na\n", "t.csv:2: expected 2 values"),
         ("clip_id,Score\na,1,2\n", "t.csv:2: expected 2 values"),
         ("clip_id,Score,Score\na,1,2\n", "expected different columns"),
-        ("clip,Score\na,1\n", "among them clip_id, Score"),
+        ("name,Score\na,1\n", "among them clip_id, Score"),
         ("", "an empty file"),
         ('clip_id,Score\n"a,1\n', "not a CSV table"),
     ],
@@ -36,6 +36,48 @@ def test_faults_are_named(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         list(read_csv(path, ("clip_id", "Score")))
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["clip_id,Score,kind_of", "Clip_ID,SCORE,Kind Of", " clip-id ,score,KIND-OF", "CLIP\u00a0ID,Score,kind_of",
+     "Video,score,kind of", "File Name,Score,kind_of"],
+)  # fmt: skip
+def test_names_of_columns_in_any_spelling(tmp_path, head):
+    path = tmp_path / "t.csv"
+    path.write_text(f"{head},Other\na,1,x,y\n", encoding="utf-8")
+    ((where, row),) = read_csv(path, ("clip_id", "Score"), ("kind_of",))
+    assert (where, row) == (
+        "t.csv:2", {"clip_id": "a", "Score": "1", "kind_of": "x", "Other": "y"}
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        ("clip_id,Score,kindof", "unknown column 'kindof'; did you mean 'kind_of'"),
+        ("clip_id,Score,kind_off", "did you mean 'kind_of'"),
+        ("clip_id,Score,score ", "expected different columns"),
+        ("clip,video,Score", "among them clip_id"),
+    ],
+)
+def test_columns_that_may_be_meant_otherwise(tmp_path, head, message):
+    path = tmp_path / "t.csv"
+    path.write_text(f"{head}\na,1,x\n")
+    with pytest.raises(InputError, match=message):
+        list(read_csv(path, ("clip_id", "Score"), ("kind_of",)))
+
+
+def test_an_optional_column_may_be_missing_beside_any_other(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("clip_id,Score,mind\na,1,x\n")
+    assert next(iter(read_csv(path, ("clip_id", "Score"), ("kind_of",))))[1]["mind"] == "x"
+
+
+def test_places_count_the_lines_before_the_header(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("sep=;\n\nclip_id;Score\na;1\n")
+    assert [where for where, _ in read_csv(path, ("clip_id", "Score"))] == ["t.csv:4"]
 
 
 @pytest.mark.parametrize("cell", ["", "x", "nan", "inf", "1,2,3", "1.000,5"])

@@ -105,6 +105,14 @@ def test_definitions_are_ranked_apart(tmp_path):
     assert ranks == list(range(1, 19))
 
 
+@pytest.mark.parametrize("name", ["Clip_ID", "clip id", "Video", "filename"])
+def test_clips_are_told_by_any_usual_name_of_their_column(tmp_path, name):
+    head = HEAD.replace("clip_id", name).replace("model,kind", "Model,Kind")
+    made = build(tmp_path, metrics=metrics(tmp_path, [line("A", "mute.mp4", real_values())], head))
+    (row,) = load(made.folder, "generated", tmp_path / "hf")
+    assert (row["clip_id"], row["model"]) == ("mute", "A")
+
+
 def test_means_alone_give_a_leaderboard(tmp_path):
     made = build(tmp_path, metrics=metrics(tmp_path, [line("A", "", real_values())]))
     assert "generated" not in made.info.configs
