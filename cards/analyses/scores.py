@@ -87,10 +87,7 @@ def _distribution(tables: BuiltTables, score: str) -> pl.DataFrame:
 
 def _by_group(tables: BuiltTables, score: str, column: str, order: Sequence[str]) -> pl.DataFrame:
     made = grouped(tables.frame("features", [score, column]), column, score, order)
-    if len(made) < 2:
-        only = made["group"][0]
-        raise NoValuesError(f"every clip with a {score} has the {column} {only}")
-    return made
+    return _compared(made, score, f"the {column}")
 
 
 def _by_label(tables: BuiltTables, score: str, column: str) -> pl.DataFrame:
@@ -99,7 +96,7 @@ def _by_label(tables: BuiltTables, score: str, column: str) -> pl.DataFrame:
     frame = tables.frame("features", [score, column]).drop_nulls()
     labels = pl.when(pl.col(column).list.len() > 0).then(pl.col(column)).otherwise(pl.lit(["none"]))
     labelled = frame.with_columns(labels.alias(column)).explode(column)
-    return grouped(labelled, column, score)
+    return _compared(grouped(labelled, column, score), score, f"as {column}")
 
 
 def _by_number(tables: BuiltTables, score: str) -> pl.DataFrame:
@@ -107,4 +104,12 @@ def _by_number(tables: BuiltTables, score: str) -> pl.DataFrame:
 
     frame = tables.frame("features", [score, "distortions"])
     number = pl.col("distortions").list.len().cast(pl.Int64)
-    return grouped(frame.with_columns(number), "distortions", score)
+    made = grouped(frame.with_columns(number), "distortions", score)
+    return _compared(made, score, "as number of distortions")
+
+
+def _compared(groups: pl.DataFrame, score: str, what: str) -> pl.DataFrame:
+    """The groups, if there are several: a single one is no comparison."""
+    if len(groups) < 2:
+        raise NoValuesError(f"every clip with a {score} has {what} {groups['group'][0]}")
+    return groups

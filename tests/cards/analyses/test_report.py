@@ -112,6 +112,20 @@ def test_a_single_group_is_no_comparison(tmp_path):
     assert made["language"].reason is None
 
 
+def test_a_single_label_is_no_comparison(tmp_path):
+    """Dimensions are unknown where distortions are: clips without a distortion are left."""
+    dimensions = [None, None, [], [], None, []]
+    made = figures(built(tmp_path / "set", {"features": rated(dimensions=dimensions)}), tmp_path)
+    assert made["mos_by_dimensions"].reason == "every clip with a mos has as dimensions none"
+    assert made["mos_by_distortions"].reason is None
+    other = figures(
+        built(tmp_path / "b", {"features": rated(distortions=[[]] * 6)}), tmp_path / "b"
+    )
+    assert other["mos_by_number_of_distortions"].reason == (
+        "every clip with a mos has as number of distortions 0"
+    )
+
+
 def still(column: int) -> dict:
     pixels = np.zeros((512, 1536), np.uint8)
     pixels[240:260, column : column + 20] = 255
