@@ -97,7 +97,7 @@ def write_original(
             ]
             .filter("atrim", start=f"{offset:.6f}", end=f"{facts.lead + end:.6f}")
             .filter("asetpts", f"PTS-{offset:.6f}/TB")
-            .filter("aresample", **{"async": 1, "first_pts": 0})
+            .filter("aresample", **media.SILENCE_FOR_GAPS, first_pts=0)
         )
         if audible is not None:
             named = (option.split("=", 1) for option in audible_filter(audible).split(":"))

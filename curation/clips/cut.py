@@ -46,6 +46,9 @@ _TOLERANCE: Final = 0.002
 """Tolerance of the frames' times in seconds: clips have a clock of 90 kHz."""
 _EVEN: Final = "scale=trunc(iw/2)*2:trunc(ih/2)*2:flags=bicubic+bitexact"
 _PLAIN: Final = re.compile(r"[\w./-]+", re.ASCII)
+_CONTINUOUS: Final = "aresample=" + ":".join(f"{k}={v}" for k, v in media.SILENCE_FOR_GAPS.items())
+_GROWING: Final = "select=isnan(prev_selected_pts)+gt(pts,prev_selected_pts)"
+"""Drops frames whose timestamps jump back, as reading does."""
 _EARLY: Final = 0.5  # distance of the seek point before the first frame, in lengths of a frame
 
 
@@ -136,15 +139,36 @@ def cut(source: Path, piece: Piece, target: Path, encoding: Encoding) -> MediaFa
         )
     with atomic_path(target) as part, _commands(window, facts, frames) as moving:
         for seek in _seeks(facts, frames):
-            chain = [*_picture_filters(facts, frames, seek), *_crop(piece, window, moving), _EVEN]
+            taken = _picture_filters(facts, frames, seek)
+            cropped = _crop(piece, window, moving)
+            # where the size changes on the way, a crop is that of a picture of the first size
+            fitted = [_fit(facts)] if cropped and facts.filters is None else []
+            chain = [*taken, *fitted, *cropped, _EVEN]
             _encode(source, piece, facts, frames, seek, part, encoding, chain)
             made = media.probe(part)
             fault = _fault(media.frame_index(part), facts.index, frames)
+            if fault is None and _of_another_size(made, facts, bool(cropped)):
+                chain = [*taken, _fit(facts), "setsar=1", *cropped, _EVEN]
+                _encode(source, piece, facts, frames, seek, part, encoding, chain)
+                made = media.probe(part)
             if fault is None:
                 break
         else:
             raise BrokenMediaError(f"{source.name} at {piece.start:.3f} s: {fault}")
     return made
+
+
+def _fit(facts: media.CuttingFacts) -> str:
+    """The filter that scales pictures to the size of the file's first; no change of those that have it."""
+    return f"scale={facts.size[0]}:{facts.size[1]}:flags=bicubic+bitexact"
+
+
+def _of_another_size(made: MediaFacts, facts: media.CuttingFacts, cropped: bool) -> bool:
+    """Whether a clip shows that its source has, from its first frame on, another size than before."""
+    if facts.filters is not None:
+        return False
+    expected = tuple(side // 2 * 2 for side in facts.size)
+    return made.pixel_aspect is not None or not (cropped or (made.width, made.height) == expected)
 
 
 def _fault(made: media.FrameIndex, source: media.FrameIndex, frames: tuple[int, int]) -> str | None:
@@ -178,8 +202,9 @@ class _Seek:
 def _seeks(facts: media.CuttingFacts, frames: tuple[int, int]) -> list[_Seek]:
     """Seek points for a piece, to be tried in this order until every frame is decoded.
 
-    Where seeking is reliable, decoding begins just before the first frame. Elsewhere it begins well
-    before, and if frames are missing then, at the file's beginning.
+    Where seeking is reliable, decoding begins just before the first frame. Elsewhere, or if frames are
+    missing then (as those that are shown before a keyframe and decoded after it), it begins well before,
+    and at last at the file's beginning.
     """
     index = facts.index
     begin = float(index.times[frames[0]])
@@ -188,12 +213,10 @@ def _seeks(facts: media.CuttingFacts, frames: tuple[int, int]) -> list[_Seek]:
         ways = [_Seek(None, None, facts.lead)]
     else:
         early = min(begin, _EARLY * (begin - float(index.times[frames[0] - 1])))
-        if index.seekable:
-            ways = [_Seek(place - early, None, early)]
-        else:
-            ways = [_Seek(None, place - early, place)]
-            if begin >= 2 * _BEFORE:
-                ways.insert(0, _Seek(place - _BEFORE, _BEFORE - early, _BEFORE))
+        ways = [_Seek(place - early, None, early)] if index.seekable else []
+        if begin >= 2 * _BEFORE:
+            ways.append(_Seek(place - _BEFORE, _BEFORE - early, _BEFORE))
+        ways.append(_Seek(None, place - early, place))
     return [*ways, *(replace(way, apart=True) for way in ways)]
 
 
@@ -238,7 +261,7 @@ def _encode(
         span = f"atrim=start={seek.sound:.6f}:end={seek.sound + length:.6f}"
         step = f"asetpts=PTS-{seek.sound:.6f}/TB"
         # Filters that are restarted must not insert silence again before the sound.
-        filled = "aresample=async=1" if seek.apart else "aresample=async=1:first_pts=0"
+        filled = _CONTINUOUS if seek.apart else f"{_CONTINUOUS}:first_pts=0"
         silenced = [] if piece.audible is None else [f"aeval={audible_filter(piece.audible)}"]
         chains.append([span, step, filled, *silenced])
         sound = {
@@ -283,12 +306,15 @@ def _filtered(stream: Any, chain: Sequence[str]) -> Any:
 
 
 def _picture_filters(facts: media.CuttingFacts, frames: tuple[int, int], seek: _Seek) -> list[str]:
-    if seek.skip is None:
-        results = [f"trim=end_frame={frames[1] - frames[0]}"]
+    late = _EARLY * _step_before(facts.index, frames[1])
+    end = seek.sound + _length(facts.index, frames) - late
+    results = [_GROWING] if facts.backwards else []
+    if seek.skip is not None:
+        results.append(f"trim=start={seek.skip:.6f}:end={end:.6f}")
     else:
-        late = _EARLY * _step_before(facts.index, frames[1])
-        end = seek.sound + _length(facts.index, frames) - late
-        results = [f"trim=start={seek.skip:.6f}:end={end:.6f}"]
+        results.append(f"trim=end_frame={frames[1] - frames[0]}")
+        if seek.to is not None:  # a seek that leads past the first frame leaves too few
+            results.append(f"trim=end={end:.6f}")
     return [*results, "setpts=PTS-STARTPTS", *(facts.filters or ())]
 
 

@@ -13,7 +13,7 @@ from theval_datasets.curation.clips.cut import Encoding, Piece, cut
 from theval_datasets.extraction.jobs import ClipJob, Plan
 from theval_datasets.extraction.runner import Runner
 from theval_datasets.features.shots import Shots
-from theval_datasets.media import frame_index, open_video, probe, read_audio
+from theval_datasets.media import frame_index, open_video, probe, read_audio, read_frames
 from theval_datasets.utils.files import sha256_file
 
 _X264 = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "12"]
@@ -104,3 +104,76 @@ def test_timestamps_that_jump_back_are_remarked_on(tmp_path):
     assert count == 50 == probe(path).n_frames
     assert "timestamps do not grow" in str(problem)
     assert "timestamps do not grow" in str(probe(path).truncated)
+
+
+_SIZES = {
+    "larger": ("160x120", "320x240"),
+    "smaller": ("320x240", "160x120"),
+    "other-shape": ("160x120", "120x160"),
+}
+
+
+@pytest.fixture(scope="module", params=_SIZES)
+def resized(request, tmp_path_factory) -> Path:
+    """Two halves of different sizes in one file that can be sought in."""
+    folder = tmp_path_factory.mktemp(request.param)
+    listing = folder / "list.txt"
+    for number, size in enumerate(_SIZES[request.param]):
+        ffmpeg("-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25:duration=2", *_X264,
+               "-bsf:v", "dump_extra", folder / f"{number}.mkv")  # fmt: skip
+    listing.write_text("".join(f"file '{folder / f'{number}.mkv'}'\n" for number in range(2)))
+    path = folder / "joined.mkv"
+    ffmpeg("-f", "concat", "-safe", "0", "-i", listing, "-c", "copy", path)
+    return path
+
+
+@pytest.mark.parametrize("crop", [None, (20, 10, 80, 60)])
+@pytest.mark.parametrize(("begin", "end"), [(20, 80), (50, 70), (60, 90)])
+def test_a_cut_shows_what_is_read_wherever_the_size_changes(resized, tmp_path, begin, end, crop):
+    """Before, across and after the change: the region is that of the picture as it is read."""
+    index = frame_index(resized)
+    source = read_frames(resized, range(begin, end), index).pixels
+    piece = Piece(float(index.times[begin]), float(index.times[end]), crop)
+    facts = cut(resized, piece, tmp_path / "cut.mp4", Encoding(crf=3, preset="ultrafast"))
+    assert facts.n_frames == end - begin
+    assert facts.pixel_aspect is None
+    made = read_frames(tmp_path / "cut.mp4", range(end - begin)).pixels
+    for ours, theirs in zip(made, source, strict=True):
+        wanted = theirs if crop is None else theirs[10:70, 20:100]
+        assert ours.shape == wanted.shape
+        assert np.abs(ours.astype(int) - wanted).mean() < 8
+
+
+@pytest.fixture(scope="module")
+def overlapping(tmp_path_factory) -> Path:
+    """Two halves of a stream, the second of which begins 120 ms before the end of the first."""
+    folder = tmp_path_factory.mktemp("overlapping")
+    data = b""
+    for number, colours in enumerate(("testsrc2", "testsrc")):
+        ffmpeg("-f", "lavfi", "-i", f"{colours}=size=160x120:rate=25:duration=2", *_X264,
+               "-output_ts_offset", str(1.88 * number), "-muxdelay", "0", folder / f"{number}.ts")  # fmt: skip
+        data += (folder / f"{number}.ts").read_bytes()
+    path = folder / "joined.ts"
+    path.write_bytes(data)
+    return path
+
+
+def test_single_frames_are_those_of_a_pass_where_timestamps_jump_back(overlapping):
+    with open_video(overlapping) as video:
+        frames = list(itertools.chain.from_iterable(batch.pixels for batch in video.frames()))
+    index = frame_index(overlapping)
+    assert len(frames) == len(index.times) == probe(overlapping).n_frames == 97
+    for wanted in ([48], [46, 47, 48, 49, 50, 51, 96]):
+        found = read_frames(overlapping, wanted, index).pixels
+        assert all((one == frames[i]).all() for i, one in zip(wanted, found, strict=True))
+
+
+def test_a_cut_across_a_jump_back_has_the_frames_that_are_read(overlapping, tmp_path):
+    index = frame_index(overlapping)
+    for begin, end in ((0, 90), (30, 80)):
+        piece = Piece(float(index.times[begin]), float(index.times[end]))
+        facts = cut(overlapping, piece, tmp_path / "cut.mp4", Encoding(crf=3, preset="ultrafast"))
+        assert facts.n_frames == end - begin
+        made = read_frames(tmp_path / "cut.mp4", range(end - begin)).pixels
+        source = read_frames(overlapping, range(begin, end), index).pixels
+        assert max(np.abs(a.astype(int) - b).mean() for a, b in zip(made, source, strict=True)) < 5

@@ -99,3 +99,41 @@ def test_an_open_group_of_pictures_counts_what_is_shown(tmp_path):
     with open_video(path) as video:
         count = sum(len(batch) for batch in video.frames(pixels=False))
     assert probe(path).n_frames == count == len(frame_index(path).times)
+
+
+@pytest.mark.parametrize("lost", [1, 2, 4, 8])
+def test_lost_packets_of_sound_do_not_shift_what_follows(tmp_path, lost):
+    """Each packet of AAC is 21 ms of sound; a gap of any of these lengths becomes silence."""
+    import av
+
+    whole, path = tmp_path / "whole.mkv", tmp_path / "lossy.mkv"
+    ffmpeg("-f", "lavfi", "-i", _PICTURE, "-f", "lavfi", "-i", _SOUND, "-c:v", "libx264", "-preset",
+           "ultrafast", "-g", "25", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "96k", whole)  # fmt: skip
+    with av.open(str(whole)) as source, av.open(str(path), "w") as target:
+        streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
+        count = 0
+        for packet in source.demux():
+            if packet.dts is None:
+                continue
+            if packet.stream.type == "audio":
+                count += 1
+                if 40 <= count < 40 + lost:
+                    continue
+            packet.stream = streams[packet.stream.index]
+            target.mux(packet)
+    assert beep(path) == pytest.approx(flash(path), abs=0.02)
+    index = frame_index(path)
+    for begin in (0, 10):  # the gap is at 0.8 s
+        target_clip = tmp_path / f"{begin}.mp4"
+        cut(path, Piece(float(index.times[begin]), float(index.times[100])), target_clip,
+            Encoding(preset="ultrafast"))  # fmt: skip
+        assert beep(target_clip) == pytest.approx(flash(target_clip), abs=0.02)
+
+
+def test_a_first_packet_far_from_the_second_does_not_shift_what_follows(tmp_path):
+    """In a fragmented MP4 without edit lists the priming of the sound lies before its gap."""
+    path = tmp_path / "fragmented.mp4"
+    ffmpeg("-f", "lavfi", "-i", _PICTURE, "-f", "lavfi", "-i", _SOUND, "-c:v", "libx264", "-preset",
+           "veryfast", "-bf", "2", "-g", "30", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "96k",
+           "-movflags", "frag_keyframe+empty_moov+default_base_moof", path)  # fmt: skip
+    assert beep(path) == pytest.approx(flash(path), abs=0.02)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +37,9 @@ from ._open import (
 from ._timeline import timeline
 from .frames import SAMPLE_RATE, Audio, FloatArray
 
+SILENCE_FOR_GAPS: Final[Mapping[str, float]] = {"async": 1, "min_hard_comp": 0.02}
+"""Options of FFmpeg's `aresample` for sound that keeps to its timestamps: a gap becomes silence, an
+overlap is dropped, from 20 ms on (FFmpeg's default of 0.1 s leaves sound up to 100 ms off)."""
 _MARGIN: Final = 60.0
 """Seconds that sound may continue after the picture, and that gaps may add to it."""
 _ANTIPHASE: Final = -0.5
@@ -167,6 +170,7 @@ def _decode(path: Path, track: _Track, rate: int, longest: float) -> FloatArray:
     import ffmpeg
 
     chosen = "" if track.channel is None else f"pan=mono|c0=c{track.channel},"
+    continuous = ":".join(f"{name}={value}" for name, value in SILENCE_FOR_GAPS.items())
     # aresample fills a gap completely, whatever its length, so sound beyond the end is dropped first.
     bounded = f"atrim=end={track.lead + longest:.6f},"
     job = (
@@ -176,7 +180,7 @@ def _decode(path: Path, track: _Track, rate: int, longest: float) -> FloatArray:
             map=f"0:{track.index}",
             format="f32le",
             acodec="pcm_f32le",
-            af=f"{bounded}{chosen}aresample=async=1",
+            af=f"{bounded}{chosen}aresample={continuous}",
             ac=1,
             ar=rate,
             t=longest,

@@ -117,6 +117,7 @@ class CuttingFacts:
         decoder: FFmpeg's name of the decoder that reads the video; None for ffmpeg's choice.
         filters: FFmpeg filters that give pictures as displayed; None if ffmpeg does so by itself.
         size: Width and height in pixels as displayed.
+        backwards: Whether timestamps jump back; frames at such times are not used.
     """
 
     index: FrameIndex
@@ -126,6 +127,7 @@ class CuttingFacts:
     decoder: str | None
     filters: tuple[str, ...] | None
     size: tuple[int, int]
+    backwards: bool = False
 
 
 def cutting_facts(path: Path) -> CuttingFacts:
@@ -153,4 +155,5 @@ def cutting_facts(path: Path) -> CuttingFacts:
             decoder,
             None if filters is None else tuple(filters),
             size,
+            line.remarks.backwards is not None,
         )

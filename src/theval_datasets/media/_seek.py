@@ -182,7 +182,7 @@ def _read_from(
             if not _sought(container, stream, int(index.ticks[start])):
                 return {}
             frames = _from_keyframe(frames, int(index.ticks[start]))
-        for frame in frames:
+        for frame in _growing(frames):
             if is_interlaced(frame) and not push_all:
                 break
             if presenter is None:
@@ -198,6 +198,15 @@ def _read_from(
     if start is not None:
         return {}
     return _read_from(path, wanted, index, None, push_all=True)
+
+
+def _growing(frames: Iterator[Any]) -> Iterator[Any]:
+    """Frames without those whose timestamps jump back, which a sequential pass leaves out too."""
+    last: int | None = None
+    for frame in frames:
+        if last is None or frame.pts > last:
+            last = frame.pts
+            yield frame
 
 
 def _sought(container: Any, stream: Any, tick: int) -> bool:
