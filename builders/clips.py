@@ -157,7 +157,7 @@ def clips_dataset(
 
     Args:
         name: ``OWNER/NAME``.
-        rows: Of the manifest; attributes of their lists become columns.
+        rows: Rows of the manifest; attributes from clip lists become columns.
         split_by: `person`, `source`, or an attribute that names splits; None for the manifest's own.
 
     Raises:
@@ -203,13 +203,13 @@ def _with_members(members: Mapping[str, Any]) -> type[Clips]:
 
 
 def same_people(embeddings: Sequence[Any]) -> list[str | None]:
-    """A name for the people of each clip; clips with a person in common have the same.
+    """A name for the people of each clip; clips with a person in common have the same name.
 
     Args:
-        embeddings: Of each clip, (people, d), each of length 1; None where none were measured.
+        embeddings: Embeddings of length 1 of each clip's people, (people, d); None if not measured.
 
     Returns:
-        One name a clip; None where nobody was measured.
+        One name per clip; None for a clip without embeddings.
 
     Examples:
         >>> a, b = np.eye(2)[:1], np.eye(2)[1:]

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.extractor import ClipInputs, Column
 from theval_datasets.extraction.outcomes import Values
-from theval_datasets.extraction.weights import Weights
 from theval_datasets.media.frames import FrameRequest, Frames
 
-from .faces import Faces
+from .people.detection_extractor import DetectionExtractor
 from .people.detector import Detector
 
 
 @dataclass(frozen=True)
-class FaceScan(Extractor):
+class FaceScan(DetectionExtractor):
     """Boxes of all faces in a few frames a second, without tracks or identities.
 
     Attributes:
@@ -32,9 +31,6 @@ class FaceScan(Extractor):
     source: ClassVar[str] = (
         "Guo et al., Sample and Computation Redistribution for Efficient Face Detection (2021)"
     )
-    extra: ClassVar[str | None] = "faces"
-    imports: ClassVar[tuple[str, ...]] = ("insightface",)
-    default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
         Column("time", "float64", ("sample",), "Times of the sampled frames.", unit="s", low=0),
         Column("sample", "int32", ("detection",), "Index of the face's sampled frame.", low=0),
@@ -52,26 +48,6 @@ class FaceScan(Extractor):
     def frames(self) -> FrameRequest:
         """A few a second."""
         return FrameRequest(fps=self.fps, colour="bgr")
-
-    def weights(self) -> Sequence[Weights]:
-        """As `faces`."""
-        return Faces().weights()
-
-    def has_weights(self) -> bool:
-        """As `faces`."""
-        return Faces().has_weights()
-
-    def fetch_weights(self) -> None:
-        """As `faces`."""
-        Faces().fetch_weights()
-
-    def weights_id(self) -> str:
-        """As `faces`."""
-        return Faces().weights_id()
-
-    def setup(self) -> Any:
-        """The detector alone."""
-        return Faces().setup()[0]
 
     def open(self, clip: ClipInputs, model: Any) -> _FaceScanner:
         """Begin with nothing."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
+from theval_datasets.extraction.extractor import ClipInputs, Column
 from theval_datasets.extraction.outcomes import Values
-from theval_datasets.extraction.weights import Weights
 from theval_datasets.media.frames import FrameRequest, Frames
 
-from .faces import Faces
+from .people.detection_extractor import DetectionExtractor
 from .people.detector import Detections, Detector, Pixels
 from .people.grouping import MOVING
 from .people.tracks import face_patch, overlap
@@ -30,7 +29,7 @@ _STILL_SHARE: Final = 75.0  # percentage of the seconds within it
 
 
 @dataclass(frozen=True)
-class Insets(Extractor):
+class Insets(DetectionExtractor):
     """Still faces that the border of the picture cuts, beside a face that moves, in one frame a second.
 
     Detectors miss a face of which half is outside of the picture. The picture is therefore extended by
@@ -45,9 +44,6 @@ class Insets(Extractor):
         "Guo et al., Sample and Computation Redistribution for Efficient Face Detection (2021) "
         "for faces; stillness is defined by this package"
     )
-    extra: ClassVar[str | None] = "faces"
-    imports: ClassVar[tuple[str, ...]] = ("insightface",)
-    default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (
         Column("insets", "int32", (), "Number of still faces at the border.", low=0),
         Column(
@@ -63,26 +59,6 @@ class Insets(Extractor):
     def frames(self) -> FrameRequest:
         """One frame a second, at full size."""
         return FrameRequest(fps=FPS, colour="bgr")
-
-    def weights(self) -> Sequence[Weights]:
-        """As `faces`."""
-        return Faces().weights()
-
-    def has_weights(self) -> bool:
-        """As `faces`."""
-        return Faces().has_weights()
-
-    def fetch_weights(self) -> None:
-        """As `faces`."""
-        Faces().fetch_weights()
-
-    def weights_id(self) -> str:
-        """As `faces`."""
-        return Faces().weights_id()
-
-    def setup(self) -> Any:
-        """The detector alone."""
-        return Faces().setup()[0]
 
     def open(self, clip: ClipInputs, model: Any) -> InsetFinder:
         """Start without faces."""

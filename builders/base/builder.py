@@ -67,10 +67,10 @@ class TableConfig(datasets.BuilderConfig):  # type: ignore[misc]
 
 @dataclass(frozen=True, slots=True)
 class Slices:
-    """The rows of a split, of any slice of which its tables can be made.
+    """The rows of a split; tables can be made of any slice of them.
 
     Attributes:
-        rows: In the order of the table; slices of them can be sent to another process.
+        rows: Rows in the order of the table; slices of them can be sent to another process.
         n_bytes: Estimated Arrow bytes of each row; int64 (rows,).
     """
 

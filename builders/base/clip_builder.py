@@ -58,7 +58,7 @@ class ClipBuilder(Builder):
 
     @property
     def survey(self) -> Survey:
-        """What the manifest's rows tell, for all tables of a build."""
+        """Survey of the manifest's rows, made once for all tables of a build."""
         return self.inputs.shared(survey)
 
     def available(self) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ _SPLIT: Final = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 
 @dataclass(frozen=True)
 class Survey:
-    """What one pass over the rows of a manifest tells.
+    """Facts that are collected in one pass over the rows of a manifest.
 
     Attributes:
         splits: Numbers of the rows with a clip, by split in the usual order; int64 (clips,).
@@ -249,7 +249,7 @@ def taken(fields: Iterable[Field], clip: ClipFeatures) -> dict[str, Any]:
 
 
 def _source_values(row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
-    """What is known of a source; null with a reason of the column's own name."""
+    """Known facts of a source; others are null, with a reason under the column's own name."""
     source = row.source
     known = {
         "language": (source.language, NOT_STATED),

@@ -92,7 +92,7 @@ class VideoScores:
 
     @cached_property
     def join(self) -> Join | None:
-        """How the ratings match the videos; None without ratings."""
+        """Match of the ratings to the videos; None without ratings."""
         if self.ratings is None:
             return None
         return join_clips("ratings", self.ratings.clips, self.by_video)

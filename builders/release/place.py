@@ -19,14 +19,14 @@ _KINDS: Final = ("part", "old", "clips", "scratch")
 
 
 def check_place(folder: Path, marker: str = INFO_NAME) -> None:
-    """Check that a place is empty or holds what is replaced.
+    """Check that a folder is empty, or holds an earlier output that may be replaced.
 
     Args:
-        folder: Place.
-        marker: File that what is replaced has.
+        folder: Folder to write to.
+        marker: File by which an earlier output is recognised.
 
     Raises:
-        InputError: If it holds anything else.
+        InputError: The folder holds other files.
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise InputError(f"expected a folder, or nothing, at {folder}, got a file")
@@ -67,11 +67,11 @@ def put_in_place(folder: Path, marker: str = INFO_NAME) -> Iterator[Path]:
 
 @contextmanager
 def scratch_beside(folder: Path, kind: Literal["clips", "scratch"]) -> Iterator[Path]:
-    """A folder on the same disk for what is needed meanwhile; it is removed at the end.
+    """A temporary folder on the same disk, which is removed at the end.
 
     Args:
-        folder: Place of the release.
-        kind: What it is for.
+        folder: Folder of the release.
+        kind: Purpose of the folder, part of its name.
     """
     with _beside(folder, kind) as place:
         yield place

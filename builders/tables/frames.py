@@ -41,8 +41,8 @@ POINTS: Final = 478
 _CHUNK: Final = 512  # number of samples per speech probability
 _NUMBERS: Final = POINTS * 3
 LONGEST: Final = 7_500
-"""Frames with a face of which a row holds the mesh: 22 MB. A row is read and written as a whole, and
-to write a list takes twelve times its bytes."""
+"""Maximum number of meshes in a row: 22 MB. A row is read and written as a whole, and writing a list takes
+twelve times its size in memory."""
 _TOO_LONG: Final = "landmarks:too-long"
 
 

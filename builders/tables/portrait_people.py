@@ -23,11 +23,11 @@ class PortraitPeople:
     """Measurements of a portrait.
 
     Attributes:
-        n_subjects: People; 0 where no face was found, None where nothing could look for one.
+        n_subjects: Number of people; 0 if no face was detected, None if no detector could run.
         angles: Yaw, pitch and roll of each person in degrees, in the order of the columns `yaw`,
             `pitch` and `roll`; None for a person whose face no mesh fits.
-        difficulty: Easy, Medium or Hard; None where nobody was found.
-        reasons: Column to why it is None.
+        difficulty: Easy, Medium or Hard; None if nobody was detected.
+        reasons: Reasons of the undefined columns, by name.
     """
 
     n_subjects: int | None
@@ -42,8 +42,8 @@ def measure_people(
     """Measure portraits.
 
     Args:
-        portraits: By id.
-        cache: Where measurements are kept; a temporary one if not given.
+        portraits: Portraits by id.
+        cache: Cache of the measurements; None for a temporary one.
     """
     from theval_datasets.engines.limits import default_workers
     from theval_datasets.engines.local import LocalEngine

@@ -87,7 +87,7 @@ class PortraitFaces:
         return self._look(portrait_id)[1]
 
     def identity(self, portrait_id: str | None, clip: ClipFeatures) -> dict[str, Any]:
-        """How well a clip keeps the people of its portrait, or of its own frame without one.
+        """Identity consistency of a clip with its portrait, or with its own frame if it has none.
 
         Args:
             portrait_id: Id of its portrait; None if unknown.

@@ -95,9 +95,9 @@ class MetricRow:
         kind: Audio-driven or Video-driven; None if unstated.
         clip_id: The real clip; None for means over clips.
         definition: `paper` or `release`.
-        values: By metric; None where undefined.
-        source: Where the values are from.
-        reasons: Why some are undefined.
+        values: Values by metric; None if undefined.
+        source: Origin of the values.
+        reasons: Reasons of undefined values.
     """
 
     model: str
@@ -161,8 +161,8 @@ def leaderboard_rows(
     """Rows of `leaderboard`: the published models and those of a metrics table.
 
     Args:
-        rows: Of the table; several clips of a model are averaged.
-        real: Mean `paper` values of the real clips, which `paper` values are normalised by.
+        rows: Rows of the table; several clips of a model are averaged.
+        real: Mean `paper` values of the real clips, by which `paper` values are normalised.
     """
     references = {
         "release": published_reference(),
@@ -194,7 +194,7 @@ def preference_rows(votes: PairwiseVotes, join: Join | None) -> Iterator[dict[st
 
     Args:
         votes: The table.
-        join: How its clips match those of `features`; None if it names none.
+        join: Match of its clips to those of `features`; None if it names none.
     """
     matched = {} if join is None else join.matched
     for number_, outcome in enumerate(votes.outcome.tolist()):

@@ -18,17 +18,17 @@ _SHOWN: Final = 3
 
 
 def measured_rows(rows: Iterable[ManifestRow], reader: FeatureReader) -> list[MetricRow]:
-    """One row a generated clip and definition that something was measured by.
+    """One row per generated clip and definition with at least one measured value.
 
     The model and the real clip are read from the name of the clip, ``MODEL/CLIP`` or
     ``CLIP__MODEL``; `MetricRow.clip_id` is the real clip as it is named there.
 
     Args:
-        rows: Of the manifest.
-        reader: Of the features of both definitions.
+        rows: Rows of the manifest.
+        reader: Reader of the features of both definitions.
 
     Raises:
-        InputError: A name tells no model, or nothing was measured on any clip.
+        InputError: A name states no model, or nothing was measured on any clip.
     """
     names = GeneratedClips()
     kinds = {entry.model: entry.kind for entry in published_leaderboard()}

@@ -23,10 +23,10 @@ _SENTENCE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ClipOrigin:
-    """How a clip was made, by its name; None where the name does not say.
+    """Origin of a clip according to its name; None for what the name does not state.
 
     Attributes:
-        pattern: Which pattern the name follows.
+        pattern: Pattern that the name follows.
         prompt: Number of the prompt that the portrait was generated from.
         portrait_generator: Text-to-image model.
         portrait: Number of a portrait of THQA.
@@ -34,8 +34,8 @@ class ClipOrigin:
         generator: Method that drove the portrait.
         subject: Person of a recorded sentence.
         sentence: The sentence, with underscores.
-        distortion: What was done to the recording.
-        level: How much of it.
+        distortion: Distortion of the recording.
+        level: Level of the distortion.
         language: ISO 639-1 code.
     """
 
@@ -60,7 +60,7 @@ class ClipOrigin:
 
     @property
     def content_id(self) -> str | None:
-        """What it shares its content with, first of all."""
+        """Content that the clip shares with others: its prompt, else its portrait, else its sentence."""
         for kind, value in (
             ("prompt", self.prompt),
             ("portrait", self.portrait),
@@ -72,7 +72,7 @@ class ClipOrigin:
 
 
 def parse_name(name: str) -> ClipOrigin:
-    """What the name of a clip tells; a name of no known pattern tells nothing.
+    """Origin of a clip according to its name; all None if the name follows no known pattern.
 
     Examples:
         >>> parse_name("3_voice_en_34960039_wavlip").generator
@@ -97,11 +97,11 @@ def parse_name(name: str) -> ClipOrigin:
 
 
 def read_scores(path: Path, column: str) -> Iterator[tuple[str, str, float, Mapping[str, str]]]:
-    """Where each row of a table of scores is, the clip's name, its score from 0 to 5, and the row.
+    """Place, name of the clip, score from 0 to 5 and cells of each row of a table of scores.
 
     Args:
-        path: A CSV with the column `Score`.
-        column: The one with the names.
+        path: CSV with the column `Score`.
+        column: Column with the names of the clips.
 
     Raises:
         InputError: For a name that is empty or occurs twice, or an invalid score.

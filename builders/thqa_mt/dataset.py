@@ -174,7 +174,7 @@ class ThqaMt(ScoredBuilder):
         return with_difficulty(self._rated_rows, self.clips, self._people)
 
     def measured(self, row: ScoredRow, clip: ClipFeatures) -> Mapping[str, Any]:
-        """What is measured on the clip, and its identity against the portrait where there is one."""
+        """Measured columns of a clip, and its identity consistency with its portrait if it has one."""
         values = taken(MEASURED, clip)
         return values | self._reference.identity(row.values["portrait_id"], clip)
 
@@ -301,7 +301,7 @@ class ThqaMt(ScoredBuilder):
 
     @property
     def _people(self) -> Mapping[str, PortraitPeople]:
-        """What is measured on each portrait, by `portrait_id`; measured once for all tables."""
+        """Measurements of the portraits, by `portrait_id`; made once for all tables."""
         return self.inputs.shared(lambda _: self._measured_people(), measure_people)
 
     def _measured_people(self) -> Mapping[str, PortraitPeople]:

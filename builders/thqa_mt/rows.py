@@ -47,12 +47,12 @@ class JoinedTables:
 
     Attributes:
         clip_ids: Ids of all rows; sorted.
-        listing: How the clips were made, by `clip_id`.
-        study: The tables of the study.
-        clips: How the table of clips matches the manifest; None without either.
-        ratings: How the ratings match; None without ratings.
-        votes: How the votes match; None without votes.
-        unrated: Clips of the table of clips that are no row, where there is no manifest; sorted.
+        listing: Generated clips by `clip_id`.
+        study: Tables of the study.
+        clips: Match of the table of clips to the manifest; None if either is absent.
+        ratings: Match of the ratings; None without ratings.
+        votes: Match of the votes; None without votes.
+        unrated: Clips of the table of clips that have no row because there is no manifest; sorted.
     """
 
     clip_ids: tuple[str, ...]
@@ -177,9 +177,9 @@ def with_difficulty(
     the grade that their recipe gave them.
 
     Args:
-        rows: Of `rated_rows`.
+        rows: Rows from `rated_rows`.
         manifest: The manifest's rows by `clip_id`.
-        people: What was measured on portraits, by `portrait_id`.
+        people: Measurements of the portraits, by `portrait_id`.
     """
     stated = {
         row.values["portrait_id"]: row.values["difficulty"]

@@ -130,7 +130,7 @@ class ThqaNtire(ScoredBuilder):
         return (*super().notes(), *notes, *official, *(clean or [kept]))
 
     def leaks(self, column: str) -> list[Leak]:
-        """What the parts of a split share.
+        """Content that the parts of a split share.
 
         Args:
             column: `official_split` or `clean_split`.
@@ -162,10 +162,10 @@ class ThqaNtire(ScoredBuilder):
 def clean_parts(
     parts: Sequence[str], content: Mapping[str, Sequence[object]], names: Sequence[str]
 ) -> list[str | None]:
-    """A split that shares no content: rows keep their part or are left out, none is moved.
+    """A split whose parts share no content: rows keep their part or are left out, and none is moved.
 
-    Each group of rows that hang together stays in the part that holds most of its rows, the later
-    of `train`, `val`, `test` on a tie; its rows elsewhere are left out.
+    Each group of rows with common content stays in the part that holds most of its rows (on a tie, the
+    later of `train`, `val`, `test`); its other rows are left out.
 
     Args:
         parts: Official part of each row.

@@ -191,10 +191,10 @@ def draw_scatter(
     """A point for each row.
 
     Args:
-        frame: With both columns.
-        columns: Of the horizontal and of the vertical axis.
-        labels: Of the two axes, with units.
-        title: Such as the correlation and n.
+        frame: Table with both columns.
+        columns: Columns of the horizontal and of the vertical axis.
+        labels: Labels of the two axes, with units.
+        title: Title, such as the correlation and n.
     """
     figure, axes = new_figure(3.0)
     plot_scatter(axes, frame, columns)
@@ -208,9 +208,9 @@ def plot_scatter(
     """Draw a point for each row.
 
     Args:
-        axes: To draw on.
-        frame: With both columns.
-        columns: Of the horizontal and of the vertical axis.
+        axes: Axes to draw on.
+        frame: Table with both columns.
+        columns: Columns of the horizontal and of the vertical axis.
         names: Column of names written at the points; "" for none.
     """
     x, y = (frame[name].to_numpy() for name in columns)
@@ -241,7 +241,7 @@ def grid(
         height: Inches of one.
         columns: Plots in a row.
         width: Inches of the figure.
-        options: Of every pair of axes.
+        options: Options of every pair of axes.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Opinion scores: their distribution, and what they depend on."""
+"""Opinion scores: their distribution, overall and by group."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _GROUPS: Final = (
     ("distortion_level", "level of distortion", ()),
     ("language", "language", ()),
 )
-"""Columns that clips are grouped by: the column, what it is, and groups that come first."""
+"""Columns by which clips are grouped: name, label, and groups that come first."""
 
 
 def score_figures() -> Iterator[AnalysisFigure]:

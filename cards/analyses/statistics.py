@@ -50,11 +50,11 @@ def histogram(frame: pl.DataFrame, units: Mapping[str, str]) -> pl.DataFrame:
     """Counts of the values of each column, in bins of its own; a column without values is left out.
 
     Args:
-        frame: With numeric columns; null is left out.
-        units: Column to its unit.
+        frame: Table of numeric columns; nulls are left out.
+        units: Unit by column.
 
     Returns:
-        One row a column and bin: `column, unit, low, high, count, n, mean` (`n` and `mean` of the
+        One row per column and bin: `column, unit, low, high, count, n, mean` (`n` and `mean` of the
         column).
 
     Examples:
@@ -90,14 +90,14 @@ def grouped(frame: pl.DataFrame, group: str, value: str, order: Sequence[str] = 
     """Quartiles and means of a value by group.
 
     Args:
-        frame: With both columns; rows where one is null are left out.
+        frame: Table with both columns; rows where either is null are left out.
         group: Column of groups: text or whole numbers.
         value: Numeric column.
         order: Groups that come first, in this order; others follow by their median, or by their
             number where groups are numbers.
 
     Returns:
-        One row a group: `group, n, mean, ci95_low, ci95_high, whisker_low, q1, median, q3,
+        One row per group: `group, n, mean, ci95_low, ci95_high, whisker_low, q1, median, q3,
         whisker_high`. The interval is Student's of the mean, null for one value; whiskers end at the
         last value within 1.5 interquartile ranges of the box.
 
@@ -169,16 +169,16 @@ def summary(values: Any) -> dict[str, Any]:
 
 
 def shares(frame: pl.DataFrame, group: str, labels: str, names: Sequence[str] = ()) -> pl.DataFrame:
-    """How many rows of each group carry each label.
+    """Share of each group's rows that carry each label.
 
     Args:
-        frame: With both columns; rows where one is null are left out.
+        frame: Table with both columns; rows where either is null are left out.
         group: Column of groups.
         labels: Column of lists of text.
         names: Labels in their order; the most frequent first if not given.
 
     Returns:
-        One row a group and label: `group, label, count, n, share`, share of 0 to 1 and n rows of
+        One row per group and label: `group, label, count, n, share`, share of 0 to 1 and n rows of
         the group.
 
     Raises:
@@ -225,7 +225,7 @@ def counts(values: pl.Series, order: Sequence[str] = ()) -> pl.DataFrame:
         order: Values that come first. Numbers follow in their order, others by their frequency.
 
     Returns:
-        One row a value: `value, count, n`, with n values in all.
+        One row per value: `value, count, n`, with n values in all.
 
     Examples:
         >>> import polars as pl

@@ -27,9 +27,9 @@ class BuiltTables:
     """The Parquet files of a built dataset.
 
     Attributes:
-        folder: Of the dataset.
-        name: Of the dataset, such as ``thqa-mt``.
-        configs: Its tables.
+        folder: Folder of the dataset.
+        name: Name of the dataset, such as ``thqa-mt``.
+        configs: Tables by name.
     """
 
     folder: Path
@@ -47,8 +47,8 @@ class BuiltTables:
         """Columns of all splits of a config.
 
         Args:
-            config: Its name.
-            columns: Of the frame.
+            config: Name of the config.
+            columns: Columns to read.
             need: Which of the columns must have values: `all` or `any`.
 
         Raises:

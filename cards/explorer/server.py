@@ -144,11 +144,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """First byte and the one after the last that a request wants; None if there are none such.
+    """First requested byte and the byte after the last; None if the range cannot be satisfied.
 
     Args:
-        header: ``Range`` of the request; several ranges, and other units, count as no range.
-        size: Of the file.
+        header: Header ``Range`` of the request; several ranges, and other units, count as no range.
+        size: Size of the file in bytes.
 
     Example:
         >>> byte_range("bytes=2-3", 10), byte_range("bytes=-4", 10), byte_range("bytes=10-", 10)

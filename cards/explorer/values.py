@@ -113,10 +113,10 @@ def described(value: Any) -> str | None:
 
 
 def numbers(values: pa.Array | None, kind: str = "float32") -> npt.NDArray[Any] | None:
-    """Entries of a list as an array, NaN where an entry is null; None for no list.
+    """Entries of a list as an array, (n,), NaN where an entry is null; None without a list.
 
     Args:
-        values: Of one row.
+        values: List of one row.
         kind: Name of the array's type.
 
     Examples:

@@ -88,14 +88,14 @@ class _Details:
 
 @dataclass(frozen=True, slots=True)
 class Explorer:
-    """What was written.
+    """A written explorer.
 
     Attributes:
-        folder: The folder.
-        clips: Rows of the table.
+        folder: Folder.
+        clips: Number of rows of the table.
         files: Number of files.
-        n_bytes: Their size.
-        notes: Sentences on what cannot be shown.
+        n_bytes: Total size of the files in bytes.
+        notes: Remarks on values that cannot be shown, in sentences.
     """
 
     folder: Path
@@ -108,16 +108,16 @@ class Explorer:
 def write_explorer(folder: Path, out: Path, *, media: bool = True, mesh: bool = True) -> Explorer:
     """Write the explorer of a dataset into a folder; an earlier one there is replaced.
 
-    Names of files are numbers: nothing that the dataset says becomes a path.
+    File names are numbers, so that no text of the dataset becomes a path.
 
     Args:
-        folder: Of the built dataset.
-        out: Where to.
+        folder: Folder of the built dataset.
+        out: Folder to write to.
         media: Whether videos and pictures are copied.
         mesh: Whether meshes are copied, those of faces and of sequences.
 
     Raises:
-        InputError: The folder is no built dataset, or `out` holds other things.
+        InputError: The folder is not a built dataset, or `out` holds other files.
     """
     info = read_info(folder)
     if out.resolve().is_relative_to(folder.resolve()):

@@ -20,7 +20,7 @@ Image = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class HeadTurn:
-    """How a head turns over its video: at constant speed from one angle to another.
+    """Rotation of a head over its video, at constant speed from one angle to another.
 
     Attributes:
         start: Degrees at the first frame; 0 is the frontal view.
@@ -31,7 +31,7 @@ class HeadTurn:
     end: float = 90.0
 
     def fraction(self, angle: float) -> float:
-        """The part of the video after which an angle is reached, 0 to 1.
+        """Share of the video after which an angle is reached, 0 to 1.
 
         Raises:
             InputError: If it is not reached.
@@ -48,7 +48,7 @@ class HeadTurn:
         return (angle - self.start) / (self.end - self.start)
 
     def to_text(self) -> str:
-        """In words."""
+        """The rotation in words."""
         return f"from {self.start:+g} to {self.end:+g} degrees at constant speed"
 
 
@@ -56,8 +56,8 @@ def snapshots(video: Path, turn: HeadTurn = HeadTurn()) -> Image:
     """The frames at -45, 0 and +45 degrees side by side, each 512 pixels square.
 
     Args:
-        video: A video of a head that turns.
-        turn: Where the turn begins and ends.
+        video: Video of a rotating head.
+        turn: Start and end of the rotation.
 
     Returns:
         uint8 (512, 1536, 3), RGB.

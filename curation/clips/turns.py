@@ -1,4 +1,4 @@
-"""Who speaks when in the clips of single people, as RTTM and CSV beside their manifest."""
+"""Turns of speech in the clips of single people, as RTTM and CSV beside their manifest."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _COLUMNS: Final = (
 
 
 def write_turns(folder: Path, rows: Iterable[ManifestRow]) -> None:
-    """Write the turns of all clips of single people; where there are no such clips, no files are left.
+    """Write the turns of all clips of single people; without such clips, earlier files are removed.
 
-    A line of the CSV is a turn in the time of the clip and in that of its source, and whether it is the
-    turn of the person whom the clip shows. RTTM has the turns in the time of the clip, and calls people
-    `person0`, `person1`, …
+    A line of the CSV states a turn in the time of the clip and in the time of its source, and whether the
+    clip shows the person who speaks. RTTM states turns in the time of the clip and names people `person0`,
+    `person1`, …
 
     Args:
         folder: Folder of the manifest.
-        rows: Its rows.
+        rows: Rows of the manifest.
     """
     own = sorted((row for row in rows if row.person is not None), key=lambda row: row.clip_id)
     if not own:

@@ -32,13 +32,13 @@ class AspectError(BrokenMediaError):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Where a clip's pictures are taken from: one size, a place for each frame, in even pixels.
+    """Part of the source's picture that each frame of a clip shows, of constant size, in even pixels.
 
     Attributes:
-        width: Pixels.
-        height: Pixels.
-        left: (n,), for each frame of the clip.
-        top: (n,).
+        width: Width in pixels.
+        height: Height in pixels.
+        left: (n,): left edge in each frame, in pixels.
+        top: (n,): top edge in each frame, in pixels.
     """
 
     width: int
@@ -48,20 +48,20 @@ class Window:
 
     @property
     def moves(self) -> bool:
-        """Whether it is not in the same place in every frame."""
+        """Whether its position changes."""
         return bool(np.ptp(self.left) or np.ptp(self.top))
 
 
 def window_of(region: Region, size: tuple[int, int], times: Floats) -> Window:
     """The window of a region in a picture.
 
-    It is as large as the region's largest box and follows the boxes' centres; where it would reach
-    out of the picture it is moved in, and a picture smaller than the box bounds it.
+    It has the size of the region's largest box, limited by the picture's, and follows the centres of the
+    boxes. Where it would extend beyond the picture, it is shifted inwards.
 
     Args:
-        region: Of a manifest's row.
-        size: Width and height of the picture, px.
-        times: Seconds into the clip of its frames, (n,).
+        region: Region of a manifest row.
+        size: Width and height of the picture in pixels.
+        times: (n,): times of the clip's frames in seconds.
 
     Raises:
         OutsideError: The centre of a box lies outside the picture, or the window is too small.

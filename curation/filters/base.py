@@ -26,7 +26,7 @@ class Clip:
         clip_id: Id of the clip.
         media: Measured facts of its file.
         source: Provenance.
-        source_picture: How the pictures of its source are stored; None if unknown.
+        source_picture: Storage format of the source's pictures; None if unknown.
     """
 
     clip_id: str

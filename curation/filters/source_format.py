@@ -1,4 +1,4 @@
-"""What the source of a clip is stored as: pixels, fields, transfer and flips."""
+"""Storage format of a clip's source: pixel aspect, fields, transfer and flips."""
 
 from __future__ import annotations
 

@@ -79,10 +79,10 @@ class Segment:
 
     @property
     def piece(self) -> Piece:
-        """What is cut out of the source.
+        """Part of the source that the clip consists of.
 
         Raises:
-            ValueError: It is a whole file.
+            ValueError: The segment is a whole file.
         """
         if self.end is None:
             raise ValueError(f"{self.clip_id} is not a span of its source")
@@ -101,7 +101,7 @@ class Candidate:
         path: Path of the clip file.
         sha256: SHA-256 of the clip file.
         media: Measured facts of the clip file.
-        source_picture: How the pictures of its source are stored.
+        source_picture: Storage format of the source's pictures.
     """
 
     segment: Segment
@@ -234,7 +234,7 @@ def scene_extractors(recipe: Recipe) -> tuple[Extractor, ...]:
 
 
 def _turns(speakers: Feature | None) -> list[Turn] | None:
-    """Who speaks when; nobody, where there is no sound; None if it is not known."""
+    """Turns of speech; none without sound; None if they are unknown."""
     if speakers is None or speakers.outcome.status == "failed":
         return None
     return turns(speakers.values) if speakers.outcome.status == "ok" else []

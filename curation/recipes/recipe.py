@@ -50,7 +50,7 @@ class Recipe:
         audio_track: Whether each clip's sound is also written as a separate track of 16 kHz mono.
         segment: Requirements of spans, for `spans` and `people`.
         encoding: Encoding of clips, for `spans` and `people`.
-        person: How people are cut out of spans, for `people`.
+        person: Rule by which people are cut out of spans, for `people`.
         filters: Thresholds by name of the filter; filters judge in this order.
         on_undecided: Whether clips that a filter cannot judge are kept or rejected.
         people: Whether each person's size and pose, and the clip's difficulty, are recorded.

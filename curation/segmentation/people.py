@@ -28,14 +28,15 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class PersonRule:
-    """How people are cut out of a scene.
+    """Rule by which people are cut out of a scene.
 
     Attributes:
         margin: Margin on every side of the face's largest box, in sides of it.
-        smooth: Seconds over which the path of the square is averaged.
-        others: Sound outside of the person's own turns: `silence`, or `keep` for that of the scene.
-        pad: Seconds of sound kept before and after a turn, as far as nobody else speaks in them.
-        min_seconds: Minimum length of a stretch in which a person is seen without a gap of over a second.
+        smooth: Length in seconds over which the path of the square is averaged.
+        others: Sound outside the person's own turns: `silence`, or `keep` for the sound of the scene.
+        pad: Seconds of sound to keep before and after a turn, while nobody else speaks.
+        min_seconds: Minimum length of a stretch, during which a person is visible without a gap of over a
+            second.
         min_speaking: Minimum share of a stretch in which the person speaks; 0 keeps people who only listen.
     """
 
@@ -56,7 +57,7 @@ class PersonRule:
 
     @property
     def listens(self) -> bool:
-        """Whether clips depend on who speaks when."""
+        """Whether clips depend on the turns of speech."""
         return self.others == "silence" or self.min_speaking > 0
 
 
@@ -90,9 +91,9 @@ def people_of(
 
     Args:
         faces: Values of the extractor `faces`.
-        turns: Who speaks when; None if that is not known, which only a rule without need of it allows.
+        turns: Turns of speech; None if they are unknown, for rules that do not need them.
         length: Length of the scene in seconds.
-        rule: How people are cut out.
+        rule: Rule by which people are cut out.
     """
     cuts: list[PersonCut] = []
     owner = faces["track_person"].tolist()

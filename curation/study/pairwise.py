@@ -116,7 +116,9 @@ def votes_from_frame(
 
 
 def meaning_of(column: str) -> str | None:
-    """What a column of a votes table holds: `left`, `right`, `winner`, `clip_id`, `subject` or `time`.
+    """Canonical name of a votes table's column: `left`, `right`, `winner`, `clip_id`, `subject` or `time`.
+
+    None for other columns.
 
     Examples:
         >>> meaning_of("Left Model"), meaning_of("Rater ID"), meaning_of("score") is None

@@ -44,8 +44,8 @@ class StudyPlot:
     """One plot of a study.
 
     Attributes:
-        title: What it shows.
-        figure: The drawing.
+        title: Title.
+        figure: Figure.
         wide: Whether it needs more than the width of a column.
     """
 

@@ -229,12 +229,12 @@ def check_names(scores: Floats, codes: Codes, names: Sequence[str], noun: str, w
     Args:
         scores: float64 (n,), finite.
         codes: int64 (n,): index of the name of each score.
-        names: The names.
-        noun: What they name.
+        names: Names of the subjects or clips.
+        noun: Kind of the names, `subject` or `clip`.
         where: Name of the table for messages.
 
     Raises:
-        RatingsError: If there are any.
+        RatingsError: Some have scores of another scale.
     """
     off = names_off_scale(scores, codes, len(names), people=noun == "subject")
     if off is None:

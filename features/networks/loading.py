@@ -54,7 +54,7 @@ def loaded(model: Any, folder: Path, kinds: Sequence[str], **options: Any) -> An
 
 
 def _broken() -> type[Exception]:
-    """What safetensors raises for a damaged file."""
+    """Exception of safetensors for a damaged file."""
     error: type[Exception] = require("safetensors", extra="evaltalker").SafetensorError
     return error
 

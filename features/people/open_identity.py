@@ -134,7 +134,7 @@ def distance_to_itself(sightings: Sightings) -> tuple[IdentityScore, float]:
 
 
 def _models() -> Path:
-    """Folder of the weights; the package is not imported, since it needs what setuptools no longer has."""
+    """Folder of the weights; the package is not imported, since it needs a module that setuptools removed."""
     spec = importlib.util.find_spec("face_recognition_models")
     if spec is None or not spec.submodule_search_locations:
         require("face_recognition_models", extra=EXTRA)  # raises

@@ -36,7 +36,7 @@ def check_files(built: BuiltDataset) -> Faults:
 
 
 def _file_fault(built: BuiltDataset, name: str) -> str | None:
-    """What is wrong with a listed file."""
+    """Fault of a listed file, in words; None if it has none."""
     path, expected = inside(built.folder, name), built.info.files[name]
     if not path.is_file():
         return f"{name} is not there"

@@ -96,7 +96,7 @@ def _batches(path: Path, columns: Iterable[str]) -> Iterator[Any]:
 
 
 class KeySet:
-    """Set of keys, of which eight bytes each are held: whatever it finds is looked up exactly.
+    """Set of keys, stored as hashes of eight bytes; callers look up exactly what it reports.
 
     Examples:
         >>> keys = KeySet()

@@ -28,11 +28,11 @@ class PrepareReport(Report):
     """A prepared study.
 
     Attributes:
-        folder: Its folder.
-        kind: Kind of study.
-        items: Role to the number of clips or pairs.
-        media: Number of files that browsers are given.
-        seconds: Length of all rated clips.
+        folder: Folder of the study.
+        kind: Kind of the study.
+        items: Number of clips or pairs by role.
+        media: Number of files for browsers.
+        seconds: Total length of the rated clips in seconds.
     """
 
     folder: Path
@@ -42,7 +42,7 @@ class PrepareReport(Report):
     seconds: float
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON."""
+        """For ``--json``."""
         return {
             "folder": str(self.folder),
             "kind": self.kind,
@@ -63,7 +63,7 @@ class PrepareReport(Report):
 
 @dataclass(frozen=True, slots=True)
 class CollectStatusReport(Report):
-    """Where a study stands.
+    """Progress of a study.
 
     Attributes:
         status: Participants, clips, agreement.
@@ -72,15 +72,15 @@ class CollectStatusReport(Report):
     status: StudyStatus
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON."""
+        """For ``--json``."""
         return self.status.to_plain()
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a participant."""
+        """One row per participant."""
         return list(self.status.participants)
 
     def to_text(self) -> str:
-        """Participants, votes a clip, agreement."""
+        """Participants, votes per clip, agreement."""
         status = self.status
         lines = [
             f"{status.name}: {status.n_votes} votes of {len(status.participants)} participants"
@@ -111,7 +111,7 @@ class CollectExportReport(Report):
     answers: int
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON."""
+        """For ``--json``."""
         return {"answers": self.answers, "files": [str(file) for file in self.files]}
 
     def to_text(self) -> str:

@@ -49,7 +49,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class DoctorReport(Report):
-    """What is installed and what is missing."""
+    """Installed and missing parts."""
 
     checks: tuple[Check, ...]
 

@@ -24,7 +24,7 @@ class ExportReport(Report):
     """Result of an export.
 
     Attributes:
-        export: What was written.
+        export: The written export.
     """
 
     export: Export

@@ -150,7 +150,7 @@ def funnel(
 
 
 def _verdict(border: Border) -> str:
-    """What the filter made of a clip, in words."""
+    """Verdict of a filter on a clip, in words."""
     if border.kept:
         return "passes"
     return "rejected" if border.decided else f"rejected for {border.reason}"

@@ -130,7 +130,7 @@ class PairwiseReport(Report):
     files: tuple[Path, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON."""
+        """For ``--json``."""
         return self.plain
 
     def table(self) -> list[dict[str, Any]]:

@@ -46,7 +46,7 @@ class ViewReport(Report):
         }
 
     def to_text(self) -> str:
-        """Where the page lies, and what it holds."""
+        """Number of clips and files, and the path of the page."""
         size = self.explorer.n_bytes / 1e6
         lines = [f"{self.explorer.clips:,} clips in {self.explorer.files:,} files, {size:.1f} MB"]
         if self.server:

@@ -90,12 +90,12 @@ def files_at(api: HfApi, repo_id: str, revision: str) -> dict[str, RepoFile]:
 
 
 def versions_with(api: HfApi, repo_id: str, remote: Remote, gone: Collection[str]) -> list[str]:
-    """Tags of versions that have no tombstone for some clip, and may therefore still hold it.
+    """Tags of versions that lack a tombstone of a clip, and may therefore still contain it.
 
     Args:
         api: Client of the Hub.
-        repo_id: The repository.
-        remote: Its state.
+        repo_id: Id of the repository.
+        remote: State of the repository.
         gone: Ids of clips that were taken down.
 
     Raises:

@@ -40,7 +40,7 @@ _SEMVER: Final = re.compile(r"(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5
 
 @dataclass(frozen=True, slots=True)
 class ColumnDescription:
-    """What is known of a column of a config, as its dataset declares it and as `info.json` lists it.
+    """Description of a column, as its dataset declares it and as `info.json` lists it.
 
     Attributes:
         name: Name in the Parquet files.

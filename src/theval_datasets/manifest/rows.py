@@ -89,18 +89,20 @@ Box = tuple[float, float, float, float, float]
 
 
 class Region(Record, frozen=True):
-    """The part of the picture that a clip of a list or of a person keeps, at whatever size its source comes.
+    """Part of the source's picture that a clip of a list or of a person shows, whatever the source's size.
 
-    Either `boxes` or `centre` is given. A box that moves becomes a window of one size, that of the
-    largest box, which follows the boxes' centres; times between two boxes are interpolated.
+    Either `boxes` or `centre` is given. Moving boxes become a window with the size of the largest box, which
+    follows their centres; between two boxes it is interpolated.
 
     Attributes:
-        boxes: Each with seconds into the clip, left, top, width, height; one for a box that stays.
-        width: Of the picture that the boxes are measured in; 1 for shares of it. None: boxes are
-            scaled by the height alone.
-        height: The same; None, and no width, for pixels of the source as it comes.
-        centre: x and y of a square as high as the picture (as wide, if that is less), in shares of
-            the picture's width and height.
+        boxes: Time in the clip in seconds, left, top, width and height of each box; a single one if the box
+            does not move.
+        width: Width of the picture to which the boxes refer; 1 for shares of it; None to scale boxes by the
+            height only.
+        height: Height of the picture to which the boxes refer; None, with no width, for pixels of the source
+            as it is fetched.
+        centre: x and y of the centre of the largest square of the picture, as shares of its width and
+            height.
     """
 
     boxes: tuple[Box, ...] = ()
@@ -128,17 +130,17 @@ class Region(Record, frozen=True):
 
 
 class ListEntry(Record, frozen=True):
-    """What a list of clips says of a clip, beyond where it is.
+    """Entry of a clip list, without address and span.
 
     Attributes:
-        format: Of the list: `hdtf`, `celebv-hq`, ….
-        id: The list's own id.
-        place: File and line, or key, of the entry.
-        width: Of the source's picture as the list knows it, px.
-        height: The same.
-        frames: First frame, and the first one after the clip, counted from the first keyframe at or
-            after `start`, where the list counts frames instead of seconds.
-        attributes: Everything else that the list says, by name.
+        format: Format of the list: `hdtf`, `celebv-hq`, ….
+        id: Id in the list.
+        place: Place of the entry: file and line, or key.
+        width: Width of the source's picture as stated in the list, in pixels.
+        height: Height of the source's picture as stated in the list, in pixels.
+        frames: First frame and the frame after the last, counted from the first keyframe at or after
+            `start`, if the list counts frames instead of seconds.
+        attributes: All other properties in the list, by name.
     """
 
     format: str
@@ -165,18 +167,18 @@ class ManifestRow(Record, frozen=True):
         start: Start in the source, in seconds.
         end: End in the source, in seconds; None for the whole source.
         crop: x, y, width, height in pixels of the source; None for the whole picture.
-        region: The part of the picture that a clip of a list or of a person keeps, instead of `crop`.
-        listed: What a list of clips says of it; None for clips of other origin.
-        person: Number of the person whom the clip shows, of those in its scene; None for other clips.
-        turns: Who of the scene speaks when in the clip of a person: start and end in seconds into the clip,
-            number of the person.
-        audible: Start and end, in seconds into the clip, of the spans whose sound is kept; all else is
-            silent. None: all sound is kept.
+        region: Part of the picture that a clip of a list or of a person shows, instead of `crop`.
+        listed: Entry of the clip list; None for clips of other origin.
+        person: Number of the person whom the clip shows, among those of its scene; None for other clips.
+        turns: Turns of speech in the clip of a person: start and end in seconds in the clip, and number of
+            the speaking person of the scene.
+        audible: Start and end, in seconds in the clip, of the spans whose sound is kept, the rest being
+            silent; None if all sound is kept.
         phash: Perceptual hash over time, hex.
         audio_print: Fingerprint of the sound over time, hex.
         media: Facts of the file: duration, frame rate, size, …
-        source_picture: How the pictures of the source of a cut clip are stored, which the clip itself
-            does not tell; None for a file as it is, and in manifests of earlier versions.
+        source_picture: Storage format of the pictures of a cut clip's source; None for a file that was not
+            cut, and in manifests of earlier versions.
         reference_frame: Image of the reference frame, relative to the manifest.
         reference_time: Time of the reference frame in the clip, in seconds.
         audio: Audio as 16 kHz mono, relative to the manifest.

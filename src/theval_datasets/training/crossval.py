@@ -25,7 +25,7 @@ MEASURES: Final = {"srcc": srcc, "plcc": plcc, "krcc": krcc, "rmse": rmse}
 
 @dataclass(frozen=True)
 class MetricResult:
-    """What a metric reaches on clips that it was not trained on.
+    """Results of a metric on clips that it was not trained on.
 
     Attributes:
         features: Names of its features.

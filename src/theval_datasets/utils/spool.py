@@ -75,7 +75,7 @@ class Spool:
         self._file = file
 
     def array(self) -> Array:
-        """All rows, (n, *shape), not to be written to; nothing is added after that.
+        """All rows, (n, *shape), read-only; no more can be added.
 
         Examples:
             >>> spool = Spool((2,), np.int16)
@@ -88,14 +88,14 @@ class Spool:
 
 
 def array_of(file: IO[bytes], dtype: npt.DTypeLike) -> Array:
-    """What a temporary file holds as a flat array: in memory if it is small, else over the file.
+    """The contents of a temporary file as a flat array: in memory if it is small, else memory-mapped.
 
     Args:
-        file: Open for reading and writing; it is closed.
-        dtype: Of the numbers; an incomplete last one is left out.
+        file: File that is open for reading and writing; it is closed.
+        dtype: Type of the numbers; an incomplete last number is left out.
 
     Returns:
-        (n,), not to be written to.
+        (n,), read-only.
 
     Raises:
         StorageError: The place for temporary files is full.
@@ -113,7 +113,7 @@ def array_of(file: IO[bytes], dtype: npt.DTypeLike) -> Array:
 
 
 def is_spooled(array: Array) -> bool:
-    """Whether an array, or what it is a part of, lies in a file.
+    """Whether an array, or the array of which it is a view, lies in a file.
 
     Example:
         >>> is_spooled(np.zeros(3))
@@ -123,14 +123,14 @@ def is_spooled(array: Array) -> bool:
 
 
 def blocks(array: Array, n_bytes: int | None = None) -> Iterator[Array]:
-    """The rows of an array some at a time; of one in a file the memory is let go of in between.
+    """The rows of an array in blocks; memory of an array over a file is released in between.
 
     Args:
-        array: At least one axis, (n, …).
-        n_bytes: Of a block at most, though it has one row at least; 4 MiB if not given.
+        array: Array, (n, …), of at least one axis.
+        n_bytes: Maximum size of a block in bytes, which has at least one row; by default 4 MiB.
 
     Yields:
-        (k, …), one after the other; an empty array yields nothing.
+        Blocks, (k, …); none for an empty array.
 
     Example:
         >>> [block.tolist() for block in blocks(np.arange(5, dtype=np.int64), 16)]
