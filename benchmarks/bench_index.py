@@ -10,8 +10,10 @@ import json
 import math
 import os
 import resource
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,8 +23,12 @@ import numpy as np
 
 from benchmarks._rows import Row, at_most
 from theval_datasets.curation.duplicates.face_index import FaceIndex, people_of
-from theval_datasets.curation.duplicates.fingerprint_index import FingerprintIndex
 from theval_datasets.curation.duplicates.matching import Prints
+from theval_datasets.curation.duplicates.reference_index import (
+    ReferenceClip,
+    read_index,
+    write_index,
+)
 from theval_datasets.curation.filters.base import Clip, Features
 from theval_datasets.curation.filters.near_duplicates import NearDuplicates
 from theval_datasets.extraction.outcomes import Feature, Outcome
@@ -77,7 +83,16 @@ def _near_duplicates(n: int) -> Callable[[], Any]:
 
 def _leakage(n: int) -> Callable[[], Any]:
     every = _prints(n + ADDED)
-    return lambda: FingerprintIndex(every[:n]).search(every[n:], 0.2, 0.2)
+    path = Path(tempfile.mkdtemp(prefix="theval-bench-")) / "set.index"
+    nobody = np.zeros((0, 0), np.float32)
+    write_index(path, (ReferenceClip(f"{i:07d}", own, nobody) for i, own in enumerate(every[:n])))
+    added = every[n:]
+
+    def work() -> None:
+        read_index(path).recordings.search(added, 0.2, 0.2)
+        shutil.rmtree(path.parent)
+
+    return work
 
 
 def _identities(n: int) -> Callable[[], Any]:

@@ -114,7 +114,7 @@ def test_a_cache_filled_elsewhere_is_built_without_media(tmp_path):
         "score(['clip.mp4'])",
         "inspect('clip.mp4')",
         "rebuild(MANIFEST, 'again')",
-        "index(MANIFEST, 'index.jsonl')",
+        "index(MANIFEST, 'work.index')",
         "locate('a.wav', ['b.wav'])",
     ],
 )

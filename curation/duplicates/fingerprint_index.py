@@ -4,17 +4,20 @@ Some frame of a recording matches a frame of its copy at least as well as the tw
 index finds pairs of frames whose hashes differ in few bits, by bit sampling (Indyk and Motwani, Approximate
 Nearest Neighbors, 1998): hashes that differ in d of 64 bits are equal in 20 sampled bits with probability
 C(64 - d, 20) / C(64, 20), so that some of many samples finds the pair. For each sample one side is sorted by
-its bits and the other is looked up; only one such table exists at a time. `matching` alone decides whether
-two clips are the same recording.
+its bits and the other is looked up; only one such table exists at a time. An index that is kept for later
+queries has few tables, in which each hash is looked up with up to two bits inverted as well (multi-probing;
+Lv et al., VLDB 2007): a few queries then cost the same however many clips it holds. `matching` alone decides
+whether two clips are the same recording.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -34,10 +37,15 @@ _KEY: Final = 21
 _MOST_TABLES: Final = 500
 _MOST: Final = 256
 """Largest number of frames that one frame is compared with in a table."""
+_INVERTED: Final = 2
+"""Largest number of sampled bits that are inverted to look up a hash in kept tables."""
+KEPT_FOR: Final = 12
+"""Number of differing bits of similar frames, of 64, for which kept tables suffice: a share of 0.2."""
 _BLOCK: Final = 1 << 18
 _HELD: Final = 1 << 23
 
 Numbers = npt.NDArray[np.int64]
+_AS_IS: Final = np.zeros(1, np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ class FingerprintIndex:
     Args:
         prints: Fingerprints of the clips.
         exhaustive: See `EXHAUSTIVE`.
+        kept: Frames and tables of the clips, where they were made before.
 
     Examples:
         >>> clips = [Prints(np.array([n], np.uint64), np.zeros(0, np.uint32)) for n in (0, 1, 2**64 - 1)]
@@ -85,9 +94,16 @@ class FingerprintIndex:
         0
     """
 
-    def __init__(self, prints: Sequence[Prints], *, exhaustive: int = EXHAUSTIVE) -> None:
+    def __init__(
+        self,
+        prints: Sequence[Prints],
+        *,
+        exhaustive: int = EXHAUSTIVE,
+        kept: KeptTables | None = None,
+    ) -> None:
         self.prints = prints
-        self._frames = _Frames.of(prints)
+        self._frames = FrameHashes.of(prints) if kept is None else kept.frames
+        self._kept = kept
         self._exhaustive = exhaustive
 
     def __len__(self) -> int:
@@ -106,23 +122,41 @@ class FingerprintIndex:
         Returns:
             Candidates of the unchanged and of the mirrored queries.
         """
-        theirs = self._frames if queries is self.prints else _Frames.of(queries)
+        theirs = self._frames if queries is self.prints else FrameHashes.of(queries)
         limits = ((limit, np.uint64(0)), (mirrored, MIRROR))
         tables = _tables(int(64 * max(limit, mirrored)))
         if len(queries) * len(self) <= self._exhaustive or tables > _MOST_TABLES:
             upright, reverse = (self._compared(theirs, flip, None) for _, flip in limits)
             return upright, reverse
-        swapped = len(theirs.hashes) < len(self._frames.hashes)
-        listed, looked_up = (theirs, self._frames) if swapped else (self._frames, theirs)
         pairs = (_PairSet(), _PairSet())
         crowded = 0
+        kept = self._kept
+        if kept is not None and kept.cheaper(len(theirs.hashes), tables, max(limit, mirrored)):
+            for table in kept.tables():
+                for side, (share, flip) in zip(pairs, limits, strict=True):
+                    for own, other in table.alike(theirs, flip, int(64 * share), table.inverted):
+                        side.add(other * len(self) + own)
+                crowded = max(crowded, table.crowded(theirs))
+            return self._results(theirs, pairs, limits, crowded)
+        swapped = len(theirs.hashes) < len(self._frames.hashes)
+        listed, looked_up = (theirs, self._frames) if swapped else (self._frames, theirs)
         for mask in _masks(tables):
-            table = _Table(listed, mask)
+            table = _Table.of(listed, mask)
             for side, (share, flip) in zip(pairs, limits, strict=True):
                 for entries, probes in table.alike(looked_up, flip, int(64 * share)):
                     own, other = (entries, probes) if swapped else (probes, entries)
                     side.add(own * len(self) + other)
             crowded = max(crowded, table.crowded(looked_up))
+        return self._results(theirs, pairs, limits, crowded)
+
+    def _results(
+        self,
+        theirs: FrameHashes,
+        pairs: tuple[_PairSet, _PairSet],
+        limits: tuple[tuple[float, np.uint64], ...],
+        crowded: int,
+    ) -> tuple[Candidates, Candidates]:
+        """Candidates of pairs of clips with similar frames, and a warning of crowded frames."""
         if crowded:
             _log.warning(
                 "%d frames look like many others: they were compared with the first %d of them",
@@ -135,7 +169,7 @@ class FingerprintIndex:
         )
         return upright, reverse
 
-    def _compared(self, theirs: _Frames, flip: np.uint64, pairs: Numbers | None) -> Candidates:
+    def _compared(self, theirs: FrameHashes, flip: np.uint64, pairs: Numbers | None) -> Candidates:
         """Compare all frames of pairs of clips; of all pairs for None."""
         n_queries, n_clips = len(theirs.begins) - 1, len(self)
         there = np.flatnonzero(np.diff(self._frames.begins))  # clips without frames resemble none
@@ -185,7 +219,7 @@ class _PairSet:
 
 
 @dataclass(frozen=True, slots=True)
-class _Frames:
+class FrameHashes:
     """The distinct hashes of each clip, clip by clip.
 
     Attributes:
@@ -199,7 +233,8 @@ class _Frames:
     begins: Numbers
 
     @classmethod
-    def of(cls, prints: Sequence[Prints]) -> _Frames:
+    def of(cls, prints: Sequence[Prints]) -> FrameHashes:
+        """Those of clips, in their order."""
         each = [np.unique(clip.frames) for clip in prints]
         lengths = np.array([len(hashes_of_clip) for hashes_of_clip in each], np.int64)
         hashes = np.concatenate([np.zeros(0, np.uint64), *each])
@@ -207,30 +242,52 @@ class _Frames:
         return cls(hashes, owners, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
 
     def of_clip(self, clip: int) -> Hashes:
+        """The hashes of one clip, (n,)."""
         return self.hashes[self.begins[clip] : self.begins[clip + 1]]
 
 
+@dataclass(frozen=True, slots=True)
 class _Table:
-    """Frames sorted by a sample of their bits."""
+    """Frames sorted by a sample of their bits.
 
-    def __init__(self, frames: _Frames, mask: np.uint64) -> None:
-        self._mask = mask
-        # a table of few frames goes by fewer of the bits, so that it is no larger than need be
-        self._shift = np.uint64(max(0, _KEY - 3 - len(frames.hashes).bit_length()))
-        packed = self._keys(frames.hashes)
-        packed <<= np.uint64(32)
-        packed |= np.arange(len(packed), dtype=np.uint64)
-        packed.sort()
-        order = (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
-        self._hashes = frames.hashes[order]
-        self._owners = frames.owners[order]
-        counts = np.bincount(
-            (packed >> np.uint64(32)).astype(np.int64), minlength=1 << _KEY - int(self._shift)
+    Attributes:
+        mask: The sampled bits.
+        shift: Number of low bits of a key that are left out, so that a table of few frames is no larger
+            than need be.
+        begins: (keys + 1,): start of the frames of each key, and the end of the last ones.
+        order: (frames,): number of each frame in `hashes` and `owners`; None if these are sorted.
+        hashes: uint64 (frames,).
+        owners: int64 (frames,): number of the clip of each frame.
+    """
+
+    mask: np.uint64
+    shift: np.uint64
+    begins: npt.NDArray[Any]
+    order: npt.NDArray[Any] | None
+    hashes: Hashes
+    owners: Numbers
+
+    @classmethod
+    def of(cls, frames: FrameHashes, mask: np.uint64) -> _Table:
+        """The table of frames for a mask, with copies in its order."""
+        shift = _shift(len(frames.hashes))
+        order, begins = _sorted(frames.hashes, mask, shift)
+        return cls(mask, shift, begins, None, frames.hashes[order], frames.owners[order])
+
+    @property
+    def inverted(self) -> Hashes:
+        """Keys that differ from 0 in up to `_INVERTED` sampled bits, (m,)."""
+        key = int(_keys(np.array([~np.uint64(0)]), self.mask, self.shift)[0])
+        bits = [1 << place for place in range(_KEY) if key >> place & 1]
+        chosen = (
+            sum(some)
+            for number in range(_INVERTED + 1)
+            for some in itertools.combinations(bits, number)
         )
-        self._begins = np.concatenate([[0], np.cumsum(counts)])
+        return np.fromiter(chosen, np.uint64)
 
     def alike(
-        self, probes: _Frames, flip: np.uint64, radius: int
+        self, probes: FrameHashes, flip: np.uint64, radius: int, inverted: Hashes = _AS_IS
     ) -> Iterator[tuple[Numbers, Numbers]]:
         """Find the frames that are equal to a probe in the sampled bits, and similar to it in all bits.
 
@@ -238,43 +295,151 @@ class _Table:
             probes: Frames to look up.
             flip: Bits of the probes to invert before.
             radius: Largest number of differing bits.
+            inverted: Keys by which the sampled bits may differ, (m,).
 
         Yields:
             Clips of frames of the table, and clips of the probes they are similar to; (pairs,) each.
         """
         hashes = probes.hashes ^ flip
-        keys = self._keys(hashes).astype(np.int64)
-        begins = self._begins[keys]
-        counts = np.minimum(self._begins[keys + 1] - begins, _MOST)
-        met = np.flatnonzero(counts)
-        begins, counts = begins[met], counts[met]
-        ends = np.cumsum(counts)
-        done = 0
-        while done < len(met):
-            before = ends[done - 1] if done else 0
-            stop = max(done + 1, int(np.searchsorted(ends, before + _BLOCK)))
-            part = slice(done, stop)
-            probe = np.repeat(met[part], counts[part])
-            shift = begins[part] - (ends[part] - counts[part] - before)
-            entry = np.arange(len(probe)) + np.repeat(shift, counts[part])
-            alike = _bit_count(hashes[probe] ^ self._hashes[entry]) <= radius
-            yield self._owners[entry[alike]], probes.owners[probe[alike]]
-            done = stop
+        at_once = max(1, 4 * _BLOCK // len(inverted))
+        for first in range(0, len(hashes), at_once):
+            own = self._keys(hashes[first : first + at_once])
+            keys = (own[:, None] ^ inverted).ravel().astype(np.int64)
+            begins = self.begins[keys].astype(np.int64)
+            counts = np.minimum(self.begins[keys + 1].astype(np.int64) - begins, _MOST)
+            met = np.flatnonzero(counts)
+            begins, counts = begins[met], counts[met]
+            met = first + met // len(inverted)
+            ends = np.cumsum(counts)
+            done = 0
+            while done < len(met):
+                before = ends[done - 1] if done else 0
+                stop = max(done + 1, int(np.searchsorted(ends, before + _BLOCK)))
+                part = slice(done, stop)
+                probe = np.repeat(met[part], counts[part])
+                shift = begins[part] - (ends[part] - counts[part] - before)
+                entry = np.arange(len(probe)) + np.repeat(shift, counts[part])
+                if self.order is not None:
+                    entry = self.order[entry].astype(np.int64)
+                alike = _bit_count(hashes[probe] ^ self.hashes[entry]) <= radius
+                yield self.owners[entry[alike]], probes.owners[probe[alike]]
+                done = stop
 
     def _keys(self, hashes: Hashes) -> Hashes:
-        """The sampled bits as numbers, (n,)."""
-        chosen = hashes & self._mask
-        keys = chosen ^ (chosen >> np.uint64(_KEY))
-        keys ^= chosen >> np.uint64(2 * _KEY)
-        keys ^= chosen >> np.uint64(3 * _KEY)
-        keys &= np.uint64((1 << _KEY) - 1)
-        keys >>= self._shift
-        return keys
+        return _keys(hashes, self.mask, self.shift)
 
-    def crowded(self, probes: _Frames) -> int:
+    def crowded(self, probes: FrameHashes) -> int:
         """Number of probes with more frames to compare than are compared."""
         keys = self._keys(probes.hashes).astype(np.int64)
-        return int(np.count_nonzero(self._begins[keys + 1] - self._begins[keys] > _MOST))
+        return int(np.count_nonzero(self.begins[keys + 1] - self.begins[keys] > _MOST))
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTables:
+    """Tables of frames that are kept for later queries, so that these need not look at all frames.
+
+    Attributes:
+        frames: The frames.
+        begins: uint32 (tables, keys + 1): see `_Table`.
+        orders: uint32 (tables, frames): see `_Table`.
+    """
+
+    frames: FrameHashes
+    begins: npt.NDArray[np.uint32]
+    orders: npt.NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, frames: FrameHashes) -> KeptTables:
+        """The tables of frames, as many as find similar ones."""
+        n = len(frames.hashes)
+        shift = _shift(n)
+        count = _kept_tables(shift)
+        begins = np.zeros((count, n_keys(n) + 1), np.uint32)
+        orders = np.zeros((count, n), np.uint32)
+        for number, mask in enumerate(_masks(count)):
+            orders[number], begins[number] = _sorted(frames.hashes, mask, shift)
+        return cls(frames, begins, orders)
+
+    def faulty(self) -> bool:
+        """Whether these are not the tables of the frames; tables from a file are not trusted."""
+        n = len(self.frames.hashes)
+        count = _kept_tables(_shift(n))
+        if self.begins.shape != (count, n_keys(n) + 1) or self.orders.shape != (count, n):
+            return True
+        if n and bool(self.orders.max() >= n):
+            return True
+        return any(
+            bool(begins[0] != 0 or begins[-1] != n or (begins[1:] < begins[:-1]).any())
+            for begins in self.begins
+        )
+
+    def tables(self) -> Iterator[_Table]:
+        """The tables, one after another."""
+        shift = _shift(len(self.frames.hashes))
+        for mask, begins, order in zip(
+            _masks(len(self.begins)), self.begins, self.orders, strict=True
+        ):
+            yield _Table(mask, shift, begins, order, self.frames.hashes, self.frames.owners)
+
+    def cheaper(self, n_probes: int, tables: int, limit: float) -> bool:
+        """Whether looking up some frames here is less work than sorting all of them, and finds as many.
+
+        Args:
+            n_probes: Number of frames to look up.
+            tables: Number of tables otherwise.
+            limit: Largest share of differing bits of similar frames.
+        """
+        sampled = _SAMPLED - int(_shift(len(self.frames.hashes)))
+        keys = sum(math.comb(sampled, bits) for bits in range(_INVERTED + 1))
+        work = n_probes * keys * len(self.begins)
+        return int(64 * limit) <= KEPT_FOR and work < tables * len(self.frames.hashes)
+
+
+def n_keys(n_frames: int) -> int:
+    """Number of keys of a table of frames.
+
+    Examples:
+        >>> n_keys(1), n_keys(1000), n_keys(10**7)
+        (16, 8192, 2097152)
+    """
+    return 1 << (_KEY - int(_shift(n_frames)))
+
+
+def _shift(n_frames: int) -> np.uint64:
+    return np.uint64(max(0, _KEY - 3 - n_frames.bit_length()))
+
+
+def _keys(hashes: Hashes, mask: np.uint64, shift: np.uint64) -> Hashes:
+    """The sampled bits as numbers, (n,)."""
+    chosen = hashes & mask
+    keys = chosen ^ (chosen >> np.uint64(_KEY))
+    keys ^= chosen >> np.uint64(2 * _KEY)
+    keys ^= chosen >> np.uint64(3 * _KEY)
+    keys &= np.uint64((1 << _KEY) - 1)
+    keys >>= shift
+    return keys
+
+
+def _sorted(hashes: Hashes, mask: np.uint64, shift: np.uint64) -> tuple[Numbers, Numbers]:
+    """The order of hashes by their keys, (n,), and the start of each key in it, (keys + 1,)."""
+    packed = _keys(hashes, mask, shift)
+    packed <<= np.uint64(32)
+    packed |= np.arange(len(packed), dtype=np.uint64)
+    packed.sort()
+    order = (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    keys = (packed >> np.uint64(32)).astype(np.int64)
+    counts = np.bincount(keys, minlength=1 << (_KEY - int(shift)))
+    return order, np.concatenate([[0], np.cumsum(counts)])
+
+
+def _kept_tables(shift: np.uint64) -> int:
+    """Number of kept tables for `MISSED` at `MARGIN` bits less than `KEPT_FOR`."""
+    apart, sampled = KEPT_FOR - MARGIN, _SAMPLED - max(0, int(shift) - 1)
+    agree = sum(
+        math.comb(apart, bits) * math.comb(64 - apart, sampled - bits)
+        for bits in range(min(_INVERTED, sampled) + 1)
+    ) / math.comb(64, sampled)
+    return 1 if agree >= 1 else math.ceil(math.log(MISSED) / math.log1p(-agree))
 
 
 def _tables(radius: int) -> int:

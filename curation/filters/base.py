@@ -167,7 +167,8 @@ class SetFilter:
 
         Args:
             clips: Clips with their features, in order of `clip_id`.
-            references: Clips of other sets (`theval_datasets.curation.duplicates.reference_index.ReferenceClip`).
+            references: Indexes of other sets
+                (`theval_datasets.curation.duplicates.reference_index.ReferenceIndex`).
 
         Returns:
             One verdict per clip, in their order.

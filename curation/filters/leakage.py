@@ -14,8 +14,7 @@ from theval_datasets.features.arcface import Arcface
 from theval_datasets.features.fingerprints import Fingerprints
 
 from ..duplicates.face_index import FaceIndex
-from ..duplicates.fingerprint_index import FingerprintIndex
-from ..duplicates.matching import Prints
+from ..duplicates.matching import Nearest, Prints
 from ..duplicates.recordings import RecordingFilter
 from .base import Clip, Features, UndecidedError, Verdict, keep, reject, undecided
 
@@ -44,10 +43,13 @@ class Leakage(RecordingFilter):
     def judge(
         self, clips: Sequence[tuple[Clip, Features]], references: Sequence[Any] = ()
     ) -> list[Verdict]:
-        """Compare each clip with the references with similar pictures, and its people with all people."""
-        indexed = [reference for reference in references if len(reference.prints.frames)]
-        known = _Known.of(references) if self.people else None
-        if not indexed and known is None:
+        """Compare each clip with the references with similar pictures, and its people with all people.
+
+        References that hold no clip judge nothing.
+        """
+        indexed = [reference for reference in references if len(reference)]
+        known = _Known.of(indexed) if self.people else None
+        if not indexed:
             return [keep()] * len(clips)
         verdicts: dict[int, Verdict] = {}
         prints: dict[int, Prints] = {}
@@ -61,16 +63,13 @@ class Leakage(RecordingFilter):
                 verdicts[i] = undecided(absent.what)
             else:
                 prints[i] = own
-        near = self.near(
-            FingerprintIndex([reference.prints for reference in indexed]), list(prints.values())
-        )
+        near = [self.near(reference.recordings, list(prints.values())) for reference in indexed]
         alike = {} if known is None else known.nearest(faces)
         for number, i in enumerate(prints):
-            nearest = near.nearest(number)
+            twin, nearest = _nearest([those.nearest(number) for those in near])
             if nearest.twin is not None:
-                verdicts[i] = reject(
-                    "leaked-clip", of=indexed[nearest.twin].clip_id, **nearest.measured
-                )
+                leaked = indexed[twin].clip_ids[nearest.twin]
+                verdicts[i] = reject("leaked-clip", of=leaked, **nearest.measured)
             elif known is None or i not in faces:
                 verdicts[i] = keep(picture=nearest.picture, cosine=None)
             elif i not in alike:
@@ -78,11 +77,22 @@ class Leakage(RecordingFilter):
             else:
                 clip_id, cosine = alike[i]
                 measured = {"picture": nearest.picture, "cosine": cosine}
-                leaked = cosine >= self.min_cosine
+                same = cosine >= self.min_cosine
                 verdicts[i] = (
-                    reject("leaked-person", of=clip_id, **measured) if leaked else keep(**measured)
+                    reject("leaked-person", of=clip_id, **measured) if same else keep(**measured)
                 )
         return [verdicts[i] for i in range(len(clips))]
+
+
+def _nearest(results: Sequence[Nearest]) -> tuple[int, Nearest]:
+    """The first result that is the same recording, or else the most similar one, and its number."""
+
+    def order(number: int) -> tuple[bool, float, int]:
+        result = results[number]
+        return result.twin is None, 1.0 if result.picture is None else result.picture, number
+
+    best = min(range(len(results)), key=order)
+    return best, results[best]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +105,12 @@ class _Known:
     @classmethod
     def of(cls, references: Sequence[Any]) -> _Known | None:
         """None without people; of length 0 if embeddings are of several models."""
-        seen = [reference for reference in references if reference.people.size]
+        seen = [reference for reference in references if len(reference.people)]
         if not seen:
             return None
         if len({reference.people.shape[1] for reference in seen}) > 1:
             return cls(np.zeros((0, 0), np.float32), ())
-        ids = [reference.clip_id for reference in seen for _ in reference.people]
+        ids = [reference.clip_ids[n] for reference in seen for n in reference.people_clips.tolist()]
         return cls(np.concatenate([reference.people for reference in seen]), ids)
 
     def nearest(self, faces: Mapping[int, npt.NDArray[np.float32]]) -> dict[int, tuple[str, float]]:

@@ -76,7 +76,7 @@ class CurateOptions:
     Attributes:
         cache: Path or URL of the feature cache.
         engine: Engine whose workers read and write the files.
-        references: Clips of other sets, for the leakage filter.
+        references: Indexes of other sets, for the leakage filter.
         anonymise: Whether faces are blurred in reference frames.
         language: Language of sources that do not declare one, ISO 639-1.
     """

@@ -43,7 +43,7 @@ def judge_clips(
     Args:
         clips: Clips, each with its features by extractor.
         recipe: Recipe with the filters.
-        references: Clips of other sets, for the leakage filter.
+        references: Indexes of other sets, for the leakage filter.
 
     Returns:
         The judgements of each clip, in the order of the clips and of the recipe; those of filters of

@@ -16,7 +16,7 @@ from theval_datasets.features.identity_open import IdentityOpen
 from theval_datasets.features.spoken_language import SpokenLanguage
 from theval_datasets.utils.optional import available, install_command
 
-from ..duplicates.reference_index import ReferenceClip, recogniser
+from ..duplicates.reference_index import ReferenceIndex, recogniser
 from ..filters.identity_balance import IdentityBalance
 from ..filters.language import Language
 from ..filters.speaker_visible import SpeakerVisible
@@ -40,14 +40,14 @@ def fetch_weights(wanted: Sequence[Extractor]) -> None:
 
 
 def shortcomings(
-    recipe: Recipe, wanted: Sequence[Extractor], references: Sequence[ReferenceClip] = ()
+    recipe: Recipe, wanted: Sequence[Extractor], references: Sequence[ReferenceIndex] = ()
 ) -> list[str]:
     """Parts of a recipe that cannot be carried out on this machine.
 
     Args:
         recipe: The recipe of the run.
         wanted: The extractors of the run.
-        references: Clips of other sets, for the leakage filter.
+        references: Indexes of other sets, for the leakage filter.
 
     Returns:
         A sentence for each part.
@@ -65,7 +65,7 @@ def shortcomings(
     leakage = dict(recipe.judges()).get("leakage")
     watched = leakage is not None and Arcface() in leakage.needs()
     strangers = (
-        {reference.pack for reference in references if reference.people.size} if watched else set()
+        {reference.pack for reference in references if len(reference.people)} if watched else set()
     )
     notes: list[str] = []
     if Faces() in with_needs(wanted) and not Faces().uses_insightface():

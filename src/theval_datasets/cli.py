@@ -63,7 +63,7 @@ GROUPS: Final[dict[str, dict[str, tuple[Callable[..., Any], str]]]] = {
         "funnel": (funnel, "work"),
         "import": (import_list, "HDTF-main --as hdtf -o hdtf"),
         "rebuild": (rebuild, "theval/theval@v0.1.0 -o again"),
-        "index": (index, "work -o work-index.jsonl"),
+        "index": (index, "work -o work.index"),
         "locate": (locate, "clip.wav recordings"),
         "takedown": (takedown, "clip-17 --manifest work"),
     },

@@ -29,7 +29,7 @@ COMMANDS = {
     "rebuild": ["rebuild", "{made}", "-o", "{out}", "--cache", "{cache}", "--root", "{made}"],
     "takedown": ["takedown", "late_audio", "vfr", "--manifest", "{out}", "--date", "2026-01-02"],
     "funnel": ["funnel", "{out}"],
-    "index": ["index", "{out}", "-o", "{out}/index.jsonl", "--cache", "{cache}"],
+    "index": ["index", "{out}", "-o", "{out}/work.index", "--cache", "{cache}"],
 }
 
 

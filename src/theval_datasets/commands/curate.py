@@ -209,8 +209,8 @@ def curate(
         fetch = replace(fetch or FetchOptions(), min_seconds=chosen.segment.min_seconds)
     base = None if root is None else Path(root)
     places = [source_of(place, output, root=base, fetch=fetch) for place in named]
-    held = [entry for index in references for entry in read_index(Path(index))]
-    if held and "leakage" not in chosen.filters:
+    held = [read_index(Path(index)) for index in references]
+    if any(map(len, held)) and "leakage" not in chosen.filters:
         raise InputError(
             f"--reference has no effect: the recipe {chosen.name} has no filter named leakage"
         )

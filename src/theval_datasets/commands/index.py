@@ -23,7 +23,7 @@ class IndexReport(Report):
         index: Path of the index.
         clips: Number of clips in it.
         people: Number of face embeddings in it.
-        identities: Number of persons these embeddings are of; 0 where they are of several models.
+        identities: Number of persons these embeddings are of.
         missing: Reason by clip, for clips that are not in it.
         note: Reason why it holds no face embeddings at all; "" if they could be computed.
     """
@@ -77,7 +77,7 @@ def index(
 
     Args:
         manifest: Manifest of the set, or its folder.
-        output: File for the index (JSON lines).
+        output: File for the index.
         cache: Path or URL of the feature cache. Default: the cache that ``extract`` fills.
         workers: Number of processes. Default: the number of cores.
 
@@ -147,7 +147,7 @@ def index(
     embeddings = [entry.people for entry in references if entry.people.size]
     people = sum(map(len, embeddings))
     identities = 0
-    if len({entry.shape[1] for entry in embeddings}) == 1:
+    if embeddings:
         who = FaceIndex(np.concatenate(embeddings)).identities(IdentityBalance().min_cosine)
         identities = int(who.max()) + 1
     return IndexReport(output, len(references), people, identities, missing, note)

@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 from filter_clips import clip
 
-from theval_datasets.curation.duplicates import fingerprint_index
+from theval_datasets.curation.duplicates import fingerprint_index, reference_index
 from theval_datasets.curation.duplicates.fingerprint_index import (
     MARGIN,
     MISSED,
     FingerprintIndex,
+    FrameHashes,
+    KeptTables,
+    n_keys,
 )
 from theval_datasets.curation.duplicates.matching import MIRROR, Prints, frames_apart
-from theval_datasets.curation.duplicates.reference_index import ReferenceClip
+from theval_datasets.curation.duplicates.reference_index import ReferenceClip, ReferenceIndex
 from theval_datasets.curation.filters import leakage, near_duplicates
 from theval_datasets.curation.filters.base import Features
 from theval_datasets.extraction.outcomes import Feature, Outcome
@@ -100,14 +103,16 @@ def features(prints):
 
 def judged(monkeypatch, n, exhaustive):
     """Verdicts of both filters: within a collection, and on one half of it against the other."""
-    for module in (near_duplicates, leakage):
+    for module in (near_duplicates, reference_index):
         index = functools.partial(FingerprintIndex, exhaustive=exhaustive)
         monkeypatch.setattr(module, "FingerprintIndex", index)
     every = collection(n)
     clips = [(clip(f"{i:05d}"), features(prints)) for i, prints in enumerate(every)]
-    references = [ReferenceClip(f"r{i}", item, NOBODY) for i, item in enumerate(every[: n // 2])]
+    references = ReferenceIndex.of(
+        ReferenceClip(f"r{i:05d}", item, NOBODY) for i, item in enumerate(every[: n // 2])
+    )
     within = near_duplicates.NearDuplicates().judge(clips)
-    return [*within, *leakage.Leakage(people=False).judge(clips[n // 2 :], references)]
+    return [*within, *leakage.Leakage(people=False).judge(clips[n // 2 :], [references])]
 
 
 def check_equal(monkeypatch, n):
@@ -129,7 +134,9 @@ def check_equal(monkeypatch, n):
     assert other_pictures <= MISSED * len(exhaustive)
 
 
-def test_verdicts_are_those_of_an_exhaustive_comparison(monkeypatch):
+@pytest.mark.parametrize("kept", [False, True])
+def test_verdicts_are_those_of_an_exhaustive_comparison(monkeypatch, kept):
+    monkeypatch.setattr(fingerprint_index.KeptTables, "cheaper", lambda *_: kept)
     check_equal(monkeypatch, 140)
 
 
@@ -139,14 +146,19 @@ def test_verdicts_on_thousands_of_clips(monkeypatch):
     check_equal(monkeypatch, 2000)
 
 
-@pytest.mark.parametrize("n_frames", [4, 8, 26])
-@pytest.mark.parametrize("share", [0.1, 0.19])
-def test_recall_at_the_threshold(n_frames, share):
+@pytest.mark.parametrize(
+    ("n_frames", "share", "kept"),
+    [(4, 0.1, False), (8, 0.1, False), (26, 0.1, False), (4, 0.19, False), (8, 0.19, False),
+     (26, 0.19, False), (4, 0.19, True)],
+)  # fmt: skip
+def test_recall_at_the_threshold(n_frames, share, kept, monkeypatch):
     rng = np.random.default_rng(n_frames)
     clips = [original(rng, n_frames) for _ in range(1500)]
     copies = [Prints(noise(rng, clip.frames, share), clip.audio) for clip in clips]
     alike = [frames_apart(a, b) <= 0.2 for a, b in zip(clips, copies, strict=True)]
-    upright, _ = FingerprintIndex(clips, exhaustive=0).search(copies, 0.2, 0.2)
+    tables = KeptTables.of(FrameHashes.of(clips)) if kept else None
+    monkeypatch.setattr(fingerprint_index.KeptTables, "cheaper", lambda *_: True)
+    upright, _ = FingerprintIndex(clips, exhaustive=0, kept=tables).search(copies, 0.2, 0.2)
     met = [i in upright.of(i)[0] for i in range(len(clips))]
     assert sum(alike) > 800
     missed = sum(a and not m for a, m in zip(alike, met, strict=True))
@@ -192,3 +204,25 @@ def test_clips_without_frames_resemble_none(exhaustive):
     assert upright.of(0)[0].tolist() == [1]
     assert (upright.of(1)[1] == 1).all()
     assert len(FingerprintIndex([]).search([prints], 0.2, 0.2)[0].numbers) == 0
+
+
+def test_kept_tables_are_used_for_few_queries_and_limits_they_suffice_for():
+    hashes = np.random.default_rng(1).integers(0, 2**64, 1000, dtype=np.uint64)
+    tables = KeptTables.of(FrameHashes.of([Prints(hashes, np.zeros(0, np.uint32))]))
+    keys = 1 + 12 + 66  # of twelve sampled bits up to two are inverted
+    assert len(next(tables.tables()).inverted) in (keys, 1 + 13 + 78)
+    most = 419 * 1000 // (keys * len(tables.begins))
+    assert tables.cheaper(most, 419, 0.2)
+    assert not tables.cheaper(most + 1, 419, 0.2)
+    assert not tables.cheaper(1, 419, 0.204)  # 13 bits
+
+
+@pytest.mark.parametrize("n_frames", [0, 1, 7, 8, 300_000])
+def test_kept_tables_hold_each_frame_once(n_frames):
+    rng = np.random.default_rng(5)
+    clip_ = Prints(rng.integers(0, 2**64, n_frames, dtype=np.uint64), np.zeros(0, np.uint32))
+    tables = KeptTables.of(FrameHashes.of([clip_]))
+    assert tables.begins.shape[1] == n_keys(len(tables.frames.hashes)) + 1
+    assert not tables.faulty()
+    for order in tables.orders:
+        assert np.array_equal(np.sort(order), np.arange(n_frames))

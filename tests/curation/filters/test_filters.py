@@ -9,7 +9,7 @@ from filter_clips import clip, stored
 
 from theval_datasets import catalog
 from theval_datasets.curation.duplicates.matching import Prints
-from theval_datasets.curation.duplicates.reference_index import ReferenceClip
+from theval_datasets.curation.duplicates.reference_index import ReferenceClip, ReferenceIndex
 from theval_datasets.curation.filters.base import Features, Filter, UndecidedError
 from theval_datasets.extraction.outcomes import Feature, Outcome
 
@@ -445,7 +445,9 @@ def test_identity_balance_counts_everybody():
 
 def test_leakage_knows_clips_and_people():
     judge = catalog.load("filter", "leakage")()
-    reference = ReferenceClip("theirs", Prints(FRAMES, AUDIO), np.eye(3, dtype=np.float32)[:1], "p")
+    reference = ReferenceIndex.of(
+        [ReferenceClip("theirs", Prints(FRAMES, AUDIO), np.eye(3, dtype=np.float32)[:1], "p")]
+    )
     sets = [
         {"fingerprints": prints(flipped(FRAMES, 0.05), flipped(AUDIO, 0.1))} | people((0, 1, 0)),
         {"fingerprints": prints(OTHER_FRAMES, OTHER_AUDIO)} | people((0, 1, 0), (0.8, 0, 0.2)),

@@ -19,12 +19,6 @@ from theval_datasets.curation.clips.audio_tracks import merged, speaker_files, w
 from theval_datasets.curation.clips.difficulty import DifficultyRule, busyness, grade
 from theval_datasets.curation.clips.reference_frame import choose
 from theval_datasets.curation.clips.subjects import people_facts
-from theval_datasets.curation.duplicates.matching import Prints
-from theval_datasets.curation.duplicates.reference_index import (
-    ReferenceClip,
-    read_index,
-    write_index,
-)
 from theval_datasets.curation.recipes.recipe import load_recipe, parse_recipe
 from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.extraction.mesh import N_POINTS
@@ -241,49 +235,6 @@ def test_people_are_described():
     assert fact["yaw_mean"] == pytest.approx(10.0)
     json.dumps(facts, allow_nan=False)
     assert people_facts({}) == ()
-
-
-# indexes
-
-
-def test_an_index_there_and_back(tmp_path):
-    rng = np.random.default_rng(0)
-    prints = Prints(rng.integers(0, 9, 5, np.uint64), rng.integers(0, 9, 7, np.uint32))
-    people = rng.normal(size=(2, 4)).astype(np.float32)
-    given = [
-        ReferenceClip("b", prints, people, "p"),
-        ReferenceClip("a", prints, np.zeros((0, 0), np.float32)),
-    ]
-    assert write_index(tmp_path / "i.jsonl", given) == 2
-    a, b = read_index(tmp_path / "i.jsonl")
-    assert (a.clip_id, a.people.size, b.pack) == ("a", 0, "p")
-    assert np.array_equal(b.people, people)
-    assert np.array_equal(b.prints.audio, prints.audio)
-
-
-@pytest.mark.parametrize(
-    ("change", "complaint"),
-    [({"format": 2}, "format 1"), ({"frames": "xyz"}, "not a line"), ({"people": "!!"}, "not a line"),
-     ({"dim": 3}, "not a line"), ({"extra": 1}, "unknown key"), ({"people": "AADAfw==", "dim": 1}, "not finite")],
-)  # fmt: skip
-def test_what_is_no_index_is_said(tmp_path, change, complaint):
-    line = {
-        "format": 1,
-        "clip_id": "a",
-        "frames": "",
-        "audio": "",
-        "people": "AACAPw==",
-        "dim": 1,
-        "pack": "",
-    }
-    path = tmp_path / "i.jsonl"
-    path.write_text(json.dumps(line) + "\n")
-    assert len(read_index(path)) == 1
-    path.write_text(json.dumps(line | change) + "\n")
-    with pytest.raises(InputError, match=complaint):
-        read_index(path)
-    with pytest.raises(InputError, match="no index"):
-        read_index(tmp_path / "none")
 
 
 # the pipeline on media without faces
