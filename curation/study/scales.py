@@ -45,6 +45,12 @@ _CODES: Final = frozenset(
 _WEAK_CODES: Final = frozenset({8.0, 9.0})
 """Numbers that tables use for "not rated", and that are grades of common scales too."""
 _WEAK_FROM: Final = 20  # ratings without a grade above the scale that tell a weak code from a grade
+_SHARES: Final = (0.0, 1.0)
+"""A scale of shares, which is looked at where scores have fractions."""
+_AROUND_ZERO: Final = (
+    20  # ratings without 0 that tell a negative code from a grade of a scale around 0
+)
+_SEVERAL: Final = 12  # ratings that tell a mistake beyond all scales of grades
 _STRAY: Final = 0.05  # share of scores up to which any number off the scale is a mistake
 _STRAY_GRADE: Final = 50  # ratings for each of some mistakes that may be grades of a wider scale
 _MOSTLY: Final = 0.5  # share of scores up to which a weak code is a missing code
@@ -100,8 +106,10 @@ def off_scale(scores: Floats) -> tuple[Scale, Flags] | None:
 
     These are more than one grade and a tenth of the scale beyond its end, and either usual missing
     codes, however many, or other numbers in up to 5 % of the scores (one in small tables). The latter
-    need evidence for the scale: the others reach both of its ends, and where all scores fit a scale of
-    at most ten grades there are 50 others for each (20 for 8 and 9, which are missing codes too).
+    need evidence for the scale: the others reach both of its ends or are at least twelve, and where all
+    scores fit a scale of at most ten grades the others reach both ends and are 50 for each (20 for 8 and
+    9, which are missing codes too). Negative codes that fit a scale around 0 need 20 others, none of them 0,
+    or outnumber the others.
 
     Args:
         scores: float64 (n,), finite.
@@ -125,6 +133,8 @@ def off_scale(scores: Floats) -> tuple[Scale, Flags] | None:
         apart = outside & ((distance > margin) | below_zero)
         if (apart == outside).all() and not outside.all():
             strays = outside & ~np.isin(values, list(_CODES))
+            if scale != _SHARES and _are_ambiguous(values, counts, outside):
+                continue
             if not strays.any() or _are_mistakes(values, counts, outside, strays, scale):
                 return Scale(*scale, declared=False), np.isin(scores, values[outside])
     return None
@@ -135,7 +145,17 @@ def _scales_of(values: Floats) -> list[tuple[float, float]]:
     scales = sorted(STANDARD_SCALES, key=lambda ends: ends[1] - ends[0])
     plain = values[~np.isin(values, list(_CODES))]
     shares = len(plain) and plain.min() >= 0 and plain.max() <= 1 and (plain % 1 != 0).any()
-    return [(0.0, 1.0), *scales] if shares else scales
+    return [_SHARES, *scales] if shares else scales
+
+
+def _are_ambiguous(values: Floats, counts: Codes, outside: Flags) -> bool:
+    """Whether negative codes may be grades of a scale around 0."""
+    if values[0] >= 0 or not any(
+        low < 0 and low <= values[0] and values[-1] <= high for low, high in STANDARD_SCALES
+    ):
+        return False
+    n_others, n_codes = counts[~outside].sum(), counts[outside].sum()
+    return bool(n_codes <= n_others and (0.0 in values or n_others < _AROUND_ZERO))
 
 
 def _are_mistakes(
@@ -150,15 +170,15 @@ def _are_mistakes(
         strays: bool (n,): those of them that are no usual missing codes.
         scale: The ends of the scale.
     """
-    if not _is_used(values[~outside], scale):
-        return False
     n_others, n_strays = int(counts[~outside].sum()), int(counts[strays].sum())
-    n = n_others + n_strays
+    n, graded = n_others + n_strays, _are_grades(values[~outside | strays])
+    if not _is_used(values[~outside], scale) and (graded or n_others < _SEVERAL):
+        return False
     if np.isin(values[strays], list(_WEAK_CODES)).all() and n_others >= _WEAK_FROM:
         return n_strays <= _MOSTLY * n
     if n_strays > max(1, int(_STRAY * n)):
         return False
-    return not _are_grades(values[~outside | strays]) or n_others >= _STRAY_GRADE * n_strays
+    return not graded or n_others >= _STRAY_GRADE * n_strays
 
 
 def _is_used(scores: Floats, scale: tuple[float, float]) -> bool:
@@ -182,9 +202,9 @@ def names_off_scale(
     """Subjects, or clips, whose scores are all off the scale of the scores of all others.
 
     Such a name is likely a column of facts, such as an age. Looked at are tables of at least five
-    names, up to a fifth of which may be off the scale by more than one grade and a tenth of it. The
-    others have to reach both ends of their scale. Where all scores fit a scale of at most ten grades, a
-    clip may simply be better than the others; only a subject with three scores is off the scale then.
+    names, up to a fifth of which may be off the scale by more than one grade and a tenth of it. Where all
+    scores fit a scale of at most ten grades, a clip may simply be better than the others; only a subject
+    with three scores is off the scale then.
 
     Args:
         scores: float64 (n,), finite.
@@ -213,10 +233,7 @@ def names_off_scale(
             names = apart[:n_apart]
             if graded and not (people and counts[names].min() >= _FEWEST_SCORES):
                 continue
-            others = scores[~np.isin(codes, names)]
-            scale = apparent_scale(others)
-            if not _is_used(others, (scale.low, scale.high)):
-                continue
+            scale = apparent_scale(scores[~np.isin(codes, names)])
             margin = max(_APART, (scale.high - scale.low) / 10)
             if (np.maximum(scale.low - high[names], low[names] - scale.high) > margin).all():
                 return scale, np.sort(names)

@@ -99,7 +99,7 @@ def test_a_name_of_a_clip_that_was_taken_down_is_no_other_clips():
     assert (join.unmatched, join.without) == (("z",), ("batch2/x",))
     assert join.to_text() == (
         "ratings: 1 of 2 names match a clip, 1 of 2 clips are matched; not matched: 'z'; clips without: "
-        "'batch2/x'; 1 names of clips that were taken down are left out."
+        "'batch2/x'; 1 names of clips that were taken down."
     )
 
 

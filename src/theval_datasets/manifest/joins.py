@@ -101,7 +101,7 @@ class Join:
             if names:
                 text += f"; {what}: {_first(names)}"
         if self.gone:
-            text += f"; {len(self.gone)} names of {self.noun}s that were taken down are left out"
+            text += f"; {len(self.gone)} names of {self.noun}s that were taken down"
         return f"{text}."
 
     @property

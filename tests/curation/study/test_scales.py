@@ -121,7 +121,17 @@ def test_a_grade_that_is_a_missing_code_too_needs_twenty_others(code, n_others, 
         ([*scores(1, 5, 99), 10, 10], False),
         ([*scores(1, 5, 100), 10, 10], True),
         ([*scores(0, 100), 500], True),
-        ([*scores(20, 80), 500], False),
+        ([*scores(20, 80), 500], True),
+        ([*scores(2, 4, 11), 55], False),
+        ([*scores(2, 4, 12), 55], True),
+        ([*scores(2, 4, 400), 7], False),
+        ([-1, 2, 1], False),  # a scale around 0
+        ([-1, 2, 4], True),
+        ([*scores(1, 3, 19), -1], False),
+        ([*scores(1, 3, 20), -1], True),
+        ([*scores(1, 3, 20), 0, -1], False),
+        ([1, 2, -1, -1], False),
+        ([1, 2, -1, -1, -1], True),
     ],
 )
 def test_small_honest_tables_are_not_refused(values, is_off):
@@ -168,8 +178,8 @@ def test_a_name_whose_scores_are_all_off_the_scale_of_the_others(others, apart, 
     [
         ([1, 3, 5], [8, 9, 8], False, True),  # a clip may be better; a subject rates the same clips
         ([1, 3, 5], [8, 9], False, False),
-        ([1, 3, 4], [38, 41, 44], False, False),  # nothing says that the scale ends at 5
-        ([1, 3, 5], [38, 41, 44], True, True),
+        ([1, 3, 4], [38, 41, 44], True, True),
+        ([1, 3, 4], [8, 9, 8], False, True),
         ([2, 30, 44], [95, 90, 99], False, False),
     ],
 )
