@@ -340,8 +340,10 @@ def test_a_url_is_a_cache_too(tmp_path):
     ],
 )
 def test_a_cache_that_cannot_be_opened_is_wrong_input(location, message, monkeypatch):
-    for package in ("s3fs", "gcsfs"):
+    known = sys.modules["fsspec.registry"]._registry
+    for package, name in (("s3fs", "s3"), ("gcsfs", "gs")):
         monkeypatch.setitem(sys.modules, package, None)
+        monkeypatch.delitem(known, name, raising=False)
     with pytest.raises(InputError, match=f"the cache {location} cannot be opened: .*{message}"):
         Cache(location)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import io
 import json
 import math
@@ -24,6 +25,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
@@ -32,7 +34,7 @@ import fsspec
 import numpy as np
 import pyarrow as pa
 
-from theval_datasets.errors import CacheError, InputError, StorageError
+from theval_datasets.errors import CacheError, InputError, StorageError, ThevalError
 from theval_datasets.utils import spool
 from theval_datasets.utils.files import atomic_write, canonical_json, digest
 
@@ -44,6 +46,9 @@ _HEAD_BYTES: Final = 4096
 _SAFE_KINDS: Final = "biufU"
 _LARGEST_PAYLOAD: Final = 4 << 30
 _READ_BYTES: Final = 4 << 20
+_NO_FAULTS_OF_STORAGE: Final = (
+    ThevalError, MemoryError, ValueError, TypeError, LookupError, AttributeError, AssertionError,
+)  # fmt: skip
 _WORTHWHILE: Final = 1 << 16
 """Size of an entry's arrays in bytes above which those that are not wanted may be left out."""
 
@@ -118,6 +123,7 @@ class Cache:
         except (ImportError, ValueError) as error:
             raise InputError(f"the cache {self.location} cannot be opened: {error}") from None
         self._local = "file" in _protocols(self._fs)
+        self._conditional = not self._local and "mode" in _options_of_put(self._fs)
         self._noted: set[str] = set()
 
     def __repr__(self) -> str:
@@ -136,15 +142,14 @@ class Cache:
         """
         key = key_of(spec, media_sha256)
         try:
-            head = self._fs.cat_file(self._path(spec, key), start=0, end=_HEAD_BYTES)
-            line, result, _ = head.partition(b"\n")
-            if not result:
-                line = self._fs.cat_file(self._path(spec, key)).partition(b"\n")[0]
-            return _parse_head(line, key).outcome
+            with self._faults_named("read"):
+                head = self._fs.cat_file(self._path(spec, key), start=0, end=_HEAD_BYTES)
+                line, result, _ = head.partition(b"\n")
+                if not result:
+                    line = self._fs.cat_file(self._path(spec, key)).partition(b"\n")[0]
+                return _parse_head(line, key).outcome
         except (FileNotFoundError, CacheError):
             return None
-        except OSError as error:
-            raise self._fault("read", error) from None
 
     def read(
         self, spec: FeatureSpec, media_sha256: str, until: str | None = None
@@ -165,14 +170,15 @@ class Cache:
         key = key_of(spec, media_sha256)
         path = self._path(spec, key)
         try:
-            with self._fs.open(path, "rb") as stream:
+            with self._faults_named("read"), self._stream(path) as stream:
                 return _decode(stream, key, until)
         except FileNotFoundError:
             return None
-        except OSError as error:
-            raise self._fault("read", error) from None
         except CacheError as error:
-            with contextlib.suppress(OSError):  # on a read-only disk it stays, and stays a miss
+            with (
+                contextlib.suppress(OSError, StorageError),
+                self._faults_named("changed"),
+            ):  # on a read-only disk it stays, and stays a miss
                 self._fs.rm_file(path)
             raise CacheError(
                 f"The cache entry of {spec.extractor} at {path} is damaged ({error}) and was "
@@ -187,7 +193,11 @@ class Cache:
         """
         self._note(spec)
         key = key_of(spec, media_sha256)
-        self._put(self._path(spec, key), lambda stream: _encode(feature, key, stream))
+        self._put(
+            self._path(spec, key),
+            lambda stream: _encode(feature, key, stream),
+            lambda: self.outcome(spec, media_sha256) is not None,
+        )
 
     def specs(self, extractor: str) -> list[FeatureSpec]:
         """The specifications under which features of an extractor are stored, sorted by digest.
@@ -199,15 +209,13 @@ class Cache:
             StorageError: The cache cannot be read.
         """
         specs: list[FeatureSpec] = []
-        try:
+        with self._faults_named("read"):
             paths = sorted(self._fs.glob(f"{self._root}/{extractor}/*.json"))
             for path in paths:
                 facts = _facts(self._fs.cat_file(path))
                 name = PurePosixPath(path).stem
                 if facts is not None and digest({"name": extractor, **facts}) == name:
                     specs.append(FeatureSpec(extractor, name, facts))
-        except OSError as error:
-            raise self._fault("read", error) from None
         return specs
 
     def _note(self, spec: FeatureSpec) -> None:
@@ -215,12 +223,34 @@ class Cache:
         if spec.digest in self._noted:
             return
         path = f"{self._root}/{spec.extractor}/{spec.digest}.json"
-        if not self._fs.exists(path):
+
+        def there() -> bool:
+            with self._faults_named("read"):
+                return bool(self._fs.exists(path))
+
+        if not there():
             text = canonical_json(spec.facts).encode()
-            self._put(path, lambda stream: stream.write(text))
+            self._put(path, lambda stream: stream.write(text), there)
         self._noted.add(spec.digest)
 
-    def _put(self, path: str, write: Callable[[IO[bytes]], object]) -> None:
+    def _stream(self, path: str) -> Any:
+        """An entry for reading; of an object store, a small one is read by one request."""
+        if not self._local:
+            start = self._fs.cat_file(path, start=0, end=_READ_BYTES)
+            if len(start) < _READ_BYTES:
+                return io.BytesIO(start)
+        return self._fs.open(path, "rb")
+
+    def _put(
+        self, path: str, write: Callable[[IO[bytes]], object], there: Callable[[], bool]
+    ) -> None:
+        """Write a file, whole or not at all.
+
+        Args:
+            path: Path of the file.
+            write: Writes the content.
+            there: Whether an intact file is there, which has the same content.
+        """
         if self._local:
             with atomic_write(Path(path)) as stream:
                 write(stream)
@@ -228,12 +258,39 @@ class Cache:
         with tempfile.NamedTemporaryFile() as entry:
             write(entry)
             entry.flush()
-            try:
+            with self._faults_named("written"):
+                if self._conditional:
+                    try:
+                        self._fs.put_file(entry.name, path, mode="create")
+                    except FileNotFoundError:
+                        raise
+                    except OSError:  # it exists, or this store knows no conditions
+                        if there():
+                            return
+                    else:
+                        return
                 self._fs.put_file(entry.name, path)
-            except OSError as error:
-                raise self._fault("written", error) from None
 
-    def _fault(self, done: str, error: OSError) -> StorageError:
+    @contextmanager
+    def _faults_named(self, done: str) -> Iterator[None]:
+        """Raise faults of the storage as errors that name the cache; missing files stay what they are.
+
+        Clients of object stores have errors of their own, such as those for missing credentials.
+        """
+        try:
+            yield
+        except _NO_FAULTS_OF_STORAGE:
+            raise
+        except FileNotFoundError as error:
+            if done != "written":
+                raise
+            raise self._fault(done, error) from None
+        except Exception as error:
+            if self._local and not isinstance(error, OSError):
+                raise
+            raise self._fault(done, error) from None
+
+    def _fault(self, done: str, error: Exception) -> StorageError:
         return StorageError(
             f"The cache {self.location} cannot be {done}: {error}. Name another with --cache, or change "
             "its rights, then run the same command again to go on."
@@ -251,6 +308,11 @@ def _facts(data: bytes) -> dict[str, Any] | None:
         return None
     known = {"version", "parameters", "weights", "decoder", "needs"}
     return facts if isinstance(facts, dict) and set(facts) == known else None
+
+
+def _options_of_put(fs: Any) -> Sequence[str]:
+    """Names of the options with which a file system stores a file."""
+    return tuple(inspect.signature(getattr(fs, "_put_file", fs.put_file)).parameters)
 
 
 def _protocols(fs: Any) -> tuple[str, ...]:
