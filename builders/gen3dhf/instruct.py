@@ -74,6 +74,13 @@ def conversation(
         dimension: Dimension: `quality` or `authenticity`.
         label: Label of the release; None if it has none for the video.
         numeric: Whether the answer contains the score.
+
+    Examples:
+        >>> values = {"quality_mos": 3.2, "quality_level": "good"}
+        >>> values |= {"official_split": None, "grouped_split": "train"}
+        >>> row = ScoredRow("a", "train", "a", values)
+        >>> conversation(row, "quality", None, numeric=False)["messages"][1]["content"]
+        'The quality of the human face in this video is good.'
     """
     score = row.values[f"{dimension}_mos"]
     level = row.values[f"{dimension}_level"] if label is None else label.level
@@ -93,6 +100,12 @@ def distortions(row: ScoredRow) -> dict[str, Any]:
 
     Args:
         row: Row of a video with `distortion_categories`.
+
+    Examples:
+        >>> values = {"distortion_categories": ["blur"]}
+        >>> values |= {"official_split": None, "grouped_split": "train"}
+        >>> distortions(ScoredRow("a", "train", "a", values))["messages"][1]["content"]
+        'Distortions in this video: blur.'
     """
     categories = row.values["distortion_categories"]
     return {

@@ -50,7 +50,12 @@ question, answer = rows[0]["messages"]  # each with role and content
 
 
 def has_answer(row: ScoredRow) -> bool:
-    """Whether a clip has a score or distortions."""
+    """Whether a clip has a score or distortions.
+
+    Examples:
+        >>> has_answer(ScoredRow("a", "train", "a", {"mos": None, "distortions": ["Noise"]}))
+        True
+    """
     return row.values["mos"] is not None or row.values["distortions"] is not None
 
 
@@ -60,6 +65,11 @@ def conversations(row: ScoredRow, names: Sequence[str]) -> Iterator[dict[str, An
     Args:
         row: Row of the clip.
         names: Names of all distortions.
+
+    Examples:
+        >>> row = ScoredRow("a", "train", "a", {"mos": 3.5, "distortions": None, "fold": 0})
+        >>> [c["messages"][1]["content"] for c in conversations(row, ["Noise"])]
+        ['The quality of the talking people in this video is 3.50.']
     """
     score, distortions = row.values["mos"], row.values["distortions"]
     asked = {}

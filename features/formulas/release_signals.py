@@ -134,6 +134,13 @@ def brow_distances(face: Points, width: int, height: int) -> Floats | None:
 
     Returns:
         (2,): left and right; None for a face whose eyes nearly coincide.
+
+    Examples:
+        >>> face = np.zeros((478, 3))
+        >>> face[list(RIGHT_EYE), 0] = face[list(RIGHT_BROW), 0] = 0.4
+        >>> face[list(LEFT_BROW) + list(RIGHT_BROW), 1] = 0.1
+        >>> brow_distances(face, 100, 100).round(3).tolist()
+        [0.25, 0.25]
     """
     points = face[:, :2] * (width, height)
     eyes = [points[list(eye)].mean(axis=0) for eye in (LEFT_EYE, RIGHT_EYE)]
@@ -177,6 +184,13 @@ def lip_opening(face: Points) -> float:
 
     Returns:
         At least 0.
+
+    Examples:
+        >>> face = np.zeros((478, 3))
+        >>> face[UPPER_INNER_LIP, 1], face[LOWER_INNER_LIP, 1] = 0.5, 0.6
+        >>> face[263, 0] = 0.4
+        >>> round(lip_opening(face), 3)
+        0.25
     """
     points = face[:, :2] * GRID
     gaps = np.abs(points[UPPER_INNER_LIP, 1] - points[LOWER_INNER_LIP, 1])
@@ -204,6 +218,13 @@ def mouth_openness(face: Points) -> float:
 
     Returns:
         At least 0.
+
+    Examples:
+        >>> face = np.zeros((478, 3))
+        >>> face[UPPER_INNER_LIP, 1], face[LOWER_INNER_LIP, 1] = 0.5, 0.6
+        >>> face[[362, 263], 0] = 0.4
+        >>> round(mouth_openness(face), 3)
+        0.25
     """
     gap = face[UPPER_INNER_LIP, 1].mean() - face[LOWER_INNER_LIP, 1].mean()
     right, left = (face[list(corners), 0].mean() for corners in _EYE_CORNERS)

@@ -133,6 +133,13 @@ def landmark_distances(generated: Values, real: Values) -> tuple[float, float]:
 
     Raises:
         AbsentError: No frame at the same time has both faces.
+
+    Examples:
+        >>> mesh = np.random.default_rng(0).integers(0, 16_384, (2, 478, 3)).astype(np.int16)
+        >>> clip = {"mesh": mesh, "time": np.array([0.0, 0.04]), "face": np.ones(2, bool)}
+        >>> clip |= {"width": np.array(640), "height": np.array(480)}
+        >>> landmark_distances(clip, clip)
+        (0.0, 0.0)
     """
     faces = [_normalised(values) for values in (generated, real)]
     pairing = pair_by_time(generated["time"][generated["face"]], real["time"][real["face"]])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -158,20 +158,21 @@ def plan_push(
     outlived = tuple(
         versions_with(api, repo_id, remote, {stone.clip_id for stone in info.tombstones})
     )
+    plan = PushPlan(
+        repo_id=repo_id,
+        folder=folder,
+        info=info,
+        parent=remote.sha,
+        previous=remote.info.version if remote.info else None,
+        private=remote.private,
+        add={},
+        unchanged=tuple(sorted(local)),
+        notes=tuple(notes),
+        outlived=outlived,
+    )
     if f"v{info.version}" in remote.tags:
-        return PushPlan(
-            repo_id=repo_id,
-            folder=folder,
-            info=info,
-            parent=remote.sha,
-            previous=remote.info.version if remote.info else None,
-            private=remote.private,
-            add={},
-            unchanged=tuple(sorted(local)),
-            published=_published(api, repo_id, remote, folder, info, local),
-            notes=tuple(notes),
-            outlived=outlived,
-        )
+        published = _published(api, repo_id, remote, folder, info, local)
+        return replace(plan, published=published)
     committed = remote.info_bytes == info_bytes
     _refuse(repo_id, info, remote, committed=committed)
     if private is not None and private != remote.private:
@@ -186,19 +187,13 @@ def plan_push(
     foreign = set(remote.files) - before - {*local, INFO_NAME, CARD_NAME, *_GIT_FILES}
     if foreign:
         notes.append(f"left unchanged, since no version lists them: {', '.join(sorted(foreign))}")
-    return PushPlan(
-        repo_id=repo_id,
-        folder=folder,
-        info=info,
-        parent=remote.sha,
-        previous=remote.info.version if remote.info else None,
-        private=remote.private,
+    return replace(
+        plan,
         add={name: file for name, file in local.items() if name not in same},
         delete=tuple(sorted((before - set(local)) & set(remote.files))),
         unchanged=tuple(sorted(same)),
         committed=committed,
         notes=tuple(notes),
-        outlived=outlived,
     )
 
 

@@ -140,15 +140,28 @@ class FeatureRows:
         return [tuple(reason for source, _, reason in row if source in sources) for row in split]
 
     def why_null(self, column: str) -> str:
-        """The reasons in words, such as ``weights-missing in 12 clips``."""
+        """The reasons in words, such as ``weights-missing in 12 clips``.
+
+        Examples:
+            >>> table = pa.table({"vst": [None], "missing": [["vst:weights-missing"]]})
+            >>> FeatureRows("mine", "", table).why_null("vst")
+            'weights-missing in 1 clip'
+        """
         reasons = Counter(reason for row in self.reasons(column) for reason in row)
-        listed = ", ".join(f"{reason} in {n} clips" for reason, n in reasons.most_common(3))
+        listed = ", ".join(
+            f"{reason} in {n} clip{'s' if n > 1 else ''}" for reason, n in reasons.most_common(3)
+        )
         return listed or "null in all clips"
 
     def references(self, column: str) -> list[str | None]:
         """Reference of a column in each row, such as the portrait with which identity is compared.
 
         The column ``X_reference`` states it for all columns of the extractor ``X``; None without one.
+
+        Examples:
+            >>> table = pa.table({"consistency": [0.9], "identity_reference": ["portrait"]})
+            >>> FeatureRows("mine", "", table, {"consistency": "identity"}).references("consistency")
+            ['portrait']
         """
         reference_column = f"{self.origins.get(column, column)}_reference"
         if reference_column == column or reference_column not in self.rows.column_names:
@@ -156,7 +169,13 @@ class FeatureRows:
         return self.texts(reference_column)
 
     def take(self, rows: npt.NDArray[np.int64]) -> FeatureRows:
-        """Some of the rows, in the order of their numbers."""
+        """Some of the rows, in the order of their numbers.
+
+        Examples:
+            >>> rows = FeatureRows("mine", "", pa.table({"clip_id": ["a", "b", "c"]}))
+            >>> rows.take(np.array([2, 0])).clip_ids
+            ['c', 'a']
+        """
         return replace(self, rows=self.rows.take(pa.array(rows)))
 
     def measured(self) -> list[str]:
