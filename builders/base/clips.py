@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -175,16 +175,30 @@ def checked_split(name: str) -> str:
     return name
 
 
+def frame_sizes(rows: Iterable[ManifestRow]) -> list[tuple[int, int]]:
+    """The distinct widths and heights of clips, by number of pixels."""
+    sizes = {(row.media.width, row.media.height) for row in rows if row.media}
+    return sorted(sizes, key=lambda size: (size[0] * size[1], size))
+
+
+def span_of(sizes: Sequence[tuple[int, int]]) -> str:
+    """The smallest and the largest of some sizes.
+
+    Examples:
+        >>> span_of([(512, 384)]), span_of([(256, 256), (512, 384), (1080, 1920)])
+        ('512×384', '256×256 to 1080×1920')
+    """
+    ends = dict.fromkeys((sizes[0], sizes[-1]))
+    return " to ".join(f"{width}×{height}" for width, height in ends)
+
+
 def frame_size_notes(rows: Iterable[ManifestRow]) -> tuple[str, ...]:
     """A warning where clips differ in frame size: `head_motion` grows with it."""
-    sizes = {
-        (r.media.width * r.media.height, r.media.width, r.media.height) for r in rows if r.media
-    }
+    sizes = frame_sizes(rows)
     if len(sizes) < 2:
         return ()
-    (_, *least), (_, *most) = min(sizes), max(sizes)
     return (
-        f"The clips have {len(sizes)} frame sizes, {least[0]}×{least[1]} to {most[0]}×{most[1]}: "
+        f"The clips have {len(sizes)} frame sizes, {span_of(sizes)}: "
         "head_motion and head_motion_release measure the head's centre in pixels and grow with "
         "the frame. Compare clips of one size by them, or use head_motion_scale_invariant.",
     )

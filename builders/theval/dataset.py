@@ -14,10 +14,11 @@ from theval_datasets.errors import InputError
 from theval_datasets.evaluation.preference import REFERENCE
 from theval_datasets.evaluation.theval import METRICS, published_leaderboard
 from theval_datasets.manifest.joins import Join, join_clips
+from theval_datasets.manifest.rows import StoredRows
 
 from ..base.builder import TableConfig
 from ..base.clip_builder import CLIP_CONFIGS, CLIP_FIELDS, ClipBuilder
-from ..base.clips import CLIP_EXTRACTORS, DEFAULT_SPLIT
+from ..base.clips import CLIP_EXTRACTORS, DEFAULT_SPLIT, frame_sizes, span_of
 from ..base.fields import Field, schema_of
 from ..base.inputs import Inputs
 from ..tables.arrow import tables_of
@@ -112,7 +113,8 @@ class Theval(ClipBuilder):
     def notes(self) -> tuple[str, ...]:
         """Clips that are missing, and how the tables match."""
         joins = [*self._metric_joins.values(), *([self._vote_join] if self._vote_join else [])]
-        return (*super().notes(), *(join.to_text() for join in joins), *self._vote_notes())
+        texts = (join.to_text() for join in joins)
+        return (*super().notes(), *texts, *self._size_notes(), *self._vote_notes())
 
     def tables(self, config_name: str) -> Mapping[str, Iterator[pa.Table]]:
         """The tables of a config, by split."""
@@ -123,12 +125,17 @@ class Theval(ClipBuilder):
     @cached_property
     def _metric_tables(self) -> dict[str, list[MetricRow]]:
         """Kind of input to its rows, with the names of clips that it gives."""
-        table, generated = self.inputs.path("metrics"), self.inputs.path("generated")
+        table, generated = self.inputs.path("metrics"), self._generated_clips
         tables = {} if table is None else {"metrics": read_metrics(table)}
         if generated is not None:
-            clips = Inputs(generated, self.inputs.cache).rows
-            tables["generated"] = measured_rows(clips, self.reader("generated"))
+            tables["generated"] = measured_rows(generated, self.reader("generated"))
         return tables
+
+    @cached_property
+    def _generated_clips(self) -> StoredRows | None:
+        """Rows of the manifest of generated clips; None if it was not given."""
+        path = self.inputs.path("generated")
+        return None if path is None else Inputs(path, self.inputs.cache).rows
 
     @cached_property
     def _metric_joins(self) -> dict[str, Join]:
@@ -182,6 +189,19 @@ class Theval(ClipBuilder):
         if self._votes is None or self._votes.clip is None:
             return None
         return join_clips("votes", self._votes.clip, self._known, gone=self.inputs.gone)
+
+    def _size_notes(self) -> Iterator[str]:
+        """A warning where generated and real clips differ in frame size, as `head_motion` then does."""
+        if self._generated_clips is None:
+            return
+        real, generated = frame_sizes(self.inputs.rows), frame_sizes(self._generated_clips)
+        if len({*real, *generated}) > 1 and real and generated:
+            yield (
+                f"The generated clips are {span_of(generated)} pixels, the real ones {span_of(real)}: "
+                "head_motion measures the head's centre in pixels and grows with the frame, so that "
+                "`generated` and `leaderboard` compare frame sizes by it. Measure generated clips in the "
+                "size of the real ones."
+            )
 
     def _vote_notes(self) -> Iterator[str]:
         """Models that were voted on, but have no metrics: they are in no comparison with these."""

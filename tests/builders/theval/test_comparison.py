@@ -4,7 +4,7 @@ from pathlib import Path
 
 import datasets
 import pytest
-from feature_factory import DECODER, Corpus, small_corpus
+from feature_factory import DECODER, Corpus, facts, small_corpus
 from feature_factory import row as clip_row
 
 from theval_datasets.builders.base.inputs import Inputs
@@ -208,6 +208,31 @@ def test_generated_clips_come_from_their_manifest_and_the_cache(tmp_path):
     assert board["Mine"]["lip_sync"] is not None
     assert any("generated: 2 of 3 names match a clip" in note for note in made.info.notes)
     assert verify(made.folder).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ([(512, 384)], None),
+        ([(256, 192)], "The generated clips are 256×192 pixels, the real ones 512×384"),
+        (
+            [(512, 384), (1024, 768)],
+            "The generated clips are 512×384 to 1024×768 pixels, the real ones",
+        ),
+    ],
+)
+def test_generated_clips_of_another_frame_size_are_a_warning(tmp_path, sizes, said):
+    corpus = small_corpus(tmp_path / "corpus")
+    made = Corpus(tmp_path / "work")
+    made.cache = corpus.cache
+    known = [row.clip_id for row in corpus.rows]
+    for seed, (width, height) in enumerate(sizes):
+        made.add_clip(f"Mine/{known[seed]}", seed, media=facts(20, width=width, height=height))
+    inputs = Inputs(corpus.manifest, corpus.cache, tables={"generated": made.manifest})
+    notes = write_release(Theval, inputs, tmp_path / "out", decoder=DECODER).info.notes
+    warnings = [note for note in notes if note.startswith("The generated clips are")]
+    assert len(warnings) == (said is not None)
+    assert all(note.startswith(said or "") for note in warnings)
 
 
 @pytest.mark.parametrize(
