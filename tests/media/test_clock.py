@@ -75,6 +75,7 @@ def test_facts_count_the_frames_that_decode(joined):
     assert frame_index(joined).times == pytest.approx(times, abs=1e-6)
     line = timeline(joined)
     assert facts.audio_start == line.audio_start
+    assert facts.truncated is None  # nothing is missing at the end
     assert line.origin > line.begin  # the sound of this stream begins before its picture
 
 

@@ -208,9 +208,16 @@ def check_length(path: Path, n_frames: int, stream: Any, limits: Limits) -> None
         )
 
 
-def shortfall(stream: Any, end: float) -> str | None:
-    """Remark on a stream that ends at `end` although its header promises notably more; else None."""
-    promised = seconds(stream.duration, stream.time_base)
+def shortfall(stream: Any, end: float, first: int) -> str | None:
+    """Remark on a stream that ends at `end` although its header promises notably more; else None.
+
+    Args:
+        stream: Stream.
+        end: End of its last frame in seconds since its first.
+        first: Timestamp of its first frame that decodes; what lies before it is not missing at the end.
+    """
+    before = 0 if stream.start_time is None else max(0, first - stream.start_time)
+    promised = seconds((stream.duration or 0) - before, stream.time_base)
     if promised - end > _TRUNCATED_AFTER:
         return f"truncated: the header promises {promised:.2f} s, {end:.2f} s are there"
     return None

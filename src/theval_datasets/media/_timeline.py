@@ -257,7 +257,9 @@ def _measure(path: Path, limits: Limits) -> Timeline:
         if video is not None:
             index = _index(path, video, seen, timed, limits, remarks)
             origin = float(index.ticks[0] * video.time_base)
-            remarks.short = shortfall(video, float(index.times[-1]) + index.length)
+            remarks.short = shortfall(
+                video, float(index.times[-1]) + index.length, int(index.ticks[0])
+            )
         start = end = None
         total = 0.0
         if sound is not None and heard.stamps:

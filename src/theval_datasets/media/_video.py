@@ -215,7 +215,7 @@ class Movie(Video):
         if batch.times:
             yield batch.frames(count)
         if self._remarks.stopped is None and not self._remarks.undecoded:
-            self._remarks.short = shortfall(self._stream, self.end)
+            self._remarks.short = shortfall(self._stream, self.end, first.pts)
 
     def _add(
         self,
