@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import subprocess
+import sys
 
 import pytest
 
@@ -31,6 +33,7 @@ def models(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for module in (pyiqa, vad_pyannote, speakers_module, spoken_language):
         monkeypatch.setattr(module, "require", lambda *_, **__: None)
+    monkeypatch.setattr(pyiqa, "need_extra", lambda _: None)
     monkeypatch.setattr(importlib.metadata, "version", lambda name: f"1.0-of-{name}")
     return tmp_path / "models"
 
@@ -41,6 +44,21 @@ def put(folder, *names):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(name.encode())
     return folder
+
+
+def test_naming_the_weights_imports_no_network_library():
+    """`build` only names them; torch takes 200 MB of memory."""
+    code = """
+import sys
+from theval_datasets.errors import ThevalError
+from theval_datasets.features.iqa import Iqa
+try:
+    Iqa().weights_id()
+except ThevalError:
+    pass
+sys.exit("torch" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_pyiqas_networks_are_found_by_their_published_files(models):
