@@ -38,7 +38,7 @@ from theval_datasets.features.active_speaker import (
 )
 from theval_datasets.features.faces import Faces
 from theval_datasets.features.networks.lr_asd import CONTEXT, FPS, LrAsd
-from theval_datasets.features.people.visits import Watch, crop, visits
+from theval_datasets.features.people.visits import VisitEncoder, crop, visits
 from theval_datasets.features.vad import Vad, speech_probability, speech_segments
 from theval_datasets.media.frames import SAMPLE_RATE
 from theval_datasets.utils.files import sha256_file
@@ -94,22 +94,22 @@ def _speaker(path: Path, network: LrAsd, folder: Path) -> Speaker:
         values[extractor.name] = feature.values
     visit = max(visits(values["faces"], most=1), key=lambda visit: len(visit.times))
     middle = len(visit.times) // 2
-    watch, held = Watch(visit, network), None
+    encoder, held = VisitEncoder(visit, network), None
     with media.open_video(path) as video:
         for batch in video.frames():
             for frame, at in zip(batch.pixels, batch.times.tolist(), strict=True):
                 grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
                 if held is None and at >= visit.times[middle]:
                     held = crop(grey, visit.squares[middle])
-                watch.update(grey, at)
-    seen = watch.finish()
+                encoder.update(grey, at)
+    seen = encoder.finish()
     audio = media.read_audio(path)
     sound = np.zeros(len(seen) * PER_PICTURE, np.float32)
     begin = round((audio.start - visit.first / FPS) * SAMPLE_RATE)
     part = audio.samples[max(0, -begin) :][: len(sound) - max(0, begin)]
     sound[max(0, begin) :][: len(part)] = part
     speech = speech_at((visit.first + np.arange(len(seen))) / FPS, values["vad"]["segments"])
-    still = network.see(np.stack([held] * (2 * CONTEXT + 1)))[CONTEXT]
+    still = network.embed_pictures(np.stack([held] * (2 * CONTEXT + 1)))[CONTEXT]
     return Speaker(path.stem, seen, np.tile(still, (len(seen), 1)), sound, speech)
 
 
@@ -126,7 +126,7 @@ def _noisy(sound: Floats, noise_db: float | None) -> Floats:
 def _values(network: LrAsd, silero: Any, sound: Floats, *people: Floats) -> tuple[Values, Doubles]:
     """Values of `active_speaker` for people who are always in sight, and the speech that is heard."""
     extractor, count = ActiveSpeaker(), len(people[0])
-    audio_features = network.hear_samples(sound, 0, count)
+    audio_features = network.embed_samples(sound, 0, count)
     scores = [
         smoothed(
             network.mean_scores(audio_features, seen, extractor.windows),
@@ -196,8 +196,8 @@ def _speed(network: LrAsd, speaker: Speaker) -> list[Row]:
     pictures = np.zeros((len(speaker.seen), 112, 112), np.uint8)
     began = time.process_time()
     for at in range(0, len(pictures), 100):
-        network.see(pictures[at : at + 100])
-    audio_features = network.hear_samples(speaker.samples, 0, len(pictures))
+        network.embed_pictures(pictures[at : at + 100])
+    audio_features = network.embed_samples(speaker.samples, 0, len(pictures))
     network.mean_scores(audio_features, speaker.seen, ActiveSpeaker().windows)
     spent = (time.process_time() - began) * FPS / len(pictures)
     return [

@@ -72,7 +72,7 @@ class Clips(ClipBuilder):
         return f"{cls.OWNER}/{cls.NAME}"
 
     def split_numbers(self) -> Mapping[str, Numbers]:
-        """Numbers of the manifest's rows with a clip, by split and in order of `clip_id`."""
+        """Numbers of the manifest's rows with a clip, int64 (clips,), by split and in order of `clip_id`."""
         return self._numbers
 
     @classmethod

@@ -18,7 +18,7 @@ from theval_datasets.media.frames import SAMPLE_RATE, Audio, FrameRequest, Frame
 
 from .faces import Faces
 from .networks.lr_asd import FPS, LrAsd
-from .people.visits import Visit, Watch, visits
+from .people.visits import Visit, VisitEncoder, visits
 from .vad import Vad
 
 _SLACK: Final = 1e-6
@@ -179,37 +179,37 @@ class ActiveSpeaker(Extractor):
     def open(self, clip: ClipInputs, model: Any) -> Accumulator:
         """Begin with the tracks; without sound no frames are needed."""
         faces, audio = clip.feature(Faces()), clip.audio()
-        return _Listener(
+        return _SpeakerScorer(
             self, clip, model, visits(faces, most=self.most, pictures=self.pictures), audio
         )
 
 
-class _Listener:
-    """Collects the crops of all visits; scores them with the sound at the end."""
+class _SpeakerScorer:
+    """Encodes the crops of all visits, and scores them with the sound at the end."""
 
     def __init__(
         self,
         extractor: ActiveSpeaker,
         clip: ClipInputs,
         network: LrAsd,
-        seen: Sequence[Visit],
+        spans: Sequence[Visit],
         audio: Audio,
     ) -> None:
         self._extractor = extractor
         self._clip = clip
         self._network = network
-        self._watches = [Watch(visit, network) for visit in seen]
+        self._encoders = [VisitEncoder(visit, network) for visit in spans]
         self._audio = audio
 
     def update(self, batch: Frames) -> None:
         for frame, time in zip(batch.pixels, batch.times.tolist(), strict=True):
-            for watch in self._watches:
-                visit = watch.visit
+            for encoder in self._encoders:
+                visit = encoder.visit
                 if visit.first / FPS - 0.5 / FPS <= time <= visit.last / FPS + 0.5 / FPS:
-                    watch.update(frame, time)
+                    encoder.update(frame, time)
 
     def finish(self) -> tuple[Values, Mapping[str, str]]:
-        scored = [(w.visit, self._scores(w)) for w in self._watches if w.count]
+        scored = [(w.visit, self._scores(w)) for w in self._encoders if w.count]
         if not scored:
             raise AbsentError(
                 "no-face", "no face is in sight at any of the times that are looked at"
@@ -235,10 +235,10 @@ class _Listener:
         values["speaking_at_once"] = np.array(judged.speaking_at_once)
         return values, {}
 
-    def _scores(self, watch: Watch) -> Scores:
-        video_features, audio = watch.finish(), self._audio
-        begin = round((watch.visit.first / FPS - audio.start) * SAMPLE_RATE)
-        audio_features = self._network.hear_samples(audio.samples, begin, len(video_features))
+    def _scores(self, encoder: VisitEncoder) -> Scores:
+        video_features, audio = encoder.finish(), self._audio
+        begin = round((encoder.visit.first / FPS - audio.start) * SAMPLE_RATE)
+        audio_features = self._network.embed_samples(audio.samples, begin, len(video_features))
         mean = self._network.mean_scores(audio_features, video_features, self._extractor.windows)
         return smoothed(mean, round(self._extractor.smoothing * FPS)).astype(np.float32)
 

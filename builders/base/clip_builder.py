@@ -87,7 +87,7 @@ class ClipBuilder(Builder):
         }
 
     def split_numbers(self) -> Mapping[str, Numbers]:
-        """Numbers of the manifest's rows with a clip, by split and in order of `clip_id`."""
+        """Numbers of the manifest's rows with a clip, int64 (clips,), by split and in order of `clip_id`."""
         return self.survey.splits
 
     def splits(self) -> Mapping[str, StoredRows]:

@@ -121,7 +121,10 @@ class ClipFeatures:
         self._missing: set[str] = set()
 
     def value(self, extractor: str, column: str) -> Array | None:
-        """A column of an extractor; None if it is undefined, with the reason noted."""
+        """A column of an extractor, of the shape that it declares; None if it is undefined.
+
+        The reason is then noted.
+        """
         feature = self._feature(extractor, until=column)
         value = feature.values.get(column)
         if value is not None:
@@ -131,7 +134,7 @@ class ClipFeatures:
         return None
 
     def values(self, extractor: str) -> Values | None:
-        """All columns of an extractor, without noting anything; None where it is not `ok`."""
+        """All columns of an extractor, without noting anything; None if its outcome is not `ok`."""
         feature = self._feature(extractor)
         return feature.values if feature.outcome.status == "ok" else None
 

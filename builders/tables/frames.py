@@ -199,7 +199,7 @@ def _mesh(clip: ClipFeatures) -> Array | None:
 
 
 def is_too_long(mesh: Array, clip: ClipFeatures) -> bool:
-    """Whether rows of a clip leave its mesh out, which is noted then."""
+    """Whether a clip's mesh, (faces, 478, 3), is too large for a row; its absence is then noted."""
     if len(mesh) <= LONGEST:
         return False
     clip.note(*_TOO_LONG.split(":"))

@@ -54,8 +54,8 @@ def difficulty_of(
 
     Args:
         facts: Result of `people_facts`.
-        picture: Reference frame.
-        rule: Thresholds.
+        picture: Reference frame, uint8 (height, width, 3), RGB.
+        rule: Thresholds; None for the defaults.
     """
     if not facts:
         return None

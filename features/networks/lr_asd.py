@@ -27,7 +27,7 @@ CONTEXT: Final = 9
 """Number of pictures before, and after, a picture on which its features depend."""
 _ROWS: Final = 4
 """Number of rows of cepstral coefficients per picture."""
-_HEARD: Final = 1500
+_BATCH: Final = 1500
 """Number of pictures whose sound is processed at once."""
 _EXTRA: Final = "faces"
 _OPSET: Final = 17
@@ -61,7 +61,7 @@ class LrAsd:
             ) from None
         self._visual, self._audio, self._detector = map(_session, graphs)
 
-    def see(self, crops: npt.NDArray[np.uint8]) -> Floats:
+    def embed_pictures(self, crops: npt.NDArray[np.uint8]) -> Floats:
         """Features of pictures.
 
         Args:
@@ -73,7 +73,7 @@ class LrAsd:
         values = (crops[:, np.newaxis].astype(np.float32) / 255 - _MEAN) / _STD
         return self._run(self._visual, x=values)
 
-    def hear(self, coefficients: Floats) -> Floats:
+    def embed_sound(self, coefficients: Floats) -> Floats:
         """Features of sound.
 
         Args:
@@ -98,7 +98,7 @@ class LrAsd:
         both = np.concatenate((audio, video), axis=2).transpose(1, 0, 2)
         return np.ascontiguousarray(self._run(self._detector, x=both).T)
 
-    def hear_samples(self, samples: Floats, begin: int, count: int) -> Floats:
+    def embed_samples(self, samples: Floats, begin: int, count: int) -> Floats:
         """Features of sound during consecutive pictures.
 
         Args:
@@ -110,10 +110,10 @@ class LrAsd:
             Features, (count, 128); the sound is padded with silence.
         """
         parts = [np.zeros((0, _CHANNELS), np.float32)]
-        for first in range(0, count, _HEARD):
-            low, high = max(0, first - CONTEXT), min(count, first + _HEARD + CONTEXT)
+        for first in range(0, count, _BATCH):
+            low, high = max(0, first - CONTEXT), min(count, first + _BATCH + CONTEXT)
             rows = mfcc(samples, begin + low * _ROWS * STEP, (high - low) * _ROWS)
-            parts.append(self.hear(rows)[first - low : min(count, first + _HEARD) - low])
+            parts.append(self.embed_sound(rows)[first - low : min(count, first + _BATCH) - low])
         return np.concatenate(parts)
 
     def mean_scores(

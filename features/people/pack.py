@@ -175,11 +175,14 @@ class Recogniser:
         self._model = load_model(file)
 
     def embed(self, frame: Pixels, points: Points) -> npt.NDArray[np.float32]:
-        """Embedding of a face, of length 1.
+        """Embedding of a face.
 
         Args:
             frame: uint8 (height, width, 3) in blue, green, red.
             points: (5, 2): eyes, nose, corners of the mouth in pixels.
+
+        Returns:
+            (dim,), of length 1.
         """
         crop = aligned(frame, points, int(self._model.input_size[0]))
         result = np.asarray(self._model.get_feat(crop), dtype=np.float64).ravel()

@@ -180,7 +180,15 @@ def _matched(before: list[Boxes], now: Boxes) -> dict[int, int]:
 
 
 def face_patch(grey: Pixels, box: Boxes) -> Pixels:
-    """The part of a grey picture in a box, scaled to a small square; black outside the picture."""
+    """The part of a grey picture in a box, scaled to a small square.
+
+    Args:
+        grey: uint8 (height, width).
+        box: (4,): left, top, right, bottom in pixels; clipped to the picture.
+
+    Returns:
+        uint8 (24, 24).
+    """
     import cv2
 
     height, width = grey.shape

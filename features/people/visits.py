@@ -1,4 +1,4 @@
-"""Faces as LR-ASD sees them: spans in which a track is in sight, 25 pictures a second."""
+"""Input of LR-ASD: spans in which a track is visible, and crops of its face, 25 a second."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A span in which a track's face is in sight without a long gap.
+    """A span in which a track's face is visible without a long gap.
 
     Attributes:
         track: Number of the track.
         person: Number of the person.
-        first: Number of the first picture, at 25 a second.
-        last: Number of the last picture; that of the clip's last one if it is further away.
+        first: Number of the first picture; picture n is at n / 25 s of the clip.
+        last: Number of the last picture, which may lie after the clip's end.
         times: (n,): times of the sightings in seconds.
-        squares: (n, 4): left, top, right, bottom of what the network sees, at these times.
+        squares: (n, 4): left, top, right, bottom of the crop at these times, in pixels.
     """
 
     track: int
@@ -92,7 +92,7 @@ def _squares(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def crop(frame: Pixels, square: npt.NDArray[np.float32]) -> Pixels:
-    """A square of a grey frame as the network sees it.
+    """Crop of a grey frame, in the size that the network expects.
 
     Args:
         frame: uint8 (height, width).
@@ -118,20 +118,34 @@ def crop(frame: Pixels, square: npt.NDArray[np.float32]) -> Pixels:
     return result
 
 
-class Watch:
-    """Pictures of one visit, passed to the network as soon as there are enough."""
+class VisitEncoder:
+    """Encodes the pictures of a visit by LR-ASD, in chunks.
+
+    Args:
+        visit: Visit.
+        network: Network.
+
+    Attributes:
+        visit: Visit.
+        count: Number of pictures so far.
+    """
 
     def __init__(self, visit: Visit, network: LrAsd) -> None:
         self.visit = visit
         self._network = network
         self._held: list[Pixels] = []
         self._before = 0
-        self._seen: list[Scores] = []
+        self._features: list[Scores] = []
         self.count = 0
         self._last: tuple[float, Pixels] | None = None
 
     def update(self, frame: Pixels, time: float) -> None:
-        """Take a frame for all pictures that it is the nearest to, as far as is known by now."""
+        """Process the next frame; each picture is cropped from the frame that is nearest in time.
+
+        Args:
+            frame: uint8 (height, width), grey.
+            time: Time of the frame in seconds.
+        """
         if self.count > self.visit.last - self.visit.first:
             return
         visit = self.visit
@@ -149,17 +163,17 @@ class Watch:
         self._held.append(picture)
         self.count += 1
         if len(self._held) == self._before + _CHUNK + CONTEXT:
-            self._see(self._before + _CHUNK)
+            self._encode(self._before + _CHUNK)
 
-    def _see(self, end: int) -> None:
-        """Pass the held pictures to the network; keep features up to `end`, and pictures for context."""
-        video_features = self._network.see(np.stack(self._held))
-        self._seen.append(video_features[self._before : end])
+    def _encode(self, end: int) -> None:
+        """Encode the held pictures; keep the features up to `end`, and pictures for context."""
+        video_features = self._network.embed_pictures(np.stack(self._held))
+        self._features.append(video_features[self._before : end])
         self._held = self._held[max(0, end - CONTEXT) :]
         self._before = min(end, CONTEXT)
 
     def finish(self) -> Scores:
         """Features of all pictures, (n, 128)."""
         if len(self._held) > self._before:
-            self._see(len(self._held))
-        return np.concatenate(self._seen) if self._seen else np.zeros((0, 128), np.float32)
+            self._encode(len(self._held))
+        return np.concatenate(self._features) if self._features else np.zeros((0, 128), np.float32)

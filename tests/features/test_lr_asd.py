@@ -39,7 +39,7 @@ def test_all_parts_give_what_pytorch_gives(checkpoint):
         reference = network(torch.tensor(crops).float()[None], torch.tensor(coefficients)[None])
     expected = [part[0].numpy() for part in reference]
     onnx = LrAsd(path)
-    seen, heard = onnx.see(crops), onnx.hear(coefficients)
+    seen, heard = onnx.embed_pictures(crops), onnx.embed_sound(coefficients)
     assert seen.shape == heard.shape == (30, 128)
     assert np.ptp(expected[2]) > 0.01
     for result, wanted in zip(
@@ -55,12 +55,12 @@ def test_all_parts_give_what_pytorch_gives(checkpoint):
 def test_features_depend_on_their_context_only(checkpoint):
     onnx = LrAsd(checkpoint[1])
     crops, coefficients = inputs(2 * CONTEXT + 3)
-    whole = onnx.see(crops)
+    whole = onnx.embed_pictures(crops)
     end = CONTEXT + 1
-    assert onnx.see(crops[: end + CONTEXT])[:end] == pytest.approx(whole[:end], abs=1e-4)
-    assert np.abs(onnx.see(crops[: end + CONTEXT - 1])[:end] - whole[:end]).max() > 1e-3
-    heard = onnx.hear(coefficients)
-    part = onnx.hear(coefficients[4:])[6:]
+    assert onnx.embed_pictures(crops[: end + CONTEXT])[:end] == pytest.approx(whole[:end], abs=1e-4)
+    assert np.abs(onnx.embed_pictures(crops[: end + CONTEXT - 1])[:end] - whole[:end]).max() > 1e-3
+    heard = onnx.embed_sound(coefficients)
+    part = onnx.embed_sound(coefficients[4:])[6:]
     assert part == pytest.approx(heard[7:], abs=1e-4)
 
 

@@ -197,7 +197,10 @@ def dressed(image: Image, appearance: int) -> Image:
 
     Args:
         image: uint8 (SIDE, SIDE, 3), RGB.
-        appearance: 0 changes nothing.
+        appearance: Number of the appearance; 0 changes nothing.
+
+    Returns:
+        uint8 (SIDE, SIDE, 3), RGB.
     """
     if appearance == 0:
         return image

@@ -19,7 +19,7 @@ class Shared:
         self._forms: dict[tuple[FrameRequest, int], npt.NDArray[np.uint8]] = {}
 
     def form(self, i: int, wanted: FrameRequest) -> npt.NDArray[np.uint8]:
-        """Frame `i` of the batch in the requested form."""
+        """Frame `i` of the batch in the requested form, (height, width, 3), or (height, width) in gray."""
         key = (replace(wanted, fps=None, stored=False), i)
         if key not in self._forms:
             self._forms[key] = _converted(self.batch.pixels[i], wanted.height, wanted.colour)

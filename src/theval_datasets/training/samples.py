@@ -168,7 +168,14 @@ def medians_of(features: Floats) -> Floats:
 
 
 def filled(features: Floats, medians: Floats) -> Floats:
-    """Features with `medians` in place of NaN.
+    """Features with medians in place of NaN.
+
+    Args:
+        features: (clips, size), NaN where null.
+        medians: (size,), finite.
+
+    Returns:
+        (clips, size), finite.
 
     Examples:
         >>> filled(np.array([[1.0, np.nan]]), medians=np.array([0.0, 5.0])).tolist()

@@ -48,7 +48,7 @@ class Spool:
         return self._count
 
     def append(self, row: Array) -> None:
-        """Add a row; its shape is that of the spool."""
+        """Add a row, (*shape)."""
         self.extend(row[np.newaxis])
 
     def extend(self, rows: Array) -> None:
