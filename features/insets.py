@@ -34,7 +34,7 @@ class Insets(DetectionExtractor):
 
     Detectors miss a face of which half is outside of the picture. The picture is therefore extended by
     its own reflection. A face that reaches into the extension is an inset if it stays in one place,
-    changes by compression noise only, and is there in half of the frames. Measured on 36 real clips: the
+    changes by compression noise only, and is there in half of the frames. Measured on 35 real clips: the
     two with an inset have a change of 0.6 and 0.8 grey levels in the ninetieth percentile, the only other
     face at the border has 28.
     """

@@ -73,16 +73,16 @@ def _understood(
     """The header with the names of known columns as they are known."""
     known = {_plain(name): name for name in (*columns, *optional)}
     names = [known.get(_plain(name), name.strip()) for name in head]
-    if _CLIP in known and _CLIP not in names:
+    if _CLIP in known.values() and _CLIP not in names:
         aliases = [name for name in names if _plain(name) in _names_of_clips()]
         if len(aliases) == 1 and aliases[0] not in known.values():
             names = [_CLIP if name == aliases[0] else name for name in names]
-    absent = [name for name in optional if name not in names]
+    absent = [_plain(name) for name in optional if name not in names]
     for name in names:
         close = difflib.get_close_matches(_plain(name), absent, n=1, cutoff=_CLOSE)
         if close and name not in known.values():
             raise InputError(
-                f"{path.name}: unknown column {name!r}; did you mean {close[0]!r}? Rename the column, "
+                f"{path.name}: unknown column {name!r}; did you mean {known[close[0]]!r}? Rename the column, "
                 "or remove it"
             )
     return names
@@ -93,11 +93,11 @@ def _names_of_clips() -> frozenset[str]:
     """Names of columns of clips, as in tables of ratings."""
     from theval_datasets.curation.study.layouts import column_names
 
-    return frozenset(column_names()["aliases"][_CLIP])
+    return frozenset(map(_plain, column_names()["aliases"][_CLIP]))
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\s_\-]+", "_", unicodedata.normalize("NFKC", name).strip().casefold())
+    return re.sub(r"[\s_\-]+", "", unicodedata.normalize("NFKC", name).strip().casefold())
 
 
 def _check_head(path: Path, head: Sequence[str], columns: tuple[str, ...]) -> None:

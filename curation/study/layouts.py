@@ -11,7 +11,7 @@ import ast
 import difflib
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -37,6 +37,7 @@ _ORDINAL: Final = re.compile(
     r"|[\s_\-.#]*\d+[\s_\-.#]*[^\W\d]+(?:[\s_]\w+)*)",
     re.IGNORECASE,
 )  # a word and a Roman number, a number in words, or a number and more, as in ``Rater 1 score``
+_WORD: Final = re.compile(r"[^\W_]+")
 _IN_BRACKETS: Final = re.compile(r"(.*?)\s*\[([^\[\]]+)\]", re.DOTALL)
 _LABELLED: Final = re.compile(
     r"\s*(-?\d+(?:[.,]\d+)?)\s*(?:[-–—:=.)]\s*\D.*|\(.*\))?\s*", re.DOTALL
@@ -245,8 +246,21 @@ def _answer(text: str) -> str:
 
 
 def _target(plain: str) -> str | None:
-    known = {alias: name for name, many in column_names()["aliases"].items() for alias in many}
-    return known.get(plain)
+    return meant_by(column_names()["aliases"], plain)
+
+
+def meant_by(names: Mapping[str, Sequence[str]], text: str) -> str | None:
+    """The name of which a text is an alias; case, spaces, hyphens and underscores do not matter.
+
+    Examples:
+        >>> meant_by({"subject": ["subject", "subject_id"]}, "SubjectID")
+        'subject'
+    """
+    letters = _plain(text).replace("_", "")
+    for name, aliases in names.items():
+        if letters in {alias.replace("_", "") for alias in aliases}:
+            return name
+    return None
 
 
 def _renamed(frame: pl.DataFrame, where: str) -> pl.DataFrame:
@@ -334,6 +348,7 @@ def _check_headings(
             f"{where}: the columns {', '.join(map(repr, columns[:SHOWN]))} are dimensions, and no "
             "column names the clips; expected a column clip_id"
         )
+    _refuse_dimensions(columns, noun, where)
     series = Counter(map(_series, columns))
     near = []
     for column in columns:
@@ -342,6 +357,23 @@ def _check_headings(
             near.append(column)
     if near:
         raise _unknown(near, known, where)
+
+
+def _refuse_dimensions(columns: Sequence[str], noun: str, where: str) -> None:
+    """Refuse headings that combine a name with one of several dimensions, as in ``Ann quality``."""
+    first: dict[tuple[str, ...], tuple[str, str]] = {}
+    for column in columns:
+        words = _WORD.findall(column.casefold())
+        dimensions = [word for word in words if word in column_names()["dimensions"]]
+        rest = tuple(word for word in words if word not in dimensions)
+        if len(dimensions) != 1 or not rest:
+            continue
+        dimension, other = first.setdefault(rest, (dimensions[0], column))
+        if dimension != dimensions[0]:
+            raise RatingsError(
+                f"{where}: the columns {other!r} and {column!r} are two dimensions of one {noun}; give one "
+                "row per rating, with the columns subject, clip_id, dimension and score"
+            )
 
 
 def _series(column: str) -> str | None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from theval_datasets.errors import RatingsError
 
 from .ids import clean_name, encode_names
-from .layouts import column_names
+from .layouts import column_names, meant_by
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,6 +28,7 @@ _ALIASES = {
     "clip_id": (),  # the names of clips in tables of ratings
     "time": ("time", "timestamp", "voted_at", "datetime"),
 }
+_SHARED = ("subject", "clip_id")
 _TIES = {"tie", "equal", "both", "draw", "tie_(bothbad)"}
 
 
@@ -124,11 +125,11 @@ def meaning_of(column: str) -> str | None:
         >>> meaning_of("Left Model"), meaning_of("Rater ID"), meaning_of("score") is None
         ('left', 'subject', True)
     """
-    plain, shared = _plain(column), column_names()["aliases"]
-    for name, many in _ALIASES.items():
-        if plain in many or (name in ("subject", "clip_id") and plain in shared[name]):
-            return name
-    return None
+    shared = column_names()["aliases"]
+    return meant_by(
+        {name: (*own, *shared[name]) if name in _SHARED else own for name, own in _ALIASES.items()},
+        clean_name(column),
+    )
 
 
 def _plain(text: str) -> str:

@@ -131,6 +131,34 @@ def test_the_corner_of_a_matrix_may_be_empty(tmp_path):
         saved(tmp_path, ",Ann,Bob\na,4,3\n")
 
 
+@pytest.mark.parametrize(
+    "names",
+    [("subject", "clip_id", "score"), ("SubjectID", "ClipID", "Score"), ("workerId", "VideoName", "Rating"),
+     ("Participant-ID", "FILE NAME", "opinion score"), ("user_ID", "stimulusId", "OpinionScore")],
+)  # fmt: skip
+def test_names_of_columns_in_any_spelling(names):
+    ratings = from_frame(pl.DataFrame([("a", "x", 3), ("b", "x", 4)], list(names), orient="row"))
+    assert (ratings.subjects, ratings.clips) == (("a", "b"), ("x",))
+
+
+@pytest.mark.parametrize(
+    "headings",
+    [("Ann quality", "Bob quality", "Ann realism", "Bob realism"), ("quality_1", "realism_1"),
+     ("Quality [clip01]", "Authenticity [clip01]"), ("P1-Naturalness", "P1-Quality")],
+)  # fmt: skip
+@pytest.mark.parametrize("row", ["subject", "clip"])
+def test_headings_of_several_dimensions_are_refused(row, headings):
+    table = pl.DataFrame({row: ["x", "y"], **{name: [1, 2] for name in headings}})
+    with pytest.raises(RatingsError, match="are two dimensions of one"):
+        from_frame(table)
+
+
+@pytest.mark.parametrize("headings", [("Ann quality", "Bob quality"), ("quality_1", "quality_2")])
+def test_headings_of_one_dimension_are_names(headings):
+    table = pl.DataFrame({"clip": ["x", "y"], **{name: [1, 2] for name in headings}})
+    assert from_frame(table).subjects == headings
+
+
 def test_dimensions_without_clips_are_refused():
     with pytest.raises(RatingsError, match="are dimensions, and no column names the clips"):
         from_frame(pl.DataFrame({"subject": ["a"], "quality": [1], "authenticity": [2]}))
