@@ -264,14 +264,16 @@ def test_pools_of_one_engine_take_turns(make, tmp_path):
 
 
 def where():
-    return lambda _: str(Path.cwd())
+    return lambda _: (str(Path.cwd()), os.environ.get("THEVAL_DEVICE"))
 
 
 @both
-def test_workers_work_in_the_folder_of_the_run(make, tmp_path, monkeypatch):
+def test_workers_work_in_the_folder_and_on_the_device_of_the_run(make, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with make(1) as engine:
-        assert list(engine.map(where, [None])) == [(None, str(tmp_path))]
+    for device in ("cpu", "cuda:1"):
+        monkeypatch.setenv("THEVAL_DEVICE", device)
+        with make(1) as engine:
+            assert list(engine.map(where, [None])) == [(None, (str(tmp_path), device))]
 
 
 def sleeper():

@@ -22,7 +22,7 @@ from theval_datasets.engines.base import Resources
 from theval_datasets.engines.choose import engine_of
 from theval_datasets.engines.limits import default_workers
 from theval_datasets.engines.local import LocalEngine
-from theval_datasets.engines.ray import RayEngine, demands
+from theval_datasets.engines.ray import RayEngine, demands, device_there
 from theval_datasets.errors import InputError, StorageError, ThevalError
 from theval_datasets.extraction.extractor import Column, Extractor
 from theval_datasets.extraction.jobs import ClipJob, Plan
@@ -293,6 +293,8 @@ def test_no_gpu_is_asked_for_on_cpus(monkeypatch, device, gpus, asked):
         monkeypatch.setenv("THEVAL_DEVICE", device)
     there = SimpleNamespace(cluster_resources=lambda: {"CPU": 4.0, "GPU": float(gpus)})
     expected = {"num_cpus": 1, "num_gpus": 0.25} if asked else {"num_cpus": 1}
+    # a worker that has a GPU sees no other
+    assert device_there(asked) == (device and ("cuda" if asked else device))
     assert demands(there, Resources(gpus=0.25)) == expected
     assert demands(there, Resources()) == {"num_cpus": 1}
 
@@ -304,8 +306,8 @@ def test_a_cluster_without_room_says_what_is_needed(monkeypatch):
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
         ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
-        wanted = Resources(memory=1 << 50)
-        with pytest.raises(ThevalError, match=r"needs 1 core and 1125899\.9 GB of memory.*1 core"):
+        wanted = Resources(memory=1 << 45)
+        with pytest.raises(ThevalError, match=r"needs 1 core and 35184\.4 GB of memory.*1 core"):
             list(RayEngine(1, cluster.address).map(_available, [1], resources=wanted))
     finally:
         ray.shutdown()

@@ -210,7 +210,7 @@ def extract(
     report = ExtractReport(location, skipped=len(rows) - len(jobs), named=named)
     store = FeatureStore(extractors, location)
     with engine_of(engine, address, workers, time_limit) as runs_on:
-        threads = max(1, default_workers() // runs_on.workers)
+        threads = max(1, default_workers() // max(1, runs_on.workers))
         for done in measure(store, jobs, runs_on, "extract", threads=threads):
             report.add(done)
     report.counts = {e.name: report.counts[e.name] for e in extractors}

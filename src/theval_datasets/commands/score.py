@@ -344,7 +344,7 @@ def _measure(
 
     store = FeatureStore(tuple(extractors.values()), location)
     jobs = [ClipJob(f"{i}", str(p.resolve()), sha256_file(p)) for i, p in enumerate(paths)]
-    threads = max(1, default_workers() // engine.workers)
+    threads = max(1, default_workers() // max(1, engine.workers))
     reports = compute(store, jobs, engine, "score", threads=threads)
     return tuple(
         _clip_score(path, job, reports[job.clip_id], definition, lacking, store)

@@ -170,6 +170,7 @@ class _RayPool(WorkerPool[T, R]):
         self._resources = resources
         self._kind: Any = None
         self._packed = b""
+        self._device: str | None = None
         self._since = math.inf
 
     def __enter__(self) -> Self:
@@ -204,11 +205,13 @@ class _RayPool(WorkerPool[T, R]):
         ray = self._engine.connected()
         self._engine.make_room(self)
         if self._kind is None:
-            self._kind = ray.remote(**demands(ray, self._resources))(_Node)
+            asked = demands(ray, self._resources)
+            self._kind = ray.remote(**asked)(_Node)
+            self._device = device_there("num_gpus" in asked)
             self._packed = ray.cloudpickle.dumps(self._setup)
         if not self._workers:
             self._since = time.monotonic()
-        actor = self._kind.remote(self._packed, str(Path.cwd()))
+        actor = self._kind.remote(self._packed, str(Path.cwd()), self._device)
         return _OnNode(actor=actor, reference=actor.ready.remote())
 
     def _send(self, worker: _OnNode[T], item: T) -> None:
@@ -266,6 +269,16 @@ def demands(ray: Any, resources: Resources) -> dict[str, float]:
     return demands
 
 
+def device_there(gpu: bool) -> str | None:
+    """`THEVAL_DEVICE` for a worker; None to leave the choice to it.
+
+    Args:
+        gpu: Whether Ray gives the worker a GPU, which is then the only one that it sees.
+    """
+    device = os.environ.get("THEVAL_DEVICE")
+    return "cuda" if gpu and device else device
+
+
 def _in_words(resources: dict[str, float]) -> str:
     """The cores, GPUs and memory of Ray's demands or resources.
 
@@ -288,9 +301,12 @@ class _Node:
     Args:
         setup: The set-up, packed.
         folder: Working folder of the process that asks for the work.
+        device: Device for torch; None to choose one.
     """
 
-    def __init__(self, setup: bytes, folder: str) -> None:
+    def __init__(self, setup: bytes, folder: str, device: str | None) -> None:
+        if device is not None:
+            os.environ["THEVAL_DEVICE"] = device
         # where there is no such folder, relative paths must not lead anywhere else
         os.chdir(folder if Path(folder).is_dir() else "/")
         self._pool = _NodePool(1, functools.partial(_unpacked, setup), _limit, main=False)
