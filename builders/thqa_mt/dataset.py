@@ -291,13 +291,25 @@ class ThqaMt(ScoredBuilder):
     def _portrait_join(self) -> Join | None:
         if self.inputs.path("portraits") is None:
             return None
-        return join_clips("portraits", self._pictures, self._portrait_ids, "portrait")
+        listing = self._joined_tables.listing
+        made = [listing.of(name) for name in self.inputs.gone]
+        gone = {clip.portrait_id for clip in made if clip is not None} - self._portrait_ids
+        return join_clips("portraits", self._pictures, self._portrait_ids, "portrait", gone=gone)
 
     @cached_property
     def _portraits(self) -> dict[str, Portrait]:
-        """Pictures by `portrait_id`, those without a clip under their own names."""
-        matched = {} if self._portrait_join is None else self._portrait_join.matched
-        return {matched.get(name, name): picture for name, picture in self._pictures.items()}
+        """Pictures by `portrait_id`, those without a clip under their own names.
+
+        A portrait goes with the last of its clips that is taken down.
+        """
+        join = self._portrait_join
+        if join is None:
+            return {}
+        return {
+            join.matched.get(name, name): picture
+            for name, picture in self._pictures.items()
+            if name not in join.gone
+        }
 
     @property
     def _people(self) -> Mapping[str, PortraitPeople]:

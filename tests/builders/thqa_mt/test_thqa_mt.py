@@ -526,6 +526,18 @@ def test_a_clip_that_was_taken_down_stays_down_without_a_manifest(tmp_path, list
     assert "videos/p0__SadTalker" not in ids
 
 
+def test_a_portrait_goes_with_the_last_of_its_clips(whole, tmp_path):
+    corpus, tables = whole
+    take_down(["p5__SadTalker", "p4__SadTalker"], corpus.folder, "2026-01-02")  # the only one of p5
+    made = build(tmp_path, corpus, **tables)
+    rows = load(made.folder, "portraits", tmp_path / "hf")
+    assert {row["portrait_id"]: row["n_clips"] for row in rows} == {
+        "p0": 2, "p1": 2, "p2": 2, "p3": 2, "p4": 1
+    }  # fmt: skip
+    assert not any("p5" in note for note in made.info.notes)
+    assert verify(made.folder).exit_code == 0
+
+
 def test_a_clip_that_was_taken_down_was_generated(whole, tmp_path):
     corpus, tables = whole
     listed = read(tables["clips"])
