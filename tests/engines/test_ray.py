@@ -17,6 +17,7 @@ from typing import ClassVar
 import pytest
 
 from theval_datasets.commands.extract import extract
+from theval_datasets.curation.pipeline import candidate_store
 from theval_datasets.engines import limits
 from theval_datasets.engines.base import Resources
 from theval_datasets.engines.choose import engine_of
@@ -238,6 +239,47 @@ def test_every_heavy_command_gives_the_same_bytes_on_ray(sample, tmp_path, monke
     assert len(made["local"]) > 40
     assert made["ray"].keys() == made["local"].keys()
     assert [name for name in made["local"] if made["ray"][name] != made["local"][name]] == []
+
+
+def test_curation_goes_on_without_a_lost_node(sample, tmp_path, monkeypatch):
+    from ray.cluster_utils import Cluster
+
+    from theval_datasets.commands.curate import curate
+
+    monkeypatch.chdir(tmp_path)
+    videos = Path("videos")
+    videos.mkdir()
+    for name in ("clear-en", "blurred-en"):
+        shutil.copy2(sample[name], videos / f"{name}.mp4")
+    shorter = RECIPE.replace(
+        "min_seconds: 1, aim_seconds: 1.5, max_seconds: 2",
+        "min_seconds: 0.4, aim_seconds: 0.6, max_seconds: 0.8",
+    )
+    Path("short.yaml").write_text(shorter)
+    given = {"root": ".", "recipe": "short.yaml", "workers": 2}
+    local = curate([videos], Path("local/work"), cache="local/cache", **given)
+    assert len(list(Path("local/work/.candidates").glob("*.mp4"))) >= 4
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    second = cluster.add_node(num_cpus=1)
+    real = candidate_store.append_record
+    lost = []
+
+    def losing(path, record):
+        real(path, record)
+        if not lost:  # the others are being cut
+            cluster.remove_node(second, allow_graceful=False)
+            lost.append(second)
+
+    monkeypatch.setattr(candidate_store, "append_record", losing)
+    try:
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
+        made = curate([videos], Path("ray/work"), cache="ray/cache", engine="ray", **given)
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    assert lost
+    assert (made.kept, made.reasons) == (local.kept, local.reasons)
+    assert tree(Path("ray")) == tree(Path("local"))
 
 
 def test_resources_are_asked_for_where_they_are(tmp_path):
