@@ -138,3 +138,17 @@ def test_a_first_packet_far_from_the_second_does_not_shift_what_follows(tmp_path
            "veryfast", "-bf", "2", "-g", "30", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "96k",
            "-movflags", "frag_keyframe+empty_moov+default_base_moof", path)  # fmt: skip
     assert beep(path) == pytest.approx(flash(path), abs=0.02)
+
+
+def test_a_later_segment_of_a_stream_is_whole(tmp_path):
+    """A fragment states the time of its end on the clock of the whole stream, not its length."""
+    ffmpeg("-f", "lavfi", "-i", _PICTURE, "-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-pix_fmt",
+           "yuv420p", "-f", "hls", "-hls_time", "2", "-hls_segment_type", "fmp4", tmp_path / "a.m3u8")  # fmt: skip
+    for number in range(3):
+        path = tmp_path / f"{number}.mp4"
+        data = (tmp_path / "init.mp4").read_bytes() + (tmp_path / f"a{number}.m4s").read_bytes()
+        path.write_bytes(data)
+        facts = probe(path)
+        assert (facts.n_frames, facts.truncated) == (50, None)
+        path.write_bytes(data[: len(data) * 2 // 3])
+        assert number or "truncated" in str(probe(path).truncated)

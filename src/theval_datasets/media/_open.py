@@ -216,7 +216,10 @@ def shortfall(stream: Any, end: float, first: int) -> str | None:
         end: End of its last frame in seconds since its first.
         first: Timestamp of its first frame that decodes; what lies before it is not missing at the end.
     """
-    before = 0 if stream.start_time is None else max(0, first - stream.start_time)
+    begin = stream.start_time or 0
+    if stream.container.format.name.startswith("mov"):
+        begin = 0  # fragments, as the segments of HLS, state the time of their end
+    before = max(0, first - begin)
     promised = seconds((stream.duration or 0) - before, stream.time_base)
     if promised - end > _TRUNCATED_AFTER:
         return f"truncated: the header promises {promised:.2f} s, {end:.2f} s are there"

@@ -211,6 +211,7 @@ def frame_index(path: Path) -> FrameIndex:
 class _Packets:
     """Times of one stream according to its packets."""
 
+    count: int
     stamps: list[int]
     lengths: list[int]
     keyframes: list[bool]
@@ -226,6 +227,7 @@ class _Packets:
     def add(self, packet: Any) -> None:
         if packet.is_discard or packet.size == 0:
             return
+        self.count += 1
         stamp = packet.pts
         if stamp is None:
             self.all_timed = False
@@ -245,7 +247,7 @@ def _measure(path: Path, limits: Limits) -> Timeline:
         video = video_stream(container, path) if video_streams(container) else None
         sound = audio_stream(container)
         begin = (container.start_time or 0) / av.time_base
-        seen, heard = _Packets([], [], []), _Packets([], [], [])
+        seen, heard = _Packets(0, [], [], []), _Packets(0, [], [], [])
         for packet in packets(container, [stream for stream in (video, sound) if stream], remarks):
             of_video = video is not None and packet.stream_index == video.index
             (seen if of_video else heard).add(packet)
@@ -257,6 +259,8 @@ def _measure(path: Path, limits: Limits) -> Timeline:
         if video is not None:
             index = _index(path, video, seen, timed, limits, remarks)
             origin = float(index.ticks[0] * video.time_base)
+            if container.start_time is None:  # an elementary stream, whose clock ffmpeg begins at 0
+                begin = origin
             remarks.short = shortfall(
                 video, float(index.times[-1]) + index.length, int(index.ticks[0])
             )
@@ -275,9 +279,9 @@ def _measure(path: Path, limits: Limits) -> Timeline:
 def _index(
     path: Path, stream: Any, seen: _Packets, timed: bool, limits: Limits, remarks: Remarks
 ) -> FrameIndex:
-    if not seen.stamps:
+    if not seen.count:
         raise ZeroFramesError(f"{path.name}: the video stream has no packet")
-    check_length(path, len(seen.stamps), stream, limits)
+    check_length(path, seen.count, stream, limits)
     stamps, first_of = np.unique(np.array(seen.stamps, dtype=np.int64), return_index=True)
     keys = np.array(seen.keyframes)[first_of]
     lengths = np.array(seen.lengths, dtype=np.int64)[first_of]
@@ -291,7 +295,7 @@ def _index(
         remarks.undecoded = problems.undecoded
         remarks.undecoded_reason = problems.undecoded_reason
         remarks.guessed, remarks.backwards = problems.guessed, problems.backwards
-        keyframes = np.isin(ticks, stamps[keys])
+        keyframes = np.isin(ticks, stamps[keys.astype(bool)])
     if not last_length and len(ticks) > 1:
         last_length = int(np.median(np.diff(ticks)))
     base = float(stream.time_base)
