@@ -129,17 +129,17 @@ def take_down(clip_ids: Sequence[str], manifest: Path, date: str) -> TakedownRep
         return _take_down(dict.fromkeys(clip_ids), folder, date)
 
 
-def _take_down(wanted: Mapping[str, None], folder: Path, date: str) -> TakedownReport:
+def _take_down(clip_ids: Mapping[str, None], folder: Path, date: str) -> TakedownReport:
     kept_rows = list(read_manifest(folder).rows)
     rejected = folder / REJECTED_NAME
     rejected_rows = list(read_rows(rejected)) if rejected.is_file() else []
     journal = list(read_journal(folder / JOURNAL, ManifestRow))
     rows = [*kept_rows, *rejected_rows, *journal]
-    own = [row for row in rows if row.clip_id in wanted]
-    others = {name for row in rows if row.clip_id not in wanted for name in files_of(row)}
+    own = [row for row in rows if row.clip_id in clip_ids]
+    others = {name for row in rows if row.clip_id not in clip_ids for name in files_of(row)}
     files = dict.fromkeys(name for row in own for name in files_of(row))
     files |= dict.fromkeys(
-        name for clip_id in wanted for name in files_named(clip_id, folder) if name not in others
+        name for clip_id in clip_ids for name in files_named(clip_id, folder) if name not in others
     )
     store = CandidateStore(folder)
     scenes = {name for row in own for name in store.scenes_of(row)}
@@ -147,35 +147,35 @@ def _take_down(wanted: Mapping[str, None], folder: Path, date: str) -> TakedownR
     unsafe = [name for name in files if not _is_safe(folder, name)]
     path = folder / TOMBSTONES_NAME
     stones = {stone.clip_id: stone for stone in read_tombstones(path)}
-    taken = [name for name in wanted if name not in stones]
+    taken = [name for name in clip_ids if name not in stones]
     new = {name: Tombstone(clip_id=name, date=date) for name in taken}
 
     write_tombstones(path, (stones | new).values())
     removed = [name for name in files if name not in unsafe and remove_inside(folder, name)]
-    removed += _remove_pages(wanted, folder)
-    write_turns(folder, _without(wanted, kept_rows))
-    store.forget((*wanted, *scenes))
-    if any(row.clip_id in wanted for row in kept_rows):
-        write_manifest(folder / MANIFEST_NAME, _without(wanted, kept_rows))
-    if any(row.clip_id in wanted for row in rejected_rows):
-        write_manifest(rejected, _without(wanted, rejected_rows))
-    if any(row.clip_id in wanted for row in journal):
-        write_manifest(folder / JOURNAL, _without(wanted, journal))
+    removed += _remove_pages(clip_ids, folder)
+    write_turns(folder, _without(clip_ids, kept_rows))
+    store.forget((*clip_ids, *scenes))
+    if any(row.clip_id in clip_ids for row in kept_rows):
+        write_manifest(folder / MANIFEST_NAME, _without(clip_ids, kept_rows))
+    if any(row.clip_id in clip_ids for row in rejected_rows):
+        write_manifest(rejected, _without(clip_ids, rejected_rows))
+    if any(row.clip_id in clip_ids for row in journal):
+        write_manifest(folder / JOURNAL, _without(clip_ids, journal))
 
     listed = {row.clip_id for row in own}
     return TakedownReport(
         path,
         tuple(taken),
-        tuple(name for name in wanted if name not in new),
-        tuple(name for name in wanted if name not in listed),
+        tuple(name for name in clip_ids if name not in new),
+        tuple(name for name in clip_ids if name not in listed),
         tuple(removed),
         tuple(unsafe),
         tuple(sorted(set(_sources(own, folder)))),
     )
 
 
-def _without(wanted: Collection[str], rows: Iterable[ManifestRow]) -> list[ManifestRow]:
-    return [row for row in rows if row.clip_id not in wanted]
+def _without(clip_ids: Collection[str], rows: Iterable[ManifestRow]) -> list[ManifestRow]:
+    return [row for row in rows if row.clip_id not in clip_ids]
 
 
 def files_named(clip_id: str, folder: Path) -> Iterator[str]:
@@ -201,13 +201,13 @@ def _is_safe(folder: Path, name: str) -> bool:
     return bool(Path(name).name) and ".." not in Path(name).parts and "\0" not in name
 
 
-def _remove_pages(wanted: Collection[str], folder: Path) -> list[str]:
+def _remove_pages(clip_ids: Collection[str], folder: Path) -> list[str]:
     """Remove the page of a run that shows one of the clips."""
     try:
         text = (folder / PAGES[0]).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
-    if not any(html.escape(name) in text for name in wanted):
+    if not any(html.escape(name) in text for name in clip_ids):
         return []
     return [name for name in PAGES if remove_inside(folder, name)]
 

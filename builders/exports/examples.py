@@ -146,12 +146,12 @@ def _parts(folder: Path, info: Info, split: str | None) -> tuple[str, dict[str, 
     if split is not None and split not in SPLITS:
         raise UnknownNameError("split", split, SPLITS)
     known = {column.name for column in info.configs[JOINED_CONFIG].columns}
-    wanted = [name for name in (*_PARTS.values(), "fold") if name in known]
-    table = list(rows_of(folder, info, JOINED_CONFIG, ["clip_id", *wanted]))
+    columns = [name for name in (*_PARTS.values(), "fold") if name in known]
+    table = list(rows_of(folder, info, JOINED_CONFIG, ["clip_id", *columns]))
     possible = {}
     for name in SPLITS:
         column = _PARTS.get(name, "fold")
-        if column in wanted and all(row[column] is not None for row in table):
+        if column in columns and all(row[column] is not None for row in table):
             possible[name] = {row["clip_id"]: _part(name, row[column]) for row in table}
     chosen = next(iter(possible), None) if split is None else split
     if chosen not in possible:

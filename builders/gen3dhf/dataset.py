@@ -208,8 +208,8 @@ class Gen3dhf(ScoredBuilder):
                 if name in known
             )
         if config_name == "mesh":
-            there = [name for name in names if name in self._meshes]
-            return (row for name in there for row in mesh_rows(name, self._meshes[name]))
+            with_mesh = [name for name in names if name in self._meshes]
+            return (row for name in with_mesh for row in mesh_rows(name, self._meshes[name]))
         return super().table_rows(config_name, rows)
 
     @property

@@ -201,10 +201,10 @@ class VideoScores:
 
 
 def _no_scores(folder: Path) -> InputError:
-    there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    present = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     return InputError(
         f"{folder} holds no scores: expected {hub.MOS_NAME}, or numerical/train_quality.json and "
         "so on, there or below datasets/ or main/datasets/; got "
-        f"{', '.join(there[:8]) or 'nothing'}. If a checkout of the code repository has them, "
+        f"{', '.join(present[:8]) or 'nothing'}. If a checkout of the code repository has them, "
         "name it by --with scores=DIR"
     )

@@ -64,10 +64,10 @@ class RowIndex:
 
     def read(self, path: Path, group: int, columns: Sequence[str]) -> pa.Table:
         """Read a row group; the last one is kept in memory."""
-        wanted = (path, group, tuple(columns))
-        if self._held is None or self._held[0] != wanted:
+        request = (path, group, tuple(columns))
+        if self._held is None or self._held[0] != request:
             table = pq.ParquetFile(path).read_row_group(group, columns=[*self._key, *columns])
-            self._held = (wanted, table)
+            self._held = (request, table)
         return self._held[1]
 
 
@@ -81,13 +81,13 @@ def compare_rows(
         table = old.read(path, group, columns)
         meeting: dict[tuple[Path, int], list[tuple[int, int]]] = {}
         for here, key in enumerate(old.keys(table)):
-            there = new.rows.get(key)
-            if there is not None:
-                meeting.setdefault((there.file, there.group), []).append((here, there.row))
+            location = new.rows.get(key)
+            if location is not None:
+                meeting.setdefault((location.file, location.group), []).append((here, location.row))
         for (other, other_group), pairs in meeting.items():
             opposite = new.read(other, other_group, columns)
             left = table.take([here for here, _ in pairs])
-            right = opposite.take([there for _, there in pairs])
+            right = opposite.take([location for _, location in pairs])
             for name in columns:
                 changed, by = _compare(
                     left[name].combine_chunks(), right[name].combine_chunks(), tolerance

@@ -257,8 +257,8 @@ def _by_model(rows: Sequence[MetricRow]) -> dict[tuple[str, str, str], list[Metr
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    there = [value for value in values if value is not None]
-    return sum(there) / len(there) if there else None
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _there(values: Mapping[str, float | None]) -> dict[str, float]:

@@ -213,8 +213,8 @@ def single_ratings(tables: JoinedTables, clip_ids: Sequence[str]) -> Iterator[di
     if study.ratings is None or tables.ratings is None:
         return
     votes = _votes_by_presentation(tables)
-    wanted = set(clip_ids)
-    names = {name: clip for name, clip in tables.ratings.matched.items() if clip in wanted}
+    ids = set(clip_ids)
+    names = {name: clip for name, clip in tables.ratings.matched.items() if clip in ids}
     for row in rating_rows(study.ratings, names):
         distortions = votes.get((row["clip_id"], row["subject"], row["repetition"]))
         reason = NOT_GIVEN if study.votes is None else "not-voted"

@@ -137,12 +137,12 @@ def _draw_radar(frame: pl.DataFrame) -> Figure:
     angles = [2 * math.pi * place / len(METRICS) for place in range(len(METRICS))]
     for axes, row in zip(plots, shown.iter_rows(named=True), strict=True):
         values = [row[name] for name in METRICS]
-        there = [(a, max(v, 0.0)) for a, v in zip(angles, values, strict=True) if v is not None]
-        closed = [*there, there[0]]
+        points = [(a, max(v, 0.0)) for a, v in zip(angles, values, strict=True) if v is not None]
+        closed = [*points, points[0]]
         axes.plot(*zip(*closed, strict=True), color=COLOURS["kept"], linewidth=1.2)
         axes.fill(*zip(*closed, strict=True), color=COLOURS["kept"], alpha=0.25, linewidth=0)
         axes.plot(
-            [a for a, _ in there], [v for _, v in there], "o", color=COLOURS["kept"], markersize=2
+            [a for a, _ in points], [v for _, v in points], "o", color=COLOURS["kept"], markersize=2
         )
         polar: Any = axes
         polar.set_theta_offset(math.pi / 2)

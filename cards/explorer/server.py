@@ -98,14 +98,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.NOT_FOUND)
             return
         size = path.stat().st_size
-        wanted = byte_range(self.headers.get("Range"), size)
-        if wanted is None:
+        requested = byte_range(self.headers.get("Range"), size)
+        if requested is None:
             self.send_response(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
             self.send_header("Content-Range", f"bytes */{size}")
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        first, stop = wanted
+        first, stop = requested
         partial = "Range" in self.headers and (first, stop) != (0, size)
         self.send_response(HTTPStatus.PARTIAL_CONTENT if partial else HTTPStatus.OK)
         if partial:

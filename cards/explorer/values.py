@@ -68,9 +68,9 @@ def column(values: pa.ChunkedArray) -> dict[str, Any] | None:
         known = [v for v in numbers if v is not None]
         if pa.types.is_integer(kind) and any(abs(v) > _SAFE_INTEGER for v in known):
             return _levels([None if v is None else str(v) for v in numbers], "text")
-        bad = sum(not math.isfinite(v) for v in known)
+        infinite = sum(not math.isfinite(v) for v in known)
         finite = [None if v is None or not math.isfinite(v) else v for v in numbers]
-        return {"kind": "number", "values": finite, **({"infinite": bad} if bad else {})}
+        return {"kind": "number", "values": finite, **({"infinite": infinite} if infinite else {})}
     if pa.types.is_boolean(kind):
         words = {None: None, False: "no", True: "yes"}
         return _levels([words[v] for v in values.to_pylist()], "text")

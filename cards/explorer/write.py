@@ -238,11 +238,11 @@ class _Writer:
         return shown
 
     def _ratings(self, place: Mapping[str, _Details]) -> None:
-        wanted = ("clip_id", "dimension", "subject", "score", "session", "distortions")
-        for _, row in self._rows("ratings", wanted, 65_536):
+        columns = ("clip_id", "dimension", "subject", "score", "session", "distortions")
+        for _, row in self._rows("ratings", columns, 65_536):
             clip = place.get(row["clip_id"])
             if clip is not None:
-                clip.ratings.append([row.get(name) for name in wanted[1:]])
+                clip.ratings.append([row.get(name) for name in columns[1:]])
 
     def _frames(self, place: Mapping[str, _Details]) -> None:
         config = self._info.configs.get("landmarks")
@@ -294,8 +294,8 @@ class _Writer:
         return made
 
     def _motion(self, place: Mapping[str, _Details]) -> None:
-        wanted = ("clip_id", "frames", "expression_dim", "expression", "jaw", "pose")
-        for number, row in self._rows("motion", wanted, 1):
+        columns = ("clip_id", "frames", "expression_dim", "expression", "jaw", "pose")
+        for number, row in self._rows("motion", columns, 1):
             clip = place.get(row["clip_id"])
             if clip is None:
                 continue
@@ -368,10 +368,10 @@ class _Writer:
                 self._file(clip.audio, data)
 
     def _stills(self, place: Mapping[str, _Details]) -> None:
-        wanted = ("clip_id", "image", "map", "width", "height", "fixations")
+        columns = ("clip_id", "image", "map", "width", "height", "fixations")
         if not self._media:
             return
-        for number, row in self._rows("saliency", wanted, 1):
+        for number, row in self._rows("saliency", columns, 1):
             clip = place.get(row["clip_id"])
             if clip is not None:
                 clip.stills.append(
@@ -405,7 +405,7 @@ class _Writer:
         return path
 
     def _rows(
-        self, config: str, wanted: tuple[str, ...], batch: int
+        self, config: str, columns: tuple[str, ...], batch: int
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         """Rows of a config with their number; those of the wanted columns that it has."""
         if config not in self._info.configs:
@@ -414,10 +414,10 @@ class _Writer:
         with progress(self._info.configs[config].rows, config, "row") as bar:
             for _, name in _files(self._info.configs[config]):
                 file = pq.ParquetFile(inside(self._folder, name))
-                there = [n for n in wanted if n in file.schema_arrow.names]
-                if wanted[0] not in there:
+                present = [n for n in columns if n in file.schema_arrow.names]
+                if columns[0] not in present:
                     return
-                for rows in file.iter_batches(batch, columns=there):
+                for rows in file.iter_batches(batch, columns=present):
                     for row in rows.to_pylist():
                         yield number, row
                         number += 1

@@ -173,10 +173,10 @@ def _of_another_size(made: MediaFacts, facts: media.CuttingFacts, cropped: bool)
 
 def _fault(made: media.FrameIndex, source: media.FrameIndex, frames: tuple[int, int]) -> str | None:
     """The fault of a clip's frames; None if they are the expected ones."""
-    wanted = source.times[frames[0] : frames[1]] - source.times[frames[0]]
-    if len(made.times) != len(wanted):
-        return f"expected {len(wanted)} frames, got {len(made.times)}"
-    off = float(np.abs(made.times - wanted).max())
+    times = source.times[frames[0] : frames[1]] - source.times[frames[0]]
+    if len(made.times) != len(times):
+        return f"expected {len(times)} frames, got {len(made.times)}"
+    off = float(np.abs(made.times - times).max())
     return f"frames are up to {off:.3f} s off their time" if off > _TOLERANCE else None
 
 

@@ -71,8 +71,8 @@ def snapshots(video: Path, turn: HeadTurn = HeadTurn()) -> Image:
 
     index = frame_index(video)
     end = float(index.times[-1])
-    wanted = [end * turn.fraction(angle) for angle in VIEWS]
-    frames = read_frames(video, index.at(wanted).tolist(), index).pixels
+    times = [end * turn.fraction(angle) for angle in VIEWS]
+    frames = read_frames(video, index.at(times).tolist(), index).pixels
     side = STILL_SIZE[1]
     parts = [cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA) for frame in frames]
     joined: Image = np.concatenate(parts, axis=1).astype(np.uint8)

@@ -48,10 +48,12 @@ def write_turns(folder: Path, rows: Iterable[ManifestRow]) -> None:
     for row in own:
         name = "_".join(row.clip_id.split())
         for start, end, person in row.turns:
-            there = (f"{row.start + start:.3f}", f"{row.start + end:.3f}")
-            mine = "true" if person == row.person else "false"
-            here = (f"{start:.3f}", f"{end:.3f}")
-            writer.writerow((row.clip_id, person, mine, *here, row.source.location, *there))
+            in_source = (f"{row.start + start:.3f}", f"{row.start + end:.3f}")
+            is_own = "true" if person == row.person else "false"
+            in_clip = (f"{start:.3f}", f"{end:.3f}")
+            writer.writerow(
+                (row.clip_id, person, is_own, *in_clip, row.source.location, *in_source)
+            )
             span = f"{start:.3f} {end - start:.3f}"
             lines.append(f"SPEAKER {name} 1 {span} <NA> <NA> person{person} <NA> <NA>\n")
     write_text(folder / TURNS_CSV, table.getvalue())

@@ -44,8 +44,8 @@ def files_of(row: ManifestRow) -> list[str]:
 def files_hold(row: ManifestRow, output: Path) -> bool:
     """Whether all files of a kept clip's row exist, and the clip is unchanged."""
     try:
-        there = all(inside(output, name).is_file() for name in files_of(row))
-        return there and row.path is not None and stamp(inside(output, row.path)) == row.stamp
+        complete = all(inside(output, name).is_file() for name in files_of(row))
+        return complete and row.path is not None and stamp(inside(output, row.path)) == row.stamp
     except (OSError, UnsafePathError):
         return False
 

@@ -27,10 +27,10 @@ def needed(recipe: Recipe) -> tuple[Extractor, ...]:
         >>> needed(load_recipe("as-is"))
         ()
     """
-    wanted: dict[Extractor, None] = {}
+    extractors: dict[Extractor, None] = {}
     for _, judge in recipe.judges():
-        wanted.update(dict.fromkeys(judge.needs()))
-    return tuple(wanted)
+        extractors.update(dict.fromkeys(judge.needs()))
+    return tuple(extractors)
 
 
 def judge_clips(

@@ -29,9 +29,9 @@ _RECORDINGS = (
 )
 
 
-def fetch_weights(wanted: Sequence[Extractor]) -> None:
+def fetch_weights(extractors: Sequence[Extractor]) -> None:
     """Download missing models, each once."""
-    for extractor in with_needs(wanted):
+    for extractor in with_needs(extractors):
         if not extractor.needs():
             extractor.fetch_weights()
         else:
@@ -40,13 +40,13 @@ def fetch_weights(wanted: Sequence[Extractor]) -> None:
 
 
 def shortcomings(
-    recipe: Recipe, wanted: Sequence[Extractor], references: Sequence[ReferenceIndex] = ()
+    recipe: Recipe, extractors: Sequence[Extractor], references: Sequence[ReferenceIndex] = ()
 ) -> list[str]:
     """Parts of a recipe that cannot be carried out on this machine.
 
     Args:
         recipe: The recipe of the run.
-        wanted: The extractors of the run.
+        extractors: The extractors of the run.
         references: Indexes of other sets, for the leakage filter.
 
     Returns:
@@ -68,7 +68,7 @@ def shortcomings(
         {reference.pack for reference in references if len(reference.people)} if watched else set()
     )
     notes: list[str] = []
-    if Faces() in with_needs(wanted) and not Faces().uses_insightface():
+    if Faces() in with_needs(extractors) and not Faces().uses_insightface():
         notes.append(f"{Faces().fallback()}{_without_download()}")
     unable: dict[str, list[str]] = {}
     passing: list[str] = []

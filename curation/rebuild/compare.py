@@ -54,9 +54,9 @@ class Comparison:
             return _made_first(row, made)
         if made.sha256 == row.sha256:
             return _result(row, made, "identical")
-        listed, there = row.media, made.media.n_frames
-        if listed is not None and abs(there - listed.n_frames) > 1:
-            detail = f"expected {listed.n_frames} frames, got {there}"
+        listed, n_frames = row.media, made.media.n_frames
+        if listed is not None and abs(n_frames - listed.n_frames) > 1:
+            detail = f"expected {listed.n_frames} frames, got {n_frames}"
             return _result(row, made, "changed", reason="length", detail=detail)
         return None
 
@@ -75,13 +75,15 @@ class Comparison:
         return [self._compared(row, made) for row, made in clips]
 
     def _compared(self, row: ManifestRow, made: RebuiltClip) -> RebuildResult:
-        ours = self._prints(made.sha256)
-        theirs = self._listed(row)
-        if ours is None or theirs is None or not len(theirs.frames):
+        made_prints = self._prints(made.sha256)
+        listed_prints = self._listed(row)
+        if made_prints is None or listed_prints is None or not len(listed_prints.frames):
             detail = "the row has no fingerprint, and the listed clip is not available"
             return _result(row, made, "changed", reason="no-fingerprint", detail=detail)
-        frames = _distance(ours.frames, theirs.frames)
-        audio = _distance(ours.audio, theirs.audio) if len(theirs.audio) else None
+        frames = _distance(made_prints.frames, listed_prints.frames)
+        audio = (
+            _distance(made_prints.audio, listed_prints.audio) if len(listed_prints.audio) else None
+        )
         measured: dict[str, Any] = {
             "frames": round(frames, 4),
             "audio": None if audio is None else round(audio, 4),
@@ -126,14 +128,14 @@ def _made_first(row: ManifestRow, made: RebuiltClip) -> RebuildResult:
     """The result for a list's clip that nobody made before: only its length can be compared."""
     listed = row.listed
     about: dict[str, Any] = {"span": made.span, "tools": dict(made.tools)}
-    there, rate = made.media.duration, made.media.fps or 1.0
+    duration, rate = made.media.duration, made.media.fps or 1.0
     bound = max(_SHORT, 2 / rate)
     if listed is not None and listed.frames is not None:
-        wanted = (listed.frames[1] - listed.frames[0]) / rate
+        expected = (listed.frames[1] - listed.frames[0]) / rate
     else:
-        wanted = there if row.end is None else row.end - row.start
-    if abs(wanted - there) > bound:
-        detail = f"{wanted:g} s are listed, {there:.3f} s are there"
+        expected = duration if row.end is None else row.end - row.start
+    if abs(expected - duration) > bound:
+        detail = f"{expected:g} s are listed, {duration:.3f} s are there"
         return _result(row, made, "changed", reason="length", detail=detail, **about)
     detail = ""
     height = None if listed is None else listed.height

@@ -125,9 +125,9 @@ class ClipMaker:
             write_mono(clip, inside(self.output, f"{AUDIO}/{name}.wav"))
         if row.reference_frame is not None and row.reference_time is not None:
             index = media.frame_index(clip)
-            wanted = [int(index.at([row.reference_time])[0])]
+            indices = [int(index.at([row.reference_time])[0])]
             cut_here = row.end is not None or row.crop is not None
-            frames = media.read_frames(clip, wanted, index, made_here=cut_here)
+            frames = media.read_frames(clip, indices, index, made_here=cut_here)
             picture = frames.pixels[0]
             if row.tools.get("anonymised"):
                 picture = anonymised(picture)
@@ -205,5 +205,7 @@ def _suffix(row: ManifestRow, source: Path) -> str:
 
 
 def _encoding(row: ManifestRow) -> Encoding:
-    wanted = {k: row.tools[k] for k in ("crf", "preset", "threads", "audio_kbps") if k in row.tools}
-    return from_plain(Encoding, wanted, f"{row.clip_id}: tools")
+    encoding = {
+        k: row.tools[k] for k in ("crf", "preset", "threads", "audio_kbps") if k in row.tools
+    }
+    return from_plain(Encoding, encoding, f"{row.clip_id}: tools")

@@ -134,17 +134,19 @@ def _person(
     times = faces["time"][faces["sample"][detections]] - start
     region = follow(times, faces["box"][detections], size, rule)
     inside = tuple(_within(spoken, start, end))
-    mine = [(a, b) for a, b, who in inside if who == person]
-    theirs = [(a, b) for a, b, who in inside if who != person]
+    own_turns = [(a, b) for a, b, who in inside if who == person]
+    other_turns = [(a, b) for a, b, who in inside if who != person]
     refused = None
     if end - start < rule.min_seconds:
         refused = "short-track"
     elif unknown and rule.listens:
         refused = "turns-unknown"
-    elif sum(b - a for a, b in mine) < rule.min_speaking * (end - start):
+    elif sum(b - a for a, b in own_turns) < rule.min_speaking * (end - start):
         refused = "little-speaking"
     audible = (
-        tuple(padded(mine, theirs, rule.pad, end - start)) if rule.others == "silence" else None
+        tuple(padded(own_turns, other_turns, rule.pad, end - start))
+        if rule.others == "silence"
+        else None
     )
     return PersonCut(person, start, end, region, inside, audible, refused)
 
@@ -158,16 +160,16 @@ def _within(turns: Sequence[SpokenTurn], start: float, end: float) -> Iterator[S
 
 
 def padded(
-    mine: Sequence[tuple[float, float]],
-    theirs: Sequence[tuple[float, float]],
+    own_turns: Sequence[tuple[float, float]],
+    other_turns: Sequence[tuple[float, float]],
     pad: float,
     length: float,
 ) -> list[tuple[float, float]]:
     """A person's turns with a little sound before and after them, joined where they meet.
 
     Args:
-        mine: Start and end of the person's turns in seconds.
-        theirs: Those of all others; none of the added sound is within them.
+        own_turns: Start and end of the person's turns in seconds.
+        other_turns: Those of all others; none of the added sound is within them.
         pad: Seconds that are added at most.
         length: Length of the clip in seconds.
 
@@ -176,9 +178,9 @@ def padded(
         [(0.95, 3.1)]
     """
     joined: list[tuple[float, float]] = []
-    for start, end in sorted(mine):
+    for start, end in sorted(own_turns):
         early, late = max(0.0, start - pad), min(length, end + pad)
-        for a, b in theirs:
+        for a, b in other_turns:
             if a < start:
                 early = max(early, min(b, start))
             if b > end:

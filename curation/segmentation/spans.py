@@ -152,20 +152,20 @@ def _with_people(
     counted = values["sample"][heights >= rule.min_face_height]
     counts = np.bincount(counted, minlength=len(values["time"]))[inside]
     most = math.inf if rule.max_people is None else rule.max_people
-    good = (counts >= rule.min_people) & (counts <= most)
+    allowed = (counts >= rule.min_people) & (counts <= most)
     times = values["time"][inside]
     runs: list[tuple[float, float]] = []
-    for a, b in _runs(good, rule.lost_samples):
+    for a, b in _runs(allowed, rule.lost_samples):
         left = start if a == 0 else float(times[a - 1] + times[a]) / 2
-        right = end if b == len(good) else float(times[b - 1] + times[b]) / 2
+        right = end if b == len(allowed) else float(times[b - 1] + times[b]) / 2
         if right - left >= rule.min_seconds:
             runs.append((left, right))
     return runs
 
 
-def _runs(good: npt.NDArray[np.bool_], gap: int) -> list[tuple[int, int]]:
+def _runs(allowed: npt.NDArray[np.bool_], gap: int) -> list[tuple[int, int]]:
     """Start and end of runs of True, across gaps of up to `gap` elements; gaps at the ends are left out."""
-    places = np.flatnonzero(good)
+    places = np.flatnonzero(allowed)
     if not len(places):
         return []
     breaks = np.flatnonzero(np.diff(places) > gap + 1)
@@ -191,12 +191,12 @@ def _divided(
         low, high = at + rule.min_seconds, at + rule.max_seconds
         left = end - at
         parts = max(2, round(left / rule.aim_seconds))
-        wanted = at + left / parts
+        target = at + left / parts
         high = min(high, end - rule.min_seconds)
         inside = [p for p in pauses if low <= p[0] <= high]
         # a long pause outweighs a deviation from the aimed length
-        cut = min(inside, key=lambda p: abs(p[0] - wanted) - 4 * min(p[1], 1.0), default=None)
-        to = cut[0] if cut else min(wanted, high)
+        cut = min(inside, key=lambda p: abs(p[0] - target) - 4 * min(p[1], 1.0), default=None)
+        to = cut[0] if cut else min(target, high)
         pieces.append((at, to))
         at = to
     pieces.append((at, end))

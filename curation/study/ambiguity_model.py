@@ -51,8 +51,8 @@ def fit_newton(panel: Panel, *, contents: bool) -> SubjectModel:
             before = state.quality
             weight = 1.0 / _variance(state, panel.subject, of_row)
             bias_curve = panel.subject_sum(weight)
-            wanted = panel.subject_sum((panel.score - panel.spread(state.quality)) * weight)
-            state.bias = _towards(state.bias, wanted / bias_curve)
+            numerator = panel.subject_sum((panel.score - panel.spread(state.quality)) * weight)
+            state.bias = _towards(state.bias, numerator / bias_curve)
 
             slope, curve = _spread_step(
                 state.inconsistency[panel.subject], state.ambiguity[of_row], _residual(panel, state)
@@ -81,8 +81,8 @@ def fit_newton(panel: Panel, *, contents: bool) -> SubjectModel:
 
             weight = 1.0 / _variance(state, panel.subject, of_row)
             quality_curve = panel.clip_sum(weight)
-            wanted = panel.clip_sum((panel.score - state.bias[panel.subject]) * weight)
-            state.quality = _towards(state.quality, wanted / quality_curve)
+            numerator = panel.clip_sum((panel.score - state.bias[panel.subject]) * weight)
+            state.quality = _towards(state.quality, numerator / quality_curve)
             iterations += 1
             if np.linalg.norm(before - state.quality) < TOLERANCE:
                 break

@@ -175,13 +175,13 @@ def agreement_matrix(panel: Panel) -> Floats:
     """
     clip, subject, score = panel.cells()
     shape = (len(panel.subjects), len(panel.clips))
-    there, values = np.zeros(shape), np.zeros(shape)
-    there[subject, clip] = 1.0
+    rated, values = np.zeros(shape), np.zeros(shape)
+    rated[subject, clip] = 1.0
     values[subject, clip] = score - score.mean()
-    n = there @ there.T
+    n = rated @ rated.T
     with np.errstate(invalid="ignore", divide="ignore"):
-        sum_a = values @ there.T
-        squares_a = (values**2) @ there.T - sum_a**2 / n
+        sum_a = values @ rated.T
+        squares_a = (values**2) @ rated.T - sum_a**2 / n
         cross = values @ values.T - sum_a * sum_a.T / n
         product = squares_a * squares_a.T
         r = np.where((n >= 3) & (product > 1e-18), cross / np.sqrt(product), np.nan)

@@ -205,11 +205,11 @@ def _scores(frame: pl.DataFrame, options: TableOptions, where: str) -> tuple[Flo
         raise RatingsError(f"{where}: expected numbers in the column score, got {column.dtype}")
     values = numbers.fill_null(float("nan")).to_numpy().astype(np.float64)
     rated = given.to_numpy() & ~np.isin(values, np.asarray(options.missing_codes, np.float64))
-    bad = np.flatnonzero(rated & ~np.isfinite(values))
-    if len(bad):
+    invalid = np.flatnonzero(rated & ~np.isfinite(values))
+    if len(invalid):
         raise RatingsError(
-            f"{where}: {len(bad)} scores are not finite numbers, the first: "
-            f"{_shown(column, bad, frame)}; leave the cells of missing ratings empty"
+            f"{where}: {len(invalid)} scores are not finite numbers, the first: "
+            f"{_shown(column, invalid, frame)}; leave the cells of missing ratings empty"
         )
     return values, rated
 
@@ -238,11 +238,11 @@ def _repetitions(frame: pl.DataFrame, where: str) -> Codes:
     if "repetition" not in frame.columns:
         return np.zeros(frame.height, np.int64)
     column = frame["repetition"].cast(pl.Int64, strict=False)
-    bad = (column.is_null() | (column < 0) | (column > 1_000_000)).to_numpy()
-    if bad.any():
+    invalid = (column.is_null() | (column < 0) | (column > 1_000_000)).to_numpy()
+    if invalid.any():
         raise RatingsError(
             f"{where}: expected a whole number of at least 0 in the column repetition, got "
-            f"{_shown(frame['repetition'], np.flatnonzero(bad), frame)}"
+            f"{_shown(frame['repetition'], np.flatnonzero(invalid), frame)}"
         )
     return column.to_numpy().astype(np.int64)
 

@@ -123,8 +123,8 @@ class TrackLinker:
             patch = face_patch(grey, box)
             if i in partner:
                 known = self._open[partner[i]]
-                there = face_patch(grey, known.box).astype(np.float64)
-                change = float(np.abs(there - known.patch).mean())
+                at_last_place = face_patch(grey, known.box).astype(np.float64)
+                change = float(np.abs(at_last_place - known.patch).mean())
                 links.append(Link(known.tracklet, False, change))
                 known.box, known.time, known.patch = box, time, patch
                 going_on.append(known)

@@ -22,12 +22,12 @@ def check_files(built: BuiltDataset) -> Faults:
         for fault in pool.map(functools.partial(_file_fault, built), built.info.files):
             if fault is not None:
                 yield fault
-    there = {
+    present = {
         path.relative_to(built.folder).as_posix()
         for path in built.folder.rglob("*")
         if path.is_file() and not _is_foreign(path.relative_to(built.folder))
     }
-    for name in sorted(there - set(built.info.files) - {INFO_NAME}):
+    for name in sorted(present - set(built.info.files) - {INFO_NAME}):
         yield f"{name} is not listed in {INFO_NAME}"
     listed = {name for config in built.info.configs for _, name, _ in built.files(config)}
     for name in sorted(listed - set(built.info.files)):
@@ -58,16 +58,16 @@ def check_schema(built: BuiltDataset) -> Faults:
     import pyarrow.parquet as pq
 
     for config, config_info in built.info.configs.items():
-        wanted = {column.name: column.type for column in config_info.columns}
+        expected = {column.name: column.type for column in config_info.columns}
         for _, name, path in built.files(config):
             features = datasets.Features.from_arrow_schema(pq.read_schema(path))
             actual = {column: repr(feature) for column, feature in features.items()}
-            if list(actual.items()) != list(wanted.items()):
-                yield f"{name}: {types_differ(wanted, actual)}"
+            if list(actual.items()) != list(expected.items()):
+                yield f"{name}: {types_differ(expected, actual)}"
         if built.declares(config):
             assert built.builder is not None
             declared = {f.name: repr(f.type) for f in built.builder.FIELDS[config]}
-            lacking = {k: v for k, v in declared.items() if wanted.get(k) != v}
+            lacking = {k: v for k, v in declared.items() if expected.get(k) != v}
             if lacking:
                 yield f"{config}: not as this package declares it: {', '.join(sorted(lacking))}"
     return f"{len(built.info.configs)} configs have the declared columns and types"

@@ -41,9 +41,9 @@ def check_card(built: BuiltDataset) -> Faults:
         if rows != {split: numbers.rows for split, numbers in config_info.splits.items()}:
             yield f"{name}: the card says {rows} rows"
         types = {c: repr(kind) for c, kind in (infos[name].features or {}).items()}
-        wanted = {column.name: column.type for column in config_info.columns}
-        if types != wanted:
-            yield f"{name}: the card's features: {types_differ(wanted, types)}"
+        declared = {column.name: column.type for column in config_info.columns}
+        if types != declared:
+            yield f"{name}: the card's features: {types_differ(declared, types)}"
     path = built.folder / _CROISSANT
     if path.is_file():
         plain = json.loads(path.read_text(encoding="utf-8"))
@@ -66,7 +66,7 @@ def check_load(built: BuiltDataset) -> Faults:
     place = str(built.folder.resolve())
     with tempfile.TemporaryDirectory(prefix="theval-verify-") as scratch, _quietly():
         for config, config_info in built.info.configs.items():
-            wanted = {column.name: column.type for column in config_info.columns}
+            declared = {column.name: column.type for column in config_info.columns}
             streamed = (
                 sum(split.arrow_bytes for split in config_info.splits.values()) > _LOADED_WHOLE
             )
@@ -78,8 +78,8 @@ def check_load(built: BuiltDataset) -> Faults:
             for split in set(rows) & set(config_info.splits):
                 n_rows = rows[split]
                 types = {name: repr(kind) for name, kind in (n_rows.features or {}).items()}
-                if types != wanted:
-                    yield f"{config}/{split}: {types_differ(wanted, types)}"
+                if types != declared:
+                    yield f"{config}/{split}: {types_differ(declared, types)}"
                 count = (
                     _streamed(place, config, split, config_info.key[0]) if streamed else len(n_rows)
                 )

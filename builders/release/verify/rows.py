@@ -61,14 +61,14 @@ def check_ids(built: BuiltDataset) -> Faults:
     for config, config_info in built.info.configs.items():
         keys = KeySet()
         for _, name, path in built.files(config):
-            there = "clip_id" in pq.read_schema(path).names
+            has_clip_id = "clip_id" in pq.read_schema(path).names
             strange: dict[str, None] = {}
             null = False
-            for batch in _batches(path, {*config_info.key, *(["clip_id"] if there else [])}):
+            for batch in _batches(path, {*config_info.key, *(["clip_id"] if has_clip_id else [])}):
                 key = [batch[column] for column in config_info.key]
                 null = null or any(column.null_count for column in key)
                 keys.add(zip(*(column.to_pylist() for column in key), strict=True))
-                if not there:
+                if not has_clip_id:
                     continue
                 ids = [(clip,) for clip in batch["clip_id"].unique().drop_null().to_pylist()]
                 if config == built.first:
@@ -166,9 +166,9 @@ def check_manifest(built: BuiltDataset) -> Faults:
     path = built.folder / MANIFEST_NAME
     if not path.is_file():
         return "there is none: the dataset was not made from clips"
-    there, listed = KeySet(), KeySet()
+    present, listed = KeySet(), KeySet()
     for split, _, file in built.files(built.first):
-        there.add((*clip, split) for clip in _clips(file))
+        present.add((*clip, split) for clip in _clips(file))
     n_rows = 0
     private = []
     try:
@@ -181,7 +181,7 @@ def check_manifest(built: BuiltDataset) -> Faults:
     except ManifestError as error:
         yield str(error)
         return ""
-    if not there.equals(listed):
+    if not present.equals(listed):
         yield from _disagreements(built, path)
     for clip in private:
         yield f"{clip!r} carries paths of the machine that built it"

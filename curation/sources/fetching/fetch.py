@@ -229,10 +229,10 @@ class Fetcher:
         files = []
         for number, stream_format in enumerate(formats):
             part = parts / f"{name}.{number}.stream"
-            wanted = {k: v for k, v in info.items() if k != "requested_formats"} | dict(
+            request = {k: v for k, v in info.items() if k != "requested_formats"} | dict(
                 stream_format
             )
-            complete, _ = self._ydl.dl(str(part), wanted)
+            complete, _ = self._ydl.dl(str(part), request)
             if not complete or not part.is_file():
                 raise OSError(f"{name} was received incompletely")
             files.append(part)

@@ -97,10 +97,10 @@ def _has_values(folder: Path, config: ConfigInfo, column: str) -> bool:
     for split in config.splits.values():
         for name in split.files:
             file = pq.ParquetFile(inside(folder, name))
-            kind, wanted = file.schema_arrow.field(column).type, column
+            kind, column_path = file.schema_arrow.field(column).type, column
             if pa.types.is_struct(kind):  # bytes and path: the path is enough
-                wanted += f".{kind.field(kind.num_fields - 1).name}"
-            for batch in file.iter_batches(columns=[wanted], batch_size=1024):
+                column_path += f".{kind.field(kind.num_fields - 1).name}"
+            for batch in file.iter_batches(columns=[column_path], batch_size=1024):
                 if batch.column(0).null_count < len(batch):
                     return True
     return False
@@ -283,9 +283,9 @@ def _refuse(repo_id: str, info: Info, remote: Remote, *, committed: bool) -> Non
         raise PublishError(f"{repo_id} holds {remote.info.dataset}, and this is {info.dataset}")
     if committed:
         return
-    there = [remote.info.version] if remote.info else []
-    there += [name[1:] for name in remote.tags if name.startswith("v") and _is_version(name[1:])]
-    highest = max(there, key=parse_version, default=None)
+    present = [remote.info.version] if remote.info else []
+    present += [name[1:] for name in remote.tags if name.startswith("v") and _is_version(name[1:])]
+    highest = max(present, key=parse_version, default=None)
     if highest is not None and parse_version(info.version) <= parse_version(highest):
         raise PublishError(
             f"{repo_id} is already at version {highest}, got the older version {info.version}: "
@@ -310,9 +310,9 @@ def _create(api: HfApi, plan: PushPlan) -> str:
 def _check_sent(plan: PushPlan, added: Sequence[CommitOperationAdd]) -> None:
     """Raise if a file changed between the checks and the upload."""
     for operation in added:
-        wanted = plan.add[operation.path_in_repo]
-        if sha256_file(inside(plan.folder, operation.path_in_repo)) != wanted.sha256 or (
-            operation.upload_info.size != wanted.n_bytes
+        expected = plan.add[operation.path_in_repo]
+        if sha256_file(inside(plan.folder, operation.path_in_repo)) != expected.sha256 or (
+            operation.upload_info.size != expected.n_bytes
         ):
             raise PublishError(
                 f"{operation.path_in_repo} changed while it was being pushed; nothing was committed. "

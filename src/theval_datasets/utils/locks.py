@@ -36,7 +36,7 @@ def locked(folder: Path, command: str) -> Iterator[None]:
         InputError: Another process holds the lock (the message names it), or the folder cannot be
             written to.
     """
-    ours = not folder.exists()
+    created = not folder.exists()
     lock = filelock.FileLock(folder / LOCK_NAME, timeout=0)
     holder = folder / _HOLDER_NAME
     try:
@@ -61,7 +61,7 @@ def locked(folder: Path, command: str) -> Iterator[None]:
         yield
     finally:
         holder.unlink(missing_ok=True)
-        if ours and {path.name for path in folder.iterdir()} <= {LOCK_NAME}:
+        if created and {path.name for path in folder.iterdir()} <= {LOCK_NAME}:
             with contextlib.suppress(OSError):
                 (folder / LOCK_NAME).unlink(missing_ok=True)
                 folder.rmdir()
