@@ -79,11 +79,11 @@ def _below_the_limits(clip: Path, what: str, folder: Path) -> list[Row]:
         filled = data + room.to_bytes(4, "big") + b"free" + bytes(room - 8)
         first.with_name(f"{name}.mp4").write_bytes(filled)
     peaks = _peaks(own)
-    for config, reason in (("landmarks", "landmarks:too-long"), ("media", "media:too-large")):
-        for file in (own / "out" / "theval" / "theval" / config).glob("*.parquet"):
-            missing = pq.read_table(file, columns=["missing"])["missing"].to_pylist()
-            if any(reason in reasons for reasons in missing):
-                raise RuntimeError(f"{config} lacks values ({reason}); the clips exceed the limits")
+    for config, column in (("landmarks", "mesh"), ("media", "video")):
+        files = (own / "out" / "theval" / "theval" / config).glob("*.parquet")
+        columns = [pq.read_table(file, columns=[column])[column] for file in files]
+        if (kept := sum(len(values) - values.null_count for values in columns)) != 2:
+            raise RuntimeError(f"{config} has {kept} {column} values; the clips exceed the limits")
     note = f"2 clips of {LONGEST} frames and {LARGEST_CLIP - _BESIDE_VIDEO} bytes, of {what}"
     return _rows(peaks, note)
 
