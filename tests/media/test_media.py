@@ -213,6 +213,7 @@ def test_audio_that_is_not_there(media, name, kind):
         read_audio(media(name))
 
 
+_LOUD = "aevalsrc=0.95*sin(2*PI*440*t):s=48000:d=1,"
 _TONE = "aevalsrc=0.5*sin(2*PI*440*t):s=48000:d=1,"
 _SURROUND = "pan=5.1|c0={}|c1={}|c2={}|c3=0*c0|c4={}|c5={}"
 
@@ -223,12 +224,16 @@ _SURROUND = "pan=5.1|c0={}|c1={}|c2={}|c3=0*c0|c4={}|c5={}"
         ("pan=stereo|c0=c0|c1=c0", None, 0),
         ("pan=stereo|c0=c0|c1=0*c0", None, -6),
         ("pan=stereo|c0=0*c0|c1=c0", None, -6),
-        ("pan=stereo|c0=c0|c1=-1*c0", 0, -3),
-        ("pan=stereo|c0=0.5*c0|c1=-1*c0", 1, -3),
+        ("pan=stereo|c0=c0|c1=-1*c0", 0, 0),
+        ("pan=stereo|c0=0.5*c0|c1=-1*c0", 1, 0),
+        ("pan=3.0|c0=0*c0|c1=0*c0|c2=c0", None, -3),
+        ("pan=quad|c0=c0|c1=c0|c2=0*c0|c3=0*c0", None, 0),
+        ("pan=7.1|c0=0*c0|c1=0*c0|c2=c0|c3=0*c0|c4=0*c0|c5=0*c0|c6=0*c0|c7=0*c0", None, -3),
+        (_SURROUND.format("c0", "0*c0", "0*c0", "0*c0", "0*c0"), None, -6),
         (_SURROUND.format("0*c0", "0*c0", "c0", "0*c0", "0*c0"), None, -3),
-        (_SURROUND.format("c0", "-1*c0", "0*c0", "0*c0", "0*c0"), 0, -3),
+        (_SURROUND.format("c0", "-1*c0", "0*c0", "0*c0", "0*c0"), 0, 0),
         (_SURROUND.format("0.5*c0", "-0.5*c0", "c0", "0*c0", "0*c0"), None, -3),
-        (_SURROUND.format("0*c0", "0*c0", "0*c0", "c0", "-1*c0"), 4, -3),
+        (_SURROUND.format("0*c0", "0*c0", "0*c0", "c0", "-1*c0"), 4, 0),
     ],
 )
 def test_no_mix_of_channels_loses_what_is_said(tmp_path, mix, channel, level):
@@ -238,7 +243,18 @@ def test_no_mix_of_channels_loses_what_is_said(tmp_path, mix, channel, level):
     audio = read_audio(path)
     assert audio.channel == channel
     rms = np.sqrt((audio.samples[1600:-1600].astype(float) ** 2).mean())
-    assert 20 * np.log10(rms * np.sqrt(2) / 0.5) == pytest.approx(level, abs=5)
+    assert 20 * np.log10(rms * np.sqrt(2) / 0.5) == pytest.approx(level, abs=0.1)
+
+
+@pytest.mark.parametrize("channels", ["c0=c0|c1=c0", "c0=c0|c1=0*c0", "c0=c0|c1=0.9*c0"])
+def test_stereo_is_mixed_as_ffmpeg_mixes_it_for_files_of_16_bits(tmp_path, channels):
+    """Loud stereo stays within full scale, so that it does not look clipped."""
+    path, theirs = tmp_path / "sound.wav", tmp_path / "mono.wav"
+    ffmpeg("-f", "lavfi", "-i", _LOUD + f"pan=stereo|{channels}", path)
+    ffmpeg("-i", path, "-ac", 1, "-ar", 16_000, theirs)
+    mix, expected = read_audio(path).samples, read_audio(theirs).samples
+    assert np.abs(mix).max() <= 0.97
+    assert np.abs(mix - expected).max() < 2 / 32768
 
 
 def test_audio_without_video_starts_at_zero(media):

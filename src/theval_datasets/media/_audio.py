@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -40,6 +41,12 @@ from .frames import SAMPLE_RATE, Audio, FloatArray
 SILENCE_FOR_GAPS: Final[Mapping[str, float]] = {"async": 1, "min_hard_comp": 0.02}
 """Options of FFmpeg's `aresample` for sound that keeps to its timestamps: a gap becomes silence, an
 overlap is dropped, from 20 ms on (FFmpeg's default of 0.1 s leaves sound up to 100 ms off)."""
+_STEREO: Final = "rematrix_maxval=1"
+"""Option of `aresample` for one or two channels: weights that add up to 1, half of each side, so that a mix stays
+within full scale. FFmpeg's default for samples in floating point is 3 dB louder: ordinary stereo looks clipped."""
+_SURROUND: Final = f"rematrix_volume={math.sqrt(0.5):.6f}"
+"""The same for more channels: the mean of the two sides of ITU-R BS.775's stereo mix, with the centre, which holds
+the speech, at -3 dB. Weights that add up to 1 would put it at -11 dB."""
 _MARGIN: Final = 60.0
 """Seconds that sound may continue after the picture, and that gaps may add to it."""
 _ANTIPHASE: Final = -0.5
@@ -100,6 +107,7 @@ class _Track:
         longest: Maximum length to read, in seconds.
         lead: Seconds from the container's start to the stream's first sample.
         channel: The only channel that is used; None for a mix of all.
+        n_channels: Number of channels.
     """
 
     index: int
@@ -107,6 +115,7 @@ class _Track:
     longest: float
     lead: float
     channel: int | None
+    n_channels: int
 
 
 def _track(path: Path, limits: Limits) -> _Track:
@@ -121,16 +130,16 @@ def _track(path: Path, limits: Limits) -> _Track:
             if remarks.text():
                 raise BrokenMediaError(f"{path.name}: the audio does not decode ({remarks.text()})")
             raise NoAudioError(f"{path.name}: its audio stream is empty")
-        channel = _lone_channel(first, frames)
+        channel, n_channels = _lone_channel(first, frames), first.layout.nb_channels
         own = seconds(first.pts, first.time_base)
         index = sound.index
     line = timeline(path, limits)
     longest = line.audio_seconds + _MARGIN
     if line.index is None:
-        return _Track(index, 0.0, longest, own - line.begin, channel)
+        return _Track(index, 0.0, longest, own - line.begin, channel, n_channels)
     start = own - line.origin
     longest = min(longest, line.video_end - start + _MARGIN)
-    return _Track(index, start, longest, own - line.begin, channel)
+    return _Track(index, start, longest, own - line.begin, channel, n_channels)
 
 
 def _lone_channel(first: Any, following: Iterator[Any]) -> int | None:
@@ -170,6 +179,8 @@ def _decode(path: Path, track: _Track, rate: int, longest: float) -> FloatArray:
     import ffmpeg
 
     chosen = "" if track.channel is None else f"pan=mono|c0=c{track.channel},"
+    several = track.n_channels > 2 and track.channel is None
+    mixed = f"out_chlayout=mono:{_SURROUND if several else _STEREO}"
     continuous = ":".join(f"{name}={value}" for name, value in SILENCE_FOR_GAPS.items())
     # aresample fills a gap completely, whatever its length, so sound beyond the end is dropped first.
     bounded = f"atrim=end={track.lead + longest:.6f},"
@@ -180,8 +191,7 @@ def _decode(path: Path, track: _Track, rate: int, longest: float) -> FloatArray:
             map=f"0:{track.index}",
             format="f32le",
             acodec="pcm_f32le",
-            af=f"{bounded}{chosen}aresample={continuous}",
-            ac=1,
+            af=f"{bounded}{chosen}aresample={continuous}:{mixed}",
             ar=rate,
             t=longest,
             loglevel="error",

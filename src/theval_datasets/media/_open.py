@@ -31,7 +31,7 @@ _FORMATS: Final = (
 )
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _STILL_MAGIC: Final = {_PNG: "png", b"\xff\xd8\xff": "jpeg", b"BM": "bmp"}
-_READING: Final = 3
+_READING: Final = 4
 """Version of this package's conversion of decoded frames and sound; raised when either changes."""
 _HEAD_CHUNKS: Final = 64
 _TRUNCATED_AFTER: Final = 0.5  # seconds by which a stream may fall short of its header
