@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from media_factory import ffmpeg
 
+import theval_datasets as td
 from theval_datasets.curation.clips.cut import Encoding, Piece, cut
 from theval_datasets.media import frame_index, open_video, probe, read_audio, timeline
 from theval_datasets.media.frames import SAMPLE_RATE
@@ -30,6 +32,7 @@ KINDS = {
     ),
     "ps-mpeg2": (["-c:v", "mpeg2video", "-bf", "2", "-g", "15", "-b:v", "1M"], "mp2", ".mpg"),
 }  # fmt: skip
+KEPT_AS = {"video": ".video", "audio": ".wav"}
 PACKET = {".ts": 188, ".mpg": 2048}
 
 
@@ -88,6 +91,22 @@ def test_cutting_keeps_them_together(joined, tmp_path, begin, end):
     assert facts.n_frames == end - begin
     assert flash(target) == pytest.approx(flash(joined) - piece.start, abs=0.001)
     assert beep(target) == pytest.approx(flash(target), abs=0.02)
+
+
+def test_a_dataset_keeps_them_together(joined, tmp_path):
+    """The config `media` holds the file as it is, and its sound from the first frame that decodes."""
+    work = tmp_path / "work"
+    td.curate([str(joined)], work, recipe="as-is", root=joined.parent)
+    report = td.build(
+        "clips", tmp_path / "out", repository="me/joined", manifest=work, configs=("media",),
+        cache=tmp_path / "cache",
+    )  # fmt: skip
+    (table,) = report.release.folder.rglob("media/*.parquet")
+    (row,) = pq.read_table(table).to_pylist()
+    stored = {name: tmp_path / f"stored{kind}" for name, kind in KEPT_AS.items()}
+    for name, path in stored.items():
+        path.write_bytes(row[name]["bytes"])
+    assert beep(stored["audio"]) == pytest.approx(flash(stored["video"]), abs=0.02)
 
 
 def test_an_open_group_of_pictures_counts_what_is_shown(tmp_path):
