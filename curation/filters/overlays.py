@@ -22,7 +22,8 @@ class Overlays(Filter):
     """Keeps clips whose whole picture is the scene.
 
     Panels are recognised by a seam between them, by a still or duplicate picture of a person that `faces`
-    flags, or by a still face that the border of the picture cuts (`insets`). Text is detected by a heuristic, which misses small or moving text.
+    flags, or by a still face that the border of the picture cuts (`insets`). Text is detected by a
+    heuristic, which misses small, moving and transparent text.
 
     Attributes:
         max_bars: Maximum width of the black bars on two opposite sides together, as a share of the side.
