@@ -94,8 +94,7 @@ def store(monkeypatch):
     """A server of S3 on this machine: the URL of a new folder on it, and its requests so far."""
     pytest.importorskip("s3fs", reason="needs s3fs")
     server = pytest.importorskip("moto.server", reason="needs moto[server]")
-    from werkzeug.serving import make_server
-
+    serving = pytest.importorskip("werkzeug.serving", reason="needs moto[server]")
     app = server.DomainDispatcherApplication(server.create_backend_app)
     requests = []
 
@@ -103,7 +102,7 @@ def store(monkeypatch):
         requests.append((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
         return app(environ, start_response)
 
-    http = make_server("127.0.0.1", 0, counting, threaded=True)
+    http = serving.make_server("127.0.0.1", 0, counting, threaded=True)
     thread = threading.Thread(target=http.serve_forever)
     thread.start()
     for name, value in {
