@@ -8,8 +8,10 @@ import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from benchmarks._media import SHARED, clips
 from benchmarks._rows import Row, at_most
@@ -19,7 +21,7 @@ from theval_datasets.curation.recipes.recipe import load_recipe
 from theval_datasets.curation.sources.local import Local
 from theval_datasets.curation.tasks import Tasks
 from theval_datasets.engines.local import LocalEngine
-from theval_datasets.extraction.store import FeatureStore
+from theval_datasets.extraction.measure import compute
 
 MINUTES = float(os.environ.get("THEVAL_BENCH_MINUTES", "1.5"))
 """Length of the footage in minutes; a minute of it takes about four CPU minutes."""
@@ -102,30 +104,28 @@ class _Clock:
     def __init__(self) -> None:
         self.spent: dict[str, float] = {}
         self._taken: dict[str, float] = defaultdict(float)
-        self._originals = (Tasks.run, FeatureStore.compute)
+        self._patches = ExitStack()
 
     def __enter__(self) -> _Clock:
-        run, compute = self._originals
-        taken = self._taken
+        taken, run = self._taken, Tasks.run
 
         def timed_run(
             tasks: Tasks, task: Any, items: Any, label: Any, *rest: Any, **named: Any
         ) -> Any:
             return _timed(run(tasks, task, items, label, *rest, **named), taken, str(label))
 
-        def timed_compute(
-            store: Any, jobs: Any, engine: Any, label: Any = None, **named: Any
-        ) -> Any:
-            return _timed_call(
-                lambda: compute(store, jobs, engine, label, **named), taken, str(label)
-            )
+        def timed_compute(store: Any, jobs: Any, engine: Any, label: str) -> Any:
+            return _timed_call(lambda: compute(store, jobs, engine, label), taken, label)
 
-        Tasks.run, FeatureStore.compute = timed_run, timed_compute  # type: ignore[method-assign,assignment]
+        self._patches.enter_context(mock.patch.object(Tasks, "run", timed_run))
+        for name in ("curate", "segments"):
+            module = f"theval_datasets.curation.pipeline.{name}"
+            self._patches.enter_context(mock.patch(f"{module}.compute", timed_compute))
         self._started = _cpu()
         return self
 
     def __exit__(self, *_: object) -> None:
-        Tasks.run, FeatureStore.compute = self._originals  # type: ignore[method-assign]
+        self._patches.close()
         others = _cpu() - self._started - sum(self._taken.values())
         self.spent = {**self._taken, "judging and all else": others}
 
