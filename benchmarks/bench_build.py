@@ -185,7 +185,7 @@ def _build(folder: Path, n: int) -> None:
 def _verify(folder: Path, _: int) -> None:
     from theval_datasets.builders.release.verify.report import verify
 
-    report = verify(folder / "out" / "theval" / "theval", workers=WORKERS)
+    report = verify(folder / "out" / "theval" / "theval", engine=LocalEngine(WORKERS))
     assert report.exit_code == 0, report.to_text()
 
 
