@@ -42,6 +42,8 @@ _INVERTED: Final = 2
 KEPT_FOR: Final = 12
 """Number of differing bits of similar frames, of 64, for which kept tables suffice: a share of 0.2."""
 _BLOCK: Final = 1 << 18
+_CHECKED: Final = 1000
+"""Number of frames of a table from a file whose places are checked."""
 _HELD: Final = 1 << 23
 
 Numbers = npt.NDArray[np.int64]
@@ -325,6 +327,15 @@ class _Table:
                 yield self.owners[entry[alike]], probes.owners[probe[alike]]
                 done = stop
 
+    def misplaced(self, most: int) -> bool:
+        """Whether one of some frames, at equal distances, does not lie where its key says."""
+        assert self.order is not None
+        if self.order is None or not len(self.order):
+            return False
+        places = np.unique(np.linspace(0, len(self.order) - 1, most).astype(np.int64))
+        keys = self._keys(self.hashes[self.order[places].astype(np.int64)]).astype(np.int64)
+        return bool(((places < self.begins[keys]) | (places >= self.begins[keys + 1])).any())
+
     def _keys(self, hashes: Hashes) -> Hashes:
         return _keys(hashes, self.mask, self.shift)
 
@@ -340,11 +351,13 @@ class KeptTables:
 
     Attributes:
         frames: The frames.
+        masks: uint64 (tables,): the sampled bits of each table.
         begins: uint32 (tables, keys + 1): see `_Table`.
         orders: uint32 (tables, frames): see `_Table`.
     """
 
     frames: FrameHashes
+    masks: Hashes
     begins: npt.NDArray[np.uint32]
     orders: npt.NDArray[np.uint32]
 
@@ -356,9 +369,10 @@ class KeptTables:
         count = _kept_tables(shift)
         begins = np.zeros((count, n_keys(n) + 1), np.uint32)
         orders = np.zeros((count, n), np.uint32)
-        for number, mask in enumerate(_masks(count)):
+        masks = np.array(list(_masks(count)), np.uint64)
+        for number, mask in enumerate(masks):
             orders[number], begins[number] = _sorted(frames.hashes, mask, shift)
-        return cls(frames, begins, orders)
+        return cls(frames, masks, begins, orders)
 
     def faulty(self) -> bool:
         """Whether these are not the tables of the frames; tables from a file are not trusted."""
@@ -366,7 +380,16 @@ class KeptTables:
         count = _kept_tables(_shift(n))
         if self.begins.shape != (count, n_keys(n) + 1) or self.orders.shape != (count, n):
             return True
+        ones = np.array([~np.uint64(0)])
+        sampled = {
+            (int(m).bit_count(), int(_keys(ones, m, np.uint64(0))[0]).bit_count())
+            for m in self.masks
+        }
+        if self.masks.shape != (count,) or sampled != {(_SAMPLED, _SAMPLED)}:
+            return True
         if n and bool(self.orders.max() >= n):
+            return True
+        if any(table.misplaced(_CHECKED) for table in self.tables()):
             return True
         return any(
             bool(begins[0] != 0 or begins[-1] != n or (begins[1:] < begins[:-1]).any())
@@ -376,9 +399,7 @@ class KeptTables:
     def tables(self) -> Iterator[_Table]:
         """The tables, one after another."""
         shift = _shift(len(self.frames.hashes))
-        for mask, begins, order in zip(
-            _masks(len(self.begins)), self.begins, self.orders, strict=True
-        ):
+        for mask, begins, order in zip(self.masks, self.begins, self.orders, strict=True):
             yield _Table(mask, shift, begins, order, self.frames.hashes, self.frames.owners)
 
     def cheaper(self, n_probes: int, tables: int, limit: float) -> bool:

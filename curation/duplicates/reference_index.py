@@ -37,6 +37,7 @@ _TYPES: Final[Mapping[str, Any]] = {
     "people_clips": pa.int64(),
     "hashes": pa.uint64(),
     "hash_ends": pa.int64(),
+    "masks": pa.uint64(),
     "orders": pa.uint32(),
     "begins": pa.uint32(),
 }
@@ -182,6 +183,7 @@ def write_index(path: Path, references: Iterable[ReferenceClip]) -> int:
         "people_clips": index.people_clips,
         "hashes": hashes.hashes,
         "hash_ends": hashes.begins[1:],
+        "masks": index.tables.masks,
         "orders": index.tables.orders.ravel(),
         "begins": index.tables.begins.ravel(),
     }
@@ -262,7 +264,7 @@ def _index(columns: Mapping[str, Any], pack: str) -> ReferenceIndex:
     frames = FrameHashes(hashes, owners, np.concatenate([[0], ends]).astype(np.int64))
     begins = columns["begins"].reshape(-1, n_keys(len(hashes)) + 1)
     orders = columns["orders"].reshape(len(begins), len(hashes))
-    tables = KeptTables(frames, begins, orders)
+    tables = KeptTables(frames, columns["masks"], begins, orders)
     if tables.faulty():
         raise ValueError("its tables are not those of its frames")
     embeddings = people.reshape(len(of), -1) if len(of) else _NOBODY

@@ -92,9 +92,16 @@ def test_faults_of_the_program_are_not_the_stores(failing, monkeypatch, error):
 @pytest.fixture
 def store(monkeypatch):
     """A server of S3 on this machine: the URL of a new folder on it, and its requests so far."""
-    pytest.importorskip("s3fs", reason="needs s3fs")
-    server = pytest.importorskip("moto.server", reason="needs moto[server]")
-    serving = pytest.importorskip("werkzeug.serving", reason="needs moto[server]")
+    pytest.importorskip(
+        "s3fs",
+        reason="needs s3fs and moto[server], whose requirements conflict with constraints.txt: an environment of its own",
+    )
+    server = pytest.importorskip(
+        "moto.server", reason="needs s3fs and moto[server], in an environment of its own"
+    )
+    serving = pytest.importorskip(
+        "werkzeug.serving", reason="needs s3fs and moto[server], in an environment of its own"
+    )
     app = server.DomainDispatcherApplication(server.create_backend_app)
     requests = []
 
