@@ -225,6 +225,15 @@ def web(tmp_path: Path):
         yield server
 
 
+@pytest.fixture
+def s3_server(tmp_path: Path):
+    """A server of S3 on this machine with an empty folder; see tests/support/s3_server.py."""
+    from s3_server import running
+
+    with running(tmp_path.name) as server:
+        yield server
+
+
 @pytest.fixture(scope="module")
 def browser():
     """Chromium; skipped where it is not installed. See tests/support/browser.py.

@@ -30,6 +30,7 @@ def test_every_requirement_has_a_tested_range(repo):
         "packaging",
         "pillow",
         "fsspec",
+        "s3fs",
         "yt-dlp[default]",
     }  # versions are years or grow slowly
     result = project(repo)

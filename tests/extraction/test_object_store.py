@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
-from collections import Counter
 from dataclasses import replace
 
 import fsspec
@@ -89,54 +87,10 @@ def test_faults_of_the_program_are_not_the_stores(failing, monkeypatch, error):
         failing.read(SPEC, SHA)
 
 
-@pytest.fixture
-def store(monkeypatch):
-    """A server of S3 on this machine: the URL of a new folder on it, and its requests so far."""
-    pytest.importorskip(
-        "s3fs",
-        reason="needs s3fs and moto[server], whose requirements conflict with constraints.txt: an environment of its own",
-    )
-    server = pytest.importorskip(
-        "moto.server", reason="needs s3fs and moto[server], in an environment of its own"
-    )
-    serving = pytest.importorskip(
-        "werkzeug.serving", reason="needs s3fs and moto[server], in an environment of its own"
-    )
-    app = server.DomainDispatcherApplication(server.create_backend_app)
-    requests = []
-
-    def counting(environ, start_response):
-        requests.append((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
-        return app(environ, start_response)
-
-    http = serving.make_server("127.0.0.1", 0, counting, threaded=True)
-    thread = threading.Thread(target=http.serve_forever)
-    thread.start()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{http.server_port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
-    fsspec.filesystem("s3").makedirs("bucket", exist_ok=True)
-    requests.clear()
-    yield f"s3://bucket/cache-{next(NUMBERS)}", requests
-    http.shutdown()
-    thread.join()
-
-
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
-
-
-def counts(requests):
-    found = Counter(method for method, _ in requests)
-    requests.clear()
-    return dict(found)
 
 
 def same(feature, other):
@@ -145,19 +99,19 @@ def same(feature, other):
     assert np.array_equal(feature.values["x"], other.values["x"])
 
 
-def test_a_server_of_s3_is_a_cache(store):
-    location, requests = store
+def test_a_server_of_s3_is_a_cache(s3_server):
+    location = s3_server.url
     cache = Cache(location)
     assert cache.outcome(SPEC, SHA) is None
-    assert counts(requests) == {"GET": 1}
+    assert s3_server.counts() == {"GET": 1}
     cache.write(SPEC, SHA, SMALL)
-    assert counts(requests)["PUT"] == 2  # the entry, and once the specification
+    assert s3_server.counts()["PUT"] == 2  # the entry, and once the specification
     cache.write(SPEC, "b" * 64, SMALL)
-    assert counts(requests) == {"PUT": 1}
+    assert s3_server.counts() == {"PUT": 1}
     assert cache.outcome(SPEC, SHA) == SMALL.outcome
-    assert counts(requests) == {"GET": 1}
+    assert s3_server.counts() == {"GET": 1}
     same(cache.read(SPEC, SHA), SMALL)
-    assert counts(requests) == {"GET": 1}
+    assert s3_server.counts() == {"GET": 1}
     cache.write(SPEC, "c" * 64, LARGE)
     same(cache.read(SPEC, "c" * 64), LARGE)
     assert [spec.digest for spec in Cache(location).specs("colour")] == []  # its digest is made up
@@ -165,8 +119,8 @@ def test_a_server_of_s3_is_a_cache(store):
         Cache("s3://no-such-bucket/cache").write(SPEC, SHA, SMALL)
 
 
-def test_an_intact_entry_stays_and_a_damaged_one_is_replaced(store):
-    location, _ = store
+def test_an_intact_entry_stays_and_a_damaged_one_is_replaced(s3_server):
+    location = s3_server.url
     cache = Cache(location)
     cache.write(SPEC, SHA, SMALL)
     key = key_of(SPEC, SHA)
@@ -187,18 +141,17 @@ def test_an_intact_entry_stays_and_a_damaged_one_is_replaced(store):
     assert cache.read(SPEC, SHA) is None
 
 
-def test_without_credentials_the_cache_is_named(store, monkeypatch):
-    location, _ = store
+def test_without_credentials_the_cache_is_named(s3_server, monkeypatch):
+    location = s3_server.url
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     fsspec.get_filesystem_class("s3").clear_instance_cache()
     with pytest.raises(StorageError, match=f"{location} cannot be read: .*credentials"):
         Cache(location).outcome(SPEC, SHA)
 
 
-def test_features_are_extracted_into_s3(store, media, tmp_path):
-    location, requests = store
+def test_features_are_extracted_into_s3(s3_server, media, tmp_path):
+    location = s3_server.url
     folder = tmp_path / "in"
     folder.mkdir()
     for name in ("plain", "vfr", "late_audio"):
@@ -207,11 +160,11 @@ def test_features_are_extracted_into_s3(store, media, tmp_path):
     names = ["audio_levels", "vad"]
     extract(tmp_path / "work", features=names, cache=str(tmp_path / "local"), workers=2)
     there = extract(tmp_path / "work", features=names, cache=location, workers=2)
-    first = counts(requests)
+    first = s3_server.counts()
     assert there.computed == {"audio_levels": 3, "vad": 3}
     again = extract(tmp_path / "work", features=names, cache=location, workers=2)
     assert not again.computed
-    assert counts(requests) == {"GET": 3 * 2}  # one request a clip and extractor
+    assert s3_server.counts() == {"GET": 3 * 2}  # one request a clip and extractor
     entries = {p.name: p.read_bytes() for p in (tmp_path / "local").rglob("*.feature")}
     files = fsspec.filesystem("s3")
     found = files.find(location.removeprefix("s3://"))

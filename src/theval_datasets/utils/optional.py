@@ -33,6 +33,7 @@ EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
         "`identity_open`: how constant people's identity stays, without a download",
     ),
     "ray": (("ray",), "`--engine ray`: curation, extraction and builds on several machines"),
+    "s3": (("s3fs",), "manifests, clips, caches and output at `s3://…`"),
     "iqa": (("pyiqa", "torch", "torchvision"), "picture quality: aesthetics, faces, mouths"),
     "sync": (("insightface", "torch"), "lip sync by SyncNet: LSE-C, LSE-D, offset of the sound"),
     "evaltalker": (
@@ -55,7 +56,7 @@ EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
 }  # fmt: skip
 """Modules that each extra installs, and what they enable."""
 
-ANY_PYTHON: Final = frozenset({"collect", "docs", "mesh", "train"})
+ANY_PYTHON: Final = frozenset({"collect", "docs", "mesh", "s3", "train"})
 """Extras that do not contain [media], whose mediapipe is built for Python up to 3.12 only."""
 
 _NAME: Final = "theval-datasets"
