@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from theval_datasets.utils.figures import COLOURS, WIDTH, label_axes, new_figure, png, svg
+from theval_datasets.utils.figures import (
+    COLOURS,
+    WIDTH,
+    label_axes,
+    label_bar,
+    new_figure,
+    png,
+    svg,
+)
 
 from .escape import plain_line
 
@@ -41,8 +49,8 @@ def draw_steps(steps: Sequence[tuple[str, int, int]], kept: int) -> bytes:
     for text in axes.get_yticklabels():
         text.set_parse_math(False)
     for i, (stay, lost) in enumerate(zip(left, rejected, strict=True)):
-        counted = f" {stay}" + (f" (−{lost})" if lost else "")
-        axes.text(stay + lost, i, counted, va="center", fontsize=8, color=COLOURS["ink"])
+        counted = f"{stay}" + (f" (−{lost})" if lost else "")
+        label_bar(axes, stay + lost, i, counted, size=8)
     axes.invert_yaxis()
     axes.margins(x=0.12)
     label_axes(axes, "clips and stretches of sources")

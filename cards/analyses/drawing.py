@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from theval_datasets.utils.figures import COLOURS, WIDTH, label_axes, new_figure
+from theval_datasets.utils.figures import COLOURS, WIDTH, label_axes, label_bar, new_figure
 
 from ..escape import plain_line
 
@@ -130,10 +130,10 @@ def draw_bars(frame: pl.DataFrame, group: str, value: str, unit: str) -> Figure:
     lengths = shown[value].to_list()
     axes.barh(range(len(shown)), lengths, color=COLOURS["kept"], height=0.7)
     for place, length in enumerate(lengths):
-        text = f" {length:,}" if isinstance(length, int) else f" {length:.3f}"
-        axes.text(max(length, 0), place, text, va="center", fontsize=7, color=COLOURS["ink"])
+        text = f"{length:,}" if isinstance(length, int) else f"{length:.3f}"
+        label_bar(axes, max(length, 0), place, text)
     _name_rows(axes, [_short(name) for name in shown[group].to_list()], 0)
-    axes.margins(x=0.14)
+    axes.margins(x=0.16)
     n = f"n = {frame['n'][0]:,}" if "n" in frame.columns else ""
     label_axes(axes, unit, "", ", ".join(filter(None, [n, _left_out(frame, shown)])))
     return figure

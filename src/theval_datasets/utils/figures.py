@@ -65,6 +65,20 @@ def label_axes(axes: Axes, x: str, y: str = "", title: str = "") -> None:
         axes.set_title(title, fontsize=9, color=COLOURS["ink"], loc="left", parse_math=False)
 
 
+def label_bar(axes: Axes, end: float, place: float, text: str, size: float = 7) -> None:
+    """Write beside the end of a horizontal bar; the text is shown literally.
+
+    Args:
+        axes: Axes with the bar.
+        end: End of the bar on the horizontal axis.
+        place: Middle of the bar on the vertical axis.
+        text: Label; a space in front of it would be lost in SVG.
+        size: Size of the letters in points.
+    """
+    axes.annotate(text, (end, place), (3, 0), textcoords="offset points", va="center", fontsize=size,
+                  color=COLOURS["ink"], parse_math=False)  # fmt: skip
+
+
 def png(figure: Figure) -> bytes:
     """The figure as PNG, with the same bytes for the same figure."""
     stream = io.BytesIO()
