@@ -30,7 +30,7 @@ class FrameRate(Filter):
         check_range("the range of frame rates", self.min_fps, self.max_fps)
 
     def judge(self, clip: Clip, features: Features) -> Verdict:
-        """By the measured rate, with a tolerance of one per cent."""
+        """By the measured rate, with a tolerance of 0.01 frames per second."""
         fps = clip.media.fps
         if fps is None:
             return undecided("single-frame")

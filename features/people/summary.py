@@ -22,11 +22,13 @@ class Person:
         number: Number of the person, as in `faces`.
         samples: (n,): indices of the sampled frames that show the face, ascending.
         boxes: (n, 4): left, top, right, bottom in each, as shares of the frame's width and height.
+        aspect: Width of the frame divided by its height.
     """
 
     number: int
     samples: npt.NDArray[np.int64]
     boxes: npt.NDArray[np.float64]
+    aspect: float
 
     @property
     def height(self) -> float:
@@ -39,7 +41,8 @@ class Person:
 
         It is the tenth percentile over the samples; negative where the face is cut off.
         """
-        nearest = np.minimum(self.boxes[:, :2], 1 - self.boxes[:, 2:]).min(axis=1)
+        nearest = np.minimum(self.boxes[:, :2], 1 - self.boxes[:, 2:])
+        nearest = (nearest * (self.aspect, 1)).min(axis=1)  # in heights of the frame
         return float(np.percentile(nearest / (self.boxes[:, 3] - self.boxes[:, 1]), 10))
 
 
@@ -56,14 +59,15 @@ def people(faces: Values) -> list[Person]:
     """
     kinds = faces["track_kind"][faces["track"]]
     owner = faces["track_person"][faces["track"]]
-    size = np.array([float(faces["width"]), float(faces["height"])] * 2)
+    width, height = float(faces["width"]), float(faces["height"])
     persons = []
     for number in range(int(owner.max()) + 1):
         own = np.flatnonzero((owner == number) & (kinds == _PERSON))
         if not len(own):
             continue
         samples, first = np.unique(faces["sample"][own].astype(np.int64), return_index=True)
-        persons.append(Person(number, samples, faces["box"][own][first].astype(np.float64) / size))
+        boxes = faces["box"][own][first].astype(np.float64) / ([width, height] * 2)
+        persons.append(Person(number, samples, boxes, width / height))
     return persons
 
 

@@ -5,98 +5,31 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from filter_clips import clip, stored
+from filter_clips import (
+    ALL,
+    FACE,
+    ONE,
+    clip,
+    empty,
+    faces,
+    heard,
+    insets,
+    levels,
+    nobody_speaks,
+    ok,
+    on_screen,
+    picture,
+    pose,
+    speech,
+    stored,
+    sync,
+)
 
 from theval_datasets import catalog
 from theval_datasets.curation.duplicates.matching import Prints
 from theval_datasets.curation.duplicates.reference_index import ReferenceClip, ReferenceIndex
 from theval_datasets.curation.filters.base import Features, Filter, UndecidedError
 from theval_datasets.extraction.outcomes import Feature, Outcome
-
-
-def ok(missing=None, **values):
-    arrays = {name: np.asarray(value) for name, value in values.items()}
-    return Feature(Outcome("ok", missing=missing or {}), arrays)
-
-
-def empty(reason):
-    return Feature(Outcome("empty", reason))
-
-
-def faces(people, samples=10, kinds=None, shots=1, n_subjects=None):
-    """`people[i]`: the samples in which person i is, and their box in pixels of 1000 × 1000."""
-    rows = [(s, i, box) for i, (where, box) in enumerate(people) for s in where]
-    kinds = kinds or [0] * len(people)
-    return ok(
-        time=np.arange(samples) / 5,
-        sample=np.array([s for s, _, _ in rows], np.int32),
-        track=np.array([i for _, i, _ in rows], np.int32),
-        track_person=np.arange(len(people), dtype=np.int32),
-        track_kind=np.array(kinds, np.int8),
-        box=np.array([b for _, _, b in rows], np.float32).reshape(-1, 4),
-        n_subjects=kinds.count(0) if n_subjects is None else n_subjects,
-        shot=np.arange(samples) * shots // samples,
-        width=1000,
-        height=1000,
-    )
-
-
-FACE = (400, 300, 600, 600)
-ALL = range(10)
-PICTURE = {
-    "sharpness": [50.0], "brightness": [0.5], "contrast": [0.2], "motion": [2.0, 2.0],
-    "bars": [0.0] * 4, "seams": 0, "text_share": 0.0,
-}  # fmt: skip
-
-
-def picture(**changed):
-    return ok(**(PICTURE | changed))
-
-
-def pose(yaw, pitch=0.0, roll=0.0, persons=1, n=10):
-    angles = {"yaw": yaw, "pitch": pitch, "roll": roll}
-    values = {k: np.broadcast_to(np.asarray(v, float), (n,)) for k, v in angles.items()}
-    owner = ok(person=np.arange(n) * persons // n)
-    return {"person_pose": ok(**values), "person_landmarks": owner}
-
-
-def heard(language, probability):
-    return {"spoken_language": ok(language=language, probability=probability)}
-
-
-def speech(ratio=0.8, pause=1.0, snr=20.0):
-    if isinstance(snr, str):
-        return ok({"snr_db": snr}, speech_ratio=ratio, longest_pause=pause)
-    return ok(speech_ratio=ratio, longest_pause=pause, snr_db=snr)
-
-
-def levels(lufs=-20.0, clipped=0.0, silence=0.1):
-    if lufs is None:
-        return ok({"lufs": "too-quiet"}, clipped_share=clipped, silence_share=silence)
-    return ok(lufs=lufs, clipped_share=clipped, silence_share=silence)
-
-
-def sync(confidence=3.0, offset=3):
-    return {"av_sync": ok(lse_c=confidence, av_offset=offset)}
-
-
-def on_screen(visible=0.9, speaking_at_once=0.05):
-    return {"active_speaker": ok(speaker_visible=visible, speaking_at_once=speaking_at_once)}
-
-
-def nobody_speaks(reason):
-    if reason == "no-speech":
-        return {"active_speaker": ok({"speaker_visible": reason, "speaking_at_once": reason})}
-    failed = reason in ("weights-missing", "extra-missing", "broken-media")
-    return {"active_speaker": Feature(Outcome("failed" if failed else "empty", reason))}
-
-
-ONE = {"faces": faces([(ALL, FACE)])}
-
-
-def insets(n=0):
-    return {"insets": ok(insets=n)}
-
 
 CASES = [
     ("resolution", {"min_side": 1080}, clip(), {}, None),

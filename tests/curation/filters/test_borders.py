@@ -1,0 +1,190 @@
+"""Every threshold of every filter of single clips at its border, by default and as a recipe may state it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from filter_clips import (
+    ALL,
+    FACE,
+    clip,
+    empty,
+    faces,
+    heard,
+    insets,
+    levels,
+    ok,
+    on_screen,
+    picture,
+    pose,
+    speech,
+    sync,
+)
+
+from theval_datasets import catalog
+from theval_datasets.curation.filters.base import Features, Filter
+
+
+@dataclasses.dataclass
+class Border:
+    """A threshold, and how to make a clip with any value of what it limits.
+
+    `default` is None if there is no limit by default, or if no clip lies beyond the default. `slack` is
+    the tolerance; `step` is the smallest change of the value that can be made.
+    """
+
+    filter: str
+    parameter: str
+    default: float | None
+    other: float
+    reason: str
+    make: Callable[[float], tuple[Any, dict[str, Any]]]
+    step: float | None = None
+    slack: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.filter}.{self.parameter}"
+
+
+def shown(box_of, **facts):
+    return lambda value: (clip(**facts), {"faces": faces([(ALL, box_of(value))])})
+
+
+def seen(value, samples=20):
+    """Faces of which the second is in a share of the samples."""
+    return clip(), {
+        "faces": faces([(range(samples), FACE), (range(round(value * samples)), FACE)], samples)
+    }
+
+
+def voices(value):
+    turns = [(0.0, 8 * (1 - value)), (8 * (1 - value), 8.0)]
+    return clip(), {"faces": faces([(ALL, FACE)]), "speakers": ok(turns=turns, speaker=[0, 1])}
+
+
+def scene(**changed):
+    return clip(), {"picture": picture(**changed), "faces": faces([(ALL, FACE)])} | insets()
+
+
+BORDERS = [
+    Border("brightness", "min_brightness", 0.12, 0.25, "dark", lambda v: scene(brightness=[v])),
+    Border("brightness", "max_brightness", 0.92, 0.75, "overexposed", lambda v: scene(brightness=[v])),
+    Border("brightness", "min_contrast", 0.05, 0.1, "flat", lambda v: scene(contrast=[v])),
+    Border("duration", "min_seconds", 3.0, 5.0, "too-short", lambda v: (clip(duration=v), {}), slack=0.01),
+    Border("duration", "max_seconds", None, 20.0, "too-long", lambda v: (clip(duration=v), {}), slack=0.01),
+    Border("frame_rate", "min_fps", 20.0, 25.0, "low-frame-rate", lambda v: (clip(fps=v), {}), slack=0.01),
+    Border("frame_rate", "max_fps", None, 60.0, "high-frame-rate", lambda v: (clip(fps=v), {}), slack=0.01),
+    Border("resolution", "min_side", 512, 720, "low-resolution", lambda v: (clip(width=int(v)), {}), 1),
+    Border("resolution", "min_side", 512, 720, "low-resolution", lambda v: (clip(height=int(v)), {}), 1),
+    Border("face_presence", "min_ratio", 0.95, 0.5, "face-absent",
+           lambda v: (clip(), {"faces": faces([(range(round(v * 20)), FACE)], 20)}), 0.05),
+    Border("face_size", "min_height", 0.1, 0.25, "small-face", shown(lambda v: (400, 0, 600, 1000 * v)), 0.001),
+    Border("face_size", "min_pixels", 64, 100, "small-face",
+           lambda v: shown(lambda _: (400, 250, 600, 750), height=int(2 * v))(v), 0.5),
+    Border("face_size", "max_height", None, 0.5, "large-face", shown(lambda v: (400, 0, 600, 1000 * v)), 0.001),
+    Border("face_size", "min_margin", 0.0, -0.25, "cut-face", shown(lambda v: (250 * v, 250, 600, 500)), 0.01),
+    Border("face_size", "min_margin", 0.0, -0.25, "cut-face", shown(lambda v: (400, 250 * v, 600, 250 + 250 * v)), 0.01),
+    Border("frontal", "max_yaw", 30.0, 15.0, "not-frontal", lambda v: (clip(), pose(-v))),
+    Border("frontal", "max_pitch", 30.0, 15.0, "not-frontal", lambda v: (clip(), pose(0, pitch=v))),
+    Border("frontal", "max_roll", 25.0, 15.0, "not-frontal", lambda v: (clip(), pose(0, roll=-v))),
+    Border("frontal", "min_frontal", 0.8, 0.5, "not-frontal",
+           lambda v: (clip(), pose([0] * round(10 * v) + [90] * (10 - round(10 * v)))), 0.1),
+    Border("in_sync", "min_confidence", 3.0, 5.0, "not-in-sync", lambda v: (clip(), sync(confidence=v))),
+    Border("in_sync", "max_offset_ms", 120.0, 40.0, "sound-off", lambda v: (clip(), sync(offset=v / 40)), 40.0),
+    Border("language", "min_probability", 0.5, 0.75, "?language-unsure", lambda v: (clip(), heard("en", v))),
+    Border("loudness", "min_lufs", -45.0, -30.0, "too-quiet", lambda v: (clip(), {"audio_levels": levels(v)})),
+    Border("loudness", "max_lufs", None, -10.0, "too-loud", lambda v: (clip(), {"audio_levels": levels(v)})),
+    Border("loudness", "max_clipped", 0.01, 0.125, "clipped",
+           lambda v: (clip(), {"audio_levels": levels(clipped=v)})),
+    Border("motion", "min_motion", 0.25, 1.0, "static", lambda v: scene(motion=[v])),
+    Border("motion", "min_moving", 0.5, 0.75, "static",
+           lambda v: scene(motion=[9] * round(v * 4) + [0] * (4 - round(v * 4))), 0.25),
+    Border("one_at_a_time", "max_at_once", 0.1, 0.25, "several-at-once",
+           lambda v: (clip(), on_screen(speaking_at_once=v))),
+    Border("overlays", "max_bars", 0.02, 0.25, "bars", lambda v: scene(bars=[v / 2, 0, v / 2, 0])),
+    Border("overlays", "max_bars", 0.02, 0.25, "bars", lambda v: scene(bars=[0, v / 2, 0, v / 2])),
+    Border("overlays", "max_text", 0.02, 0.125, "text", lambda v: scene(text_share=v)),
+    Border("sharpness", "min_sharpness", 20.0, 8.0, "blurred", lambda v: scene(sharpness=[v])),
+    Border("silence", "max_share", 0.5, 0.25, "silent", lambda v: (clip(), {"audio_levels": levels(silence=v)})),
+    Border("single_speaker", "max_other", 0.05, 0.5, "several-people", seen, 0.05),
+    Border("single_speaker", "max_voices", 0.1, 0.25, "several-voices", voices, 0.01),
+    Border("speaker_visible", "min_visible", 0.5, 0.75, "speaker-not-visible",
+           lambda v: (clip(), on_screen(visible=v))),
+    Border("speech", "min_ratio", 0.5, 0.75, "little-speech", lambda v: (clip(), {"speech_stats": speech(v)})),
+    Border("speech", "max_pause", None, 3.0, "long-pause", lambda v: (clip(), {"speech_stats": speech(pause=v)})),
+    Border("speech", "min_snr_db", None, 5.0, "noisy", lambda v: (clip(), {"speech_stats": speech(snr=v)})),
+    Border("subjects", "min_people", None, 3, "too-few-people",
+           lambda v: (clip(), {"faces": faces([(ALL, FACE)] * int(v))}), 1),
+    Border("subjects", "max_people", None, 3, "too-many-people",
+           lambda v: (clip(), {"faces": faces([(ALL, FACE)] * int(v))}), 1),
+    Border("subjects", "min_visible", 0.8, 0.5, "not-all-visible", seen, 0.05),
+]  # fmt: skip
+
+
+def verdict_of(name, parameters, made):
+    one, features = made
+    verdict = catalog.load("filter", name)(**parameters).judge(one, Features(features))
+    if verdict.verdict == "keep":
+        return None
+    return verdict.reason if verdict.verdict == "reject" else f"?{verdict.reason}"
+
+
+@pytest.mark.parametrize("border", BORDERS, ids=str)
+def test_the_limit_itself_passes_and_what_lies_beyond_does_not(border):
+    lower = border.parameter.startswith("min_")
+    for limit, parameters in (
+        (border.default, {}),
+        (border.other, {border.parameter: border.other}),
+    ):
+        if limit is None:
+            continue
+        value = limit - border.slack if lower else limit + border.slack
+        step = border.step or abs(math.nextafter(value, -math.inf if lower else math.inf) - value)
+        beyond = value - step if lower else value + step
+        assert verdict_of(border.filter, parameters, border.make(value)) is None, (limit, value)
+        assert verdict_of(border.filter, parameters, border.make(beyond)) == border.reason, limit
+
+
+def test_every_threshold_has_its_border_here():
+    here = {str(border) for border in BORDERS}
+    for name in catalog.names("filter"):
+        kind = catalog.load("filter", name)
+        if issubclass(kind, Filter):
+            thresholds = {
+                f"{name}.{f.name}"
+                for f in dataclasses.fields(kind)
+                if f.name.startswith(("min_", "max_"))
+            }
+            assert thresholds <= here, sorted(thresholds - here)
+
+
+def test_a_clip_without_what_is_measured_reports_none_of_it():
+    """The funnel draws these values beside the thresholds."""
+    for name, feature, measured in (
+        ("silence", {"audio_levels": empty("no-audio")}, {"silence": 1.0}),
+        ("speech", {"speech_stats": empty("no-audio")}, {"speech_ratio": 0.0}),
+        ("face_presence", {"faces": empty("no-face")}, {"ratio": 0.0}),
+        ("subjects", {"faces": empty("no-face")}, {"subjects": 0}),
+        ("single_speaker", {"faces": empty("no-face")}, {"subjects": 0}),
+        ("one_at_a_time", {"active_speaker": empty("no-face")}, {"speaking_at_once": 0.0}),
+    ):
+        judge = catalog.load("filter", name)()
+        assert judge.judge(clip(), Features(feature)).measured == measured, name
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1080, 1920), (1000, 1000)])
+@pytest.mark.parametrize("side", range(4))
+def test_the_margin_is_in_face_heights_whatever_the_shape_of_the_frame(width, height, side):
+    """A face of 200 × 250 px, 50 px beyond one border of the frame: by 0.2 of its height."""
+    left, top = ((-50, 400), (400, -50), (width - 150, 400), (400, height - 200))[side]
+    values = dict(faces([(ALL, (left, top, left + 200, top + 250))]).values)
+    values |= {"width": np.array(width), "height": np.array(height)}
+    verdict = catalog.load("filter", "face_size")(min_margin=-1).judge(
+        clip(width=width, height=height), Features({"faces": ok(**values)})
+    )
+    assert verdict.measured["margin"] == pytest.approx(-0.2, abs=1e-6)
