@@ -21,8 +21,9 @@ from theval_datasets.extraction.jobs import ClipJob, Plan
 from theval_datasets.extraction.outcomes import Feature, Outcome
 from theval_datasets.extraction.runner import Runner
 from theval_datasets.features.head_pose import HeadPose
-from theval_datasets.features.landmarks import Landmarks, load_face_mesh, points_of
+from theval_datasets.features.landmarks import Landmarks
 from theval_datasets.features.loudness import Loudness
+from theval_datasets.features.networks.face_mesh import FaceMesh
 from theval_datasets.features.theval_signals import ThevalSignals
 from theval_datasets.features.vad import Vad
 from theval_datasets.manifest.rows import (
@@ -63,7 +64,7 @@ def cpu_seconds() -> float:
 
 def bare_pass(paths: list[Path]) -> dict[str, float]:
     """CPU seconds of decoding every frame to RGB once, and of tracking one mesh over the frames."""
-    mesh = load_face_mesh(max_faces=1, refine=True, static=False)
+    mesh = FaceMesh(max_faces=1, refine=True, static=False)
     spent = {"decode": 0.0, "mesh": 0.0}
     n_frames = 0
     for path in paths:
@@ -78,9 +79,7 @@ def bare_pass(paths: list[Path]) -> dict[str, float]:
                     break
                 started = cpu_seconds()
                 for frame in batch.pixels:
-                    meshes = mesh.process(frame).multi_face_landmarks
-                    if meshes:
-                        points_of(meshes[0])
+                    mesh.faces(frame)
                 spent["mesh"] += cpu_seconds() - started
                 n_frames += len(batch)
     return spent | {"frames": n_frames}

@@ -17,6 +17,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from mediapipe.python.solutions.face_mesh import FaceMesh as _FaceMesh
 
 from benchmarks._media import SHARED, clips
 from benchmarks._rows import Row, at_least
@@ -27,7 +28,7 @@ from theval_datasets.errors import AbsentError, MediaError
 from theval_datasets.extraction.jobs import Plan
 from theval_datasets.extraction.measure import run_plan
 from theval_datasets.features.formulas import release_signals as _release
-from theval_datasets.features.landmarks import load_face_mesh, points_of
+from theval_datasets.features.networks.face_mesh import points_of
 from theval_datasets.features.theval_release import ThevalRelease
 from theval_datasets.features.vad import Vad, speech_probability, speech_segments
 from theval_datasets.media.frames import SAMPLE_RATE, Header
@@ -83,8 +84,8 @@ def _extract(paths: list[Path], cache: Path, extractors: Any) -> None:
 def _as_published(paths: list[Path], *, seek: bool) -> None:
     """The four scripts, one after the other, each over all clips."""
     vad = Vad().setup()
-    refined = load_face_mesh(max_faces=1, refine=True, static=False)
-    plain = load_face_mesh(max_faces=1, refine=False, static=False)
+    refined = _FaceMesh(max_num_faces=1, refine_landmarks=True)
+    plain = _FaceMesh(max_num_faces=1, refine_landmarks=False)
     for path in paths:
         lips = []
         for frame in _opencv(path):

@@ -16,8 +16,9 @@ from theval_datasets.extraction.weights import Weights, content_hash, find, know
 from theval_datasets.media.frames import Frames
 
 from .iqa import Iqa
-from .landmarks import Landmarks, load_face_mesh, points_of
+from .landmarks import Landmarks
 from .networks import retinaface as _retinaface
+from .networks.face_mesh import FaceMesh
 from .networks.pyiqa import Name, Scorer
 from .networks.quality import QualityExtractor, ScoringQueue
 
@@ -77,7 +78,7 @@ class IqaRelease(QualityExtractor):
             scorers.pop("face_quality", None)
         elif "face_quality" in scorers:
             finder = _retinaface.RetinaFace(detector)
-        return scorers, finder, load_face_mesh(max_faces=_MOST_FACES, refine=False, static=True)
+        return scorers, finder, FaceMesh(max_faces=_MOST_FACES, refine=False, static=True)
 
     def open(self, clip: ClipInputs, model: Any) -> _ReleaseScorer:
         """Begin."""
@@ -85,7 +86,7 @@ class IqaRelease(QualityExtractor):
 
 
 class _ReleaseScorer:
-    def __init__(self, scorers: Mapping[str, Scorer], finder: Any, mesh: Any) -> None:
+    def __init__(self, scorers: Mapping[str, Scorer], finder: Any, mesh: FaceMesh) -> None:
         self._finder = finder
         self._mesh = mesh
         self._lines = {
@@ -106,8 +107,8 @@ class _ReleaseScorer:
                 if face is not None:
                     self._lines["face_quality"].add(face)
             if "mouth_quality" in self._lines:
-                for face in self._mesh.process(frame).multi_face_landmarks or ():
-                    self._lines["mouth_quality"].add(_mouth(frame, points_of(face)))
+                for points in self._mesh.faces(frame):
+                    self._lines["mouth_quality"].add(_mouth(frame, points))
 
     def finish(self) -> tuple[Values, Mapping[str, str]]:
         values: Values = {"n_frames": np.array(self._frames, np.int32)}

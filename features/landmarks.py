@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from theval_datasets.errors import AbsentError
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
-from theval_datasets.extraction.mesh import N_POINTS, Points, quantise
+from theval_datasets.extraction.mesh import N_POINTS, quantise
 from theval_datasets.extraction.outcomes import Values
 from theval_datasets.extraction.weights import Weights, known
 from theval_datasets.media.frames import FrameRequest, Frames
 from theval_datasets.utils.spool import Spool
 
-_POINT_BYTES = 17  # bytes of a landmark in MediaPipe's message: header of 2, then 3 tagged floats
+from .networks.face_mesh import FaceMesh
 
 
 @dataclass(frozen=True)
@@ -71,18 +70,18 @@ class Landmarks(Extractor):
         """MediaPipe's version, whose package contains the models."""
         return f"mediapipe-{importlib.metadata.version('mediapipe')}"
 
-    def setup(self) -> Any:
+    def setup(self) -> FaceMesh:
         """Load the mesh models."""
-        return load_face_mesh(max_faces=1, refine=True, static=False)
+        return FaceMesh(max_faces=1, refine=True, static=False)
 
-    def open(self, clip: ClipInputs, model: Any) -> _MeshTracker:
+    def open(self, clip: ClipInputs, model: FaceMesh) -> _MeshTracker:
         """Reset the tracker."""
         model.reset()
         return _MeshTracker(clip, model)
 
 
 class _MeshTracker:
-    def __init__(self, clip: ClipInputs, model: Any) -> None:
+    def __init__(self, clip: ClipInputs, model: FaceMesh) -> None:
         self._clip = clip
         self._model = model
         self._times: list[float] = []
@@ -91,11 +90,11 @@ class _MeshTracker:
 
     def update(self, batch: Frames) -> None:
         self._times.extend(batch.times.tolist())
-        for frame in batch.pixels:
-            faces = self._model.process(frame).multi_face_landmarks
-            self._faces.append(bool(faces))
-            if faces:
-                self._meshes.append(quantise(points_of(faces[0])))
+        found = [self._model.faces(frame) for frame in batch.pixels]
+        self._faces.extend(bool(faces) for faces in found)
+        meshes = [faces[0] for faces in found if faces]
+        if meshes:
+            self._meshes.extend(quantise(np.stack(meshes)))
 
     def finish(self) -> tuple[Values, Mapping[str, str]]:
         if not len(self._meshes):
@@ -110,35 +109,3 @@ class _MeshTracker:
             "duration": np.array(self._clip.duration),
         }
         return values, {}
-
-
-def load_face_mesh(*, max_faces: int, refine: bool, static: bool) -> Any:
-    """MediaPipe's Face Mesh with its default confidences, with messages on stderr suppressed."""
-    os.environ.setdefault("GLOG_minloglevel", "2")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from mediapipe.python.solutions.face_mesh import FaceMesh
-
-    return FaceMesh(static_image_mode=static, max_num_faces=max_faces, refine_landmarks=refine)
-
-
-def points_of(landmarks: Any) -> Points:
-    """The points of one face.
-
-    Reads the message's bytes at once where all three coordinates of every point are present, which is
-    twenty times faster than reading them one by one.
-
-    Args:
-        landmarks: Message of MediaPipe.
-
-    Returns:
-        float64 (n, 3): x, y and z in widths, heights and widths of the picture.
-    """
-    count = len(landmarks.landmark)
-    data = landmarks.SerializeToString()
-    if len(data) == count * _POINT_BYTES:
-        table = np.frombuffer(data, dtype=np.uint8).reshape(count, _POINT_BYTES)
-        tags = table[:, (0, 1, 2, 7, 12)]
-        if (tags == (0x0A, 0x0F, 0x0D, 0x15, 0x1D)).all():
-            floats = table[:, (3, 4, 5, 6, 8, 9, 10, 11, 13, 14, 15, 16)]
-            return np.ascontiguousarray(floats).view("<f4").astype(np.float64)
-    return np.array([(p.x, p.y, p.z) for p in landmarks.landmark], dtype=np.float64)

@@ -18,7 +18,8 @@ from theval_datasets.media.frames import FrameRequest, Frames
 from theval_datasets.utils.spool import Spool
 
 from .faces import Faces
-from .landmarks import Landmarks, load_face_mesh
+from .landmarks import Landmarks
+from .networks.face_mesh import FaceMesh
 from .people.crops import TrackMesh, TrackPath, track_paths
 from .people.grouping import KINDS, Kind
 from .people.tracks import boxes_at, overlap
@@ -192,7 +193,7 @@ class _TrackFollower:
         while self._waiting and self._waiting[0].start <= time:
             path = self._waiting.pop(0)
             if not self._free:
-                self._pool.append(load_face_mesh(max_faces=1, refine=True, static=False))
+                self._pool.append(FaceMesh(max_faces=1, refine=True, static=False))
                 self._free.append(self._pool[-1])
             self._running.append(TrackMesh(path, self._free.pop(), self._size))
 

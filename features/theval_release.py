@@ -17,7 +17,8 @@ from theval_datasets.media.frames import SAMPLE_RATE, FrameRequest, Frames
 
 from .formulas import release_signals as _release
 from .formulas.release_signals import Floats, Segments
-from .landmarks import Landmarks, load_face_mesh, points_of
+from .landmarks import Landmarks
+from .networks.face_mesh import FaceMesh
 from .theval_signals import ThevalSignals
 from .vad import Vad, speech_probability, speech_segments
 
@@ -72,8 +73,8 @@ class ThevalRelease(Extractor):
     def setup(self) -> _Models:
         """Load four meshes and the VAD."""
 
-        def mesh(refine: bool) -> Any:
-            return load_face_mesh(max_faces=1, refine=refine, static=False)
+        def mesh(refine: bool) -> FaceMesh:
+            return FaceMesh(max_faces=1, refine=refine, static=False)
 
         return _Models(mesh(True), mesh(True), mesh(True), mesh(False), Vad().setup())
 
@@ -84,10 +85,10 @@ class ThevalRelease(Extractor):
 
 @dataclass(frozen=True, slots=True)
 class _Models:
-    small: Any
-    full: Any
-    silent: Any
-    swapped: Any
+    small: FaceMesh
+    full: FaceMesh
+    silent: FaceMesh
+    swapped: FaceMesh
     vad: Any
 
 
@@ -139,7 +140,7 @@ class _MeshPasses:
                 face = _first_face(self._models.silent, grid)
                 if face is not None:
                     self._openings.append(_release.lip_opening(face))
-            face = _first_face(self._models.swapped, np.ascontiguousarray(shown[:, :, ::-1]))
+            face = _first_face(self._models.swapped, shown[:, :, ::-1])
             self._openness.append(np.nan if face is None else _release.mouth_openness(face))
 
     def finish(self) -> tuple[Values, Mapping[str, str]]:
@@ -174,6 +175,5 @@ class _MeshPasses:
         return _release.lip_sync(openness, _release.frame_loudness(audio, rate, n), speech)
 
 
-def _first_face(tracker: Any, frame: Any) -> Points | None:
-    faces = tracker.process(frame).multi_face_landmarks
-    return points_of(faces[0]) if faces else None
+def _first_face(tracker: FaceMesh, frame: Any) -> Points | None:
+    return next(iter(tracker.faces(frame)), None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from theval_datasets.extraction.mesh import N_POINTS, Points, quantise
 from theval_datasets.extraction.outcomes import Values
 from theval_datasets.utils.spool import Spool
 
-from ..landmarks import points_of
+from ..networks.face_mesh import FaceMesh
 from .grouping import KINDS, Kind
 from .tracks import boxes_at, overlap, sightings
 
@@ -170,7 +170,7 @@ class TrackMesh:
         size: Width and height of the frames.
     """
 
-    def __init__(self, path: TrackPath, mesher: Any, size: tuple[int, int]) -> None:
+    def __init__(self, path: TrackPath, mesher: FaceMesh, size: tuple[int, int]) -> None:
         self.path = path
         self.mesher = mesher
         self.frames: list[int] = []
@@ -191,10 +191,10 @@ class TrackMesh:
         if window is not self._window:
             self.mesher.reset()
             self._window = window
-        faces = self.mesher.process(window.cut(frame)).multi_face_landmarks
+        faces = self.mesher.faces(window.cut(frame))
         if not faces:
             return
-        points = points_of(faces[0]) * window.side + (window.left, window.top, 0.0)
+        points = faces[0] * window.side + (window.left, window.top, 0.0)
         if not self._lies_on_track(points, time):
             self.mesher.reset()
             return

@@ -9,7 +9,8 @@ import pytest
 
 from theval_datasets.extraction.mesh import pixels, quantise
 from theval_datasets.features.head_pose import HeadPose, euler_angles
-from theval_datasets.features.landmarks import Landmarks, load_face_mesh, points_of
+from theval_datasets.features.landmarks import Landmarks
+from theval_datasets.features.networks.face_mesh import FaceMesh
 from theval_datasets.media import open_video, read_frames
 
 
@@ -64,15 +65,15 @@ def test_contract(talking, other, faceless, tmp_path, monkeypatch):
 @pytest.mark.parametrize("angle", [-15, 15])
 def test_rolling_the_picture_changes_roll(talking, angle):
     frames = read_frames(talking, [5, 25, 45]).pixels
-    mesh = load_face_mesh(max_faces=1, refine=True, static=True)
+    mesh = FaceMesh(max_faces=1, refine=True, static=True)
 
     def rolls(pictures):
         collected = []
         for picture in pictures:
-            faces = mesh.process(np.ascontiguousarray(picture)).multi_face_landmarks
+            faces = mesh.faces(picture)
             assert faces
             height, width = picture.shape[:2]
-            points = pixels(quantise(points_of(faces[0])), width, height)
+            points = pixels(quantise(faces[0]), width, height)
             collected.append(euler_angles(points[np.newaxis])[2][0])
         return np.array(collected)
 

@@ -8,7 +8,7 @@ import pytest
 from mediapipe.python.solutions import face_mesh_connections as connections
 
 from theval_datasets.extraction import mesh as _mesh
-from theval_datasets.features.landmarks import Landmarks, load_face_mesh, points_of
+from theval_datasets.features.landmarks import Landmarks
 
 
 def test_contract(talking, other, faceless, tmp_path, monkeypatch):
@@ -35,21 +35,6 @@ def test_the_index_sets_are_mediapipes():
     assert unique(connections.FACEMESH_RIGHT_EYEBROW) == _mesh.RIGHT_BROW
     assert unique(connections.FACEMESH_LEFT_EYE) == _mesh.LEFT_EYE
     assert unique(connections.FACEMESH_RIGHT_EYE) == _mesh.RIGHT_EYE
-
-
-def test_points_are_read_as_mediapipe_gives_them(talking):
-    from theval_datasets.media import read_frames
-
-    mesh = load_face_mesh(max_faces=1, refine=True, static=True)
-    (frame,) = read_frames(talking, [10]).pixels
-    (face,) = mesh.process(frame).multi_face_landmarks
-    slow = np.array([(p.x, p.y, p.z) for p in face.landmark])
-    assert points_of(face).tolist() == slow.tolist()
-    # A coordinate of exactly zero is left out of the message: the short way no longer fits.
-    face.landmark[7].z = 0.0
-    face.landmark[3].ClearField("x")
-    slow = np.array([(p.x, p.y, p.z) for p in face.landmark])
-    assert points_of(face).tolist() == slow.tolist()
 
 
 def test_rounding_is_within_a_sixtieth_of_a_pixel():

@@ -146,7 +146,8 @@ def audio_stream(container: Any) -> Any:
 
 
 def seconds(ticks: int | None, time_base: Any) -> float:
-    return float((ticks or 0) * time_base)
+    """Ticks of a time base, a fraction, in seconds: the nearest number to their exact product."""
+    return float((ticks or 0) * time_base.numerator / time_base.denominator)
 
 
 def check_file(path: Path, limits: Limits) -> None:
