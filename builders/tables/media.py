@@ -119,18 +119,17 @@ def wav_bytes(audio: Audio) -> bytes:
     """A track as 16-bit WAV that begins with the first video frame.
 
     Args:
-        audio: Mono audio at 16 kHz; values outside [-1, 1] are clipped.
+        audio: Mono audio at 16 kHz, stored with its gain; values outside [-1, 1] are clipped.
 
     Returns:
         A header of 44 bytes, then 2 bytes per sample.
 
     Examples:
-        >>> from types import SimpleNamespace
-        >>> silence = SimpleNamespace(start=0.5, samples=np.zeros(8000, np.float32))
-        >>> len(wav_bytes(silence)) - 44
+        >>> len(wav_bytes(Audio(np.zeros(8000, np.float32), start=0.5))) - 44
         32000
     """
     lead = round(audio.start * SAMPLE_RATE)
+    gain = np.float32(audio.gain)
     stream = io.BytesIO()
     with wave.open(stream, "wb") as out:
         out.setnchannels(1)
@@ -139,7 +138,7 @@ def wav_bytes(audio: Audio) -> bytes:
         out.setnframes(lead + len(audio.samples))
         out.writeframesraw(bytes(2 * lead))
         for block in blocks(audio.samples):
-            pcm = np.rint(np.clip(block, -1.0, 1.0) * _FULL_SCALE).astype("<i2")
+            pcm = np.rint(np.clip(block * gain, -1.0, 1.0) * _FULL_SCALE).astype("<i2")
             out.writeframesraw(pcm.tobytes())
     return stream.getvalue()
 

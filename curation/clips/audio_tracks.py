@@ -37,18 +37,22 @@ def write_mono(clip: Path, target: Path) -> Audio | None:
         audio = media.read_audio(clip)
     except (NoAudioError, DigitalSilenceError):
         return None
-    write_wav(target, audio.samples, SAMPLE_RATE, lead=round(audio.start * SAMPLE_RATE))
+    lead = round(audio.start * SAMPLE_RATE)
+    write_wav(target, audio.samples, SAMPLE_RATE, lead=lead, gain=audio.gain)
     return audio
 
 
-def write_wav(target: Path, samples: FloatArray, rate: int, *, lead: int = 0) -> None:
+def write_wav(
+    target: Path, samples: FloatArray, rate: int, *, lead: int = 0, gain: float = 1.0
+) -> None:
     """Write mono samples as 16-bit WAV, atomically.
 
     Args:
         target: Output file.
-        samples: Float array (n,) in [-1, 1]; values outside are clipped.
+        samples: Float array (n,); values that exceed [-1, 1] after the gain are clipped.
         rate: Sample rate in Hz.
         lead: Number of samples of silence before them.
+        gain: Factor of the samples.
     """
     with atomic_write(target) as stream, wave.open(stream, "wb") as track:
         track.setnchannels(1)
@@ -57,7 +61,7 @@ def write_wav(target: Path, samples: FloatArray, rate: int, *, lead: int = 0) ->
         track.setnframes(lead + len(samples))
         track.writeframesraw(bytes(2 * lead))
         for block in blocks(samples):
-            pcm = np.rint(np.clip(block, -1, 1) * 32767).astype("<i2")
+            pcm = np.rint(np.clip(block * np.float32(gain), -1, 1) * 32767).astype("<i2")
             track.writeframesraw(pcm.tobytes())
 
 
@@ -89,13 +93,14 @@ def write_original(
     facts = media.cutting_facts(source)
     if facts.audio is None:
         return False
-    offset = facts.lead + start
+    lead = facts.lead + facts.early
+    offset = lead + start
     with atomic_path(target) as part:
         sound = (
             ffmpeg.input(f"file:{source.resolve()}", vn=None, **media.safe_input_options())[
                 str(facts.audio)
             ]
-            .filter("atrim", start=f"{offset:.6f}", end=f"{facts.lead + end:.6f}")
+            .filter("atrim", start=f"{offset:.6f}", end=f"{lead + end:.6f}")
             .filter("asetpts", f"PTS-{offset:.6f}/TB")
             .filter("aresample", **media.SILENCE_FOR_GAPS, first_pts=0)
         )

@@ -143,12 +143,13 @@ def cut(source: Path, piece: Piece, target: Path, encoding: Encoding) -> MediaFa
             cropped = _crop(piece, window, moving)
             # where the size changes on the way, a crop is that of a picture of the first size
             fitted = [_fit(facts)] if cropped and facts.filters is None else []
-            chain = [*taken, *fitted, *cropped, _EVEN]
+            chain = [*taken, *fitted, *cropped, *_even(piece, window, facts)]
             _encode(source, piece, facts, frames, seek, part, encoding, chain)
             made = media.probe(part)
             fault = _fault(media.frame_index(part), facts.index, frames)
             if fault is None and _of_another_size(made, facts, bool(cropped)):
-                chain = [*taken, _fit(facts), "setsar=1", *cropped, _EVEN]
+                even = _even(piece, window, facts)
+                chain = [*taken, _fit(facts), "setsar=1", *cropped, *even]
                 _encode(source, piece, facts, frames, seek, part, encoding, chain)
                 made = media.probe(part)
             if fault is None:
@@ -161,6 +162,13 @@ def cut(source: Path, piece: Piece, target: Path, encoding: Encoding) -> MediaFa
 def _fit(facts: media.CuttingFacts) -> str:
     """The filter that scales pictures to the size of the file's first; no change of those that have it."""
     return f"scale={facts.size[0]}:{facts.size[1]}:flags=bicubic+bitexact"
+
+
+def _even(piece: Piece, window: Window | None, facts: media.CuttingFacts) -> list[str]:
+    """The filters that make sizes even; ffmpeg would state that pixels are no longer square."""
+    size = piece.crop[2:] if piece.crop else facts.size
+    odd = window is None and any(side % 2 for side in size)
+    return [_EVEN, "setsar=1"] if odd else [_EVEN]
 
 
 def _of_another_size(made: MediaFacts, facts: media.CuttingFacts, cropped: bool) -> bool:
@@ -258,8 +266,9 @@ def _encode(
     sound: dict[str, Any] = {}
     if facts.audio is not None:
         streams.append(given[str(facts.audio)])
-        span = f"atrim=start={seek.sound:.6f}:end={seek.sound + length:.6f}"
-        step = f"asetpts=PTS-{seek.sound:.6f}/TB"
+        begin = seek.sound + facts.early
+        span = f"atrim=start={begin:.6f}:end={begin + length:.6f}"
+        step = f"asetpts=PTS-{begin:.6f}/TB"
         # Filters that are restarted must not insert silence again before the sound.
         filled = _CONTINUOUS if seek.apart else f"{_CONTINUOUS}:first_pts=0"
         silenced = [] if piece.audible is None else [f"aeval={audible_filter(piece.audible)}"]
@@ -292,7 +301,14 @@ def _encode(
         loglevel="error",
         **{"flags:v": "+bitexact", **_COLOURS[facts.filters is not None], **sound},
     ).global_args("-nostdin", "-y", "-filter_threads", "1")
-    run_ffmpeg(job, part, f"{source.name} at {piece.start:.3f} s cannot be cut")
+    try:
+        run_ffmpeg(job, part, f"{source.name} at {piece.start:.3f} s cannot be cut")
+    except BrokenMediaError:
+        begin = float(facts.index.times[frames[0]])
+        if facts.audio is None or media.has_sound(source, begin, begin + length):
+            raise
+        silent = replace(facts, audio=None)  # its sound begins later, or ended before
+        _encode(source, piece, silent, frames, seek, part, encoding, pictures)
 
 
 def _filtered(stream: Any, chain: Sequence[str]) -> Any:

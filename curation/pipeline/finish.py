@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.extraction.outcomes import Values
 from theval_datasets.extraction.store import FeatureStore, values_of
 from theval_datasets.manifest.rows import Judgement, ManifestRow
+from theval_datasets.media.frames import Audio
 from theval_datasets.utils.files import digest, inside, link_or_copy, remove_inside, sha256_file
 from theval_datasets.utils.records import to_plain
 
@@ -134,7 +136,7 @@ class Finisher:
         if not location:
             location = files["path"] if segment.whole else _keep_source(segment, self.output)
         phash, audio_print = prints_in_hex(values.get("fingerprints"))
-        audio, original, channel = (
+        audio, original, track = (
             self._sound(candidate, files) if recipe.audio_track else (None, None, None)
         )
         return ManifestRow(
@@ -154,7 +156,7 @@ class Finisher:
             reference_time=round(seconds, 6) if self.extractors else seconds,
             audio=audio,
             audio_original=original,
-            audio_channel=channel,
+            audio_channel=None if track is None else track.channel,
             tracks=facts,
             difficulty=difficulty_of(facts, picture, _RULE),
             judgements=judgements,
@@ -165,17 +167,18 @@ class Finisher:
             person=None if segment.person is None else segment.person.person,
             turns=() if segment.person is None else segment.person.turns,
             audible=None if segment.person is None else segment.person.audible,
+            audio_gain=None if track is None else _decibels(track.gain),
         )
 
     def _sound(
         self, candidate: Candidate, files: Mapping[str, str]
-    ) -> tuple[str | None, str | None, int | None]:
+    ) -> tuple[str | None, str | None, Audio | None]:
         """Write the 16 kHz track and, for measured clips, the original sound.
 
         If a whole file has tracks of single speakers beside it, the original sound is their merger.
 
         Returns:
-            Both, relative to the output, and the only channel of the clip that the first one holds.
+            Both, relative to the output, and the sound that the first one holds; None for a merger.
         """
         segment = candidate.segment
         source = segment.source.path
@@ -191,11 +194,16 @@ class Finisher:
         if track is None:
             return None, None, None
         if not self.extractors:
-            return files["mono"], None, track.channel
+            return files["mono"], None, track
         end = segment.end if segment.end is not None else candidate.media.duration
         audible = None if segment.person is None else segment.person.audible
         write_original(source, segment.start, end, original, audible)
-        return files["mono"], files["original"], track.channel
+        return files["mono"], files["original"], track
+
+
+def _decibels(gain: float) -> float | None:
+    """A gain as the manifest states it; None without one."""
+    return None if gain == 1 else round(20 * math.log10(gain), 2)
 
 
 @functools.lru_cache(maxsize=2)

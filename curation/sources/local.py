@@ -14,8 +14,8 @@ from theval_datasets.manifest.rows import Source as Origin
 from .base import SourceFailure, SourceFile, SourceReader
 
 VIDEO: Final = frozenset([
-    ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
-    ".mxf", ".ogv", ".ts", ".webm", ".wmv",
+    ".3gp", ".avi", ".dv", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
+    ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
 ])  # fmt: skip
 STILL: Final = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".webp"])
 AUDIO: Final = frozenset([".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav"])

@@ -92,6 +92,48 @@ def test_sound_goes_on_after_a_change_of_rate(joined):
         assert np.abs(some).max() > 0.05
 
 
+_VOICE = {
+    "mono": "0.5*sin(2*PI*440*t)",
+    "stereo": "0.5*sin(2*PI*440*t)|0.5*sin(2*PI*440*t)",
+    "5.1": "0|0|0.5*sin(2*PI*440*t)|0|0|0",
+    "antiphase": "0.25*sin(2*PI*440*t)|0.25*sin(2*PI*440*t)|0.5*sin(2*PI*440*t)|0|"
+    "-0.5*sin(2*PI*440*t)|-0.5*sin(2*PI*440*t)",
+}
+"""The same tone in the channels of a layout; in 5.1 in the centre alone."""
+_CENTRE = 20 * np.log10(np.sqrt(0.5))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "levels"),
+    [
+        ("mono", "5.1", (0, _CENTRE)),
+        ("5.1", "mono", (_CENTRE, 0)),
+        ("5.1", "stereo", (_CENTRE, 0)),
+        ("stereo", "5.1", (0, _CENTRE)),
+        ("stereo", "mono", (0, 0)),
+        ("antiphase", "mono", (0, 0)),
+        ("antiphase", "stereo", (0, 0)),
+    ],
+)
+def test_each_part_is_mixed_by_its_own_channels(tmp_path, first, second, levels):
+    """Levels in dB of the halves of a stream whose number of channels changes."""
+    data = b""
+    for number, name in enumerate((first, second)):
+        part = tmp_path / f"{number}.ts"
+        layout = "5.1" if name == "antiphase" else name
+        ffmpeg("-f", "lavfi", "-i", f"aevalsrc={_VOICE[name]}:c={layout}:s=48000:d=2",
+               "-c:a", "ac3", "-center_mixlev", "0.707", "-b:a", "448k",
+               "-output_ts_offset", str(2 * number), "-muxdelay", "0", part)  # fmt: skip
+        data += part.read_bytes()
+    path = tmp_path / "joined.ts"
+    path.write_bytes(data)
+    audio = read_audio(path)
+    assert audio.end == pytest.approx(4, abs=0.1)
+    for begin, level in zip((0.4, 2.4), levels, strict=True):
+        part = audio.samples[int(begin * audio.rate) : int((begin + 1.2) * audio.rate)]
+        assert 20 * np.log10(part.std() * np.sqrt(2) / 0.5) == pytest.approx(level, abs=0.1)
+
+
 def test_timestamps_that_jump_back_are_remarked_on(tmp_path):
     """Two files of 2 s, joined without new timestamps: the second one is not used, and it is said."""
     part = tmp_path / "part.ts"
@@ -125,6 +167,34 @@ def resized(request, tmp_path_factory) -> Path:
     path = folder / "joined.mkv"
     ffmpeg("-f", "concat", "-safe", "0", "-i", listing, "-c", "copy", path)
     return path
+
+
+@pytest.fixture(scope="module", params=["smaller", "larger"])
+def resized_photographs(request, tmp_path_factory) -> Path:
+    """Two halves of Motion JPEG, whose decoder may take a first picture that is too low for a field."""
+    folder = tmp_path_factory.mktemp(request.param)
+    for number, size in enumerate(_SIZES[request.param]):
+        ffmpeg("-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25:duration=1", "-c:v", "mjpeg", "-q:v", "3",
+               folder / f"{number}.mkv")  # fmt: skip
+    listing = folder / "list.txt"
+    listing.write_text("".join(f"file '{folder / f'{number}.mkv'}'\n" for number in range(2)))
+    ffmpeg("-f", "concat", "-safe", "0", "-i", listing, "-c", "copy", folder / "joined.mkv")
+    return folder / "joined.mkv"
+
+
+def test_single_pictures_of_another_size_are_those_of_a_pass_and_of_ffmpeg(resized_photographs):
+    with open_video(resized_photographs) as video:
+        width, height = video.size
+        frames = list(itertools.chain.from_iterable(batch.pixels for batch in video.frames()))
+    index = frame_index(resized_photographs)
+    for wanted in ([3], [25], [40], [20, 30]):
+        found = read_frames(resized_photographs, wanted, index).pixels
+        assert all((one == frames[i]).all() for i, one in zip(wanted, found, strict=True))
+    raw = resized_photographs.with_suffix(".rgb")
+    ffmpeg("-i", resized_photographs, "-f", "rawvideo", "-pix_fmt", "rgb24", raw)
+    theirs = np.fromfile(raw, np.uint8).reshape(-1, height, width, 3)
+    assert len(theirs) == len(frames) == 50
+    assert np.abs(np.array(frames).astype(int) - theirs).mean() < 0.1
 
 
 @pytest.mark.parametrize("crop", [None, (20, 10, 80, 60)])

@@ -10,6 +10,7 @@ import pytest
 from media_factory import ffmpeg
 
 import theval_datasets as td
+from theval_datasets.curation.clips.audio_tracks import write_original
 from theval_datasets.curation.clips.cut import Encoding, Piece, cut
 from theval_datasets.media import frame_index, open_video, probe, read_audio, timeline
 from theval_datasets.media.frames import SAMPLE_RATE
@@ -171,3 +172,32 @@ def test_a_later_segment_of_a_stream_is_whole(tmp_path):
         assert (facts.n_frames, facts.truncated) == (50, None)
         path.write_bytes(data[: len(data) * 2 // 3])
         assert number or "truncated" in str(probe(path).truncated)
+
+
+@pytest.fixture(scope="module")
+def source_of_edits(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("edits") / "whole.mp4"
+    ffmpeg("-f", "lavfi", "-i", _PICTURE, "-f", "lavfi", "-i", _SOUND, "-c:v", "libx264", "-bf", "2", "-g", "50",
+           "-preset", "veryfast", "-pix_fmt", "yuv420p", "-c:a", "aac", path)  # fmt: skip
+    return path
+
+
+@pytest.mark.parametrize(
+    ("start", "early"), [(0.68, 0), (0.69, 0.03), (0.7, 0.02), (0.71, 0.01), (0.72, 0)]
+)
+def test_an_edit_list_that_begins_within_a_frame(source_of_edits, tmp_path, start, early):
+    """Cut by stream copy: FFmpeg shows the first whole frame at once, which is due up to 40 ms later."""
+    path = tmp_path / "edited.mp4"
+    ffmpeg("-ss", str(start), "-i", source_of_edits, "-c", "copy", path)
+    assert timeline(path).early == pytest.approx(early, abs=0.001)
+    assert beep(path) == pytest.approx(flash(path), abs=0.002)
+    index = frame_index(path)
+    target = tmp_path / "clip.mp4"
+    for begin in (0, 30):
+        piece = Piece(float(index.times[begin]), float(index.times[100]))
+        cut(path, piece, target, Encoding(preset="ultrafast"))
+        assert flash(target) == pytest.approx(flash(path) - piece.start, abs=0.001)
+        assert beep(target) == pytest.approx(flash(target), abs=0.002)
+    original = tmp_path / "sound.flac"
+    assert write_original(path, 1.0, 4.0, original)
+    assert beep(original) == pytest.approx(flash(path) - 1.0, abs=0.002)

@@ -257,6 +257,20 @@ def test_stereo_is_mixed_as_ffmpeg_mixes_it_for_files_of_16_bits(tmp_path, chann
     assert np.abs(mix - expected).max() < 2 / 32768
 
 
+@pytest.mark.parametrize("layout", ["3.0", "4.0", "5.1", "6.1", "7.1"])
+def test_more_channels_are_the_mean_of_the_sides_of_a_stereo_mix(tmp_path, layout):
+    """Each channel has a tone of its own: ffmpeg's stereo in floating point is the yardstick."""
+    n = {"3.0": 3, "4.0": 4, "5.1": 6, "6.1": 7, "7.1": 8}[layout]
+    tones = "|".join(f"0.2*sin(2*PI*{300 + 90 * i}*t)" for i in range(n))
+    path, theirs = tmp_path / "sound.wav", tmp_path / "stereo.wav"
+    ffmpeg("-f", "lavfi", "-i", f"aevalsrc={tones}:c={layout}:s=16000:d=1", path)
+    ffmpeg("-i", path, "-af", "aresample=out_chlayout=stereo", "-c:a", "pcm_f32le", theirs)
+    samples = read_audio(path).samples
+    sides = np.frombuffer(theirs.read_bytes()[-2 * 4 * len(samples) :], "<f4").reshape(-1, 2)
+    assert len(samples) == 16_000
+    assert np.abs(samples - sides.mean(1)).max() < 1e-5
+
+
 def test_audio_without_video_starts_at_zero(media):
     for name in ("wav", "mp3_with_cover"):
         audio = read_audio(media(name))

@@ -185,6 +185,8 @@ class ManifestRow(Record, frozen=True):
         audio_original: Audio with its original rate and channels, relative to the manifest.
         audio_channel: Number, from 0, of the only channel in `audio`, where channels are in opposite
             phase and a mix would lose speech; None for a mix of all.
+        audio_gain: Gain in dB of `audio` relative to the sound that features are computed of, where a mix of more than
+            two channels would exceed full scale; None for 0.
         tracks: Facts of each person.
         difficulty: Difficulty: Easy, Medium or Hard.
         split: Split of a built dataset.
@@ -224,6 +226,7 @@ class ManifestRow(Record, frozen=True):
     person: Int64 | None = None
     turns: tuple[SpokenTurn, ...] = ()
     audible: tuple[tuple[float, float], ...] | None = None
+    audio_gain: float | None = None
 
     def __post_init__(self) -> None:
         if not self.clip_id or self.clip_id.startswith("/") or ".." in self.clip_id.split("/"):

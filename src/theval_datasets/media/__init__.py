@@ -12,7 +12,7 @@ Files are untrusted: containers that refer to other files or addresses (playlist
 are not opened, only the `file` protocol is allowed, and sizes are limited.
 """
 
-from ._audio import SILENCE_FOR_GAPS, read_audio
+from ._audio import SILENCE_FOR_GAPS, has_sound, read_audio
 from ._open import LIMITS, Limits, decoder_version, ffmpeg_binary, safe_input_options
 from ._probe import CuttingFacts, cutting_facts, probe, source_picture
 from ._seek import read_frames, sample_frames
@@ -32,6 +32,7 @@ __all__ = [
     "decoder_version",
     "ffmpeg_binary",
     "frame_index",
+    "has_sound",
     "open_video",
     "probe",
     "read_audio",

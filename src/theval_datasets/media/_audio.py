@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -41,12 +40,12 @@ from .frames import SAMPLE_RATE, Audio, FloatArray
 SILENCE_FOR_GAPS: Final[Mapping[str, float]] = {"async": 1, "min_hard_comp": 0.02}
 """Options of FFmpeg's `aresample` for sound that keeps to its timestamps: a gap becomes silence, an
 overlap is dropped, from 20 ms on (FFmpeg's default of 0.1 s leaves sound up to 100 ms off)."""
-_STEREO: Final = "rematrix_maxval=1"
-"""Option of `aresample` for one or two channels: weights that add up to 1, half of each side, so that a mix stays
-within full scale. FFmpeg's default for samples in floating point is 3 dB louder: ordinary stereo looks clipped."""
-_SURROUND: Final = f"rematrix_volume={math.sqrt(0.5):.6f}"
-"""The same for more channels: the mean of the two sides of ITU-R BS.775's stereo mix, with the centre, which holds
-the speech, at -3 dB. Weights that add up to 1 would put it at -11 dB."""
+_SIDES: Final = "aformat=sample_fmts=fltp:channel_layouts=mono|stereo"
+"""Filter that mixes more than two channels down to ITU-R BS.775's stereo, with the centre, which holds the speech, on
+both sides. It goes by the channels of each frame, since they may change on the way."""
+_MONO: Final = "out_chlayout=mono:rematrix_maxval=1"
+"""Options of `aresample` for one or two channels: weights that add up to 1, half of each side, so that a stereo mix
+stays within full scale. FFmpeg's default for samples in floating point is 3 dB louder: ordinary stereo looks clipped."""
 _MARGIN: Final = 60.0
 """Seconds that sound may continue after the picture, and that gaps may add to it."""
 _ANTIPHASE: Final = -0.5
@@ -54,6 +53,8 @@ _ANTIPHASE: Final = -0.5
 _CANCELLED: Final = 0.1
 """Power of the sum of three or more channels, relative to that of unrelated channels, at or below
 which they cancel out."""
+_SHORTEST: Final = 0.001
+"""Seconds of sound below which a span has none."""
 _LISTENED: Final = 10.0
 """Seconds of sound over which channels are compared; at most twelve times as many are searched."""
 
@@ -82,6 +83,23 @@ def read_audio(
         TooLargeError: The file or its audio exceeds a limit.
         StorageError: The folder for temporary files is full.
     """
+    audio = _read(path, limits, rate, aligned)
+    if not any(block.any() for block in blocks(audio.samples)):
+        raise DigitalSilenceError(f"{path.name}: every audio sample is zero")
+    return audio
+
+
+def has_sound(path: Path, start: float, end: float) -> bool:
+    """Whether there is sound, be it silence, between two times in seconds since the first video frame."""
+    try:
+        audio = _read(path, LIMITS, SAMPLE_RATE, aligned=True)
+    except NoAudioError:
+        return False
+    return min(end, audio.end) - max(start, audio.start) >= _SHORTEST
+
+
+def _read(path: Path, limits: Limits, rate: int, aligned: bool) -> Audio:
+    """See `read_audio`; samples may all be zero."""
     check_file(path, limits)
     if still_format(path):
         raise NoAudioError(f"{path.name} is a still image")
@@ -92,9 +110,7 @@ def read_audio(
     if len(samples) >= int(limits.seconds * rate):
         raise TooLargeError(f"{path.name}: more than {limits.seconds:.0f} s of audio")
     samples = samples[max(0, round(-start * rate)) :]
-    if not any(block.any() for block in blocks(samples)):
-        raise DigitalSilenceError(f"{path.name}: every audio sample is zero")
-    return Audio(samples, max(0.0, start), rate, track.channel)
+    return Audio(samples, max(0.0, start), rate, track.channel, track.n_channels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +123,7 @@ class _Track:
         longest: Maximum length to read, in seconds.
         lead: Seconds from the container's start to the stream's first sample.
         channel: The only channel that is used; None for a mix of all.
-        n_channels: Number of channels.
+        n_channels: Number of channels that are mixed.
     """
 
     index: int
@@ -130,7 +146,8 @@ def _track(path: Path, limits: Limits) -> _Track:
             if remarks.text():
                 raise BrokenMediaError(f"{path.name}: the audio does not decode ({remarks.text()})")
             raise NoAudioError(f"{path.name}: its audio stream is empty")
-        channel, n_channels = _lone_channel(first, frames), first.layout.nb_channels
+        channel = _lone_channel(first, frames)
+        n_channels = first.layout.nb_channels if channel is None else 1
         own = seconds(first.pts, first.time_base)
         index = sound.index
     line = timeline(path, limits)
@@ -175,12 +192,17 @@ def _cancel(products: npt.NDArray[np.float64]) -> bool:
     return total > 0 and float(products.sum()) <= _CANCELLED * total
 
 
+def _alone(channel: int) -> str:
+    """Filters that keep one channel; the last one where a stream has, from somewhere on, fewer."""
+    return (
+        rf"aeval=val(min({channel}\,nb_in_channels-1)):channel_layout=mono,aformat=sample_fmts=fltp"
+    )
+
+
 def _decode(path: Path, track: _Track, rate: int, longest: float) -> FloatArray:
     import ffmpeg
 
-    chosen = "" if track.channel is None else f"pan=mono|c0=c{track.channel},"
-    several = track.n_channels > 2 and track.channel is None
-    mixed = f"out_chlayout=mono:{_SURROUND if several else _STEREO}"
+    chosen = _SIDES if track.channel is None else _alone(track.channel)
     continuous = ":".join(f"{name}={value}" for name, value in SILENCE_FOR_GAPS.items())
     # aresample fills a gap completely, whatever its length, so sound beyond the end is dropped first.
     bounded = f"atrim=end={track.lead + longest:.6f},"
@@ -191,7 +213,7 @@ def _decode(path: Path, track: _Track, rate: int, longest: float) -> FloatArray:
             map=f"0:{track.index}",
             format="f32le",
             acodec="pcm_f32le",
-            af=f"{bounded}{chosen}aresample={continuous}:{mixed}",
+            af=f"{bounded}{chosen},aresample={continuous}:{_MONO}",
             ar=rate,
             t=longest,
             loglevel="error",
@@ -208,6 +230,8 @@ def _decode(path: Path, track: _Track, rate: int, longest: float) -> FloatArray:
         raise fault
     if not len(samples):
         lines = messages.splitlines()
+        if not lines:
+            raise NoAudioError(f"{path.name}: its audio stream is empty")
         raise BrokenMediaError(
             f"{path.name}: the audio does not decode ({lines[-1:] or 'no data'})"
         )

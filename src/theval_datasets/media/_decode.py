@@ -50,7 +50,7 @@ class Remarks:
             parts.append(f"{self.undecoded} packets do not decode: {self.undecoded_reason}")
         if self.backwards is not None:
             parts.append(
-                f"timestamps do not grow at {self.backwards:.3f} s: what follows is not used"
+                f"timestamps do not grow at {self.backwards:.3f} s: frames are not used until they do"
             )
         if self.resized is not None:
             parts.append(f"the picture's size changes at {self.resized:.3f} s")

@@ -225,10 +225,15 @@ class Presenter:
 
         One reformatter serves all frames, so that its tables are kept; `threads=1` halves CPU time.
         """
+        from av.video.reformatter import Interpolation
+
         width, height = self._stored_size()
+        # swscale looks at it for other sizes, and for odd ones, whose last colours lie half outside
+        plain = (frame.width, frame.height) == (width, height) and not (width % 2 or height % 2)
         made = self._reformatter.reformat(
-            frame, width=width, height=height, format="rgb24", threads=1
-        )
+            frame, width=width, height=height, format="rgb24", threads=1,
+            interpolation=None if plain else Interpolation.BICUBIC,
+        )  # fmt: skip
         pixels: Pixels = made.to_ndarray()  # type: ignore[assignment]  # rgb24 is uint8
         return self._orientation.apply(pixels)
 

@@ -27,11 +27,11 @@ Times = npt.NDArray[np.float64]
 
 _FORMATS: Final = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,gif,asf,ogg,ivf,m4v,h264,"
-    "hevc,av1,mxf,nut,wav,w64,mp3,flac,aac,aiff,caf,amr,apng"
+    "hevc,av1,mxf,nut,wav,w64,mp3,flac,aac,aiff,caf,amr,apng,dv,yuv4mpegpipe,ac3,eac3,au"
 )
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _STILL_MAGIC: Final = {_PNG: "png", b"\xff\xd8\xff": "jpeg", b"BM": "bmp"}
-_READING: Final = 4
+_READING: Final = 5
 """Version of this package's conversion of decoded frames and sound; raised when either changes."""
 _HEAD_CHUNKS: Final = 64
 _TRUNCATED_AFTER: Final = 0.5  # seconds by which a stream may fall short of its header
@@ -93,13 +93,14 @@ def _metadata_options(version: str) -> dict[str, str]:
 
 
 @contextmanager
-def open_container(path: Path) -> Iterator[Any]:
+def open_container(path: Path, **options: int) -> Iterator[Any]:
+    """Open a file with further options of its demuxer."""
     import av
 
     try:
         container = av.open(
             f"file:{path.resolve()}",
-            options=safe_input_options(),
+            options=safe_input_options() | {name: str(value) for name, value in options.items()},
             container_options={},
             **_metadata_options(av.__version__),
         )

@@ -111,7 +111,8 @@ class CuttingFacts:
 
     Attributes:
         index: Index of the file's frames.
-        lead: Seconds from the container's start to the first frame.
+        lead: Seconds from the container's start to the first frame, on FFmpeg's clock.
+        early: Seconds by which that clock is early for the pictures; the sound is as much later on it.
         video: Number of the video stream; None for a still image.
         audio: Number of the audio stream; None without sound.
         decoder: FFmpeg's name of the decoder that reads the video; None for ffmpeg's choice.
@@ -128,6 +129,7 @@ class CuttingFacts:
     filters: tuple[str, ...] | None
     size: tuple[int, int]
     backwards: bool = False
+    early: float = 0.0
 
 
 def cutting_facts(path: Path) -> CuttingFacts:
@@ -149,11 +151,12 @@ def cutting_facts(path: Path) -> CuttingFacts:
         sound = audio_stream(container)
         return CuttingFacts(
             index,
-            max(0.0, line.origin - line.begin),
+            max(0.0, line.origin - line.early - line.begin),
             stream.index,
             None if sound is None else sound.index,
             decoder,
             None if filters is None else tuple(filters),
             size,
             line.remarks.backwards is not None,
+            line.early,
         )

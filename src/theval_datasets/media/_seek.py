@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 
 _STEPS_BACK: Final = (1, 2, 5)
 """Keyframes to try as starting points, counted back from the wanted frame."""
+_BEGUN_AT_FIRST: Final = {"mjpeg", "mjpegb"}
+"""Decoders that take their first picture for a field, if it is notably lower than the container states."""
 _DECORD_SEEKS_RIGHT: Final = {"h264", "mpeg4", "vp8", "vp9"}
 
 
@@ -179,6 +181,8 @@ def _read_from(
         stream.codec_context.thread_type = "AUTO"
         frames = decoded(container, stream, Remarks())
         if start is not None:
+            if stream.codec_context.name in _BEGUN_AT_FIRST:
+                next(frames, None)
             if not _sought(container, stream, int(index.ticks[start])):
                 return {}
             frames = _from_keyframe(frames, int(index.ticks[start]))

@@ -129,6 +129,8 @@ class Timeline:
         index: Index of the frames; None without video.
         origin: Time of the first frame that decodes (without video, of the first audio packet) on the
             container's clock, in seconds.
+        early: Seconds by which FFmpeg's clock is early for the pictures: where an edit list begins within a frame,
+            FFmpeg shows the next one at once, and the sound when it is due. The origin is when that frame is due.
         begin: Start time that the container states, on its own clock, in seconds.
         audio_start: Seconds from the origin to the first audio packet; None without audio.
         audio_end: Seconds from the origin to the end of the last audio packet.
@@ -143,6 +145,7 @@ class Timeline:
     audio_end: float | None
     audio_seconds: float
     remarks: Remarks
+    early: float = 0.0
 
     @property
     def audio_length(self) -> float | None:
@@ -216,6 +219,7 @@ class _Packets:
     lengths: list[int]
     keyframes: list[bool]
     all_timed: bool = True
+    any_discarded: bool = False
 
     @property
     def in_order(self) -> bool:
@@ -226,6 +230,7 @@ class _Packets:
 
     def add(self, packet: Any) -> None:
         if packet.is_discard or packet.size == 0:
+            self.any_discarded |= packet.is_discard
             return
         self.count += 1
         stamp = packet.pts
@@ -255,10 +260,11 @@ def _measure(path: Path, limits: Limits) -> Timeline:
         if video is not None and alpha_of(video).decoder is not None:
             timed = False  # alpha has keyframes of its own
         index = None
-        origin = 0.0
+        origin = early = 0.0
         if video is not None:
             index = _index(path, video, seen, timed, limits, remarks)
-            origin = float(index.ticks[0] * video.time_base)
+            early = float(_early_by(path, video, seen) * video.time_base)
+            origin = float(index.ticks[0] * video.time_base) + early
             if container.start_time is None:  # an elementary stream, whose clock ffmpeg begins at 0
                 begin = origin
             remarks.short = shortfall(
@@ -273,7 +279,25 @@ def _measure(path: Path, limits: Limits) -> Timeline:
             start = heard.stamps[0] * base - origin
             end = (heard.stamps[-1] + heard.lengths[-1]) * base - origin
             total = sum(heard.lengths) * base
-    return Timeline(index, origin, begin, start, end, total, remarks)
+    return Timeline(index, origin, begin, start, end, total, remarks, early)
+
+
+def _early_by(path: Path, stream: Any, seen: _Packets) -> int:
+    """Ticks by which FFmpeg shows the pictures of an MP4 too early; see `Timeline.early`.
+
+    Without its handling of edit lists FFmpeg gives the frames the times at which they are due.
+    """
+    if not seen.any_discarded or stream.container.format.name.split(",")[0] != "mov":
+        return 0
+    stamps = np.unique(np.array(seen.stamps, dtype=np.int64))
+    with open_container(path, advanced_editlist=0) as container:
+        raw = container.streams[stream.index]
+        due = [p.pts for p in packets(container, [raw], Remarks()) if p.pts is not None and p.size]
+    shown = np.unique(np.array([tick for tick in due if tick >= stamps[0]], dtype=np.int64))
+    if len(shown) < len(stamps) or not len(stamps):
+        return 0
+    early = shown[: len(stamps)] - stamps
+    return int(early[0]) if (early == early[0]).all() else 0
 
 
 def _index(

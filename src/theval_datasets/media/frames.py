@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from theval_datasets.utils.spool import blocks
+
 FloatArray = npt.NDArray[np.float32]
 
 SAMPLE_RATE = 16_000
@@ -64,23 +66,41 @@ class Audio:
     """A clip's audio on the timeline of its video.
 
     Attributes:
-        samples: float32 in [-1, 1], (n,), mono; for a long track an array over a temporary file, which
-            `utils.spool.blocks` reads without filling the memory.
+        samples: float32, (n,), mono; within [-1, 1] except for mixes of more than two channels and sound that exceeds
+            it in the file. For a long track an array over a temporary file, which `utils.spool.blocks` reads without
+            filling the memory.
         start: Seconds from the first video frame to the first sample; never negative, since sound
             before the first frame is cut off.
         rate: Sampling rate in Hz.
         channel: Number, from 0, of the only channel that was used; None for a mix of all.
+        n_channels: Number of channels in the mix, by the first of them where it changes on the way.
     """
 
     samples: FloatArray
     start: float = 0.0
     rate: int = SAMPLE_RATE
     channel: int | None = None
+    n_channels: int = 1
 
     @property
     def end(self) -> float:
         """Seconds from the first video frame to the end of the last sample."""
         return self.start + len(self.samples) / self.rate
+
+    @property
+    def gain(self) -> float:
+        """Factor with which the track is stored in 16 bits.
+
+        Below 1 for a mix of more than two channels that exceeds full scale, so that speech is not clipped.
+        Sound of one or two channels that exceeds it is clipped, as by every player.
+
+        Examples:
+            >>> Audio(np.array([0.5, -2.0], np.float32), n_channels=6).gain
+            0.5
+        """
+        if self.n_channels <= 2:
+            return 1.0
+        return 1 / max(1.0, *(float(np.abs(block).max()) for block in blocks(self.samples)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from media_factory import ffmpeg
 
 from theval_datasets import media as reading
 from theval_datasets.curation.clips import cut as cutting
 from theval_datasets.curation.clips.audio_tracks import write_original
 from theval_datasets.curation.clips.cut import Encoding, Piece, cut
-from theval_datasets.errors import BrokenMediaError, InputError, MediaError, StorageError
+from theval_datasets.errors import (
+    BrokenMediaError,
+    InputError,
+    MediaError,
+    NoAudioError,
+    StorageError,
+)
 from theval_datasets.utils.files import sha256_file
 
 QUICK = Encoding(crf=10, preset="ultrafast")
@@ -67,6 +74,32 @@ def test_twice_is_the_same_to_the_bit_and_other_settings_are_not(media, tmp_path
     hashes = [sha256_file(tmp_path / f"{name}.mp4") for name in "abc"]
     assert hashes[0] == hashes[1] != hashes[2]
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("delay", "seconds", "sounding"),
+    [
+        (0, 1.0, (True, True, False)),
+        (1.0, 1.0, (False, True, True)),
+        (0, 0.0001, (True, False, False)),
+    ],
+)
+def test_a_span_without_sound_is_cut_without_sound(tmp_path, delay, seconds, sounding):
+    """Sound that ends early, begins late, or is there in name only."""
+    source = tmp_path / "part.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x64:r=25:d=2", "-itsoffset", str(delay),
+           "-f", "lavfi", "-i", f"sine=d={seconds}", "-map", "0:v", "-map", "1:a", "-c:a", "aac", source)  # fmt: skip
+    at = edges(source)
+    for (first, last), sounds in zip([(0, 15), (15, 35), (36, 50)], sounding, strict=True):
+        target = tmp_path / "c.mp4"
+        facts = cut(source, Piece(float(at[first]), float(at[last])), target, QUICK)
+        assert facts.n_frames == last - first
+        assert (facts.audio_codec is not None) == sounds
+        if not sounds or seconds < 0.01:
+            with pytest.raises(NoAudioError):
+                reading.read_audio(target)
+        else:
+            assert np.abs(reading.read_audio(target).samples).max() > 0.05
 
 
 def test_a_crop_is_of_the_upright_picture(media, tmp_path):

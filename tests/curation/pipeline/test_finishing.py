@@ -7,9 +7,11 @@ import wave
 
 import numpy as np
 import pytest
+from media_factory import ffmpeg
 from msgspec.structs import replace as replace_record
 from PIL import Image
 
+from theval_datasets.builders.tables.media import wav_bytes
 from theval_datasets.commands.curate import curate
 from theval_datasets.commands.funnel import funnel
 from theval_datasets.commands.index import index
@@ -25,6 +27,7 @@ from theval_datasets.extraction.mesh import N_POINTS
 from theval_datasets.features.audio_levels import integrated_loudness
 from theval_datasets.features.people.detector import Detections
 from theval_datasets.manifest.rows import read_manifest, read_rows, write_manifest
+from theval_datasets.media import read_audio
 
 # difficulty
 
@@ -162,6 +165,35 @@ def test_tracks_of_speakers_beside_a_clip_become_its_track(media, tmp_path):
     with wave.open(str(tmp_path / "out" / str(fact.audio))) as track:
         assert (track.getframerate(), track.getnchannels()) == (16_000, 1)
         assert track.getnframes() == pytest.approx(32_000, abs=200)
+
+
+@pytest.mark.parametrize(
+    ("layout", "level", "decibels"),
+    [("5.1", 0.3, None), ("5.1", 0.9, -6.74), ("stereo", 0.9, None)],
+)
+def test_a_mix_that_exceeds_full_scale_is_stored_quieter_and_not_clipped(
+    media, tmp_path, layout, level, decibels
+):
+    """The same tone in every channel, so that 5.1 adds up to 2.41 of its level: the two sides of ITU-R BS.775."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    clip = folder / "a.mkv"
+    n = 6 if layout == "5.1" else 2
+    tones = "|".join([f"{level}*sin(2*PI*440*t)"] * n)
+    ffmpeg("-i", media("no_audio"), "-f", "lavfi", "-i", f"aevalsrc={tones}:c={layout}:s=16000:d=2",
+           "-c:v", "copy", "-c:a", "flac", clip)  # fmt: skip
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("name: r\nabout: One.\nfilters: {duration: {min_seconds: 1}}\n")
+    curate([str(clip)], tmp_path / "out", recipe=str(recipe), workers=1, cache=str(tmp_path / "c"))
+    (row,) = read_manifest(tmp_path / "out").rows
+    assert row.audio_gain == (None if decibels is None else pytest.approx(decibels, abs=0.02))
+    sound = read_audio(clip)
+    with wave.open(str(tmp_path / "out" / str(row.audio))) as track:
+        data = track.readframes(track.getnframes())
+    assert wav_bytes(sound)[44:] == data
+    stored = np.frombuffer(data, "<i2") / 32767
+    gain = 1 if decibels is None else 10 ** (row.audio_gain / 20)
+    assert np.abs(stored - sound.samples * gain).max() < 0.001
 
 
 # reference frames
