@@ -20,6 +20,7 @@ from ..duplicates.reference_index import ReferenceIndex, recogniser
 from ..filters.identity_balance import IdentityBalance
 from ..filters.language import Language
 from ..filters.speaker_visible import SpeakerVisible
+from ..filters.watermarks import Watermarks
 from ..recipes.recipe import Recipe
 from ..sources.base import SourceFile
 from .segments import scene_extractors
@@ -79,7 +80,7 @@ def shortcomings(
             else ""
         )
         for why in _absent(judge.needs()):
-            if isinstance(judge, SpeakerVisible) and not judge.required:
+            if isinstance(judge, (SpeakerVisible, Watermarks)) and not judge.required:
                 passing.append(f"{name} cannot judge: {why} Clips pass it.")
             else:
                 unable.setdefault(why, []).append(f"{name}{after}")

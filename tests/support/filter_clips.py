@@ -113,3 +113,26 @@ ONE = {"faces": faces([(ALL, FACE)])}
 
 def insets(n=0):
     return {"insets": ok(insets=n)}
+
+
+def lettering(
+    text: str = "TalkStudio",
+    score: float = 0.8,
+    middle: float = 0.9,
+    still: float = 0.5,
+    lines: int = 1,
+) -> dict[str, Feature]:
+    """Lines of text of one kind, and the height of their middle."""
+    box = (0.1, middle - 0.04, 0.4, middle + 0.04)
+    values = ok(
+        text=np.array([text] * lines, "<U64"),
+        score=np.array([score] * lines),
+        text_box=np.array([box] * lines).reshape(-1, 4),
+        still=np.array([still] * lines),
+    )
+    return {"lettering": values}
+
+
+def unread(reason: str) -> dict[str, Feature]:
+    """Text that could not be read."""
+    return {"lettering": Feature(Outcome("failed", reason))}

@@ -17,6 +17,7 @@ from filter_clips import (
     faces,
     heard,
     insets,
+    lettering,
     levels,
     ok,
     on_screen,
@@ -123,6 +124,7 @@ BORDERS = [
     Border("subjects", "max_people", None, 3, "too-many-people",
            lambda v: (clip(), {"faces": faces([(ALL, FACE)] * int(v))}), 1),
     Border("subjects", "min_visible", 0.8, 0.5, "not-all-visible", seen, 0.05),
+    Border("watermarks", "max_marks", 0, 2, "watermark", lambda v: (clip(), lettering(lines=int(v))), 1),
 ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from theval_datasets.curation.duplicates.reference_index import (
 from theval_datasets.curation.pipeline import curate as curating
 from theval_datasets.curation.pipeline import preflight
 from theval_datasets.curation.pipeline.preflight import shortcomings
-from theval_datasets.curation.recipes.recipe import parse_recipe
+from theval_datasets.curation.recipes.recipe import load_recipe, parse_recipe
 from theval_datasets.errors import InputError
 from theval_datasets.features.active_speaker import ActiveSpeaker
 from theval_datasets.features.identity import Identity
@@ -165,6 +166,19 @@ def test_where_who_speaks_is_not_required_it_is_said_that_clips_pass(folder):
         assert all(note.startswith("speaker_visible cannot judge: ") for note in notes)
         assert all(fate in note for note in notes)
         assert any("theval-data models fetch lr-asd" in note for note in notes)
+
+
+def test_without_the_reader_of_text_clips_pass_the_filter_of_watermarks(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rapidocr", None)
+    for name in ("theval", "thqa-mt"):
+        recipe = load_recipe(name)
+        assert "watermarks" in dict(recipe.judges())
+        (note,) = (note for note in shortcomings(recipe, ()) if note.startswith("watermarks"))
+        assert "[ocr]" in note
+        assert note.endswith("Clips pass it.")
+    strict = parse_recipe("base: as-is\nfilters: {watermarks: {}}", "r.yaml")
+    (note,) = (note for note in shortcomings(strict, ()) if note.startswith("watermarks"))
+    assert "Clips are then undecided" in note
 
 
 @pytest.mark.parametrize("installed", [True, False])
