@@ -41,11 +41,13 @@ class Shard:
         split: Split.
         number: Number of the file in its split, from 0.
         rows: The rows, see `Slices`.
+        n_bytes: Their estimated Arrow bytes.
     """
 
     split: str
     number: int
     rows: Any
+    n_bytes: int
 
 
 @dataclass(slots=True)
@@ -92,7 +94,8 @@ def shards_of(
         while begin < len(slices.rows):
             full = int(np.searchsorted(sums[ends], sums[begin] + shard_bytes))
             end = int(ends[min(full, len(ends) - 1)])
-            shards.append(Shard(split, number, slices.rows[begin:end]))
+            n_bytes = int(sums[end] - sums[begin])
+            shards.append(Shard(split, number, slices.rows[begin:end], n_bytes))
             begin, number = end, number + 1
     return shards
 
@@ -142,7 +145,7 @@ def write_shards(
         shards: The shards.
         folder: Folder for the files, named by `path_of`.
         scratch: Folder for temporary files of `datasets`.
-        engine: Engine whose workers write them; one local process, or a single shard, needs none.
+        engine: Engine whose workers write them; one local process, or few bytes, need none.
 
     Yields:
         Each shard, in their order.
@@ -150,7 +153,7 @@ def write_shards(
     Raises:
         ThevalError: A shard cannot be made.
     """
-    engine = engine.for_own_files(len(shards))
+    engine = engine.for_own_files(len(shards), sum(shard.n_bytes for shard in shards))
     # names of joined columns are matched over the whole table
     if not engine.workers or builder.inputs.path("features") is not None:
         for shard in shards:

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from theval_datasets.engines.limits import time_allowed
-from theval_datasets.engines.local import LocalPool
+from theval_datasets.engines.local import LocalEngine, LocalPool
 from theval_datasets.errors import ThevalError
 
 
@@ -108,3 +108,17 @@ def test_units_of_a_script_without_a_guard_end_it_with_what_to_do(tmp_path):
         [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert again.stdout == "['1', '2']\n", again.stderr
+
+
+@pytest.mark.parametrize(
+    ("workers", "n_items", "n_bytes", "used"),
+    [
+        (2, 2, 64 << 20, 2),
+        (2, 2, (64 << 20) - 1, 0),
+        (2, 1, 64 << 20, 0),
+        (1, 2, 64 << 20, 0),
+        (0, 2, 64 << 20, 0),
+    ],
+)
+def test_workers_are_started_for_own_files_where_they_pay(workers, n_items, n_bytes, used):
+    assert LocalEngine(workers).for_own_files(n_items, n_bytes).workers == used

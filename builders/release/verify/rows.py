@@ -25,7 +25,8 @@ def check_values(built: BuiltDataset) -> Faults:
     """Faults of ranges, nulls and rows; the files are read by several processes."""
     configs = built.info.configs
     files = [(config, name) for config in configs for _, name, _ in built.files(config)]
-    engine = built.engine.for_own_files(len(files))
+    n_bytes = sum(built.info.files[name].n_bytes for _, name in files if name in built.info.files)
+    engine = built.engine.for_own_files(len(files), n_bytes)
     here = replace(built, folder=built.folder.absolute(), engine=ONE_PROCESS)
     checker = functools.partial(_values_checker, here)
     for (_, name), faults in engine.map(checker, files, ordered=True):

@@ -335,11 +335,12 @@ class Engine(ABC):
         with self.pool(setup, limit, resources) as pool:
             yield from pool.map(items, ordered=ordered)
 
-    def for_own_files(self, n_items: int) -> Engine:
+    def for_own_files(self, n_items: int, n_bytes: int) -> Engine:
         """The engine for files of one's own making, which need no protection against crashes.
 
         Args:
             n_items: Number of items.
+            n_bytes: Their size.
         """
         return self
 

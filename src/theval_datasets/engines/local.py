@@ -34,6 +34,11 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _LONGEST_WAIT: Final = 3600.0
+WORTH_WORKERS = 64 << 20
+"""Bytes of files of one's own from which on workers read or write them sooner than this process.
+
+A worker needs a second to import what it needs; a process checks 100 MB in that time.
+"""
 _PRELOAD: Final = ("numpy", "theval_datasets.engines.local")
 """Modules that the fork server imports once; none of them may start threads."""
 _GRACE: Final = 5.0
@@ -63,9 +68,10 @@ class LocalEngine(Engine):
             return ThisProcess(setup)
         return LocalPool(self.workers, setup, limit)
 
-    def for_own_files(self, n_items: int) -> LocalEngine:
-        """See `Engine.for_own_files`; this process, if no other would work beside it."""
-        return self if min(self.workers, n_items) > 1 else LocalEngine(0)
+    def for_own_files(self, n_items: int, n_bytes: int) -> LocalEngine:
+        """See `Engine.for_own_files`; this process, if others would not pay for their start."""
+        several = min(self.workers, n_items) > 1 and n_bytes >= WORTH_WORKERS
+        return self if several else LocalEngine(0)
 
 
 ONE_PROCESS: Final = LocalEngine(1)

@@ -22,6 +22,7 @@ from theval_datasets.builders.release.shards import shards_of
 from theval_datasets.builders.release.verify.report import verify
 from theval_datasets.builders.release.write import write_release
 from theval_datasets.builders.theval import Theval
+from theval_datasets.engines import local
 from theval_datasets.engines.local import LocalEngine
 from theval_datasets.errors import (
     BuildError,
@@ -225,7 +226,22 @@ def many(tmp_path):
     return corpus
 
 
-def test_the_number_of_processes_changes_no_byte(many, tmp_path):
+@pytest.fixture
+def pools(monkeypatch) -> list[int]:
+    """Sizes of the pools that a test used; workers are worth their start whatever the size of files."""
+    monkeypatch.setattr(local, "WORTH_WORKERS", 0)
+    sizes: list[int] = []
+    real = local.LocalPool.__init__
+
+    def counted(self, size, *more, **named):
+        sizes.append(size)
+        real(self, size, *more, **named)
+
+    monkeypatch.setattr(local.LocalPool, "__init__", counted)
+    return sizes
+
+
+def test_the_number_of_processes_changes_no_byte(many, tmp_path, pools):
     made = {
         workers: write_release(
             Theval, Inputs(many.manifest, many.cache), tmp_path / str(workers),
@@ -233,6 +249,7 @@ def test_the_number_of_processes_changes_no_byte(many, tmp_path):
         )
         for workers in (1, 3)
     }  # fmt: skip
+    assert set(pools) == {3}
     first, three = made.values()
     assert hashes(first.folder) == hashes(three.folder)
     assert first.info == three.info
@@ -271,7 +288,7 @@ def test_a_cluster_changes_no_byte(many, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_faults_of_any_shard_are_found(many, tmp_path, workers):
+def test_faults_of_any_shard_are_found(many, tmp_path, workers, pools):
     inputs = Inputs(many.manifest, many.cache)
     made = write_release(Theval, inputs, tmp_path / "o", decoder=DECODER, shard_bytes=1)
     assert verify(made.folder, engine=LocalEngine(workers)).exit_code == 0
@@ -285,9 +302,10 @@ def test_faults_of_any_shard_are_found(many, tmp_path, workers):
     write_info(made.folder, replace(made.info, files={**made.info.files, name: file}))
     faults = verify(made.folder, engine=LocalEngine(workers)).to_text()
     assert "landmarks: 'clip-02' occurs twice" in faults
+    assert pools == [2] * 2 * (workers == 2)
 
 
-def test_an_error_in_a_process_ends_the_build(many, tmp_path):
+def test_an_error_in_a_process_ends_the_build(many, tmp_path, pools):
     entries = sorted(p for p in (many.folder / "cache").rglob("*") if p.stat().st_size > 5000)
     for entry in entries:
         if entry.is_file():
@@ -297,6 +315,7 @@ def test_an_error_in_a_process_ends_the_build(many, tmp_path):
             Theval, Inputs(many.manifest, many.cache), tmp_path / "o",
             decoder=DECODER, shard_bytes=1, engine=LocalEngine(2),
         )  # fmt: skip
+    assert set(pools) == {2}
     assert not (tmp_path / "o" / "theval" / "theval").exists()
 
 
@@ -314,6 +333,9 @@ def test_where_a_shard_ends():
         shards = shards_of({"train": slices}, rows_per_table, shard_bytes)
         assert [shard.number for shard in shards] == list(range(len(shards)))
         assert [n for shard in shards for n in shard.rows] == list(range(len(n_bytes)))
+        assert [shard.n_bytes for shard in shards] == [
+            sum(n_bytes[n] for n in shard.rows) for shard in shards
+        ]
         return [shard.rows[-1] for shard in shards]
 
     assert ends([10] * 6, 2, 39) == [3, 5]
