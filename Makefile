@@ -1,5 +1,5 @@
 # make demo   run the whole pipeline on a generated sample (a minute or two after installation)
-# make test   run every test: the fast ones, then the slow ones and those on real clips
+# make test   run every test: the fast ones, the slow ones and those on real clips
 # make check  check format, lint, types, imports, unused code and architecture
 # make format format the code, and fix what the linter can
 # make bench  compare measured figures with their targets
@@ -19,8 +19,7 @@ demo: $(VENV_DEMO)/done
 	$(VENV_DEMO)/bin/theval-data demo -o demo-out
 
 test: $(VENV)/done
-	$(VENV)/bin/python -m pytest -m "not slow and not real" -n 2
-	$(VENV)/bin/python -m pytest -m "slow or real" -n 3 --dist loadfile --no-loadscope-reorder
+	$(VENV)/bin/python -m pytest -m "" -n 3 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/done
 	$(VENV)/bin/ruff format --check .

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import torchvision_operators
 from hypothesis import settings
+from shared_files import made_once
 
 _HOME = Path(tempfile.mkdtemp(prefix="theval-tests-"))
 # Before anything imports `datasets`, which reads these once.
@@ -46,18 +47,34 @@ torchvision_operators.prepare()
 
 
 def environment(folder: Path, *requirements: str) -> Path:
-    """The Python of a new virtual environment; the test is skipped where pip cannot fill it."""
+    """The Python of a virtual environment; the test is skipped where pip cannot fill it."""
     import subprocess
     import sys
 
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    python = folder / "bin" / "python"
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q"]
-    done = subprocess.run([*pip, *requirements], capture_output=True, text=True, check=False)
-    if done.returncode:
-        reason = done.stderr.strip()[-300:]
-        pytest.skip(f"pip cannot install {requirements[-1]} here: {reason}")
-    return python
+    def make(folder: Path) -> None:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install"]
+        # of its modules few are imported, and those are compiled then
+        options = ["-q", "--no-compile", *requirements]
+        done = subprocess.run([*pip, *options], capture_output=True, text=True, check=False)
+        if done.returncode:
+            reason = done.stderr.strip()[-300:]
+            pytest.skip(f"pip cannot install {requirements[-1]} here: {reason}")
+
+    return made_once(folder, make) / "bin" / "python"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Order files for several processes: first those that may take longest, last those of quick tests."""
+    if not hasattr(config, "workerinput"):
+        return
+    longest: dict[Path, tuple[float, bool]] = {}
+    for item in items:
+        limit = item.get_closest_marker("timeout")
+        seconds = limit.args[0] if limit else 0.0
+        slow = any(item.get_closest_marker(name) for name in ("slow", "real"))
+        longest[item.path] = max(longest.get(item.path, (0.0, False)), (seconds, slow))
+    items.sort(key=lambda item: longest[item.path], reverse=True)
 
 
 def pytest_unconfigure() -> None:
@@ -176,15 +193,26 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def media(tmp_path_factory: pytest.TempPathFactory):
-    """`media("late_video")` is the path of a synthesised clip; see tests/support/media_factory.py."""
-    from media_factory import MediaFactory
-
-    return MediaFactory(tmp_path_factory.mktemp("media"))
+def common_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this run share; see tests/support/shared_files.py."""
+    folder = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        folder = folder.parent  # each process of xdist has its own in there
+    folder /= "common"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory):
+def media(common_folder: Path):
+    """`media("late_video")` is the path of a synthesised clip; see tests/support/media_factory.py."""
+    from media_factory import MediaFactory
+
+    return MediaFactory(common_folder / "media")
+
+
+@pytest.fixture(scope="session")
+def sample(common_folder: Path):
     """The sample's talking-face clips by name (`clear-en`, `no-face-es`, …).
 
     Each is made when it is first asked for, which takes a second or two.
@@ -193,7 +221,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory):
     pytest.importorskip("skimage", reason="the sample needs the extra [demo]")
     from sample_clips import SampleClips
 
-    return SampleClips(tmp_path_factory.mktemp("sample"))
+    return SampleClips(common_folder / "sample")
 
 
 @pytest.fixture(scope="session")
@@ -256,30 +284,36 @@ def page(browser):
 
 
 @pytest.fixture(scope="session")
-def clean_env_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clean_env_python(common_folder: Path) -> Path:
     """The Python of an environment that holds `datasets` and nothing of ours; for slow tests.
 
     Skipped with the reason where pip cannot install it.
     """
     constraints = ROOT / "constraints.txt"
     pinned = ["-c", str(constraints)] if constraints.is_file() else []
-    return environment(tmp_path_factory.mktemp("clean") / "env", *pinned, "datasets")
+    return environment(common_folder / "clean", *pinned, "datasets")
 
 
 @pytest.fixture(scope="session")
-def oldest_env_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def oldest_env_python(common_folder: Path) -> Path:
     """The same with the oldest `datasets` that reads our files: trainers ask for old versions."""
-    return environment(tmp_path_factory.mktemp("oldest") / "env", "datasets==4.0.0")
+    return environment(common_folder / "oldest", "datasets==4.0.0")
 
 
 @pytest.fixture(scope="session")
-def archives(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def archives(repo: Path, common_folder: Path) -> tuple[Path, Path]:
     """A wheel and an sdist of the tree, the wheel built from the unpacked sdist."""
+    folder = made_once(common_folder / "archives", functools.partial(_build, repo))
+    (wheel,) = folder.glob("*.whl")
+    (sdist,) = folder.glob("*.tar.gz")
+    return wheel, sdist
+
+
+def _build(repo: Path, folder: Path) -> None:
     import shutil
     import subprocess
     import sys
 
-    folder = tmp_path_factory.mktemp("dist")
     source = folder / "source"
     keep = {
         "src",
@@ -305,6 +339,3 @@ def archives(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     )
     build = [sys.executable, "-m", "build", "--no-isolation", "-o", str(folder), str(source)]
     subprocess.run(build, check=True, timeout=240, capture_output=True)
-    (wheel,) = folder.glob("*.whl")
-    (sdist,) = folder.glob("*.tar.gz")
-    return wheel, sdist

@@ -7,9 +7,12 @@ sound's own time.
 
 from __future__ import annotations
 
+import functools
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+
+from shared_files import made_once
 
 from theval_datasets.media import ffmpeg_binary
 
@@ -32,7 +35,7 @@ _TEXT = "This is a text file that somebody named like a video.\n"
 
 
 class MediaFactory:
-    """Makes each clip once, in a folder of its own.
+    """Makes each clip once, in a folder that the processes of a run share.
 
     ``factory("late_video")`` is the path of that clip; `NAMES` lists them all.
     """
@@ -43,10 +46,7 @@ class MediaFactory:
 
     def __call__(self, name: str) -> Path:
         maker, suffix = _MAKERS[name]
-        path = self.folder / f"{name}{suffix}"
-        if not path.exists():
-            maker(self, path)
-        return path
+        return made_once(self.folder / f"{name}{suffix}", functools.partial(maker, self))
 
 
 def ffmpeg(*arguments: str | Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from shared_files import made_once
 
 from theval_datasets.demo.clips import CLIPS, make_clip
 
@@ -12,12 +15,14 @@ class SampleClips(Mapping[str, Path]):
     """Clips by name; their files lie in one folder."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         self._folder = folder
         self._clips = {clip.name: clip for clip in CLIPS}
 
     def __getitem__(self, name: str) -> Path:
-        path = self._folder / f"{name}.mp4"
-        return path if path.exists() else make_clip(self._clips[name], path)
+        return made_once(
+            self._folder / f"{name}.mp4", functools.partial(make_clip, self._clips[name])
+        )
 
     def values(self):
         """All of them, made."""
