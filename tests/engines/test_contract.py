@@ -340,33 +340,38 @@ def gone(pid: int, seconds: float = 10) -> bool:
     return False
 
 
+def sleeping_and_stuck():
+    """One worker waits for its program, the other holds the interpreter."""
+    wait, hold = sleeper(), stuck()
+    return lambda item: hold(item) if item[1] == "stuck" else wait(item)
+
+
 RUN = """
 import sys
 from pathlib import Path
 from test_contract import *
-kind = sys.argv[2]
+folder, kind = Path(sys.argv[1]), sys.argv[2]
 engine = LocalEngine(2) if kind == "local" else ray_engine(2)
 with engine:
-    list(engine.map({setup}, [(Path(sys.argv[1]), {item!r})] * 2))
+    list(engine.map(sleeping_and_stuck, [(folder, 60), (folder, "stuck")]))
 """
+N_PROCESSES = 1 + 2
+"""What `RUN` starts and names: the programs of both workers, and the worker that is stuck."""
 
 
 @both
 @pytest.mark.parametrize("how", ["killed", "interrupted"])
-@pytest.mark.parametrize(
-    ("setup", "item", "processes"), [("sleeper", 60, 1), ("stuck", "stuck", 2)]
-)
-def test_nothing_outlives_the_process_that_started_it(kind, how, tmp_path, setup, item, processes):
+def test_nothing_outlives_the_process_that_started_it(kind, how, tmp_path):
     psutil = pytest.importorskip("psutil")
     parent = subprocess.Popen(
-        [sys.executable, "-c", RUN.format(setup=setup, item=item), str(tmp_path), kind],
+        [sys.executable, "-c", RUN, str(tmp_path), kind],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])},
         stderr=subprocess.PIPE, start_new_session=True, text=True,
     )  # fmt: skip
     family = []
     try:
         for _ in range(2400):
-            if len(list(tmp_path.iterdir())) == 2 * processes or parent.poll() is not None:
+            if len(list(tmp_path.iterdir())) == N_PROCESSES or parent.poll() is not None:
                 break
             time.sleep(0.1)
         family = psutil.Process(parent.pid).children(recursive=True)
@@ -377,7 +382,7 @@ def test_nothing_outlives_the_process_that_started_it(kind, how, tmp_path, setup
             os.killpg(parent.pid, signal.SIGINT)  # as a terminal does
         _, said = parent.communicate(timeout=60)
     pids = [int(path.name) for path in tmp_path.iterdir()]
-    assert len(pids) == 2 * processes, said
+    assert len(pids) == N_PROCESSES, said
     assert all(gone(pid) for pid in pids)
     assert family
     # Ray's own services look now and then whether they are still needed
