@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from theval_datasets.extraction.extractor import Column, Extractor
 from theval_datasets.extraction.jobs import ClipJob, Plan
 from theval_datasets.extraction.measure import run_plan
 from theval_datasets.extraction.runner import Runner
+from theval_datasets.media._video import Movie
 from theval_datasets.media.frames import FrameRequest
 from theval_datasets.utils.files import sha256_file
 
@@ -180,6 +182,32 @@ def test_one_decode_serves_all(media, cache, monkeypatch):
     assert len(opened) == 1
     assert read(cache, Both(), path)["frames"] == 50
     assert set(report.seconds) == {"decode", "brightness", "length", "both"}
+
+
+def test_the_next_frames_are_decoded_while_extractors_work(media, cache, monkeypatch):
+    batches = []
+    real = Movie.frames
+
+    def watched(video, **options):
+        for batch in real(video, **options):
+            batches.append(batch)
+            yield batch
+
+    def waiting(self, batch):
+        last = int(batch.indices[-1]) == 49
+        deadline = time.monotonic() + 30
+        while len(batches) < batch.indices[0] // 16 + 2 and not last:
+            assert time.monotonic() < deadline, "nothing is decoded meanwhile"
+            time.sleep(0.001)
+        plain(self, batch)
+
+    plain = _Mean.update
+    monkeypatch.setattr(Movie, "frames", watched)
+    monkeypatch.setattr(_Mean, "update", waiting)
+    report = Runner(Plan((Brightness(),), cache)).process(job(media("plain")))
+    assert report.outcomes["brightness"].status == "ok"
+    assert len(batches) == 4
+    assert len(read(cache, Brightness(), media("plain"))["time"]) == 50
 
 
 def test_a_second_run_computes_nothing(media, cache):

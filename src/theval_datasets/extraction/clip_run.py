@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import numpy as np
 from theval_datasets import media
 from theval_datasets.errors import AbsentError, MediaError
 from theval_datasets.media.frames import SAMPLE_RATE, Audio, FrameRequest, Frames, Header
+from theval_datasets.utils.ahead import made_ahead
 from theval_datasets.utils.files import disk_fault
 
 from ._views import Shared, View
@@ -179,7 +181,9 @@ class ClipRun:
                     and not getattr(accumulator, "done", False)
                 }
                 if requests:
-                    self._stream(running, requests)
+                    batches = made_ahead(self._batches(set(requests.values())))
+                    with contextlib.closing(batches):  # before the video is
+                        self._stream(running, requests, batches)
                 for extractor, accumulator in running.items():
                     self._end(extractor, accumulator, self._video.problem)
         except Exception as error:  # noqa: BLE001  # the runner records whatever happens
@@ -196,9 +200,9 @@ class ClipRun:
         self,
         running: dict[Extractor, Accumulator | Exception],
         requests: Mapping[Extractor, FrameRequest],
+        batches: Iterator[Frames],
     ) -> None:
         views = {request: View(request) for request in requests.values()}
-        batches = self._batches(list(views))
         while True:
             started = time.perf_counter()
             batch = next(batches, None)
@@ -220,7 +224,7 @@ class ClipRun:
                     running[extractor] = error
                 self._spend(extractor.name, started)
 
-    def _batches(self, requests: Sequence[FrameRequest]) -> Iterator[Frames]:
+    def _batches(self, requests: Collection[FrameRequest]) -> Iterator[Frames]:
         rates = {request.fps for request in requests}
         rate = rates.pop()
         shown = all(request.pixels and not request.stored for request in requests)
