@@ -102,11 +102,55 @@ def test_a_missing_code_among_shares():
     assert off_scale(np.array([0.1, 0.5, 0.9, 1.4, 0.7])) is None
 
 
-@pytest.mark.parametrize(("n_others", "is_off"), [(19, False), (20, True)])
+@pytest.mark.parametrize(
+    ("others", "code", "is_off"),
+    [
+        (scores(1, 5, 9), 9, False),
+        (scores(1, 5, 10), 9, True),
+        (scores(1, 5, 14), 8, False),  # three grades away, of few
+        (scores(1, 5, 15), 8, True),
+        (scores(1, 4, 10), 8, True),  # four grades away
+        (scores(1, 4, 24), 9, True),  # nobody gave the highest grade
+        (scores(2, 4, 24), 9, True),
+        (scores(1, 6, 24), 8, False),
+        (scores(1, 6, 24), 9, True),
+        (scores(1, 7, 28), 9, False),
+        (np.array([1, 5] * 12), 9, False),  # the others have gaps as wide
+        (scores(0, 10, 24), 9, False),
+        (scores(0, 5, 40, step=0.5), 9, True),
+    ],
+)
+def test_a_grade_that_is_a_missing_code_too_is_one_if_it_is_isolated(others, code, is_off):
+    for n_codes in (1, len(others)):  # not rated nearly as often as rated
+        mixed = np.concatenate([others, np.full(n_codes, float(code))])
+        assert (off_scale(mixed) is not None) is is_off
+    assert off_scale(np.concatenate([others, np.full(len(others) + 1, float(code))])) is None
+
+
+def _study(rng, low, high):
+    """Five subjects' ratings of five clips, whose quality covers much or little of the scale."""
+    width, spread = high - low, rng.choice([0.9, 0.6, 0.35])
+    centre = low + width * rng.uniform(spread / 2, 1 - spread / 2)
+    quality = centre + width * spread * rng.uniform(-0.5, 0.5, 5)
+    noise = rng.normal(0, 0.08, (5, 1)) + rng.normal(0, 0.15, (5, 5))
+    return np.clip(np.round(quality + width * noise), low, high).ravel()
+
+
 @pytest.mark.parametrize("code", [8, 9])
-def test_a_grade_that_is_a_missing_code_too_needs_twenty_others(code, n_others, is_off):
-    mixed = np.concatenate([scores(1, 5, n_others), [float(code)]])
-    assert (off_scale(mixed) is not None) is is_off
+@pytest.mark.parametrize("n_codes", [1, 6])
+def test_missing_codes_of_simulated_studies_are_found(code, n_codes):
+    rng, missed = np.random.default_rng(1), 0
+    for _ in range(300):
+        ratings = _study(rng, 1, 5)
+        ratings[rng.choice(25, n_codes, replace=False)] = code
+        missed += off_scale(ratings) is None
+    assert missed <= 12
+
+
+@pytest.mark.parametrize("scale", [(1, 5), (1, 7), (1, 9), (0, 10), (1, 10), (0, 100)])
+def test_simulated_studies_on_wider_scales_are_not_refused(scale):
+    rng = np.random.default_rng(2)
+    assert sum(off_scale(_study(rng, *scale)) is not None for _ in range(300)) <= 4
 
 
 @pytest.mark.parametrize(
