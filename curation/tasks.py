@@ -27,7 +27,7 @@ from theval_datasets.errors import (
     WeightsMissingError,
 )
 from theval_datasets.utils.files import disk_fault
-from theval_datasets.utils.memory import is_out_of_memory
+from theval_datasets.utils.memory import give_back, is_out_of_memory
 from theval_datasets.utils.progress import progress
 
 _log = logging.getLogger(__name__)
@@ -138,6 +138,8 @@ def _attempt(job: _Job) -> Any:
         return job.task(job.item)
     except Exception as error:  # noqa: BLE001  # an item never ends a run
         return failure_of(error)
+    finally:
+        give_back()
 
 
 def failure_of(error: Exception) -> Failure:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets.extraction.mesh import Points
+from theval_datasets.utils.optional import import_apart
 
 _GRAPH: Final = """
     executor { type: "ApplicationThreadExecutor" }
@@ -131,7 +132,7 @@ def _mediapipe() -> Any:
     os.environ.setdefault("GLOG_minloglevel", "2")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _postponed("matplotlib", "pyplot"):
-        return import_module("mediapipe")
+        return import_apart("mediapipe")
 
 
 @contextmanager

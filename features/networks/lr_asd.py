@@ -311,4 +311,5 @@ def _session(model: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    options.enable_cpu_mem_arena = False  # it keeps the largest sum of buffers there ever was
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

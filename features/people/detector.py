@@ -11,6 +11,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from theval_datasets.utils.optional import import_apart
+
 from .pack import load_model
 
 Pixels = npt.NDArray[np.uint8]
@@ -95,9 +97,8 @@ class MediaPipeDetector:
     def __init__(self) -> None:
         os.environ.setdefault("GLOG_minloglevel", "2")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        from mediapipe.python.solutions.face_detection import FaceDetection
-
-        self._model: Any = FaceDetection(CONFIDENCE, model_selection=1)
+        detection = import_apart("mediapipe.python.solutions.face_detection")
+        self._model: Any = detection.FaceDetection(CONFIDENCE, model_selection=1)
 
     @staticmethod
     def identity() -> str:

@@ -161,6 +161,7 @@ def load_model(file: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    options.enable_cpu_mem_arena = False  # it keeps the largest sum of buffers there ever was
     return zoo.get_model(str(file), providers=["CPUExecutionProvider"], sess_options=options)
 
 

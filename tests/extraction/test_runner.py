@@ -18,6 +18,7 @@ from theval_datasets import media as media_module
 from theval_datasets.engines import limits
 from theval_datasets.engines.local import LocalEngine
 from theval_datasets.errors import AbsentError, StorageError, WeightsMissingError
+from theval_datasets.extraction import runner as runner_module
 from theval_datasets.extraction.cache import Cache, spec_of
 from theval_datasets.extraction.extractor import Column, Extractor
 from theval_datasets.extraction.jobs import ClipJob, Plan
@@ -435,6 +436,15 @@ def test_a_clip_that_never_ends_costs_itself_alone(media, cache, monkeypatch):
     (report,) = run_plan(LocalEngine(1, time_limit=1.0), [job(media("plain"))], plan)
     assert report.outcomes["faulty"].reason == "timeout"
     assert not list(Path(cache).rglob("*.feature"))
+
+
+def test_what_a_clip_took_is_given_back_however_it_ends(media, cache, monkeypatch):
+    given: list[None] = []
+    monkeypatch.setattr(runner_module, "give_back", lambda: given.append(None))
+    runner = Runner(Plan((Brightness(),), cache))
+    for count, name in enumerate(("plain", "zero_frames"), start=1):
+        runner.process(job(media(name)))
+        assert len(given) == count
 
 
 def test_models_load_once(media, cache):

@@ -69,3 +69,27 @@ def test_traces_of_too_little_memory_are_no_fault_of_a_clip(error):
 )
 def test_other_errors_are_none(error):
     assert not memory.is_out_of_memory(error)
+
+
+def test_freed_memory_is_given_back():
+    """Objects that live on between freed ones keep the C library from returning them by itself."""
+    if memory._trim() is None:
+        pytest.skip("the C library has no malloc_trim")
+    script = """
+from pathlib import Path
+from theval_datasets.utils.memory import give_back
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+blocks = [bytearray(1000) for _ in range(200_000)]
+last, blocks = blocks[-1], blocks[:-1]
+blocks.clear()
+before = resident()
+give_back()
+print(before - resident())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert int(done.stdout) > 100_000_000

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import json
+import sys
 import tomllib
+import weakref
 from email.message import Message
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +17,7 @@ import pytest
 
 from theval_datasets.errors import MissingExtraError
 from theval_datasets.utils import optional
-from theval_datasets.utils.optional import available, install_command, require
+from theval_datasets.utils.optional import available, import_apart, install_command, require
 
 
 @pytest.fixture
@@ -139,3 +143,33 @@ def test_extras_for_any_python_are_those_without_media():
         return inner.union(*map(contained, inner)) | {extra}
 
     assert {extra for extra in extras if "media" not in contained(extra)} == optional.ANY_PYTHON
+
+
+@pytest.mark.parametrize(("how", "kept"), [(import_module, True), (import_apart, False)])
+def test_a_module_that_keeps_an_error_of_its_imports_keeps_no_caller(
+    tmp_path, monkeypatch, how, kept
+):
+    """As MediaPipe does where PortAudio is absent: with it the first clip's models stayed to the end."""
+    name = f"keeps_an_error_{how.__name__}"
+    (tmp_path / f"{name}.py").write_text(
+        "try:\n    raise OSError('absent')\nexcept OSError as error:\n    kept = error\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    class Model:
+        pass
+
+    def measure() -> weakref.ref[Model]:
+        model = Model()
+        assert str(how(name).kept) == "absent"
+        return weakref.ref(model)
+
+    model = measure()
+    gc.collect()
+    assert (model() is not None) == kept
+    sys.modules.pop(name)
+
+
+def test_an_absent_module_is_missed_as_elsewhere():
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        import_apart("no_such_module")

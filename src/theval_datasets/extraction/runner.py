@@ -14,6 +14,7 @@ from typing import Any
 
 from theval_datasets.errors import BrokenMediaError, MediaError, MissingMediaError
 from theval_datasets.utils.files import disk_fault, sha256_file
+from theval_datasets.utils.memory import give_back
 
 from .clip_run import ClipRun
 from .extractor import Extractor
@@ -66,6 +67,8 @@ class Runner:
                 raise full from None
             _log.error("%s", job.clip_id, exc_info=error)
             return self._failed(job, error)
+        finally:
+            give_back()
 
     def _failed(self, job: ClipJob, error: Exception) -> ClipReport:
         outcome = outcome_of(error)
