@@ -25,6 +25,11 @@ _HUMP: Final = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])")
 _LONGEST: Final = 40  # letters of a name of a statistic that is written without a space
 _SPACE: Final = re.compile(r"[\s_]+")
 _WHOLE: Final = re.compile(r"\d+\.0+")
+_ERROR: Final = re.compile(
+    r"#(?:REF!|DIV/0!|N/?A|NAME\?|VALUE!|NUM!|NULL!|NV|BEZUG!|WERT!|ZAHL!|VALEUR!|NOM\?|NOMBRE!|SPILL!|CALC!)",
+    re.IGNORECASE,
+)
+"""Cells that spreadsheets write in place of a result."""
 
 
 def clean_name(text: str) -> str:
@@ -147,10 +152,19 @@ def encode_names(
     blank = column.is_null() | column.is_in([text for text in raw if not cleaned[text]])
     if blank.any() and empty is None:
         row = rows[int(blank.arg_max() or 0)]
-        raise RatingsError(f"{where}: the column {name} is empty in row {row}")
+        raise RatingsError(
+            f"{where}: the column {name} is empty in row {row}; write its name in every row "
+            "(merged cells and headings of groups leave it empty)"
+        )
     column = column.set(blank, empty or "") if blank.any() else column
     cleaned |= {text: empty or "" for text in (*raw, "") if not cleaned.get(text)}
     for text in raw:
+        if _ERROR.fullmatch(cleaned[text]):
+            row = rows[int((column == text).arg_max() or 0)]
+            raise RatingsError(
+                f"{where}: {text!r} in the column {name} (row {row}) is an error of a spreadsheet, not a "
+                "name; repair the formula, and save the values"
+            )
         if statistics is not None and text in statistics:
             row = rows[int((column == text).arg_max() or 0)]
             raise RatingsError(

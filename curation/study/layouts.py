@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import difflib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,12 +24,15 @@ from theval_datasets.utils.text import one_line
 from theval_datasets.utils.yaml_files import read_yaml
 
 from .ids import StatisticNames, clean_name
+from .notation import answer
 
 if TYPE_CHECKING:
     import polars as pl
 
 SHOWN: Final = 3
 """Largest number of offending values in a message."""
+MANY: Final = 40
+"""Largest number of columns that a message says how to leave out."""
 ROW: Final = "\0row"
 """Column with the row of the file, from 1 for the first below the header."""
 _SERIES: Final = re.compile(r"(.*?)[\s_\-.#]*(?:\d+|(?<=[\s_\-.#])[A-Za-z])$", re.DOTALL)
@@ -37,12 +41,12 @@ _ORDINAL: Final = re.compile(
     r"|[\s_\-.#]*\d+[\s_\-.#]*[^\W\d]+(?:[\s_]\w+)*)",
     re.IGNORECASE,
 )  # a word and a Roman number, a number in words, or a number and more, as in ``Rater 1 score``
+_FACT: Final = re.compile(
+    r"Unnamed: \d+(?:_level_\d+)?|.+_complete|.+_timestamp|TIME\d{3}", re.IGNORECASE
+)
+"""Headings by which pandas, REDCap and SoSci Survey name columns that hold no answers."""
 _WORD: Final = re.compile(r"[^\W_]+")
 _IN_BRACKETS: Final = re.compile(r"(.*?)\s*\[([^\[\]]+)\]", re.DOTALL)
-_LABELLED: Final = re.compile(
-    r"\s*(-?\d+(?:[.,]\d+)?)\s*(?:[-–—:=.)]\s*\D.*|\(.*\))?\s*", re.DOTALL
-)
-_ACR: Final = {"excellent": "5", "good": "4", "fair": "3", "poor": "2", "bad": "1"}
 _REGISTERED: Final = (
     "user_registered"  # marks rows by which a fork of AVrateNG reserves a user number
 )
@@ -69,7 +73,7 @@ def column_names() -> dict[str, Any]:
 
     Examples:
         >>> sorted(column_names())
-        ['aliases', 'dimensions', 'distortion_prefix', 'form_people', 'form_times', 'glued', 'glued_alone', 'headings', 'statistic_words', 'statistics']
+        ['aliases', 'bookkeeping', 'dimensions', 'distortion_prefix', 'form_people', 'form_times', 'glued', 'glued_alone', 'headings', 'statistic_words', 'statistics']
     """
     plain: dict[str, Any] = read_yaml(resources.files(__package__ or "") / "columns.yaml")
     return plain
@@ -98,7 +102,20 @@ def no_headings() -> StatisticNames:
     """
     names = column_names()
     words, glued, alone = (names[key] for key in ("statistic_words", "glued", "glued_alone"))
-    return StatisticNames.of([*names["statistics"], *names["headings"]], words, glued, alone)
+    facts = [*names["statistics"], *names["headings"], *names["bookkeeping"]]
+    return StatisticNames.of(facts, words, glued, alone)
+
+
+@lru_cache(maxsize=1)
+def bookkeeping() -> StatisticNames:
+    """Names of facts that programs add to every rating, which a table with a column of scores may hold.
+
+    Examples:
+        >>> "reaction time" in bookkeeping(), "trial_index" in bookkeeping(), "MOS" in bookkeeping()
+        (True, True, False)
+    """
+    names = column_names()
+    return StatisticNames.of([*names["headings"], *names["bookkeeping"]], ())
 
 
 def to_long(frame: pl.DataFrame, where: str) -> LongTable:
@@ -215,7 +232,7 @@ def _google_form(frame: pl.DataFrame, plain: dict[str, str]) -> LongTable | None
     long = texts.unpivot(
         on=rated, index=["\0subject", ROW], variable_name="\0question", value_name="score"
     )
-    answers = {text: _answer(text) for text in long["score"].drop_nulls().unique().to_list()}
+    answers = {text: answer(text) for text in long["score"].drop_nulls().unique().to_list()}
     questions = {c: (grid[c][1], clean_name(grid[c][2])) if grid else ("", c) for c in rated}
     long = long.select(
         pl.col("\0subject").alias("subject"),
@@ -238,29 +255,40 @@ def _is_person(column: str) -> bool:
     return column.casefold() in column_names()["form_people"]
 
 
-def _answer(text: str) -> str:
-    """The number of an answer such as ``5``, ``5 - Excellent`` or ``Excellent``; else the text."""
-    word = _ACR.get(text.strip().casefold())
-    match = _LABELLED.fullmatch(text)
-    return word or (match[1] if match else text)
-
-
 def _target(plain: str) -> str | None:
     return meant_by(column_names()["aliases"], plain)
 
 
 def meant_by(names: Mapping[str, Sequence[str]], text: str) -> str | None:
-    """The name of which a text is an alias; case, spaces, hyphens and underscores do not matter.
+    """The name of which a text is an alias; case, accents, spaces and punctuation do not matter.
 
     Examples:
         >>> meant_by({"subject": ["subject", "subject_id"]}, "SubjectID")
         'subject'
     """
-    letters = _plain(text).replace("_", "")
+    letters = _letters(text)
     for name, aliases in names.items():
-        if letters in {alias.replace("_", "") for alias in aliases}:
+        if letters in map(_letters, aliases):
             return name
     return None
+
+
+@lru_cache(maxsize=4096)
+def _letters(text: str) -> str:
+    """A name without case, accents, spaces, hyphens, underscores and dots."""
+    plain = unicodedata.normalize("NFKD", text.strip().casefold())
+    return "".join(c for c in plain if not unicodedata.combining(c) and c not in " \u00a0_-.")
+
+
+def _is_index(column: pl.Series) -> bool:
+    """Whether a column holds the running numbers of the rows, from 0 or 1."""
+    import polars as pl
+
+    numbers = column.cast(pl.Int64, strict=False)
+    first = numbers[0] if len(numbers) else None
+    if first not in (0, 1) or numbers.null_count():
+        return False
+    return bool((numbers.diff().drop_nulls() == 1).all())
 
 
 def _renamed(frame: pl.DataFrame, where: str) -> pl.DataFrame:
@@ -283,13 +311,17 @@ def _wide_or_long(frame: pl.DataFrame, where: str) -> LongTable:
     known = set(names["aliases"])
     prefix = names["distortion_prefix"]
     others = [c for c in frame.columns if c not in known and not c.startswith(prefix) and c != ROW]
-    if "" in others:
-        frame, others = _named_corner(frame, others, where)
     has = {name: name in frame.columns for name in ("subject", "clip_id", "score")}
     if all(has.values()):
-        if others:
-            raise _unknown(others, known, where)
-        return LongTable(frame, "one row per rating")
+        facts = [c for c in others if c in bookkeeping() or (not c and _is_index(frame[c]))]
+        unknown = [c for c in others if c not in facts]
+        if unknown:
+            raise _unknown(unknown, known, where)
+        left_out = tuple(column for column in facts if column)
+        return LongTable(frame.drop(facts), "one row per rating", left_out)
+    if "" in others:
+        frame, others = _named_corner(frame, others, where)
+        has = {name: name in frame.columns for name in ("subject", "clip_id", "score")}
     ids = [c for c in frame.columns if c not in others]
     if has["subject"] and has["clip_id"]:
         dimensions = [c for c in others if c.lower() in names["dimensions"]]
@@ -309,7 +341,8 @@ def _wide_or_long(frame: pl.DataFrame, where: str) -> LongTable:
     shown = [column for column in frame.columns if column != ROW]
     raise RatingsError(
         f"{where}: expected columns subject, clip_id and score, missing {', '.join(lacking)}; got "
-        f"{one_line(', '.join(map(repr, shown[:12])))}"
+        f"{one_line(', '.join(map(repr, shown[:12])))}. --column {lacking[0]}=NAME tells which column it "
+        "is, --ignore NAME leaves out one that holds no ratings"
     )
 
 
@@ -337,12 +370,18 @@ def _check_headings(
     ``clip01, clip02``.
     """
     noun = "subject" if target == "subject" else "clip"
-    for column in columns:
-        if column in no_headings() or re.fullmatch(r"Unnamed: \d+(_level_\d+)?", column):
-            raise RatingsError(
-                f"{where}: the column {column!r} holds a statistic or a fact, not ratings of a "
-                f"{noun}; remove it (study --ignore {column!r}), or rename it if it is a {noun}"
-            )
+    facts = [column for column in columns if column in no_headings() or _FACT.fullmatch(column)]
+    if len(facts) == 1:
+        raise RatingsError(
+            f"{where}: the column {facts[0]!r} holds a statistic or a fact, not ratings of a "
+            f"{noun}; remove it (study --ignore {facts[0]!r}), or rename it if it is a {noun}"
+        )
+    if facts:
+        raise RatingsError(
+            f"{where}: {len(facts)} columns hold statistics or facts, not ratings of a {noun}; remove "
+            f"them (study {' '.join(f'--ignore {one_line(column, 60)!r}' for column in facts[:MANY])}), or "
+            f"rename those that are a {noun}"
+        )
     if target == "clip_id" and {c.lower() for c in columns} <= set(column_names()["dimensions"]):
         raise RatingsError(
             f"{where}: the columns {', '.join(map(repr, columns[:SHOWN]))} are dimensions, and no "

@@ -92,6 +92,8 @@ class Scale:
 def apparent_scale(scores: Floats) -> Scale:
     """The narrowest standard scale that holds all scores, else from the smallest to the largest.
 
+    Scales around 0 hold negative scores only. A scale from 0 to 1 is one of scores with fractions.
+
     Args:
         scores: float64 (n,), n at least 1, finite.
 
@@ -100,7 +102,10 @@ def apparent_scale(scores: Floats) -> Scale:
         '1 … 5 (apparent)'
     """
     low, high = float(scores.min()), float(scores.max())
-    fitting = [ends for ends in STANDARD_SCALES if ends[0] <= low and high <= ends[1]]
+    scales = _scales_of(np.unique(scores))
+    fitting = [
+        ends for ends in scales if ends[0] <= low and high <= ends[1] and (low < 0 or ends[0] >= 0)
+    ]
     low, high = min(fitting, key=lambda ends: ends[1] - ends[0], default=(low, high))
     return Scale(low, high, declared=False)
 
@@ -177,9 +182,9 @@ def _are_mistakes(
     """
     n_others, n_strays = int(counts[~outside].sum()), int(counts[strays].sum())
     n, graded = n_others + n_strays, _are_grades(values[~outside | strays])
-    if np.isin(values[strays], list(_WEAK_CODES)).all() and n_others >= _WEAK_FROM:
-        if _are_isolated(values[strays], values[~outside], n_others):
-            return n_strays <= _MOSTLY * n
+    weak = n_others >= _WEAK_FROM and np.isin(values[strays], list(_WEAK_CODES)).all()
+    if weak and _are_isolated(values[strays], values[~outside], n_others):
+        return n_strays <= _MOSTLY * n
     if not _is_used(values[~outside], scale) and (graded or n_others < _SEVERAL):
         return False
     if n_strays > max(1, int(_STRAY * n)):

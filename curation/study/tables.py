@@ -18,6 +18,7 @@ from theval_datasets.utils.table_files import read_table
 
 from .ids import encode_names
 from .layouts import ROW, SHOWN, statistics, to_long
+from .notation import plain_numbers
 from .panel import Codes, Flags, Floats
 from .ratings import Ratings, TableSummary, make
 from .scales import check_names, check_scale
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _DECIMAL_COMMA: Final = r"^\s*[-+]?\d+,\d+\s*$"
-_NOT_RATED: Final = ("", "na", "n/a", "#n/a", "n.a.", "null", "none", ".", "-", "–")
+_NOT_RATED: Final = ("", "na", "n/a", "#n/a", "#na", "#nv", "n.a.", "null", "none", ".", "-", "–")
 """Cells that stand for a missing rating, in any case."""
 _DECIMAL_POINT: Final = r"^\s*[-+]?\d+\.\d+\s*$"
 
@@ -198,6 +199,7 @@ def _scores(frame: pl.DataFrame, options: TableOptions, where: str) -> tuple[Flo
     if column.dtype == pl.String:
         text = column.str.strip_chars()
         given = ~text.str.to_lowercase().is_in(_NOT_RATED).fill_null(value=True)
+        text = _in_plain_notation(text, given, where)
         numbers = _with_decimal_points(text, frame[ROW], where).cast(pl.Float64, strict=False)
     elif column.dtype.is_numeric():
         numbers, given = column.cast(pl.Float64), column.is_not_null()
@@ -209,9 +211,25 @@ def _scores(frame: pl.DataFrame, options: TableOptions, where: str) -> tuple[Flo
     if len(invalid):
         raise RatingsError(
             f"{where}: {len(invalid)} scores are not finite numbers, the first: "
-            f"{_shown(column, invalid, frame)}; leave the cells of missing ratings empty"
+            f"{_shown(column, invalid, frame)}; expected numbers alone, or the words of the five-grade scale "
+            "in one language. Save results instead of formulas and dates, replace other words by their "
+            "numbers, and leave the cells of missing ratings empty"
         )
     return values, rated
+
+
+def _in_plain_notation(text: pl.Series, given: pl.Series, where: str) -> pl.Series:
+    import polars as pl
+
+    distinct = sorted(text.filter(given).unique().to_list())
+    try:
+        plain = plain_numbers(distinct)
+    except ValueError as reason:
+        raise RatingsError(f"{where}: {reason}") from None
+    changed = {old: new for old, new in plain.items() if old != new}
+    if not changed:
+        return text
+    return text.replace_strict(changed, default=text, return_dtype=pl.String)
 
 
 def _with_decimal_points(text: pl.Series, rows: pl.Series, where: str) -> pl.Series:

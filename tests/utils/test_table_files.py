@@ -21,8 +21,11 @@ def plain(delimiter=",", rows=ROWS):
     return "".join(delimiter.join(row) + "\r\n" for row in quoted)
 
 
-def workbook(path, **sheets):
-    """An .xlsx file of some sheets, each a list of rows of text, numbers and None."""
+STATE = ' state="hidden"'
+
+
+def workbook(path, hidden=(), **sheets):
+    """An .xlsx file of some sheets, each a list of rows of text, numbers, errors (bytes) and None."""
     kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     package = "http://schemas.openxmlformats.org/package/2006"
@@ -43,7 +46,10 @@ def workbook(path, **sheets):
         archive.writestr(
             "xl/workbook.xml",
             f'<workbook xmlns="{main}" xmlns:r="{kind}"><sheets>'
-            + "".join(f'<sheet name="{n}" sheetId="{i}" r:id="r{i}"/>' for i, n in named)
+            + "".join(
+                f'<sheet name="{n}" sheetId="{i}" r:id="r{i}"{STATE * (n in hidden)}/>'
+                for i, n in named
+            )
             + "</sheets></workbook>",
         )
         archive.writestr(
@@ -63,6 +69,8 @@ def workbook(path, **sheets):
                     place = f"{chr(65 + c)}{r}"
                     if isinstance(value, str):
                         cells += f'<c r="{place}" t="inlineStr"><is><t>{value}</t></is></c>'
+                    elif isinstance(value, bytes):
+                        cells += f'<c r="{place}" t="e"><v>{value.decode()}</v></c>'
                     elif value is not None:
                         cells += f'<c r="{place}"><v>{value}</v></c>'
                 body += f'<row r="{r}">{cells}</row>'
@@ -140,6 +148,46 @@ def test_a_workbook(tmp_path):
     assert table.frame.rows() == [("1", "a", "4.5"), ("01", "b", "3")]
     assert table.rows == (1, 3)
     assert table.form == "Excel, sheet 'Ratings'"
+
+
+def test_hidden_sheets_are_left_out_and_named(tmp_path):
+    rows = [["subject", "score"], ["a", 4]]
+    path = workbook(tmp_path / "t.xlsx", hidden=["Old"], Ratings=rows, Old=[["subject"], ["b"]])
+    table = read_table(path)
+    assert table.frame.rows() == [("a", "4")]
+    assert table.form == "Excel, sheet 'Ratings' (hidden sheets left out: 'Old')"
+    path = workbook(tmp_path / "u.xlsx", hidden=["A", "B"], A=rows, B=rows)
+    with pytest.raises(InputError, match=r"expected one sheet with values, got 'A', 'B'"):
+        read_table(path)
+    assert read_table(workbook(tmp_path / "v.xlsx", hidden=["A"], A=rows)).frame.height == 1
+
+
+def test_errors_of_formulas_are_no_empty_cells(tmp_path):
+    errors = ["#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"]
+    rows = [
+        ["subject", "score"],
+        *([f"s{i}", e.encode()] for i, e in enumerate(errors)),
+        ["t", None],
+    ]
+    table = read_table(workbook(tmp_path / "t.xlsx", Ratings=rows))
+    assert table.frame["score"].to_list() == [*errors, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "n"),
+    [
+        ("# a study\n# of 2026\na,b\n1,2\n", ["a", "b"], 1),
+        ("# a study, of 2026, in 3 rooms\na,b\n1,2\n", ["a", "b"], 1),
+        ("#a,b\n1,2\n", ["#a", "b"], 1),  # the header
+        ("a,b\n1,2\na,b\n3,4\n a , b\n", ["a", "b"], 2),
+        ("a,b\n1,2\na,c\n", ["a", "b"], 2),
+        ("a\n1\na\n", ["a"], 2),
+        ("a|b\n1|2\n", ["a", "b"], 1),
+    ],
+)
+def test_comments_above_and_headers_that_are_repeated(tmp_path, text, columns, n):
+    table = read_table(written(tmp_path, text))
+    assert (table.frame.columns, table.frame.height) == (columns, n)
 
 
 def test_workbooks_that_are_refused(tmp_path):

@@ -1,20 +1,22 @@
 """Tables read into text cells: CSV of any usual dialect, Excel, Parquet, JSON lines.
 
-Delimiter (comma, semicolon, tab), encoding (UTF-8 and UTF-16 with or without byte-order mark, else
-Windows-1252), blank rows, and the line ``sep=;`` that Excel reads are recognised. Ambiguous tables are refused: columns of one name, columns
-without a name that hold values, rows longer than the header, workbooks with several sheets.
+Delimiter (comma, semicolon, tab, bar), encoding (UTF-8 and UTF-16 with or without byte-order mark, else
+Windows-1252), blank rows, the line ``sep=;`` that Excel reads, comments above the header, and
+repeated headers are recognised. Ambiguous tables are refused: columns of one name, columns
+without a name that hold values, rows longer than the header, workbooks with several visible sheets.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from theval_datasets.errors import InputError
 
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 LARGEST: Final = 512 << 20  # largest size of a table's file, bytes
-_DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab"}
-_SEPARATOR: Final = re.compile(r"\s*sep=([,;\t])[ \t]*(?:\r\n|\n|\r)", re.IGNORECASE)
+_DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+_SEPARATOR: Final = re.compile(r"\s*sep=([,;\t|])[ \t]*(?:\r\n|\n|\r)", re.IGNORECASE)
 _BLANKS: Final = re.compile(r"\s*(?:\r\n|\n|\r)")
 _SAMPLE: Final = 50  # number of records that decide the delimiter
 _TEXT: Final = (".csv", ".tsv", ".txt")
@@ -107,6 +109,11 @@ def _without_blanks(
         else pl.col(c).is_null() for c in frame.columns
     ) if frame.width else pl.lit(value=True)  # fmt: skip
     kept = frame.with_row_index("\0row", offset=1).filter(~blank)
+    names = [c for c in texts if c.strip() and not c.startswith(_UNNAMED)]
+    if len(names) > 1:  # a header that is repeated where tables were joined
+        kept = kept.filter(
+            ~pl.all_horizontal(pl.col(c).str.strip_chars() == c.strip() for c in names)
+        )
     rows = tuple(kept["\0row"].to_list())
     kept = kept.drop("\0row")
     unnamed = [c for c in kept.columns if not c.strip() or c.startswith(_UNNAMED)]
@@ -116,11 +123,18 @@ def _without_blanks(
     kept = kept.drop(empty)
     if len(unnamed) - len(empty) > 1:
         raise error(
-            f"{name}: {len(unnamed) - len(empty)} columns with values have no name in the header"
+            f"{name}: {len(unnamed) - len(empty)} columns with values have no name in the header; the header "
+            "has to be the first line, one line, without merged cells"
         )
     return TableFile(kept.rename({c: "" for c in unnamed if c not in empty}), rows, form)
 
 
+_FAILED: Final = re.compile(r"Error\((\w+)\)")
+_ERRORS: Final = {
+    "Div0": "#DIV/0!", "NA": "#N/A", "Name": "#NAME?", "Null": "#NULL!", "Num": "#NUM!", "Ref": "#REF!",
+    "Value": "#VALUE!",
+}  # fmt: skip
+"""Errors of formulas as Excel shows them, by their names in the workbook reader."""
 _UNNAMED: Final = "__UNNAMED__"  # prefix by which the workbook reader names columns without a name
 
 
@@ -160,9 +174,25 @@ def read_delimited(path: Path, *, error: type[InputError] = InputError) -> Delim
     start = stated.end() if stated else 0
     blank = _BLANKS.match(text, start)
     start = blank.end() if blank else start
+    start += _length_of_comments(text[start:])
     skipped, text = len(text[:start].splitlines()), text[start:]
     usual = "\t" if path.suffix.lower() == ".tsv" else ","
     return DelimitedText(text, encoding, stated[1] if stated else _delimiter(text, usual), skipped)
+
+
+def _length_of_comments(text: str) -> int:
+    """Number of characters of the lines before the header that begin with ``#``.
+
+    A line with the delimiters of the line below it is the header, whatever it begins with.
+    """
+    length, lines = 0, text.splitlines(keepends=True)[:_SAMPLE]
+    for line, below in itertools.pairwise(lines):
+        counts = [line.count(delimiter) for delimiter in _DELIMITERS]
+        alike = any(counts) and counts == [below.count(delimiter) for delimiter in _DELIMITERS]
+        if not line.startswith("#") or alike:
+            break
+        length += len(line)
+    return length
 
 
 def _delimited(path: Path, error: type[InputError]) -> tuple[pl.DataFrame, str]:
@@ -250,15 +280,21 @@ def _workbook(path: Path, error: type[InputError]) -> tuple[pl.DataFrame, str]:
 
     try:
         book = fastexcel.read_excel(path)
-        sheets = {
-            name: book.load_sheet(name, dtypes="string", header_row=None).to_polars()
+        loaded = {
+            name: book.load_sheet(name, dtypes="string", header_row=None)
             for name in book.sheet_names
         }
+        sheets = {name: _cells(sheet) for name, sheet in loaded.items()}
     except fastexcel.FastExcelError as reason:
         raise error(
             f"{path.name} cannot be read as an Excel workbook: {one_line(reason)}"
         ) from None
     filled = {name: sheet for name, sheet in sheets.items() if sheet.height and sheet.width}
+    hidden = [name for name in filled if loaded[name].visible != "visible"]
+    if len(filled) - len(hidden) == 1:
+        filled = {name: sheet for name, sheet in filled.items() if name not in hidden}
+    else:
+        hidden = []
     if len(filled) != 1:
         listed = ", ".join(map(repr, filled)) or "none"
         raise error(
@@ -269,4 +305,23 @@ def _workbook(path: Path, error: type[InputError]) -> tuple[pl.DataFrame, str]:
     _refuse_doubled(head, path.name, error)
     names = [cell if cell.strip() else f"{_UNNAMED}{i}" for i, cell in enumerate(head)]
     body: pl.DataFrame = sheet[1:].rename(dict(zip(sheet.columns, names, strict=True)))
-    return body, f"Excel, sheet {name!r}"
+    left_out = f" (hidden sheets left out: {', '.join(map(repr, hidden))})" if hidden else ""
+    return body, f"Excel, sheet {name!r}{left_out}"
+
+
+def _cells(sheet: Any) -> pl.DataFrame:
+    """The cells of a sheet as text; a cell whose formula failed holds the error as Excel shows it."""
+    import polars as pl
+
+    batch, failed = sheet.to_arrow_with_errors()
+    frame = pl.DataFrame(pl.from_arrow(batch))
+    by_column: dict[int, dict[int, str]] = {}
+    for cell in () if failed is None else failed.errors:
+        row, column = cell.position
+        kind = _FAILED.search(cell.detail)
+        text = _ERRORS.get(kind[1], "#VALUE!") if kind else "#VALUE!"
+        by_column.setdefault(column, {})[row] = text
+    for column, texts in by_column.items():
+        cells = frame.to_series(column)
+        frame.replace_column(column, cells.scatter(list(texts), list(texts.values())))
+    return frame

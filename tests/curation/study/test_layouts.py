@@ -397,3 +397,83 @@ def test_the_summary_says_everything_that_was_understood(tmp_path):
         "CSV, UTF-16, semicolon; one row per rating; 2 subjects, 2 clips; scale 0 … 5 (apparent); "
         "dimension quality"
     )
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Teilnehmer;Video;Bewertung", "Versuchsperson;Dateiname;Urteil", "Sujet;Vidéo;Évaluation",
+     "Participante;Vídeo;Puntuación", "Partecipante;Video;Punteggio", "被试,视频,评分", "受试者,视频名称,分数",
+     "参加者,動画,評価", "被験者,刺激,評点", "VIDEO;teilnehmer-ID;score"],
+)  # fmt: skip
+def test_headings_in_other_languages(tmp_path, header):
+    delimiter = ";" if ";" in header else ","
+    rows = [["b", "x", "2"], ["b", "y", "3"], ["c", "x", "4"], ["c", "y", "5"]]
+    if header.startswith("VIDEO"):
+        rows = [[clip, subject, score] for subject, clip, score in rows]
+    table = saved(tmp_path, "\n".join([header, *map(delimiter.join, rows)]))
+    assert scores(table) == {
+        ("b", "x", "quality"): 2, ("b", "y", "quality"): 3,
+        ("c", "x", "quality"): 4, ("c", "y", "quality"): 5,
+    }  # fmt: skip
+
+
+GORILLA = (
+    "Event Index,UTC Timestamp,Participant Public ID,Participant Private ID,Task Name,Trial Number,Screen "
+    "Name,Zone Type,Reaction Time,Response,video\n"
+    "1,16,s1,9,rate,1,rate,scale,812.2,2,a.mp4\n2,17,s1,9,rate,2,rate,scale,700.1,5,b.mp4\n"
+)
+PSYCHOPY = (
+    "movieFile,trials.thisRepN,trials.thisTrialN,trials.thisN,trials.thisIndex,slider.response,slider.rt,"
+    "participant,session,date,expName,psychopyVersion,frameRate,\n"
+    "a.mp4,0,0,0,1,2,1.2,s1,001,2026-01-01,rate,2024.1,59.9,\n"
+    "b.mp4,0,1,1,0,5,0.9,s1,001,2026-01-01,rate,2024.1,59.9,\n"
+)
+JSPSYCH = (
+    "rt,stimulus,response,trial_type,trial_index,time_elapsed,internal_node_id,subject\n"
+    "900,a.mp4,2,video-slider-response,1,1000,0.0-1.0,s1\n"
+    "950,b.mp4,5,video-slider-response,2,2000,0.0-2.0,s1\n"
+)
+
+
+@pytest.mark.parametrize(("text", "n_left_out"), [(GORILLA, 8), (PSYCHOPY, 9), (JSPSYCH, 5)])
+def test_exports_of_experiment_programs(tmp_path, text, n_left_out):
+    table = saved(tmp_path, text)
+    assert list(scores(table).values()) == [2, 5]
+    assert table.subjects == ("s1",)
+    assert len(table.source.left_out) == n_left_out
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "name"),
+    [
+        ("record_id,clip01,clip02,rating_complete", "1,3,4,2", "rating_complete"),
+        ("Response ID,Last page,clip01,clip02", "1,3,4,2", "Last page"),
+        ("Response ID,Seed,clip01,clip02", "1,3,4,2", "Seed"),
+        ("ResponseId,Progress,Q1,Q2", "R_1,5,4,2", "Progress"),
+        ("participant,TIME001,AB01_01,AB01_02", "1,3,4,2", "TIME001"),
+    ],
+)
+def test_what_survey_programs_add_is_no_clip(tmp_path, header, row, name):
+    with pytest.raises(RatingsError, match=rf"the column '{name}' holds a statistic or a fact"):
+        saved(tmp_path, f"{header}\n{row}\n")
+
+
+def test_all_columns_without_ratings_are_named_at_once(tmp_path):
+    with pytest.raises(
+        RatingsError, match="--ignore 'StartDate' --ignore 'Status' --ignore 'Finished'"
+    ):
+        saved(tmp_path, "ResponseId,StartDate,Status,Q1,Q2,Finished\nR_1,2026,0,4,2,1\n")
+
+
+def test_a_column_that_pandas_numbered_is_left_out(tmp_path):
+    table = saved(tmp_path, ",subject,clip,score\n0,b,x,2\n1,b,y,3\n")
+    assert list(scores(table).values()) == [2, 3]
+    with pytest.raises(RatingsError, match="unknown column ''"):
+        saved(tmp_path, ",subject,clip,score\n7,b,x,2\n3,b,y,3\n")
+
+
+def test_a_missing_column_says_how_to_name_it(tmp_path):
+    with pytest.raises(
+        RatingsError, match=r"missing subject, clip_id, score.*--column subject=NAME"
+    ):
+        saved(tmp_path, "uczestnik,film,ocena\n1,x,2\n")

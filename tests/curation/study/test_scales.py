@@ -29,6 +29,9 @@ def scores(low, high, n=200, step=1.0):
         (scores(-3, 3), (-3, 3)),
         (scores(-40, 140), (-40, 140)),
         (np.array([2.0]), (1, 5)),
+        (np.array([0.2, 0.8, 1.0]), (0, 1)),
+        (np.array([0.0, 1.0, 2.0]), (0, 5)),  # scales around 0 hold negative scores
+        (np.array([-1.0, 1.0, 2.0]), (-2, 2)),
     ],
 )
 def test_the_narrowest_standard_scale_that_holds_all(values, ends):
