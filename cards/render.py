@@ -108,7 +108,12 @@ def render_card(
 
 
 def card_environment() -> jinja2.Environment:
-    """The templates of this folder, with the filters that cards use."""
+    """The templates of this folder, with the filters that cards use.
+
+    Examples:
+        >>> card_environment().from_string("{{ name | code }}").render(name="a`b")
+        "`a'b`"
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("theval_datasets.cards", "."),
         undefined=jinja2.StrictUndefined,

@@ -28,6 +28,7 @@ def generated_pages() -> dict[str, str]:
         "reference/cli.md": reference.commands_page(),
         "reference/api.md": api_page(),
         "reference/evaluation.md": evaluation_page(),
+        "reference/library.md": reference.library_page(),
         "reference/datasets.md": from_root("DATASETS.md", up="../"),
         "reference/changes.md": from_root("CHANGELOG.md"),
         "how-to/contribute.md": from_root("CONTRIBUTING.md"),

@@ -26,6 +26,86 @@ from theval_datasets.manifest.rows import (
 )
 
 _COLUMN_HEAD: Final = ("column", "type", "unit", "meaning", "from")
+LIBRARY: Final[Mapping[str, Mapping[str, str]]] = {
+    "Units by name": {"catalog": "names load"},
+    "Video and audio": {
+        "media": "probe read_frames sample_frames read_audio frame_index",
+        "media.facts": "MediaFacts SourcePicture",
+        "media.frames": "FrameRequest Frames Audio Header",
+    },
+    "Extractors": {
+        "extraction.extractor": "Extractor Column ClipInputs Accumulator",
+        "extraction.outcomes": "Outcome Feature outcome_of decided_by_media compute_each",
+    },
+    "Features of clips": {
+        "extraction.store": "FeatureStore StoredFeatures values_of",
+        "extraction.jobs": "ClipJob ClipReport jobs_of",
+        "extraction.measure": "compute",
+        "extraction.cache": "Cache FeatureSpec spec_of key_of default_location",
+        "features.active_speaker": "SpeakingRule turns",
+    },
+    "Engines": {
+        "engines.base": "Engine Pool Resources",
+        "engines.local": "LocalEngine",
+        "engines.ray": "RayEngine",
+        "engines.messages": "WorkerLost",
+    },
+    "Filters and recipes": {
+        "curation.filters.base": "Clip Features Filter SetFilter Verdict keep reject undecided",
+        "curation.recipes.recipe": "Recipe load_recipe parse_recipe recipe_names write_recipe",
+    },
+    "Manifests": {
+        "manifest.rows": "ManifestRow Source MediaFacts Region ListEntry Judgement Manifest "
+        "read_manifest write_manifest",
+        "manifest.tombstones": "Tombstone read_tombstones write_tombstones",
+    },
+    "Rating studies": {
+        "curation.study.ratings": "Ratings",
+        "curation.study.tables": "TableOptions read_ratings read_votes from_frame",
+        "curation.study.parameters": "StudyParameters preset presets",
+        "curation.study.study": "StudyResult run_study",
+        "curation.study.mos": "OpinionScores opinion_scores",
+        "curation.study.screening": "Screening screen",
+        "curation.study.reliability": "Reliability reliability icc_2k split_half sos_exponent",
+        "curation.study.pairwise": "PairwiseVotes read_pairwise_votes votes_from_frame win_rates "
+        "position_bias agreement",
+        "curation.study.bradley_terry": "BradleyTerry bradley_terry",
+        "curation.study.taxonomy": "Taxonomy load_taxonomy",
+        "curation.study.votes": "DistortionLabels distortion_labels",
+        "curation.study.marks": "DotParameters find_dots",
+        "curation.study.saliency": "SaliencyMap fixation_map saliency_from_fixations "
+        "saliency_from_marks",
+        "curation.study.levels": "quality_levels",
+    },
+    "Datasets": {
+        "builders.base.builder": "Builder TableConfig",
+        "builders.base.inputs": "Inputs parse_tables",
+        "builders.base.fields": "Field features_of schema_of list_of",
+        "builders.base.scored": "ScoredBuilder ScoredRow scored_fields",
+        "builders.tables.csv_files": "read_csv number",
+        "builders.tables.arrow": "table_of",
+        "builders.release.write": "Release write_release",
+        "manifest.info": "Info ConfigInfo ColumnInfo ExtractorInfo FileInfo SplitInfo read_info",
+    },
+    "Generated beside real clips": {
+        "evaluation.pictures": "psnr ssim lpips",
+        "evaluation.references": "Pairing pair_by_time video_distances landmark_distances read_lse",
+    },
+    "Trained metrics": {
+        "training.saved": "TrainedMetric MetricConfig Scored train_metric read_metric write_metric",
+        "training.crossval": "MetricResult cross_validate",
+    },
+    "Samples and files": {
+        "demo.clips": "make_sample",
+        "utils.files": "sha256_file",
+    },
+    "Errors": {
+        "errors": "ThevalError InputError UnknownNameError MediaError AbsentError BuildError "
+        "CacheError ManifestError MissingExtraError StorageError UnsafePathError "
+        "WeightsMissingError",
+    },
+}
+"""Public names beside `td.*` and `td.evaluation`, by purpose and module below `theval_datasets`."""
 Described = tuple[str, str, str, str, str]
 """Name, type, unit, meaning and origin of a column, by which identical columns are recognised."""
 
@@ -42,6 +122,36 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = [" | ".join(head), " | ".join("---" for _ in head)]
     lines += [" | ".join(cell.replace("|", "\\|") for cell in row) for row in rows]
     return "".join(f"| {line} |\n" for line in lines)
+
+
+def library() -> dict[str, list[str]]:
+    """The dotted names of `LIBRARY`, by purpose.
+
+    Examples:
+        >>> library()["Units by name"]
+        ['theval_datasets.catalog.names', 'theval_datasets.catalog.load']
+    """
+    return {
+        purpose: [
+            f"theval_datasets.{module}.{name}"
+            for module, names in modules.items()
+            for name in names.split()
+        ]
+        for purpose, modules in LIBRARY.items()
+    }
+
+
+def library_page() -> str:
+    """A page about the names of `LIBRARY`."""
+    parts = [
+        "# Library\n\nWhat is needed to write an extractor, a filter or a dataset, and to work with "
+        "manifests, features and ratings in Python. These names, those of `theval_datasets` and "
+        "those of `theval_datasets.evaluation` are public; other names may change.\n"
+    ]
+    for purpose, names in library().items():
+        parts.append(f"## {purpose}\n")
+        parts += [f"::: {name}\n    options:\n      heading_level: 3\n" for name in names]
+    return "\n".join(parts)
 
 
 def dataset_units() -> list[Any]:

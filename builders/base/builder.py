@@ -79,7 +79,7 @@ class Slices:
 
 
 class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
-    """Base of all datasets.
+    r"""Base of all datasets.
 
     Args:
         config_name: Name of the config; `features` by default.
@@ -92,6 +92,15 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
             there is none the one that the cache records.
         version: Semantic version of the dataset; by default the class's.
         cache_dir: Folder that `download_and_prepare` writes to; by default that of `datasets`.
+
+    Examples:
+        >>> from theval_datasets.builders.thqa import Thqa
+        >>> Thqa.repository(), sorted(Thqa.kinds())
+        ('theval/thqa', ['features', 'scores', 'tombstones'])
+        >>> _ = Path("scores.csv").write_text("Image,Score\nWav2Lip_1.mp4,3.5\n")
+        >>> builder = Thqa(tables={"scores": "scores.csv"})
+        >>> builder.available(), builder.schema("features").field("mos").type
+        (('features',), DataType(double))
     """
 
     BUILDER_CONFIG_CLASS = TableConfig

@@ -42,6 +42,36 @@ class Inputs:
         anonymise: Whether the dataset is anonymised: faces in still pictures are blurred, face embeddings
             are null, and tables of video, sound or meshes are not built.
         settings: Extractors with other than their default parameters, by name.
+
+    Examples:
+        >>> inputs = Inputs(tables={"ratings": Path("ratings.csv")}, without=frozenset({"arcface"}))
+        >>> inputs.path("ratings").name, inputs.path("marks")
+        ('ratings.csv', None)
+        >>> inputs.remarks()
+        ('Left out on request, and null here: arcface.',)
+        >>> inputs.check("theval/thqa-mt", {"votes": "table of votes"})
+        Traceback (most recent call last):
+            ...
+        theval_datasets.errors.UnknownNameError: ...
+        >>> Inputs(anonymise=True).left_out == EMBEDDERS
+        True
+        >>> inputs.elsewhere().path("ratings").is_absolute()
+        True
+        >>> inputs.shared(lambda inputs: len(inputs.tables), key="number of tables")
+        1
+
+        With a manifest, of which a clip was taken down:
+
+        >>> from theval_datasets.manifest.rows import ManifestRow, Source, write_manifest
+        >>> from theval_datasets.manifest.tombstones import write_tombstones
+        >>> rows = [ManifestRow(name, None, Source("local", f"{name}.mp4"), None) for name in "ab"]
+        >>> write_manifest(Path("manifest.jsonl"), rows)
+        >>> write_tombstones(Path("tombstones.jsonl"), [Tombstone("a", "2026-01-31")])
+        >>> inputs = Inputs(manifest_path=Path("manifest.jsonl"))
+        >>> len(inputs.manifest), [row.clip_id for row in inputs.rows], inputs.gone
+        (2, ['b'], frozenset({'a'}))
+        >>> inputs.tombstones[0].date, len(inputs.fingerprint)
+        ('2026-01-31', 64)
     """
 
     manifest_path: Path | None = None

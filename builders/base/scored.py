@@ -56,7 +56,13 @@ class ScoredRow:
 
 
 def scored_fields(*own: Field) -> tuple[Field, ...]:
-    """The common columns and a dataset's own columns."""
+    """The common columns and a dataset's own columns.
+
+    Examples:
+        >>> from .fields import DOUBLE
+        >>> [field.name for field in scored_fields(Field("mos", DOUBLE, "Mean opinion score."))][:3]
+        ['clip_id', 'sha256', 'duration']
+    """
     return with_columns(SCORED, *own)
 
 

@@ -27,7 +27,12 @@ def messages_field(origin: str) -> Field:
 
 
 def videos_field(origin: str) -> Field:
-    """The column of the videos."""
+    """The column of the videos.
+
+    Examples:
+        >>> videos_field("scores").name
+        'videos'
+    """
     return Field("videos", list_of("string"), "Names of the videos that the question is about.",
                  origin=origin, required=True)  # fmt: skip
 

@@ -24,7 +24,7 @@ _DECIMAL_COMMA: Final = re.compile(r"\s*[-+]?\d+,\d+\s*")
 def read_csv(
     path: Path, columns: tuple[str, ...], optional: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Rows of a table with a header; blank rows are left out.
+    r"""Rows of a table with a header; blank rows are left out.
 
     Case, spaces and hyphens in the names of these columns do not matter, and `clip_id` may have any of its
     names in tables of ratings.
@@ -39,6 +39,12 @@ def read_csv(
 
     Raises:
         InputError: If the file is not a table, or a column is missing or misspelled.
+
+    Examples:
+        >>> table = Path("scores.csv")
+        >>> _ = table.write_text("Clip ID;MOS\na;3,5\n")
+        >>> list(read_csv(table, ("clip_id", "mos")))
+        [('scores.csv:2', {'clip_id': 'a', 'mos': '3,5'})]
     """
     if path.suffix.lower() == ".xlsx":
         table = read_table(path)

@@ -125,7 +125,12 @@ pixels = mesh * [row["width"], row["height"], row["width"]]  # x, y, z
 
 
 def landmarks_config(description: str, *key: str) -> TableConfig:
-    """The config with its key."""
+    """The config with its key.
+
+    Examples:
+        >>> landmarks_config("One row per clip.", "clip_id").key
+        ('clip_id',)
+    """
     return TableConfig(
         name="landmarks",
         description=description,

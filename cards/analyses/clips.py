@@ -22,7 +22,12 @@ _ANGLES: Final = ("yaw", "pitch", "roll")
 
 
 def clip_figures() -> Iterator[AnalysisFigure]:
-    """Distributions of the clips' properties."""
+    """Distributions of the clips' properties.
+
+    Examples:
+        >>> [figure.name for figure in clip_figures()][:2]
+        ['duration', 'resolution']
+    """
     yield _numbers("duration", "Duration", ("duration",))
     yield _values("resolution", "Resolution", ("width", "height"), "Clips by width × height.")
     yield _numbers("frame_rate", "Frame rate", ("fps",))
@@ -52,7 +57,12 @@ def clip_figures() -> Iterator[AnalysisFigure]:
 
 
 def portrait_figures() -> Iterator[AnalysisFigure]:
-    """Distributions of the portraits that clips were generated from."""
+    """Distributions of the portraits that clips were generated from.
+
+    Examples:
+        >>> [figure.name for figure in portrait_figures()][:2]
+        ['portrait_resolution', 'portrait_difficulty']
+    """
     portraits = partial(_values, config="portraits", rows="portraits")
     yield portraits(
         "portrait_resolution", "Resolution of the portraits", ("width", "height"),
@@ -89,7 +99,12 @@ def portrait_figures() -> Iterator[AnalysisFigure]:
 
 
 def relationship_figures() -> Iterator[AnalysisFigure]:
-    """Relationships between the two people of a conversation."""
+    """Relationships between the two people of a conversation.
+
+    Examples:
+        >>> [figure.name for figure in relationship_figures()][:2]
+        ['relationship', 'blood']
+    """
     for name, title, about in (
         ("relationship", "Relationship", "Recordings by what the two people are to each other."),
         ("blood", "Blood relatives", "Recordings by whether the two are blood relatives."),

@@ -29,7 +29,12 @@ _RADARS: Final = 24
 
 
 def comparison_figures() -> Iterator[AnalysisFigure]:
-    """Leaderboard, radar, scatter, and the table of correlations."""
+    """Leaderboard, radar, scatter, and the table of correlations.
+
+    Examples:
+        >>> [figure.name for figure in comparison_figures()][:2]
+        ['leaderboard', 'radar']
+    """
     yield AnalysisFigure(
         "leaderboard",
         "Leaderboard",

@@ -22,7 +22,12 @@ _KINDS: Final = {
 
 
 def distortion_figures() -> Iterator[AnalysisFigure]:
-    """Rates over all clips, and by generator and checkpoint."""
+    """Rates over all clips, and by generator and checkpoint.
+
+    Examples:
+        >>> [figure.name for figure in distortion_figures()][:2]
+        ['distortions_distribution', 'distortions_by_generator']
+    """
     for column, what in _KINDS.items():
         yield AnalysisFigure(
             f"{column}_distribution",

@@ -242,6 +242,11 @@ def grid(
         columns: Plots in a row.
         width: Inches of the figure.
         options: Options of every pair of axes.
+
+    Examples:
+        >>> figure, axes = grid(3, height=2, columns=2)
+        >>> len(axes), figure.get_size_inches()[1]
+        (3, 4.0)
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

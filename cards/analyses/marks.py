@@ -27,7 +27,12 @@ _DATASET: Final = ("gen3dhf",)
 
 
 def mark_figures() -> Iterator[AnalysisFigure]:
-    """Marks against each opinion score, and the mean saliency map."""
+    """Marks against each opinion score, and the mean saliency map.
+
+    Examples:
+        >>> [figure.name for figure in mark_figures()][:2]
+        ['marks_by_quality_mos', 'marks_by_authenticity_mos']
+    """
     for score in ("quality_mos", "authenticity_mos"):
         called = SCORES[score]
         yield AnalysisFigure(

@@ -39,7 +39,12 @@ _GROUPS: Final = (
 
 
 def score_figures() -> Iterator[AnalysisFigure]:
-    """Distribution of each opinion score, and its boxes by each group."""
+    """Distribution of each opinion score, and its boxes by each group.
+
+    Examples:
+        >>> [figure.name for figure in score_figures()][:2]
+        ['mos_distribution', 'mos_by_generator']
+    """
     for score, called in SCORES.items():
         heading = called.capitalize()
         yield AnalysisFigure(

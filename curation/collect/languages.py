@@ -46,6 +46,13 @@ def check_language(language: str) -> None:
 
     Raises:
         UnknownNameError: The language is not available.
+
+    Examples:
+        >>> check_language("de")
+        >>> check_language("fr")
+        Traceback (most recent call last):
+            ...
+        theval_datasets.errors.UnknownNameError: ...
     """
     if language not in language_names():
         raise UnknownNameError("language of the interface", language, language_names())

@@ -65,6 +65,17 @@ class Features:
 
         Raises:
             UndecidedError: There are none for this clip; the caller turns this into a verdict.
+
+        Examples:
+            >>> import numpy as np
+            >>> from theval_datasets.extraction.outcomes import Outcome
+            >>> features = Features({"vad": Feature(Outcome("ok"), {"speech_ratio": np.array(0.5)})})
+            >>> features.values("vad")
+            {'speech_ratio': array(0.5)}
+            >>> features.values("faces")
+            Traceback (most recent call last):
+                ...
+            theval_datasets.curation.filters.base.UndecidedError: faces:not-measured
         """
         feature = self._features.get(extractor)
         if feature is None:
@@ -122,7 +133,22 @@ class UndecidedError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Filter:
-    """Base of filters that judge one clip at a time."""
+    """Base of filters that judge one clip at a time.
+
+    Examples:
+        A filter that keeps long clips:
+
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Long(Filter):
+        ...     min_seconds: float = 2.0
+        ...
+        ...     def judge(self, clip, features):
+        ...         seconds = clip.media.duration
+        ...         passes = seconds >= self.min_seconds
+        ...         return keep(seconds=seconds) if passes else reject("short", seconds=seconds)
+        >>> Long(min_seconds=4).needs()
+        ()
+    """
 
     shown: ClassVar[Mapping[str, str]] = {}
     """Threshold field (or fields, with commas) of each measured value, for the funnel."""
@@ -149,7 +175,24 @@ class Filter:
 
 @dataclasses.dataclass(frozen=True)
 class SetFilter:
-    """Base of filters that need the whole set; they run last, in order of `clip_id`."""
+    """Base of filters that need the whole set; they run last, in order of `clip_id`.
+
+    Examples:
+        A filter that keeps one clip of each channel:
+
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class OnePerChannel(SetFilter):
+        ...     def judge(self, clips, references=()):
+        ...         seen = set()
+        ...         verdicts = []
+        ...         for clip, _ in clips:
+        ...             known = clip.source.channel in seen
+        ...             seen.add(clip.source.channel)
+        ...             verdicts.append(reject("channel-known") if known else keep())
+        ...         return verdicts
+        >>> OnePerChannel().needs(), OnePerChannel().judge([])
+        ((), [])
+    """
 
     shown: ClassVar[Mapping[str, str]] = {}
     decides: ClassVar[Mapping[str, str]] = {}

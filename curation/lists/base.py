@@ -255,6 +255,14 @@ def mapping(value: Any, name: str) -> Mapping[str, Any]:
 
     Raises:
         EntryError: It is not a mapping.
+
+    Examples:
+        >>> mapping({"fps": 25}, "clip")
+        {'fps': 25}
+        >>> mapping([25], "clip")
+        Traceback (most recent call last):
+            ...
+        theval_datasets.curation.lists.base.EntryError: expected a mapping as clip, got [25]
     """
     if not isinstance(value, Mapping):
         raise EntryError("bad-entry", f"expected a mapping as {name}, got {shown(value)}")
@@ -311,7 +319,12 @@ def plain(text: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value in the form that messages show: one line of at most 80 characters."""
+    """A value in the form that messages show: one line of at most 80 characters.
+
+    Examples:
+        >>> shown("x" * 100)[-5:]
+        'xx...'
+    """
     text = plain(one_line(repr(value)))
     return text if len(text) <= 80 else f"{text[:77]}..."
 

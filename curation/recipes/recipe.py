@@ -55,6 +55,16 @@ class Recipe:
         on_undecided: Whether clips that a filter cannot judge are kept or rejected.
         people: Whether each person's size and pose, and the clip's difficulty, are recorded.
         measure: Names of further extractors to run, where their extras are installed.
+
+    Examples:
+        >>> text = "{name: long, about: Long clips, filters: {duration: {min_seconds: 9}}}"
+        >>> recipe = parse_recipe(text, "long.yaml")
+        >>> recipe.judges()[0][1].min_seconds
+        9.0
+        >>> recipe.plain
+        False
+        >>> recipe.identity.startswith("long:")
+        True
     """
 
     name: str
@@ -151,7 +161,12 @@ def _with_new_names(filters: Any, where: str) -> Any:
 
 
 def recipe_folders() -> Iterator[Path]:
-    """Folders of the user's own recipes, in the order in which they are searched."""
+    """Folders of the user's own recipes, in the order in which they are searched.
+
+    Examples:
+        >>> [*recipe_folders()][-1].parts[-2:]
+        ('theval-datasets', 'recipes')
+    """
     chosen = os.environ.get("THEVAL_RECIPES")
     if chosen:
         yield Path(chosen)
@@ -211,7 +226,13 @@ def parse_recipe(text: str, where: str, folder: Path | None = None) -> Recipe:
 
 
 def write_recipe(recipe: Recipe, folder: Path) -> None:
-    """Write a recipe beside a manifest, atomically."""
+    """Write a recipe beside a manifest, atomically.
+
+    Examples:
+        >>> write_recipe(load_recipe("as-is"), Path())
+        >>> load_recipe("recipe.yaml").name
+        'as-is'
+    """
     text = yaml.safe_dump(to_plain(recipe), sort_keys=False, allow_unicode=True)
     write_text(folder / RECIPE_NAME, text)
 

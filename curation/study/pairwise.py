@@ -43,6 +43,14 @@ class PairwiseVotes:
         outcome: float64 (n,): 1 if the left one wins, 0 if the right one wins, 0.5 for a tie.
         clip: Names of the common clips; None if the table has none.
         subject: Names of the voters, "" where a row names none; None if the table has none.
+
+    Examples:
+        >>> votes = make_votes(["a", "a", "b"], ["b", "b", "a"], ["left", "tie", "b"])
+        >>> votes.models
+        ('a', 'b')
+        >>> votes.wins
+        array([[0. , 1.5],
+               [1.5, 0. ]])
     """
 
     models: tuple[str, ...]
@@ -65,7 +73,7 @@ class PairwiseVotes:
 
 
 def read_pairwise_votes(path: Path) -> PairwiseVotes:
-    """Read a votes table with `left`, `right`, `winner`, and optionally `clip_id` and `subject`.
+    r"""Read a votes table with `left`, `right`, `winner`, and optionally `clip_id` and `subject`.
 
     Args:
         path: ``.csv``, ``.tsv``, ``.parquet``, ``.jsonl`` or ``.ndjson``. `winner` is `left`,
@@ -73,6 +81,11 @@ def read_pairwise_votes(path: Path) -> PairwiseVotes:
 
     Raises:
         RatingsError: For the first fault.
+
+    Examples:
+        >>> _ = Path("votes.csv").write_text("left,right,winner\nours,theirs,left\n")
+        >>> read_pairwise_votes(Path("votes.csv")).outcome
+        array([1.])
     """
     from theval_datasets.utils.table_files import read_table
 

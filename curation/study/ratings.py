@@ -84,7 +84,12 @@ class Ratings:
         return len(self.score)
 
     def to_text(self) -> str:
-        """Interpretation of the table: format, layout, subjects, clips, scale and dimensions."""
+        """Interpretation of the table: format, layout, subjects, clips, scale and dimensions.
+
+        Examples:
+            >>> Ratings.from_matrix([[1, 2], [4, 5]]).to_text()
+            '2 subjects, 2 clips; dimension quality'
+        """
         parts = [f"{len(self.subjects)} subjects, {len(self.clips)} clips"]
         if self.source is not None:
             parts = [f"{self.source.form}; {self.source.layout}", *parts]

@@ -49,7 +49,14 @@ class Reliability:
     reasons: dict[str, str]
 
     def to_text(self) -> str:
-        """Human-readable line."""
+        """Human-readable line.
+
+        Examples:
+            >>> from theval_datasets.curation.study.ratings import Ratings
+            >>> panel = Ratings.from_matrix([[1, 2, 1], [3, 3, 4], [5, 4, 5]]).panel()
+            >>> reliability(panel, panel, np.ones(3, bool), (1, 5)).to_text()
+            'ICC(2,k) 0.960 [0.614, 0.999], split-half 0.987, SOS exponent 0.078 over 3 subjects'
+        """
 
         def shown(value: float | None) -> str:
             return "undefined" if value is None else f"{value:.3f}"

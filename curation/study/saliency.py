@@ -28,6 +28,11 @@ class SaliencyMap:
         annotator: int64 (n,): index of each fixation's annotator.
         saliency: float64 (height, width) in [0, 1]; all 0 without marks.
         empty: Whether there are no marks.
+
+    Examples:
+        >>> nothing = np.zeros((0, 2), np.int64), np.zeros(0, np.int64)
+        >>> SaliencyMap(*nothing, np.zeros((2, 2))).empty
+        True
     """
 
     fixations: Centres

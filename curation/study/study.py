@@ -32,6 +32,18 @@ class StudyResult:
         sessions: One report per session and dimension; empty if the table has no sessions.
         labels: Distortions of the clips; None without votes.
         reliability: Reliability by dimension.
+
+    Examples:
+        >>> from .tables import from_frame
+        >>> import polars as pl
+        >>> table = pl.DataFrame(
+        ...     {"subject": [*"aabb"], "clip_id": [*"xyxy"], "generator": [*"GHGH"], "score": [1, 3, 2, 4]}
+        ... )
+        >>> result = run_study(from_frame(table), StudyParameters())
+        >>> result.rejected, result.generator_scores("quality"), result.label_rows()
+        ((), {'G': [1.5], 'H': [3.5]}, [])
+        >>> [(row["generator"], row["mos"], row["n"]) for row in result.generator_rows("quality")]
+        [('H', 3.5, 1), ('G', 1.5, 1)]
     """
 
     ratings: Ratings

@@ -54,7 +54,7 @@ class TableOptions:
 
 
 def read_ratings(path: Path, options: TableOptions | None = None) -> Ratings:
-    """Read and check a ratings table.
+    r"""Read and check a ratings table.
 
     Args:
         path: File with one of `theval_datasets.utils.table_files.SUFFIXES`.
@@ -62,13 +62,19 @@ def read_ratings(path: Path, options: TableOptions | None = None) -> Ratings:
 
     Raises:
         RatingsError: For the first fault, with its row if it has one.
+
+    Examples:
+        >>> _ = Path("ratings.csv").write_text("subject;clip_id;score\nanna;x;3\nbea;x;5\n")
+        >>> ratings = read_ratings(Path("ratings.csv"), TableOptions(score_range=(1, 5)))
+        >>> ratings.subjects, ratings.score.tolist()
+        (('anna', 'bea'), [3.0, 5.0])
     """
     table = read_table(path, error=RatingsError)
     return from_frame(table.frame, options, where=path.name, rows=table.rows, form=table.form)
 
 
 def read_votes(path: Path, options: TableOptions) -> Ratings:
-    """Read and check a table of distortion votes, which needs no scores.
+    r"""Read and check a table of distortion votes, which needs no scores.
 
     Args:
         path: See `read_ratings`.
@@ -76,6 +82,13 @@ def read_votes(path: Path, options: TableOptions) -> Ratings:
 
     Raises:
         RatingsError: If it is malformed, or holds no votes.
+
+    Examples:
+        >>> from .taxonomy import DistortionType
+        >>> taxonomy = Taxonomy("ours", (DistortionType("blur", "Blur"), DistortionType("jitter", "Jitter")))
+        >>> _ = Path("votes.csv").write_text("subject,clip_id,distortions\nanna,x,01\n")
+        >>> read_votes(Path("votes.csv"), TableOptions(taxonomy=taxonomy)).votes
+        array([[False,  True]])
     """
     import polars as pl
 

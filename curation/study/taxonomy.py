@@ -38,6 +38,12 @@ class Taxonomy:
         types: Types of distortions.
         dimensions: Names of the quality dimensions.
         source: Publication that defines it.
+
+    Examples:
+        >>> kinds = DistortionType("blur", "Blur", "face"), DistortionType("jitter", "Jitter")
+        >>> taxonomy = Taxonomy("ours", kinds, dimensions=("face",))
+        >>> taxonomy.ids
+        ('blur', 'jitter')
     """
 
     name: str

@@ -24,6 +24,19 @@ class DistortionLabels:
         share: float64 (clips, types): share of the subjects who voted for it; NaN without voters.
         n_voters: int64 (clips,): number of subjects whose votes count.
         generator: Generator of each clip, or None.
+
+    Examples:
+        >>> from .taxonomy import DistortionType
+        >>> kinds = DistortionType("blur", "Blur", "face"), DistortionType("jitter", "Jitter", "motion")
+        >>> taxonomy = Taxonomy("ours", kinds, dimensions=("face", "motion"))
+        >>> present = np.array([[True, False], [True, True]])
+        >>> labels = DistortionLabels(("x", "y"), taxonomy, present, present + 0.0, np.array([3, 3]))
+        >>> labels.instances, labels.bits(0), labels.names(1), labels.dimensions(1)
+        (3, '10', ('Blur', 'Jitter'), ('face', 'motion'))
+        >>> labels.rates()
+        {'all': {'blur': 1.0, 'jitter': 0.5}}
+        >>> labels.dimension_rates()
+        {'all': {'face': 1.0, 'motion': 0.5}}
     """
 
     clips: tuple[str, ...]

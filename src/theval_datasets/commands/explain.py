@@ -142,6 +142,10 @@ def list_units(
     Args:
         kind: Kind of unit: recipes, filters, extractors, datasets, lists (formats of clip lists, for
             ``import``), presets (of studies), models (of ``train``) or generators. Default: all kinds.
+
+    Examples:
+        >>> [unit.name for unit in list_units("presets").units]
+        ['bt500', 'gen3dhf', 'p913', 'sureal', 'thqa-mt']
     """
     if kind is not None and kind not in get_args(Kind):
         raise UnknownNameError("kind of unit", kind, get_args(Kind))
@@ -166,6 +170,11 @@ def explain(
 
     Raises:
         UnknownNameError: There is no unit of that name.
+
+    Examples:
+        >>> explanation = explain("speech").explanations[0]
+        >>> explanation.unit.kind, [row["name"] for row in explanation.parameters]
+        ('filter', ['min_ratio', 'max_pause', 'min_snr_db'])
     """
     spelled = name.removeprefix("theval/").replace("-", "_").lower()
     units = [unit for make in _UNITS.values() for unit in make()]

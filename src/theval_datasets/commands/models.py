@@ -96,7 +96,12 @@ class ModelsReport(Report):
 
 
 def list_models() -> ModelsReport:
-    """List model weights with location, size, licence and the extractors that use them."""
+    """List model weights with location, size, licence and the extractors that use them.
+
+    Examples:
+        >>> "silero-vad-v5" in [weights.name for weights, place in list_models().places]
+        True
+    """
     located = tuple((weights, find(weights)) for weights in registry().values())
     return ModelsReport(located, {}, _extractors())
 

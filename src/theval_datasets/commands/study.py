@@ -202,7 +202,7 @@ def study(
     degenerate: Literal["error", "reject", "keep"] | None = None,
     plots: bool = True,
 ) -> StudyReport | PairwiseReport:
-    """Turn ratings or pairwise votes into opinion scores, reports, distortion labels and plots.
+    r"""Turn ratings or pairwise votes into opinion scores, reports, distortion labels and plots.
 
     Args:
         ratings: Table of ratings (CSV of any usual dialect, Excel, Parquet or JSON lines), also as
@@ -227,6 +227,11 @@ def study(
 
     Raises:
         InputError: If the table is malformed, or parameters contradict each other.
+
+    Examples:
+        >>> _ = Path("ratings.csv").write_text("subject,clip_id,score\nanna,x,3\nanna,y,5\nbea,x,2\nbea,y,4\n")
+        >>> study("ratings.csv", preset="bt500").to_polars().select("clip_id", "mos", "n").rows()
+        [('x', 2.5, 2), ('y', 4.5, 2)]
     """
     from theval_datasets.curation.study.outputs import write_study
     from theval_datasets.curation.study.protocol import read_protocol

@@ -35,6 +35,14 @@ def takedown(
 
     Raises:
         InputError: There is no manifest, no id was given, or the date is malformed.
+
+    Examples:
+        >>> from theval_datasets.manifest.rows import ManifestRow, Source, read_manifest, write_manifest
+        >>> rows = [ManifestRow(name, None, Source("local", f"{name}.mp4"), None) for name in "ab"]
+        >>> write_manifest(Path("manifest.jsonl"), rows)
+        >>> report = takedown(["a"], "manifest.jsonl", date="2026-01-31")
+        >>> [row.clip_id for row in read_manifest(Path()).rows]
+        ['b']
     """
     from theval_datasets.curation.takedown import take_down
 

@@ -37,7 +37,13 @@ _MISMATCH: Final = 10  # place of `speaker_mismatch` in the vote vector
 
 
 def rated_clips() -> dict[str, tuple[SampleClip, str, str]]:
-    """Specification, generator and portrait of each generated clip, by name."""
+    """Specification, generator and portrait of each generated clip, by name.
+
+    Examples:
+        >>> clip, generator, portrait = rated_clips()["sample-1__sample-blurred"]
+        >>> clip.blur, generator, portrait
+        (3.0, 'sample-blurred', 'sample-1')
+    """
     clips = {}
     for number in range(PORTRAITS):
         portrait = f"sample-{number}"

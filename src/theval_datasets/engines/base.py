@@ -87,7 +87,16 @@ class Worker(Generic[T]):
 
 
 class Pool(ABC, Generic[T, R]):
-    """Workers with one set-up, started when first needed and kept; use it as a context manager."""
+    """Workers with one set-up, started when first needed and kept; use it as a context manager.
+
+    Examples:
+        >>> import math
+        >>> from .local import LocalEngine
+        >>> with LocalEngine(workers=0).pool(lambda: math.factorial) as pool:
+        ...     list(pool.map([2, 3])), list(pool.map([4]))
+        ([(2, 2), (3, 6)], [(4, 24)])
+        >>> pool.close()  # leaving the block does this too
+    """
 
     def __enter__(self) -> Self:
         return self
@@ -290,6 +299,20 @@ class Engine(ABC):
     Attributes:
         workers: Number of items that are processed at once.
         time_limit: Time limit for work on a file, as a multiple of its duration; 0 for no limit.
+
+    Examples:
+        >>> import math
+        >>> from .local import LocalEngine
+        >>> with LocalEngine(workers=0) as engine:  # 0 runs in this process
+        ...     list(engine.map(lambda: math.sqrt, [1, 4, 9]))
+        [(1, 1.0), (4, 2.0), (9, 3.0)]
+        >>> with LocalEngine(workers=0) as engine, engine.pool(lambda: math.sqrt) as pool:
+        ...     [root for _, root in pool.map([25])]
+        [5.0]
+        >>> LocalEngine(workers=8).for_own_files(1).workers  # no process is started for one item
+        0
+        >>> LocalEngine(workers=8, time_limit=0).time_allowed(Path("a.mp4"))
+        inf
     """
 
     workers: int

@@ -22,6 +22,14 @@ def engine_of(
 
     Raises:
         InputError: There is no such engine, or it has no address.
+
+    Examples:
+        >>> engine_of("local", None, workers=4)
+        LocalEngine(workers=4, time_limit=100.0)
+        >>> engine_of("local", "auto", workers=4)
+        Traceback (most recent call last):
+            ...
+        theval_datasets.errors.InputError: --address needs --engine ray; the local engine has no address
     """
     workers = workers or default_workers()
     if name == "local":

@@ -16,7 +16,12 @@ _LOW_RATE: Final = 25_000.0
 
 
 def default_workers() -> int:
-    """Number of cores that this process may use."""
+    """Number of cores that this process may use.
+
+    Examples:
+        >>> default_workers() >= 1
+        True
+    """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

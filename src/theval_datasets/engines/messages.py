@@ -22,6 +22,12 @@ class WorkerLost:
     Attributes:
         exit_code: Exit code of the last worker; negative for a signal; None if unknown.
         seconds: The time limit, if it was exceeded.
+
+    Examples:
+        >>> WorkerLost(seconds=30).reason, WorkerLost(exit_code=-9).reason
+        ('timeout', 'worker-lost')
+        >>> str(WorkerLost(exit_code=-9))
+        '2 worker processes died on it, the last with exit code -9'
     """
 
     exit_code: int | None = None

@@ -54,7 +54,12 @@ _WORTHWHILE: Final = 1 << 16
 
 
 def default_location() -> str:
-    """Location of the cache: `THEVAL_CACHE`, else a folder in the user's cache."""
+    """Location of the cache: `THEVAL_CACHE`, else a folder in the user's cache.
+
+    Examples:
+        >>> default_location().endswith("features") or "THEVAL_CACHE" in os.environ
+        True
+    """
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return os.environ.get("THEVAL_CACHE") or str(Path(home) / "theval-datasets" / "features")
 
@@ -84,6 +89,15 @@ def spec_of(extractor: Extractor, decoder: str) -> FeatureSpec:
     Raises:
         WeightsMissingError: Weights of it, or of an extractor that it reads, are not on this machine.
         MissingExtraError: A package of it, or of an extractor that it reads, is not installed.
+
+    Examples:
+        >>> from .extractor import Extractor
+        >>> @dataclass(frozen=True)
+        ... class Blur(Extractor):
+        ...     name = "blur"
+        ...     radius: int = 3
+        >>> spec_of(Blur(radius=5), decoder="").facts["parameters"]
+        {'radius': 5}
     """
     reads_media = extractor.frames is not None or extractor.needs_audio
     facts: dict[str, Any] = {
@@ -114,6 +128,19 @@ class Cache:
 
     Raises:
         InputError: Nothing opens URLs of this kind, or the package that does is not installed.
+
+    Examples:
+        >>> cache = Cache("cache")
+        >>> spec = FeatureSpec("blur", "00", {"version": 1})
+        >>> cache.write(spec, "ab" * 32, Feature(Outcome("ok"), {"radius": np.array([1, 2])}))
+        >>> cache.read(spec, "ab" * 32).values["radius"]
+        array([1, 2])
+        >>> cache.outcome(spec, "ab" * 32).status
+        'ok'
+        >>> cache.outcome(spec, "cd" * 32) is None
+        True
+        >>> Path(cache.absolute).is_absolute(), Cache("memory://cache").absolute
+        (True, 'memory://cache')
     """
 
     def __init__(self, location: str | Path) -> None:

@@ -90,6 +90,21 @@ class Accumulator(Protocol):
 
     An accumulator that needs no frames after all (which only one with `second_pass` can know) sets the
     attribute `done` to True.
+
+    Examples:
+        >>> import numpy as np
+        >>> class MeanBrightness:
+        ...     def __init__(self):
+        ...         self.means = []
+        ...     def update(self, batch):
+        ...         self.means += [picture.mean() for picture in batch.pixels]
+        ...     def finish(self):
+        ...         return {"brightness": np.array(np.mean(self.means))}, {}
+        >>> brightness = MeanBrightness()
+        >>> grey = np.full((4, 4), 100, np.uint8)
+        >>> brightness.update(Frames([grey], times=np.array([0.0]), indices=np.array([0])))
+        >>> brightness.finish()
+        ({'brightness': array(100.)}, {})
     """
 
     def update(self, batch: Frames) -> None:
@@ -127,6 +142,24 @@ class Extractor:
         second_pass: Whether frames are wanted only after the needed features are known; the clip is
             then decoded a second time.
         writes: Columns.
+
+    Examples:
+        >>> import numpy as np
+        >>> @dataclass(frozen=True)
+        ... class Peak(Extractor):
+        ...     floor: float = 0.1
+        ...
+        ...     name = "peak"
+        ...     writes = (Column("peak", "float64", (), "Largest absolute sample.", low=0, high=1),)
+        ...
+        ...     @property
+        ...     def needs_audio(self):
+        ...         return True
+        ...
+        ...     def compute(self, clip, model):
+        ...         return {"peak": np.array(max(self.floor, np.abs(clip.audio().samples).max()))}, {}
+        >>> Peak(floor=0.2).parameters(), Peak().needs(), Peak().frames, Peak().has_weights()
+        ({'floor': 0.2}, (), None, True)
     """
 
     name: ClassVar[str]

@@ -66,6 +66,19 @@ class FeatureStore:
     Raises:
         MissingExtraError: No decoder is installed, and the cache does not record which one was used.
         CacheError: The cache records several specifications, any of which may be meant.
+
+    Examples:
+        >>> from theval_datasets.features.loudness import Loudness
+        >>> store = FeatureStore([Loudness()], "cache", decoder="test")
+        >>> store.write(Loudness(), "ab" * 32, Feature(Outcome("empty", "no-audio")))
+        >>> store.read("loudness", "ab" * 32).outcome.reason
+        'no-audio'
+        >>> store.outcome(Loudness(), "cd" * 32) is None
+        True
+        >>> list(store.clip("ab" * 32)), store.find("loudness", "cd" * 32) is None
+        (['loudness'], True)
+        >>> store.location.endswith("/cache")
+        True
     """
 
     def __init__(
@@ -258,7 +271,14 @@ class StoredFeatures(Mapping[str, Feature]):
 
 
 def values_of(features: Mapping[str, Feature]) -> dict[str, Values]:
-    """The values of the features that are `ok`, by name of the extractor."""
+    """The values of the features that are `ok`, by name of the extractor.
+
+    Examples:
+        >>> import numpy as np
+        >>> loud = Feature(Outcome("ok"), {"level": np.array(-23.0)})
+        >>> values_of({"loudness": loud, "vad": Feature(Outcome("empty", "no-audio"))})
+        {'loudness': {'level': array(-23.)}}
+    """
     results = {name: features[name] for name in features}
     return {
         name: result.values for name, result in results.items() if result.outcome.status == "ok"

@@ -105,7 +105,12 @@ class Weights:
 
 @functools.cache
 def registry() -> dict[str, Weights]:
-    """All known weights by name: those that extractors and measures use by default."""
+    """All known weights by name: those that extractors and measures use by default.
+
+    Examples:
+        >>> registry()["retinaface"].license
+        'MIT'
+    """
     plain = read_yaml(importlib.resources.files(__package__ or "") / "weights.yaml")
     entries = [from_plain(Weights, item, f"weights.yaml[{i}]") for i, item in enumerate(plain)]
     return {entry.name: entry for entry in entries}
@@ -133,6 +138,10 @@ def from_repository(name: str, repository: str, folder: str | None = None) -> We
         name: Name of the weights in the registry.
         repository: Id at the Hub, such as ``Systran/faster-whisper-base``.
         folder: Folder that is searched first; None for none.
+
+    Examples:
+        >>> from_repository("whisper", "Systran/faster-whisper-tiny").path
+        'whisper/faster-whisper-tiny'
     """
     entry = replace(known(name), folder=folder)
     if repository == entry.source:
@@ -145,7 +154,12 @@ def from_repository(name: str, repository: str, folder: str | None = None) -> We
 
 
 def folders() -> list[Path]:
-    """Folders that are searched for weights, in this order; downloads go to the last one."""
+    """Folders that are searched for weights, in this order; downloads go to the last one.
+
+    Examples:
+        >>> folders()[-1].parts[-2:]
+        ('theval-datasets', 'models')
+    """
     chosen = os.environ.get("THEVAL_MODELS")
     return [*([Path(chosen)] if chosen else []), _user_cache() / "theval-datasets" / "models"]
 

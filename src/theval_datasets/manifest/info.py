@@ -92,6 +92,11 @@ class ConfigInfo:
         splits: Splits by name.
         missing: Number of rows by entry of the column `missing`.
         key: Columns that identify a row; together unique and never null.
+
+    Examples:
+        >>> splits = {"train": SplitInfo(8, 900, 1200, ("train.parquet",)), "test": SplitInfo(2, 300, 400, ())}
+        >>> ConfigInfo("One row per clip.", (), splits).rows
+        10
     """
 
     description: str
@@ -152,6 +157,10 @@ class Info:
         study: Parameters of the rating study; {} without one.
         tombstones: Clips that were taken down.
         format_version: Version of this layout.
+
+    Examples:
+        >>> Info("theval/thqa", "1.0.0", "0.1.0", {}, {}, card_sha256="").name
+        'thqa'
     """
 
     dataset: str
@@ -224,6 +233,11 @@ def read_info(folder: Path) -> Info:
 
     Raises:
         InputError: If the folder is not a release, or its format is newer than this package reads.
+
+    Examples:
+        >>> write_info(Path(), Info("theval/thqa", "1.0.0", "0.1.0", {}, {}, card_sha256=""))
+        >>> read_info(Path()).version
+        '1.0.0'
     """
     path = folder / INFO_NAME
     if not path.is_file():

@@ -195,6 +195,13 @@ class ManifestRow(Record, frozen=True):
         tools: Versions that the bytes depend on: encoder binary, threads, decoder.
         recipe: Name and hash of the recipe.
         stamp: Size and modification time of the clip file.
+
+    Examples:
+        >>> row = ManifestRow("talk", None, Source("url", "https://example.org/talk"), None, end=2.5)
+        >>> row.to_json()
+        '{"clip_id":"talk","end":2.5,"path":null,"sha256":null,"source":{...},"start":0.0}'
+        >>> row.to_be_made  # it is of no list
+        False
     """
 
     clip_id: str
@@ -320,7 +327,14 @@ class StoredRows(Sequence[ManifestRow]):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Rows and the folder that their paths are relative to."""
+    """Rows and the folder that their paths are relative to.
+
+    Examples:
+        >>> row = ManifestRow("talk", "clips/talk.mp4", Source("local", "talk.mp4"), None)
+        >>> manifest = Manifest(Path("work"), (row,))
+        >>> manifest.file(row).parts[-3:], manifest.inside("frames/talk.png").name
+        (('work', 'clips', 'talk.mp4'), 'talk.png')
+    """
 
     folder: Path
     rows: Sequence[ManifestRow]
@@ -363,6 +377,12 @@ def read_manifest(path: Path) -> Manifest:
 
     Raises:
         ManifestError: With file and line, for a line that is not a row or an id that occurs twice.
+
+    Examples:
+        >>> source = Source("local", "talk.mp4")
+        >>> write_manifest(Path("manifest.jsonl"), [ManifestRow("talk", "talk.mp4", source, None)])
+        >>> [row.clip_id for row in read_manifest(Path()).rows]
+        ['talk']
     """
     file = _file_of(path)
     return Manifest(file.parent, tuple(read_rows(file)))
@@ -462,7 +482,14 @@ def parse_row(line: str | bytes, where: str) -> ManifestRow:
 
 
 def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
-    """Write rows in order of `clip_id`, whole or not at all."""
+    """Write rows in order of `clip_id`, whole or not at all.
+
+    Examples:
+        >>> row = ManifestRow("talk", "talk.mp4", Source("local", "talk.mp4"), None)
+        >>> write_manifest(Path("manifest.jsonl"), [row])
+        >>> read_manifest(Path("manifest.jsonl")).rows == (row,)
+        True
+    """
     write_ordered_manifest(path, sorted(rows, key=lambda row: row.clip_id))
 
 

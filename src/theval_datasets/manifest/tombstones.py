@@ -39,6 +39,11 @@ def read_tombstones(path: Path) -> tuple[Tombstone, ...]:
 
     Raises:
         InputError: With file and line, for a line that is not a tombstone or an id that occurs twice.
+
+    Examples:
+        >>> write_tombstones(Path("tombstones.jsonl"), [Tombstone("talk", "2026-01-31")])
+        >>> read_tombstones(Path("tombstones.jsonl"))
+        (Tombstone(clip_id='talk', date='2026-01-31'),)
     """
     if not path.exists() and not path.is_symlink():
         return ()
@@ -51,5 +56,11 @@ def read_tombstones(path: Path) -> tuple[Tombstone, ...]:
 
 
 def write_tombstones(path: Path, stones: Iterable[Tombstone]) -> None:
-    """Write tombstones in order of `clip_id`, whole or not at all."""
+    r"""Write tombstones in order of `clip_id`, whole or not at all.
+
+    Examples:
+        >>> write_tombstones(Path("tombstones.jsonl"), [Tombstone("talk", "2026-01-31")])
+        >>> Path("tombstones.jsonl").read_text()
+        '{"clip_id":"talk","date":"2026-01-31"}\n'
+    """
     write_records(path, sorted(stones, key=lambda stone: stone.clip_id))

@@ -54,7 +54,17 @@ class MediaFacts(Record, frozen=True):
 
     @property
     def picture(self) -> SourcePicture:
-        """How its pictures are stored."""
+        """How its pictures are stored.
+
+        Examples:
+            >>> facts = MediaFacts(
+            ...     duration=2.0, fps=25.0, width=1080, height=1920, n_frames=50, rotation=90,
+            ...     variable_rate=False, video_codec="h264", audio_codec=None, audio_rate=None,
+            ...     audio_channels=None, audio_start=None, audio_duration=None, n_bytes=120_000,
+            ... )
+            >>> facts.picture.rotation, facts.picture.interlaced
+            (90, False)
+        """
         return SourcePicture(
             rotation=self.rotation,
             mirrored=self.mirrored,

@@ -74,6 +74,10 @@ class Audio:
         rate: Sampling rate in Hz.
         channel: Number, from 0, of the only channel that was used; None for a mix of all.
         n_channels: Number of channels in the mix, by the first of them where it changes on the way.
+
+    Examples:
+        >>> Audio(np.zeros(8_000, np.float32), start=1.0).end
+        1.5
     """
 
     samples: FloatArray

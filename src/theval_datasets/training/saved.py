@@ -72,6 +72,11 @@ class MetricConfig:
         folding: Description of the folds of its test.
         toolkit: Version of this package that trained the metric.
         format_version: Version of this layout.
+
+    Examples:
+        >>> features = TrainedFeature("fps", 1, "media", "", (25.0,)), TrainedFeature("sync", 2, "lip", "", (0, 0))
+        >>> MetricConfig("forest", "mos", features, "median", {}, "me/clips", "1.0.0", 9, 1, 5, "", "0.1").size
+        3
     """
 
     model: ModelName

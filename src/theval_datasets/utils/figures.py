@@ -43,6 +43,11 @@ def new_figure(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
     Args:
         height: Inches.
         width: Inches.
+
+    Examples:
+        >>> figure, axes = new_figure(height=2, width=3)
+        >>> figure.get_size_inches().tolist()
+        [3.0, 2.0]
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -20,7 +20,13 @@ _TRACES: Final = re.compile(
 
 
 def address_space() -> int | None:
-    """Bytes that this process may address (``ulimit -v``); None if that is not limited."""
+    """Bytes that this process may address (``ulimit -v``); None if that is not limited.
+
+    Examples:
+        >>> limit = address_space()
+        >>> limit is None or limit > 0
+        True
+    """
     try:
         import resource
     except ImportError:  # Windows

@@ -166,6 +166,10 @@ def install_command(*extras: str) -> str:
 
     Args:
         extras: Names of extras, at least one.
+
+    Examples:
+        >>> install_command("iqa", "faces").split()[:2], "faces,iqa" in install_command("iqa", "faces")
+        (['pip', 'install'], True)
     """
     names = ",".join(sorted(set(extras)))
     try:
