@@ -21,9 +21,9 @@ from theval_datasets.engines.local import LocalEngine
 from theval_datasets.errors import AbsentError, MissingExtraError, WeightsMissingError
 from theval_datasets.evaluation import pictures, references
 from theval_datasets.extraction.cache import default_location
+from theval_datasets.extraction.jobs import ClipJob
 from theval_datasets.extraction.measure import compute
 from theval_datasets.extraction.outcomes import Values
-from theval_datasets.extraction.jobs import ClipJob
 from theval_datasets.extraction.store import FeatureStore
 from theval_datasets.features.landmarks import Landmarks
 from theval_datasets.utils.files import sha256_file
