@@ -251,7 +251,7 @@ def _attribute_fields(values: Mapping[str, list[Any]]) -> tuple[list[Field], dic
     """
     if len(values) > _MOST_COLUMNS:
         raise InputError(
-            f"the list has {len(values)} attributes; at most {_MOST_COLUMNS} are columns"
+            f"expected at most {_MOST_COLUMNS} attributes in the list, each a column, got {len(values)}"
         )
     taken = {field.name for field in CLIP_FIELDS["features"]} | {"listed_id"}
     fields: list[Field] = []
@@ -315,5 +315,5 @@ def _split_name(row: ManifestRow, attribute: str) -> str:
     value = None if row.listed is None else row.listed.attributes.get(attribute)
     name = re.sub(r"[^a-z0-9_]+", "_", str(value).lower()).strip("_")
     if value is None or not name:
-        raise InputError(f"--split-by {attribute}: the list says none of the clip {row.clip_id!r}")
+        raise InputError(f"--split-by {attribute}: the list gives the clip {row.clip_id!r} none")
     return name

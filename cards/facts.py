@@ -91,7 +91,9 @@ def _config(folder: Path, config: str, info: Info) -> ConfigFacts:
             file = pq.ParquetFile(folder / name)
             columns = datasets.Features.from_arrow_schema(file.schema_arrow)
             if features is not None and columns != features:
-                raise BuildError(f"{name} has other columns than the other files of {config!r}")
+                raise BuildError(
+                    f"{name} differs in its columns from the other files of {config!r}"
+                )
             features = columns
             rows[split] += file.metadata.num_rows
             sizes[split] += (folder / name).stat().st_size

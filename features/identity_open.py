@@ -18,7 +18,7 @@ from theval_datasets.media.frames import FrameRequest, Frames
 from .faces import FPS, Faces
 from .people import open_identity as _open
 from .people.grouping import KINDS
-from .people.identity import SAMPLED_FPS, Sightings
+from .people.identity import SAMPLED_FPS, Sightings, against_itself
 
 _PERSON = KINDS.index("person")
 
@@ -114,8 +114,9 @@ class _DistanceMeter:
         if not self._sightings:
             raise AbsentError("no-face", "no person's face is in the sampled frames")
         frames, people, descriptors = zip(*self._sightings, strict=True)
-        score, time = _open.distance_to_itself(
-            Sightings(self._times, np.array(frames), np.array(people), np.stack(descriptors))
+        score, time = against_itself(
+            Sightings(self._times, np.array(frames), np.array(people), np.stack(descriptors)),
+            _open.by_distance,
         )
         return {
             "identity_distance": np.array(score.consistency),

@@ -7,11 +7,34 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from .examples import Example, Examples
+from .examples import TRAIN, Example, Examples
 from .media import ExportedMedia
 
 ByPart = Mapping[tuple[str, str], Sequence[Example]]
 """Examples by config and part, such as ``("instruct_text", "train")``."""
+
+
+def names_by_use(examples: ByPart) -> tuple[list[str], list[str]]:
+    """Names of the files to train on, and of those to evaluate on, as ``CONFIG-PART``.
+
+    Examples:
+        >>> names_by_use({("instruct", "train"): [], ("instruct", "eval"): []})
+        (['instruct-train'], ['instruct-eval'])
+    """
+    names: tuple[list[str], list[str]] = [], []
+    for config, part in examples:
+        names[part != TRAIN].append(f"{config}-{part}")
+    return names
+
+
+def asks_for_sound(examples: ByPart) -> bool:
+    """Whether any question has a tag for sound.
+
+    Examples:
+        >>> asks_for_sound({})
+        False
+    """
+    return any(row.asks_for_sound for rows in examples.values() for row in rows)
 
 
 class TrainerFormat(ABC):

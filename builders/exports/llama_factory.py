@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from theval_datasets.utils.files import write_text
 
-from .examples import TRAIN, Example
-from .formats import ByPart, TrainerFormat
+from .examples import Example
+from .formats import ByPart, TrainerFormat, asks_for_sound, names_by_use
 from .media import ExportedMedia
 
 _TAGS: Final = {
@@ -43,20 +43,11 @@ class LlamaFactory(TrainerFormat):
 
     def advice(self, out: Path, examples: ByPart) -> list[str]:
         """Lines for the YAML file of a training."""
-        names = {
-            is_train: [
-                f"{config}-{part}" for config, part in examples if (part == TRAIN) == is_train
-            ]
-            for is_train in (True, False)
-        }
-        lines = [f"dataset_dir: {out}", f"dataset: {','.join(names[True])}"]
-        lines += [f"eval_dataset: {','.join(names[False])}"] if names[False] else []
-        uses_sound = any(row.asks_for_sound for rows in examples.values() for row in rows)
-        return [
-            *lines,
-            "template: qwen2_omni",
-            *(["use_audio_in_video: true"] if uses_sound else []),
-        ]
+        train, held_out = names_by_use(examples)
+        lines = [f"dataset_dir: {out}", f"dataset: {','.join(train)}"]
+        lines += [f"eval_dataset: {','.join(held_out)}"] if held_out else []
+        lines.append("template: qwen2_omni")
+        return [*lines, "use_audio_in_video: true"] if asks_for_sound(examples) else lines
 
 
 def _row(example: Example, media: ExportedMedia) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from theval_datasets.errors import InputError, some_of
+from theval_datasets.errors import InputError
 from theval_datasets.utils.files import atomic_write, write_text
+from theval_datasets.utils.text import some_of
 
 from .examples import Example, Examples, file_names, rows_of
 from .formats import ByPart, TrainerFormat
@@ -53,7 +54,7 @@ class Lmme3dhf(TrainerFormat):
         ]
         if outside:
             raise InputError(
-                f"LMME3DHF expects scores from 0 to 100, got {len(outside)} others: {some_of(outside)}"
+                f"LMME3DHF expects scores from 0 to 100, got {len(outside)} outside: {some_of(outside)}"
             )
         if scores and max(scores.values()) <= _OTHER_SCALE:
             raise InputError(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from theval_datasets.utils.files import write_text
 
-from .examples import TRAIN, Example
-from .formats import ByPart, TrainerFormat
+from .examples import Example
+from .formats import ByPart, TrainerFormat, asks_for_sound, names_by_use
 from .media import ExportedMedia
 
 
@@ -24,18 +24,13 @@ class MsSwift(TrainerFormat):
 
     def advice(self, out: Path, examples: ByPart) -> list[str]:
         """A command that starts a training with the files."""
-        names = {
-            is_train: [
-                str(out / f"{config}-{part}.jsonl")
-                for config, part in examples
-                if (part == TRAIN) == is_train
-            ]
-            for is_train in (True, False)
-        }
-        words = ["swift", "sft", "--model", "Qwen/Qwen2.5-Omni-7B", "--dataset", *names[True]]
-        words += ["--val_dataset", *names[False]] if names[False] else []
-        uses_sound = any(row.asks_for_sound for rows in examples.values() for row in rows)
-        return [("USE_AUDIO_IN_VIDEO=true " if uses_sound else "") + shlex.join(words)]
+        train, held_out = (
+            [str(out / f"{name}.jsonl") for name in names] for names in names_by_use(examples)
+        )
+        words = ["swift", "sft", "--model", "Qwen/Qwen2.5-Omni-7B", "--dataset", *train]
+        words += ["--val_dataset", *held_out] if held_out else []
+        sound = "USE_AUDIO_IN_VIDEO=true " if asks_for_sound(examples) else ""
+        return [sound + shlex.join(words)]
 
 
 def _row(example: Example, media: ExportedMedia) -> dict[str, object]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from theval_datasets.errors import InputError, some_of
+from theval_datasets.errors import InputError
 from theval_datasets.manifest.joins import plain_name
+from theval_datasets.utils.text import some_of
 
 from ..tables.csv_files import read_csv
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from theval_datasets.errors import InputError, some_of
-
-from ..tables.json_files import read_json
+from theval_datasets.errors import InputError
+from theval_datasets.utils.json_files import read_json
+from theval_datasets.utils.text import some_of
 
 DIMENSIONS: Final = ("quality", "authenticity")
 PARTS: Final = ("train", "eval")

@@ -12,9 +12,10 @@ import datasets
 import numpy as np
 
 from theval_datasets.curation.clips.head_views import STILL_SIZE, HeadTurn, Image, snapshots
-from theval_datasets.errors import InputError, MediaError, some_of
+from theval_datasets.errors import InputError, MediaError
 from theval_datasets.manifest.joins import plain_name
 from theval_datasets.utils.archives import ReleaseFile, files_of, locate
+from theval_datasets.utils.text import some_of
 
 from ..base.builder import TableConfig
 from ..base.fields import CLIP_ID, HEIGHT, MISSING, STRING, WIDTH, Field, list_of
@@ -189,13 +190,13 @@ def saliency_row(
     }
 
 
-def read_picture(file: ReleaseFile, mode: str = "RGB") -> Image:
-    """The pixels of a picture: uint8 (height, width, 3) for RGB, (height, width) for L.
+def read_picture(file: ReleaseFile) -> Image:
+    """The pixels of a picture in RGB: uint8 (height, width, 3).
 
     Raises:
         InputError: If the file is not a picture, or too large.
     """
-    return _opened(file.read(), file.name, mode)[0]
+    return _opened(file.read(), file.name, "RGB")[0]
 
 
 def _published(file: ReleaseFile) -> tuple[bytes, int, int]:

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from theval_datasets.errors import InputError, some_of
-
-from ..tables.json_files import read_json
+from theval_datasets.errors import InputError
+from theval_datasets.utils.json_files import read_json
+from theval_datasets.utils.text import some_of
 
 MOS_NAME: Final = "MOS.json"
 LABELS_NAME: Final = "distortion_label.json"

@@ -12,6 +12,7 @@ from theval_datasets.manifest.info import ConfigInfo, Info, read_info
 from theval_datasets.utils.files import inside
 from theval_datasets.utils.records import to_plain
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.text import some_names
 
 from .compare import ColumnChange, RowIndex, compare_rows
 
@@ -53,7 +54,7 @@ class ConfigDiff:
             ("in another split", list(self.moved)),
         ):  # fmt: skip
             if keys:
-                yield f"{len(keys)} rows {what}: {_some(keys)}"
+                yield f"{len(keys)} rows {what}: {some_names(keys, _SHOWN)}"
         for what, names in (("new", self.columns_added), ("dropped", self.columns_removed)):
             if names:
                 yield f"columns {what}: {', '.join(names)}"
@@ -198,9 +199,3 @@ def _index(folder: Path, config: ConfigInfo) -> RowIndex:
 
 def _name(key: tuple[Any, ...]) -> str:
     return " / ".join(map(str, key))
-
-
-def _some(keys: Any) -> str:
-    shown = list(keys)
-    more = f", … {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
-    return ", ".join(shown[:_SHOWN]) + more

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 import pyarrow as pa
@@ -73,15 +72,10 @@ class ParquetFileWriter:
         self.rows += len(table)
         self.arrow_bytes += table.nbytes
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
         try:
             self._writer.close()  # an open one would write when it is removed from memory
-            if error is None:
+            if kind is None:
                 self._sink.flush()
                 os.fsync(self._sink.fileno())
         finally:

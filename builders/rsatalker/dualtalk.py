@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from theval_datasets.errors import InputError, some_of
+from theval_datasets.errors import InputError
 from theval_datasets.utils.archives import files_of
+from theval_datasets.utils.text import some_of
 
 SPLITS: Final = ("train", "test", "ood")
 _FILE: Final = re.compile(r"(.+)_speaker([12])")

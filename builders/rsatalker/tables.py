@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from theval_datasets.errors import InputError, some_of
+from theval_datasets.errors import InputError
+from theval_datasets.utils.json_files import read_json
+from theval_datasets.utils.text import some_of
 
 from ..tables.csv_files import number, read_csv
-from ..tables.json_files import read_json
 
 _BITS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 RELATIONSHIPS: Final[Mapping[str, tuple[bool, bool]]] = {
@@ -117,7 +118,7 @@ def read_relations(path: Path) -> dict[str, RelationshipLabel]:
             cell = (row.get(column) or "").strip().lower()
             bit = _BITS.get(cell) if cell else usual
             if (cell and cell not in _BITS) or (usual is not None and bit != usual):
-                faults.append(f"{where}: {column} = {cell!r} does not go with {name!r}")
+                faults.append(f"{where}: {column} = {cell!r} contradicts the relationship {name!r}")
             bits.append(bit)
         if not key or key in labels:
             faults.append(f"{where}: {key!r} is empty or occurs twice")

@@ -183,7 +183,7 @@ def check_frames(table: pa.Table) -> Iterator[str]:
                 yield f"{row['clip_id']}: {name} is not null exactly where there is no face"
         times = row["time"]
         if times is not None and any(b <= a for a, b in itertools.pairwise(times)):
-            yield f"{row['clip_id']}: time does not grow"
+            yield f"{row['clip_id']}: time does not increase"
 
 
 _PER_FRAME: Final = (

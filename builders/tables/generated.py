@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from theval_datasets.errors import InputError
 from theval_datasets.utils.records import from_plain
+from theval_datasets.utils.text import some_of
 from theval_datasets.utils.yaml_files import read_yaml
 
 from .csv_files import read_csv
@@ -24,7 +25,6 @@ _SLOT: Final = re.compile(r"\{(\w+)\}")
 _OPTIONAL: Final = ("generator_kind", "difficulty", "content_id", "succeeded")
 _KNOWN_SLOTS: Final = ("generator", "portrait_id", "any")
 _YES: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-_SHOWN: Final = 5
 
 
 def _plain(name: str) -> str:
@@ -217,8 +217,7 @@ def read_listing(path: Path | None) -> GeneratedClips:
         if name is not None and attempt.succeeded is not False:
             clips[name] = attempt
     if faults:
-        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-        raise InputError("; ".join(faults[:_SHOWN]) + more)
+        raise InputError(some_of(faults))
     return GeneratedClips(clips, tuple(attempts))
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets.errors import InputError
+from theval_datasets.utils.text import some_of
 
 _SUFFIXES: Final = {".jpg", ".jpeg", ".png", ".webp"}
 _LARGEST: Final = 64 << 20
 _PIXELS: Final = 100_000_000
-_SHOWN: Final = 5
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,7 @@ def read_portraits(folder: Path) -> dict[str, Portrait]:
             except (OSError, ValueError) as error:
                 faults.append(f"{path.name}: {error}")
     if faults:
-        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-        raise InputError(f"{folder.name}: " + "; ".join(faults[:_SHOWN]) + more)
+        raise InputError(f"{folder.name}: {some_of(faults)}")
     if not portraits:
         raise InputError(f"{folder} holds no picture ({', '.join(sorted(_SUFFIXES))})")
     return portraits

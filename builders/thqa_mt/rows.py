@@ -18,6 +18,7 @@ from theval_datasets.manifest.joins import (
     taken_down,
 )
 from theval_datasets.manifest.rows import ManifestRow
+from theval_datasets.utils.text import some_names
 
 from ..base.clips import DEFAULT_SPLIT, checked_split, content_of
 from ..base.scored import ScoredRow
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from theval_datasets.curation.study.ratings import Ratings
     from theval_datasets.curation.study.votes import DistortionLabels
 
-_SHOWN: Final = 3
 _RATED: Final = ("mos", "mos_std", "mos_ci95", "n_ratings")
 _VOTED: Final = ("distortions", "dimensions")
 _REASONS: Final = {
@@ -68,11 +68,10 @@ class JoinedTables:
         joins = {join.label: join for join in (self.clips, self.ratings, self.votes) if join}
         notes = [join.to_text() for join in joins.values()]
         if self.unrated:
-            more = f" and {len(self.unrated) - _SHOWN} more" if len(self.unrated) > _SHOWN else ""
             notes.append(
                 f"clips: {len(self.unrated)} of {len(self.listing.clips)} listed clips were not rated "
                 "and are no row, since there is no manifest: "
-                f"{', '.join(map(repr, self.unrated[:_SHOWN]))}{more}."
+                f"{some_names(map(repr, self.unrated))}."
             )
         return notes
 

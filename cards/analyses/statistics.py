@@ -168,18 +168,17 @@ def summary(values: Any) -> dict[str, Any]:
     }
 
 
-def shares(frame: pl.DataFrame, group: str, labels: str, names: Sequence[str] = ()) -> pl.DataFrame:
+def shares(frame: pl.DataFrame, group: str, labels: str) -> pl.DataFrame:
     """Share of each group's rows that carry each label.
 
     Args:
         frame: Table with both columns; rows where either is null are left out.
         group: Column of groups.
         labels: Column of lists of text.
-        names: Labels in their order; the most frequent first if not given.
 
     Returns:
-        One row per group and label: `group, label, count, n, share`, share of 0 to 1 and n rows of
-        the group.
+        One row per group and label, the most frequent label first: `group, label, count, n, share`,
+        share of 0 to 1 and n rows of the group.
 
     Raises:
         NoValuesError: No row has both, or none has a label.
@@ -199,7 +198,7 @@ def shares(frame: pl.DataFrame, group: str, labels: str, names: Sequence[str] = 
             f"no row has both {group} and {labels}" if not len(known) else f"{labels} is empty"
         )
     counted = single[labels].value_counts().sort(["count", labels], descending=[True, False])
-    ordered = [*names, *(label for label in counted[labels].to_list() if label not in names)]
+    ordered = counted[labels].to_list()
     sizes = dict(sorted(known[group].value_counts().iter_rows()))
     counts = {(g, label): n for g, label, n in single.group_by(group, labels).len().iter_rows()}
     return pl.DataFrame(

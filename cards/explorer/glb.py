@@ -42,14 +42,14 @@ def read_glb(data: bytes) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint3
                     continue
                 points = _numbers(document, blob, part["attributes"]["POSITION"], "VEC3")
                 if points.dtype != np.float32 or not np.isfinite(points).all():
-                    raise ValueError("its positions are no finite numbers of 32 bits")
+                    raise ValueError("its positions are not finite 32-bit floats")
                 corners = (
                     _numbers(document, blob, part["indices"], "SCALAR").reshape(-1)
                     if "indices" in part
                     else np.arange(len(points), dtype=np.uint32)
                 )
                 if corners.dtype.kind != "u" or len(corners) % 3 or (corners >= len(points)).any():
-                    raise ValueError("its triangles name vertices that are not there")
+                    raise ValueError("its triangles refer to vertices that do not exist")
                 vertices.append(points)
                 triangles.append((corners.astype(np.uint32) + np.uint32(before)).reshape(-1, 3))
                 before += len(points)
@@ -63,7 +63,7 @@ def read_glb(data: bytes) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint3
 def _chunks(data: bytes) -> tuple[dict[str, Any], bytes]:
     magic, version, length = struct.unpack_from("<4sII", data)
     if magic != b"glTF" or version != 2 or length > len(data):
-        raise ValueError("it is no whole glb file of version 2")
+        raise ValueError("it is not a complete glb file of version 2")
     chunks: dict[bytes, bytes] = {}
     place = 12
     while place < length:
@@ -79,9 +79,9 @@ def _numbers(document: dict[str, Any], blob: bytes, place: int, kind: str) -> np
     view = document["bufferViews"][about["bufferView"]]
     dtype, width = np.dtype(_TYPES[about["componentType"]]), _WIDTHS[kind]
     if about["type"] != kind or "sparse" in about or view["buffer"] != 0:
-        raise ValueError("its numbers are in a form that is not read")
+        raise ValueError("its numbers are stored in an unsupported form")
     if "uri" in document["buffers"][0] or view.get("extensions"):
-        raise ValueError("its numbers are outside of the file, or compressed")
+        raise ValueError("its numbers lie outside the file, or are compressed")
     count, begin = int(about["count"]), int(about.get("byteOffset", 0))
     size = dtype.itemsize * width
     step = int(view.get("byteStride", size))

@@ -53,7 +53,9 @@ class FolderServer:
         try:
             self._server = ThreadingHTTPServer((LOOPBACK, port), handler)
         except OSError as error:
-            raise InputError(f"port {port} cannot be listened on: {error.strerror}") from None
+            raise InputError(
+                f"cannot listen on port {port}: {error.strerror}; choose another --port"
+            ) from None
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()

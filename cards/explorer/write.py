@@ -124,7 +124,7 @@ def write_explorer(folder: Path, out: Path, *, media: bool = True, mesh: bool = 
         raise InputError(f"expected a folder outside of the dataset for its explorer, got {out}")
     if out.is_dir() and any(out.iterdir()) and not (out / _ROWS).is_file():
         raise InputError(
-            f"{out} holds other things than an explorer: name a new folder, or empty it"
+            f"{out} holds files that no explorer wrote: name a new folder, or empty it"
         )
     return _Writer(folder, out, info, media, mesh).write()
 
@@ -306,7 +306,7 @@ class _Writer:
             }
             widths = {"expression": row.get("expression_dim") or 0, "jaw": 3, "pose": 3}
             if n < 1 or any(len(parts[key]) != n * wide for key, wide in widths.items()):
-                clip.notes.append("motion has other numbers of values than of frames")
+                clip.notes.append("motion has a different number of values than of frames")
                 continue
             jaw, pose = (np.degrees(parts[name].reshape(n, 3)) for name in ("jaw", "pose"))
             length = np.linalg.norm(parts["expression"].reshape(n, -1), axis=1)
@@ -360,7 +360,7 @@ class _Writer:
                     clip.video = f"media/video-{number:06d}{suffix}"
                     self._file(clip.video, data)
                 else:
-                    clip.notes.append("no browser plays the kind of file that the video is")
+                    clip.notes.append("browsers do not play videos of this format")
             name, data = _file_of(row.get("audio"))
             suffix = PurePosixPath(name).suffix.lower()
             if data and not clip.video and suffix in _SOUNDS:

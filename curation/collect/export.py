@@ -99,7 +99,7 @@ def protocol_of(store: Store, rows: Sequence[AnswerRow]) -> dict[str, Any]:
         ),
         "display": (
             f"Participants' own screens, of at least {plan.screen.width}x{plan.screen.height}"
-            f"{' (phones let in)' if plan.screen.phones else ''}: {', '.join(screens) or 'none yet'}. "
+            f"{' (phones allowed)' if plan.screen.phones else ''}: {', '.join(screens) or 'none yet'}. "
             f"Headphones checked by counting tones: {with_headphones} of {len(people)}."
         ),
         "instructions": " ".join(filter(None, (plan.question, plan.instructions))),

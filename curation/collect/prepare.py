@@ -18,10 +18,11 @@ import numpy as np
 
 from theval_datasets import media
 from theval_datasets.engines.local import LocalEngine
-from theval_datasets.errors import InputError, MediaError, UnknownNameError, some_of
+from theval_datasets.errors import InputError, MediaError, UnknownNameError
 from theval_datasets.manifest.rows import Manifest, ManifestRow, read_manifest
 from theval_datasets.utils.files import atomic_write, inside, sha256_file, write_text
 from theval_datasets.utils.locks import locked
+from theval_datasets.utils.text import some_of
 
 from ..clips.cut import Encoding, Piece, cut
 from ..clips.head_views import STILL_SIZE, HeadTurn, snapshots

@@ -132,7 +132,26 @@ class UndecidedError(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
-class Filter:
+class AnyFilter:
+    """What filters of single clips and of sets declare."""
+
+    shown: ClassVar[Mapping[str, str]] = {}
+    """Threshold field (or fields, with commas) of each measured value, for the funnel."""
+    decides: ClassVar[Mapping[str, str]] = {}
+    """Measured value (or values, with commas) whose threshold decides on each reason; reasons without a
+    threshold are absent."""
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Fields by former name, which recipes may use and from which recipe hashes are computed."""
+    signed: ClassVar[frozenset[str]] = frozenset()
+    """Fields that may be negative."""
+
+    def needs(self) -> Sequence[Extractor]:
+        """Extractors, with their parameters, whose values it reads."""
+        return ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Filter(AnyFilter):
     """Base of filters that judge one clip at a time.
 
     Examples:
@@ -150,20 +169,6 @@ class Filter:
         ()
     """
 
-    shown: ClassVar[Mapping[str, str]] = {}
-    """Threshold field (or fields, with commas) of each measured value, for the funnel."""
-    decides: ClassVar[Mapping[str, str]] = {}
-    """Measured value (or values, with commas) whose threshold decides on each reason; reasons without a
-    threshold are absent."""
-    renamed: ClassVar[Mapping[str, str]] = {}
-    """Fields by former name, which recipes may use and from which recipe hashes are computed."""
-    signed: ClassVar[frozenset[str]] = frozenset()
-    """Fields that may be negative."""
-
-    def needs(self) -> Sequence[Extractor]:
-        """Extractors, with their parameters, whose values it reads."""
-        return ()
-
     def judge(self, clip: Clip, features: Features) -> Verdict:
         """Judge a clip.
 
@@ -174,7 +179,7 @@ class Filter:
 
 
 @dataclasses.dataclass(frozen=True)
-class SetFilter:
+class SetFilter(AnyFilter):
     """Base of filters that need the whole set; they run last, in order of `clip_id`.
 
     Examples:
@@ -193,15 +198,6 @@ class SetFilter:
         >>> OnePerChannel().needs(), OnePerChannel().judge([])
         ((), [])
     """
-
-    shown: ClassVar[Mapping[str, str]] = {}
-    decides: ClassVar[Mapping[str, str]] = {}
-    renamed: ClassVar[Mapping[str, str]] = {}
-    signed: ClassVar[frozenset[str]] = frozenset()
-
-    def needs(self) -> Sequence[Extractor]:
-        """Extractors whose values it reads."""
-        return ()
 
     def judge(
         self, clips: Sequence[tuple[Clip, Features]], references: Sequence[Any] = ()

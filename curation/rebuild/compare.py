@@ -135,14 +135,14 @@ def _made_first(row: ManifestRow, made: RebuiltClip) -> RebuildResult:
     else:
         expected = duration if row.end is None else row.end - row.start
     if abs(expected - duration) > bound:
-        detail = f"{expected:g} s are listed, {duration:.3f} s are there"
+        detail = f"expected {expected:g} s, got {duration:.3f} s"
         return _result(row, made, "changed", reason="length", detail=detail, **about)
     detail = ""
     height = None if listed is None else listed.height
     if height is not None and made.source_height != height:
-        detail = f"the list knows the source at {height} px, it has {made.source_height}"
+        detail = f"the list states a source of {height} px in height, it has {made.source_height}"
     elif row.region is not None and row.region.boxes and row.region.height is None:
-        detail = f"the list does not say at which height; the source has {made.source_height} px"
+        detail = f"the list states no height of the source, it has {made.source_height} px"
     return _result(row, made, "made", detail=detail, **about)
 
 

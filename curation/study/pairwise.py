@@ -191,7 +191,7 @@ def make_votes(
         left_model, right_model = models[first[place]], models[second[place]]
         if left_model == right_model:
             raise RatingsError(
-                f"{where}, row {row}: {left_model!r} against {right_model!r} is no pair"
+                f"{where}, row {row}: expected two different models, got {left_model!r} twice"
             )
         word = clean_name(str(won))
         if word in (left_model, right_model):

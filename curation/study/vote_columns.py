@@ -67,7 +67,7 @@ def _from_columns(frame: pl.DataFrame, single: list[str], taxonomy: Taxonomy, wh
         name = column.removeprefix(PREFIX)
         if name not in taxonomy.ids:
             raise RatingsError(
-                f"{where}: {column!r} is no distortion of the taxonomy {taxonomy.name!r}; known: "
+                f"{where}: {column!r} is not a distortion of the taxonomy {taxonomy.name!r}; known: "
                 f"{', '.join(taxonomy.ids)}"
             )
         text = frame[column].cast(pl.String).fill_null("0").str.to_lowercase()
@@ -103,7 +103,7 @@ def _from_cells(column: pl.Series, taxonomy: Taxonomy, where: str) -> Flags:
         for part in filter(None, (piece.strip() for piece in text.split(";"))):
             if part.lower() not in by_name:
                 raise RatingsError(
-                    f"{where}: {part!r} in 'distortions' is no type of the taxonomy "
+                    f"{where}: {part!r} in 'distortions' is not a type of the taxonomy "
                     f"{taxonomy.name!r}; expected {n_types} bits, or ids or names between ';'"
                 )
             rows[index, by_name[part.lower()]] = True

@@ -10,7 +10,9 @@ second panels) are never matched.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +25,7 @@ from .grouping import KINDS
 from .pack import mean_embedding, similarity
 
 Embeddings = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
 SAMPLED_FPS = 1.0
 _PERSON = KINDS.index("person")
 
@@ -61,6 +64,9 @@ class Sightings:
     frame: npt.NDArray[np.int64]
     person: npt.NDArray[np.int64]
     embedding: Embeddings
+
+
+Measure = Callable[[Embeddings, Sightings, Indices], IdentityScore]
 
 
 def sightings_of(faces: Values) -> Sightings:
@@ -145,11 +151,17 @@ def against_portrait(portrait: Embeddings, sightings: Sightings) -> IdentityScor
         >>> round(score.consistency, 2), score.coverage
         (0.8, 1.0)
     """
-    return _measure(portrait, sightings, np.arange(len(sightings.times)))
+    return _by_cosine(portrait, sightings, np.arange(len(sightings.times)))
 
 
-def against_itself(sightings: Sightings) -> tuple[IdentityScore, float]:
+def against_itself(
+    sightings: Sightings, measure: Measure | None = None
+) -> tuple[IdentityScore, float]:
     """Consistency with the clip's own reference frame, which is left out of the mean.
+
+    Args:
+        sightings: Sightings of the clip.
+        measure: Compares a reference with some frames; by default by cosines.
 
     Returns:
         The result, and the time of that frame.
@@ -169,34 +181,56 @@ def against_itself(sightings: Sightings) -> tuple[IdentityScore, float]:
     frame = reference_frame(sightings)
     others = np.flatnonzero(np.arange(len(sightings.times)) != frame)
     reference = sightings.embedding[sightings.frame == frame]
-    return _measure(reference, sightings, others), float(sightings.times[frame])
+    measure = measure or _by_cosine
+    return measure(reference, sightings, others), float(sightings.times[frame])
 
 
-def _measure(
-    reference: Embeddings, sightings: Sightings, frames: npt.NDArray[np.int64]
-) -> IdentityScore:
+def _by_cosine(reference: Embeddings, sightings: Sightings, frames: Indices) -> IdentityScore:
     if not len(reference) or reference.shape[1] != sightings.embedding.shape[1]:
         raise AbsentError("no-reference-face", "the reference has no embedding of this pack")
+    people = np.unique(sightings.person)
+    means = [mean_embedding(list(sightings.embedding[sightings.person == p])) for p in people]
+    return matched(
+        -similarity(reference, np.stack(means)),
+        sightings,
+        frames,
+        lambda subject, own: similarity(reference[[subject]], sightings.embedding[own])[0],
+    )
+
+
+def matched(
+    costs: npt.NDArray[Any],
+    sightings: Sightings,
+    frames: Indices,
+    compare: Callable[[int, npt.NDArray[np.bool_]], npt.NDArray[Any]],
+) -> IdentityScore:
+    """Mean of the comparisons of each subject with one person, matched at the lowest total cost.
+
+    Args:
+        costs: (N, people): cost of each pair; people in ascending order of their numbers.
+        sightings: Sightings of the clip.
+        frames: (L,): indices of the sampled frames that count.
+        compare: Gives one number for each sighting, bool (n,), compared with a subject.
+
+    Raises:
+        AbsentError: No frame that counts shows a subject.
+    """
     from scipy.optimize import linear_sum_assignment
 
     counted = np.isin(sightings.frame, frames)
     people = np.unique(sightings.person)
-    means = [mean_embedding(list(sightings.embedding[sightings.person == p])) for p in people]
-    alike = similarity(reference, np.stack(means))
-    subjects, partners = linear_sum_assignment(-alike)
-    similarities: list[float] = []
-    paired = [-1] * len(reference)
-    for subject, partner in zip(subjects, partners, strict=True):
+    compared: list[float] = []
+    paired = [-1] * len(costs)
+    for subject, partner in zip(*linear_sum_assignment(costs), strict=True):
         paired[subject] = int(people[partner])
         own = counted & (sightings.person == people[partner])
-        similarities += similarity(reference[[subject]], sightings.embedding[own])[0].tolist()
-    if not similarities:
+        compared += compare(subject, own).tolist()
+    if not compared:
         raise AbsentError("no-face", "no sampled frame shows a subject of the reference")
-    pairs = len(reference) * len(frames)
     return IdentityScore(
-        float(np.mean(similarities)),
-        len(similarities) / pairs,
-        len(reference),
+        float(np.mean(compared)),
+        len(compared) / (len(costs) * len(frames)),
+        len(costs),
         len(frames),
         tuple(paired),
     )

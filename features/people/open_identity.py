@@ -14,10 +14,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.errors import AbsentError
 from theval_datasets.utils.optional import require
 
-from .identity import IdentityScore, Sightings, reference_frame
+from .identity import IdentityScore, Indices, Sightings, matched
 
 EXTRA: Final = "identity-open"
 MODULES: Final = ("dlib", "face_recognition_models")
@@ -91,46 +90,23 @@ def square(points: npt.NDArray[np.float32]) -> tuple[int, int, int, int]:
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
-def distance_to_itself(sightings: Sightings) -> tuple[IdentityScore, float]:
-    """Mean distance of the people of a clip to its own reference frame, which is left out.
-
-    Subjects and people are matched one to one so that the sum of the mean distances is minimal.
+def by_distance(reference: Descriptors, sightings: Sightings, frames: Indices) -> IdentityScore:
+    """Mean distance of the people of a clip in some frames to a reference.
 
     Args:
+        reference: (N, dim): descriptors of the subjects.
         sightings: Descriptors in the frames sampled once a second.
+        frames: (L,): indices of the frames that count.
 
     Returns:
-        The result, whose `consistency` is the mean distance, and the time of the reference frame in seconds.
-
-    Raises:
-        AbsentError: There is no other sampled frame, or none with a subject.
+        The result, whose `consistency` is the mean distance.
     """
-    from scipy.optimize import linear_sum_assignment
-
-    if len(sightings.times) < 2:
-        raise AbsentError("too-few-frames", "expected at least two sampled frames, got one")
-    frame = reference_frame(sightings)
-    reference = sightings.embedding[sightings.frame == frame].astype(np.float64)
-    apart = np.linalg.norm(reference[:, None] - sightings.embedding[None], axis=2)
+    apart = np.linalg.norm(
+        reference[:, None].astype(np.float64) - sightings.embedding[None], axis=2
+    )
     people = np.unique(sightings.person)
     means = np.stack([apart[:, sightings.person == p].mean(axis=1) for p in people], axis=1)
-    distances: list[float] = []
-    paired = [-1] * len(reference)
-    for subject, partner in zip(*linear_sum_assignment(means), strict=True):
-        paired[subject] = int(people[partner])
-        own = (sightings.frame != frame) & (sightings.person == people[partner])
-        distances += apart[subject, own].tolist()
-    if not distances:
-        raise AbsentError("no-face", "no other sampled frame shows a subject of the reference")
-    others = len(sightings.times) - 1
-    score = IdentityScore(
-        float(np.mean(distances)),
-        len(distances) / (len(reference) * others),
-        len(reference),
-        others,
-        tuple(paired),
-    )
-    return score, float(sightings.times[frame])
+    return matched(means, sightings, frames, lambda subject, own: apart[subject, own])
 
 
 def _models() -> Path:

@@ -31,7 +31,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 
 class ThevalError(Exception):
@@ -180,18 +180,3 @@ class BuildError(ThevalError):
 
 class PublishError(ThevalError):
     """A release cannot be pushed as it is."""
-
-
-def some_of(faults: Sequence[str], shown: int = 5) -> str:
-    """The first of many faults in one sentence, and the number of the others.
-
-    Args:
-        faults: Descriptions of faults.
-        shown: Number of faults that are shown.
-
-    Examples:
-        >>> some_of(["a is empty", "b is empty", "c is empty"], shown=2)
-        'a is empty; b is empty; and 1 more'
-    """
-    more = f"; and {len(faults) - shown} more" if len(faults) > shown else ""
-    return "; ".join(faults[:shown]) + more

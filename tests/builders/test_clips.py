@@ -88,7 +88,7 @@ def test_splits_by_the_lists_own_column(corpus, tmp_path):
     rows = {name: split.rows for name, split in made.info.configs["features"].splits.items()}
     assert rows == {"train": 4, "test": 2}
     corpus.add(listed("late", 8, person_id="9"))
-    with pytest.raises(InputError, match="says none of the clip 'late'"):
+    with pytest.raises(InputError, match="gives the clip 'late' none"):
         built(corpus, tmp_path / "again", split_by="part")
     with pytest.raises(InputError, match="expected one of person, source, "):
         built(corpus, tmp_path / "again", split_by="parts")

@@ -12,7 +12,7 @@ from theval_datasets.features.faces import Faces
 from theval_datasets.features.identity_open import IdentityOpen
 from theval_datasets.features.people import open_identity as _open
 from theval_datasets.features.people.detector import MediaPipeDetector
-from theval_datasets.features.people.identity import Sightings
+from theval_datasets.features.people.identity import Sightings, against_itself
 from theval_datasets.media.frames import Frames
 
 LEFT, RIGHT = (20, 50, 60), (220, 50, 60)
@@ -31,7 +31,7 @@ def sightings(rows):
 def test_by_hand():
     """The reference is the frame at 1 s, which shows both; person 1 is 3 and 4 away, person 0 is 1 away."""
     rows = [(0, 0, (0, 1)), (1, 0, (0, 0)), (1, 1, (9, 0)), (2, 1, (9, 3)), (3, 1, (9, -4))]
-    lines, time = _open.distance_to_itself(sightings(rows))
+    lines, time = against_itself(sightings(rows), _open.by_distance)
     assert time == 1.0
     assert lines.consistency == pytest.approx((1 + 3 + 4) / 3)
     assert lines.coverage == 3 / 6
@@ -41,18 +41,18 @@ def test_by_hand():
 def test_people_are_matched_by_their_faces_and_not_by_their_numbers():
     """A person who returns under another number is found again."""
     rows = [(0, 0, (0, 0)), (1, 0, (0, 0)), (2, 1, (0, 1)), (2, 2, (5, 5)), (1, 2, (5, 5))]
-    lines, _ = _open.distance_to_itself(sightings(rows))
+    lines, _ = against_itself(sightings(rows), _open.by_distance)
     assert lines.people == (0, 2)
     assert lines.consistency == 0
 
 
 def test_nothing_to_compare():
     with pytest.raises(AbsentError) as item:
-        _open.distance_to_itself(sightings([(0, 0, (0, 0))]))
+        against_itself(sightings([(0, 0, (0, 0))]), _open.by_distance)
     assert item.value.reason == "too-few-frames"
     seen = Sightings(np.arange(3.0), np.array([1]), np.array([0]), np.zeros((1, 2), np.float32))
     with pytest.raises(AbsentError) as none:
-        _open.distance_to_itself(seen)
+        against_itself(seen, _open.by_distance)
     assert none.value.reason == "no-face"
 
 

@@ -132,9 +132,9 @@ def test_both_sides_of_each_limit(field, bad, good):
 
 
 def test_a_parameter_of_the_other_model_is_refused():
-    with pytest.raises(InputError, match="--trees is no parameter of the model evaltalker"):
+    with pytest.raises(InputError, match="--trees is not a parameter of the model evaltalker"):
         ModelParameters(trees=10).check("evaltalker")
-    with pytest.raises(InputError, match="--learning-rate is no parameter of the model forest"):
+    with pytest.raises(InputError, match="--learning-rate is not a parameter of the model forest"):
         ModelParameters(learning_rate=0.1).check("forest")
     ModelParameters(trees=10, seed=3).check("forest")
     ModelParameters(hidden=8, seed=3).check("evaltalker")

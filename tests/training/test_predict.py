@@ -82,9 +82,9 @@ def test_clips_without_features_have_no_score_and_the_reason(corpus, tmp_path, m
 
 def test_inputs_of_the_wrong_kind_are_refused(corpus, tmp_path):
     _, built, metric, _ = corpus
-    with pytest.raises(InputError, match="--cache, --with and --set belong to a manifest"):
+    with pytest.raises(InputError, match="--cache, --with and --set need a manifest"):
         td.predict(metric, built, cache=str(tmp_path))
-    with pytest.raises(InputError, match="--cache, --with and --set belong to a manifest"):
+    with pytest.raises(InputError, match="--cache, --with and --set need a manifest"):
         td.predict(metric, built, tables=["portraits=x"])
     with pytest.raises(InputError, match=r"ends in \.csv"):
         td.predict(metric, built, tmp_path / "scores.parquet")

@@ -131,7 +131,7 @@ def test_features_of_another_kind_are_refused():
         metric.score(rows(vst=longer))
     table = rows()
     lacking = replace(table, rows=table.rows.drop_columns(["vst"]))
-    with pytest.raises(InputError, match=r"needs the feature vst \(vst\), which theval/x has not"):
+    with pytest.raises(InputError, match=r"needs the feature vst \(vst\), which theval/x lacks"):
         metric.score(lacking)
 
 

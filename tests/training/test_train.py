@@ -147,7 +147,7 @@ def test_an_ablation_table_reads_as_one(dataset):
 
 
 def test_a_parameter_of_the_other_model_is_refused(dataset):
-    with pytest.raises(InputError, match="--trees is no parameter of the model evaltalker"):
+    with pytest.raises(InputError, match="--trees is not a parameter of the model evaltalker"):
         td.train(dataset, parameters=ModelParameters(trees=5))
 
 

@@ -36,7 +36,7 @@ def check_card(built: BuiltDataset) -> Faults:
             yield f"{name}: version {configs[name].get('version')} instead of {built.info.version}"
         files = {e["split"]: tuple(e["path"]) for e in configs[name]["data_files"]}
         if files != {split: numbers.files for split, numbers in config_info.splits.items()}:
-            yield f"{name}: the card names other files than {INFO_NAME}"
+            yield f"{name}: the card and {INFO_NAME} name different files"
         rows = {s: info.num_examples for s, info in (infos[name].splits or {}).items()}
         if rows != {split: numbers.rows for split, numbers in config_info.splits.items()}:
             yield f"{name}: the card says {rows} rows"
@@ -88,7 +88,7 @@ def check_load(built: BuiltDataset) -> Faults:
         default = datasets.load_dataset(place, cache_dir=f"{scratch}/default", streaming=True)
         columns = [column.name for column in built.info.configs[built.first].columns]
         if any(list(rows.features or ()) != columns for rows in default.values()):
-            yield f"without a name another config than {built.first!r} is loaded"
+            yield f"load_dataset without a config name does not load {built.first!r}"
     total = sum(config.rows for config in built.info.configs.values())
     return f"load_dataset gives {total} rows in a fresh cache"
 

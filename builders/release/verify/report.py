@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from theval_datasets.engines.base import Engine
 from theval_datasets.engines.local import ONE_PROCESS
-from theval_datasets.errors import InputError, some_of
+from theval_datasets.errors import InputError
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.text import some_of
 
 from .built import BuiltDataset, Faults, open_built
 from .expect import check_expect

@@ -189,7 +189,7 @@ class Fetcher:
         strange = {str(stream.get("protocol")) for stream in formats} - _PROTOCOLS
         if strange:
             return self._gone(
-                url, "no-format", f"only available by {', '.join(sorted(strange))}", origin
+                url, "no-format", f"only available over {', '.join(sorted(strange))}", origin
             )
         self._check_room(name, formats)
         self._pace()

@@ -131,7 +131,8 @@ def prepare_collection(
 ) -> PrepareReport:
     """Prepare a rating study: convert its clips for browsers and fix what is shown.
 
-    Clips become H.264 and AAC under names that tell nothing; what an earlier run converted is kept.
+    Clips are converted to H.264 and AAC and renamed so that their names reveal nothing; clips that an
+    earlier run converted are kept.
 
     Args:
         plan: YAML file that says what is asked, how, and in which sessions.
@@ -257,7 +258,7 @@ def demo_collection(
 ) -> CollectStatusReport:
     """Make a small study of sample clips and serve it, to see what participants see.
 
-    The second time the same study goes on.
+    A second run continues the same study.
 
     Args:
         output: Folder for the clips, the plan and the study.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.text import some_names
 
 from .options import Folder, Output, StrPath
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from theval_datasets.builders.exports.export import Export
 
 Trainer = Literal["ms-swift", "llama-factory", "lmme3dhf"]
-_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,7 @@ class ExportReport(Report):
             f"  saliency/{part:<19} {n:,} stills with maps" for part, n in made.saliency.items()
         ]
         for reason, clips in made.left_out.items():
-            more = f" and {len(clips) - _SHOWN} more" if len(clips) > _SHOWN else ""
-            lines.append(f"  left out, {reason}: {', '.join(clips[:_SHOWN])}{more}")
+            lines.append(f"  left out, {reason}: {some_names(clips)}")
         return "\n".join([*lines, *made.advice])
 
 

@@ -16,6 +16,7 @@ from theval_datasets.engines.limits import TIME_LIMIT
 from theval_datasets.errors import InputError
 from theval_datasets.utils.optional import available, install_command, need
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.text import some_names
 
 from . import completion
 from .options import Address, CacheLocation, EngineName, Settings, TimeLimit, Workers
@@ -145,8 +146,7 @@ class ExtractReport(Report):
         if reasons:
             lines += ["", "not ok, or ok with a remark:"]
         for (name, status, reason), clips in reasons.items():
-            shown = ", ".join(sorted(clips)[:_SHOWN]) + (", …" if len(clips) > _SHOWN else "")
-            lines.append(f"  {name} {status} ({reason}): {shown}")
+            lines.append(f"  {name} {status} ({reason}): {some_names(sorted(clips), _SHOWN)}")
             if remedy := remedies.get((name, reason)):
                 lines.append(f"    {remedy}")
         if self.skipped:

@@ -176,7 +176,7 @@ def _rows(
     in_folder = path.is_dir() and not (path / INFO_NAME).is_file()
     if not (path.is_file() or (in_folder and (path / MANIFEST_NAME).is_file())):
         if cache is not None or tables or settings:
-            raise InputError(f"--cache, --with and --set belong to a manifest, and {data} is none")
+            raise InputError(f"--cache, --with and --set need a manifest, and {data} is not one")
         return built_rows(data)
     return _cached_rows(path, cache, tables, settings)
 

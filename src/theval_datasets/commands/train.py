@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -15,6 +15,7 @@ from theval_datasets.errors import InputError
 from theval_datasets.training.parameters import ModelName, ModelParameters, Nulls
 from theval_datasets.utils.records import to_plain
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.text import some_names
 
 from .options import Fields, StrPath
 
@@ -99,12 +100,14 @@ class TrainReport(Report):
         n_features = len(samples.features)
         lines = [
             f"{name}: {len(samples)} clips with {samples.target}, {samples.folding}",
-            f"{self.model} on {n_features} feature{'s' * (n_features != 1)}: {_some(sizes)}",
+            f"{self.model} on {n_features} feature{'s' * (n_features != 1)}: {some_names(sizes, _SHOWN)}",
         ]
         lacking: dict[str, list[str]] = {}
         for feature, why in samples.without_values.items():
             lacking.setdefault(why, []).append(feature)
-        lines += [f"no values ({why}): {_some(names)}" for why, names in lacking.items()]
+        lines += [
+            f"no values ({why}): {some_names(names, _SHOWN)}" for why, names in lacking.items()
+        ]
         if samples.left_out:
             listed = ", ".join(f"{n} with {why}" for why, n in samples.left_out.items())
             lines.append(f"clips left out: {listed}")
@@ -260,13 +263,6 @@ def _write(
     card = folder / CARD_NAME
     write_text(card, render_metric_card(metric.config, results, samples.remarks))
     return (*files, card)
-
-
-def _some(names: Iterable[str]) -> str:
-    """The first few names as text, with the number of the others."""
-    listed = list(names)
-    more = f", and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return ", ".join(listed[:_SHOWN]) + more
 
 
 def _label(result: MetricResult) -> str:

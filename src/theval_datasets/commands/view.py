@@ -76,9 +76,9 @@ def view(
     Args:
         folder: Folder of the built dataset.
         output: Folder for the explorer. Default: NAME-view in the current folder.
-        media: Videos, stills and portraits beside the page.
-        mesh: Meshes beside the page, to draw over the videos.
-        serve: A server on this machine's loopback address, until Ctrl-C.
+        media: Write videos, stills and portraits beside the page.
+        mesh: Write meshes beside the page, to draw over the videos.
+        serve: Serve the explorer on this machine's loopback address until Ctrl-C.
         port: Port of the server. Default: any that is free.
 
     Raises:

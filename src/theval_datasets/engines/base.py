@@ -24,7 +24,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Generic, NoReturn, Self, TypeVar
 
 from theval_datasets.errors import ThevalError
@@ -101,13 +100,8 @@ class Pool(ABC, Generic[T, R]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close(at_once=error is not None)
+    def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
+        self.close(at_once=kind is not None)
 
     @abstractmethod
     def map(
@@ -321,12 +315,7 @@ class Engine(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(  # noqa: B027  # most hold nothing
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *failure: object) -> None:  # noqa: B027  # most hold nothing
         """Release what the engine holds; nothing, unless it says so."""
 
     @abstractmethod

@@ -21,7 +21,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, NoReturn, Self, TypeVar
 
 from theval_datasets.errors import ThevalError
@@ -68,12 +67,7 @@ class RayEngine(Engine):
         self._uses += 1
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *failure: object) -> None:
         """End a cluster that was started here."""
         self._uses -= 1
         if self._uses:
@@ -177,17 +171,12 @@ class _RayPool(WorkerPool[T, R]):
         self._engine.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
         try:
-            super().__exit__(kind, error, trace)
+            super().__exit__(kind, *details)
         finally:
             self._engine.forget(self)
-            self._engine.__exit__(kind, error, trace)
+            self._engine.__exit__()
 
     def close(self, *, at_once: bool = False) -> None:
         """See `Pool.close`."""

@@ -40,7 +40,8 @@ def content_groups(content: Mapping[str, Sequence[object]], ids: Sequence[str]) 
     """
     n = len(ids)
     if len(set(ids)) != n:
-        raise InputError("expected unique ids, got repeated ids")
+        twice = next(name for name in ids if list(ids).count(name) > 1)
+        raise InputError(f"expected unique ids, got {twice!r} more than once")
     for name, values in content.items():
         if len(values) != n:
             raise InputError(f"the column {name!r} has {len(values)} values for {n} rows")

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from theval_datasets.errors import InputError
 from theval_datasets.utils.files import write_text
+from theval_datasets.utils.json_files import read_json
 from theval_datasets.utils.records import from_plain, to_plain
 
 from .tombstones import Tombstone
@@ -245,11 +246,7 @@ def read_info(folder: Path) -> Info:
             f"{folder} is not a built dataset: it has no {INFO_NAME}. "
             "`theval-data build NAME -o DIR` writes one to DIR/theval/NAME."
         )
-    try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON: {error}") from None
-    return from_plain(Info, migrate(plain, str(path)), INFO_NAME)
+    return from_plain(Info, migrate(read_json(path), str(path)), INFO_NAME)
 
 
 def migrate(plain: Any, where: str) -> dict[str, Any]:

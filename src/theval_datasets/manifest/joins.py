@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 
 from theval_datasets.errors import InputError
 from theval_datasets.utils.files import safe_name
+from theval_datasets.utils.text import some_names
 
 T = TypeVar("T")
 
@@ -43,7 +44,6 @@ MEDIA_SUFFIXES: Final = frozenset(
         *("flac", "m4a", "mp3", "ogg", "wav"),
     }
 )
-_SHOWN: Final = 3
 _EXACT, _SAME_KEY, SAME_NAME = range(3)
 """Ranks of a match: the same id, the same key, or the same name in other folders."""
 
@@ -99,7 +99,7 @@ class Join:
         )
         for what, names in parts:
             if names:
-                text += f"; {what}: {_first(names)}"
+                text += f"; {what}: {some_names(map(repr, names))}"
         if self.gone:
             text += f"; {len(self.gone)} names of {self.noun}s that were taken down"
         return f"{text}."
@@ -180,8 +180,8 @@ def join_clips(
     if unmatched and without and not matched:
         raise InputError(
             f"{label}: none of the {len(unmatched)} names matches any of the {len(without)} {noun}s; "
-            f"got names such as {_first(join.unmatched)}, expected {noun}s such as "
-            f"{_first(without)}. Names are compared without folder and media suffix"
+            f"got names such as {some_names(map(repr, join.unmatched))}, expected {noun}s such as "
+            f"{some_names(map(repr, without))}. Names are compared without folder and media suffix"
         )
     return join
 
@@ -330,9 +330,3 @@ def _common_end(first: tuple[str, ...], second: tuple[str, ...]) -> int:
             break
         n += 1
     return n
-
-
-def _first(names: Iterable[str]) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return ", ".join(map(repr, listed[:_SHOWN])) + more

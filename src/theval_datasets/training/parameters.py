@@ -68,7 +68,7 @@ class ModelParameters:
         for parameter in fields(self):
             if parameter.name in others and getattr(self, parameter.name) != parameter.default:
                 option = "--" + parameter.name.replace("_", "-")
-                raise InputError(f"{option} is no parameter of the model {model}")
+                raise InputError(f"{option} is not a parameter of the model {model}")
 
     def of(self, model: ModelName) -> dict[str, int | float]:
         """The parameters that a model depends on, by name."""

@@ -207,7 +207,7 @@ def _mixed(rows: FeatureRows, features: Sequence[str]) -> Iterator[str]:
                 f"{reference} in {against.count(reference)} clips"
                 for reference in sorted(map(str, known))
             )
-            yield f"{name} is measured against different things: {listed}"
+            yield f"{name} is measured against different references: {listed}"
 
 
 def _target(rows: FeatureRows, target: str) -> Floats:

@@ -14,6 +14,7 @@ import numpy as np
 
 from theval_datasets.errors import InputError
 from theval_datasets.utils.files import atomic_write, write_text
+from theval_datasets.utils.json_files import read_json
 from theval_datasets.utils.optional import require
 from theval_datasets.utils.records import from_plain, to_plain
 
@@ -180,7 +181,7 @@ class TrainedMetric:
         """Values of a feature, NaN where they are null, and for each clip the reasons."""
         if feature.name not in rows.rows.column_names:
             raise InputError(
-                f"the metric needs the feature {feature.name} ({feature.origin}), which {rows.name} has not"
+                f"the metric needs the feature {feature.name} ({feature.origin}), which {rows.name} lacks"
             )
         digest = rows.digests.get(rows.origins.get(feature.name, ""), "")
         matrix, reasons = rows.numbers(feature.name), rows.reasons(feature.name)
@@ -303,10 +304,7 @@ def read_metric(folder: Path) -> TrainedMetric:
         )
     safetensors = require("safetensors.numpy", extra=EXTRA)
     safetensors_error = require("safetensors", extra=EXTRA).SafetensorError
-    try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON: {error}") from None
+    plain = read_json(path)
     at = plain.get("format_version") if isinstance(plain, dict) else None
     if at != FORMAT_VERSION or isinstance(at, bool):
         raise InputError(

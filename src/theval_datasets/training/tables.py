@@ -20,6 +20,7 @@ from theval_datasets import catalog
 from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.manifest.info import ExtractorInfo, read_info
 from theval_datasets.utils.files import digest, inside
+from theval_datasets.utils.text import some_names
 
 from .parameters import EVALTALKER, ModelName
 
@@ -307,11 +308,10 @@ class FeatureRows:
 
     def _nothing(self, model: ModelName, left_out: Mapping[str, str]) -> str:
         values = [name for name in self.measured() if _known(self.numbers(name)).any()]
-        has = ", ".join(values[:_SHOWN]) + (", …" if len(values) > _SHOWN else "")
         wanted = ", ".join(EVALTALKER) if model == "evaltalker" else "measured columns"
         why = "".join(f"; {name}: {reason}" for name, reason in list(left_out.items())[:4])
         return f"{self.name} has no values of the features of {model} ({wanted}{why}). " + (
-            f"Name others with --features; it has {has}"
+            f"Name others with --features; it has {some_names(values, _SHOWN)}"
             if values
             else "Nothing is measured in it: run theval-data extract, and build it again"
         )
@@ -368,7 +368,9 @@ def combined(tables: Sequence[FeatureRows]) -> FeatureRows:
     types: dict[str, tuple[str, pa.DataType]] = {}
     for table in tables:
         if DATASET in table.rows.column_names:
-            raise InputError(f"{table.name} has a column {DATASET}, which is made here: rename it")
+            raise InputError(
+                f"{table.name} has a column {DATASET}, the name of the column that is added here: rename it"
+            )
         for column in table.rows.schema:
             other, kind = types.setdefault(column.name, (table.name, column.type))
             if not _go_together(kind, column.type):

@@ -18,6 +18,7 @@ from typing import IO, Any, Final
 
 from theval_datasets.errors import StorageError, UnsafePathError
 
+_NAME_LENGTH: Final = 120
 _NAME_BYTES: Final = 180
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _STORAGE: Final = _FULL | {errno.EROFS, errno.EIO}
@@ -281,18 +282,20 @@ def inside(root: Path, relative: str) -> Path:
     return base / relative
 
 
-def safe_name(text: str, *, limit: int = 120) -> str:
+def safe_name(text: str) -> str:
     """`text` as a file or clip name, independent of the Unicode form of its accents.
 
     Composed (NFC). Letters, digits and marks of any script, ``._-`` and ``/`` are kept, every run of
-    other characters becomes ``_``. Each part has at most `limit` characters and 180 bytes of UTF-8,
+    other characters becomes ``_``. Each part has at most 120 characters and 180 bytes of UTF-8,
     so that a suffix fits a file system's 255.
 
     Examples:
         >>> safe_name("cafe\u0301: a clip?")
         'caf\u00e9_a_clip'
     """
-    parts = [_safe_part(part)[:limit] for part in unicodedata.normalize("NFC", text).split("/")]
+    parts = [
+        _safe_part(part)[:_NAME_LENGTH] for part in unicodedata.normalize("NFC", text).split("/")
+    ]
     return "/".join(part.encode()[:_NAME_BYTES].decode(errors="ignore") for part in parts)
 
 

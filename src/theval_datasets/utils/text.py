@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 _STEERING: Final = re.compile(
@@ -16,6 +17,7 @@ _STEERING: Final = re.compile(
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks, embeddings and isolates of bidi text
     "\u2028\u2029\ufff9-\ufffb\ufeff\ud800-\udfff]"  # separators, annotations, lone surrogates
 )
+_SHOWN: Final = 5
 _HUB_TOKEN: Final = re.compile(r"\bhf_[A-Za-z0-9]{8,}")
 _BEARER: Final = re.compile(r"(?i)\b((?:bearer|basic)\s+)[\w.~+/=-]{8,}")
 _USER: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/?#'\"<>@]+@")
@@ -50,6 +52,38 @@ def one_line(value: object, limit: int = 300) -> str:
     """
     text = " ".join(str(value).split())
     return text if len(text) <= limit else text[:limit] + "…"
+
+
+def some_of(faults: Sequence[str]) -> str:
+    """The first of many faults in one sentence, and the number of the others.
+
+    Args:
+        faults: Descriptions of faults.
+
+    Examples:
+        >>> some_of(["a is empty", "b is empty"])
+        'a is empty; b is empty'
+        >>> some_of(["empty"] * 7)
+        'empty; empty; empty; empty; empty; and 2 more'
+    """
+    more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+    return "; ".join(faults[:_SHOWN]) + more
+
+
+def some_names(names: Iterable[str], shown: int = 3) -> str:
+    """The first of many names, and the number of the others.
+
+    Args:
+        names: Names.
+        shown: Number of names that are shown.
+
+    Examples:
+        >>> some_names("abc"), some_names("abcde")
+        ('a, b, c', 'a, b, c and 2 more')
+    """
+    listed = list(names)
+    more = f" and {len(listed) - shown} more" if len(listed) > shown else ""
+    return ", ".join(listed[:shown]) + more
 
 
 def redacted(text: str, *, queries: bool = False) -> str:

@@ -157,7 +157,7 @@ def change_one(name: str, **changed):
             0, entry("quality", "seed0001", "excellent")), "differs from the numerical files"),
         (lambda f: f["numerical/train_quality.json"].append(
             f["numerical/eval_quality.json"].pop()), "in train for one dimension and in eval"),
-        (lambda f: f.pop("numerical/eval_quality.json"), "There is no eval_quality.json"),
+        (lambda f: f.pop("numerical/eval_quality.json"), "there is no eval_quality.json"),
         (lambda f: f.__setitem__("numerical/eval_quality.json", {"a": 1}), "expected a list"),
     ],
 )  # fmt: skip

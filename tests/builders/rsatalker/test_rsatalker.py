@@ -222,7 +222,9 @@ def test_motion_files_are_not_trusted(tmp_path):
 def test_tables_that_contradict_themselves_are_refused(release, tmp_path):
     path = tmp_path / "r.csv"
     path.write_text("id,relationship,blood\na,siblings,0\nb,couple,perhaps\nb,couple,\n")
-    with pytest.raises(InputError, match=r"does not go with 'siblings'.*perhaps.*occurs twice"):
+    with pytest.raises(
+        InputError, match=r"contradicts the relationship 'siblings'.*perhaps.*occurs twice"
+    ):
         read_relations(path)
     path.write_text("clip_id,start,end\na,5,4\n")
     with pytest.raises(InputError, match="start < end"):

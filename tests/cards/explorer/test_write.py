@@ -112,7 +112,7 @@ def test_further_tables_motion_meshes_and_sound(tmp_path):
     assert second["motion"] is None
     assert second["meshes"] == []
     assert [note.partition(":")[0] for note in second["notes"]] == [
-        "motion has other numbers of values than of frames",
+        "motion has a different number of values than of frames",
         "the mesh of frame 0 is not drawn",
     ]
     made = content(tmp_path / "view", f"motion/{first['motion']:06d}")

@@ -387,7 +387,7 @@ def test_a_small_screen_is_told_so_and_the_page_speaks_german(study, page):
         page.set_viewport_size({"width": 412, "height": 915})
         page.goto(server.address)
         page.select_option("#language", "de")
-        page.get_by_role("button", name="Ich bin einverstanden").click()
+        page.get_by_role("button", name="Ich stimme zu").click()
         page.wait_for_selector("#own-code")
         page.get_by_role("button", name="Weiter", exact=True).click()
         page.wait_for_selector(".notice")

@@ -114,7 +114,7 @@ def test_votes_are_read(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"left": ["a"], "right": ["a"], "winner": ["a"]}, "no pair"),
+        ({"left": ["a"], "right": ["a"], "winner": ["a"]}, "two different models"),
         ({"left": ["a"], "right": ["b"], "winner": ["c"]}, "row 1: expected the winner"),
         ({"left": ["a"], "right": ["b"]}, "missing the columns winner"),
         ({"left": ["a"], "right": ["b"], "winner": ["a"], "mood": [1]}, "unknown column 'mood'"),
@@ -181,7 +181,10 @@ def test_names_of_votes_are_cleaned_as_those_of_ratings(tmp_path):
         ({"left": ["A", "A"], "right": ["B", "B"], "subject": ["S1", "s1"]}, "column subject"),
         ({"left": ["A", "A"], "right": ["B", "B"], "clip": ["001", "1"]}, "'001' and '1'"),
         ({"left": ["A", " "], "right": ["B", "B"]}, "column model is empty in row 2"),
-        ({"left": ["A", "B"], "right": ["B", "B "]}, "row 2: 'B' against 'B' is no pair|spellings"),
+        (
+            {"left": ["A", "B"], "right": ["B", "B "]},
+            "row 2: expected two different models, got 'B' twice|spellings",
+        ),
         ({"left": ["A", "A"], "right": ["B", "B"], "clip": ["c1", None]}, "clip_id is empty"),
     ],
 )
