@@ -37,6 +37,7 @@ from .prepared import (
     HeadphoneTest,
     MediaFile,
     PreparedStudy,
+    Role,
     StudyItem,
     write_prepared,
 )
@@ -162,7 +163,12 @@ def _pairs(plan: StudyPlan, rows: Mapping[str, ManifestRow]) -> list[StudyItem]:
     possible = _possible_pairs(shown)
     trials = schedule(shown, plan.trials or possible, seed=plan.seed)
     rng = np.random.default_rng(plan.seed)
-    pairs: list[tuple[str, str, str, str]] = []
+    items: list[StudyItem] = []
+
+    def add(role: Role, content: str, left: str, right: str) -> None:
+        pair = clips[left][content], clips[right][content]
+        items.append(StudyItem(len(items), role, content, pair, (left, right), media=()))
+
     for content in plan.training:
         models = sorted(model for model, of in clips.items() if content in of)
         if len(models) < 2:
@@ -170,19 +176,9 @@ def _pairs(plan: StudyPlan, rows: Mapping[str, ManifestRow]) -> list[StudyItem]:
                 f"training: expected at least two clips of the content {content!r}, got one"
             )
         left, right = rng.permutation(len(models))[:2]
-        pairs.append(("training", content, models[int(left)], models[int(right)]))
-    pairs += [("rated", trial.clip_id, trial.left, trial.right) for trial in trials]
-    items = [
-        StudyItem(
-            number=number,
-            role="training" if role == "training" else "rated",
-            content=content,
-            clips=(clips[left][content], clips[right][content]),
-            models=(left, right),
-            media=(),
-        )
-        for number, (role, content, left, right) in enumerate(pairs)
-    ]
+        add("training", content, models[int(left)], models[int(right)])
+    for trial in trials:
+        add("rated", trial.clip_id, trial.left, trial.right)
     for better, worse in golden:
         pair = (better, worse) if rng.random() < 0.5 else (worse, better)
         (content, left_model), (other, right_model) = map(plan.content_and_model, pair)

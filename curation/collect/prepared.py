@@ -39,6 +39,9 @@ class MediaFile:
     sound: bool = False
 
 
+Role = Literal["rated", "training", "golden"]
+
+
 @dataclass(frozen=True, slots=True)
 class StudyItem:
     """An item that participants rate: a clip, or a pair of clips of one content.
@@ -57,7 +60,7 @@ class StudyItem:
     """
 
     number: int
-    role: Literal["rated", "training", "golden"]
+    role: Role
     content: str
     clips: tuple[str, ...]
     models: tuple[str | None, ...]

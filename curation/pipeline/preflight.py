@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from theval_datasets import catalog
 from theval_datasets.errors import InputError, MissingExtraError, WeightsMissingError
@@ -63,14 +63,19 @@ def shortcomings(
             f"measured who speaks: {why} Or keep the sound of the scene, in a recipe of your own: "
             f"`base: {recipe.name}` and `person: {{others: keep, min_speaking: 0}}`."
         )
+    notes: list[str] = []
+    if Faces() in with_needs(extractors) and not Faces().uses_insightface():
+        notes.append(f"{Faces().fallback()}{_without_download()}")
+    return [*notes, *_unable(recipe, references), *_not_measured(recipe)]
+
+
+def _unable(recipe: Recipe, references: Sequence[ReferenceIndex]) -> Iterator[str]:
+    """A sentence for each reason why filters cannot judge; see `shortcomings`."""
     leakage = dict(recipe.judges()).get("leakage")
     watched = leakage is not None and Arcface() in leakage.needs()
     strangers = (
         {reference.pack for reference in references if len(reference.people)} if watched else set()
     )
-    notes: list[str] = []
-    if Faces() in with_needs(extractors) and not Faces().uses_insightface():
-        notes.append(f"{Faces().fallback()}{_without_download()}")
     unable: dict[str, list[str]] = {}
     passing: list[str] = []
     for name, judge in recipe.judges():
@@ -91,30 +96,32 @@ def shortcomings(
             name for name in judges if name != "leakage"
         ]  # without references it judges nothing
         if names:
-            notes.append(
+            yield (
                 f"{' and '.join(names)} cannot judge: {why} "
                 f"Clips are then undecided and {_fate(recipe)}."
             )
-    notes += passing
+    yield from passing
     if strangers and strangers != {recogniser()}:
         raise InputError(
             "--reference cannot be used: its faces were embedded with another InsightFace pack "
             "than the installed one. Make the index again with the installed pack (`theval-data "
             f"index`), or install the other pack. {_RECORDINGS}"
         )
+
+
+def _not_measured(recipe: Recipe) -> Iterator[str]:
+    """A sentence for each further extractor of a recipe that cannot run."""
     for name in recipe.measure:
         extractor = catalog.load("extractor", name)()
         extra = extractor.extra
         if not all(map(available, extractor.imports)):
             how = install_command(str(extra))
-            notes.append(
-                f"{name} will not be measured: it needs the extra [{extra}]: {how}.{_instead(name)}"
-            )
+            why = f"it needs the extra [{extra}]: {how}."
         elif not extractor.has_weights():
-            notes.append(
-                f"{name} will not be measured: see `theval-data models list`.{_instead(name)}"
-            )
-    return notes
+            why = "see `theval-data models list`."
+        else:
+            continue
+        yield f"{name} will not be measured: {why}{_instead(name)}"
 
 
 def listeners(recipe: Recipe, sources: Sequence[SourceFile]) -> tuple[Sequence[Extractor], str]:

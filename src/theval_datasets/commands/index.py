@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -86,14 +87,12 @@ def index(
     """
     import numpy as np
 
-    from theval_datasets.curation.duplicates.face_index import FaceIndex
     from theval_datasets.curation.duplicates.matching import prints_of
     from theval_datasets.curation.duplicates.reference_index import (
         ReferenceClip,
         recogniser,
         write_index,
     )
-    from theval_datasets.curation.filters.identity_balance import IdentityBalance
     from theval_datasets.engines.limits import default_workers
     from theval_datasets.engines.local import LocalEngine
     from theval_datasets.errors import ThevalError, UnsafePathError
@@ -130,24 +129,38 @@ def index(
         note = f"no face embeddings, so only recordings can be recognised, not people: {error}"
     references: list[ReferenceClip] = []
     for job in jobs:
-        name = job.clip_id
         prints = store.find("fingerprints", job.sha256)
-        faces = store.find("arcface", job.sha256)
         if prints is None or prints.outcome.status != "ok":
-            missing[name] = (prints.outcome.reason if prints else None) or "not-measured"
+            missing[job.clip_id] = (prints.outcome.reason if prints else None) or "not-measured"
             continue
+        faces = store.find("arcface", job.sha256)
         known = faces is not None and faces.outcome.status == "ok"
-        people_of = (
+        people = (
             faces.values["person_embedding"] if known and faces else np.zeros((0, 0), np.float32)
         )
         references.append(
-            ReferenceClip(name, prints_of(prints.values), people_of, pack if known else "")
+            ReferenceClip(job.clip_id, prints_of(prints.values), people, pack if known else "")
         )
     write_index(output, references)
     embeddings = [entry.people for entry in references if entry.people.size]
-    people = sum(map(len, embeddings))
-    identities = 0
-    if embeddings:
-        who = FaceIndex(np.concatenate(embeddings)).identities(IdentityBalance().min_cosine)
-        identities = int(who.max()) + 1
-    return IndexReport(output, len(references), people, identities, missing, note)
+    return IndexReport(
+        output,
+        len(references),
+        sum(map(len, embeddings)),
+        _identities(embeddings),
+        missing,
+        note,
+    )
+
+
+def _identities(embeddings: Sequence[Any]) -> int:
+    """Number of persons that embeddings, float32 (n, dim) each, are of."""
+    import numpy as np
+
+    from theval_datasets.curation.duplicates.face_index import FaceIndex
+    from theval_datasets.curation.filters.identity_balance import IdentityBalance
+
+    if not embeddings:
+        return 0
+    who = FaceIndex(np.concatenate(embeddings)).identities(IdentityBalance().min_cosine)
+    return int(who.max()) + 1

@@ -126,14 +126,8 @@ def plan_push(
         PublishError: If the release may not be pushed there, or the Hub does not answer.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.utils import HFValidationError, validate_repo_id
 
-    try:
-        validate_repo_id(repo_id)
-    except HFValidationError as error:
-        raise InputError(f"{repo_id!r} is not the name of a repository: {error}") from None
-    if repo_id.count("/") != 1:
-        raise InputError(f"expected OWNER/NAME, such as theval/thqa-mt, got {repo_id!r}")
+    _check_name(repo_id)
     info = read_info(folder)
     people = shown_of_people(
         info, lambda config, column: _has_values(folder, info.configs[config], column)
@@ -183,7 +177,7 @@ def plan_push(
     same = {
         name for name, file in local.items() if is_same(folder, name, file, remote.files.get(name))
     }
-    before = {*remote.info.files} if remote.info else set()
+    before = set(remote.info.files) if remote.info else set()
     foreign = set(remote.files) - before - {*local, INFO_NAME, CARD_NAME, *_GIT_FILES}
     if foreign:
         notes.append(f"left unchanged, since no version lists them: {', '.join(sorted(foreign))}")
@@ -195,6 +189,18 @@ def plan_push(
         committed=committed,
         notes=tuple(notes),
     )
+
+
+def _check_name(repo_id: str) -> None:
+    """Refuse what is not ``OWNER/NAME``."""
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    try:
+        validate_repo_id(repo_id)
+    except HFValidationError as error:
+        raise InputError(f"{repo_id!r} is not the name of a repository: {error}") from None
+    if repo_id.count("/") != 1:
+        raise InputError(f"expected OWNER/NAME, such as theval/thqa-mt, got {repo_id!r}")
 
 
 def push_release(plan: PushPlan) -> str:

@@ -364,23 +364,7 @@ def combined(tables: Sequence[FeatureRows]) -> FeatureRows:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"expected different datasets, got {', '.join(twice)} twice")
-    marked = []
-    types: dict[str, tuple[str, pa.DataType]] = {}
-    for table in tables:
-        if DATASET in table.rows.column_names:
-            raise InputError(
-                f"{table.name} has a column {DATASET}, the name of the column that is added here: rename it"
-            )
-        for column in table.rows.schema:
-            other, kind = types.setdefault(column.name, (table.name, column.type))
-            if not _go_together(kind, column.type):
-                raise InputError(
-                    f"the column {column.name} is {kind} in {other} and {column.type} in {table.name}"
-                )
-        ids = pa.array([f"{table.name}/{clip_id}" for clip_id in table.clip_ids])
-        place = table.rows.column_names.index("clip_id")
-        rows = table.rows.replace_schema_metadata().set_column(place, "clip_id", ids)
-        marked.append(rows.append_column(DATASET, pa.array([table.name] * len(rows))))
+    rows = pa.concat_tables(_marked(tables), promote_options="permissive")
     origins: dict[str, str] = {}
     digests: dict[str, str] = {}
     first: dict[str, str] = {}
@@ -409,13 +393,35 @@ def combined(tables: Sequence[FeatureRows]) -> FeatureRows:
     return FeatureRows(
         SEPARATOR.join(names),
         SEPARATOR.join(table.version for table in tables),
-        pa.concat_tables(marked, promote_options="permissive"),
+        rows,
         origins,
         {origin: digest for origin, digest in digests.items() if digest},
         names,
         differing,
         units,
     )
+
+
+def _marked(tables: Sequence[FeatureRows]) -> list[pa.Table]:
+    """The rows of each dataset, marked with its name."""
+    marked = []
+    types: dict[str, tuple[str, pa.DataType]] = {}
+    for table in tables:
+        if DATASET in table.rows.column_names:
+            raise InputError(
+                f"{table.name} has a column {DATASET}, the name of the column that is added here: rename it"
+            )
+        for column in table.rows.schema:
+            other, kind = types.setdefault(column.name, (table.name, column.type))
+            if not _go_together(kind, column.type):
+                raise InputError(
+                    f"the column {column.name} is {kind} in {other} and {column.type} in {table.name}"
+                )
+        ids = pa.array([f"{table.name}/{clip_id}" for clip_id in table.clip_ids])
+        place = table.rows.column_names.index("clip_id")
+        rows = table.rows.replace_schema_metadata().set_column(place, "clip_id", ids)
+        marked.append(rows.append_column(DATASET, pa.array([table.name] * len(rows))))
+    return marked
 
 
 def digests_of(extractors: Mapping[str, ExtractorInfo]) -> dict[str, str]:
