@@ -73,18 +73,6 @@ class TakedownReport(Report):
         """1 if an id is not listed and had no tombstone, since it may be misspelled; else 0."""
         return int(bool(set(self.unlisted) - set(self.known)))
 
-    def to_plain(self) -> dict[str, Any]:
-        """For ``--json``."""
-        return {
-            "tombstones": str(self.tombstones),
-            "taken": list(self.taken),
-            "known": list(self.known),
-            "unlisted": list(self.unlisted),
-            "removed": list(self.removed),
-            "unsafe": list(self.unsafe),
-            "sources": list(self.sources),
-        }
-
     def table(self) -> list[dict[str, Any]]:
         """One row per clip."""
         return [

@@ -41,16 +41,6 @@ class PrepareReport(Report):
     media: int
     seconds: float
 
-    def to_plain(self) -> dict[str, Any]:
-        """For ``--json``."""
-        return {
-            "folder": str(self.folder),
-            "kind": self.kind,
-            "items": self.items,
-            "media": self.media,
-            "seconds": self.seconds,
-        }
-
     def to_text(self) -> str:
         """A summary, and the next command."""
         noun = "pairs" if self.kind == "pairwise" else "clips"
@@ -103,16 +93,12 @@ class CollectExportReport(Report):
     """Exported files.
 
     Attributes:
-        files: All of them.
         answers: Number of answers, those of training and checks included.
+        files: Tables and marked stills.
     """
 
-    files: tuple[Path, ...]
     answers: int
-
-    def to_plain(self) -> dict[str, Any]:
-        """For ``--json``."""
-        return {"answers": self.answers, "files": [str(file) for file in self.files]}
+    files: tuple[Path, ...]
 
     def to_text(self) -> str:
         """The tables, and how many pictures."""
@@ -245,7 +231,7 @@ def export_collection(folder: Folder, output: Output) -> CollectExportReport:
     folder = Path(folder)
     with Store(folder, read_prepared(folder), readonly=True) as store:
         files = export_study(folder, store, Path(output))
-        return CollectExportReport(tuple(files), sum(1 for _ in store.answers()))
+        return CollectExportReport(sum(1 for _ in store.answers()), tuple(files))
 
 
 def demo_collection(

@@ -39,17 +39,6 @@ class ImportReport(Report):
     rejected: Mapping[str, int]
     faults: tuple[Mapping[str, Any], ...]
 
-    def to_plain(self) -> dict[str, Any]:
-        """For ``--json``."""
-        return {
-            "format": self.format,
-            "manifest": str(self.manifest),
-            "clips": self.clips,
-            "sources": self.sources,
-            "rejected": dict(self.rejected),
-            "faults": [dict(fault) for fault in self.faults],
-        }
-
     def table(self) -> list[dict[str, Any]]:
         """One row per entry in which something is wrong."""
         return [dict(fault) for fault in self.faults]

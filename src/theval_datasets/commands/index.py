@@ -41,17 +41,6 @@ class IndexReport(Report):
         """1 if a clip could not be indexed, else 0."""
         return int(bool(self.missing))
 
-    def to_plain(self) -> dict[str, Any]:
-        """For ``--json``."""
-        return {
-            "index": str(self.index),
-            "clips": self.clips,
-            "people": self.people,
-            "identities": self.identities,
-            "missing": self.missing,
-            "note": self.note,
-        }
-
     def table(self) -> list[dict[str, Any]]:
         """One row per clip that is not in the index."""
         return [{"clip_id": name, "reason": reason} for name, reason in self.missing.items()]

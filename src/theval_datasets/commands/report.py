@@ -28,14 +28,6 @@ class AnalysisReport(Report):
     page: Path
     figures: tuple[ReportedFigure, ...]
 
-    def to_plain(self) -> dict[str, Any]:
-        """For ``--json``."""
-        return {
-            "dataset": str(self.dataset),
-            "page": str(self.page),
-            "figures": self.table(),
-        }
-
     def table(self) -> list[dict[str, Any]]:
         """One row a figure."""
         return [asdict(figure) for figure in self.figures]

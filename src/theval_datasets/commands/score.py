@@ -161,6 +161,11 @@ class ScoreReport(Report):
             lines.append(_line(Path(clip.path).name, [clip.metrics[m] for m in METRICS], width))
         lines.append(_line("mean", [self.mean[m][0] for m in METRICS], width))
         lines.append(_line("n", [float(self.mean[m][1]) for m in METRICS], width))
+        return "\n".join([*lines, *self._against(width), *self._remarks(width), *self._remedies()])
+
+    def _against(self, width: int) -> list[str]:
+        """Scores and rank against the reference, or why there are none."""
+        lines: list[str] = []
         if self.score is not None and self.reference is not None:
             values = [self.score.normalised[m] for m in METRICS]
             lines.append(_line("normalised", values, width))
@@ -176,8 +181,11 @@ class ScoreReport(Report):
                 lines.append(
                     f"  rank {self.rank} of {others + 1}, with the {others} published models"
                 )
-        if self.reason:
-            lines += ["", self.reason]
+        return [*lines, "", self.reason] if self.reason else lines
+
+    def _remarks(self, width: int) -> list[str]:
+        """Warnings, decoding problems, and what is undefined."""
+        lines: list[str] = []
         if self.warnings():
             lines += ["", *(f"warning: {warning}" for warning in self.warnings())]
             values = [c.scale_invariant for c in self.clips]
@@ -200,7 +208,7 @@ class ScoreReport(Report):
             for what, paths in undefined.items():
                 named = Path(paths[0]).name if len(paths) == 1 else f"{len(paths)} videos"
                 lines.append(f"  {what} ({named})")
-        return "\n".join([*lines, *self._remedies()])
+        return lines
 
     def _remedies(self) -> list[str]:
         """Instructions for installing what this machine lacks."""

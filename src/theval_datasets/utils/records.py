@@ -16,6 +16,7 @@ import re
 import types
 import typing
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Annotated, Any, Final, Literal, NoReturn, TypeVar, Union
 
 import msgspec
@@ -48,8 +49,8 @@ def to_plain(record: Any) -> Any:
     """A record or dataclass (nested ones too) as the dicts, lists and scalars of JSON.
 
     Examples:
-        >>> to_plain({"size": (640, 480)})
-        {'size': [640, 480]}
+        >>> to_plain({"size": (640, 480), "file": PurePath("a.mp4")})
+        {'size': [640, 480], 'file': 'a.mp4'}
     """
     if type(record) in _SCALARS:
         return record
@@ -61,7 +62,7 @@ def to_plain(record: Any) -> Any:
         return {str(key): to_plain(value) for key, value in record.items()}
     if isinstance(record, (list, tuple)):
         return [to_plain(value) for value in record]
-    return record
+    return str(record) if isinstance(record, PurePath) else record
 
 
 def from_plain(kind: type[T], value: Any, where: str, *, error: type[InputError] = InputError) -> T:

@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .records import to_plain
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -19,9 +21,10 @@ class Report(ABC):
         """Exit code of the command: 0, or 1 if something failed."""
         return 0
 
-    @abstractmethod
     def to_plain(self) -> dict[str, Any]:
-        """Output of ``--json``: only dicts, lists, text, numbers, booleans and None."""
+        """Output of ``--json``: only dicts, lists, text, numbers, booleans and None; by default the fields."""
+        plain: dict[str, Any] = to_plain(self)
+        return plain
 
     @abstractmethod
     def to_text(self) -> str:
