@@ -49,7 +49,9 @@ class ParquetFileWriter:
             self._sink,
             self._schema,
             compression="zstd",
-            compression_level={path: _level(path in plain) for path in paths},
+            compression_level={
+                path: _ZSTD_LEVEL_SPLIT if path in plain else _ZSTD_LEVEL for path in paths
+            },
             data_page_size=_PAGE_BYTES,
             use_dictionary=[path for path in paths if path not in plain],
             use_byte_stream_split=sorted(plain) or False,
@@ -103,10 +105,6 @@ def named(folder: Path, split: str, count: int) -> list[str]:
     for number, name in enumerate(names):
         path_of(folder, split, number).rename(folder / name)
     return names
-
-
-def _level(is_split: bool) -> int:
-    return _ZSTD_LEVEL_SPLIT if is_split else _ZSTD_LEVEL
 
 
 def _leaf_paths(schema: pa.Schema) -> list[str]:

@@ -132,7 +132,7 @@ class ShardMaker:
             cache_dir=str(self.scratch / f"{socket.gethostname()}-{os.getpid()}"),
             hash=UNCACHED,
         )
-        return functools.partial(_write, builder, self.folder)
+        return functools.partial(write_shard, builder, self.folder)
 
 
 def write_shards(
@@ -157,7 +157,7 @@ def write_shards(
     # names of joined columns are matched over the whole table
     if not engine.workers or builder.inputs.path("features") is not None:
         for shard in shards:
-            yield shard, write_shard(builder, shard, folder)
+            yield shard, write_shard(builder, folder, shard)
         return
     maker = ShardMaker(
         type(builder).maker(),
@@ -176,11 +176,7 @@ def write_shards(
         yield shard, done
 
 
-def _write(builder: Builder, folder: Path, shard: Shard) -> WrittenShard:
-    return write_shard(builder, shard, folder)
-
-
-def write_shard(builder: Builder, shard: Shard, folder: Path) -> WrittenShard:
+def write_shard(builder: Builder, folder: Path, shard: Shard) -> WrittenShard:
     """Write one shard.
 
     Raises:

@@ -160,8 +160,8 @@ def _pairs(plan: StudyPlan, rows: Mapping[str, ManifestRow]) -> list[StudyItem]:
     _check_known("clip", [clip for pair in golden for clip in pair], rows)
     taken = {*plan.training, *(plan.content_and_model(better)[0] for better, _ in golden)}
     shown = {model: set(of) - taken for model, of in clips.items()}
-    possible = _possible_pairs(shown)
-    trials = schedule(shown, plan.trials or possible, seed=plan.seed)
+    n_pairs = sum(len(first & second) for first, second in combinations(shown.values(), 2))
+    trials = schedule(shown, plan.trials or n_pairs, seed=plan.seed)
     rng = np.random.default_rng(plan.seed)
     items: list[StudyItem] = []
 
@@ -196,11 +196,6 @@ def _pairs(plan: StudyPlan, rows: Mapping[str, ManifestRow]) -> list[StudyItem]:
             )
         )
     return _enough(items)
-
-
-def _possible_pairs(shown: Mapping[str, set[str]]) -> int:
-    """Number of pairs of models, counted on each content that both show."""
-    return sum(len(first & second) for first, second in combinations(shown.values(), 2))
 
 
 def _enough(items: list[StudyItem]) -> list[StudyItem]:

@@ -250,7 +250,12 @@ class _Run:
         clips = [(_clip(candidate), store.clip(candidate.sha256)) for candidate in candidates]
         judgements = judge_clips(clips, self._recipe, self._options.references)
         self._failed_filters = failed_filters(judgements)
-        self._note(*map(_failure_note, self._failed_filters))
+        self._note(
+            *(
+                f"the filter {name} failed with an error, so that clips are not judged by it"
+                for name in self._failed_filters
+            )
+        )
         kept: list[tuple[Candidate, tuple[Judgement, ...]]] = []
         for candidate, own in zip(candidates, judgements, strict=True):
             reason = rejection(own, self._recipe)
@@ -381,10 +386,6 @@ def _items(
         replace(item, origin=replace_record(item.origin, language=item.origin.language or language))
         for item in items
     ]
-
-
-def _failure_note(name: str) -> str:
-    return f"the filter {name} failed with an error, so that clips are not judged by it"
 
 
 def _source_path(segment: Segment) -> Path:

@@ -271,7 +271,7 @@ def test_a_manifest_with_paths_of_a_machine(folder):
     [
         ("num_examples: 4", "num_examples: 5", "the card says"),
         ("version: 0.1.0", "version: 0.1.1", "version 0.1.1"),
-        ("train-00000-of-00001.parquet", "*.parquet", "other files"),
+        ("train-00000-of-00001.parquet", "*.parquet", "different files"),
         (
             "- name: lip_sync\n    dtype: float64",
             "- name: lip_sync\n    dtype: float32",
@@ -318,7 +318,7 @@ def test_a_default_that_is_not_the_first_config(folder):
     assert moved != text
     (folder / "README.md").write_text(moved)
     sign(folder)
-    assert "another config" in faults(folder)["load"]
+    assert "without a config name" in faults(folder)["load"]
 
 
 def test_counts_that_the_columns_do_not_bear_out(folder):

@@ -50,8 +50,8 @@ def test_moved_parts_are_refused(node):
 @pytest.mark.parametrize(
     ("points", "triangles", "message"),
     [
-        (POINTS, np.array([[0, 1, 4]], np.uint8), "not there"),
-        (POINTS, np.array([[0, 1]], np.uint8), "not there"),
+        (POINTS, np.array([[0, 1, 4]], np.uint8), "do not exist"),
+        (POINTS, np.array([[0, 1]], np.uint8), "do not exist"),
         (POINTS * np.float32(np.nan), TRIANGLES.astype(np.uint8), "finite"),
         (POINTS[:0], None, "no triangles"),
     ],

@@ -64,7 +64,7 @@ def test_hdtf_from_the_list_to_the_same_clips_twice(media, web, tmp_path):
         "Late_0": ("gone", "beyond-end"),
     }
     assert report.exit_code == 1
-    assert "at 120 px, it has 60" in report.to_text()
+    assert "a source of 120 px in height, it has 60" in report.to_text()
     assert requests(web, "full.mp4") == 2  # once to look at it, once to fetch it
     made = {row.clip_id: row for row in read_manifest(tmp_path / "out").rows}
     assert set(made) == {"Full_0", "Full_1", "Half_0"}
