@@ -100,11 +100,11 @@ PLAIN = {
 
 NOT_SHOWN = {
     "loads a model, or asks for its file": """
-        facexformer.identity facexformer.locate landmarks.load_face_mesh pack.find_pack pack.need_pack
+        facexformer.identity facexformer.locate pack.find_pack pack.need_pack
         pack.need_recogniser pack.weights_of reference_index.recogniser syncnet.identity
         syncnet.network anonymous.blurred device.chosen_device pictures.lpips
     """,
-    "takes a message or a file of another program": "glb.read_glb landmarks.points_of",
+    "takes a message or a file of another program": "glb.read_glb face_mesh.points_of",
     "asks the network, the terminal or an installed program": """
         download.download files.tools options.runtimes_here progress.progress progress.shown
         ray.device_there

@@ -346,14 +346,14 @@ def sleeping_and_stuck():
     return lambda item: hold(item) if item[1] == "stuck" else wait(item)
 
 
-RUN = """
+RUN = f"""
 import sys
 from pathlib import Path
 from test_contract import *
 folder, kind = Path(sys.argv[1]), sys.argv[2]
 engine = LocalEngine(2) if kind == "local" else ray_engine(2)
 with engine:
-    list(engine.map(sleeping_and_stuck, [(folder, 60), (folder, "stuck")]))
+    list(engine.map({sleeping_and_stuck.__name__}, [(folder, 60), (folder, "stuck")]))
 """
 N_PROCESSES = 1 + 2
 """What `RUN` starts and names: the programs of both workers, and the worker that is stuck."""

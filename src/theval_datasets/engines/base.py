@@ -303,7 +303,7 @@ class Engine(ABC):
         >>> with LocalEngine(workers=0) as engine, engine.pool(lambda: math.sqrt) as pool:
         ...     [root for _, root in pool.map([25])]
         [5.0]
-        >>> LocalEngine(workers=8).for_own_files(1).workers  # no process is started for one item
+        >>> LocalEngine(workers=8).for_own_files(n_items=1, n_bytes=1).workers  # no process is started
         0
         >>> LocalEngine(workers=8, time_limit=0).time_allowed(Path("a.mp4"))
         inf
