@@ -167,7 +167,12 @@ def _without(clip_ids: Collection[str], rows: Iterable[ManifestRow]) -> list[Man
 
 
 def files_named(clip_id: str, folder: Path) -> Iterator[str]:
-    """The files that commands make of a clip, by its id, whether a row lists them or not."""
+    """The files that commands make of a clip, by its id, whether a row lists them or not.
+
+    Examples:
+        >>> list(files_named("talk", Path()))[1:3]
+        ['audio/talk.wav', 'audio/talk.flac']
+    """
     for name in dict.fromkeys((clip_id, safe_name(clip_id))):
         if not _is_safe(folder, f"{CLIPS}/{name}"):
             continue

@@ -2,7 +2,7 @@
 
 Public is what the reference documents: `td.*`, `td.evaluation.*` and `reference.LIBRARY`. A method or
 property counts as shown if its own docstring or that of its class has an example of it. Beyond that,
-every function that takes only plain values has an example, public or not.
+every function that takes plain values or paths, and returns something, has an example, public or not.
 """
 
 from __future__ import annotations
@@ -92,17 +92,31 @@ WITHOUT_EXAMPLE = {
 """Public names that no example shows, by reason."""
 
 PLAIN = {
-    "Any", "Callable", "Iterable", "Literal", "Mapping", "NDArray", "None", "Sequence", "bool", "bool_",
+    "Any", "Callable", "Iterable", "Literal", "Mapping", "NDArray", "None", "Path", "Sequence", "bool", "bool_",
     "bytes", "dict", "float", "float32", "float64", "int", "int32", "int64", "list", "np", "npt", "object",
     "set", "str", "tuple", "uint8",
 }  # fmt: skip
-"""Names in the annotations of plain parameters."""
+"""Names in the annotations of plain parameters: values, arrays, and places of files."""
 
 NOT_SHOWN = {
     "loads a model, or asks for its file": """
         facexformer.identity facexformer.locate pack.find_pack pack.need_pack
         pack.need_recogniser pack.weights_of reference_index.recogniser syncnet.identity
-        syncnet.network anonymous.blurred device.chosen_device pictures.lpips
+        syncnet.network anonymous.blurred device.chosen_device pictures.lpips loading.loaded
+        pack.load_model pyannote.identity pyannote.load qwen_omni.base_of qwen_omni.identity
+        torch_files.read_tensors
+    """,
+    "reads or makes videos, sound, meshes or pictures": """
+        audio_tracks.speaker_files audio_tracks.write_mono audio_tracks.write_original
+        dualtalk.speech_seconds generated.make_faces generated.make_rated join.join_streams
+        locate.feature_of_file media.sound meshes.find_meshes motion.motion_row motion.read_motion
+        pictures.find_pictures reference_frame.middle
+    """,
+    "works on a built dataset, a release, a study or a whole folder": """
+        diff.diff examples.read_examples export.export_dataset labels.read_labels place.put_in_place
+        place.scratch_beside plan.read_plan prepare.prepare_study prepared.read_prepared
+        publish.plan_push reference_index.read_index report.write_report saved.read_metric
+        tables.read_features takedown.take_down write.write_explorer
     """,
     "takes a message or a file of another program": "glb.read_glb face_mesh.points_of",
     "asks the network, the terminal or an installed program": """
@@ -111,7 +125,7 @@ NOT_SHOWN = {
     """,
     "renders a template with many variables": "pages.render_page",
 }
-"""Functions of plain values without an example: module and name, by reason."""
+"""Functions of plain values or paths without an example: module and name, by reason."""
 
 
 def resolved(name: str) -> Any:
@@ -222,7 +236,7 @@ def functions_of_plain_values_without_example(root: Path) -> list[str]:
     return sorted(set(lacking))
 
 
-def test_every_function_of_plain_values_has_an_example(repo):
+def test_every_function_of_plain_values_or_paths_has_an_example(repo):
     listed = [name for names in NOT_SHOWN.values() for name in names.split()]
     assert functions_of_plain_values_without_example(repo) == sorted(listed)
 
@@ -233,7 +247,8 @@ def test_every_function_of_plain_values_has_an_example(repo):
         ("def f(x: int) -> int: ...", ["new.f"]),
         ("def f(x: npt.NDArray[np.float64], kind: Literal['a']) -> str: ...", ["new.f"]),
         ("def f(x: int) -> int:\n    '>>> f(1)'", []),
-        ("def f(x: Path) -> int: ...", []),
+        ("def f(x: Path) -> int: ...", ["new.f"]),
+        ("def f(x: Path, clip: ManifestRow) -> int: ...", []),
         ("def f(x: int) -> None: ...", []),
         ("def _f(x: int) -> int: ...", []),
     ],

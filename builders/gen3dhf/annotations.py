@@ -26,13 +26,18 @@ class Annotations:
 
 
 def read_descriptions(path: Path) -> dict[str, Annotations]:
-    """Read descriptions and categories by video from a CSV with `clip_id, description[, categories]`.
+    r"""Read descriptions and categories by video from a CSV with `clip_id, description[, categories]`.
 
     A video may have one row per annotator: it has every category that an annotator named or described, and
     "No Distortion" only if no annotator saw a distortion.
 
     Raises:
         InputError: The message lists the rows with unknown categories.
+
+    Examples:
+        >>> _ = Path("texts.csv").write_text("clip_id,description\n7.mp4,flickering hands\n7.mp4,fine\n")
+        >>> read_descriptions(Path("texts.csv"))["7"].categories
+        ('Blurring / Exposure / Grain',)
     """
     from theval_datasets.curation.study.descriptions import CATEGORIES, load_keywords
 
@@ -66,10 +71,15 @@ def read_descriptions(path: Path) -> dict[str, Annotations]:
 
 
 def read_generators(path: Path) -> dict[str, str]:
-    """Read the generator of each video from a CSV with `clip_id, generator`.
+    r"""Read the generator of each video from a CSV with `clip_id, generator`.
 
     Raises:
         InputError: For a video that occurs twice, or an empty cell.
+
+    Examples:
+        >>> _ = Path("generators.csv").write_text("clip_id,generator\n7.mp4,EG3D\n")
+        >>> read_generators(Path("generators.csv"))
+        {'7': 'EG3D'}
     """
     generators: dict[str, str] = {}
     for where, row in read_csv(path, ("clip_id", "generator")):

@@ -50,7 +50,13 @@ PublishedLabels = Mapping[str, Mapping[str, PublishedLabel]]
 
 
 def find_labels(folder: Path) -> Path | None:
-    """The folder with `numerical` in it, below a checkout or download; None if there is none."""
+    """The folder with `numerical` in it, below a checkout or download; None if there is none.
+
+    Examples:
+        >>> Path("datasets/numerical").mkdir(parents=True)
+        >>> find_labels(Path()).name
+        'datasets'
+    """
     for below in ("", "datasets", "main/datasets"):
         if (folder / below / "numerical").is_dir():
             return folder / below

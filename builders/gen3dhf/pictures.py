@@ -107,7 +107,7 @@ def find_pictures(
 
 
 def read_points(path: Path) -> dict[str, tuple[tuple[int, int, int], ...]]:
-    """Exact marks by video: row, column, and whose each is, by a number.
+    r"""Exact marks by video: row, column, and whose each is, by a number.
 
     Args:
         path: CSV with `subject, clip_id, x, y`: pixels of a still of `STILL_SIZE`. A row without x
@@ -115,6 +115,12 @@ def read_points(path: Path) -> dict[str, tuple[tuple[int, int, int], ...]]:
 
     Raises:
         InputError: For a mark outside of the still, or a row without subject or clip.
+
+    Examples:
+        >>> rows = "subject,clip_id,x,y\nanna,7,10,20\nbea,7,30,40\nbea,8,,\n"
+        >>> _ = Path("marks.csv").write_text(rows)
+        >>> read_points(Path("marks.csv"))
+        {'7': ((20, 10, 0), (40, 30, 1)), '8': ()}
     """
     subjects: dict[str, dict[str, int]] = {}
     points: dict[str, list[tuple[int, int, int]]] = {}

@@ -29,6 +29,11 @@ def read_mos(path: Path) -> dict[str, dict[str, float]]:
 
     Raises:
         InputError: The message lists the entries that cannot be read.
+
+    Examples:
+        >>> _ = Path("MOS.json").write_text('{"7.mp4": {"quality": 61, "authenticity": 55}}')
+        >>> read_mos(Path("MOS.json"))
+        {'7': {'quality': 61.0, 'authenticity': 55.0}}
     """
     scores_of: dict[str, dict[str, float]] = {}
     faults = []
@@ -51,6 +56,11 @@ def read_labels(path: Path) -> dict[str, tuple[str, ...]]:
 
     Raises:
         InputError: The message lists the entries that cannot be read.
+
+    Examples:
+        >>> _ = Path("labels.json").write_text('{"7.mp4": ["No Distortion"]}')
+        >>> read_labels(Path("labels.json"))
+        {'7': ('No Distortion',)}
     """
     from theval_datasets.curation.study.descriptions import CATEGORIES
 

@@ -89,7 +89,12 @@ class ParquetFileWriter:
 
 
 def path_of(folder: Path, split: str, number: int) -> Path:
-    """The file of a shard until the number of all shards is known."""
+    """The file of a shard until the number of all shards is known.
+
+    Examples:
+        >>> path_of(Path("features"), "train", 2).name
+        'train.2.part'
+    """
     return folder / f"{split}.{number}.part"
 
 
@@ -100,6 +105,12 @@ def named(folder: Path, split: str, count: int) -> list[str]:
         folder: Folder of the config.
         split: Split.
         count: Number of its shards.
+
+    Examples:
+        >>> for number in range(2):
+        ...     path_of(Path(), "train", number).touch()
+        >>> named(Path(), "train", count=2)
+        ['train-00000-of-00002.parquet', 'train-00001-of-00002.parquet']
     """
     names = [f"{split}-{number:05d}-of-{count:05d}.parquet" for number in range(count)]
     for number, name in enumerate(names):

@@ -49,6 +49,12 @@ def find_recordings(release: Path) -> dict[str, DualtalkRecording]:
 
     Raises:
         InputError: For names in two splits, or if there are no recordings.
+
+    Examples:
+        >>> Path("train").mkdir()
+        >>> Path("train/abc_speaker1.wav").touch()
+        >>> find_recordings(Path())["abc_speaker1"].split
+        'train'
     """
     recordings: dict[str, DualtalkRecording] = {}
     faults = []

@@ -54,7 +54,7 @@ class RelationshipLabel:
 
 
 def read_spans(path: Path) -> dict[str, LocatedSpan]:
-    """Read spans of recordings from the output of ``theval-data locate --json``, or a CSV.
+    r"""Read spans of recordings from the output of ``theval-data locate --json``, or a CSV.
 
     The CSV has `clip_id, start` and, optionally, `end, match_score`; `clip_id` is a recording or its
     conversation.
@@ -62,6 +62,11 @@ def read_spans(path: Path) -> dict[str, LocatedSpan]:
     Raises:
         InputError: For a malformed file, a recording that occurs twice, or a span that ends before it
             begins.
+
+    Examples:
+        >>> _ = Path("spans.csv").write_text("clip_id,start,end\nabc,12.5,20\n")
+        >>> read_spans(Path("spans.csv"))["abc"].start
+        12.5
     """
     is_json = path.suffix.lower() == ".json"
     spans: dict[str, LocatedSpan] = {}
@@ -102,10 +107,15 @@ def _listed(path: Path) -> Iterator[tuple[str, str, LocatedSpan]]:
 
 
 def read_relations(path: Path) -> dict[str, RelationshipLabel]:
-    """Read relationships by `youtube_id` or conversation: CSV with `id, relationship[, blood, equal]`.
+    r"""Read relationships by `youtube_id` or conversation: CSV with `id, relationship[, blood, equal]`.
 
     Raises:
         InputError: The message lists rows that are duplicate, malformed, or contradict the name.
+
+    Examples:
+        >>> _ = Path("relations.csv").write_text("id,relationship\nabc,siblings\n")
+        >>> read_relations(Path("relations.csv"))["abc"].blood
+        True
     """
     labels: dict[str, RelationshipLabel] = {}
     faults = []

@@ -190,7 +190,7 @@ def kind_of(generator: str, stated: Mapping[str, str] | None = None) -> str | No
 
 
 def read_listing(path: Path | None) -> GeneratedClips:
-    """Read ``--with clips=FILE``.
+    r"""Read ``--with clips=FILE``.
 
     Args:
         path: CSV with `clip_id, generator, portrait_id` and, optionally, `generator_kind, difficulty,
@@ -198,6 +198,13 @@ def read_listing(path: Path | None) -> GeneratedClips:
 
     Raises:
         InputError: The message lists all faults.
+
+    Examples:
+        >>> table = Path("clips.csv")
+        >>> _ = table.write_text("clip_id,generator,portrait_id,difficulty\nanna_1,ours,anna,Hard\n")
+        >>> clip = read_listing(table).clips["anna_1"]
+        >>> clip.generator, clip.portrait_id, clip.difficulty
+        ('ours', 'anna', 'Hard')
     """
     if path is None:
         return GeneratedClips()

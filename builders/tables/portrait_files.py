@@ -46,6 +46,12 @@ def read_portraits(folder: Path) -> dict[str, Portrait]:
 
     Raises:
         InputError: The message lists files that are not pictures, too large, or duplicate.
+
+    Examples:
+        >>> from PIL import Image
+        >>> Image.new("RGB", (64, 48)).save("anna.png")
+        >>> read_portraits(Path())["anna"].width
+        64
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: expected a folder of pictures named by portrait_id")

@@ -110,12 +110,18 @@ class MetricRow:
 
 
 def read_metrics(path: Path) -> list[MetricRow]:
-    """Read raw metrics: columns `model`, `definition`, the eight metrics, and perhaps `clip_id`, `kind`.
+    r"""Read raw metrics: columns `model`, `definition`, the eight metrics, and perhaps `clip_id`, `kind`.
 
     Empty cells are undefined values.
 
     Raises:
         InputError: At the first row that does not fit.
+
+    Examples:
+        >>> table = Path("metrics.csv")
+        >>> _ = table.write_text(f"model,definition,{','.join(METRICS)}\nours,paper{',0.5' * 7},\n")
+        >>> read_metrics(table)[0].values["lip_sync"] is None  # the last cell is empty
+        True
     """
     rows = []
     seen: set[tuple[str, str | None, str]] = set()

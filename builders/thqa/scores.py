@@ -97,7 +97,7 @@ def parse_name(name: str) -> ClipOrigin:
 
 
 def read_scores(path: Path, column: str) -> Iterator[tuple[str, str, float, Mapping[str, str]]]:
-    """Place, name of the clip, score from 0 to 5 and cells of each row of a table of scores.
+    r"""Place, name of the clip, score from 0 to 5 and cells of each row of a table of scores.
 
     Args:
         path: CSV with the column `Score`.
@@ -105,6 +105,11 @@ def read_scores(path: Path, column: str) -> Iterator[tuple[str, str, float, Mapp
 
     Raises:
         InputError: For a name that is empty or occurs twice, or an invalid score.
+
+    Examples:
+        >>> _ = Path("scores.csv").write_text("Image,Score\nWav2Lip_1.mp4,3.5\n")
+        >>> [(name, score) for _, name, score, _ in read_scores(Path("scores.csv"), "Image")]
+        [('Wav2Lip_1', 3.5)]
     """
     seen = set()
     for where, row in read_csv(path, (column, "Score")):

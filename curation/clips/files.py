@@ -18,7 +18,13 @@ FRAMES: Final = "frames"
 
 
 def stamp(path: Path) -> FileStamp:
-    """Size and modification time of a file."""
+    """Size and modification time of a file.
+
+    Examples:
+        >>> _ = Path("a.mp4").write_bytes(b"1234")
+        >>> stamp(Path("a.mp4")).size
+        4
+    """
     status = path.stat()
     return FileStamp(status.st_size, status.st_mtime_ns)
 

@@ -330,10 +330,15 @@ def shown(value: Any) -> str:
 
 
 def read_text(path: Path) -> str:
-    """The text of a list's file.
+    r"""The text of a list's file.
 
     Raises:
         InputError: The file is missing, too large, or not UTF-8.
+
+    Examples:
+        >>> _ = Path("list.txt").write_text("a b\n", "utf-8-sig")
+        >>> read_text(Path("list.txt"))
+        'a b\n'
     """
     if not path.is_file():
         raise InputError(f"There is no file {path}.")
@@ -362,6 +367,11 @@ def read_json(path: Path) -> Any:
 
     Raises:
         InputError: It is not JSON.
+
+    Examples:
+        >>> _ = Path("list.json").write_text('{"a": 1, "a": 2}')
+        >>> read_json(Path("list.json")).pairs
+        [('a', 1), ('a', 2)]
     """
     text = read_text(path)
     try:

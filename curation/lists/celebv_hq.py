@@ -47,6 +47,11 @@ def json_clips(path: Path) -> Iterator[Entry]:
 
     Raises:
         InputError: It is not such a file.
+
+    Examples:
+        >>> _ = Path("list.json").write_text('{"clips": {"a_0": {"ytb_id": "dQw4w9WgXcQ"}}}')
+        >>> [entry.id for entry in json_clips(Path("list.json"))]
+        ['a_0']
     """
     top = read_json(path)
     clips = top.get("clips") if isinstance(top, JsonObject) else None

@@ -26,6 +26,10 @@ def disk_use(output: Path) -> dict[str, int]:
 
     A file with several names counts once, in the first folder of `WHY`. A file that also has a name
     outside (a clip that is a link to the user's file) does not count.
+
+    Examples:
+        >>> disk_use(Path())
+        {}
     """
     links: Counter[tuple[int, int]] = Counter()
     sizes: dict[tuple[int, int], tuple[str, int, int]] = {}

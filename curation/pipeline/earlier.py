@@ -24,12 +24,22 @@ _OWN: Final = (f"{CLIPS}/", f"{AUDIO}/", f"{FRAMES}/")
 
 
 def taken_down(output: Path) -> frozenset[str]:
-    """Ids of clips that must not be made again: the tombstones beside the manifest."""
+    """Ids of clips that must not be made again: the tombstones beside the manifest.
+
+    Examples:
+        >>> taken_down(Path())
+        frozenset()
+    """
     return frozenset(stone.clip_id for stone in read_tombstones(output / TOMBSTONES_NAME))
 
 
 def earlier_rows(output: Path) -> dict[str, ManifestRow]:
-    """Rows of earlier runs, whether they ended or not, by clip id."""
+    """Rows of earlier runs, whether they ended or not, by clip id.
+
+    Examples:
+        >>> earlier_rows(Path())
+        {}
+    """
     names = (MANIFEST_NAME, REJECTED_NAME, JOURNAL)
     rows = (row for name in names for row in read_journal(output / name, ManifestRow))
     return {row.clip_id: row for row in rows}

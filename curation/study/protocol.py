@@ -57,13 +57,18 @@ class StudyProtocol:
 
 
 def read_protocol(path: Path | None) -> StudyProtocol:
-    """Read a protocol.
+    r"""Read a protocol.
 
     Args:
         path: YAML file with fields of `StudyProtocol`; None for a protocol without statements.
 
     Raises:
         InputError: If the file is malformed.
+
+    Examples:
+        >>> _ = Path("protocol.yaml").write_text("scale: [1, 5]\nmissing_codes: [-1]\n")
+        >>> read_protocol(Path("protocol.yaml")).scale
+        (1.0, 5.0)
     """
     if path is None:
         return StudyProtocol()

@@ -21,7 +21,13 @@ _MAGIC: Final = (
 
 
 def suffix_of(path: Path) -> str:
-    """Suffix for a file by its first bytes; `.bin` for an unknown container."""
+    """Suffix for a file by its first bytes; `.bin` for an unknown container.
+
+    Examples:
+        >>> _ = Path("video.part").write_bytes(b"RIFF....AVI ")
+        >>> suffix_of(Path("video.part"))
+        '.avi'
+    """
     with path.open("rb") as stream:
         head = stream.read(400)
     for offset, magic, suffix in _MAGIC:

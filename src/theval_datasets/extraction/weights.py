@@ -302,6 +302,11 @@ def content_hash(*files: Path) -> str:
     """Hex SHA-256 of the SHA-256 of files in the given order, for cache keys.
 
     A file is read again only if its size or time of change differs.
+
+    Examples:
+        >>> _ = Path("a.onnx").write_bytes(b"weights")
+        >>> len(content_hash(Path("a.onnx")))
+        64
     """
     digest = hashlib.sha256()
     for file in files:

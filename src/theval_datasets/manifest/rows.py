@@ -396,6 +396,13 @@ def open_manifest(path: Path) -> StoredManifest:
 
     Raises:
         ManifestError: See `read_manifest`.
+
+    Examples:
+        >>> rows = [ManifestRow(name, None, Source("local", f"{name}.mp4"), None) for name in "ba"]
+        >>> write_manifest(Path("manifest.jsonl"), rows)
+        >>> manifest = open_manifest(Path("manifest.jsonl"))
+        >>> len(manifest), manifest.rows[1].clip_id
+        (2, 'b')
     """
     file = _file_of(path)
     stamp = _stamp(file)
@@ -432,6 +439,12 @@ def read_rows(file: Path) -> Iterator[ManifestRow]:
     Raises:
         ManifestError: With file and line, for a line that is not a row, and at the end for an id that
             occurs twice.
+
+    Examples:
+        >>> source = Source("local", "talk.mp4")
+        >>> write_manifest(Path("rejected.jsonl"), [ManifestRow("talk", None, source, None, reason="short")])
+        >>> [row.reason for row in read_rows(Path("rejected.jsonl"))]
+        ['short']
     """
     return (row for _, row in _placed_rows(file))
 

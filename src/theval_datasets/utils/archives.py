@@ -163,7 +163,13 @@ def extract(archive: Path, folder: Path, suffixes: Collection[str]) -> list[Path
 
 
 def locate(folder: Path, *names: str) -> Path | None:
-    """The first folder or zip that exists, by name; ``image`` also stands for ``image.zip``."""
+    """The first folder or zip that exists, by name; ``image`` also stands for ``image.zip``.
+
+    Examples:
+        >>> Path("image.zip").touch()
+        >>> locate(Path(), "picture", "image").name
+        'image.zip'
+    """
     for name in names:
         for path in (folder / name, folder / f"{name}.zip"):
             if path.exists():

@@ -113,6 +113,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Raises:
         StorageError: If the place is full, read-only or may not be written.
+
+    Examples:
+        >>> with atomic_path(Path("out/table.csv")) as part:
+        ...     _ = part.write_text("a,b")
+        >>> Path("out/table.csv").read_text()
+        'a,b'
     """
     suffix = path.suffix if len(path.suffix) <= 8 else ""
     try:
@@ -153,6 +159,12 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
     Raises:
         StorageError: If the place is full, read-only or may not be written.
+
+    Examples:
+        >>> with atomic_write(Path("out/table.csv")) as stream:
+        ...     _ = stream.write(b"a,b")
+        >>> Path("out/table.csv").read_text()
+        'a,b'
     """
     with atomic_path(path) as part, part.open("wb") as stream:
         yield stream
@@ -193,6 +205,11 @@ def remove_inside(root: Path, relative: str) -> bool:
 
     Raises:
         UnsafePathError: For a path that leads out of the root, also through a linked folder.
+
+    Examples:
+        >>> Path("a.mp4").touch()
+        >>> remove_inside(Path(), "a.mp4"), remove_inside(Path(), "a.mp4")
+        (True, False)
     """
     name = Path(relative).name
     parent = inside(root, str(Path(relative).parent))
