@@ -54,7 +54,7 @@ class FaceMesh:
     """
 
     def __init__(self, *, max_faces: int, refine: bool, static: bool) -> None:
-        mediapipe = _mediapipe()
+        mediapipe = load_mediapipe()
         from google.protobuf import text_format
         from mediapipe.framework import calculator_pb2
 
@@ -127,8 +127,8 @@ def points_of(landmarks: Any) -> Points:
     return np.array([(p.x, p.y, p.z) for p in landmarks.landmark], dtype=np.float64)
 
 
-def _mediapipe() -> Any:
-    """MediaPipe, imported without the plots of its own that it never draws here."""
+def load_mediapipe() -> Any:
+    """MediaPipe, imported without plots, which it would load for drawings that nobody asks for here."""
     os.environ.setdefault("GLOG_minloglevel", "2")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _postponed("matplotlib", "pyplot"):

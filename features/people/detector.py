@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -11,8 +10,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.utils.optional import import_apart
-
+from ..networks.face_mesh import load_mediapipe
 from .pack import load_model
 
 Pixels = npt.NDArray[np.uint8]
@@ -95,10 +93,8 @@ class MediaPipeDetector:
     """
 
     def __init__(self) -> None:
-        os.environ.setdefault("GLOG_minloglevel", "2")
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        detection = import_apart("mediapipe.python.solutions.face_detection")
-        self._model: Any = detection.FaceDetection(CONFIDENCE, model_selection=1)
+        solutions = load_mediapipe().solutions
+        self._model: Any = solutions.face_detection.FaceDetection(CONFIDENCE, model_selection=1)
 
     @staticmethod
     def identity() -> str:
