@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import struct
 import subprocess
 from pathlib import Path
 
@@ -65,6 +66,38 @@ def _turned_webm(path: Path) -> None:
     ffmpeg("-display_rotation", "90", "-i", straight, "-c", "copy", path)
 
 
+def _clean_aperture(
+    path: Path, width: int, height: int, *offset: int, turned: bool = False
+) -> None:
+    """The scene in MP4 with a box `clap`: its size, and numerators and denominator of its offset."""
+    plain, source = path.with_name("plain.mp4"), path.with_name("source.mp4")
+    _scene(plain, *_X264)
+    ffmpeg(*(["-display_rotation", "90"] if turned else []), "-i", plain, "-c", "copy", source)
+    right, down, scale = offset or (0, 0, 1)
+    box = struct.pack(">I4s8i", 40, b"clap", width, 1, height, 1, right, scale, down, scale)
+    data = bytearray(source.read_bytes())
+    begin, end, outer = 0, len(data), []
+    for name, head in zip(
+        ("moov", "trak", "mdia", "minf", "stbl", "stsd", "avc1"),
+        (8, 8, 8, 8, 8, 16, 0),
+        strict=True,
+    ):
+        at = begin
+        while data[at + 4 : at + 8] != name.encode():
+            at += int.from_bytes(data[at : at + 4], "big")
+        outer.append(at)
+        begin, end = at + head, at + int.from_bytes(data[at : at + 4], "big")
+    data[end:end] = box
+    for at in outer:
+        data[at : at + 4] = (int.from_bytes(data[at : at + 4], "big") + len(box)).to_bytes(4, "big")
+    path.write_bytes(data)
+
+
+def _pixel_crop(path: Path) -> None:
+    _clean_aperture(path.with_name("aperture.mp4"), 160, 140, 2, 0, 1)
+    ffmpeg("-i", path.with_name("aperture.mp4"), "-c", "copy", path)
+
+
 # Name to: how the file is made, its suffix, ffmpeg's filters that show it, size as displayed.
 KINDS = {
     "square": (lambda p: _scene(p, *_X264), ".mp4", "", (176, 144)),
@@ -101,6 +134,11 @@ KINDS = {
     "odd": (
         lambda p: _scene(p, "-c:v", "ffv1", "-pix_fmt", "yuv420p",
                          filters=",format=rgb24,crop=173:141:1:1:exact=1"), ".mkv", "", (173, 141)),
+    "aperture": (lambda p: _clean_aperture(p, 160, 140), ".mp4", "", (160, 140)),
+    "aperture-off-centre": (lambda p: _clean_aperture(p, 150, 130, 3, -3, 1), ".mp4", "", (150, 130)),
+    "aperture-turned": (lambda p: _clean_aperture(p, 157, 139, turned=True), ".mp4", "", (138, 156)),
+    "aperture-beyond": (lambda p: _clean_aperture(p, 170, 140, 30, 0, 1), ".mp4", "", (176, 144)),
+    "pixel-crop": (_pixel_crop, ".mkv", "", (160, 140)),
     "hdr-pq": (lambda p: _hdr(p, "smpte2084", "smpte2084"), ".mp4", _SDR, (176, 144)),
     "hdr-hlg": (lambda p: _hdr(p, "arib-std-b67", "arib-std-b67"), ".mp4", _SDR, (176, 144)),
     "full-range": (
@@ -202,6 +240,7 @@ def test_facts_say_what_was_done(kind):
         "turned-270": 270,
         "anamorphic-turned": 90,
         "alpha-vp9-turned": 90,
+        "aperture-turned": 90,
     }
     if name in turns or "mirror" not in name:
         assert (facts.mirrored, facts.rotation) == (False, turns.get(name, 0))

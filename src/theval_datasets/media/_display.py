@@ -1,7 +1,7 @@
 """Conversion of stored frames to what a player shows.
 
-The result is upright and unflipped by the display matrix, with square pixels, progressive, SDR in
-BT.709, with transparent parts over black. Ordinary frames (square pixels, progressive, SDR, opaque)
+The result is what the container does not leave out, upright and unflipped by the display matrix, with
+square pixels, progressive, SDR in BT.709, with transparent parts over black. Ordinary frames (square pixels, progressive, SDR, opaque)
 only go through swscale. All others go through libavfilter; the bundled ffmpeg has the same filters,
 so that a clip that is cut looks the same as the frames that are read.
 """
@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from ._alpha import alpha_of, has_alpha
+from ._cropping import WHOLE, Cropping, cropping_of
 from ._open import Pixels
 
 _HDR: Final = {16: "PQ", 18: "HLG"}
@@ -114,13 +115,14 @@ class Form:
     """Properties of a stored frame that its display depends on.
 
     Attributes:
-        width: Pixels, stored.
-        height: Pixels, stored.
+        width: Pixels that are shown, of those that are stored.
+        height: Pixels that are shown.
         aspect: Width of a pixel over its height.
         pixel_format: Pixel format by its name in FFmpeg.
         transfer: `PQ` or `HLG` for HDR; None for SDR.
         alpha: Whether parts of the picture may be transparent.
         colours: Matrix, range and primaries by their numbers in FFmpeg.
+        cropping: Stored pixels that are not shown.
     """
 
     width: int
@@ -130,6 +132,7 @@ class Form:
     transfer: str | None
     alpha: bool
     colours: tuple[int, int, int]
+    cropping: Cropping = WHOLE
 
     @property
     def square_width(self) -> int:
@@ -145,19 +148,30 @@ class Form:
         return self.aspect == 1 and self.transfer is None and not self.alpha
 
 
-def form_of(frame: Any, aspect: Fraction, beside: bool) -> Form:
+def form_of(frame: Any, aspect: Fraction, beside: bool, cropping: Cropping) -> Form:
     """Properties of a decoded frame that its display depends on.
 
     Args:
         frame: Decoded frame.
         aspect: Width of a pixel over its height, according to the container and the stream.
         beside: Whether the stream has alpha beside its pictures, which may begin after this frame.
+        cropping: Pixels that the container leaves out.
     """
     colours = (int(frame.colorspace), int(frame.color_range), int(frame.color_primaries))
     transfer = _HDR.get(int(frame.color_trc))
     name = frame.format.name
     alpha = beside or has_alpha(name)
-    return Form(frame.width, frame.height, aspect, name, transfer, alpha, colours)
+    width, height = frame.width, frame.height
+    if cropping != WHOLE:
+        left, top, right, bottom = cropping
+        across, down = 4 // frame.format.chroma_width(4), 4 // frame.format.chroma_height(4)
+        width = (
+            (width - left - right) // across * across
+        )  # as ffmpeg's `crop` does, by whole colours
+        height = (height - top - bottom) // down * down
+        if min(width, height) <= 0:  # a smaller picture, from somewhere on
+            width, height, cropping = frame.width, frame.height, WHOLE
+    return Form(width, height, aspect, name, transfer, alpha, colours, cropping)
 
 
 def aspect_of(stream: Any) -> Fraction:
@@ -187,6 +201,7 @@ class Presenter:
         self._stream = stream
         self._aspect = aspect_of(stream)
         self._beside = alpha_of(stream).decoder is not None
+        self._cropping = cropping_of(stream)
         self._size = size
         self._reformatter = VideoReformatter()
         self._deinterlaces = False
@@ -197,14 +212,14 @@ class Presenter:
 
     def push(self, frame: Any) -> Iterator[tuple[int, Pixels]]:
         """Take a frame; yield timestamp and picture of the frames that are ready."""
-        form = form_of(frame, self._aspect, self._beside)
+        form = form_of(frame, self._aspect, self._beside, self._cropping)
         interlaced = is_interlaced(frame)
         if form != self._form or (interlaced and not self._deinterlaces):
             yield from self.flush()
             self._form = form
             self._orientation = orientation_of(frame, self._stream)[0]
             self._deinterlaces = self._deinterlaces or interlaced
-            plain = form.ordinary and not self._deinterlaces
+            plain = form.ordinary and form.cropping == WHOLE and not self._deinterlaces
             self._graph = None if plain else self._build(frame, form)
         if self._graph is None:
             yield frame.pts, self._shown(frame)
@@ -264,6 +279,9 @@ class Presenter:
                 time_base=frame.time_base,
             )
         ]
+        if form.cropping != WHOLE:
+            left, top, _, _ = form.cropping
+            nodes.append(graph.add("crop", f"{form.width}:{form.height}:{left}:{top}"))
         if self._deinterlaces:
             nodes.append(graph.add(*DEINTERLACE))
         if form.transfer is not None:

@@ -14,6 +14,7 @@ from theval_datasets.errors import BrokenMediaError
 from theval_datasets.utils.optional import available
 
 from ._alpha import alpha_of
+from ._cropping import cropping_of
 from ._decode import Remarks, decoded
 from ._display import Presenter, aspect_of, displayed_size, form_of, is_interlaced, orientation_of
 from ._open import Pixels, open_container, still_format, video_stream
@@ -239,7 +240,8 @@ def _presenter(stream: Any, frame: Any, path: Path, index: FrameIndex) -> Presen
     """A presenter whose pictures have the size of the file's first frame."""
     if frame.pts == int(index.ticks[0]):
         orientation, _ = orientation_of(frame, stream)
-        form = form_of(frame, aspect_of(stream), alpha_of(stream).decoder is not None)
+        beside = alpha_of(stream).decoder is not None
+        form = form_of(frame, aspect_of(stream), beside, cropping_of(stream))
         return Presenter(stream, displayed_size(form, orientation))
     with open_video(path) as video:
         return Presenter(stream, video.size)

@@ -16,6 +16,7 @@ import numpy as np
 from theval_datasets.errors import NotMediaError, TooLargeError, ZeroFramesError
 
 from ._alpha import alpha_of
+from ._cropping import cropping_of
 from ._decode import Remarks, decoded
 from ._display import (
     Orientation,
@@ -169,7 +170,8 @@ class Movie(Video):
         self._check_size(self._first.width, self._first.height)
         self.decoder = alpha_of(self._stream).decoder
         beside = self.decoder is not None
-        self.form = form_of(self._first, aspect_of(self._stream), beside)
+        cropping = cropping_of(self._stream)
+        self.form = form_of(self._first, aspect_of(self._stream), beside, cropping)
         self.orientation, self._remarks.turned = orientation_of(self._first, self._stream)
         self.interlaced = is_interlaced(self._first)
         self.size = displayed_size(self.form, self.orientation)
