@@ -28,6 +28,8 @@ from filter_clips import (
 )
 
 from theval_datasets import catalog
+from theval_datasets.curation.duplicates.matching import Prints
+from theval_datasets.curation.duplicates.reference_index import ReferenceClip, ReferenceIndex
 from theval_datasets.curation.filters.base import Features, Filter
 
 
@@ -190,3 +192,37 @@ def test_the_margin_is_in_face_heights_whatever_the_shape_of_the_frame(width, he
         clip(width=width, height=height), Features({"faces": ok(**values)})
     )
     assert verdict.measured["margin"] == pytest.approx(-0.2, abs=1e-6)
+
+
+def person_at(cosine):
+    """A clip of a person whose embedding has a cosine with the first axis."""
+    at = np.array([[cosine, math.sqrt(1 - cosine**2)]], np.float32)
+    return {"arcface": ok(person_embedding=at)}
+
+
+@pytest.mark.parametrize(("parameters", "limit"), [({}, 0.4), ({"min_cosine": 0.5}, 0.5)])
+def test_embeddings_of_one_person_have_the_smallest_cosine_or_more(parameters, limit):
+    quota = catalog.load("filter", "identity_balance")(max_clips=1, **parameters)
+    leakage = catalog.load("filter", "leakage")(**parameters)
+    theirs = np.array([[1, 0]], np.float32)
+    other = Prints(np.full(8, 2**63, np.uint64), np.zeros(0, np.uint32))
+    reference = ReferenceIndex.of([ReferenceClip("theirs", other, theirs, "p")])
+    own = ok({"audio_hash": "no-audio"}, frame_hash=np.arange(8, dtype=np.uint64) * 2**40 + 12345)
+    for cosine, same in ((limit, True), (limit - 1e-4, False)):
+        one = person_at(cosine)
+        clips = [(clip("a"), Features(person_at(1.0))), (clip("b"), Features(one))]
+        assert [v.reason for v in quota.judge(clips)] == [None, "identity-quota" if same else None]
+        (verdict,) = leakage.judge([(clip(), Features(one | {"fingerprints": own}))], [reference])
+        assert verdict.reason == ("leaked-person" if same else None)
+
+
+def test_a_person_has_two_hundred_clips_by_default():
+    judge = catalog.load("filter", "identity_balance")()
+    clips = [(clip(f"{i:03}"), Features(person_at(1.0))) for i in range(201)]
+    assert [v.verdict for v in judge.judge(clips)] == ["keep"] * 200 + ["reject"]
+
+
+def test_unknown_people_are_kept_until_somebody_could_have_the_quota():
+    judge = catalog.load("filter", "identity_balance")(max_clips=2)
+    clips = [(clip(str(i)), Features(f)) for i, f in enumerate([person_at(1.0), {}, {}])]
+    assert [v.verdict for v in judge.judge(clips)] == ["keep", "keep", "undecided"]

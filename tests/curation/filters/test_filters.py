@@ -44,6 +44,8 @@ CASES = [
     ("frame_rate", {"min_fps": 25.1}, clip(), {}, "low-frame-rate"),
     ("frame_rate", {"max_fps": 24}, clip(), {}, "high-frame-rate"),
     ("frame_rate", {"variable": False}, clip(variable_rate=True), {}, "variable-frame-rate"),
+    ("frame_rate", {"variable": False}, clip(), {}, None),
+    ("frame_rate", {}, clip(variable_rate=True), {}, None),
     ("frame_rate", {}, clip(fps=None), {}, "?single-frame"),
     ("source_format", {}, stored(), {}, None),
     ("source_format", {}, clip(), {}, "?source-not-measured"),
