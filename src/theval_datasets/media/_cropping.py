@@ -76,9 +76,10 @@ def _clean_aperture(
         at = 20 if head[:1] == b"\x01" else 12
         if int.from_bytes(head[at : at + 4], "big") != track:
             continue
+        table = data
         for name in _INSIDE_MOOV:
-            data = next(_boxes(data, name), b"")
-        entry = data[8 : 8 + int.from_bytes(data[8:12], "big")]
+            table = next(_boxes(table, name), b"")
+        entry = table[8 : 8 + int.from_bytes(table[8:12], "big")]
         clap = next(_boxes(entry[_VISUAL:], b"clap"), b"")
         numbers = [int.from_bytes(clap[i : i + 4], "big", signed=True) for i in range(0, 32, 4)]
         if len(clap) < 32 or min(numbers[1::2]) <= 0:
