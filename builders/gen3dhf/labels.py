@@ -92,7 +92,7 @@ def read_labels(folder: Path) -> PublishedLabels:
     if faults:
         raise InputError(f"the labels in {folder} cannot be used: {some_of(faults)}")
     if not labels:
-        raise InputError(f"The label files in {folder} hold no video")
+        raise InputError(f"the label files in {folder} hold no video")
     return labels
 
 

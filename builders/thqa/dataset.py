@@ -127,7 +127,7 @@ class Thqa(ScoredBuilder):
             raise InputError(f"theval/thqa needs --with scores=FILE, or --release with {_FILE}")
         path = self.inputs.release / _FILE
         if not path.is_file():
-            raise InputError(f"There is no {_FILE} in {self.inputs.release}")
+            raise InputError(f"there is no {_FILE} in {self.inputs.release}")
         return path
 
     def _with_content(self, read: Mapping[str, dict[str, Any]]) -> list[ScoredRow]:

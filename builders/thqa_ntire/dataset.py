@@ -151,7 +151,7 @@ class ThqaNtire(ScoredBuilder):
         for part in _SPLITS:
             path = folder / f"thqa_ntire_{part}.csv"
             if not path.is_file():
-                raise InputError(f"There is no {path.name} in {folder}")
+                raise InputError(f"there is no {path.name} in {folder}")
             for where, name, score, _ in read_scores(path, "Video"):
                 if name in scores:
                     raise InputError(f"{where}: {name!r} occurs twice, in {scores[name][0]} too")

@@ -341,7 +341,7 @@ def read_text(path: Path) -> str:
         'a b\n'
     """
     if not path.is_file():
-        raise InputError(f"There is no file {path}.")
+        raise InputError(f"there is no file {path}")
     if path.stat().st_size > _MAX_BYTES:
         raise InputError(f"{path} has {path.stat().st_size} bytes; at most {_MAX_BYTES} are read")
     try:

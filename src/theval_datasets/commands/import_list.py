@@ -85,7 +85,7 @@ def import_list(
 
     path, output = Path(clips), Path(output)
     if not path.exists():
-        raise InputError(f"There is no file or folder {path}.")
+        raise InputError(f"there is no file or folder {path}")
     reader = catalog.load("list", form)(address or YOUTUBE)
     imported = import_rows(reader, path)
     if not imported.kept and not imported.rejected:

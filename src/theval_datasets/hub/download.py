@@ -74,7 +74,7 @@ def download(name: str, patterns: Sequence[str]) -> Downloaded:
     except (HTTPError, OSError, RuntimeError, ValueError) as error:
         kind = InputError if status_of(error) in _WRONG else BuildError
         raise kind(
-            f"There is no folder {name}, and it could not be downloaded from the Hub: "
+            f"there is no folder {name}, and it could not be downloaded from the Hub: "
             f"{explain(error, name, READING)}"
         ) from None
     if not folder.is_dir() or not any(folder.iterdir()):

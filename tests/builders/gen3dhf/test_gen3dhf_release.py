@@ -271,7 +271,7 @@ def test_a_release_at_the_hub(hub, client, official, tmp_path):
     [
         ("nobody/nothing", WRITER, 2, ["nobody/nothing", "404", "check the name"]),
         (NAME + "@v9", WRITER, 2, ["v9", "404", "revision"]),
-        ("some/where", None, 2, ["There is no folder some/where", "401", "hf auth login"]),
+        ("some/where", None, 2, ["there is no folder some/where", "401", "hf auth login"]),
         ("someone/else", READER, 2, ["holds none of the expected files", "video.zip"]),
         ("not a name", None, 2, ["not a name", "expected a folder"]),
     ],

@@ -130,7 +130,7 @@ def test_other_files(tmp_path):
     with pytest.raises(InputError, match="expected different columns"):
         build(table(tmp_path / "in", ["a,1"], head="Image,MOS"), tmp_path / "out")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="There is no"):
+    with pytest.raises(InputError, match="there is no"):
         build(tmp_path / "empty", tmp_path / "out")
     (tmp_path / "in" / "vvmf_results_a01.csv").write_bytes(b"Image,Score\n\x81\x8d,1\n")
     with pytest.raises(InputError, match="UTF-8"):
