@@ -24,6 +24,7 @@ CALLED_BY_FRAMEWORKS: Final = (
     "_generate_tables", "_info", "_split_generators",  # datasets
     "do_*", "log_message",  # http.server
     "find_class", "persistent_load",  # pickle
+    "readable", "readinto",  # io
     "format_commands",  # typer
     "forward",  # torch
     "_repr_html_",  # notebooks

@@ -369,6 +369,7 @@ MAY_WRITE = {
     f"{FLOOR}/utils/files.py",
     f"{FLOOR}/utils/jsonl.py",
     f"{FLOOR}/utils/locks.py",
+    f"{FLOOR}/utils/stores.py",
 }
 """Modules that write, move and remove files themselves; all others do so through `utils`, which checks
 that untrusted paths stay in their folder and that files are written whole."""

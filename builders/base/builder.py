@@ -32,6 +32,7 @@ from theval_datasets.extraction.settings import check_settings
 from theval_datasets.manifest.info import NAMESPACE, parse_version
 from theval_datasets.manifest.rows import ManifestRow
 from theval_datasets.utils.files import digest
+from theval_datasets.utils.stores import location_of
 
 from .anonymous import blurred_tables, has_recordings, image_columns
 from .columns import FeatureReader, load_extractors
@@ -83,7 +84,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
 
     Args:
         config_name: Name of the config; `features` by default.
-        manifest: Manifest, or a folder with one.
+        manifest: Path or URL of a manifest, or of a folder with one.
         cache: Feature cache, or its path or URL.
         release: Folder with the files of an official release.
         tables: Files by kind of input.
@@ -143,7 +144,7 @@ class Builder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         **further: Any,
     ) -> None:
         self.inputs = inputs or Inputs(
-            manifest_path=None if manifest is None else Path(manifest),
+            manifest_path=None if manifest is None else location_of(manifest),
             cache=cache if cache is None or isinstance(cache, Cache) else Cache(cache),
             release=None if release is None else Path(release),
             tables={kind: Path(path) for kind, path in (tables or {}).items()},

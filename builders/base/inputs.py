@@ -17,6 +17,7 @@ from theval_datasets.manifest.info import EMBEDDERS
 from theval_datasets.manifest.rows import StoredManifest, StoredRows, open_manifest
 from theval_datasets.manifest.tombstones import TOMBSTONES_NAME, Tombstone, read_tombstones
 from theval_datasets.utils.files import digest, sha256_file
+from theval_datasets.utils.stores import Location
 
 T = TypeVar("T")
 
@@ -33,7 +34,7 @@ class Inputs:
     """The inputs of a build.
 
     Attributes:
-        manifest_path: Manifest, or a folder with one.
+        manifest_path: Manifest, or a folder with one; it may lie behind a URL.
         cache: Path or URL of the feature cache.
         release: Folder with the files of an official release.
         tables: Files or folders by kind of input.
@@ -74,7 +75,7 @@ class Inputs:
         ('2026-01-31', 64)
     """
 
-    manifest_path: Path | None = None
+    manifest_path: Location | None = None
     cache: Cache | None = None
     release: Path | None = None
     tables: Mapping[str, Path] = field(default_factory=dict)
@@ -101,7 +102,7 @@ class Inputs:
     @cached_property
     def tombstones(self) -> tuple[Tombstone, ...]:
         """Clips that were taken down: from ``--with tombstones=FILE``, or beside the manifest."""
-        given = self.path("tombstones")
+        given: Location | None = self.path("tombstones")
         if given is None and self.manifest_path is not None:
             given = self.manifest.folder / TOMBSTONES_NAME
         return () if given is None else read_tombstones(given)

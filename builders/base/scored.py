@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -14,6 +13,7 @@ import pyarrow as pa
 
 from theval_datasets.manifest.joins import Join, join_clips, taken_down
 from theval_datasets.manifest.rows import ManifestRow
+from theval_datasets.utils.stores import Location
 
 from ..tables.arrow import tables_of
 from ..tables.media import media_values
@@ -186,7 +186,7 @@ class ScoredBuilder(Builder):
                 own = {"clip_id": row.clip_id, "sha256": clip_row.sha256}
                 yield {**own, **values, "missing": clip.missing()}
 
-    def clip_file(self, name: str) -> Path | None:
+    def clip_file(self, name: str) -> Location | None:
         """The file of a row's clip; None if it does not exist."""
         row = self.clips.get(name)
         path = None if row is None else self.inputs.manifest.file(row)

@@ -15,6 +15,7 @@ from theval_datasets.curation.clips.head_views import STILL_SIZE, HeadTurn, Imag
 from theval_datasets.errors import InputError, MediaError
 from theval_datasets.manifest.joins import plain_name
 from theval_datasets.utils.archives import ReleaseFile, files_of, locate
+from theval_datasets.utils.stores import Location, staged
 from theval_datasets.utils.text import some_of
 
 from ..base.builder import TableConfig
@@ -146,7 +147,7 @@ def read_points(path: Path) -> dict[str, tuple[tuple[int, int, int], ...]]:
 
 
 def saliency_row(
-    name: str, pictures: SaliencyPictures, video: Path | None, turn: HeadTurn
+    name: str, pictures: SaliencyPictures, video: Location | None, turn: HeadTurn
 ) -> dict[str, Any]:
     """A row of the config `saliency`, with the map computed from the marks, else the published map.
 
@@ -177,7 +178,9 @@ def saliency_row(
         image, source = {"bytes": still.read(), "path": f"{name}.{suffix}"}, "release"
     elif video is not None:
         try:
-            image, source = {"bytes": _png(snapshots(video, turn)), "path": f"{name}.png"}, "video"
+            with staged(video) as file:
+                image = {"bytes": _png(snapshots(file, turn)), "path": f"{name}.png"}
+            source = "video"
         except MediaError as error:
             missing.append(f"stills:{error.reason}")
     else:

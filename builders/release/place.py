@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from theval_datasets.errors import InputError
 from theval_datasets.manifest.info import INFO_NAME
+from theval_datasets.utils.locks import is_running
 
 _KINDS: Final = ("part", "old", "clips", "scratch")
 
@@ -99,7 +100,7 @@ def sweep(folder: Path) -> None:
         process, _, kind = path.name.removeprefix(begin).partition(".")
         if not process.isdigit() or kind not in _KINDS:
             continue
-        if int(process) != os.getpid() and _runs(int(process)):
+        if int(process) != os.getpid() and is_running(int(process)):
             continue
         if kind == "old" and not folder.exists():
             path.rename(folder)  # killed between the two renames: this was the release
@@ -109,13 +110,3 @@ def sweep(folder: Path) -> None:
 
 def _own(folder: Path, kind: str) -> Path:
     return folder.parent / f".{folder.name}.{socket.gethostname()}.{os.getpid()}.{kind}"
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

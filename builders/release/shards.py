@@ -23,6 +23,7 @@ from theval_datasets.engines.base import Engine
 from theval_datasets.engines.messages import WorkerLost
 from theval_datasets.errors import BuildError
 from theval_datasets.manifest.info import FileInfo
+from theval_datasets.utils.stores import RemotePath, spool_folder
 
 from ..base.builder import Builder, Slices
 from ..base.inputs import Inputs
@@ -112,6 +113,8 @@ class ShardMaker:
         decoder: Decoder of the features.
         scratch: Folder for temporary files of `datasets`, in which each process has its own.
         folder: Folder of the files.
+        transfer: Where workers on other machines store the files, from which they are fetched; None for
+            workers that write into `folder`.
     """
 
     dataset: Callable[[], type[Builder]]
@@ -121,6 +124,7 @@ class ShardMaker:
     decoder: str | None
     scratch: Path
     folder: Path
+    transfer: RemotePath | None = None
 
     def __call__(self) -> Callable[[Shard], WrittenShard]:
         """A function that writes a shard."""
@@ -132,11 +136,18 @@ class ShardMaker:
             cache_dir=str(self.scratch / f"{socket.gethostname()}-{os.getpid()}"),
             hash=UNCACHED,
         )
+        if self.transfer is not None:
+            return functools.partial(_send, builder, self.transfer)
         return functools.partial(write_shard, builder, self.folder)
 
 
 def write_shards(
-    builder: Builder, shards: list[Shard], folder: Path, scratch: Path, engine: Engine
+    builder: Builder,
+    shards: list[Shard],
+    folder: Path,
+    scratch: Path,
+    engine: Engine,
+    transfer: RemotePath | None = None,
 ) -> Iterator[tuple[Shard, WrittenShard]]:
     """Write shards of a table.
 
@@ -146,6 +157,7 @@ def write_shards(
         folder: Folder for the files, named by `path_of`.
         scratch: Folder for temporary files of `datasets`.
         engine: Engine whose workers write them; one local process, or few bytes, need none.
+        transfer: Where workers that do not see the folder store the files; see `ShardMaker`.
 
     Yields:
         Each shard, in their order.
@@ -167,13 +179,32 @@ def write_shards(
         builder.decoder,
         scratch.absolute(),
         folder.absolute(),
+        None if transfer is None else transfer / builder.config.name,
     )
     for shard, done in engine.map(maker, shards, ordered=True):
         if isinstance(done, WorkerLost):
             raise BuildError(
                 f"{builder.config.name}/{shard.split}: file {shard.number} was not written: {done}"
             )
+        if maker.transfer is not None:
+            _fetch(maker.transfer, path_of(folder, shard.split, shard.number))
         yield shard, done
+
+
+def _send(builder: Builder, transfer: RemotePath, shard: Shard) -> WrittenShard:
+    with spool_folder() as folder:
+        done = write_shard(builder, folder, shard)
+        file = path_of(folder, shard.split, shard.number)
+        (transfer / file.name).upload(file)
+    return done
+
+
+def _fetch(transfer: RemotePath, file: Path) -> None:
+    """Take a file that a worker stored."""
+    stored = transfer / file.name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    stored.download(file)
+    stored.remove()
 
 
 def write_shard(builder: Builder, folder: Path, shard: Shard) -> WrittenShard:

@@ -34,6 +34,7 @@ from theval_datasets.manifest.info import (
 from theval_datasets.manifest.rows import MANIFEST_NAME, ManifestRow, write_ordered_manifest
 from theval_datasets.utils.files import sha256_file, storage_errors, write_text
 from theval_datasets.utils.progress import progress
+from theval_datasets.utils.stores import Location, RemotePath, spool_folder
 
 from ..base.builder import Builder
 from ..base.clips import frame_size_notes
@@ -43,6 +44,7 @@ from .adopt import clips_of_release
 from .counts import basic_counts
 from .parquet_file import named, path_of
 from .place import check_place, put_in_place, scratch_beside, sweep
+from .remote import put_release, transfer_folder
 from .shards import (
     SHARD_BYTES,
     UNCACHED,
@@ -65,7 +67,7 @@ class Release:
         not_extracted: Number of clips without a cached outcome, by extractor.
     """
 
-    folder: Path
+    folder: Location
     info: Info
     not_extracted: Mapping[str, int] = field(default_factory=dict)
 
@@ -73,7 +75,7 @@ class Release:
 def write_release(
     dataset: type[Builder],
     inputs: Inputs,
-    out: Path,
+    out: Location,
     *,
     version: str | None = None,
     configs: Sequence[str] | None = None,
@@ -86,7 +88,8 @@ def write_release(
     Args:
         dataset: Class of the dataset.
         inputs: Inputs of the build.
-        out: Output folder; an existing release below it is replaced.
+        out: Output folder; an existing release below it is replaced. A release behind a URL is written
+            here first, and never replaced, see `put_release`.
         version: Semantic version; by default the class's.
         configs: Names of the configs to build; by default all that can be built from the inputs.
         decoder: Decoder of the features; by default this machine's.
@@ -101,7 +104,32 @@ def write_release(
     for name in configs or ():
         if name not in dataset.FIELDS:
             raise UnknownNameError(f"config of {dataset.repository()}", name, dataset.FIELDS)
-    folder = out / dataset.repository()
+    target = out / dataset.repository()
+    if isinstance(target, Path):
+        return _written(
+            dataset, inputs, target, None, version, configs, decoder, shard_bytes, engine
+        )
+    transfer = None if engine.shares_disk else transfer_folder(target)
+    with spool_folder() as here:
+        folder = here / dataset.repository()
+        made = _written(
+            dataset, inputs, folder, transfer, version, configs, decoder, shard_bytes, engine
+        )
+        put_release(folder, target)
+    return replace(made, folder=target)
+
+
+def _written(
+    dataset: type[Builder],
+    inputs: Inputs,
+    folder: Path,
+    transfer: RemotePath | None,
+    version: str,
+    configs: Sequence[str] | None,
+    decoder: str | None,
+    shard_bytes: int,
+    engine: Engine,
+) -> Release:
     check_place(folder)
     with storage_errors(folder):
         sweep(folder)
@@ -125,7 +153,7 @@ def write_release(
             for name in _wanted(dataset, given, configs, scratch, decoder)
         ]
         with put_in_place(folder) as part:
-            writer = _TableWriter(part, scratch, shard_bytes, engine)
+            writer = _TableWriter(part, scratch, shard_bytes, engine, transfer)
             return _write(made, writer, folder, version=version)
 
 
@@ -236,13 +264,22 @@ class _TableWriter:
         scratch: Folder for temporary files of `datasets`.
         shard_bytes: See `SHARD_BYTES`.
         engine: Engine whose workers write the files of large tables.
+        transfer: See `write_shards`.
     """
 
-    def __init__(self, part: Path, scratch: Path, shard_bytes: int, engine: Engine) -> None:
+    def __init__(
+        self,
+        part: Path,
+        scratch: Path,
+        shard_bytes: int,
+        engine: Engine,
+        transfer: RemotePath | None = None,
+    ) -> None:
         self.part = part
         self._scratch = scratch
         self._shard_bytes = shard_bytes
         self._engine = engine
+        self._transfer = transfer
         self._written: dict[str, FileInfo] = {}
 
     def write(self, builder: Builder) -> ConfigInfo:
@@ -291,7 +328,7 @@ class _TableWriter:
             shards = shards_of(sliceable, builder.config.rows_per_table, self._shard_bytes)
             with progress(sum(len(s.rows) for s in shards), name, unit="row") as bar:
                 for shard, done in write_shards(
-                    builder, shards, folder, self._scratch, self._engine
+                    builder, shards, folder, self._scratch, self._engine, self._transfer
                 ):
                     bar.update(done.rows)
                     yield shard.split, shard.number, done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import wave
 from collections.abc import Callable
@@ -12,10 +13,11 @@ import datasets
 import numpy as np
 
 from theval_datasets.errors import BuildError, MediaError, TooLargeError
-from theval_datasets.manifest.rows import Manifest, ManifestRow
+from theval_datasets.manifest.rows import ManifestRow, StoredManifest
 from theval_datasets.media.frames import SAMPLE_RATE, Audio
 from theval_datasets.utils.files import safe_name, sha256_file
 from theval_datasets.utils.spool import blocks
+from theval_datasets.utils.stores import staged
 
 from ..base.builder import TableConfig
 from ..base.columns import ClipFeatures
@@ -60,7 +62,7 @@ _JPEG_QUALITY: Final = 92
 _FULL_SCALE: Final = 32767.0
 
 
-def media_values(manifest: Manifest, row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
+def media_values(manifest: StoredManifest, row: ManifestRow, clip: ClipFeatures) -> dict[str, Any]:
     """`video`, `audio` and `poster` of a clip as structs of bytes and name; null where absent.
 
     What would take more than `LARGEST_CLIP` together with what stands before it is null too.
@@ -68,25 +70,31 @@ def media_values(manifest: Manifest, row: ManifestRow, clip: ClipFeatures) -> di
     Raises:
         BuildError: If the file is not the one that the manifest was made from.
     """
-    path = manifest.file(row)
-    empty: dict[str, Any] = {"video": None, "audio": None, "poster": None}
-    if path is None or not path.is_file():
-        clip.note("media", "missing")
-        return empty
-    if sha256_file(path) != row.sha256:
-        raise BuildError(
-            f"{path} is not the file that the manifest knows as {row.clip_id!r}: its hash differs. "
-            "Curate the folder again, or put the clip back."
-        )
-    stem = safe_name(row.clip_id).replace("/", "__")
+    with contextlib.ExitStack() as files:
+        path = _found(manifest, row.path, files)
+        if path is None:
+            clip.note("media", "missing")
+            return {"video": None, "audio": None, "poster": None}
+        if sha256_file(path) != row.sha256:
+            raise BuildError(
+                f"{manifest.file(row)} is not the file that the manifest knows as {row.clip_id!r}: its "
+                "hash differs. Curate the folder again, or put the clip back."
+            )
+        audio = _found(manifest, row.audio, files)
+        poster = _found(manifest, row.reference_frame, files)
+        return _contents(row, clip, path, audio, poster)
 
-    audio, poster = _kept(manifest, row.audio), _kept(manifest, row.reference_frame)
+
+def _contents(
+    row: ManifestRow, clip: ClipFeatures, path: Path, audio: Path | None, poster: Path | None
+) -> dict[str, Any]:
+    stem = safe_name(row.clip_id).replace("/", "__")
     contents: dict[str, Callable[[int], tuple[bytes, str]]] = {
         "video": lambda most: _read(path, most),
         "audio": lambda most: _read(audio, most) if audio else sound(path, most),
         "poster": lambda most: _read(poster, most) if poster else _poster(path, row.reference_time),
     }
-    values, left = empty, LARGEST_CLIP
+    values, left = dict[str, Any].fromkeys(contents), LARGEST_CLIP
     for name, read in contents.items():
         try:
             data, suffix = read(left)
@@ -98,10 +106,23 @@ def media_values(manifest: Manifest, row: ManifestRow, clip: ClipFeatures) -> di
     return values
 
 
-def _kept(manifest: Manifest, relative: str | None) -> Path | None:
-    """A file that curation made of a clip; None if there is none."""
-    file = None if relative is None else manifest.inside(relative)
-    return file if file is not None and file.is_file() else None
+def _found(
+    manifest: StoredManifest, relative: str | None, files: contextlib.ExitStack
+) -> Path | None:
+    """A file beside the manifest, copied here if it lies behind a URL; None if there is none.
+
+    Args:
+        manifest: The manifest.
+        relative: Path in a row; None for none.
+        files: Removes the copy at its end.
+    """
+    if relative is None:
+        return None
+    try:
+        path = files.enter_context(staged(manifest.inside(relative)))
+    except FileNotFoundError:
+        return None
+    return path if path.is_file() else None
 
 
 def _read(file: Path, most: int) -> tuple[bytes, str]:

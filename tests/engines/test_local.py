@@ -59,8 +59,9 @@ def test_a_limit_may_be_longer_than_the_system_can_wait(seconds):
 def test_the_time_allowed_grows_with_the_file(tmp_path, size, factor, seconds):
     with (tmp_path / "a.mp4").open("wb") as stream:
         stream.truncate(size)
-    assert time_allowed(tmp_path / "a.mp4", factor) == pytest.approx(seconds)
-    assert time_allowed(tmp_path / "gone.mp4", 100.0) == 1800.0
+    assert time_allowed(size, factor) == pytest.approx(seconds)
+    assert LocalEngine(1, factor).time_allowed(tmp_path / "a.mp4") == pytest.approx(seconds)
+    assert LocalEngine(1).time_allowed(tmp_path / "gone.mp4") == 1800.0
 
 
 SCRIPT = """

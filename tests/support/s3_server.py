@@ -58,7 +58,8 @@ def running(folder: str) -> Iterator[S3Server]:
     s3fs = pytest.importorskip("s3fs", reason=REASON)
     application = moto.DomainDispatcherApplication(moto.create_backend_app)
     server = S3Server(application, f"s3://{BUCKET}/{folder}")
-    http = serving.make_server("127.0.0.1", 0, server, threaded=True)
+    quiet = type("Quiet", (serving.WSGIRequestHandler,), {"log_request": lambda *_: None})
+    http = serving.make_server("127.0.0.1", 0, server, threaded=True, request_handler=quiet)
     thread = threading.Thread(target=http.serve_forever)
     thread.start()
     given = {

@@ -13,6 +13,7 @@ from theval_datasets.engines.local import ONE_PROCESS
 from theval_datasets.errors import UnknownNameError
 from theval_datasets.manifest.info import Info, read_info
 from theval_datasets.utils.files import inside
+from theval_datasets.utils.stores import RemotePath
 
 if TYPE_CHECKING:
     from ...base.builder import Builder
@@ -31,6 +32,8 @@ class BuiltDataset:
         builder: Class of its builder; None for an unknown dataset.
         expect: Name of an expectation; None for none.
         engine: Engine whose workers read the files.
+        origin: Place of a dataset behind a URL, of which `folder` is a copy.
+        further: Files in that place that `info.json` does not list.
     """
 
     folder: Path
@@ -38,6 +41,8 @@ class BuiltDataset:
     builder: type[Builder] | None
     expect: str | None = None
     engine: Engine = ONE_PROCESS
+    origin: RemotePath | None = None
+    further: frozenset[str] = frozenset()
 
     @property
     def first(self) -> str:

@@ -27,6 +27,7 @@ def check_files(built: BuiltDataset) -> Faults:
         for path in built.folder.rglob("*")
         if path.is_file() and not _is_foreign(path.relative_to(built.folder))
     }
+    present |= {name for name in built.further if not _is_foreign(Path(name))}
     for name in sorted(present - set(built.info.files) - {INFO_NAME}):
         yield f"{name} is not listed in {INFO_NAME}"
     listed = {name for config in built.info.configs for _, name, _ in built.files(config)}

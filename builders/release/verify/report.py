@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from theval_datasets.engines.base import Engine
 from theval_datasets.engines.local import ONE_PROCESS
 from theval_datasets.errors import InputError
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.stores import Location, RemotePath
 from theval_datasets.utils.text import some_of
 
+from ..remote import local_release
 from .built import BuiltDataset, Faults, open_built
 from .expect import check_expect
 from .files import check_counts, check_files, check_schema
@@ -44,7 +45,7 @@ class VerifyReport(Report):
         checks: Checks in the order in which they were made.
     """
 
-    folder: Path
+    folder: Location
     dataset: str
     version: str
     checks: tuple[VerifyCheck, ...]
@@ -84,27 +85,35 @@ class VerifyReport(Report):
 
 
 def verify(
-    folder: Path, *, expect: str | None = None, engine: Engine = ONE_PROCESS
+    folder: Location, *, expect: str | None = None, engine: Engine = ONE_PROCESS
 ) -> VerifyReport:
     """Check a built dataset.
 
     Args:
-        folder: Folder of the dataset, with `info.json`.
+        folder: Folder of the dataset, with `info.json`; one behind a URL is copied to this machine.
         expect: Name of an expectation that the dataset's builder knows, such as ``paper``.
         engine: Engine whose workers read the files.
 
     Raises:
         InputError: If the folder is not a built dataset, or there is no such expectation.
     """
-    built = open_built(folder, expect, engine)
-    checks = []
+    with local_release(folder) as (here, further):
+        built = open_built(here, expect, engine)
+        if isinstance(folder, RemotePath):
+            built = replace(built, origin=folder, further=further)
+        checks = _checks(built)
+    return VerifyReport(folder, built.info.dataset, built.info.version, tuple(checks))
+
+
+def _checks(built: BuiltDataset) -> list[VerifyCheck]:
+    checks: list[VerifyCheck] = []
     for name, check in _CHECKS.items():
-        if name == "expect" and expect is None:
+        if name == "expect" and built.expect is None:
             continue
         checks.append(_run(name, check, built))
         if not checks[-1].ok and name in ("files", "card"):
             break  # later checks would read files that were changed
-    return VerifyReport(folder, built.info.dataset, built.info.version, tuple(checks))
+    return checks
 
 
 def _run(name: str, check: Callable[[BuiltDataset], Faults], built: BuiltDataset) -> VerifyCheck:

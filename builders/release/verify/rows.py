@@ -14,6 +14,7 @@ from theval_datasets.engines.messages import WorkerLost
 from theval_datasets.errors import InputError, ManifestError
 from theval_datasets.manifest.rows import MANIFEST_NAME, read_rows
 from theval_datasets.utils.files import inside
+from theval_datasets.utils.stores import Location, inside_of, staged
 
 from .built import BuiltDataset, Faults
 from .columns import faults_of
@@ -45,8 +46,11 @@ def _values_checker(built: BuiltDataset) -> Callable[[tuple[str, str]], list[str
         config, name = file
         faults: list[str] = []
         try:
-            path = inside(built.folder, name)
-            faults.extend(faults_of(path, config, built.info.configs[config], built.builder))
+            path: Location = inside(built.folder, name)
+            if built.origin is not None and not path.exists():  # this is another machine
+                path = inside_of(built.origin, name)
+            with staged(path) as here:
+                faults.extend(faults_of(here, config, built.info.configs[config], built.builder))
         except (InputError, OSError, ValueError, KeyError) as error:  # the file is damaged
             faults.append(f"{type(error).__name__}: {error}")
         return faults

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from theval_datasets.builders.base.builder import Builder
     from theval_datasets.builders.base.inputs import Inputs
     from theval_datasets.builders.release.write import Release
+    from theval_datasets.utils.stores import Location
 
 _log = logging.getLogger(__name__)
 
@@ -90,9 +91,15 @@ class BuildReport(Report):
                 "  cached features are found by file content: run theval-data curate "
                 f"{shlex.quote(str(self.videos))} -o work, theval-data extract work, and build again"
             )
-        root = self.release.folder.parents[1]
-        lines.append(f"to check it: theval-data verify {self.release.folder}")
-        lines.append(f'to load it, in {root}: datasets.load_dataset("{info.dataset}")')
+        folder = self.release.folder
+        lines.append(f"to check it: theval-data verify {folder}")
+        if isinstance(folder, Path):
+            lines.append(
+                f'to load it, in {folder.parents[1]}: datasets.load_dataset("{info.dataset}")'
+            )
+        else:
+            files = f"{folder}/{next(iter(info.configs))}/*.parquet"
+            lines.append(f'to load it: datasets.load_dataset("parquet", data_files="{files}")')
         return "\n".join(lines)
 
 
@@ -122,9 +129,9 @@ def build(
     Args:
         name: Name of the dataset, such as ``theval`` or ``thqa-mt``; ``clips`` for the clips of any
             manifest under a name of one's own.
-        output: Folder for datasets; the dataset is written to ``theval/NAME`` below it, or to the
-            ``--name``.
-        manifest: Manifest of the clips, or a folder with one.
+        output: Folder for datasets, a path or a URL; the dataset is written to ``theval/NAME`` below
+            it, or to the ``--name``. Behind a URL nothing is replaced.
+        manifest: Manifest of the clips, or a folder with one: a path or a URL.
         cache: Path or URL of the feature cache. Default: the cache that ``extract`` fills.
         release: Folder with the files of an official release, or its name at the Hub, for datasets
             whose releases are published there.
@@ -154,12 +161,13 @@ def build(
     from theval_datasets.engines.choose import engine_of
     from theval_datasets.extraction.cache import Cache, default_location
     from theval_datasets.extraction.settings import read_settings
+    from theval_datasets.utils.stores import location_of
 
     dataset: type[Builder] = catalog.load("dataset", name)
     given = parse_tables(list(tables))
     folder, notes = _release(dataset, release)
     inputs = Inputs(
-        manifest_path=None if manifest is None else Path(manifest),
+        manifest_path=None if manifest is None else location_of(manifest),
         cache=Cache(str(cache or default_location())),
         release=folder,
         tables=given,
@@ -172,12 +180,13 @@ def build(
         dataset = _clips(inputs, repository, split_by)
     elif repository is not None or split_by is not None:
         raise InputError("--name and --split-by belong to theval-data build clips")
+    place = location_of(output)
     with engine_of(engine, address, workers) as runs_on:
         made = write_release(
             dataset,
             inputs,
-            Path(output),
-            version=version or _version_after_takedown(inputs, Path(output) / dataset.repository()),
+            place,
+            version=version or _version_after_takedown(inputs, place / dataset.repository()),
             configs=tuple(configs) or None,
             engine=runs_on,
         )
@@ -194,15 +203,16 @@ def _clips(inputs: Inputs, name: str | None, split_by: str | None) -> type[Build
     return clips_dataset(name, inputs.rows, split_by)
 
 
-def _version_after_takedown(inputs: Inputs, folder: Path) -> str | None:
+def _version_after_takedown(inputs: Inputs, folder: Location) -> str | None:
     """The version of a release in place, raised if clips were taken down since it was built.
 
     Returns:
-        None if the folder holds no dataset, or no clip was taken down.
+        None if the folder holds no dataset, or no clip was taken down, or it lies behind a URL, where
+        nothing is replaced.
     """
     from theval_datasets.manifest.info import INFO_NAME, parse_version, read_info
 
-    if not inputs.gone or not (folder / INFO_NAME).is_file():
+    if not isinstance(folder, Path) or not inputs.gone or not (folder / INFO_NAME).is_file():
         return None
     info = read_info(folder)
     if inputs.gone <= {stone.clip_id for stone in info.tombstones}:

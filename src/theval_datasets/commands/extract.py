@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from theval_datasets.extraction.extractor import Extractor
     from theval_datasets.extraction.jobs import ClipJob, ClipReport
     from theval_datasets.extraction.outcomes import Outcome
-    from theval_datasets.manifest.rows import Manifest, ManifestRow
+    from theval_datasets.manifest.rows import FileStamp, ManifestRow, StoredManifest
+    from theval_datasets.utils.stores import RemotePath, Stat
 
 _log = logging.getLogger(__name__)
 
@@ -172,7 +173,7 @@ def extract(
     """Compute the features of a manifest's clips that are not in the cache yet.
 
     Args:
-        manifest: Manifest of the clips, or its folder.
+        manifest: Manifest of the clips, or its folder: a path or a URL such as ``s3://bucket/work``.
         features: Names of extractors, separated by commas. Default: the extractors that run by
             default and whose extra and weights are installed.
         settings: Parameter of an extractor that differs from its default, such as ``vst.size=base``
@@ -195,12 +196,13 @@ def extract(
     from theval_datasets.extraction.measure import measure
     from theval_datasets.extraction.settings import check_settings, read_settings
     from theval_datasets.extraction.store import FeatureStore
-    from theval_datasets.manifest.rows import read_manifest
+    from theval_datasets.manifest.rows import open_manifest
+    from theval_datasets.utils.stores import location_of
 
-    rows = read_manifest(Path(manifest))
+    rows = open_manifest(location_of(manifest))
     need("media")
     location = str(cache or default_location())
-    jobs = list(_jobs(rows))
+    jobs, media_remarks = _jobs(rows)
     if not jobs:
         raise InputError(f"{manifest} lists no clip: there is nothing to extract features of")
     stated = read_settings(settings)
@@ -214,7 +216,7 @@ def extract(
         for done in measure(store, jobs, runs_on, "extract", threads=threads):
             report.add(done)
     report.counts = {e.name: report.counts[e.name] for e in extractors}
-    report.remarks += _media_remarks(rows, {job.clip_id for job in jobs})
+    report.remarks += media_remarks
     report.remarks.sort(key=lambda r: (r.extractor, r.clip_id))
     return report
 
@@ -263,22 +265,69 @@ def chosen_extractors(
     return tuple(enabled)
 
 
-def _jobs(manifest: Manifest) -> Iterator[ClipJob]:
+def _jobs(manifest: StoredManifest) -> tuple[list[ClipJob], list[NotOk]]:
+    """The clips, and what decoding showed when the manifest was written.
+
+    The latter is told because extractors that read few frames see less.
+    """
     from theval_datasets.extraction.jobs import ClipJob
-
-    for row in manifest.rows:
-        file = manifest.file(row)
-        if file is not None and row.sha256 is not None:
-            yield ClipJob(row.clip_id, str(file.resolve()), row.sha256, _agrees(file, row))
-
-
-def _media_remarks(rows: Manifest, clips: set[str]) -> Iterator[NotOk]:
-    """What decoding showed when the manifest was written: extractors that read few frames see less."""
     from theval_datasets.extraction.outcomes import Outcome
 
-    for row in rows.rows:
-        if row.clip_id in clips and row.media is not None and row.media.truncated is not None:
-            yield NotOk(row.clip_id, "media", Outcome("ok", None, row.media.truncated))
+    jobs: list[ClipJob] = []
+    remarks: list[NotOk] = []
+    stored = _StoredFiles(manifest)
+    for row in manifest.rows:
+        file = manifest.file(row)
+        if file is None or row.path is None or row.sha256 is None:
+            continue
+        if isinstance(file, Path):
+            job = ClipJob(row.clip_id, str(file.resolve()), row.sha256, _agrees(file, row))
+        else:
+            found = stored.find(row.path)
+            trusted = found is not None and _is_as_listed(found, row, manifest.rows.stamp)
+            size = 0 if found is None else found.st_size
+            job = ClipJob(row.clip_id, str(file), row.sha256, trusted, n_bytes=size)
+        jobs.append(job)
+        if row.media is not None and row.media.truncated is not None:
+            remarks.append(NotOk(row.clip_id, "media", Outcome("ok", None, row.media.truncated)))
+    return jobs, remarks
+
+
+class _StoredFiles:
+    """Sizes and times of a manifest's clips behind a URL, listed a folder at a time.
+
+    Args:
+        manifest: The manifest.
+    """
+
+    def __init__(self, manifest: StoredManifest) -> None:
+        self._manifest = manifest
+        self._listed: dict[str, dict[str, Stat]] = {}
+
+    def find(self, path: str) -> Stat | None:
+        """Those of a clip, by its path in the manifest; None if there is none."""
+        folder, _, name = path.replace("\\", "/").partition("/")
+        place = self._manifest.inside(folder)
+        if isinstance(place, Path):
+            return None
+        if not name:
+            return _stat_of(place)
+        if folder not in self._listed:
+            self._listed[folder] = place.below()
+        return self._listed[folder].get(name)
+
+
+def _stat_of(place: RemotePath) -> Stat | None:
+    try:
+        return place.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _is_as_listed(found: Stat, row: ManifestRow, manifest: FileStamp) -> bool:
+    """Whether an object has the size of the row's clip, and was there before its manifest."""
+    size = row.stamp.size if row.stamp else row.media.n_bytes if row.media else None
+    return found.st_size == size and 0 < found.st_mtime_ns <= manifest.mtime_ns
 
 
 def _agrees(file: Path, row: ManifestRow) -> bool:

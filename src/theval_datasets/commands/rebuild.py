@@ -17,6 +17,7 @@ from theval_datasets.manifest.info import INFO_NAME, read_info
 from theval_datasets.manifest.tombstones import TOMBSTONES_NAME, read_tombstones
 from theval_datasets.utils.optional import need
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.stores import RemotePath, is_url, location_of, spool_folder
 
 from .options import Address, CacheLocation, EngineName, Fetch, Output, StrPath, TimeLimit, Workers
 
@@ -95,10 +96,12 @@ def rebuild(
     """Make the clips of a manifest again, and compare them with the originals.
 
     Args:
-        manifest: Manifest, its folder (also that of a built dataset), or the name of a dataset at
-            the Hub.
-        output: Folder for the clips, other than the manifest's.
-        root: Folder that local sources are relative to. Default: the manifest's folder.
+        manifest: Manifest, its folder (also that of a built dataset), each a path or a URL, or the
+            name of a dataset at the Hub.
+        output: Folder for the clips, other than the manifest's; a path, since a run that was stopped
+            goes on there.
+        root: Folder that local sources are relative to. Default: the manifest's folder; behind a URL
+            no sources are looked for.
         engine: Engine that runs the work: processes of this machine, or a Ray cluster.
         address: Address of the Ray cluster. Default: a cluster started on this machine.
         workers: Number of clips cut at once. Default: the number of cores.
@@ -118,6 +121,8 @@ def rebuild(
     from theval_datasets.extraction.cache import default_location
     from theval_datasets.manifest.rows import MANIFEST_NAME
 
+    if is_url(output):
+        raise InputError(f"expected a folder of this machine with -o, got {os.fspath(output)}")
     output = Path(output)
     of, rows, down = _listed(os.fspath(manifest))
     need("media")
@@ -139,7 +144,10 @@ def _listed(name: str) -> tuple[str, Manifest, frozenset[str]]:
     from theval_datasets.hub.download import download, is_name
     from theval_datasets.manifest.rows import MANIFEST_NAME, read_manifest
 
-    place = Path(name)
+    origin = location_of(name)
+    if not isinstance(origin, Path):
+        return name, *_stored(origin)
+    place = origin
     if place.exists() or not is_name(name):
         rows = read_manifest(place)
         return name, rows, _taken_down(rows.folder)
@@ -152,6 +160,22 @@ def _listed(name: str) -> tuple[str, Manifest, frozenset[str]]:
         except (BuildError, InputError) as error:
             _log.warning("could not check whether clips were taken down later: %s", error)
     return f"{files.repo_id}@{files.revision}", read_manifest(files.folder), down
+
+
+def _stored(place: RemotePath) -> tuple[Manifest, frozenset[str]]:
+    """The manifest behind a URL, with what lies beside it that tells of takedowns."""
+    from theval_datasets.manifest.rows import MANIFEST_NAME, read_manifest
+
+    file = place if place.suffix == ".jsonl" else place / MANIFEST_NAME
+    with spool_folder() as here:
+        for path in (file, file.parent / TOMBSTONES_NAME, file.parent / INFO_NAME):
+            name = MANIFEST_NAME if path is file else path.name
+            try:
+                path.download(here / name)
+            except FileNotFoundError as error:
+                if path is file:
+                    raise InputError(f"there is no manifest at {file}: {error}") from None
+        return read_manifest(here), _taken_down(here)
 
 
 def _taken_down(folder: Path) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -28,6 +28,7 @@ from theval_datasets.evaluation.theval import score as score_against
 from theval_datasets.utils.files import sha256_file
 from theval_datasets.utils.optional import available, install_command, need
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.stores import Location, RemotePath, location_of, staged
 
 from .options import Address, CacheLocation, EngineName, StrPath, TimeLimit, Workers
 
@@ -242,7 +243,7 @@ def score(
     """Measure THEval's eight metrics of videos, and score them against real ones.
 
     Args:
-        videos: Videos, or folders of them.
+        videos: Videos, or folders of them: paths or URLs such as ``s3://bucket/videos``.
         definition: Definition of the metrics: that of the paper, or that of the published code.
             Values of the two definitions are not comparable.
         reference: CSV with one row of mean raw values of real videos in the same definition.
@@ -264,7 +265,7 @@ def score(
 
     if definition not in DEFINITIONS:
         raise InputError(f"expected the definition paper or release, got {definition!r}")
-    paths = _files([Path(video) for video in videos])
+    paths = _files([location_of(video) for video in videos])
     given = read_reference(Path(reference), definition=definition) if reference else None
     compared = given or (published_reference() if definition == "release" else None)
     extractors, lacking = _available(definition)
@@ -295,13 +296,15 @@ def _unfinished(mean: Mapping[str, tuple[float | None, int]], scored: Score | No
     return f"no final score: it needs all eight metrics, and {absent} are undefined"
 
 
-def _files(videos: Sequence[Path]) -> list[Path]:
+def _files(videos: Sequence[Location]) -> list[Location]:
     from theval_datasets.curation.sources.local import VIDEO
 
-    paths: list[Path] = []
+    paths: list[Location] = []
     for given in videos:
-        if given.is_dir():
-            inside = sorted(p for p in given.rglob("*") if p.suffix.lower() in VIDEO)
+        if given.suffix.lower() in VIDEO and given.is_file():
+            paths.append(given)
+        elif given.is_dir():
+            inside = [path for path in _below(given) if path.suffix.lower() in VIDEO]
             if not inside:
                 raise InputError(f"there is no video in the folder {given}")
             paths += inside
@@ -312,6 +315,13 @@ def _files(videos: Sequence[Path]) -> list[Path]:
     if not paths:
         raise InputError("expected at least one video")
     return paths
+
+
+def _below(folder: Location) -> Iterable[Location]:
+    """What lies in a folder, in order of its names."""
+    if isinstance(folder, Path):
+        return sorted(folder.rglob("*"))
+    return [folder / name for name in sorted(folder.below())]
 
 
 def _extractor(definition: str, metric: str) -> Extractor:
@@ -338,7 +348,7 @@ def _available(definition: str) -> tuple[dict[str, Extractor], dict[str, str]]:
 
 
 def _measure(
-    paths: Sequence[Path],
+    paths: Sequence[Location],
     definition: str,
     extractors: Mapping[str, Extractor],
     lacking: Mapping[str, str],
@@ -351,17 +361,62 @@ def _measure(
     from theval_datasets.extraction.store import FeatureStore
 
     store = FeatureStore(tuple(extractors.values()), location)
-    jobs = [ClipJob(f"{i}", str(p.resolve()), sha256_file(p)) for i, p in enumerate(paths)]
+    seen = _seen([path for path in paths if not isinstance(path, Path)], engine)
+    jobs = []
+    for i, path in enumerate(paths):
+        if isinstance(path, Path):
+            jobs.append(ClipJob(f"{i}", str(path.resolve()), sha256_file(path)))
+        else:
+            sha256, n_bytes, _ = seen[path]
+            jobs.append(ClipJob(f"{i}", str(path), sha256, n_bytes=n_bytes))
     threads = max(1, default_workers() // max(1, engine.workers))
     reports = compute(store, jobs, engine, "score", threads=threads)
     return tuple(
-        _clip_score(path, job, reports[job.clip_id], definition, lacking, store)
+        _clip_score(
+            path,
+            seen[path][2] if not isinstance(path, Path) else _facts(path),
+            job,
+            reports[job.clip_id],
+            definition,
+            lacking,
+            store,
+        )
         for path, job in zip(paths, jobs, strict=True)
     )
 
 
+_Seen = tuple[str, int, "MediaFacts | None"]
+"""SHA-256, size in bytes and facts of a file."""
+
+
+def _seen(paths: Sequence[RemotePath], engine: Engine) -> dict[RemotePath, _Seen]:
+    """What a first look at files behind URLs tells; each is read once by a worker.
+
+    Raises:
+        InputError: One of them cannot be read.
+    """
+    from theval_datasets.engines.messages import WorkerLost
+
+    found: dict[RemotePath, _Seen] = {}
+    for path, seen in engine.map(_looking, paths):
+        if isinstance(seen, WorkerLost):
+            raise InputError(f"{path} could not be read: {seen}")
+        found[path] = seen
+    return found
+
+
+def _looking() -> Callable[[RemotePath], _Seen]:
+    return _look
+
+
+def _look(path: RemotePath) -> _Seen:
+    with staged(path) as file:
+        return sha256_file(file), file.stat().st_size, _facts(file)
+
+
 def _clip_score(
-    path: Path,
+    path: Location,
+    facts: MediaFacts | None,
     job: ClipJob,
     report: ClipReport,
     definition: str,
@@ -388,7 +443,6 @@ def _clip_score(
     failed = any(
         o.status == "failed" and o.reason not in UNAVAILABLE for o in report.outcomes.values()
     )
-    facts = _facts(path)
     signals = values.get("theval_signals")
     relative = signals.values.get(SCALE_INVARIANT) if signals else None
     return ClipScore(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,7 +23,7 @@ def verify(
     """Check that a built dataset agrees with its card and info.json.
 
     Args:
-        folder: Folder of a built dataset, such as ``out/theval/theval``.
+        folder: Folder of a built dataset, such as ``out/theval/theval``: a path or a URL.
         expect: Name of a set of expected counts, such as ``paper``; each dataset defines its own.
         engine: Engine that runs the work: processes of this machine, or a Ray cluster.
         address: Address of the Ray cluster. Default: a cluster started on this machine.
@@ -35,6 +34,7 @@ def verify(
     """
     from theval_datasets.builders.release.verify.report import verify as run
     from theval_datasets.engines.choose import engine_of
+    from theval_datasets.utils.stores import location_of
 
     with engine_of(engine, address, workers) as runs_on:
-        return run(Path(folder), expect=expect, engine=runs_on)
+        return run(location_of(folder), expect=expect, engine=runs_on)

@@ -293,6 +293,7 @@ class Engine(ABC):
     Attributes:
         workers: Number of items that are processed at once.
         time_limit: Time limit for work on a file, as a multiple of its duration; 0 for no limit.
+        shares_disk: Whether all workers are on this machine and see its temporary folders.
 
     Examples:
         >>> import math
@@ -311,6 +312,7 @@ class Engine(ABC):
 
     workers: int
     time_limit: float = TIME_LIMIT
+    shares_disk: bool = True
 
     def __enter__(self) -> Self:
         return self
@@ -358,4 +360,8 @@ class Engine(ABC):
 
     def time_allowed(self, path: Path) -> float:
         """Seconds that work on a file may take, see `limits.time_allowed`."""
-        return time_allowed(path, self.time_limit)
+        try:
+            n_bytes = path.stat().st_size
+        except OSError:
+            n_bytes = 0
+        return time_allowed(n_bytes, self.time_limit)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
 from typing import Final
 
 TIME_LIMIT: Final = 100.0
@@ -27,26 +26,20 @@ def default_workers() -> int:
     return os.cpu_count() or 1
 
 
-def time_allowed(path: Path, factor: float) -> float:
+def time_allowed(n_bytes: int, factor: float) -> float:
     """Time limit for work on a media file; generous, so that only what hangs exceeds it.
 
     The duration is estimated from the size of the file, since headers can be wrong.
 
     Args:
-        path: The file.
+        n_bytes: Size of the file.
         factor: Limit as a multiple of the duration; 0 for no limit.
 
     Returns:
         Seconds, at least 1800.
 
     Example:
-        >>> time_allowed(Path(os.devnull), 100.0), time_allowed(Path(os.devnull), 0)
+        >>> time_allowed(0, 100.0), time_allowed(0, 0)
         (1800.0, inf)
     """
-    if not factor:
-        return math.inf
-    try:
-        size = path.stat().st_size
-    except OSError:
-        size = 0
-    return max(_LEAST_TIME, factor * size / _LOW_RATE)
+    return max(_LEAST_TIME, factor * n_bytes / _LOW_RATE) if factor else math.inf

@@ -58,6 +58,7 @@ class RayEngine(Engine):
         self.workers = workers
         self.address = address
         self.time_limit = time_limit
+        self.shares_disk = address is None
         self._uses = 0
         self._ours = False
         self._ray: Any = None

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import inspect
 import io
 import json
 import math
@@ -25,18 +24,18 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
 
-import fsspec
+import msgspec
 import numpy as np
 import pyarrow as pa
 
-from theval_datasets.errors import CacheError, InputError, StorageError, ThevalError
+from theval_datasets.errors import CacheError, StorageError
 from theval_datasets.utils import spool
 from theval_datasets.utils.files import atomic_write, canonical_json, digest
+from theval_datasets.utils.stores import Storage
 
 from .extractor import Extractor
 from .outcomes import Array, Feature, Outcome
@@ -46,9 +45,9 @@ _HEAD_BYTES: Final = 4096
 _SAFE_KINDS: Final = "biufU"
 _LARGEST_PAYLOAD: Final = 4 << 30
 _READ_BYTES: Final = 4 << 20
-_NO_FAULTS_OF_STORAGE: Final = (
-    ThevalError, MemoryError, ValueError, TypeError, LookupError, AttributeError, AssertionError,
-)  # fmt: skip
+_ADVICE: Final = (
+    "Name another with --cache, or change its rights, then run the same command again to go on"
+)
 _WORTHWHILE: Final = 1 << 16
 """Size of an entry's arrays in bytes above which those that are not wanted may be left out."""
 
@@ -145,12 +144,12 @@ class Cache:
 
     def __init__(self, location: str | Path) -> None:
         self.location = str(location)
-        try:
-            self._fs, self._root = fsspec.core.url_to_fs(self.location)
-        except (ImportError, ValueError) as error:
-            raise InputError(f"the cache {self.location} cannot be opened: {error}") from None
-        self._local = "file" in _protocols(self._fs)
-        self._conditional = not self._local and "mode" in _options_of_put(self._fs)
+        self._storage = Storage.at(self.location, f"the cache {self.location}", _ADVICE)
+        self._fs, self._root, self._local = (
+            self._storage.files,
+            self._storage.root,
+            self._storage.local,
+        )
         self._noted: set[str] = set()
 
     def __repr__(self) -> str:
@@ -169,7 +168,7 @@ class Cache:
         """
         key = key_of(spec, media_sha256)
         try:
-            with self._faults_named("read"):
+            with self._storage.faults_named("read"):
                 head = self._fs.cat_file(self._path(spec, key), start=0, end=_HEAD_BYTES)
                 line, result, _ = head.partition(b"\n")
                 if not result:
@@ -197,14 +196,14 @@ class Cache:
         key = key_of(spec, media_sha256)
         path = self._path(spec, key)
         try:
-            with self._faults_named("read"), self._stream(path) as stream:
+            with self._storage.faults_named("read"), self._stream(path) as stream:
                 return _decode(stream, key, until)
         except FileNotFoundError:
             return None
         except CacheError as error:
             with (
                 contextlib.suppress(OSError, StorageError),
-                self._faults_named("changed"),
+                self._storage.faults_named("changed"),
             ):  # on a read-only disk it stays, and stays a miss
                 self._fs.rm_file(path)
             raise CacheError(
@@ -236,7 +235,7 @@ class Cache:
             StorageError: The cache cannot be read.
         """
         specs: list[FeatureSpec] = []
-        with self._faults_named("read"):
+        with self._storage.faults_named("read"):
             paths = sorted(self._fs.glob(f"{self._root}/{extractor}/*.json"))
             for path in paths:
                 facts = _facts(self._fs.cat_file(path))
@@ -252,7 +251,7 @@ class Cache:
         path = f"{self._root}/{spec.extractor}/{spec.digest}.json"
 
         def there() -> bool:
-            with self._faults_named("read"):
+            with self._storage.faults_named("read"):
                 return bool(self._fs.exists(path))
 
         if not there():
@@ -262,10 +261,11 @@ class Cache:
 
     def _stream(self, path: str) -> Any:
         """An entry for reading; of an object store, a small one is read by one request."""
-        if not self._local:
-            start = self._fs.cat_file(path, start=0, end=_READ_BYTES)
-            if len(start) < _READ_BYTES:
-                return io.BytesIO(start)
+        if self._local:
+            return Path(path).open("rb")
+        start = self._fs.cat_file(path, start=0, end=_READ_BYTES)
+        if len(start) < _READ_BYTES:
+            return io.BytesIO(start)
         return self._fs.open(path, "rb")
 
     def _put(
@@ -285,43 +285,8 @@ class Cache:
         with tempfile.NamedTemporaryFile() as entry:
             write(entry)
             entry.flush()
-            with self._faults_named("written"):
-                if self._conditional:
-                    try:
-                        self._fs.put_file(entry.name, path, mode="create")
-                    except FileNotFoundError:
-                        raise
-                    except OSError:  # it exists, or this store knows no conditions
-                        if there():
-                            return
-                    else:
-                        return
-                self._fs.put_file(entry.name, path)
-
-    @contextmanager
-    def _faults_named(self, done: str) -> Iterator[None]:
-        """Raise faults of the storage as errors that name the cache; missing files stay what they are.
-
-        Clients of object stores have errors of their own, such as those for missing credentials.
-        """
-        try:
-            yield
-        except _NO_FAULTS_OF_STORAGE:
-            raise
-        except FileNotFoundError as error:
-            if done != "written":
-                raise
-            raise self._fault(done, error) from None
-        except Exception as error:
-            if self._local and not isinstance(error, OSError):
-                raise
-            raise self._fault(done, error) from None
-
-    def _fault(self, done: str, error: Exception) -> StorageError:
-        return StorageError(
-            f"The cache {self.location} cannot be {done}: {error}. Name another with --cache, or change "
-            "its rights, then run the same command again to go on."
-        )
+            with self._storage.faults_named("written"):
+                self._storage.put(Path(entry.name), path, there)
 
     def _path(self, spec: FeatureSpec, key: str) -> str:
         return f"{self._root}/{spec.extractor}/{key[:2]}/{key}.feature"
@@ -335,15 +300,6 @@ def _facts(data: bytes) -> dict[str, Any] | None:
         return None
     known = {"version", "parameters", "weights", "decoder", "needs"}
     return facts if isinstance(facts, dict) and set(facts) == known else None
-
-
-def _options_of_put(fs: Any) -> Sequence[str]:
-    """Names of the options with which a file system stores a file."""
-    return tuple(inspect.signature(getattr(fs, "_put_file", fs.put_file)).parameters)
-
-
-def _protocols(fs: Any) -> tuple[str, ...]:
-    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,7 +364,7 @@ def _parse_head(line: bytes, key: str) -> _Head:
     if hashlib.sha256(text).hexdigest().encode() != checksum:
         raise CacheError("its first line does not match its checksum")
     try:
-        head = json.loads(text)
+        head = msgspec.json.decode(text)
         if head["format"] != FORMAT or head["key"] != key:
             raise CacheError(f"it is of format {head['format']} for key {head['key']}")
         outcome = Outcome(head["status"], head["reason"], head["detail"], head["missing"])

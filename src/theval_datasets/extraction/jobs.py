@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from theval_datasets.utils.stores import is_url
+
 from .extractor import Extractor
 from .outcomes import Outcome
 
@@ -16,12 +18,13 @@ class ClipJob:
 
     Attributes:
         clip_id: Id of the clip.
-        path: Absolute path of the file.
+        path: Absolute path or URL of the file.
         sha256: SHA-256 of the file according to the manifest.
         trusted: Whether size and time agree with the manifest, so that cached features of this hash
             are used without reading the file. Before anything is computed, the hash is checked anyway.
         made_here: Whether this software itself encoded the file in this run; see
             `theval_datasets.media.read_frames`.
+        n_bytes: Size of a file behind a URL.
     """
 
     clip_id: str
@@ -29,6 +32,17 @@ class ClipJob:
     sha256: str
     trusted: bool = True
     made_here: bool = False
+    n_bytes: int = 0
+
+    @property
+    def size(self) -> int:
+        """Size of the file in bytes; 0 where it is not known or there is none."""
+        if is_url(self.path):
+            return self.n_bytes
+        try:
+            return Path(self.path).stat().st_size
+        except OSError:
+            return 0  # the runner reports what is wrong with it
 
 
 def jobs_of(files: Iterable[tuple[str, Path, str]], *, made_here: bool = False) -> list[ClipJob]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from theval_datasets.engines.base import Engine, Resources
+from theval_datasets.engines.limits import time_allowed
 from theval_datasets.engines.messages import WorkerLost
 from theval_datasets.utils.progress import progress
 
@@ -77,7 +77,7 @@ def run_plan(engine: Engine, jobs: Sequence[ClipJob], plan: Plan) -> Iterator[Cl
     reports = engine.map(
         functools.partial(_processing, plan),
         longest_first(jobs) if engine.workers else jobs,
-        lambda job: engine.time_allowed(Path(job.path)),
+        lambda job: time_allowed(job.size, engine.time_limit),
         resources_of(plan),
     )
     for job, report in reports:
@@ -108,13 +108,7 @@ def longest_first(jobs: Sequence[ClipJob]) -> deque[ClipJob]:
         0
     """
 
-    def size(job: ClipJob) -> int:
-        try:
-            return Path(job.path).stat().st_size
-        except OSError:
-            return 0  # the runner reports what is wrong with it
-
-    return deque(sorted(jobs, key=size, reverse=True))
+    return deque(sorted(jobs, key=lambda job: job.size, reverse=True))
 
 
 def _processing(plan: Plan) -> Callable[[ClipJob], ClipReport]:

@@ -15,6 +15,7 @@ from typing import Any
 from theval_datasets.errors import BrokenMediaError, MediaError, MissingMediaError
 from theval_datasets.utils.files import disk_fault, sha256_file
 from theval_datasets.utils.memory import give_back
+from theval_datasets.utils.stores import location_of, staged
 
 from .clip_run import ClipRun
 from .extractor import Extractor
@@ -44,12 +45,19 @@ class Runner:
     def process(self, job: ClipJob) -> ClipReport:
         """Compute the features of a clip that are not cached.
 
-        The file's hash is checked first, so that nothing is stored under the hash of other bytes.
+        A file behind a URL is copied into a temporary folder first. The file's hash is checked, so that nothing is stored under the hash of other bytes.
 
         Raises:
-            StorageError: A disk is full or read-only, which is not an outcome of the clip.
+            StorageError: A disk is full or read-only, or a store refuses, which is not an outcome of
+                the clip.
         """
-        path = Path(job.path)
+        try:
+            with staged(location_of(job.path)) as path:
+                return self._process(job, path)
+        except FileNotFoundError:
+            return self._failed(job, MissingMediaError(f"There is no file {job.path}"))
+
+    def _process(self, job: ClipJob, path: Path) -> ClipReport:
         try:
             if not path.is_file():
                 raise MissingMediaError(f"There is no file {path}")

@@ -23,6 +23,7 @@ from theval_datasets.media.facts import MediaFacts, SourcePicture
 from theval_datasets.utils.files import atomic_write, canonical_json, inside
 from theval_datasets.utils.jsonl import read_records
 from theval_datasets.utils.records import Int64, Record, Scalar, from_json, to_plain
+from theval_datasets.utils.stores import Location, RemotePath, inside_of
 
 MANIFEST_NAME: Final = "manifest.jsonl"
 REJECTED_NAME: Final = "rejected.jsonl"
@@ -277,12 +278,12 @@ class StoredRows(Sequence[ManifestRow]):
     """Rows of a manifest that are read from its file whenever they are needed.
 
     Attributes:
-        file: The manifest's file.
+        file: The manifest's file, of this machine or behind a URL.
         places: Position of each row in the file, in bytes; int64 (n,).
         stamp: Size and modification time of the file when it was checked.
     """
 
-    file: Path
+    file: Location
     places: npt.NDArray[np.int64]
     stamp: FileStamp
 
@@ -363,10 +364,24 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredManifest(Manifest):
-    """A manifest whose rows stay in its file, in order of `clip_id`."""
+class StoredManifest:
+    """A manifest whose rows stay in its file, in order of `clip_id`; it may lie behind a URL."""
 
+    folder: Location
     rows: StoredRows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def file(self, row: ManifestRow) -> Location | None:
+        """See `Manifest.file`."""
+        return None if row.path is None else self.inside(row.path)
+
+    def inside(self, relative: str) -> Location:
+        """See `Manifest.inside`."""
+        if isinstance(self.folder, RemotePath):
+            return inside_of(self.folder, relative.replace("\\", "/"))
+        return Manifest(self.folder, self.rows).inside(relative)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -388,14 +403,15 @@ def read_manifest(path: Path) -> Manifest:
     return Manifest(file.parent, tuple(read_rows(file)))
 
 
-def open_manifest(path: Path) -> StoredManifest:
+def open_manifest(path: Location) -> StoredManifest:
     """Check a manifest of any size, without holding its rows.
 
     Args:
-        path: See `read_manifest`.
+        path: See `read_manifest`; it may lie behind a URL, where a file is told by its suffix ``.jsonl``.
 
     Raises:
         ManifestError: See `read_manifest`.
+        StorageError: The store behind the URL cannot be read.
 
     Examples:
         >>> rows = [ManifestRow(name, None, Source("local", f"{name}.mp4"), None) for name in "ba"]
@@ -404,7 +420,7 @@ def open_manifest(path: Path) -> StoredManifest:
         >>> len(manifest), manifest.rows[1].clip_id
         (2, 'b')
     """
-    file = _file_of(path)
+    file = _file_of(path) if isinstance(path, Path) else _remote_file_of(path)
     stamp = _stamp(file)
     places = array("q")
     before, ordered = "", True
@@ -428,7 +444,16 @@ def _file_of(path: Path) -> Path:
     return file
 
 
-def _stamp(file: Path) -> FileStamp:
+def _remote_file_of(path: RemotePath) -> RemotePath:
+    file = path if path.suffix == ".jsonl" else path / MANIFEST_NAME
+    try:
+        file.stat()
+    except FileNotFoundError as error:
+        raise ManifestError(f"there is no manifest at {file}: {error}") from None
+    return file
+
+
+def _stamp(file: Location) -> FileStamp:
     stat = file.stat()
     return FileStamp(stat.st_size, stat.st_mtime_ns)
 
@@ -449,7 +474,7 @@ def read_rows(file: Path) -> Iterator[ManifestRow]:
     return (row for _, row in _placed_rows(file))
 
 
-def _placed_rows(file: Path) -> Iterator[tuple[int, ManifestRow]]:
+def _placed_rows(file: Location) -> Iterator[tuple[int, ManifestRow]]:
     """Each row of a file with its position in bytes; eight bytes a row are held."""
     hashes = array("q")
     place = 0
@@ -467,7 +492,7 @@ def _placed_rows(file: Path) -> Iterator[tuple[int, ManifestRow]]:
         _refuse_doubles(file)
 
 
-def _refuse_doubles(file: Path) -> None:
+def _refuse_doubles(file: Location) -> None:
     """Raise for the first id that occurs twice; equal hashes of different ids are none."""
     places: dict[str, str] = {}
     for where, row in read_records(file, ManifestRow, error=ManifestError):

@@ -10,6 +10,7 @@ from typing import Final
 from theval_datasets.errors import InputError
 from theval_datasets.utils.jsonl import read_records, write_records
 from theval_datasets.utils.records import Record
+from theval_datasets.utils.stores import Location
 
 TOMBSTONES_NAME: Final = "tombstones.jsonl"
 
@@ -34,7 +35,7 @@ class Tombstone(Record, frozen=True):
             )
 
 
-def read_tombstones(path: Path) -> tuple[Tombstone, ...]:
+def read_tombstones(path: Location) -> tuple[Tombstone, ...]:
     """Tombstones of a JSON-lines file, in order of `clip_id`; none if there is no file.
 
     Raises:

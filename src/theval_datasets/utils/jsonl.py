@@ -15,6 +15,7 @@ from theval_datasets.errors import InputError
 
 from .files import atomic_write, canonical_json, storage_error
 from .records import from_json, to_plain
+from .stores import Location
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ T = TypeVar("T")
 
 
 def read_records(
-    path: Path, kind: type[T], *, error: type[InputError] = InputError
+    path: Location, kind: type[T], *, error: type[InputError] = InputError
 ) -> Iterator[tuple[str, T]]:
     """The records of a file, each with its place such as ``manifest.jsonl:12``.
 

@@ -75,3 +75,19 @@ def _holder(path: Path) -> str:
         return f"{about['command']} (process {about['pid']} on {about['host']}, since {about['since']})"
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return "another process"
+
+
+def is_running(process: int) -> bool:
+    """Whether there is a process of this number on this machine.
+
+    Examples:
+        >>> is_running(os.getpid())
+        True
+    """
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from theval_datasets.errors import (
 from theval_datasets.manifest.info import FileInfo, read_info, write_info
 from theval_datasets.manifest.rows import read_manifest
 from theval_datasets.manifest.tombstones import TOMBSTONES_NAME, Tombstone, write_tombstones
+from theval_datasets.utils.stores import location_of
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -261,6 +263,29 @@ def test_the_number_of_processes_changes_no_byte(many, tmp_path, pools):
     rows = load(three.folder, "features", tmp_path / "hf")
     assert {split: len(rows[split]) for split in rows} == {"train": 36, "validation": 2, "test": 2}
     assert rows["train"]["clip_id"] == sorted(rows["train"]["clip_id"])
+
+
+class _Elsewhere(LocalEngine):
+    shares_disk = False
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_workers_elsewhere_send_their_files_through_the_store(many, s3_server, tmp_path):
+    given = {"decoder": DECODER, "shard_bytes": 1}
+    here = write_release(Theval, Inputs(many.manifest, many.cache), tmp_path, **given)
+    elsewhere = _Elsewhere(2)
+    inputs = Inputs(many.manifest, many.cache)
+    out = location_of(s3_server.url)
+    made = write_release(Theval, inputs, out, **given, engine=elsewhere)
+    assert made.info == here.info
+    stored = made.folder.below()
+    assert sorted(stored) == sorted(hashes(here.folder))
+    methods = Counter(method for method, path in s3_server.requests if ".shards/" in path)
+    assert methods["PUT"] == methods["GET"] == methods["DELETE"] == 8
+    assert sum(name.endswith(".parquet") for name in stored) == 8
+    assert set(out.below()) == {f"theval/theval/{name}" for name in stored}  # nothing else stays
+    assert verify(made.folder).exit_code == 0
 
 
 @pytest.mark.slow
