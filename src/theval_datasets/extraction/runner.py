@@ -45,7 +45,8 @@ class Runner:
     def process(self, job: ClipJob) -> ClipReport:
         """Compute the features of a clip that are not cached.
 
-        A file behind a URL is copied into a temporary folder first. The file's hash is checked, so that nothing is stored under the hash of other bytes.
+        A file behind a URL is copied into a temporary folder first. The file's hash is checked, so
+        that nothing is stored under the hash of other bytes.
 
         Raises:
             StorageError: A disk is full or read-only, or a store refuses, which is not an outcome of

@@ -268,6 +268,9 @@ def test_the_number_of_processes_changes_no_byte(many, tmp_path, pools):
 class _Elsewhere(LocalEngine):
     shares_disk = False
 
+    def for_own_files(self, n_items, n_bytes):
+        return self
+
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
