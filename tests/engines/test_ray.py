@@ -96,20 +96,6 @@ def test_a_lost_node_loses_nothing(jobs, local, tmp_path):
     assert entries(tmp_path / "cache") == local
 
 
-def test_the_command_runs_on_ray_as_on_processes(sample, tmp_path):
-    from theval_datasets.commands.curate import curate
-
-    videos = next(iter(sample.values())).parent
-    curate([str(videos)], tmp_path / "work", root=videos.parent)
-    for engine in ("local", "ray"):
-        report = extract(
-            tmp_path / "work", features=["vad"], cache=str(tmp_path / engine), engine=engine,
-            workers=2,
-        )  # fmt: skip
-        assert report.clips == len(sample)
-    assert entries(tmp_path / "ray") == entries(tmp_path / "local")
-
-
 @dataclass(frozen=True)
 class Hostile(Extractor):
     """Loops, or finds a disk full."""
@@ -130,11 +116,12 @@ class Hostile(Extractor):
 def test_a_clip_that_loops_is_ended_and_a_full_disk_ends_the_run(jobs, tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "_LEAST_TIME", 5.0)
     looping = Plan((Hostile(),), str(tmp_path / "cache"))
-    reports = list(run_plan(RayEngine(2, time_limit=0.1), jobs[:3], looping))
-    assert [one.outcomes["hostile"].reason for one in reports] == ["timeout"] * 3
     full = Plan((Hostile(full=True),), str(tmp_path / "cache"))
-    with pytest.raises(StorageError, match="/full/part cannot be written"):
-        list(run_plan(RayEngine(1), jobs[:3], full))
+    with RayEngine(2, time_limit=0.1) as engine:
+        reports = list(run_plan(engine, jobs[:3], looping))
+        with pytest.raises(StorageError, match="/full/part cannot be written"):
+            list(run_plan(engine, jobs[:3], full))
+    assert [one.outcomes["hostile"].reason for one in reports] == ["timeout"] * 3
 
 
 def test_a_cluster_of_ones_own_is_reached_from_this_machine_only_and_json_stays_json(
@@ -282,31 +269,41 @@ def test_curation_goes_on_without_a_lost_node(sample, tmp_path, monkeypatch):
     assert tree(Path("ray")) == tree(Path("local"))
 
 
-def test_resources_are_asked_for_where_they_are(tmp_path):
-    """A share of a GPU, only where the cluster has GPUs and torch is to use them."""
+@pytest.fixture(scope="module")
+def with_gpu():
+    """An engine on a cluster of two cores and what says it is a GPU."""
     from ray.cluster_utils import Cluster
 
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 1})
+    try:
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
+        yield RayEngine(2, cluster.address)
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def test_resources_are_asked_for_where_they_are(tmp_path, with_gpu):
+    """A share of a GPU too; `test_no_gpu_is_asked_for_on_cpus` says where not."""
     plan = Plan((Large(),), str(tmp_path / "cache"))
     assert resources_of(plan) == Resources(gpus=0.5, memory=200 << 20)
-    for gpus in (0, 1):
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": gpus})
-        try:
-            ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
-            engine = RayEngine(2, cluster.address)
-            items = [1, 2]
-            before = ray.cluster_resources()
-            seen = []
-            with engine.pool(_available, resources=resources_of(plan)) as pool:
-                for _ in pool.map(items):
-                    seen.append(ray.available_resources())
-            used = {
-                name: before.get(name, 0) - min(one.get(name, 0) for one in seen)
-                for name in ("CPU", "GPU", "memory")
-            }
-            assert used == {"CPU": 2, "GPU": 2 * 0.5 * gpus, "memory": 2 * (200 << 20)}
-        finally:
-            ray.shutdown()
-            cluster.shutdown()
+    before = ray.cluster_resources()
+    seen = []
+    with with_gpu.pool(_available, resources=resources_of(plan)) as pool:
+        for _ in pool.map([1, 2]):
+            seen.append(ray.available_resources())
+    used = {
+        name: before.get(name, 0) - min(one.get(name, 0) for one in seen)
+        for name in ("CPU", "GPU", "memory")
+    }
+    assert used == {"CPU": 2, "GPU": 2 * 0.5, "memory": 2 * (200 << 20)}
+
+
+def test_a_cluster_without_room_says_what_is_needed(monkeypatch, with_gpu):
+    monkeypatch.setattr("theval_datasets.engines.ray._PATIENCE", 5.0)
+    wanted = Resources(memory=1 << 45)
+    with pytest.raises(ThevalError, match=r"needs 1 core and 35184\.4 GB of memory.*2 cores"):
+        list(with_gpu.map(_available, [1], resources=wanted))
 
 
 def _available():
@@ -339,21 +336,6 @@ def test_no_gpu_is_asked_for_on_cpus(monkeypatch, device, gpus, asked):
     assert device_there(asked) == (device and ("cuda" if asked else device))
     assert demands(there, Resources(gpus=0.25)) == expected
     assert demands(there, Resources()) == {"num_cpus": 1}
-
-
-def test_a_cluster_without_room_says_what_is_needed(monkeypatch):
-    from ray.cluster_utils import Cluster
-
-    monkeypatch.setattr("theval_datasets.engines.ray._PATIENCE", 5.0)
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    try:
-        ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
-        wanted = Resources(memory=1 << 45)
-        with pytest.raises(ThevalError, match=r"needs 1 core and 35184\.4 GB of memory.*1 core"):
-            list(RayEngine(1, cluster.address).map(_available, [1], resources=wanted))
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
 
 
 def test_addresses_are_for_ray():
