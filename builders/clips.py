@@ -172,16 +172,20 @@ def clips_dataset(
     owner, _, own = name.partition("/")
     if own.replace("-", "_").lower() in catalog.names("dataset"):
         raise InputError(f"{name}: {own} is the name of a dataset of this package; choose another")
-    listed = [row for row in rows if row.listed is not None and row.sha256 is not None]
-    values: dict[str, list[Any]] = {}
-    for row in listed:
-        for attribute, value in (row.listed.attributes if row.listed else {}).items():
-            values.setdefault(attribute, []).append(value)
+    any_listed = False
+    kinds: dict[str, dict[Any, Any]] = {}  # by attribute, a value of each kind
+    for row in rows:
+        if row.listed is None or row.sha256 is None:
+            continue
+        any_listed = True
+        for attribute, value in row.listed.attributes.items():
+            kinds.setdefault(attribute, {}).setdefault(_kind(value), value)
+    values = {attribute: list(found.values()) for attribute, found in kinds.items()}
     if split_by not in (None, "person", "source") and split_by not in values:
         known = ", ".join(["person", "source", *sorted(values)])
         raise InputError(f"--split-by: expected one of {known}, got {split_by!r}")
     fields, columns = _attribute_fields(values)
-    if listed:
+    if any_listed:
         fields.insert(
             0, Field("listed_id", STRING, "Id in the list that the clip is from.", origin=_LISTED)
         )
@@ -216,7 +220,7 @@ def same_people(embeddings: Sequence[Any]) -> list[str | None]:
         >>> same_people([a, b, a, None])
         ['person-0', 'person-1', 'person-0', None]
     """
-    known = np.zeros((0, 0))
+    seen = np.zeros((0, 0))  # with room for more, so that it is seldom copied
     parent: list[int] = []
     first: list[int | None] = []
 
@@ -229,11 +233,14 @@ def same_people(embeddings: Sequence[Any]) -> list[str | None]:
     for people in embeddings:
         here: list[int] = []
         for embedding in () if people is None else people:
-            alike = known @ embedding if len(known) else np.zeros(0)
+            alike = seen[: len(parent)] @ embedding if parent else np.zeros(0)
             best = int(alike.argmax()) if len(alike) else -1
             if best < 0 or alike[best] < SAME_PERSON:
-                known = np.vstack([known, embedding]) if len(known) else np.array([embedding])
                 best = len(parent)
+                if best == len(seen):
+                    more = np.zeros((max(1, best), len(embedding)), embedding.dtype)
+                    seen = np.concatenate([seen, more]) if best else more
+                seen[best] = embedding
                 parent.append(best)
             here.append(best)
         for person in here[1:]:
@@ -276,6 +283,13 @@ def _attribute_fields(values: Mapping[str, list[Any]]) -> tuple[list[Field], dic
             )
         )
     return fields, columns
+
+
+def _kind(value: Any) -> Any:
+    """What the type of a column depends on: the type of a value, and those of a list's items."""
+    if isinstance(value, (list, tuple)):
+        return type(value), frozenset(map(type, value))
+    return type(value)
 
 
 def _feature_of(values: Sequence[Any]) -> Any:

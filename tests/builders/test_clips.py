@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import datasets
 import numpy as np
 import pytest
@@ -204,3 +206,31 @@ def test_the_command(corpus, tmp_path):
     write_manifest(corpus.manifest, rows)
     with pytest.raises(InputError, match="no rows"):
         build("clips", tmp_path / "none", repository="me/hdtf", **given)
+
+
+def test_rows_are_not_held_to_tell_the_types_of_columns():
+    rows = (listed(f"c{i}", 1, note=f"{i}" * 5000, tags=["a", i][: 1 + i % 2]) for i in range(1000))
+    tracemalloc.start()
+    try:
+        dataset = clips_dataset("me/x", rows)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    kinds = {field.name: field.type for field in dataset.FIELDS["features"]}
+    assert repr(kinds["note"]) == "Value('string')"
+    assert repr(kinds["tags"]) == "List(Value('string'))"
+    assert peak < 2_000_000  # the notes alone are 14 MB
+
+
+def test_a_list_with_a_null_among_thousands_without_is_text():
+    rows = [listed(f"c{i}", 1, tags=[1, None] if i == 7 else [1]) for i in range(20)]
+    kinds = {field.name: field.type for field in clips_dataset("me/x", rows).FIELDS["features"]}
+    assert repr(kinds["tags"]) == "Value('string')"
+
+
+def test_many_people_are_told_apart_as_few():
+    rng = np.random.default_rng(0)
+    people = np.linalg.qr(rng.normal(size=(64, 64)))[0].astype(np.float32)
+    order = np.concatenate([np.arange(64), rng.permutation(64)])
+    names = same_people([people[[number]] for number in order])
+    assert names == [f"person-{number}" for number in order]
