@@ -126,7 +126,7 @@ def test_sessions_number_repetitions_through():
         (frame(is_reference=["0", "0", "0", "maybe"]), {}, r"two values|'maybe'"),
         (frame(distortions=["01"] * 4), {}, r"name the taxonomy"),
         (frame(distortions=["01"] * 4), {"taxonomy": load_taxonomy()}, r"vector of 12 bits"),
-        (frame(distortions=["rain"] * 4), {"taxonomy": load_taxonomy()}, r"'rain'.*no type"),
+        (frame(distortions=["rain"] * 4), {"taxonomy": load_taxonomy()}, r"'rain'.*not a type"),
         (frame(distortion_rain=[0] * 4), {"taxonomy": load_taxonomy()}, r"distortion_rain"),
         (frame(distortion_static_background=[2] * 4), {"taxonomy": load_taxonomy()}, r"0 or 1"),
     ],
