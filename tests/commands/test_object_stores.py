@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -299,3 +300,22 @@ def test_paths_of_rows_do_not_leave_the_folder(path):
     with pytest.raises(UnsafePathError, match="below memory://work"):
         manifest.inside(path)
     assert str(manifest.inside("clips\\a.mp4")) == "memory://work/clips/a.mp4"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["extract", "memory://x/work"],
+        ["verify", "memory://x/work"],
+        ["score", "memory://x/work"],
+        ["rebuild", "memory://x/work", "-o", "again"],
+        ["build", "clips", "--name", "lab/talk", "--manifest", "memory://x/work", "-o", "out"],
+    ],
+)
+def test_the_command_line_leaves_urls_as_they_are(words):
+    done = subprocess.run(
+        [sys.executable, "-m", "theval_datasets", *words],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "memory://x/work" in " ".join(done.stderr.split())

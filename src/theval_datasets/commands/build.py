@@ -17,7 +17,16 @@ from theval_datasets.utils.archives import locate
 from theval_datasets.utils.report import Report
 
 from . import completion
-from .options import Address, CacheLocation, EngineName, Output, Settings, StrPath, Workers
+from .options import (
+    Address,
+    CacheLocation,
+    EngineName,
+    Output,
+    Settings,
+    StrPath,
+    Workers,
+    path_or_url,
+)
 
 if TYPE_CHECKING:
     from theval_datasets.builders.base.builder import Builder
@@ -107,7 +116,9 @@ def build(
     name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=completion.datasets)],
     output: Output,
     *,
-    manifest: Annotated[StrPath | None, typer.Option(metavar="MANIFEST")] = None,
+    manifest: Annotated[
+        StrPath | None, typer.Option(metavar="MANIFEST", parser=path_or_url)
+    ] = None,
     cache: CacheLocation = None,
     release: Annotated[StrPath | None, typer.Option(metavar="DIR|OWNER/NAME[@REV]")] = None,
     tables: Annotated[Sequence[str], typer.Option("--with", metavar="KIND=PATH")] = (),

@@ -11,9 +11,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from theval_datasets.utils.stores import is_url
 
 if TYPE_CHECKING:
     from theval_datasets.curation.sources.fetching.options import FetchOptions
@@ -44,9 +47,21 @@ class Fields:
 
 
 StrPath = str | os.PathLike[str]
-Folder = Annotated[StrPath, typer.Argument(metavar="DIR")]
-Manifest = Annotated[StrPath, typer.Argument(metavar="MANIFEST")]
-Output = Annotated[StrPath, typer.Option("-o", "--output", metavar="DIR")]
+
+
+def path_or_url(text: str) -> StrPath:
+    """A path, or a URL as it is: a path would lose one of its slashes.
+
+    Examples:
+        >>> path_or_url("work"), path_or_url("s3://bucket/work")
+        (PosixPath('work'), 's3://bucket/work')
+    """
+    return text if is_url(text) else Path(text)
+
+
+Folder = Annotated[StrPath, typer.Argument(metavar="DIR", parser=path_or_url)]
+Manifest = Annotated[StrPath, typer.Argument(metavar="MANIFEST", parser=path_or_url)]
+Output = Annotated[StrPath, typer.Option("-o", "--output", metavar="DIR", parser=path_or_url)]
 EngineName = Literal["local", "ray"]
 Address = Annotated[str | None, typer.Option(metavar="HOST:PORT")]
 Workers = Annotated[int | None, typer.Option(min=1, metavar="N")]

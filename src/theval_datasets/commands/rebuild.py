@@ -19,7 +19,17 @@ from theval_datasets.utils.optional import need
 from theval_datasets.utils.report import Report
 from theval_datasets.utils.stores import RemotePath, is_url, location_of, spool_folder
 
-from .options import Address, CacheLocation, EngineName, Fetch, Output, StrPath, TimeLimit, Workers
+from .options import (
+    Address,
+    CacheLocation,
+    EngineName,
+    Fetch,
+    Output,
+    StrPath,
+    TimeLimit,
+    Workers,
+    path_or_url,
+)
 
 if TYPE_CHECKING:
     from theval_datasets.curation.rebuild.results import RebuildResult
@@ -82,7 +92,9 @@ class RebuildReport(Report):
 
 
 def rebuild(
-    manifest: Annotated[StrPath, typer.Argument(metavar="MANIFEST|OWNER/NAME[@REV]")],
+    manifest: Annotated[
+        StrPath, typer.Argument(metavar="MANIFEST|OWNER/NAME[@REV]", parser=path_or_url)
+    ],
     output: Output,
     *,
     root: Annotated[StrPath | None, typer.Option(metavar="DIR")] = None,

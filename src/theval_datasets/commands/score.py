@@ -30,7 +30,15 @@ from theval_datasets.utils.optional import available, install_command, need
 from theval_datasets.utils.report import Report
 from theval_datasets.utils.stores import Location, RemotePath, location_of, staged
 
-from .options import Address, CacheLocation, EngineName, StrPath, TimeLimit, Workers
+from .options import (
+    Address,
+    CacheLocation,
+    EngineName,
+    StrPath,
+    TimeLimit,
+    Workers,
+    path_or_url,
+)
 
 if TYPE_CHECKING:
     from theval_datasets.engines.base import Engine
@@ -230,7 +238,7 @@ class ScoreReport(Report):
 
 
 def score(
-    videos: Annotated[Sequence[StrPath], typer.Argument(metavar="VIDEO")],
+    videos: Annotated[Sequence[StrPath], typer.Argument(metavar="VIDEO", parser=path_or_url)],
     *,
     definition: Literal["paper", "release"] = "paper",
     reference: Annotated[StrPath | None, typer.Option(metavar="CSV")] = None,
