@@ -13,7 +13,7 @@ from theval_datasets.errors import InputError
 from theval_datasets.utils.optional import need
 from theval_datasets.utils.report import Report
 
-from .options import CacheLocation, Manifest, StrPath, Workers
+from .options import Address, CacheLocation, EngineName, Manifest, StrPath, Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,8 @@ def index(
     output: Annotated[StrPath, typer.Option("-o", "--output", metavar="FILE")],
     *,
     cache: CacheLocation = None,
+    engine: EngineName = "local",
+    address: Address = None,
     workers: Workers = None,
 ) -> IndexReport:
     """Write an index of a set's clips and people, which curate uses to keep another set disjoint.
@@ -69,6 +71,9 @@ def index(
         manifest: Manifest of the set, or its folder.
         output: File for the index.
         cache: Path or URL of the feature cache. Default: the cache that ``extract`` fills.
+        engine: Engine that measures the clips: processes of this machine, or a Ray cluster. The index
+            itself is made by this process.
+        address: Address of the Ray cluster. Default: a cluster started on this machine.
         workers: Number of processes. Default: the number of cores.
 
     Raises:
@@ -82,8 +87,7 @@ def index(
         recogniser,
         write_index,
     )
-    from theval_datasets.engines.limits import default_workers
-    from theval_datasets.engines.local import LocalEngine
+    from theval_datasets.engines.choose import engine_of
     from theval_datasets.errors import ThevalError, UnsafePathError
     from theval_datasets.extraction.cache import default_location
     from theval_datasets.extraction.jobs import ClipJob
@@ -110,7 +114,8 @@ def index(
         raise InputError(f"{manifest} lists no clip: there is nothing to index")
     Arcface().fetch_weights()
     store = FeatureStore((Fingerprints(), Arcface()), str(cache or default_location()))
-    compute(store, jobs, LocalEngine(workers or default_workers()), "index")
+    with engine_of(engine, address, workers) as runs_on:
+        compute(store, jobs, runs_on, "index")
     pack = note = ""
     try:
         pack = recogniser()

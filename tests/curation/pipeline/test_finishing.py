@@ -356,6 +356,13 @@ def test_what_another_set_holds_is_left_out(judged, tmp_path):
         curate([str(judged[0])], tmp_path / "x", references=[tmp_path / "theirs.jsonl"])
 
 
+def test_an_index_is_measured_by_the_named_engine(judged, tmp_path):
+    go(judged, tmp_path, text=judged[1].read_text().replace("130", "100"))
+    cache = str(tmp_path / "cache")
+    with pytest.raises(InputError, match="--address needs --engine ray"):
+        index(tmp_path / "out", tmp_path / "i.jsonl", cache=cache, address="127.0.0.1:1")
+
+
 def test_a_row_whose_file_lies_elsewhere_is_missing_in_an_index(judged, tmp_path):
     go(judged, tmp_path, text=judged[1].read_text().replace("130", "100"))
     rows = list(read_manifest(tmp_path / "out").rows)
