@@ -16,21 +16,45 @@ SPEAKER = (100, 30, 180, 130)
 CORNER = (10, 130, 50, 180)  # 30 of its 50 lines are in the picture
 
 
-class Script:
-    """A detector that finds the same boxes in every picture; it is given pictures with the border."""
+CORNERS = (144, 80)  # width and height of a corner with the border
 
-    def __init__(self, *boxes):
+
+class Script:
+    """A detector that finds the same boxes in every picture; it is given pictures with the border.
+
+    `small` are boxes that it finds in enlarged corners only.
+    """
+
+    def __init__(self, *boxes, small=()):
         self.boxes = np.array(boxes, np.float32).reshape(-1, 4) + BORDER
+        self.small = np.array(small, np.float32).reshape(-1, 4) + BORDER
+        self.n_corners = 0
 
     def find(self, frame):
+        if frame.shape == (2 * CORNERS[1], 2 * CORNERS[0], 3):
+            return self.in_corner()
         assert frame.shape == (SIZE[1] + 2 * BORDER, SIZE[0] + 2 * BORDER, 3)
-        n = len(self.boxes)
-        return Detections(self.boxes, np.zeros((n, 5, 2), np.float32), np.ones(n, np.float32))
+        return self.detected(self.boxes)
+
+    def in_corner(self):
+        """Corners come in the order left above, right above, left below, right below."""
+        right, below = self.n_corners % 2, self.n_corners // 2 % 2
+        self.n_corners += 1
+        left = right * (SIZE[0] + 2 * BORDER - CORNERS[0])
+        top = below * (SIZE[1] + 2 * BORDER - CORNERS[1])
+        boxes = self.small - (left, top, left, top)
+        inside = (boxes >= 0).all(axis=1) & (boxes[:, 2:] <= CORNERS).all(axis=1)
+        return self.detected(2 * boxes[inside].astype(np.float32))
+
+    @staticmethod
+    def detected(boxes):
+        n = len(boxes)
+        return Detections(boxes, np.zeros((n, 5, 2), np.float32), np.ones(n, np.float32))
 
 
-def found(*boxes, n=8, speaker=10.0, corner=0.0, shown=None):
+def found(*boxes, n=8, speaker=10.0, corner=0.0, shown=None, small=()):
     """Insets of `n` pictures whose speaker and corner change by some grey levels each time."""
-    finder = InsetFinder(Script(*boxes))
+    finder = InsetFinder(Script(*boxes, small=small))
     for i in range(n):
         frame = np.full((SIZE[1], SIZE[0], 3), 100, np.uint8)
         frame[30:130, 100:180] += np.uint8(speaker * (i % 2))
@@ -50,6 +74,27 @@ def test_a_still_face_that_the_border_cuts_is_an_inset():
     expected = [10 / 320, 130 / 160, 50 / 320, 180 / 160]
     assert values["inset_box"][0] == pytest.approx(expected)
     assert int(found(SPEAKER, CORNER, (280, -30, 310, 20))["insets"]) == 2
+
+
+@pytest.mark.parametrize(
+    "box", [(4, 150, 16, 166), (300, 148, 316, 168), (2, -8, 20, 10), (310, -6, 324, 10)]
+)
+def test_small_faces_are_found_in_enlarged_corners(box):
+    assert int(found(SPEAKER)["insets"]) == 0
+    values = found(SPEAKER, small=[box])
+    assert int(values["insets"]) == 1
+    assert values["inset_box"][0] == pytest.approx(np.array(box) / (320, 160, 320, 160), abs=1e-3)
+    assert int(found(SPEAKER, box, small=[box])["insets"]) == 1  # one face found twice
+    assert int(found(SPEAKER, small=[(30, 100, 50, 130)])["insets"]) == 0  # not cut
+
+
+@pytest.mark.parametrize(("small", "n"), [((), 3), (((4, 150, 16, 166),), 8)])
+def test_corners_are_enlarged_in_three_pictures_or_as_long_as_there_is_a_face(small, n):
+    detector = Script(SPEAKER, small=small)
+    finder = InsetFinder(detector)
+    for _ in range(8):
+        finder.add(np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
+    assert detector.n_corners == 4 * n
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 3])
