@@ -25,6 +25,9 @@ _LOUD: Final = -23.0
 _MOST_GAIN: Final = 20.0  # largest gain, dB
 _CEILING: Final = 0.97
 _RATE: Final = 48_000
+_BLOCK: Final = 4096
+"""Samples of a block of FLAC. Else the encoder takes the length of the first frame, which is what the cut left
+of it, and refuses fewer than 16."""
 
 
 def write_mono(clip: Path, target: Path) -> Audio | None:
@@ -107,7 +110,7 @@ def write_original(
         if audible is not None:
             named = (option.split("=", 1) for option in audible_filter(audible).split(":"))
             sound = sound.filter("aeval", **dict(named))
-        job = sound.output(
+        job = sound.filter("asetnsamples", n=_BLOCK, p=0).output(
             f"file:{part.resolve()}",
             acodec="flac",
             sample_fmt="s16",
