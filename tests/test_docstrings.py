@@ -100,7 +100,7 @@ PLAIN = {
 
 NOT_SHOWN = {
     "loads a model, or asks for its file": """
-        facexformer.identity facexformer.locate pack.find_pack pack.need_pack
+        face_mesh.load_mediapipe facexformer.identity facexformer.locate pack.find_pack pack.need_pack
         pack.need_recogniser pack.weights_of reference_index.recogniser syncnet.identity
         syncnet.network anonymous.blurred device.chosen_device pictures.lpips loading.loaded
         pack.load_model pyannote.identity pyannote.load qwen_omni.base_of qwen_omni.identity

@@ -110,15 +110,19 @@ def write_original(
         if audible is not None:
             named = (option.split("=", 1) for option in audible_filter(audible).split(":"))
             sound = sound.filter("aeval", **dict(named))
-        job = sound.filter("asetnsamples", n=_BLOCK, p=0).output(
-            f"file:{part.resolve()}",
-            acodec="flac",
-            sample_fmt="s16",
-            map_metadata=-1,
-            fflags="+bitexact",
-            loglevel="error",
-            **{"flags:a": "+bitexact"},
-        ).global_args("-nostdin", "-y", "-threads", "1")
+        job = (
+            sound.filter("asetnsamples", n=_BLOCK, p=0)
+            .output(
+                f"file:{part.resolve()}",
+                acodec="flac",
+                sample_fmt="s16",
+                map_metadata=-1,
+                fflags="+bitexact",
+                loglevel="error",
+                **{"flags:a": "+bitexact"},
+            )
+            .global_args("-nostdin", "-y", "-threads", "1")
+        )
         run_ffmpeg(job, part, f"the sound of {source.name} cannot be cut")
     return True
 

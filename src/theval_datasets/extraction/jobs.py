@@ -36,7 +36,13 @@ class ClipJob:
 
     @property
     def size(self) -> int:
-        """Size of the file in bytes; 0 where it is not known or there is none."""
+        """Size of the file in bytes; 0 where it is not known or there is none.
+
+        Examples:
+            >>> _ = Path("a.mp4").write_bytes(b"1234")
+            >>> ClipJob("a", "a.mp4", "00").size, ClipJob("b", "b.mp4", "00").size
+            (4, 0)
+        """
         if is_url(self.path):
             return self.n_bytes
         try:

@@ -462,6 +462,12 @@ def spool_folder() -> Iterator[Path]:
 
     Raises:
         StorageError: The place for temporary files is full.
+
+    Examples:
+        >>> with spool_folder() as folder:
+        ...     _ = (folder / "a.bin").write_bytes(b"1")
+        >>> folder.exists()
+        False
     """
     _sweep()
     begin = f"{_SPOOL}.{socket.gethostname()}.{os.getpid()}."
