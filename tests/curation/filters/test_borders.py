@@ -19,11 +19,13 @@ from filter_clips import (
     insets,
     lettering,
     levels,
+    nobody_speaks,
     ok,
     on_screen,
     picture,
     pose,
     speech,
+    stored,
     sync,
 )
 
@@ -58,7 +60,7 @@ def shown(box_of, **facts):
     return lambda value: (clip(**facts), {"faces": faces([(ALL, box_of(value))])})
 
 
-def seen(value, samples=20):
+def seen(value, samples=200):
     """Faces of which the second is in a share of the samples."""
     return clip(), {
         "faces": faces([(range(samples), FACE), (range(round(value * samples)), FACE)], samples)
@@ -114,7 +116,7 @@ BORDERS = [
     Border("overlays", "max_text", 0.02, 0.125, "text", lambda v: scene(text_share=v)),
     Border("sharpness", "min_sharpness", 20.0, 8.0, "blurred", lambda v: scene(sharpness=[v])),
     Border("silence", "max_share", 0.5, 0.25, "silent", lambda v: (clip(), {"audio_levels": levels(silence=v)})),
-    Border("single_speaker", "max_other", 0.05, 0.5, "several-people", seen, 0.05),
+    Border("single_speaker", "max_other", 0.05, 0.5, "several-people", seen, 0.005),
     Border("single_speaker", "max_voices", 0.1, 0.25, "several-voices", voices, 0.01),
     Border("speaker_visible", "min_visible", 0.5, 0.75, "speaker-not-visible",
            lambda v: (clip(), on_screen(visible=v))),
@@ -125,7 +127,7 @@ BORDERS = [
            lambda v: (clip(), {"faces": faces([(ALL, FACE)] * int(v))}), 1),
     Border("subjects", "max_people", None, 3, "too-many-people",
            lambda v: (clip(), {"faces": faces([(ALL, FACE)] * int(v))}), 1),
-    Border("subjects", "min_visible", 0.8, 0.5, "not-all-visible", seen, 0.05),
+    Border("subjects", "min_visible", 0.8, 0.5, "not-all-visible", seen, 0.005),
     Border("watermarks", "max_marks", 0, 2, "watermark", lambda v: (clip(), lettering(lines=int(v))), 1),
 ]  # fmt: skip
 
@@ -176,9 +178,25 @@ def test_a_clip_without_what_is_measured_reports_none_of_it():
         ("subjects", {"faces": empty("no-face")}, {"subjects": 0}),
         ("single_speaker", {"faces": empty("no-face")}, {"subjects": 0}),
         ("one_at_a_time", {"active_speaker": empty("no-face")}, {"speaking_at_once": 0.0}),
+        ("one_at_a_time", nobody_speaks("no-speech"), {"speaking_at_once": 0.0}),
+        ("watermarks", lettering(lines=0), {"marks": 0, "mark": None, "score": None}),
     ):
         judge = catalog.load("filter", name)()
         assert judge.judge(clip(), Features(feature)).measured == measured, name
+
+
+def test_a_source_is_described_as_it_is_stored():
+    judge = catalog.load("filter", "source_format")()
+    plain = {"pixel_aspect": "1:1", "interlaced": False, "transfer": "SDR", "mirrored": False}
+    assert judge.judge(stored(), Features({})).measured == plain
+    odd = judge.judge(stored(pixel_aspect="64:45", transfer="PQ"), Features({})).measured
+    assert odd == plain | {"pixel_aspect": "64:45", "transfer": "PQ"}
+
+
+def test_a_mark_is_named():
+    judge = catalog.load("filter", "watermarks")()
+    verdict = judge.judge(clip(), Features(lettering("TalkStudio", score=0.9)))
+    assert verdict.measured == {"marks": 1, "mark": "TalkStudio", "score": 0.9}
 
 
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1080, 1920), (1000, 1000)])
@@ -226,3 +244,31 @@ def test_unknown_people_are_kept_until_somebody_could_have_the_quota():
     judge = catalog.load("filter", "identity_balance")(max_clips=2)
     clips = [(clip(str(i)), Features(f)) for i, f in enumerate([person_at(1.0), {}, {}])]
     assert [v.verdict for v in judge.judge(clips)] == ["keep", "keep", "undecided"]
+
+
+def test_the_clip_of_the_most_similar_person_of_all_references_is_named():
+    judge = catalog.load("filter", "leakage")()
+    elsewhere = Prints(np.full(8, 2**63, np.uint64), np.zeros(0, np.uint32))
+    axes = np.eye(3, dtype=np.float32)
+    references = [
+        ReferenceIndex.of([ReferenceClip("x", elsewhere, axes[:1], "p")]),
+        ReferenceIndex.of([ReferenceClip("y", elsewhere, axes[1:2], "p"),
+                           ReferenceClip("z", elsewhere, axes[2:], "p")]),
+    ]  # fmt: skip
+    own = {
+        "fingerprints": ok(
+            {"audio_hash": "no-audio"}, frame_hash=np.full(8, 0x0F3C5A69C33CA55A, np.uint64)
+        )
+    }
+    people = {
+        "a": [(1, 0, 0), (0, 0.8, 0.6)],
+        "b": [(0.1, 0.2, 0.97)],
+        "c": [(0.3, 0.35, 0.2), (0, 0.8, 0.6)],
+    }
+    clips = []
+    for name, rows in people.items():
+        embeddings = np.array([np.array(row) / np.linalg.norm(row) for row in rows], np.float32)
+        clips.append((clip(name), Features(own | {"arcface": ok(person_embedding=embeddings)})))
+    verdicts = judge.judge(clips, references)
+    assert [v.measured["of"] for v in verdicts] == ["x", "z", "y"]
+    assert [round(v.measured["cosine"], 3) for v in verdicts] == [1.0, 0.974, 0.8]

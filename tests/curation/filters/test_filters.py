@@ -146,6 +146,7 @@ CASES = [
     ("overlays", {}, clip(), {"picture": picture()} | ONE | insets(1), "panels"),
     ("overlays", {"panels": True}, clip(), {"picture": picture()} | ONE, None),
     ("overlays", {}, clip(), {"picture": picture()} | ONE, "?insets:not-measured"),
+    ("overlays", {}, clip(), {"picture": picture(), "faces": empty("no-face")} | insets(), None),
     ("motion", {"min_motion": 2.0}, clip(), {"picture": picture()}, None),
     ("motion", {"min_motion": 2.1}, clip(), {"picture": picture()}, "static"),
     ("motion", {}, clip(), {"picture": picture(motion=[])}, "?single-frame"),

@@ -12,7 +12,7 @@ from scipy import stats
 from theval_datasets.curation.study.mos import opinion_scores
 from theval_datasets.curation.study.parameters import StudyParameters, preset, presets
 from theval_datasets.curation.study.ratings import Ratings
-from theval_datasets.curation.study.scaling import scaled, subject_bias, zscores
+from theval_datasets.curation.study.scaling import map_means, scaled, subject_bias, zscores
 from theval_datasets.curation.study.tables import read_ratings
 from theval_datasets.errors import InputError, RatingsError
 
@@ -195,3 +195,9 @@ def test_clipped_scores_stay_in_the_range(seed, rescale):
 def test_scaled_raw_is_the_panel_itself():
     panel = Ratings.from_matrix(made()).panel()
     assert scaled(panel, "raw", StudyParameters()) is panel
+
+
+def test_means_are_mapped_to_a_range_that_does_not_begin_at_zero():
+    scores, factor = map_means(np.array([10.0, 20.0, 40.0]), StudyParameters(range=(1, 4)))
+    assert scores.tolist() == pytest.approx([1, 2, 4])
+    assert factor == pytest.approx(0.1)

@@ -48,6 +48,22 @@ def test_exactly_half_is_not_a_majority():
     assert labels.dimensions(1) == ("unassigned",)
 
 
+@pytest.mark.parametrize(("yes", "of", "voice"), [(3, 5, True), (2, 4, False), (3, 4, True)])
+def test_most_voters_and_most_repetitions_decide(yes, of, voice):
+    """Of several people, and of the several ratings by one of them."""
+    taxonomy = load_taxonomy()
+    votes = np.zeros((of, 12), bool)
+    votes[:yes, 0] = True
+    among = distortion_labels(table(votes[np.newaxis], taxonomy), taxonomy)
+    assert among.present[0, 0] == voice
+    repeated = Ratings.from_arrays(
+        ["a"] * of, ["x"] * of, [3] * of, repetition=list(range(of)), votes=votes,
+        vote_names=taxonomy.ids,
+    )  # fmt: skip
+    labels = distortion_labels(repeated, taxonomy)
+    assert (labels.n_voters.tolist(), labels.share[0, 0]) == ([1], float(voice))
+
+
 def test_repetitions_are_one_voice():
     taxonomy = load_taxonomy()
     votes = np.zeros((5, 12), bool)
