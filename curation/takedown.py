@@ -32,6 +32,7 @@ from theval_datasets.utils.files import inside, remove_inside, safe_name
 from theval_datasets.utils.jsonl import read_journal
 from theval_datasets.utils.locks import locked
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.text import count_of
 
 from .clips.files import AUDIO, CLIPS, FRAMES
 from .clips.turns import write_turns
@@ -82,7 +83,7 @@ class TakedownReport(Report):
 
     def to_text(self) -> str:
         """Human-readable summary."""
-        lines = [f"{len(self.taken)} clips taken down in {self.tombstones}"]
+        lines = [f"{count_of(len(self.taken), 'clip')} taken down in {self.tombstones}"]
         lines += [f"  already had a tombstone: {name}" for name in self.known]
         lines += [
             f"  not listed in the manifest, but marked nevertheless: {name}"

@@ -47,8 +47,7 @@ def test_a_built_dataset_is_trained_on(corpus):
     _, _, _, report = corpus
     assert report.samples.nulls == {"lip_sync": 1}
     assert (
-        "null, replaced by the median of the training clips: lip_sync of 1 clips"
-        in report.to_text()
+        "null, replaced by the median of the training clips: lip_sync of 1 clip" in report.to_text()
     )
     assert len(report.samples) == 20
 

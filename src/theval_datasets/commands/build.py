@@ -15,6 +15,7 @@ from theval_datasets import catalog
 from theval_datasets.errors import InputError
 from theval_datasets.utils.archives import locate
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.text import count_of
 
 from . import completion
 from .options import (
@@ -90,7 +91,9 @@ class BuildReport(Report):
         lines += [f"  note: {note}" for note in info.notes]
         lacking = self.release.not_extracted
         if lacking:
-            listed = ", ".join(f"{name} of {count} clips" for name, count in lacking.items())
+            listed = ", ".join(
+                f"{name} of {count_of(count, 'clip')}" for name, count in lacking.items()
+            )
             lines.append(
                 f"  null, because the cache does not hold them: {listed}; run theval-data extract "
                 "(theval-data doctor lists missing packages)"

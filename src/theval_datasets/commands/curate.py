@@ -16,6 +16,7 @@ from theval_datasets.engines.limits import TIME_LIMIT
 from theval_datasets.errors import InputError
 from theval_datasets.utils.optional import need
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.text import count_of
 
 from . import completion
 from .options import Address, CacheLocation, EngineName, Fetch, Output, StrPath, TimeLimit, Workers
@@ -91,7 +92,7 @@ class CurateReport(Report):
         from theval_datasets.curation.sources.fetching.reasons import TRANSIENT
         from theval_datasets.manifest.rows import REJECTED_NAME
 
-        clips = "1 clip" if self.kept == 1 else f"{self.kept} clips"
+        clips = count_of(self.kept, "clip")
         lines = [f"{clips} in {self.manifest}"]
         if self.reused:
             lines[0] += f" ({self.reused} from an earlier run)"

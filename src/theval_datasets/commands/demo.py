@@ -17,6 +17,7 @@ from typing import Any, Final
 from theval_datasets.errors import BuildError
 from theval_datasets.utils.optional import need
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.text import count_of
 
 from .options import Output, Workers
 
@@ -105,7 +106,7 @@ class DemoReport(Report):
             "by a model or rated by a person:",
             "",
             *(
-                f'  >>> load_dataset("{name}")["train"].to_pandas()  # {count} clips'
+                f'  >>> load_dataset("{name}")["train"].to_pandas()  # {count_of(count, "clip")}'
                 for name, count in self.clips.items()
                 if name != _DATASETS[0]
             ),

@@ -16,7 +16,7 @@ from theval_datasets.engines.limits import TIME_LIMIT
 from theval_datasets.errors import InputError
 from theval_datasets.utils.optional import available, install_command, need
 from theval_datasets.utils.report import Report
-from theval_datasets.utils.text import some_names
+from theval_datasets.utils.text import count_of, some_names
 
 from . import completion
 from .options import Address, CacheLocation, EngineName, Settings, TimeLimit, Workers
@@ -151,8 +151,8 @@ class ExtractReport(Report):
             if remedy := remedies.get((name, reason)):
                 lines.append(f"    {remedy}")
         if self.skipped:
-            lines.append(f"{self.skipped} rows without a clip were skipped")
-        lines += ["", f"{self.clips} clips, features in {self.cache}"]
+            lines.append(f"{count_of(self.skipped, 'row')} without a clip skipped")
+        lines += ["", f"{count_of(self.clips, 'clip')}, features in {self.cache}"]
         lines.append("next: theval-data build NAME --manifest MANIFEST -o DIR")
         return "\n".join(lines)
 

@@ -12,6 +12,7 @@ import typer
 from theval_datasets import catalog
 from theval_datasets.errors import InputError
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.text import count_of
 
 from . import completion
 from .options import Output, StrPath
@@ -45,10 +46,14 @@ class ImportReport(Report):
 
     def to_text(self) -> str:
         """Counts, and the first entries in which something is wrong."""
-        lines = [f"{self.clips} clips of {self.sources} sources in {self.manifest}"]
+        lines = [
+            f"{count_of(self.clips, 'clip')} of {count_of(self.sources, 'source')} in {self.manifest}"
+        ]
         if self.faults:
             counts = ", ".join(f"{count} × {reason}" for reason, count in self.rejected.items())
-            lines.append(f"{len(self.faults)} entries cannot be made, in rejected.jsonl: {counts}")
+            lines.append(
+                f"{count_of(len(self.faults), 'entry', 'entries')} cannot be made, in rejected.jsonl: {counts}"
+            )
             lines += [
                 f"  {fault['reason']}: {fault['id']} ({fault['place']}): {fault['detail']}"
                 for fault in self.faults[:_SHOWN]

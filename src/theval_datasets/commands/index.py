@@ -12,6 +12,7 @@ import typer
 from theval_datasets.errors import InputError
 from theval_datasets.utils.optional import need
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.text import count_of
 
 from .options import Address, CacheLocation, EngineName, Manifest, StrPath, Workers
 
@@ -48,7 +49,8 @@ class IndexReport(Report):
     def to_text(self) -> str:
         """Counts, and the clips that are not in the index."""
         lines = [
-            f"{self.clips} clips and {self.people} embeddings of {self.identities} people in "
+            f"{count_of(self.clips, 'clip')} and {count_of(self.people, 'embedding')} of "
+            f"{count_of(self.identities, 'person', 'people')} in "
             f"{self.index}"
         ]
         lines += [f"  not in it: {k} ({v})" for k, v in self.missing.items()]

@@ -15,6 +15,7 @@ import typer
 from theval_datasets.errors import InputError
 from theval_datasets.utils.records import to_plain
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.text import count_of
 
 from .options import CacheLocation, Settings, StrPath
 from .train import built_rows
@@ -97,7 +98,7 @@ class PredictReport(Report):
                 )
         nulls = Counter(name for clip in self.clips if clip.score is not None for name in clip.null)
         if nulls:
-            listed = ", ".join(f"{name} of {n} clips" for name, n in nulls.items())
+            listed = ", ".join(f"{name} of {count_of(n, 'clip')}" for name, n in nulls.items())
             lines.append(f"null, replaced by the median of the training clips: {listed}")
         if self.n_seen:
             lines.append(f"the metric was trained on {self.n_seen} of these clips")

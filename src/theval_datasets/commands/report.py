@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.text import count_of
 
 from .options import Folder, Output
 
@@ -35,7 +36,7 @@ class AnalysisReport(Report):
     def to_text(self) -> str:
         """Drawn figures, figures that were not drawn with the reason, and the page."""
         drawn = [figure for figure in self.figures if figure.reason is None]
-        lines = [f"{len(drawn)} figures, each as PNG and CSV"]
+        lines = [f"{count_of(len(drawn), 'figure')}, each as PNG and CSV"]
         reasons: dict[str, list[str]] = {}
         for figure in self.figures:
             if figure.reason is not None:

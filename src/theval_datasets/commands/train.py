@@ -15,7 +15,7 @@ from theval_datasets.errors import InputError
 from theval_datasets.training.parameters import ModelName, ModelParameters, Nulls
 from theval_datasets.utils.records import to_plain
 from theval_datasets.utils.report import Report
-from theval_datasets.utils.text import some_names
+from theval_datasets.utils.text import count_of, some_names
 
 from .options import Fields, StrPath
 
@@ -112,7 +112,9 @@ class TrainReport(Report):
             listed = ", ".join(f"{n} with {why}" for why, n in samples.left_out.items())
             lines.append(f"clips left out: {listed}")
         if samples.nulls:
-            listed = ", ".join(f"{feature} of {n} clips" for feature, n in samples.nulls.items())
+            listed = ", ".join(
+                f"{feature} of {count_of(n, 'clip')}" for feature, n in samples.nulls.items()
+            )
             lines.append(f"null, replaced by the median of the training clips: {listed}")
         lines += [f"note: {remark}" for remark in samples.remarks]
         lines += ["", *self._results()]

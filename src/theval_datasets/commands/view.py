@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from theval_datasets.utils.report import Report
+from theval_datasets.utils.text import count_of
 
 from .options import Folder, StrPath
 
@@ -48,7 +49,9 @@ class ViewReport(Report):
     def to_text(self) -> str:
         """Number of clips and files, and the path of the page."""
         size = self.explorer.n_bytes / 1e6
-        lines = [f"{self.explorer.clips:,} clips in {self.explorer.files:,} files, {size:.1f} MB"]
+        lines = [
+            f"{count_of(self.explorer.clips, 'clip')} in {self.explorer.files:,} files, {size:.1f} MB"
+        ]
         if self.server:
             lines.append(f"open {self.server.address} (Ctrl-C ends)")
         return "\n".join([*lines, f"page: {self.page}"])

@@ -86,6 +86,21 @@ def some_names(names: Iterable[str], shown: int = 3) -> str:
     return ", ".join(listed[:shown]) + more
 
 
+def count_of(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun.
+
+    Args:
+        number: Number.
+        one: Noun in the singular.
+        many: Noun in the plural; None for the singular with an s.
+
+    Examples:
+        >>> count_of(1, "clip"), count_of(1200, "clip"), count_of(0, "entry", "entries")
+        ('1 clip', '1,200 clips', '0 entries')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def redacted(text: str, *, queries: bool = False) -> str:
     """`text` without tokens, passwords and signatures in addresses.
 
