@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.outcomes import Values
+from theval_datasets.extraction.weights import Weights, known
 from theval_datasets.media.frames import FrameRequest, Frames
 
 from .networks import text_reader
@@ -72,6 +73,10 @@ class Lettering(Extractor):
     def frames(self) -> FrameRequest:
         """Two frames a second, at most 720 lines high."""
         return FrameRequest(fps=FPS, height=HEIGHT, colour="bgr")
+
+    def weights(self) -> Sequence[Weights]:
+        """PP-OCR."""
+        return (known("pp-ocr"),)
 
     def weights_id(self) -> str:
         """Version of the package that carries the models."""
