@@ -329,7 +329,6 @@ class _Table:
 
     def misplaced(self, most: int) -> bool:
         """Whether one of some frames, at equal distances, does not lie where its key says."""
-        assert self.order is not None
         if self.order is None or not len(self.order):
             return False
         places = np.unique(np.linspace(0, len(self.order) - 1, most).astype(np.int64))

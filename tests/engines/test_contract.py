@@ -91,8 +91,9 @@ def fragile():
     return work
 
 
-@both
-@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize(
+    ("kind", "size"), [("local", 1), ("local", 3), pytest.param("ray", 3, marks=RAY.marks)]
+)
 def test_every_item_has_its_result(make, size):
     with make(size) as engine, engine.pool(echo) as pool:
         for ordered in (False, True):
@@ -190,29 +191,28 @@ def stillborn():
     os.abort()
 
 
+FAILURES = [
+    (StorageError("the disk is full"), StorageError, "the disk is full", False),
+    (OSError(errno.ENOSPC, "full", "/x"), OSError, "full: '/x'", False),
+    (ConnectionResetError(104, "reset"), ConnectionResetError, "reset", False),
+    (EOFError("the file ends"), ThevalError, "EOFError: the file ends", True),
+    (KeyError("x"), ThevalError, "KeyError: 'x'", True),
+    ("unsendable", ThevalError, "cannot pickle", True),
+]
+
+
 @both
-@pytest.mark.parametrize(
-    ("item", "kind_of", "says", "logged"),
-    [
-        (StorageError("the disk is full"), StorageError, "the disk is full", False),
-        (OSError(errno.ENOSPC, "full", "/x"), OSError, "full: '/x'", False),
-        (ConnectionResetError(104, "reset"), ConnectionResetError, "reset", False),
-        (EOFError("the file ends"), ThevalError, "EOFError: the file ends", True),
-        (KeyError("x"), ThevalError, "KeyError: 'x'", True),
-        ("unsendable", ThevalError, "cannot pickle", True),
-    ],
-)
-def test_an_exception_ends_the_run_with_its_message(
-    make, item, kind_of, says, logged, request, caplog
-):
-    if logged:
-        request.getfixturevalue("errors_expected")
+@pytest.mark.usefixtures("errors_expected")
+def test_an_exception_ends_the_run_with_its_message(make, caplog):
+    """One after another in the same workers, which go on."""
     with make(1) as engine, engine.pool(failing) as pool:
-        with pytest.raises(kind_of, match=says) as met:
-            list(pool.map(["a", item, "b"]))
-        assert type(met.value) is kind_of
-        assert list(pool.map(["c"])) == [("c", "c")]
-    assert ("Traceback" in caplog.text) == logged
+        for item, kind_of, says, logged in FAILURES:
+            caplog.clear()
+            with pytest.raises(kind_of, match=says) as met:
+                list(pool.map(["a", item, "b"]))
+            assert type(met.value) is kind_of
+            assert list(pool.map(["c"])) == [("c", "c")]
+            assert ("Traceback" in caplog.text) == logged, item
 
 
 @both

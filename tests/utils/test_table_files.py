@@ -204,3 +204,11 @@ def test_workbooks_that_are_refused(tmp_path):
 def test_every_kind_of_line_end(tmp_path, end):
     frame = read_table(written(tmp_path, f"a,b{end}1,2{end}3,4{end}")).frame
     assert frame.to_dict(as_series=False) == {"a": ["1", "3"], "b": ["2", "4"]}
+
+
+def test_errors_hold_no_advice_to_programmers(tmp_path):
+    path = tmp_path / "ratings.csv"
+    path.write_text('[{"subject":"a","clip_id":"b","score":1}]')
+    with pytest.raises(InputError, match="cannot be read as csv") as met:
+        read_table(path)
+    assert "infer_schema" not in str(met.value)

@@ -403,18 +403,19 @@ def location_of(place: str | os.PathLike[str]) -> Location:
         InputError: It is an address of the web, or nothing here opens URLs of its kind.
 
     Examples:
-        >>> location_of("work"), location_of("file:///data/work"), location_of("memory://work/")
+        >>> location_of("work"), location_of("FILE:///data/work"), location_of("memory://work/")
         (PosixPath('work'), PosixPath('/data/work'), RemotePath(location='memory://work'))
     """
     text = os.fspath(place)
     match = _URL.match(text)
     if match is None:
         return Path(text)
-    if match[1].lower() in _WEB:
+    kind = match[1].lower()  # fsspec knows no others
+    if kind in _WEB:
         raise InputError(
             f"expected a path or the URL of an object store (s3://…, gs://…, hf://…), got {text!r}"
         )
-    remote = RemotePath(text.rstrip("/"))
+    remote = RemotePath(kind + text[len(kind) :].rstrip("/"))
     storage = remote.storage()
     return Path(storage.root) if storage.local else remote
 

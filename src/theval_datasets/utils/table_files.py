@@ -80,7 +80,8 @@ def read_table(path: Path, *, error: type[InputError] = InputError) -> TableFile
         else:
             raise error(f"expected a table ending in {', '.join(SUFFIXES)}, got {path.name}")
     except (pl.exceptions.PolarsError, OSError) as reason:
-        raise error(f"{path.name} cannot be read as {suffix[1:]}: {one_line(reason)}") from None
+        why = one_line(str(reason).partition("You might want to try")[0])  # advice to programmers
+        raise error(f"{path.name} cannot be read as {suffix[1:]}: {why}") from None
     _refuse_nested(frame, path.name, error)
     return _without_blanks(frame, form, path.name, error)
 
