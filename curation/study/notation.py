@@ -27,7 +27,11 @@ _MONTH: Final = re.compile(
     r"(?:jan|feb|m[aäe]r|mrz|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-z]*\.?"
 )
 """Words beside the numbers of which a spreadsheet made dates."""
-_LARGE: Final = 100.0  # numbers without a separator that show that others have one for thousands
+_DECIMAL: Final = re.compile(r"[-+]?(?:\d*([.,])(?:\d{1,2}|\d{4,})|0?([.,])\d{3})")
+"""Numbers whose separator cannot be one of thousands."""
+_LARGE: Final = (
+    100.0  # numbers without a separator that show that others may have one for thousands
+)
 
 
 def answer(text: str) -> str:
@@ -109,11 +113,18 @@ def _refuse_groups(texts: Collection[str]) -> None:
     Raises:
         ValueError: There are such numbers.
     """
-    grouped = [text for text in texts if _GROUPS.fullmatch(text)]
-    large = [text for text in texts if text.isdecimal() and float(text) >= _LARGE]
-    several = [text for text in grouped if text.count(".") + text.count(",") > 1]
-    if several or (grouped and large):
+    decimal = {match[1] or match[2] for text in texts if (match := _DECIMAL.fullmatch(text))}
+    several = [text for text in texts if _GROUPS.fullmatch(text) and _separators(text) > 1]
+    grouped = [text for text in texts if _GROUPS.fullmatch(text) and not decimal & {*text}]
+    largest = max((float(text) for text in texts if text.isdecimal()), default=0.0)
+    # the shortest form of a decimal has no zero at its end, so 12.345 beside 100 is one
+    rounded = any(text.endswith("0") for text in grouped)
+    if several or (grouped and (decimal or largest > _LARGE or (largest == _LARGE and rounded))):
         first = (several or grouped)[0]
         raise ValueError(
             f"{first!r} seems to have a separator of thousands; write numbers without one"
         )
+
+
+def _separators(text: str) -> int:
+    return text.count(".") + text.count(",")

@@ -15,6 +15,7 @@ import numpy as np
 
 from theval_datasets.errors import RatingsError
 from theval_datasets.utils.table_files import read_table
+from theval_datasets.utils.text import some_names
 
 from .ids import encode_names
 from .layouts import ROW, SHOWN, statistics, to_long
@@ -139,7 +140,7 @@ def from_frame(
     frame = frame.with_columns(pl.Series(ROW, numbers, dtype=pl.Int64))
     table = to_long(frame, where)
     frame = table.frame
-    score, rated = _scores(frame, options, where)
+    score, rated, read = _scores(frame, options, where)
     n_missing = int((~rated).sum())
     if n_missing:
         frame = frame.filter(pl.Series(rated))
@@ -148,7 +149,7 @@ def from_frame(
         raise RatingsError(f"{where} holds no ratings")
     places = frame[ROW].to_list()
     scale = check_scale(score, places, options.score_range, where)
-    layout = table.layout
+    layout = table.layout + read
     if _are_addresses(frame["subject"]):
         frame = frame.with_columns(_numbered(frame["subject"]))
         layout += ", e-mail addresses replaced by numbers"
@@ -204,15 +205,15 @@ def _numbered(column: pl.Series) -> pl.Series:
     return texts.replace_strict(numbers, default=None, return_dtype=pl.String).alias(column.name)
 
 
-def _scores(frame: pl.DataFrame, options: TableOptions, where: str) -> tuple[Floats, Flags]:
-    """Scores, and which rows have one."""
+def _scores(frame: pl.DataFrame, options: TableOptions, where: str) -> tuple[Floats, Flags, str]:
+    """Scores, which rows have one, and what was read as other numbers than it says."""
     import polars as pl
 
-    column = frame["score"]
+    column, read = frame["score"], ""
     if column.dtype == pl.String:
         text = column.str.strip_chars()
         given = ~text.str.to_lowercase().is_in(_NOT_RATED).fill_null(value=True)
-        text = _in_plain_notation(text, given, where)
+        text, read = _in_plain_notation(text, given, where)
         numbers = _with_decimal_points(text, frame[ROW], where).cast(pl.Float64, strict=False)
     elif column.dtype.is_numeric():
         numbers, given = column.cast(pl.Float64), column.is_not_null()
@@ -228,10 +229,11 @@ def _scores(frame: pl.DataFrame, options: TableOptions, where: str) -> tuple[Flo
             "in one language. Save results instead of formulas and dates, replace other words by their "
             "numbers, and leave the cells of missing ratings empty"
         )
-    return values, rated
+    return values, rated, read
 
 
-def _in_plain_notation(text: pl.Series, given: pl.Series, where: str) -> pl.Series:
+def _in_plain_notation(text: pl.Series, given: pl.Series, where: str) -> tuple[pl.Series, str]:
+    """Scores as numbers, and a remark on those that were not written as numbers."""
     import polars as pl
 
     distinct = sorted(text.filter(given).unique().to_list())
@@ -241,8 +243,10 @@ def _in_plain_notation(text: pl.Series, given: pl.Series, where: str) -> pl.Seri
         raise RatingsError(f"{where}: {reason}") from None
     changed = {old: new for old, new in plain.items() if old != new}
     if not changed:
-        return text
-    return text.replace_strict(changed, default=text, return_dtype=pl.String)
+        return text, ""
+    told = [f"{old!r} is {changed[old]}" for old in sorted(changed, key=lambda old: changed[old])]
+    numbers = text.replace_strict(changed, default=text, return_dtype=pl.String)
+    return numbers, f", scores in words or signs ({some_names(told, 10)})"
 
 
 def _with_decimal_points(text: pl.Series, rows: pl.Series, where: str) -> pl.Series:

@@ -60,6 +60,9 @@ def test_what_is_not_understood_stays_as_it_is(texts):
         (["1.200", "950"], "thousands"),
         (["1,200", "100"], "thousands"),
         (["1.200.000"], "thousands"),
+        (["1.200", "950,5"], "thousands"),
+        (["1 200", "950,5"], "thousands"),
+        (["1.234", "101"], "thousands"),
         (["1.200,5"], None),
         (["1.200", "99"], None),  # three decimals
         (["1.200", "3.400"], None),
@@ -80,3 +83,12 @@ def test_answers_of_forms():
         "3",
         "none",
     ]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["12.345", "100"], ["12.345", "250", "7.5"], ["0.125", "1.250", "150"], ["3.125", "99"]],
+)
+def test_decimals_with_three_digits_are_no_thousands(texts):
+    """Sliders are saved in the shortest form, in which 100 has no point."""
+    assert plain_numbers(texts) == {text: text for text in texts}

@@ -175,3 +175,14 @@ def test_the_three_forms_of_votes_say_the_same():
     wanted[0, 11] = wanted[3, 10] = True
     for ratings in result:
         assert np.array_equal(ratings.votes[[0, 2, 1, 3]], wanted)  # sorted by clip
+
+
+def test_what_words_are_taken_for_is_said():
+    words = frame(score=["gut", "schlecht", "gut", "ausgezeichnet"])
+    ratings = from_frame(words)
+    assert sorted(ratings.score.tolist()) == [1, 4, 4, 5]
+    assert (
+        "scores in words or signs ('schlecht' is 1, 'gut' is 4, 'ausgezeichnet' is 5)"
+        in ratings.to_text()
+    )
+    assert "in words" not in from_frame(frame(score=["1", "2", "4", "5"])).to_text()
