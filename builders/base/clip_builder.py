@@ -72,7 +72,7 @@ class ClipBuilder(Builder):
         notes = []
         if dead:
             notes.append(
-                f"{dead} of {n_rows} rows of the manifest have no clip (their source is gone); "
+                f"{dead} of {n_rows} rows of the manifest have no clip (their source is no longer available); "
                 "they are in manifest.jsonl, not in the tables."
             )
         if "media" not in self.available():

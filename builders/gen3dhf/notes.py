@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from theval_datasets.utils.archives import locate
+from theval_datasets.utils.text import count_of
 
 
 def lacking(release: Path, parts: Mapping[str, tuple[str, ...]]) -> list[str]:
@@ -39,10 +40,12 @@ def stills_used(
     notes = []
     if mapped:
         notes.append(
-            f"Stills beside the saliency maps: {len(given)} are the release's, {len(cut)} are cut "
-            f"from the videos, {without} are missing."
+            f"Stills of the saliency maps: {len(given)} from the release, {len(cut)} cut from the "
+            f"videos, {without} missing."
         )
     unused = set(stills) - set(mapped)
     if unused:
-        notes.append(f"{len(unused)} stills of the release have no saliency map and are left out.")
+        notes.append(
+            f"The release has {count_of(len(unused), 'still')} without a saliency map; left out."
+        )
     return notes

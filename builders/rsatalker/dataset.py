@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 
 from theval_datasets.errors import InputError
 from theval_datasets.manifest.joins import Join, join_values, reason_of
+from theval_datasets.utils.text import count_of
 
 from ..base.builder import TableConfig
 from ..base.fields import BOOL, DOUBLE, INT, STRING, Field
@@ -128,17 +129,17 @@ class Rsatalker(ScoredBuilder):
         notes = list(super().notes())
         kept = {row.clip_id: self._recordings[row.clip_id] for row in self.rows}
         for what, names in (
-            ("recordings have no speech", [n for n, recording in kept.items() if recording.speech is None]),
-            ("recordings have no motion", [n for n, recording in kept.items() if recording.motion is None]),
-            ("recordings lack the other speaker",
+            ("without speech", [n for n, recording in kept.items() if recording.speech is None]),
+            ("without motion", [n for n, recording in kept.items() if recording.motion is None]),
+            ("without the other speaker",
              [r.clip_id for r in self.rows if r.values["partner"] is None]),
-            ("recordings have no span in a video",
+            ("without a span in a video",
              [r.clip_id for r in self.rows if r.values["start"] is None]),
-            ("recordings have no relationship",
+            ("without a relationship",
              [r.clip_id for r in self.rows if r.values["relationship"] is None]),
         ):  # fmt: skip
             if names:
-                notes.append(f"{len(names)} {what}, such as {names[0]}.")
+                notes.append(f"{count_of(len(names), 'recording')} {what}, such as {names[0]}.")
         joins = (self._spans[0], self._relations[0])
         return (*notes, *(join.to_text(names_alone=True) for join in joins if join is not None))
 

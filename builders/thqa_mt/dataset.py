@@ -11,6 +11,7 @@ import pyarrow as pa
 from theval_datasets.errors import InputError
 from theval_datasets.manifest.joins import Join, join_clips
 from theval_datasets.manifest.rows import ManifestRow
+from theval_datasets.utils.text import count_of
 
 from ..base.builder import TableConfig
 from ..base.clips import CLIP_EXTRACTORS, DEFAULT_SPLIT, taken
@@ -222,8 +223,8 @@ class ThqaMt(ScoredBuilder):
         unknown = [row.clip_id for row in self.rows if row.values["generator"] is None]
         if unknown:
             notes.append(
-                f"The generator of {len(unknown)} clips is unknown: they are in no table of clips "
-                f"and follow no naming rule, such as {', '.join(unknown[:_SHOWN])}."
+                f"{count_of(len(unknown), 'clip')} of unknown generator, in no table of clips and named by no "
+                f"known rule, such as {', '.join(unknown[:_SHOWN])}."
             )
         return tuple(notes)
 

@@ -70,7 +70,7 @@ class JoinedTables:
         if self.unrated:
             notes.append(
                 f"clips: {len(self.unrated)} of {len(self.listing.clips)} listed clips were not rated "
-                "and are no row, since there is no manifest: "
+                "and have no row, because there is no manifest: "
                 f"{some_names(map(repr, self.unrated))}."
             )
         return notes

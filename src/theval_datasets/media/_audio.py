@@ -108,7 +108,7 @@ def _read(path: Path, limits: Limits, rate: int, aligned: bool) -> Audio:
     longest = min(limits.seconds, track.longest)
     samples = _decode(path, track, rate, longest)
     if len(samples) >= int(limits.seconds * rate):
-        raise TooLargeError(f"{path.name}: more than {limits.seconds:.0f} s of audio")
+        raise TooLargeError(f"{path.name} has more than {limits.seconds:.0f} s of audio, the limit")
     samples = samples[max(0, round(-start * rate)) :]
     return Audio(samples, max(0.0, start), rate, track.channel, track.n_channels)
 

@@ -45,19 +45,19 @@ class Remarks:
         """The remarks in one line; None if there is none."""
         parts = []
         if self.stopped is not None:
-            parts.append(f"truncated: reading stops: {self.stopped}")
+            parts.append(f"truncated: decoding stopped: {self.stopped}")
         if self.undecoded:
-            parts.append(f"{self.undecoded} packets do not decode: {self.undecoded_reason}")
+            parts.append(f"{self.undecoded} packets could not be decoded: {self.undecoded_reason}")
         if self.backwards is not None:
             parts.append(
-                f"timestamps do not grow at {self.backwards:.3f} s: frames are not used until they do"
+                f"timestamps stop increasing at {self.backwards:.3f} s: frames are dropped until they increase again"
             )
         if self.resized is not None:
             parts.append(f"the picture's size changes at {self.resized:.3f} s")
         if self.untimed:
             parts.append(f"{self.untimed} frames have no timestamp")
         if self.guessed:
-            parts.append("no frame has a timestamp: they are spaced by the stated frame rate")
+            parts.append("no frame has a timestamp: times follow from the stated frame rate")
         if self.turned is not None:
             parts.append(f"a rotation by {self.turned:g} degrees is not applied")
         if self.opaque is not None:

@@ -186,7 +186,7 @@ def _is_animated_png(stream: IO[bytes]) -> bool:
 
 
 def too_many_pixels(path: Path, width: int, height: int, limits: Limits) -> str:
-    return f"{path.name} is {width}×{height}; the limit is {limits.pixels} pixels a picture"
+    return f"{path.name} is {width}×{height}; the limit is {limits.pixels} pixels per frame"
 
 
 def pixel_budget(path: Path, limits: Limits) -> int:
@@ -224,5 +224,5 @@ def shortfall(stream: Any, end: float, first: int) -> str | None:
     before = max(0, first - begin)
     promised = seconds((stream.duration or 0) - before, stream.time_base)
     if promised - end > _TRUNCATED_AFTER:
-        return f"truncated: the header promises {promised:.2f} s, {end:.2f} s are there"
+        return f"truncated: the header states {promised:.2f} s, the frames end at {end:.2f} s"
     return None

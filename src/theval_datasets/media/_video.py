@@ -257,8 +257,8 @@ class Movie(Video):
             total += frame.width * frame.height
             if total > allowed or time > self._limits.seconds:
                 raise TooLargeError(
-                    f"{self._path.name}: it goes on at {time:.1f} s; the limits are "
-                    f"{self._limits.seconds:.0f} s and {allowed} pixels in all for its size"
+                    f"{self._path.name} is too long: it has not ended at {time:.1f} s; the limits for "
+                    f"its file size are {self._limits.seconds:.0f} s and {allowed} pixels in total"
                 )
             yield frame, time, resized
 

@@ -90,7 +90,7 @@ def test_stills_are_the_releases_or_cut_from_the_video(official, tmp_path):
     assert shades(rows[NAMES[0]]["image"]["bytes"]) == pytest.approx([99, 99, 99], abs=1)
     assert shades(rows[NAMES[3]]["image"]["bytes"]) == pytest.approx([60, 120, 180], abs=5)
     text = (made.folder / "README.md").read_text()
-    assert "3 are the release's, 2 are cut from the videos, 0 are missing" in text
+    assert "3 from the release, 2 cut from the videos, 0 missing" in text
     assert "from -90 to +90 degrees at constant speed" in text
 
 
@@ -159,7 +159,7 @@ def test_a_zip_that_is_lacking_is_said(release, tmp_path):
         "holds no saliency maps (saliency_map.zip), no videos (video.zip or" in n
         for n in info.notes
     )
-    assert any("3 stills of the release have no saliency map" in note for note in info.notes)
+    assert any("The release has 3 stills without a saliency map" in note for note in info.notes)
 
 
 def test_videos_that_are_broken_are_said(release, tmp_path):

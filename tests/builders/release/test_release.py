@@ -191,7 +191,7 @@ def test_the_manifest_travels_without_this_machine(build, corpus):
     assert rows["mute"].split == "train"
     assert rows["gone"].split is None
     assert all(r.path is None and r.stamp is None for r in rows.values())
-    assert any("source is gone" in note for note in made.info.notes)
+    assert any("source is no longer available" in note for note in made.info.notes)
 
 
 def test_shards(build, tmp_path):

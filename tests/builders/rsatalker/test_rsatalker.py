@@ -162,9 +162,9 @@ def test_parts_that_are_missing_are_said(release, tmp_path):
     made = build(tmp_path, release, relationships=relations)
     notes = " ".join(made.info.notes)
     for messages in (
-        "1 recordings have no speech, such as zzzzzzzzzzz_sub_video_3_speaker1",
-        "1 recordings have no motion, such as zzzzzzzzzzz_sub_video_3_speaker2",
-        "1 recordings lack the other speaker, such as odd name_speaker1",
+        "1 recording without speech, such as zzzzzzzzzzz_sub_video_3_speaker1",
+        "1 recording without motion, such as zzzzzzzzzzz_sub_video_3_speaker2",
+        "1 recording without the other speaker, such as odd name_speaker1",
         "relationships: 1 of 2 names match a conversation; not matched: 'nobody'.",
     ):
         assert messages in notes, messages

@@ -314,7 +314,7 @@ def test_clips_that_nobody_rated_are_said_and_no_failed_attempts(tmp_path):
     )
     assert len(rated) == 12
     assert (
-        "clips: 1 of 13 listed clips were not rated and are no row, since there is no manifest: "
+        "clips: 1 of 13 listed clips were not rated and have no row, because there is no manifest: "
         "'unrated'." in made.info.notes
     )
     rows = {row["generator"]: row for row in load(made.folder, "generators", tmp_path / "hf")}
@@ -341,7 +341,7 @@ def test_what_matches_nothing_is_said(whole, tmp_path):
     made = build(tmp_path, corpus, **tables)
     notes = " ".join(made.info.notes)
     for text in (
-        "The generator of 1 clips is unknown",
+        "1 clip of unknown generator",
         "ratings: 11 of 12 names match a clip, 11 of 12 clips are matched; "
         "not matched: 'stranger'; clips without: 'unnamed'.",
         "clips: 11 of 12 names match a clip, 11 of 12 clips are matched; not matched: 'lost'",
