@@ -173,13 +173,14 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
 
 
-def test_every_heavy_command_gives_the_same_bytes_on_ray(sample, tmp_path, monkeypatch):
-    """With relative paths, on workers that were started in another folder."""
-    from theval_datasets.commands.build import build
+def test_commands_give_the_same_bytes_on_ray(sample, tmp_path, monkeypatch):
+    """With relative paths, on workers that were started in another folder.
+
+    `build` and `verify` are compared in the tests of releases and of object stores.
+    """
     from theval_datasets.commands.curate import curate
     from theval_datasets.commands.rebuild import rebuild
     from theval_datasets.commands.score import score
-    from theval_datasets.commands.verify import verify
 
     monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
@@ -205,25 +206,18 @@ def test_every_heavy_command_gives_the_same_bytes_on_ray(sample, tmp_path, monke
             curated = curate(
                 [videos], here / "work", root=".", recipe="short.yaml", cache=cache, **on
             )
-            as_is = curate([videos], here / "whole", root=".", **on)
             extract(here / "work", features=["vad", "landmarks"], cache=cache, **on)
             again = rebuild(here / "work", here / "again", root=".", cache=cache, **on)
             scored = score([videos / "clear-en.mp4", videos / "no-face-es.mp4"], cache=cache, **on)
-            built = build("theval", here / "out", manifest=here / "work", cache=cache, **on)
-            checked = verify(built.release.folder, **on)
             assert again.counts == {"identical": curated.kept}
-            assert checked.exit_code == 0
-            reports[engine] = [
-                curated.kept, curated.reasons, as_is.kept, as_is.reasons, scored.to_plain(),
-                checked.to_plain()["checks"],
-            ]  # fmt: skip
+            reports[engine] = [curated.kept, curated.reasons, scored.to_plain()]
             assert bool(counted) == (engine == "ray")
     finally:
         ray.shutdown()
     assert reports["local"][0] >= 2
     assert reports["ray"] == reports["local"]
     made = {name: tree(Path(name)) for name in ("local", "ray")}
-    assert len(made["local"]) > 40
+    assert len(made["local"]) > 20
     assert made["ray"].keys() == made["local"].keys()
     assert [name for name in made["local"] if made["ray"][name] != made["local"][name]] == []
 

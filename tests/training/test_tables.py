@@ -105,7 +105,7 @@ def test_a_joined_column_with_scores_is_no_feature():
 )  # fmt: skip
 def test_a_column_that_tells_the_answer_is_refused(name, target):
     table = rows({name: [1.0, 2.0], "vst": [[1.0], [2.0]]}, votes="votes")
-    with pytest.raises(InputError, match=f"the column {name} tells the answer"):
+    with pytest.raises(InputError, match=f"the column {name} reveals the score"):
         table.chosen([name, "vst"], target=target, model="forest")
     result, _ = table.chosen(["*"], target=target, model="forest")
     assert list(result) == ["vst"]

@@ -195,10 +195,10 @@ class FeatureRows:
                 self.origins.get(field.name, "") in extractors | {CONFIG}
                 or field.name.startswith(_OTHERS)
             )
-            and not self._tells(field.name, "")
+            and not self._reveals(field.name, "")
         ]
 
-    def _tells(self, column: str, target: str) -> bool:
+    def _reveals(self, column: str, target: str) -> bool:
         """Whether a column reveals the target."""
         return (
             (target != "" and (column == target or column.startswith(f"{target}_")))
@@ -225,15 +225,15 @@ class FeatureRows:
         """
         if names:
             for name in set(names) & set(self.rows.column_names):
-                if self._tells(name, target):
+                if self._reveals(name, target):
                     raise InputError(
-                        f"the column {name} tells the answer or is made of it: it cannot be a feature"
+                        f"the column {name} reveals the score or derives from it, so it cannot be a feature"
                     )
             possible = [
                 field.name
                 for field in self.rows.schema
                 if _is_number(field.type) or _is_vector(field.type)
-                if not self._tells(field.name, target)
+                if not self._reveals(field.name, target)
             ]
             known = [*possible, *(set(names) & set(self.rows.column_names))]
             wanted = matching(names, list(dict.fromkeys(known)), f"feature in {self.name}")
