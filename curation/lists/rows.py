@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from theval_datasets.errors import InputError
 from theval_datasets.manifest.rows import (
     MANIFEST_NAME,
     REJECTED_NAME,
@@ -17,6 +18,7 @@ from theval_datasets.manifest.rows import (
     ListEntry,
     ManifestRow,
     Source,
+    read_rows,
     write_manifest,
 )
 from theval_datasets.utils.locks import locked
@@ -67,8 +69,17 @@ def import_rows(reader: ListReader, path: Path) -> Imported:
 
 
 def write_rows(imported: Imported, output: Path) -> None:
-    """Write the manifest, and the rejected rows beside it."""
+    """Write the manifest, and the rejected rows beside it; those of an earlier import are replaced.
+
+    Raises:
+        InputError: The output folder holds a manifest with clips that were made.
+    """
     with locked(output, "import"):
+        place = output / MANIFEST_NAME
+        if place.exists() and any(not row.to_be_made for row in read_rows(place)):
+            raise InputError(
+                f"{place} lists clips that were made, and would be replaced; name another folder with -o"
+            )
         write_manifest(output / MANIFEST_NAME, imported.kept)
         write_manifest(output / REJECTED_NAME, imported.rejected)
 

@@ -15,6 +15,7 @@ from theval_datasets.extraction.measure import compute
 from theval_datasets.extraction.store import FeatureStore
 from theval_datasets.features.fingerprints import Fingerprints, bit_distance, from_hex
 from theval_datasets.manifest.rows import Manifest, ManifestRow
+from theval_datasets.media.facts import MediaFacts
 from theval_datasets.utils.files import inside, sha256_file
 
 from ..clips.files import tools
@@ -28,6 +29,8 @@ FRAMES_BOUND: Final = 0.05
 AUDIO_BOUND: Final = 0.15
 """Largest share of differing bits of the audio fingerprints of equivalent sounds (unrelated: 0.5)."""
 _SHORT: Final = 0.1  # largest difference of a clip's length from that of its list, seconds
+_SHORTEST: Final = 2  # audio fingerprints by which a clip with sound is told from one without
+_STRETCH: Final = 0.05  # largest difference of aspect ratios of equivalent pictures
 _DETAIL: Final = 500  # largest length of a message
 
 
@@ -48,8 +51,7 @@ class Comparison:
     def at_once(self, row: ManifestRow, made: RebuiltClip | Failure) -> RebuildResult | None:
         """The result, if it needs no fingerprints; else None."""
         if isinstance(made, Failure):
-            detail = made.detail[:_DETAIL]
-            return RebuildResult(row.clip_id, "gone", made.reason, detail, row=row_digest(row))
+            return gone(row, made)
         if row.to_be_made:
             return _made_first(row, made)
         if made.sha256 == row.sha256:
@@ -58,6 +60,10 @@ class Comparison:
         if listed is not None and abs(n_frames - listed.n_frames) > 1:
             detail = f"expected {listed.n_frames} frames, got {n_frames}"
             return _result(row, made, "changed", reason="length", detail=detail)
+        if listed is not None and _aspects_differ(listed, made.media):
+            return _result(
+                row, made, "changed", reason="picture", detail=_sizes(listed, made.media)
+            )
         return None
 
     def by_fingerprints(
@@ -81,9 +87,9 @@ class Comparison:
             detail = "the row has no fingerprint, and the listed clip is not available"
             return _result(row, made, "changed", reason="no-fingerprint", detail=detail)
         frames = _distance(made_prints.frames, listed_prints.frames)
-        audio = (
-            _distance(made_prints.audio, listed_prints.audio) if len(listed_prints.audio) else None
-        )
+        lengths = len(made_prints.audio), len(listed_prints.audio)
+        heard = min(lengths) > 0 or max(lengths) > _SHORTEST
+        audio = _distance(made_prints.audio, listed_prints.audio) if heard else None
         measured: dict[str, Any] = {
             "frames": round(frames, 4),
             "audio": None if audio is None else round(audio, 4),
@@ -93,7 +99,10 @@ class Comparison:
         if audio is not None and audio > AUDIO_BOUND:
             return _result(row, made, "changed", reason="sound", **measured)
         same = row.end is None or tools()["ffmpeg_sha256"] == row.tools.get("ffmpeg_sha256")
-        detail = "" if same else "made with another ffmpeg than the listed clip"
+        remarks = [] if same else ["made with another ffmpeg than the listed clip"]
+        if row.media is not None and _size(row.media) != _size(made.media):
+            remarks.append(_sizes(row.media, made.media))
+        detail = "; ".join(remarks)
         return _result(row, made, "equivalent", detail=detail, **measured)
 
     def _prints(self, sha256: str) -> Prints | None:
@@ -122,6 +131,26 @@ class Comparison:
         except (UnsafePathError, OSError):
             return None
         return jobs_of([(row.clip_id, file, str(row.sha256))])[0]
+
+
+def gone(row: ManifestRow, failure: Failure) -> RebuildResult:
+    """The result of a clip that cannot be made."""
+    detail = failure.detail[:_DETAIL]
+    return RebuildResult(row.clip_id, "gone", failure.reason, detail, row=row_digest(row))
+
+
+def _size(facts: MediaFacts) -> tuple[int, int]:
+    return facts.width, facts.height
+
+
+def _sizes(listed: MediaFacts, made: MediaFacts) -> str:
+    return "expected a picture of {}x{}, got {}x{}".format(*_size(listed), *_size(made))
+
+
+def _aspects_differ(listed: MediaFacts, made: MediaFacts) -> bool:
+    """Whether one picture is stretched, by more than rounding to whole pixels explains."""
+    across, down = listed.width * made.height, listed.height * made.width
+    return abs(across - down) > _STRETCH * max(across, down)
 
 
 def _made_first(row: ManifestRow, made: RebuiltClip) -> RebuildResult:

@@ -8,9 +8,10 @@ the bounds of `compare`); `changed`; `gone` with the reason. The same rebuild gi
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -37,11 +38,14 @@ from ..pipeline.earlier import taken_down
 from ..sources.fetching.options import FetchOptions
 from ..takedown import files_named
 from ..tasks import Failure, Tasks, failure_of
-from .compare import Comparison
+from .compare import Comparison, gone
 from .making import ClipMaker, RebuiltClip, source_file
 from .results import REPORT_NAME, RebuildResult, row_digest, write_report
 
 _log = logging.getLogger(__name__)
+_NOTHING_TO_COMPARE: Final = Failure(
+    "bad-row", "the row has no sha256, by which a rebuilt clip is compared, and no reason"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +78,23 @@ def rebuild(
         down: Ids of clips that were taken down, besides those with a tombstone in the output folder.
 
     Raises:
-        InputError: The output is the manifest's own folder, not a folder, or being written to.
+        InputError: The output is the manifest's own folder, not a folder, being written to, or holds the
+            clips of another manifest.
     """
     if output.resolve() == manifest.folder.resolve():
         raise InputError("expected another folder than the manifest's; name one with -o")
     if output.exists() and not output.is_dir():
         raise InputError(f"expected a folder with -o, got the file {output}; name a folder")
     with locked(output, "rebuild"):
+        earlier = _earlier_results(output)
+        if _of_another(earlier, manifest, output):
+            raise InputError(
+                f"{output} holds the clips of another manifest, which would be replaced; name another "
+                "folder with -o"
+            )
         down = down | taken_down(output)
         _remove(down, output)
-        results, rows = _earlier(manifest, output, down)
+        results, rows = _still_valid(earlier, manifest, output, down)
         results += _made(rows, manifest, output, options)
         results.sort(key=lambda result: result.clip_id)
         _write(results, manifest, output)
@@ -100,21 +111,33 @@ def _remove(down: Iterable[str], output: Path) -> None:
                 remove_inside(output, name)
 
 
-def _earlier(
-    manifest: Manifest, output: Path, down: Set[str]
+def _earlier_results(output: Path) -> dict[str, RebuildResult]:
+    """Results of an earlier run, by clip id."""
+    journal = read_journal(output / REPORT_NAME, RebuildResult)
+    return {result.clip_id: result for result in journal}
+
+
+def _of_another(earlier: Mapping[str, RebuildResult], manifest: Manifest, output: Path) -> bool:
+    """Whether the output holds a manifest that is no rebuild of this one, in whole or in part."""
+    if not (output / MANIFEST_NAME).exists():
+        return False
+    return not any(row.clip_id in earlier for row in manifest.rows)
+
+
+def _still_valid(
+    earlier: Mapping[str, RebuildResult], manifest: Manifest, output: Path, down: Set[str]
 ) -> tuple[list[RebuildResult], list[ManifestRow]]:
     """Valid results of an earlier run, and the remaining rows."""
-    earlier = {
-        result.clip_id: result for result in read_journal(output / REPORT_NAME, RebuildResult)
-    }
     results: list[RebuildResult] = []
     left: list[ManifestRow] = []
     for row in manifest.rows:
         old = earlier.get(row.clip_id)
         if row.clip_id in down:
             results.append(RebuildResult(row.clip_id, "taken-down"))
-        elif row.reason is not None or (row.sha256 is None and not row.to_be_made):
+        elif row.reason is not None:
             continue
+        elif row.sha256 is None and not row.to_be_made:
+            results.append(gone(row, _NOTHING_TO_COMPARE))
         elif old is not None and old.good and old.row == row_digest(row) and old.file(output):
             results.append(old)
         else:

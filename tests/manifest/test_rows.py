@@ -61,6 +61,9 @@ BAD = {
     "bool for number": ({"start": True}, "expected a finite number"),
     "short hash": ({"sha256": "ab"}, "64 hex digits"),
     "backwards": ({"start": 5.0}, "0 <= start < end"),
+    "before the start": ({"start": -1.0, "end": 1.0}, "0 <= start < end"),
+    "before the start, to the end": ({"start": -1.0, "end": None}, "0 <= start < end"),
+    "reference before the clip": ({"reference_time": -0.5}, "reference_time of 0 or more"),
     "absolute id": ({"clip_id": "/etc"}, "relative name"),
     "id that climbs": ({"clip_id": "a/../../b"}, "relative name"),
     "bad literal": ({"source": {"kind": "ftp", "location": "x"}}, "'local', 'url'"),
@@ -91,6 +94,14 @@ def test_an_id_may_occur_once(tmp_path):
     path.write_text(ROW.to_json() + "\n\n" + ROW.to_json() + "\n")
     with pytest.raises(ManifestError, match=r"manifest\.jsonl:3.*on line 1"):
         read_manifest(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_it(tmp_path):
+    path = tmp_path / "manifest.jsonl"
+    other = replace(ROW, clip_id="other")
+    path.write_text("".join(row.to_json() + "\n" for row in (ROW, other)), "utf-8-sig")
+    assert read_manifest(path).rows == (ROW, other)
+    assert sorted(row.clip_id for row in open_manifest(path).rows) == sorted((ROW.clip_id, "other"))
 
 
 def test_no_manifest_says_how_to_make_one(tmp_path):

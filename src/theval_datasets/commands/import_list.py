@@ -82,7 +82,8 @@ def import_list(
             the address at YouTube.
 
     Raises:
-        InputError: It is no list of that format, or lists nothing.
+        InputError: It is no list of that format, or lists nothing, or the output folder holds a manifest
+            with clips that were made.
     """
     from theval_datasets.curation.lists.base import YOUTUBE
     from theval_datasets.curation.lists.rows import import_rows, reasons, write_rows

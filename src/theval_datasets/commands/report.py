@@ -53,9 +53,11 @@ def report(folder: Folder, output: Output) -> AnalysisReport:
         output: Folder to write to.
 
     Raises:
-        InputError: The folder is no built dataset.
+        InputError: The folder is no built dataset, or the output folder is one.
     """
     from theval_datasets.cards.analyses.report import PAGE, write_report
+    from theval_datasets.manifest.info import refuse_dataset
 
+    refuse_dataset(Path(output))
     figures = write_report(Path(folder), Path(output))
     return AnalysisReport(Path(folder), Path(output) / PAGE, tuple(figures))

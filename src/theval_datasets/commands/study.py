@@ -226,7 +226,8 @@ def study(
         plots: Write plots and a page beside the tables.
 
     Raises:
-        InputError: If the table is malformed, or parameters contradict each other.
+        InputError: If the table is malformed, parameters contradict each other, or the output folder is
+            that of a built dataset.
 
     Examples:
         >>> _ = Path("ratings.csv").write_text("subject,clip_id,score\nanna,x,3\nanna,y,5\nbea,x,2\nbea,y,4\n")
@@ -238,6 +239,7 @@ def study(
     from theval_datasets.curation.study.study import run_study
     from theval_datasets.curation.study.tables import TableOptions, from_frame
     from theval_datasets.curation.study.taxonomy import load_taxonomy
+    from theval_datasets.manifest.info import refuse_dataset
     from theval_datasets.manifest.joins import join_clips
     from theval_datasets.manifest.rows import read_manifest
     from theval_datasets.manifest.tombstones import TOMBSTONES_NAME, read_tombstones
@@ -245,6 +247,8 @@ def study(
 
     ratings = Path(ratings)
     out = None if output is None else Path(output)
+    if out is not None:
+        refuse_dataset(out)
     parameters = _parameters(preset, model, degenerate)
     stated = read_protocol(None if protocol is None else Path(protocol))
     file = read_table(ratings, error=RatingsError)

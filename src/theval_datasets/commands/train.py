@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from theval_datasets.training.samples import Samples
     from theval_datasets.training.tables import FeatureRows
 
-CARD_NAME: Final = "README.md"
 _SHOWN: Final = 8
 
 Parameters = Annotated[
@@ -178,18 +177,22 @@ def train(
         parameters: Parameters of the model.
 
     Raises:
-        InputError: Nothing can be learnt from the dataset.
+        InputError: Nothing can be learnt from the dataset, or the output folder has other files of the
+            names of a metric's.
         MissingExtraError: The extra [train] is not installed.
     """
     from theval_datasets.training.crossval import cross_validate
     from theval_datasets.training.models import EXTRA
     from theval_datasets.training.samples import samples_of
+    from theval_datasets.training.saved import check_place
     from theval_datasets.training.tables import DATASET, combined
     from theval_datasets.utils.optional import need
 
     parameters = parameters or ModelParameters()
     parameters.check(model)
     need(EXTRA)
+    if output is not None:
+        check_place(Path(output))
     places = [data] if isinstance(data, (str, os.PathLike)) else list(data)
     if not places:
         raise InputError("expected at least one dataset to train on, got none")
@@ -257,7 +260,7 @@ def _write(
 ) -> tuple[Path, ...]:
     """Train on all clips, and write the metric with its card."""
     from theval_datasets.cards.metric_card import render_metric_card
-    from theval_datasets.training.saved import train_metric, write_metric
+    from theval_datasets.training.saved import CARD_NAME, train_metric, write_metric
     from theval_datasets.utils.files import write_text
 
     metric = train_metric(samples, model, parameters, nulls, __version__)

@@ -229,6 +229,26 @@ def write_info(folder: Path, info: Info) -> None:
     write_text(folder / INFO_NAME, text + "\n")
 
 
+def refuse_dataset(output: Path) -> None:
+    """Check that an output folder is not that of a built dataset, whose files are all listed.
+
+    Raises:
+        InputError: There is an `info.json` in it.
+
+    Examples:
+        >>> refuse_dataset(Path("scores"))
+        >>> _ = Path("info.json").write_text("{}")
+        >>> refuse_dataset(Path())
+        Traceback (most recent call last):
+        theval_datasets.errors.InputError: . is the folder of a built dataset...
+    """
+    if (output / INFO_NAME).exists():
+        raise InputError(
+            f"{output} is the folder of a built dataset, in which any other file is a fault; name another "
+            "folder with -o"
+        )
+
+
 def read_info(folder: Path) -> Info:
     """Read `info.json` of a release, migrating older formats.
 

@@ -239,8 +239,12 @@ class ManifestRow(Record, frozen=True):
     def __post_init__(self) -> None:
         if not self.clip_id or self.clip_id.startswith("/") or ".." in self.clip_id.split("/"):
             raise ManifestError(f"expected a relative name as clip_id, got {self.clip_id!r}")
-        if self.end is not None and not 0 <= self.start < self.end:
+        if not 0 <= self.start < (math.inf if self.end is None else self.end):
             raise ManifestError(f"expected 0 <= start < end, got {self.start} and {self.end}")
+        if self.reference_time is not None and self.reference_time < 0:
+            raise ManifestError(
+                f"expected a reference_time of 0 or more, got {self.reference_time}"
+            )
         if self.sha256 is not None and not _is_hash(self.sha256):
             raise ManifestError(f"expected 64 hex digits as sha256, got {self.sha256!r}")
         if self.crop is not None and self.region is not None:

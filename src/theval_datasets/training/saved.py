@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from .tables import FeatureRows, Floats, is_known, joined
 WEIGHTS_NAME: Final = "model.safetensors"
 CONFIG_NAME: Final = "config.json"
 PREDICTIONS_NAME: Final = "predictions.csv"
+CARD_NAME: Final = "README.md"
 FORMAT_VERSION: Final = 1
 
 
@@ -252,6 +254,41 @@ def train_metric(
     return TrainedMetric(config, fitted, _seen(rows.clip_ids, rows.hashes))
 
 
+def check_place(folder: Path) -> None:
+    """Check that a metric written to a folder replaces nothing but an earlier metric.
+
+    Args:
+        folder: Folder to write to; it need not exist.
+
+    Raises:
+        InputError: It is a file, or holds files of these names that are not those of a metric.
+
+    Examples:
+        >>> _ = Path("README.md").write_text("# My project")
+        >>> check_place(Path())
+        Traceback (most recent call last):
+        theval_datasets.errors.InputError: the folder . has README.md, which is of no trained metric ...
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"expected a folder with -o, got the file {folder}; name a folder")
+    names = (CONFIG_NAME, WEIGHTS_NAME, PREDICTIONS_NAME, CARD_NAME)
+    there = [name for name in names if os.path.lexists(folder / name)]
+    if there and not _is_config(folder / CONFIG_NAME):
+        raise InputError(
+            f"the folder {folder} has {' and '.join(there)}, which is of no trained metric and would be "
+            "replaced; name another folder with -o"
+        )
+
+
+def _is_config(path: Path) -> bool:
+    """Whether a file is the description of a trained metric, of any version."""
+    try:
+        plain = read_json(path)
+    except (InputError, OSError):
+        return False
+    return isinstance(plain, dict) and {"format_version", "target", "features"} <= plain.keys()
+
+
 def write_metric(
     folder: Path, metric: TrainedMetric, samples: Samples, predicted: Floats
 ) -> list[Path]:
@@ -268,11 +305,11 @@ def write_metric(
     """
     safetensors = require("safetensors.numpy", extra=EXTRA)
     places = [folder / name for name in (WEIGHTS_NAME, CONFIG_NAME, PREDICTIONS_NAME)]
+    text = json.dumps(to_plain(metric.config), indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(places[1], text + "\n")  # first, since `check_place` recognises a metric by it
     with atomic_write(places[0]) as stream:
         tensors = {name: np.ascontiguousarray(t) for name, t in metric.fitted.tensors.items()}
         stream.write(safetensors.save(tensors, metadata={"format": "pt"}))
-    text = json.dumps(to_plain(metric.config), indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(places[1], text + "\n")
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["clip_id", "sha256", "fold", "set", samples.target, "predicted"])

@@ -7,6 +7,7 @@ that does not fit is examined a second time, to find the part that is wrong.
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import difflib
 import functools
@@ -108,6 +109,8 @@ def from_json(
         640
     """
     direct = issubclass(kind, msgspec.Struct)
+    if isinstance(text, bytes):
+        text = text.removeprefix(codecs.BOM_UTF8)  # which editors of Windows put before it
     refused: Exception
     try:
         value = _decoder(typing.cast(Any, kind) if direct else Any).decode(text)

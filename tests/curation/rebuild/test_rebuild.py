@@ -203,6 +203,80 @@ def test_a_shorter_source_is_changed(listed, media, tmp_path):
     assert by_name["plain-800-2000"].reason == "length"
 
 
+@pytest.mark.parametrize("heard", ["listed", "made"])
+def test_sound_where_there_was_none_is_changed(listed, media, tmp_path, heard):
+    first, second = ("plain", "no_audio") if heard == "listed" else ("no_audio", "plain")
+    source = listed / "sources/plain.mp4"
+    shutil.copy(media(first), source)
+    whole = ManifestRow(
+        "whole", "whole.mp4", Source("local", "sources/plain.mp4"), sha256_file(source)
+    )
+    shutil.copy(source, listed / "whole.mp4")
+    write_manifest(listed / "manifest.jsonl", [whole])
+    shutil.copy(media(second), source)
+    (result,) = again(listed, tmp_path / "out").results
+    assert (result.status, result.reason) == ("changed", "sound")
+
+
+@pytest.mark.parametrize(
+    ("size", "status", "reason"),
+    [
+        ("160:120", "equivalent", None),
+        ("80:60", "equivalent", None),
+        ("240:120", "changed", "picture"),
+    ],
+)
+def test_another_size_is_said_and_a_stretched_picture_is_changed(
+    listed, media, tmp_path, size, status, reason
+):
+    source = listed / "sources/plain.mp4"
+    ffmpeg(
+        "-i", media("plain"), "-vf", f"scale={size},setsar=1", "-c:a", "copy", tmp_path / "s.mp4"
+    )
+    shutil.copy(tmp_path / "s.mp4", source)
+    for result in again(listed, tmp_path / "out").results:
+        assert (result.status, result.reason) == (status, reason)
+        got = size.replace(":", "x")
+        said = "" if size == "160:120" else f"expected a picture of 160x120, got {got}"
+        assert result.detail == said
+
+
+def test_a_row_with_nothing_to_compare_is_gone_not_forgotten(listed, tmp_path):
+    rows = read_manifest(listed).rows
+    write_manifest(listed / "manifest.jsonl", [rows[0], replace(rows[1], sha256=None)])
+    report = again(listed, tmp_path / "out")
+    assert report.counts == {"gone": 1, "identical": 1}
+    assert report.exit_code == 1
+    (lost,) = read_rows(tmp_path / "out/rejected.jsonl")
+    assert (lost.clip_id, lost.reason) == (rows[1].clip_id, "bad-row")
+
+
+@pytest.mark.parametrize("by", ["curate", "rebuild", "hand"])
+def test_clips_of_another_manifest_are_not_replaced(listed, media, tmp_path, by):
+    out = tmp_path / "out"
+    shutil.copytree(listed, out)
+    if by == "curate":
+        curate([media("no_audio")], out, workers=1)
+    elif by == "rebuild":
+        (tmp_path / "videos").mkdir()
+        shutil.copy(media("no_audio"), tmp_path / "videos/other.mp4")
+        curate([tmp_path / "videos"], tmp_path / "videos", workers=1)
+        shutil.rmtree(out)
+        again(tmp_path / "videos", out)
+    before = (out / "manifest.jsonl").read_bytes()
+    with pytest.raises(InputError, match="clips of another manifest"):
+        again(listed, out)
+    assert (out / "manifest.jsonl").read_bytes() == before
+
+
+def test_a_manifest_that_grew_or_shrank_is_rebuilt_in_place(listed, tmp_path):
+    rows = read_manifest(listed).rows
+    for now in (rows[:1], rows, rows[1:]):
+        write_manifest(listed / "manifest.jsonl", now)
+        assert again(listed, tmp_path / "out").counts == {"identical": len(now)}
+        assert len(read_manifest(tmp_path / "out").rows) == len(now)
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
