@@ -45,6 +45,7 @@ def draw_histogram(frame: pl.DataFrame, rows: str = "clips") -> Figure:
             linewidth=0.5,
         )
         axes.axvline(mean, color=COLOURS["rejected"], linewidth=1.2, linestyle="--")
+        axes.xaxis.set_major_locator(MaxNLocator(6))  # long numbers must not touch
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         title = f"n = {n:,}, mean {mean:.4g}".replace("-", "−")  # as the axes write minus
         label_axes(axes, f"{name} ({unit})" if unit else name, rows, title)
