@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import logging
 import shlex
@@ -49,7 +51,7 @@ from theval_datasets.commands.view import view
 from theval_datasets.errors import InputError, MissingExtraError, ThevalError
 from theval_datasets.utils.files import storage_error
 from theval_datasets.utils.memory import address_space, is_out_of_memory, limit_error
-from theval_datasets.utils.text import SafeFormatter, printable, redacted
+from theval_datasets.utils.text import SafeFormatter, json_escapes, printable, redacted
 
 GROUPS: Final[dict[str, dict[str, tuple[Callable[..., Any], str]]]] = {
     "Start": {
@@ -225,6 +227,9 @@ def _fail(error: BaseException, code: int, message: str | None = None) -> NoRetu
 
 def main() -> None:
     """Run the command line: wrong use ends with a message and code 2, not with a traceback."""
+    codecs.register_error("json-escapes", json_escapes)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # its encoding may lack characters of names
+        sys.stdout.reconfigure(errors="json-escapes")
     try:
         code = app(standalone_mode=False)
         if code == _INTERRUPTED:  # typer's exit code for Ctrl-C

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import io
 import json
 import logging
 import os
@@ -121,3 +123,42 @@ def test_nothing_but_the_result_reaches_standard_output(place, capfd):
     assert json.loads("\n".join(lines) or "null") == result
     assert after == '"after"'
     assert err.split("\n")[:3] == ["from Python", "from native code", "from a program"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+@pytest.mark.parametrize(
+    "words",
+    [["explain", "watermarks"], ["explain", "watermarks", "--json"], ["list"], ["study", "-h"],
+     ["explain", "no…such"]],
+)  # fmt: skip
+def test_an_output_of_any_encoding_can_be_written(monkeypatch, encoding, words):
+    """As where the locale is not UTF-8; JSON keeps its meaning."""
+    monkeypatch.setattr(sys, "argv", ["theval-data", *words])
+    outs = []
+    for own in (encoding, "utf-8"):
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), own))
+        with contextlib.suppress(SystemExit):
+            cli.main()
+        sys.stdout.flush()
+        outs.append(sys.stdout.buffer.getvalue().decode(own))
+    if "--json" in words:
+        assert json.loads(outs[0]) == json.loads(outs[1])
+        assert "抖音" in json.loads(outs[0])["units"][0]["parameters"][-2]["value"]
+    assert len(outs[0]) >= len(outs[1])
+
+
+@pytest.mark.parametrize("name", ["a\udcff", "…", "\U0001f600"])
+def test_names_that_no_encoding_has_keep_their_json(monkeypatch, name):
+    class One(Report):
+        def to_plain(self):
+            return {"name": name}
+
+        def to_text(self) -> str:
+            return name
+
+    monkeypatch.setattr(cli, "app", lambda **_: cli._show(One(), True))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "ascii"))
+    with pytest.raises(SystemExit):
+        cli.main()
+    sys.stdout.flush()
+    assert json.loads(sys.stdout.buffer.getvalue()) == {"name": name}

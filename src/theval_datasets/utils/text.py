@@ -43,6 +43,24 @@ def printable(text: str) -> str:
     return _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
+def json_escapes(error: UnicodeError) -> tuple[str, int]:
+    r"""Characters that an encoding lacks, as escapes of JSON: a handler for `codecs.register_error`.
+
+    Raises:
+        UnicodeError: It is not an error of encoding.
+
+    Examples:
+        >>> import codecs
+        >>> codecs.register_error("json-escapes", json_escapes)
+        >>> "a…\U0001f600".encode("ascii", "json-escapes")
+        b'a\\u2026\\ud83d\\ude00'
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4)), error.end
+
+
 def one_line(value: object, limit: int = 300) -> str:
     """An error or text as one line of at most `limit` characters.
 
