@@ -31,7 +31,7 @@ class StudyParameters:
         scores: Scores that are averaged.
         zscore_ddof: Delta degrees of freedom of the z-scores' standard deviation.
         zscore_scope: Scope of z-scores: a subject, or each of a subject's sessions.
-        rescale: Map to `range`: `pm3` puts -3 and 3 at its ends; `minmax_z` the smallest and
+        rescale: Map to `range`: `pm3` puts the z-scores -3 and 3 at its ends; `minmax_z` the smallest and
             largest score of the retained subjects; `minmax_subject` each subject's own smallest
             and largest; `minmax_mos` the smallest and largest mean.
         range: Ends of the scale.
@@ -85,6 +85,11 @@ class StudyParameters:
             raise InputError(f"expected a tie tolerance of at least 0, got {self.tie_tolerance}")
         if self.clip and self.rescale == "none":
             raise InputError("`clip` cuts to the range of a map: set `rescale` too")
+        if self.rescale == "pm3" and self.scores != "zscore":
+            raise InputError(
+                f"`pm3` maps z-scores from -3 to 3, got scores={self.scores!r}: use scores='zscore', or "
+                "another map"
+            )
         if self.estimate != "mean" and (self.screen or self.rescale != "none"):
             raise InputError(
                 f"the estimate {self.estimate!r} weighs subjects itself: use it with screen=None "

@@ -3,7 +3,8 @@
 ICC(2,k): P. E. Shrout and J. L. Fleiss, "Intraclass correlations: uses in assessing rater
 reliability", Psychol. Bull. 86, 1979; its interval: K. O. McGraw and S. P. Wong, "Forming inferences
 about some intraclass correlation coefficients", Psychol. Methods 1, 1996. Spearman-Brown: W. Brown,
-Brit. J. Psychol. 3, 1910. SOS exponent: T. Hossfeld, R. Schatz and S. Egger, "SOS: The MOS is not
+Brit. J. Psychol. 3, 1910; the size of a negative correlation is extrapolated and its sign restored, since
+the formula has a pole at -1. SOS exponent: T. Hossfeld, R. Schatz and S. Egger, "SOS: The MOS is not
 enough!", QoMEX 2011.
 """
 
@@ -27,7 +28,7 @@ class Reliability:
     """Reliability of the scores of one dimension; None where undefined, with the reason.
 
     Attributes:
-        icc2k: ICC(2,k), absolute agreement of the mean over k subjects: at most 1.
+        icc2k: ICC(2,k), absolute agreement of the mean over k subjects: at most 1, without a lower limit.
         icc2k_low: Lower end of its 95 % interval.
         icc2k_high: Upper end of its 95 % interval.
         split_half: Mean over random halves of the subjects of Pearson's correlation between their
@@ -97,7 +98,11 @@ def reliability(
     else:
         icc, low, high = icc_2k(matrix)
         if icc is None:
-            reasons["icc2k"] = "no variance between clips"
+            reasons["icc2k"] = "no variance between clips, or subjects who contradict each other"
+        elif high is None:
+            reasons["icc2k_low"] = reasons["icc2k_high"] = "no disagreement but constant offsets"
+        elif low is None:
+            reasons["icc2k_low"] = "the interval is open below"
     halves = split_half(kept)
     if halves is None:
         reasons["split_half"] = "fewer than three clips that both halves rated, or no variance"
@@ -129,10 +134,17 @@ def complete_matrix(panel: Panel) -> Floats:
 
 
 def icc_2k(matrix: Floats) -> tuple[float | None, float | None, float | None]:
-    """ICC(2,k) and the ends of its 95 % interval; None without variance between clips.
+    """ICC(2,k) and the ends of its 95 % interval.
+
+    All are ratios of estimated variances, and undefined where the estimate under the fraction is not
+    positive: the clips' means do not vary, or the subjects contradict each other.
 
     Args:
         matrix: float64 (clips, subjects), at least (2, 2), finite.
+
+    Returns:
+        The coefficient, at most 1, and the ends. All are None where the coefficient is undefined; both
+        ends where subjects differ by constants only; the lower one where the interval is open below.
 
     Examples:
         >>> import numpy as np
@@ -153,7 +165,9 @@ def icc_2k(matrix: Floats) -> tuple[float | None, float | None, float | None]:
     tiny = 1e-12 * max(float((matrix**2).mean()), 1e-300)
     if rows <= tiny:
         return None, None, None
-    whole = float((rows - error) / (rows + (columns - error) / n))
+    whole = _ratio(rows - error, rows + (columns - error) / n, rows + error)
+    if whole is None:
+        return None, None, None
     if error <= tiny:  # the subjects differ by constants only: there is no error to estimate
         return whole, None, None
     single = (rows - error) / (rows + (k - 1) * error + k * (columns - error) / n)
@@ -166,16 +180,20 @@ def icc_2k(matrix: Floats) -> tuple[float | None, float | None, float | None]:
     tail = 1 - (1 - _CONFIDENCE) / 2
     below = fdtri(n - 1, freedom, tail)
     above = fdtri(freedom, n - 1, tail)
-    other = k * columns + (k * n - k - n) * error
-    low = n * (rows - below * error) / (below * other + n * rows)
-    high = n * (above * rows - error) / (other + n * above * rows)
-    return whole, _stepped_up(float(low), k), _stepped_up(float(high), k)
+    low = _ratio(rows - below * error, rows + below * (columns - error) / n, rows + below * error)
+    high = _ratio(above * rows - error, above * rows + (columns - error) / n, above * rows + error)
+    return whole, low, high
+
+
+def _ratio(above: float, below: float, size: float) -> float | None:
+    """A ratio of estimated variances, or None unless the lower one is positive beyond rounding."""
+    return float(above / below) if below > 1e-12 * size else None
 
 
 def split_half(panel: Panel) -> float | None:
     """Mean correlation of the mean scores of random halves of the subjects, by Spearman-Brown.
 
-    Halves are drawn 100 times, from a fixed seed. With an odd number of subjects one half has one
+    Halves are drawn 100 times, from a fixed seed. A negative correlation r becomes 2 r / (1 - r). With an odd number of subjects one half has one
     more; Spearman-Brown treats them as equal.
 
     Args:
@@ -212,7 +230,8 @@ def split_half(panel: Panel) -> float | None:
         for x, y, rows in zip(first.T, second.T, both.T, strict=True):
             x, y = (x, y) if rows.all() else (x[rows], y[rows])  # noqa: PLW2901
             if len(x) >= 3 and np.ptp(x) > 1e-12 and np.ptp(y) > 1e-12:
-                values.append(_stepped_up(float(np.corrcoef(x, y)[0, 1]), 2))
+                r = float(np.corrcoef(x, y)[0, 1])
+                values.append(2 * r / (1 + abs(r)))
     return float(np.mean(values)) if values else None
 
 
@@ -246,8 +265,3 @@ def sos_exponent(ratings: Panel, low: float, high: float) -> float | None:
     possible = ((mean - low) * (high - mean))[usable]
     square = float(possible @ possible)
     return float(possible @ variance[usable]) / square if square > 0 else None
-
-
-def _stepped_up(single: float, k: int) -> float:
-    """Spearman-Brown: the reliability of a mean of k from that of a single one."""
-    return k * single / (1 + (k - 1) * single) if single > -1 / (k - 1) else -1.0

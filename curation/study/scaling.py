@@ -140,7 +140,8 @@ def mapped(panel: Panel, raw: Panel, parameters: StudyParameters) -> Floats:
         >>> from theval_datasets.curation.study.ratings import Ratings
         >>> panel = Ratings.from_matrix([[1], [2], [3]]).panel()
         >>> normal = scaled(panel, "zscore", StudyParameters())
-        >>> mapped(normal, panel, StudyParameters(rescale="pm3", range=(0.0, 100.0))).round(2).tolist()
+        >>> parameters = StudyParameters(scores="zscore", rescale="pm3", range=(0.0, 100.0))
+        >>> mapped(normal, panel, parameters).round(2).tolist()
         [33.33, 50.0, 66.67]
     """
     low, high = parameters.range

@@ -162,7 +162,7 @@ def distortion_labels(
     return DistortionLabels(
         clips=ratings.clips,
         taxonomy=taxonomy,
-        present=n_yes > threshold * n_voters[:, None],
+        present=share > threshold,  # a quotient rounds as the decimal does; a product need not
         share=share,
         n_voters=n_voters,
         generator=ratings.generator,

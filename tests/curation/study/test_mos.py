@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,8 +13,16 @@ from scipy import stats
 from theval_datasets.curation.study.mos import opinion_scores
 from theval_datasets.curation.study.parameters import StudyParameters, preset, presets
 from theval_datasets.curation.study.ratings import Ratings
-from theval_datasets.curation.study.scaling import map_means, scaled, subject_bias, zscores
-from theval_datasets.curation.study.tables import read_ratings
+from theval_datasets.curation.study.scaling import (
+    differential,
+    map_means,
+    mapped,
+    scaled,
+    subject_bias,
+    zscores,
+)
+from theval_datasets.curation.study.screening import bt500
+from theval_datasets.curation.study.tables import from_frame, read_ratings
 from theval_datasets.errors import InputError, RatingsError
 
 MAPS = {
@@ -62,6 +71,78 @@ def test_means_deviations_and_intervals_are_the_textbook_ones():
     np.testing.assert_allclose(scores.ci95, stats.t.ppf(0.975, 8) * matrix.std(1, ddof=1) / 3)
     normal = opinion_scores(Ratings.from_matrix(matrix).panel(), StudyParameters(screen=None))
     np.testing.assert_allclose(normal.ci95, stats.norm.ppf(0.975) * matrix.std(1, ddof=1) / 3)
+
+
+def test_defaults_are_those_that_the_page_of_parameters_states():
+    wanted = {
+        "screen": "bt500", "screen_on": "raw", "sd_ddof": 1, "denominator": "rated",
+        "skip_zero_variance": True, "scores": "raw", "zscore_ddof": 1, "zscore_scope": "subject",
+        "rescale": "none", "range": (0.0, 5.0), "clip": False, "ci": "normal", "vote_threshold": 0.5,
+        "vote_subjects": "retained", "estimate": "mean", "degenerate": "error",
+    }  # fmt: skip
+    defaults = StudyParameters()
+    assert {name: getattr(defaults, name) for name in wanted} == wanted
+    assert defaults.ci_normal == stats.norm.ppf(0.975)
+
+
+def test_a_map_of_means_stretches_deviations_and_intervals_alike():
+    panel = Ratings.from_matrix(made()).panel()
+    plain = opinion_scores(panel, StudyParameters(screen=None))
+    mapped = opinion_scores(
+        panel, StudyParameters(screen=None, rescale="minmax_mos", range=(10, 50))
+    )
+    factor = 40 / np.ptp(plain.mos)
+    np.testing.assert_allclose(mapped.mos, 10 + (plain.mos - plain.mos.min()) * factor)
+    for name in ("std", "sem", "ci95"):
+        np.testing.assert_allclose(getattr(mapped, name), getattr(plain, name) * factor)
+    np.testing.assert_allclose(plain.sem, plain.std / 3)
+
+
+def test_what_is_screened_need_not_be_what_is_averaged():
+    matrix = made(clips=60)
+    matrix[:, 0] = 3 + (matrix[:, 0] - 3) / 100  # hardly uses the scale
+    matrix[::7, 0] += np.tile([1.5, -1.5], 5)[:9]
+    panel = Ratings.from_matrix(matrix).panel()
+    for scores, screen_on in [("raw", "zscore"), ("zscore", "raw"), ("zscore", "zscore")]:
+        parameters = StudyParameters(scores=scores, screen_on=screen_on)
+        result = opinion_scores(panel, parameters)
+        judged = panel.with_scores(zscores(panel)) if screen_on == "zscore" else panel
+        averaged = panel.with_scores(zscores(panel)) if scores == "zscore" else panel
+        wanted = bt500(judged)
+        assert result.screening.share.tolist() == wanted.share.tolist()
+        kept = averaged.keep(~wanted.rejected[panel.subject])
+        np.testing.assert_allclose(result.mos, kept.clip_mean(kept.score))
+    raw, z = bt500(panel), bt500(panel.with_scores(zscores(panel)))
+    assert raw.share.tolist() != z.share.tolist()
+
+
+@pytest.mark.parametrize("scores", ["raw", "bias_removed"])
+def test_the_fit_is_the_likelihood_of_a_normal_distribution_around_each_mean(scores):
+    matrix = made()
+    matrix[3] = 4.0  # without variance: does not count
+    panel = Ratings.from_matrix(matrix).panel()
+    result = opinion_scores(panel, StudyParameters(screen=None, scores=scores))
+    averaged = matrix - (matrix - matrix.mean(axis=1, keepdims=True)).mean(axis=0) * (
+        scores == "bias_removed"
+    )
+    spread = averaged.std(axis=1, ddof=1) > 1e-12
+    varied = averaged[spread]
+    likelihood = stats.norm.logpdf(
+        varied, varied.mean(axis=1, keepdims=True), varied.std(axis=1, ddof=1, keepdims=True)
+    ).sum()
+    n = matrix.size
+    dof = (2 * len(matrix) + (matrix.shape[1] if scores == "bias_removed" else 0)) / n
+    assert result.fit.loglikelihood == pytest.approx(likelihood / n)
+    assert result.fit.dof == pytest.approx(dof)
+    assert result.fit.aic == pytest.approx(2 * dof - 2 * likelihood / n)
+    assert result.fit.bic == pytest.approx(np.log(n) * dof - 2 * likelihood / n)
+    assert result.fit.iterations is None
+
+
+def test_mapped_scores_have_no_fit():
+    panel = Ratings.from_matrix(made()).panel()
+    for rescale in ("minmax_mos", "minmax_subject"):
+        assert opinion_scores(panel, StudyParameters(rescale=rescale)).fit is None
 
 
 def test_one_rating_has_a_mean_and_no_interval():
@@ -140,7 +221,12 @@ def test_a_single_rating_names_the_subject():
     [
         ({"range": (5, 0)}, "low to high"),
         ({"clip": True}, "rescale"),
+        ({"range": (5, 5)}, "low to high"),
         ({"estimate": "projection"}, "screen=None"),
+        ({"estimate": "newton", "screen": None, "rescale": "minmax_z"}, "screen=None"),
+        ({"rescale": "pm3"}, "scores='raw': use scores='zscore'"),
+        ({"rescale": "pm3", "scores": "bias_removed"}, "z-scores from -3 to 3"),
+        ({"vote_threshold": -0.1}, "threshold"),
         ({"vote_threshold": 1.0}, "threshold"),
         ({"tie_tolerance": -1.0}, "tolerance"),
     ],
@@ -195,6 +281,71 @@ def test_clipped_scores_stay_in_the_range(seed, rescale):
 def test_scaled_raw_is_the_panel_itself():
     panel = Ratings.from_matrix(made()).panel()
     assert scaled(panel, "raw", StudyParameters()) is panel
+
+
+@pytest.mark.parametrize(
+    ("rescale", "clip", "wanted"),
+    [  # by hand, of the z-scores -3 … 3 of one subject and -1, 0, 1 of another
+        ("pm3", False, [[10, 40 / 3], [15, 15], [20, 50 / 3]]),
+        ("minmax_z", False, [[10, 40 / 3], [15, 15], [20, 50 / 3]]),
+        ("minmax_subject", False, [[10, 10], [15, 15], [20, 20]]),
+    ],
+)
+def test_maps_by_hand(rescale, clip, wanted):
+    raw = Ratings.from_matrix([[1, 1], [3, 2], [5, 3]]).panel()
+    z = raw.with_scores(np.array([-3.0, -1.0, 0.0, 0.0, 3.0, 1.0]))
+    parameters = StudyParameters(scores="zscore", rescale=rescale, range=(10, 20), clip=clip)
+    np.testing.assert_allclose(mapped(z, raw, parameters).reshape(3, 2), wanted)
+
+
+@pytest.mark.parametrize(("clip", "wanted"), [(False, [9, 15, 21]), (True, [10, 15, 20])])
+def test_clipping_cuts_what_leaves_the_range(clip, wanted):
+    panel = Ratings.from_matrix([[1], [2], [3]]).panel().with_scores(np.array([-3.6, 0, 3.6]))
+    parameters = StudyParameters(scores="zscore", rescale="pm3", range=(10, 20), clip=clip)
+    np.testing.assert_allclose(mapped(panel, panel, parameters), wanted)
+
+
+@pytest.mark.parametrize("ddof", [0, 1])
+def test_z_scores_are_those_of_scipy(ddof):
+    matrix = made()
+    z = zscores(Ratings.from_matrix(matrix).panel(), ddof=ddof)
+    np.testing.assert_allclose(z.reshape(matrix.shape), stats.zscore(matrix, ddof=ddof))
+    by_parameter = scaled(
+        Ratings.from_matrix(matrix).panel(), "zscore", StudyParameters(zscore_ddof=ddof)
+    )
+    assert by_parameter.score.tolist() == z.tolist()
+    assert zscores(Ratings.from_matrix(matrix).panel()).std() == pytest.approx(
+        np.sqrt((len(matrix) - 1) / len(matrix))
+    )
+
+
+def test_a_flat_session_of_one_subject_is_named():
+    names, sessions = ["a", "a", "b", "b"] * 2, ["x"] * 4 + ["y"] * 4
+    clips = ["1", "2", "1", "2", "3", "4", "3", "4"]
+    ratings = Ratings.from_arrays(names, clips, [1, 2, 3, 4, 1, 2, 5, 5], session=sessions)
+    with pytest.raises(RatingsError, match=r"1 sessions .* first of subject 'b' \(2 ratings\)"):
+        zscores(ratings.panel(), scope="session")
+    zscores(ratings.panel())  # b's ratings differ between sessions
+
+
+def test_differential_scores_by_hand():
+    table = pl.DataFrame(
+        {
+            "clip_id": ["a0", "a1", "a0", "a1", "b0", "b1", "b0", "b1"],
+            "subject": ["s", "s", "t", "t"] * 2,
+            "score": [5, 3, 4, 2, 2, 1, 3, 4],
+            "content_id": ["a"] * 4 + ["b"] * 4,
+            "is_reference": [1, 0] * 4,
+        }
+    )
+    panel = from_frame(table).panel()
+    scores = differential(panel, reference_score=4)  # references: 4.5 and 2.5
+    assert scores.score.tolist() == [4.5, 3.5, 2.5, 1.5, 3.5, 4.5, 2.5, 5.5]
+    assert scores.clip_mean(scores.score).tolist() == [4, 2, 4, 4]
+    for references, message in [([1, 1], "has 2 references"), ([0, 0], "has 0 references")]:
+        broken = table.with_columns(is_reference=pl.Series(references * 4))
+        with pytest.raises(RatingsError, match=message):
+            differential(from_frame(broken).panel(), reference_score=4)
 
 
 def test_means_are_mapped_to_a_range_that_does_not_begin_at_zero():

@@ -1,7 +1,12 @@
 """Reliability of opinion scores, against values worked by hand and published ones."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from theval_datasets.curation.study.panel import Panel
 from theval_datasets.curation.study.parameters import StudyParameters
@@ -60,6 +65,104 @@ def test_icc_counts_constant_offsets_of_subjects_as_disagreement():
 
 def test_icc_without_variance_is_undefined():
     assert icc_2k(np.full((4, 3), 2.0)) == (None, None, None)
+
+
+def exact_icc_2k(matrix):
+    """ICC(2,k) by rational arithmetic; None where the estimated variances have no ratio at most 1."""
+    n, k = matrix.shape
+    values = [[Fraction(int(v)) for v in row] for row in matrix]
+    of_clips = [sum(row) / k for row in values]
+    of_subjects = [sum(column) / n for column in zip(*values, strict=True)]
+    mean = sum(of_clips) / n
+    rows = k * sum((m - mean) ** 2 for m in of_clips) / (n - 1)
+    columns = n * sum((m - mean) ** 2 for m in of_subjects) / (k - 1)
+    rest = sum(
+        (values[i][j] - of_clips[i] - of_subjects[j] + mean) ** 2
+        for i in range(n)
+        for j in range(k)
+    )
+    error = rest / ((n - 1) * (k - 1))
+    below = rows + (columns - error) / n
+    return (rows - error) / below if below > 0 and rows > 0 else None
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    arrays(np.int64, st.tuples(st.integers(2, 6), st.integers(2, 6)), elements=st.integers(1, 5))
+)
+def test_icc_of_any_panel_is_at_most_one_or_undefined(matrix):
+    exact = exact_icc_2k(matrix)
+    icc, low, high = icc_2k(matrix.astype(float))
+    if exact is None:
+        assert (icc, low, high) == (None, None, None)
+        return
+    assert icc <= 1 + 1e-12
+    assert icc == pytest.approx(float(exact), rel=1e-9, abs=1e-9)
+    assert all(end is None or end <= 1 + 1e-12 for end in (low, high))
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        [[1, 5], [5, 1]],  # no variance between clips
+        [[1, 5], [5, 2]],  # the plain ratio is 1.9
+        [[5, 1, 5], [1, 4, 3], [5, 2, 5], [4, 5, 1], [4, 5, 1]],  # 117
+    ],
+)
+def test_subjects_who_contradict_each_other_have_no_icc(matrix):
+    scores = panel(matrix)
+    agreement = reliability(scores, scores, np.ones(len(matrix[0]), bool), (1, 5))
+    assert (agreement.icc2k, agreement.icc2k_low, agreement.icc2k_high) == (None, None, None)
+    assert "contradict" in agreement.reasons["icc2k"]
+
+
+@pytest.mark.parametrize("factor", [0.001, 1.0, 1000.0])
+def test_an_estimated_variance_of_zero_is_recognised_on_any_scale(factor):
+    """The ratio of this panel has exactly 0 under its fraction, which rounds to anything."""
+    matrix = np.array(
+        [[1, 3, 5], [2, 5, 2], [5, 2, 3], [2, 2, 5], [5, 1, 5], [5, 2, 3], [3, 4, 3]], float
+    )
+    assert exact_icc_2k(matrix) is None
+    assert icc_2k(matrix * factor) == (None, None, None)
+
+
+def test_without_a_scale_the_exponent_is_that_of_the_ratings_range():
+    scores = panel([[1, 2, 3], [2, 4, 3], [7, 6, 7]])
+    agreement = reliability(scores, scores, np.ones(3, bool), None)
+    assert agreement.sos == pytest.approx(sos_exponent(scores, 1, 7))
+    assert agreement.sos != pytest.approx(sos_exponent(scores, 0, 7))
+
+
+def test_an_interval_that_is_open_below_has_a_reason():
+    scores = panel([[3, 5], [4, 1], [4, 2]])
+    agreement = reliability(scores, scores, np.ones(2, bool), (1, 5))
+    assert agreement.icc2k == pytest.approx(-14 / 3)
+    assert agreement.icc2k_low is None
+    assert agreement.icc2k < agreement.icc2k_high < 1
+    assert "open below" in agreement.reasons["icc2k_low"]
+    assert "icc2k_low is undefined" in agreement.to_text()
+
+
+def test_an_interval_without_an_error_to_estimate_has_a_reason():
+    scores = panel(np.arange(5.0)[:, None] + np.array([0.0, 1.0, 2.0]))
+    agreement = reliability(scores, scores, np.ones(3, bool), None)
+    assert agreement.icc2k == pytest.approx(2.5 / (2.5 + 1 / 3))
+    assert set(agreement.reasons) == {"icc2k_low", "icc2k_high"}
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    arrays(np.int64, st.tuples(st.integers(3, 8), st.integers(2, 6)), elements=st.integers(1, 5))
+)
+def test_split_half_of_any_panel_is_between_minus_one_and_one(matrix):
+    value = split_half(panel(matrix))
+    assert value is None or -1 - 1e-12 <= value <= 1 + 1e-12
+
+
+def test_the_size_of_a_negative_split_half_is_stepped_up():
+    """Two subjects whose correlation is -1/2 by hand, and -1."""
+    assert split_half(panel([[1, 2], [2, 3], [3, 1]])) == pytest.approx(-2 / 3)
+    assert split_half(panel([[1, 3], [2, 2], [3, 1]])) == pytest.approx(-1)
 
 
 def test_split_half_is_stepped_up():

@@ -64,6 +64,16 @@ def test_most_voters_and_most_repetitions_decide(yes, of, voice):
     assert (labels.n_voters.tolist(), labels.share[0, 0]) == ([1], float(voice))
 
 
+def test_a_share_equal_to_the_threshold_is_not_above_it_whatever_its_decimals():
+    """0.29 of 100 is 28.999… in binary; one vote more is above."""
+    taxonomy = load_taxonomy()
+    for yes, of in [(29, 100), (29, 50), (63, 90), (1, 3), (3, 5)]:
+        votes = np.zeros((2, of, 12), bool)
+        votes[0, :yes, 0] = votes[1, : yes + 1, 0] = True
+        labels = distortion_labels(table(votes, taxonomy), taxonomy, threshold=yes / of)
+        assert labels.present[:, 0].tolist() == [False, True], (yes, of)
+
+
 def test_repetitions_are_one_voice():
     taxonomy = load_taxonomy()
     votes = np.zeros((5, 12), bool)
