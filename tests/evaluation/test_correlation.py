@@ -69,6 +69,28 @@ def test_what_is_undefined_is_none():
     assert agreement([1, 1, 1, 1, 1], [1, 2, 3, 4, 5]).plcc_mapped is None
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=8),
+    st.sampled_from([(1.1, 0.0), (0.7, 100.0), (1e-3, 0.0)]),
+)
+def test_a_linear_map_changes_the_sign_of_a_correlation_only(pairs, scale):
+    """Without any correlation the map is a constant, and rounding decides what it correlates with."""
+    x, y = (np.array(side, float) * scale[0] + scale[1] for side in zip(*pairs, strict=True))
+    plain, mapped = plcc(x, y), plcc(x, y, mapping="linear")
+    if plain is None or abs(plain) < 1e-9:
+        assert mapped is None
+    else:
+        assert mapped == pytest.approx(abs(plain), abs=1e-6)
+
+
+@pytest.mark.parametrize("mapping", ["linear", "logistic4", "logistic5"])
+def test_a_weak_correlation_is_not_taken_for_none(mapping):
+    x = np.tile(np.arange(50.0), 2)
+    y = np.tile([1.0, -1.0], 50) + 1e-5 * x
+    assert plcc(x, y, mapping=mapping) > 1e-5
+
+
 def test_what_is_refused():
     with pytest.raises(InputError, match="equal length"):
         srcc([1, 2], [1, 2, 3])

@@ -72,6 +72,24 @@ def test_groups_join_through_others():
     assert content_groups(content, ["1", "2", "3", "4", "5"]).tolist() == [0, 0, 0, 1, 2]
 
 
+@pytest.mark.parametrize("nothing", [None, float("nan"), np.nan, np.float32("nan")])
+def test_a_value_that_is_not_there_is_shared_with_no_row(nothing):
+    """A missing value of a table in pandas is one and the same NaN in every row."""
+    ids = ["1", "2", "3", "4"]
+    column = [nothing, nothing, "a", "a"]
+    assert content_groups({"portrait": column}, ids).tolist() == [0, 1, 2, 2]
+    assert leak_report(["train", "test", "test", "test"], {"portrait": column}) == []
+    assert leak_report([nothing, nothing, "test", "train"], {"portrait": list("aaab")}) == []
+    (leak,) = leak_report(["train", "test", nothing, "test"], {"portrait": list("aaab")})
+    assert (leak.rows_first, leak.n_first, leak.rows_second, leak.n_second) == (1, 2, 1, 1)
+
+
+def test_no_number_and_no_text_counts_as_missing():
+    for value in (0, "", False, 0.0):
+        assert content_groups({"portrait": [value] * 2}, ["1", "2"]).tolist() == [0, 0]
+        assert len(leak_report(["train", "test"], {"portrait": [value] * 2})) == 1
+
+
 def test_plain_folds_are_even_and_ignore_content():
     folds = plain_folds([f"c{i}" for i in range(103)], 5, seed=0)
     assert sorted(np.bincount(folds).tolist()) == [20, 20, 21, 21, 21]

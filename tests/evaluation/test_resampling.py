@@ -96,6 +96,15 @@ def test_what_is_refused():
     assert permutation_p([1, 1], [1, 2]) is None
 
 
+@pytest.mark.parametrize("nothing", [None, float("nan"), float("inf"), np.float64("nan")])
+def test_a_function_without_a_finite_value_is_undefined(nothing):
+    interval = bootstrap([1, 2, 3], [4, 4, 4], lambda x, y: nothing, n_resamples=7)
+    assert (interval.value, interval.low, interval.high, interval.n_undefined) == (
+        None, None, None, 7,
+    )  # fmt: skip
+    assert permutation_p([1, 2, 3], [4, 4, 4], lambda x, y: nothing, n_permutations=7) is None
+
+
 def test_the_interval_of_a_mean_is_students():
     from scipy.stats import t
 

@@ -86,6 +86,63 @@ def test_auc_is_the_mann_whitney_statistic_and_blind_to_monotone_maps(seed, n):
         )
 
 
+MAP = np.array([[1.0, 2.0], [2.0, 3.0]])
+
+
+def test_auc_by_hand():
+    """The fixated 2 against 1, 2 and 3; against every pixel; and, fixated twice, with 3."""
+    assert auc(MAP, [[0, 1]]) == pytest.approx((1 + 0.5 + 0) / 3)
+    assert auc(MAP, [[0, 1]], negatives="all") == pytest.approx((1 + 0.5 + 0.5 + 0) / 4)
+    assert auc(MAP, [[0, 1], [0, 1], [1, 1]]) == pytest.approx((0.75 + 0.75 + 1) / 3)
+    assert auc_shuffled(MAP, [[0, 1]], [[0, 0], [1, 0], [1, 1]]) == pytest.approx(0.5)
+    assert auc_shuffled(MAP, [[1, 1], [0, 0]], [[0, 1], [0, 1]]) == pytest.approx(0.5)
+    assert auc_shuffled(MAP, [[1, 1]], [[0, 0], [0, 1], [1, 1]]) == pytest.approx(2.5 / 3)
+    assert auc_judd(MAP, [[0, 1]]) == pytest.approx(
+        1 / 3 + 1 / 3
+    )  # from (0, 0) to (2/3, 1) to (1, 1)
+
+
+def test_judds_curve_by_hand():
+    """Fixated 3 and 1, others 2 and 0: thresholds 3 and 1 give (0, 1/2) and (1/2, 1)."""
+    predicted = np.array([[3.0, 1.0], [2.0, 0.0]])
+    assert auc_judd(predicted, [[0, 0], [0, 1]]) == pytest.approx(0.5 * 0.75 + 0.5 * 1)
+
+
+def test_nss_by_hand():
+    predicted = np.array([[0.0, 0.0], [0.0, 4.0]])  # mean 1, deviation √3
+    assert nss(predicted, [[1, 1], [0, 0]]) == pytest.approx((3 - 1) / 2 / np.sqrt(3))
+    assert nss(predicted, [[1, 1], [1, 1], [0, 0]]) == pytest.approx((3 + 3 - 1) / 3 / np.sqrt(3))
+    assert nss(predicted + 100, [[1, 1]]) == pytest.approx(np.sqrt(3))
+
+
+def test_distributions_by_hand():
+    even = np.array([[1.0, 1.0]])
+    assert sim(np.array([[3.0, 1.0]]), even) == pytest.approx(0.5 + 0.25)
+    assert sim(np.array([[2.0, 4.0]]), even) == pytest.approx(1 / 3 + 1 / 2)  # no shift to 0
+    assert sim(np.array([[-1.0, 1.0]]), even) == pytest.approx(0.5)  # shifted to 0 and 2
+    assert sim(np.zeros((1, 2)), np.array([[1.0, 3.0]])) == pytest.approx(0.25 + 0.5)  # uniform
+    truth = np.array([[1.0, 3.0]])
+    assert kld(even, truth) == pytest.approx(0.25 * np.log(0.5) + 0.75 * np.log(1.5))
+    assert kld(truth, even) == pytest.approx(0.5 * np.log(2) + 0.5 * np.log(2 / 3))
+    assert kld(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])) == pytest.approx(-np.log(2.2204e-16))
+    assert kld(np.array([[1.0, 0.0]]), even, epsilon=0.1) == pytest.approx(
+        0.5 * np.log(0.1 + 0.5 / 1.1) + 0.5 * np.log(0.1 + 0.5 / 0.1)
+    )
+    assert cc(np.array([[0.0, 1.0, 2.0]]), np.array([[1.0, 0.0, 5.0]])) == pytest.approx(
+        4 / np.sqrt(2 * 14)
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 100_000), st.floats(-3, 3))
+def test_values_stay_in_their_ranges_whatever_the_rounding(seed, factor):
+    first = np.random.default_rng(seed).random((3, 4))
+    for second in (first * factor, first * factor + 7, first):
+        r = cc(first, second)
+        assert r is None or -1 <= r <= 1
+        assert 0 <= sim(first, second) <= 1
+
+
 def test_equal_maps_are_perfect():
     truth = np.random.default_rng(0).random((20, 30))
     assert cc(truth, truth) == pytest.approx(1)

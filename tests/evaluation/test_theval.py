@@ -115,6 +115,27 @@ def test_ranks_share_and_the_unscored_come_last():
     assert combine(row).final == pytest.approx(0.9)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), np.float64("nan")])
+def test_a_value_that_is_not_finite_is_refused_rather_than_ranked_first(value):
+    row = {**dict.fromkeys(METRICS, 0.9), "lip_sync": value}
+    for given in (
+        lambda: leaderboard({"a": row, "b": dict.fromkeys(METRICS, 0.5)}),
+        lambda: combine(row),
+        lambda: combine({"lip_sync": value}),
+        lambda: normalised_score(value, 1.0),
+        lambda: normalised_score(1.0, value),
+        lambda: score(row, published_reference()),
+    ):
+        with pytest.raises(InputError, match="give None for what is undefined"):
+            given()
+
+
+def test_a_reference_of_zero_normalises_nothing():
+    assert normalised_score(0.0, 0.0) is None
+    assert normalised_score(3.0, -2.0) == 1 - 5 / 2
+    assert normalised_score(1.0, 4.0) == 0.25
+
+
 def test_references_are_read(tmp_path):
     path = tmp_path / "gt.csv"
     path.write_text(",".join(METRICS) + "\n" + ",".join("12345678"[:8]) + "\n")
@@ -124,6 +145,10 @@ def test_references_are_read(tmp_path):
     path.write_text(",".join(METRICS) + "\n" + "1,x,3,4,5,6,7,8\n")
     with pytest.raises(InputError, match="mouth_quality, got 'x'"):
         read_reference(path, definition="paper")
+    for text in ("nan", "inf", "-Infinity"):
+        path.write_text(",".join(METRICS) + "\n" + f"1,{text},3,4,5,6,7,8\n")
+        with pytest.raises(InputError, match=f"finite number in mouth_quality, got '{text}'"):
+            read_reference(path, definition="paper")
     path.write_text("lip_sync\n1\n")
     with pytest.raises(InputError, match="missing the columns global_aesthetics"):
         read_reference(path, definition="paper")

@@ -103,7 +103,7 @@ def plcc(
         mapping: Name of the map; see `theval_datasets.evaluation.logistic`.
 
     Returns:
-        −1 to 1; None if undefined.
+        −1 to 1; None if undefined, as where the fitted map is a constant.
 
     Examples:
         >>> plcc([1, 2, 3], [2, 4, 6])
@@ -113,7 +113,9 @@ def plcc(
     """
     x, y = pair(predicted, opinion)
     mapped = _mapped(x, y, mapping)
-    return None if mapped is None else _pearson(mapped, y)
+    if mapped is None or (mapping != "none" and _level(mapped, y)):
+        return None
+    return _pearson(mapped, y)
 
 
 def krcc(
@@ -193,6 +195,11 @@ def _mapped(x: Floats, y: Floats, mapping: MapName) -> Floats | None:
 
     fitted = fit_map(x, y, mapping)
     return None if fitted is None else fitted(x)
+
+
+def _level(mapped: Floats, y: Floats) -> bool:
+    """Whether a fitted map is a constant but for rounding, so that its correlation is one of noise."""
+    return bool(np.ptp(mapped) <= 1e-9 * np.ptp(y) + 1e-14 * np.abs(y).max())
 
 
 def _constant(values: Floats) -> bool:

@@ -22,7 +22,7 @@ def content_groups(content: Mapping[str, Sequence[object]], ids: Sequence[str]) 
     """Groups of rows that share content: connected components over shared values.
 
     Args:
-        content: Values by column, one per row; None is shared with no row.
+        content: Values by column, one per row; None and NaN are shared with no row.
         ids: Unique name of each row, for rows without any content.
 
     Returns:
@@ -56,7 +56,7 @@ def content_groups(content: Mapping[str, Sequence[object]], ids: Sequence[str]) 
     for values in content.values():
         first: dict[object, int] = {}
         for row, value in enumerate(values):
-            if value is None:
+            if is_absent(value):
                 continue
             a, b = root(first.setdefault(value, row)), root(row)
             if a != b:
@@ -155,6 +155,16 @@ def plain_folds(ids: Sequence[str], k: int = 5, *, seed: int = 0) -> Codes:
         [0, 0, 1, 1, 2, 2]
     """
     return grouped_folds({}, ids, k, seed=seed)
+
+
+def is_absent(value: object) -> bool:
+    """Whether a value of a column is none: None, or NaN, which tables in Python use for it.
+
+    Examples:
+        >>> is_absent(None), is_absent(float("nan")), is_absent(""), is_absent(0)
+        (True, True, False, False)
+    """
+    return value is None or (isinstance(value, (float, np.floating)) and bool(np.isnan(value)))
 
 
 def _strata(mos: Sequence[float | None] | None, n: int, bins: int) -> Codes:

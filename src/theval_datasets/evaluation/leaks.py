@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
 from theval_datasets.errors import InputError
+
+from .folds import is_absent
 
 _SHOWN: Final = 3  # values
 
@@ -56,9 +59,9 @@ def leak_report(split: Sequence[object], content: Mapping[str, Sequence[object]]
     """Every pair of parts and every column in which they share a value.
 
     Args:
-        split: The part of each row: a name ("train") or the number of a fold; rows with None are
-            left out.
-        content: One sequence a column, one value per row; None is no value. For a combination of
+        split: The part of each row: a name ("train") or the number of a fold; rows with None or NaN
+            are left out.
+        content: One sequence a column, one value per row; None and NaN are no value. For a combination of
             columns give a column of tuples.
 
     Returns:
@@ -72,8 +75,9 @@ def leak_report(split: Sequence[object], content: Mapping[str, Sequence[object]]
         >>> print(leak.to_text())
         test and train share 1 value of portrait (a): 1 of 1 and 1 of 2 rows
     """
-    parts = sorted({str(part) for part in split if part is not None})
-    sizes = {part: sum(str(name) == part for name in split if name is not None) for part in parts}
+    names = [None if is_absent(part) else str(part) for part in split]
+    sizes = Counter(name for name in names if name is not None)
+    parts = sorted(sizes)
     leaks = []
     for column, values in content.items():
         if len(values) != len(split):
@@ -81,9 +85,9 @@ def leak_report(split: Sequence[object], content: Mapping[str, Sequence[object]]
                 f"the column {column!r} has {len(values)} values for {len(split)} rows"
             )
         counts: dict[str, dict[object, int]] = {part: {} for part in parts}
-        for part, value in zip(split, values, strict=True):
-            if part is not None and value is not None:
-                of_part = counts[str(part)]
+        for part, value in zip(names, values, strict=True):
+            if part is not None and not is_absent(value):
+                of_part = counts[part]
                 of_part[value] = of_part.get(value, 0) + 1
         for first, second in combinations(parts, 2):
             shared = counts[first].keys() & counts[second].keys()

@@ -104,7 +104,7 @@ def bootstrap(
         x: (n,): finite values.
         y: (n,): finite values, in the same order.
         statistic: `srcc`, `plcc`, `krcc` (tau-b) or `rmse`, which are vectorised, or a function of
-            the two resampled arrays.
+            the two resampled arrays, undefined where it returns None or no finite number.
         n_resamples: Number of resamples of the pairs, drawn with replacement.
         level: Confidence level, 0 to 1.
         seed: Seed of the resampling.
@@ -147,7 +147,8 @@ def permutation_p(
     Args:
         x: (n,): finite values.
         y: (n,): finite values, in the same order.
-        statistic: `srcc`, `plcc`, `krcc` or a function; larger in size means more association.
+        statistic: `srcc`, `plcc`, `krcc` or a function, undefined where it returns None or no finite
+            number; larger in size means more association.
         n_permutations: Number of shuffles.
         seed: Seed of the shuffling.
 
@@ -180,7 +181,13 @@ def permutation_p(
 def _single(statistic: str | Statistic) -> Statistic:
     known: dict[str, Statistic] = {"srcc": srcc, "plcc": plcc, "krcc": krcc, "rmse": rmse}
     if callable(statistic):
-        return statistic
+        given = statistic
+
+        def defined(x: Floats, y: Floats) -> float | None:
+            value = given(x, y)
+            return value if value is not None and np.isfinite(value) else None
+
+        return defined
     if statistic not in known:
         raise UnknownNameError("statistic", statistic, known)
     return known[statistic]

@@ -216,8 +216,10 @@ def cc(predicted: Map, truth: Map) -> float | None:
     first, second = _pair(predicted, truth)
     if _flat(first) or _flat(second):
         return None
-    first, second = first - first.mean(), second - second.mean()
-    return float((first * second).sum() / np.sqrt((first**2).sum() * (second**2).sum()))
+    first, second = (values - values.mean() for values in (first, second))
+    first, second = (values / np.abs(values).max() for values in (first, second))  # no underflow
+    r = (first * second).sum() / np.sqrt((first**2).sum() * (second**2).sum())
+    return float(np.clip(r, -1.0, 1.0))
 
 
 def sim(predicted: Map, truth: Map) -> float:
@@ -235,7 +237,7 @@ def sim(predicted: Map, truth: Map) -> float:
         0.5
     """
     first, second = _pair(predicted, truth)
-    return float(np.minimum(_distribution(first), _distribution(second)).sum())
+    return min(1.0, float(np.minimum(_distribution(first), _distribution(second)).sum()))
 
 
 def kld(predicted: Map, truth: Map, *, epsilon: float = EPSILON) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -126,13 +127,22 @@ def normalised_score(value: float | None, reference: float | None) -> float | No
     Returns:
         At most 1; None if one of the two is None, or the reference is 0.
 
+    Raises:
+        InputError: If one of the two is not a finite number.
+
     Examples:
         >>> normalised_score(0.75, 1.0)
         0.75
         >>> normalised_score(None, 1.0) is None
         True
     """
-    if value is None or reference is None or reference == 0:
+    if value is None or reference is None:
+        return None
+    if not (math.isfinite(value) and math.isfinite(reference)):
+        raise InputError(
+            f"expected finite values, got {value} and {reference}; give None for what is undefined"
+        )
+    if reference == 0:
         return None
     return 1.0 - abs(value - reference) / abs(reference)
 
@@ -167,6 +177,9 @@ def combine(normalised: Mapping[str, float | None]) -> Score:
     Args:
         normalised: Normalised value by metric, at most 1; absent or None is undefined.
 
+    Raises:
+        InputError: A value is not finite.
+
     Examples:
         >>> combine(dict.fromkeys(METRICS, 0.5)).final
         0.5
@@ -176,6 +189,8 @@ def combine(normalised: Mapping[str, float | None]) -> Score:
     given = {name: normalised.get(name) for name in METRICS}
     final = _mean([given[name] for name in METRICS])
     defined = [value for value in given.values() if value is not None]
+    if not all(map(math.isfinite, defined)):
+        raise InputError(f"expected finite values, got {given}; give None for what is undefined")
     return Score(
         normalised=given,
         dimensions={
@@ -197,8 +212,11 @@ def leaderboard(
     """Models by final score, the best first; those without one come last, by name.
 
     Args:
-        models: Model to its normalised value by metric.
+        models: Model to its normalised value by metric; absent or None is undefined.
         kinds: Model to Audio-driven or Video-driven.
+
+    Raises:
+        InputError: A value is not finite.
 
     Examples:
         >>> rows = leaderboard({"A": dict.fromkeys(METRICS, 0.5), "B": dict.fromkeys(METRICS, 0.75)})
@@ -313,7 +331,12 @@ def read_reference(path: Path, *, definition: str) -> Reference:
         try:
             values[name] = float(text)
         except ValueError:
-            raise InputError(f"{path.name}: expected a number in {name}, got {text!r}") from None
+            values[name] = math.nan
+        if not math.isfinite(values[name]):
+            raise InputError(
+                f"{path.name}: expected a finite number in {name}, got {text!r}; leave the cell of an "
+                "undefined value empty"
+            )
     return Reference(path.stem, definition, values, path.name)
 
 
