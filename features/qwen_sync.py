@@ -16,6 +16,7 @@ from theval_datasets.extraction.weights import Weights, find, known, need
 from theval_datasets.media.frames import SAMPLE_RATE, FloatArray, FrameRequest, Frames
 
 from .networks.device import Precision
+from .networks.loading import identity
 from .networks.qwen_omni import (
     ADAPTER,
     EXTRA,
@@ -25,7 +26,6 @@ from .networks.qwen_omni import (
     QwenOmni,
     base_of,
     check_base,
-    identity,
     pictured,
 )
 
@@ -119,7 +119,7 @@ class QwenSync(Extractor):
 
     def weights_id(self) -> str:
         """Hashes of the model's files, and the version of transformers."""
-        return identity(*self._places())
+        return identity(*self._places(), extra=EXTRA)
 
     def setup(self) -> QwenOmni:
         """Load the model."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +10,9 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.errors import MissingExtraError, WeightsMissingError
-from theval_datasets.extraction.weights import content_hash
+from theval_datasets.errors import WeightsMissingError
 from theval_datasets.media.frames import SAMPLE_RATE, FloatArray
-from theval_datasets.utils.optional import install_command, require
+from theval_datasets.utils.optional import require
 
 from .device import Precision, arithmetic, chosen_device
 from .loading import loaded, quiet
@@ -37,31 +35,6 @@ _PROCESSOR: Final = ("processor_config.json", "preprocessor_config.json")
 _MERGE: Final = (
     "merge it into the model (`swift export --merge_lora true`) and give the merged folder"
 )
-
-
-def identity(*folders: Path) -> str:
-    """Identity of a model for cache keys: hashes of its files, and the version of transformers.
-
-    Args:
-        folders: Folder of the model; for an adapter, its own and that of its base.
-
-    Raises:
-        MissingExtraError: transformers, which prepares the inputs, is not installed.
-    """
-    try:
-        version = importlib.metadata.version("transformers")
-    except importlib.metadata.PackageNotFoundError:
-        raise MissingExtraError(
-            f"transformers is not installed; the extra [{EXTRA}] installs it: "
-            f"{install_command(EXTRA)}"
-        ) from None
-    files = [file for folder in folders for file in sorted(folder.iterdir()) if _matters(file)]
-    return f"transformers-{version}+{content_hash(*files)}"
-
-
-def _matters(file: Path) -> bool:
-    """Whether a file of a model's folder affects features."""
-    return file.is_file() and file.suffix in (".safetensors", ".json", ".jinja", ".txt")
 
 
 class QwenOmni:
