@@ -15,6 +15,7 @@ from theval_datasets.extraction.extractor import Accumulator, ClipInputs, Column
 from theval_datasets.extraction.outcomes import Values
 from theval_datasets.extraction.weights import Weights, content_hash, known, need
 from theval_datasets.media.frames import SAMPLE_RATE, Audio, FrameRequest, Frames
+from theval_datasets.utils.optional import available, require
 
 from .faces import Faces
 from .networks.lr_asd import FPS, LrAsd
@@ -170,6 +171,8 @@ class ActiveSpeaker(Extractor):
 
     def weights_id(self) -> str:
         """Hash of the checkpoint."""
+        if not available("onnx"):
+            require("onnx", extra="faces")  # raises the error that says how to get it
         return f"lr-asd-{content_hash(need(known('lr-asd')))}"
 
     def setup(self) -> Any:

@@ -69,10 +69,10 @@ class SpokenLanguage(Extractor):
         """The Whisper model."""
         return (from_repository("whisper", self.model, self.folder),)
 
-    def fetch_weights(self) -> None:
+    def fetch_own_weights(self) -> None:
         """Download the model from the Hub, if the package that runs it is installed."""
         if available("faster_whisper"):
-            super().fetch_weights()
+            super().fetch_own_weights()
 
     def weights_id(self) -> str:
         """Hash of the model, and version of faster-whisper, which computes the spectrogram."""

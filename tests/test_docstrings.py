@@ -102,8 +102,9 @@ NOT_SHOWN = {
     "loads a model, or asks for its file": """
         face_mesh.load_mediapipe facexformer.identity facexformer.locate pack.find_pack pack.need_pack
         pack.need_recogniser pack.weights_of reference_index.recogniser syncnet.identity
-        syncnet.network anonymous.blurred device.chosen_device pictures.lpips loading.loaded
-        pack.load_model pyannote.identity pyannote.load qwen_omni.base_of qwen_omni.identity
+        syncnet.network anonymous.blurred device.chosen_device pictures.lpips loading.identity
+        loading.loaded siglip.siglip_identity
+        pack.load_model pyannote.identity pyannote.load qwen_omni.base_of
         torch_files.read_tensors
     """,
     "reads or makes videos, sound, meshes or pictures": """

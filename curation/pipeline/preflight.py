@@ -8,7 +8,6 @@ from theval_datasets import catalog
 from theval_datasets.errors import InputError, MissingExtraError, WeightsMissingError
 from theval_datasets.extraction.extractor import Extractor
 from theval_datasets.extraction.store import with_needs
-from theval_datasets.extraction.weights import fetch_if_missing
 from theval_datasets.features.arcface import Arcface
 from theval_datasets.features.faces import Faces
 from theval_datasets.features.identity import Identity
@@ -19,8 +18,6 @@ from theval_datasets.utils.optional import available, install_command
 from ..duplicates.reference_index import ReferenceIndex, recogniser
 from ..filters.identity_balance import IdentityBalance
 from ..filters.language import Language
-from ..filters.speaker_visible import SpeakerVisible
-from ..filters.watermarks import Watermarks
 from ..recipes.recipe import Recipe
 from ..sources.base import SourceFile
 from .segments import scene_extractors
@@ -36,8 +33,7 @@ def fetch_weights(extractors: Sequence[Extractor]) -> None:
         if not extractor.needs():
             extractor.fetch_weights()
         else:
-            for weights in extractor.weights():
-                fetch_if_missing(weights)
+            extractor.fetch_own_weights()
 
 
 def shortcomings(
@@ -85,7 +81,7 @@ def _unable(recipe: Recipe, references: Sequence[ReferenceIndex]) -> Iterator[st
             else ""
         )
         for why in _absent(judge.needs()):
-            if isinstance(judge, (SpeakerVisible, Watermarks)) and not judge.required:
+            if not getattr(judge, "required", True):
                 passing.append(f"{name} cannot judge: {why} Clips pass it.")
             else:
                 unable.setdefault(why, []).append(f"{name}{after}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -136,3 +137,19 @@ def lettering(
 def unread(reason: str) -> dict[str, Feature]:
     """Text that could not be read."""
     return {"lettering": Feature(Outcome("failed", reason))}
+
+
+def depicted(*people: Mapping[str, float], **one: float) -> dict[str, Feature]:
+    """Probabilities of the kinds of depiction of each person; what is left of 1 is that of a drawing."""
+    persons = people or (one,)
+    columns: dict[str, list[float]] = {"photo": [], "drawing": [], "painting": [], "render": []}
+    for person in persons:
+        whole = {"drawing": 1 - sum(person.values())} | person
+        for kind, values in columns.items():
+            values.append(whole.get(kind, 0.0))
+    return {"depiction": ok(person=np.arange(len(persons)), **columns)}
+
+
+def not_looked_at(reason: str) -> dict[str, Feature]:
+    """Kinds of depiction that could not be measured."""
+    return {"depiction": Feature(Outcome("failed", reason))}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,55 @@ def write_sapiens2(models: Path, seed: int = 0) -> Path:
     _save(Sapiens2Model(config), folder)
     Sapiens2ImageProcessor(size={"height": 64, "width": 48}).save_pretrained(str(folder))
     return folder
+
+
+def write_siglip(folder: Path, texts: Sequence[str], seed: int = 0, **options: Any) -> Path:
+    """Write a small SigLIP with its image processor and a tokenizer that knows the letters of some texts.
+
+    Args:
+        folder: Where.
+        texts: Texts that the tokenizer can encode.
+        seed: Of the weights.
+        options: Changes of the vision part.
+    """
+    import torch
+    from transformers import SiglipConfig, SiglipImageProcessorPil, SiglipModel
+
+    folder.mkdir(parents=True, exist_ok=True)
+    n_pieces = write_pieces(folder / "spiece.model", texts)
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1} | {
+        "num_attention_heads": 2
+    }
+    ids = {"vocab_size": n_pieces, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+    vision = {"image_size": 32, "patch_size": 8}
+    torch.manual_seed(seed)
+    net = SiglipModel(SiglipConfig(text_config=small | ids, vision_config=small | vision | options))
+    for parameter in net.parameters():  # those of a new network are too alike to tell anything
+        torch.nn.init.normal_(parameter, std=0.5)
+    torch.nn.init.constant_(net.logit_scale, 4.0)
+    torch.nn.init.constant_(net.logit_bias, -0.5)
+    _save(net, folder)
+    SiglipImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(str(folder))
+    published = {"tokenizer_class": "SiglipTokenizer", "model_input_names": ["input_ids"]}
+    (folder / "tokenizer_config.json").write_text(json.dumps(published))
+    return folder
+
+
+def write_pieces(file: Path, texts: Sequence[str]) -> int:
+    """Write a model of SentencePiece with a piece for each letter; return the number of pieces."""
+    import io
+
+    import sentencepiece
+
+    n_letters = len({letter for text in texts for letter in text.lower() if letter != " "})
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(text.lower() for text in texts), model_writer=model,
+        vocab_size=n_letters + 4, model_type="char", character_coverage=1.0, bos_id=-1, eos_id=1,
+        unk_id=2, pad_id=0, minloglevel=2,
+    )  # fmt: skip
+    file.write_bytes(model.getvalue())
+    return n_letters + 4
 
 
 @functools.cache

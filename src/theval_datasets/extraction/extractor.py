@@ -221,10 +221,14 @@ class Extractor:
 
         A failed download is only logged; `weights_id` raises afterwards.
         """
-        for weights in self.weights():
-            fetch_if_missing(weights)
+        self.fetch_own_weights()
         for needed in self.needs():
             needed.fetch_weights()
+
+    def fetch_own_weights(self) -> None:
+        """Download missing weights, without those of the extractors that it needs."""
+        for weights in self.weights():
+            fetch_if_missing(weights)
 
     def setup(self) -> Any:
         """Load models; called once per worker process. The result is passed to `open`."""

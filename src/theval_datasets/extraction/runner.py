@@ -12,7 +12,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from theval_datasets.errors import BrokenMediaError, MediaError, MissingMediaError
+from theval_datasets.errors import (
+    BrokenMediaError,
+    MediaError,
+    MissingExtraError,
+    MissingMediaError,
+    WeightsMissingError,
+)
 from theval_datasets.utils.files import disk_fault, sha256_file
 from theval_datasets.utils.memory import give_back
 from theval_datasets.utils.stores import location_of, staged
@@ -22,6 +28,7 @@ from .extractor import Extractor
 from .jobs import ClipJob, ClipReport, Plan
 from .outcomes import outcome_of
 from .store import FeatureStore
+from .weights import warn_once
 
 _log = logging.getLogger(__name__)
 
@@ -84,9 +91,16 @@ class Runner:
         return ClipReport(job.clip_id, {e.name: outcome for e in self.plan.extractors})
 
     def model(self, extractor: Extractor) -> Any:
-        """The extractor's models, loaded at the first request."""
+        """The extractor's models, loaded at the first request.
+
+        What prevents it is logged once, since filters may pass clips that could not be measured.
+        """
         if extractor not in self._models:
-            self._models[extractor] = extractor.setup()
+            try:
+                self._models[extractor] = extractor.setup()
+            except (MissingExtraError, WeightsMissingError) as error:
+                warn_once(f"{extractor.name} cannot run: {error}")
+                raise
         return self._models[extractor]
 
 

@@ -34,6 +34,10 @@ EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
         "`identity_open`: how constant people's identity stays, without a download",
     ),
     "ocr": (("rapidocr",), "`lettering` and the filter `watermarks`: text in the picture"),
+    "depiction": (
+        ("torch", "transformers", "safetensors", "sentencepiece"),
+        "`depiction` and the filter `photographed`: photographed, drawn, painted or rendered faces",
+    ),
     "ray": (("ray",), "`--engine ray`: curation, extraction and builds on several machines"),
     "s3": (("s3fs",), "manifests, clips, caches and output at `s3://…`"),
     "iqa": (("pyiqa", "torch", "torchvision"), "picture quality: aesthetics, faces, mouths"),

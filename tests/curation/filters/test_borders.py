@@ -13,6 +13,7 @@ from filter_clips import (
     ALL,
     FACE,
     clip,
+    depicted,
     empty,
     faces,
     heard,
@@ -114,6 +115,7 @@ BORDERS = [
     Border("overlays", "max_bars", 0.02, 0.25, "bars", lambda v: scene(bars=[v / 2, 0, v / 2, 0])),
     Border("overlays", "max_bars", 0.02, 0.25, "bars", lambda v: scene(bars=[0, v / 2, 0, v / 2])),
     Border("overlays", "max_text", 0.02, 0.125, "text", lambda v: scene(text_share=v)),
+    Border("photographed", "min_photo", 0.2, 0.5, "drawn-face", lambda v: (clip(), depicted(photo=v))),
     Border("sharpness", "min_sharpness", 20.0, 8.0, "blurred", lambda v: scene(sharpness=[v])),
     Border("silence", "max_share", 0.5, 0.25, "silent", lambda v: (clip(), {"audio_levels": levels(silence=v)})),
     Border("single_speaker", "max_other", 0.05, 0.5, "several-people", seen, 0.005),
@@ -180,6 +182,11 @@ def test_a_clip_without_what_is_measured_reports_none_of_it():
         ("one_at_a_time", {"active_speaker": empty("no-face")}, {"speaking_at_once": 0.0}),
         ("one_at_a_time", nobody_speaks("no-speech"), {"speaking_at_once": 0.0}),
         ("watermarks", lettering(lines=0), {"marks": 0, "mark": None, "score": None}),
+        (
+            "photographed",
+            {"depiction": empty("no-face")},
+            {"photo": None, "kind": None, "person": None},
+        ),
     ):
         judge = catalog.load("filter", name)()
         assert judge.judge(clip(), Features(feature)).measured == measured, name
@@ -197,6 +204,18 @@ def test_a_mark_is_named():
     judge = catalog.load("filter", "watermarks")()
     verdict = judge.judge(clip(), Features(lettering("TalkStudio", score=0.9)))
     assert verdict.measured == {"marks": 1, "mark": "TalkStudio", "score": 0.9}
+
+
+@pytest.mark.parametrize("kind", ["drawing", "painting", "render"])
+def test_the_most_probable_kind_of_the_person_who_is_least_like_a_photograph_is_named(kind):
+    judge = catalog.load("filter", "photographed")()
+    second = {"photo": 0.1, kind: 0.7}
+    verdict = judge.judge(clip(), Features(depicted({"photo": 0.6}, second, {"photo": 0.3})))
+    assert verdict.measured == {"photo": 0.1, "kind": kind, "person": 1}
+    everybody = depicted({"photo": 0.6, kind: 0.4}, {"photo": 0.9, kind: 0.1})
+    kept = judge.judge(clip(), Features(everybody))
+    assert kept.verdict == "keep"
+    assert kept.measured == {"photo": 0.6, "kind": "photo", "person": 0}
 
 
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1080, 1920), (1000, 1000)])

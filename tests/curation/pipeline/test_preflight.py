@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 
 import numpy as np
 import pytest
+from extractor_contract import run
 
 from theval_datasets.commands.curate import curate
+from theval_datasets.commands.funnel import funnel
 from theval_datasets.curation.duplicates.matching import Prints
 from theval_datasets.curation.duplicates.reference_index import (
     ReferenceClip,
@@ -21,7 +24,10 @@ from theval_datasets.curation.pipeline import preflight
 from theval_datasets.curation.pipeline.preflight import shortcomings
 from theval_datasets.curation.recipes.recipe import load_recipe, parse_recipe
 from theval_datasets.errors import InputError
+from theval_datasets.extraction.weights import known
+from theval_datasets.features import depiction
 from theval_datasets.features.active_speaker import ActiveSpeaker
+from theval_datasets.features.depiction import KINDS, Depiction
 from theval_datasets.features.identity import Identity
 from theval_datasets.manifest.rows import read_manifest, read_rows
 
@@ -179,6 +185,89 @@ def test_without_the_reader_of_text_clips_pass_the_filter_of_watermarks(monkeypa
     strict = parse_recipe("base: as-is\nfilters: {watermarks: {}}", "r.yaml")
     (note,) = (note for note in shortcomings(strict, ()) if note.startswith("watermarks"))
     assert "Clips are then undecided" in note
+
+
+@pytest.mark.parametrize("lacking", ["package", "weights", "whole weights"])
+def test_without_what_tells_drawn_faces_clips_pass_and_it_is_said(folder, monkeypatch, lacking):
+    place = folder / "none" / known("siglip").path
+    if lacking == "package":
+        monkeypatch.setitem(sys.modules, "transformers", None)
+        remedy = r"\[depiction\]"
+    else:
+        pytest.importorskip("transformers", reason="needs the extra [depiction]")
+        remedy = "theval-data models fetch siglip"
+    if lacking == "whole weights":
+        place.mkdir(parents=True)
+        for name in known("siglip").files:
+            (place / name).write_text('{"model_type": "siglip"}')
+        remedy = f"{place / 'model.safetensors'} are damaged or incomplete.*fetch the model again"
+    for name in ("theval", "thqa-mt"):
+        recipe = load_recipe(name)
+        assert "photographed" in dict(recipe.judges())
+        (note,) = (note for note in shortcomings(recipe, ()) if note.startswith("photographed"))
+        assert re.search(remedy, note)
+        assert note.endswith("Clips pass it.")
+    strict = parse_recipe("base: as-is\nfilters: {photographed: {}}", "r.yaml")
+    (note,) = (note for note in shortcomings(strict, ()) if note.startswith("photographed"))
+    assert "Clips are then undecided and rejected" in note
+
+
+def test_every_optional_filter_whose_package_is_missing_is_said_to_pass(monkeypatch, tmp_path):
+    """Also if its weights are there."""
+    weights = tmp_path / known("lr-asd").path
+    weights.parent.mkdir()
+    weights.write_bytes(b"weights")
+    monkeypatch.setenv("THEVAL_MODELS", str(tmp_path))
+    for module in ("onnx", "rapidocr", "transformers"):
+        monkeypatch.setitem(sys.modules, module, None)
+    recipe = load_recipe("thqa-mt")
+    optional = {name for name, judge in recipe.judges() if not getattr(judge, "required", True)}
+    assert optional == {"speaker_visible", "watermarks", "photographed"}
+    notes = [note for note in shortcomings(recipe, ()) if note.endswith("Clips pass it.")]
+    assert {note.partition(" ")[0] for note in notes} == optional
+    assert all("pip install" in note for note in notes)
+
+
+def test_models_are_not_fetched_for_packages_that_are_not_installed(monkeypatch):
+    fetched = []
+    for module in ("theval_datasets.extraction.extractor", "theval_datasets.features.faces"):
+        monkeypatch.setattr(f"{module}.fetch_if_missing", lambda weights: fetched.append(weights))
+    monkeypatch.setattr(depiction, "available", lambda name: False)
+    extractors = (Depiction(), ActiveSpeaker())
+    preflight.fetch_weights(extractors)
+    names = [weights.name for weights in fetched]
+    assert "lr-asd" in names
+    assert "siglip" not in names
+    monkeypatch.setattr(depiction, "available", lambda name: True)
+    preflight.fetch_weights(extractors)
+    assert [weights.name for weights in fetched].count("siglip") == 1
+
+
+@pytest.mark.slow
+def test_a_curated_clip_states_how_its_people_are_depicted(folder, talking, monkeypatch):
+    pytest.importorskip("transformers", reason="needs the extra [depiction]")
+    from tiny_networks import write_siglip
+
+    write_siglip(folder / "none" / known("siglip").path, [t for k in KINDS.values() for t in k])
+    shutil.copy(talking, folder / "in")
+    # In this process, since torchvision may not be importable in others (see torchvision_operators).
+    run(Depiction(), sorted((folder / "in").iterdir()), folder / "features")
+    recipe = "name: d\nabout: One.\nfilters: {photographed: {min_photo: %s, required: false}}\n"
+    (folder / "r.yaml").write_text(recipe % 0)
+    report = go(folder)
+    assert not any("photographed" in note for note in report.notes)
+    assert report.reasons == {"no-face": 2}
+    (row,) = read_manifest(folder / "out").rows
+    (judgement,) = row.judgements
+    assert 0 < judgement.measured["photo"] < 1
+    assert judgement.measured["kind"] in KINDS
+    measuring = []
+    monkeypatch.setattr(Depiction, "setup", lambda self: measuring.append(self))
+    (folder / "r.yaml").write_text(recipe % 1)
+    assert go(folder).reasons == {"no-face": 2, "drawn-face": 1}
+    assert not measuring  # a new threshold needs no new measurement
+    found = funnel(folder / "out", output=folder / "funnel")
+    assert "drawn-face" in found.to_text()
 
 
 @pytest.mark.parametrize("installed", [True, False])
