@@ -90,6 +90,27 @@ def test_no_number_and_no_text_counts_as_missing():
         assert len(leak_report(["train", "test"], {"portrait": [value] * 2})) == 1
 
 
+def test_clips_without_a_score_are_spread_as_evenly_as_the_others():
+    ids = [f"c{i:02d}" for i in range(40)]
+    mos = [None if i % 2 else float(i) for i in range(40)]
+    for seed in range(5):
+        folds = grouped_folds({}, ids, 5, mos=mos, seed=seed)
+        assert np.ptp(np.bincount(folds[1::2], minlength=5)) <= 1
+
+
+def test_published_folds_stay_as_they_are():
+    """Scores over folds can be compared as long as the same clips are drawn with the default parameters."""
+    ids = [f"clip-{i:02d}" for i in range(20)]
+    content = {"portrait": [f"p{i % 10}" for i in range(20)]}
+    mos = [float(7 * i % 20) for i in range(20)]
+    folds = grouped_folds(content, ids, mos=mos)
+    assert folds.tolist() == [2, 3, 2, 3, 4, 0, 1, 1, 0, 4] * 2
+    assert folds.tolist() == grouped_folds(content, ids, 5, mos=mos, bins=5, seed=0).tolist()
+    assert plain_folds(ids).tolist() == [
+        2, 3, 4, 2, 2, 1, 3, 1, 0, 0, 4, 0, 1, 4, 4, 3, 2, 3, 1, 0,
+    ]  # fmt: skip
+
+
 def test_plain_folds_are_even_and_ignore_content():
     folds = plain_folds([f"c{i}" for i in range(103)], 5, seed=0)
     assert sorted(np.bincount(folds).tolist()) == [20, 20, 21, 21, 21]
@@ -100,8 +121,12 @@ def test_what_is_refused():
         grouped_folds({}, ["a", "a"], 2)
     with pytest.raises(InputError, match="3 values for 2 rows"):
         grouped_folds({"p": [1, 2, 3]}, ["a", "b"], 2)
-    with pytest.raises(InputError, match="at least 2 groups"):
+    with pytest.raises(InputError, match="without shared p need at least 2 groups"):
         grouped_folds({"p": [1, 1]}, ["a", "b"], 2)
+    with pytest.raises(InputError, match="without shared nothing need at least 3 groups"):
+        grouped_folds({}, ["a", "b"], 3)
+    with pytest.raises(InputError, match="1 folds"):
+        grouped_folds({}, ["a", "b"], 1)
     with pytest.raises(InputError, match="opinion scores"):
         grouped_folds({}, ["a", "b"], 2, mos=[1.0])
     with pytest.raises(InputError, match="3 values for 1 rows"):

@@ -328,6 +328,22 @@ def test_a_flat_session_of_one_subject_is_named():
     zscores(ratings.panel())  # b's ratings differ between sessions
 
 
+@pytest.mark.parametrize("ddof", [0, 1])
+def test_a_subject_with_one_rating_has_no_z_score(ddof):
+    panel = Ratings.from_matrix([[1, 3], [2, np.nan]]).panel()
+    with pytest.raises(RatingsError, match=r"1 subjects .* 's0001' \(1 ratings\)"):
+        zscores(panel, ddof=ddof)
+
+
+def test_a_map_of_what_does_not_vary_is_refused_whoever_it_is():
+    parameters = StudyParameters(rescale="minmax_subject")
+    panel = Ratings.from_matrix([[1, 3], [2, 3]]).panel()
+    with pytest.raises(RatingsError, match="every rating of a subject is the same"):
+        mapped(panel, panel, parameters)
+    narrow = Ratings.from_matrix([[0.1, 0.0], [0.2, 0.5], [0.3, 1.0]]).panel()
+    assert mapped(narrow, narrow, parameters).tolist() == pytest.approx([0, 0, 2.5, 2.5, 5, 5])
+
+
 def test_differential_scores_by_hand():
     table = pl.DataFrame(
         {
