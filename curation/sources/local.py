@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -98,6 +98,34 @@ class Local(SourceReader):
             return _gone(name, group, "outside-root", detail)
         location = path.absolute().relative_to(self.root.absolute()).as_posix()
         return SourceFile(path, name, group, Origin(kind="local", location=location))
+
+
+def files_below(folder: Path, suffixes: Container[str]) -> list[Path]:
+    """Files of some suffixes that `Local` takes in a folder: neither hidden ones nor those of linked folders.
+
+    Args:
+        folder: Folder to search.
+        suffixes: Suffixes in small letters, such as `VIDEO`.
+
+    Raises:
+        InputError: A folder in it cannot be read, the name of a file is not text, or a file is a broken
+            link or no ordinary file.
+
+    Examples:
+        >>> for name in ("b.mp4", "a.MP4", ".hidden.mp4", "notes.txt"):
+        ...     Path(name).touch()
+        >>> [path.name for path in files_below(Path(), VIDEO)]
+        ['a.MP4', 'b.mp4']
+    """
+    paths = []
+    for item in Local(folder).items():
+        if isinstance(item, SourceFailure):
+            raise InputError(f"{folder / item.name} cannot be read: {item.detail}")
+        if item.path.suffix.lower() in suffixes:
+            if not item.path.is_file():
+                raise InputError(f"{item.path} is a broken link or no ordinary file; move it away")
+            paths.append(item.path)
+    return paths
 
 
 def _gone(name: str, group: str, reason: str, detail: str) -> SourceFailure:

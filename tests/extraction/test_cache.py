@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import sys
 from pathlib import Path
 
@@ -193,14 +194,57 @@ def test_small_entries_are_read_whole(cache):
     assert not feature.whole
 
 
+def forged(data: bytes, **changed: object) -> bytes:
+    """An entry with other values in its first line, and the checksum that goes with them."""
+    line, _, payload = data.partition(b"\n")
+    text = json.dumps(json.loads(line.partition(b" ")[2]) | changed).encode()
+    return hashlib.sha256(text).hexdigest().encode() + b" " + text + b"\n" + payload
+
+
 def test_a_large_entry_that_claims_other_sizes_is_damaged(monkeypatch):
     monkeypatch.setattr(spool, "LARGE", 16)
     data = encoded(Feature(Outcome("ok"), {"x": np.zeros(100)}))
-    line, _, payload = data.partition(b"\n")
-    text = line.partition(b" ")[2].replace(b'"n_raw":800', b'"n_raw":900')
-    forged = hashlib.sha256(text).hexdigest().encode() + b" " + text + b"\n" + payload
+    false = forged(data, n_raw=900, arrays=[["x", "<f8", [100]], ["y", "<f4", [25]]])
     with pytest.raises(CacheError, match="800 bytes where it claims 900"):
-        decoded(forged)
+        decoded(false)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"format": 2},
+        {"key": "other"},
+        {"status": "fine"},
+        {"status": "ok", "reason": "no-face"},
+        {"detail": 3},
+        {"missing": ["x"]},
+        {"missing": {"x": 1}},
+        {"n_raw": -1},
+        {"n_raw": 799},
+        {"n_raw": 1e300},
+        {"sha256": None},
+        {"arrays": None},
+        {"arrays": []},
+        {"arrays": [["x", "zz", [100]]]},
+        {"arrays": [["x", "O", [100]]]},
+        {"arrays": [["x", "f8,f8", [50]]]},
+        {"arrays": [["x", "<U0", [100]]]},
+        {"arrays": [["x", "<f8", [-100]]]},
+        {"arrays": [["x", "<f8", [99]]]},
+        {"arrays": [["x", "<f8", [1.5]]]},
+        {"arrays": [["x", "<f8", "100"]]},
+        {"arrays": [["x", "<f8", [2**62, 2**62]]]},
+        {"arrays": [["x", "<f8", [100] + [1] * 64]]},
+        {"arrays": [[1, "<f8", [100]]]},
+    ],
+)
+def test_an_entry_that_is_none_is_damaged_whatever_its_checksum(cache, changed):
+    cache.write(RECIPE, SHA, Feature(Outcome("ok"), {"x": np.zeros(100)}))
+    (path,) = entries(cache)
+    path.write_bytes(forged(path.read_bytes(), **changed))
+    with pytest.raises(CacheError, match="extract"):
+        cache.read(RECIPE, SHA)
+    assert not entries(cache)
 
 
 def test_a_long_first_line_is_read_whole(cache):

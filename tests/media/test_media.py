@@ -288,6 +288,45 @@ def test_a_truncated_file_gives_what_decodes_and_says_so(media):
     assert probe(media("plain")).truncated is None
 
 
+@pytest.mark.parametrize(
+    ("name", "suffix", "streams"),
+    [
+        ("plain", ".mp4", ["-map", "0"]),
+        ("plain", ".mkv", ["-map", "0"]),
+        ("plain", ".mkv", ["-an"]),
+        ("vp9", ".webm", ["-an"]),
+    ],
+)
+def test_a_file_that_was_not_fetched_whole_says_so(media, tmp_path, name, suffix, streams):
+    whole, part = tmp_path / f"whole{suffix}", tmp_path / f"part{suffix}"
+    ffmpeg(
+        "-stream_loop", "2", "-i", media(name), *streams, "-c", "copy", "-movflags", "+faststart", whole
+    )  # fmt: skip
+    assert probe(whole).truncated is None
+    data = whole.read_bytes()
+    part.write_bytes(data[: len(data) // 2])
+    assert "truncated: the header states" in str(probe(part).truncated)
+
+
+def test_sound_that_is_longer_than_the_picture_is_no_shortfall(media, tmp_path):
+    path = tmp_path / "long-sound.mkv"
+    ffmpeg(
+        "-i", media("plain"), "-stream_loop", "2", "-i", media("plain"), "-map", "0:v", "-map", "1:a",
+        "-c", "copy", path,
+    )  # fmt: skip
+    assert probe(path).truncated is None
+
+
+@pytest.mark.parametrize("tag", ["00:01:00.000000000", "-1", "a minute", "99999999999:00:00"])
+def test_a_tag_that_another_file_left_is_no_promise(media, tmp_path, tag):
+    path = tmp_path / "copy.mkv"
+    ffmpeg("-i", media("plain"), "-c", "copy", path)
+    data = path.read_bytes()
+    place = data.index(b"00:00:02.", data.index(b"DURATION"))
+    path.write_bytes(data[:place] + tag.encode().ljust(18)[:18] + data[place + 18 :])
+    assert probe(path).truncated is None
+
+
 def test_limits(media):
     for limits in (Limits(n_bytes=1000), Limits(pixels=100)):
         with pytest.raises(errors.TooLargeError, match="limit"):

@@ -217,7 +217,34 @@ def test_predictions_may_be_absent_but_not_of_another_form(folder):
     with pytest.raises(InputError, match=r"predictions\.csv cannot be read"):
         read_metric(folder)
     (folder / "predictions.csv").unlink()
-    assert read_metric(folder).seen == frozenset()
+    metric = read_metric(folder)
+    assert metric.seen is None
+    assert metric.has_seen(rows(3)) is None
+
+
+@pytest.mark.parametrize("kept", [0, 1, 20, 39])
+def test_predictions_of_other_clips_than_those_of_training_are_refused(folder, kept):
+    place = folder / "predictions.csv"
+    lines = place.read_text().splitlines(keepends=True)
+    place.write_text("".join(lines[: 1 + kept]))
+    with pytest.raises(InputError, match=r"predictions\.csv lists \d+ training clips"):
+        read_metric(folder)
+
+
+@pytest.mark.parametrize(
+    ("trained", "asked", "same"),
+    [
+        ("a" * 64, "a" * 64, True),
+        ("a" * 64, "b" * 64, False),  # another file of the same name
+        ("a" * 64, None, True),
+        (None, "b" * 64, True),
+        (None, None, True),
+    ],
+)
+def test_a_clip_whose_hash_is_unknown_is_known_by_its_id(folder, trained, asked, same):
+    metric = replace(read_metric(folder), seen=frozenset({("clip-000", trained)}))
+    table = rows(2, clip_id=["clip-000", "other"], sha256=pa.array([asked, "c" * 64], pa.string()))
+    assert metric.has_seen(table).tolist() == [same, False]
 
 
 def test_a_folder_without_a_metric_is_refused(tmp_path):

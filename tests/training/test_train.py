@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -73,6 +74,17 @@ def test_predictions_are_those_of_the_metric(trained, dataset, tmp_path):
     assert report.n_seen == 60
     assert report.agreement is None  # of clips that it was trained on it would say nothing
     assert report.exit_code == 0
+
+
+def test_clips_of_training_that_are_unknown_are_not_called_new(trained, dataset, tmp_path):
+    metric = tmp_path / "metric"
+    shutil.copytree(trained[0], metric)
+    (metric / "predictions.csv").unlink()
+    report = td.predict(metric, dataset)
+    plain = json.loads(json.dumps(report.to_plain()))
+    assert (plain["trained_on"], plain["agreement"]) == (None, None)
+    assert "no predictions.csv" in report.to_text()
+    assert "not trained" not in report.to_text()
 
 
 def test_new_clips_are_judged_against_their_scores(trained, tmp_path):

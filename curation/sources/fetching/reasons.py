@@ -27,14 +27,20 @@ _BY_MESSAGE: Final = tuple(
             "no-format",
             r"requested format|no video formats|drm protected|no formats|no suitable extractor|unsupported url|ffmpeg could not",
         ),
-        ("network", r"timed? ?out|connection|temporary failure|name or service|incomplete|ssl"),
+        (
+            "network",
+            r"timed? ?out|connection|temporary failure|name or service|incomplete|ssl|\d+ bytes read",
+        ),
     )
 )
 _BY_STATUS: Final = {
     401: "private",
     403: "private",
     404: "removed",
+    407: "network",
+    408: "network",
     410: "removed",
+    425: "network",
     429: "rate-limited",
     451: "region",
 }
@@ -60,7 +66,7 @@ def reason_of(error: BaseException, status: int | None) -> str:
     if _BOT_CHECK.search(message):
         return "bot-check"
     if status is not None:
-        return _BY_STATUS.get(status, "network" if status >= 500 else "removed")
+        return _BY_STATUS.get(status, "network" if status >= 500 else "unknown")
     for reason, pattern in _BY_MESSAGE:
         if pattern.search(message):
             return reason

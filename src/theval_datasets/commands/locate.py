@@ -150,13 +150,10 @@ def locate(
 
 
 def _recordings(place: Path) -> Iterator[Path]:
-    from theval_datasets.curation.sources.local import AUDIO, VIDEO
+    from theval_datasets.curation.sources.local import AUDIO, VIDEO, files_below
 
     if place.is_dir():
-        suffixes = VIDEO | AUDIO
-        yield from sorted(
-            p for p in place.rglob("*") if p.is_file() and p.suffix.lower() in suffixes
-        )
+        yield from files_below(place, VIDEO | AUDIO)
     elif place.is_file():
         yield place
     else:

@@ -35,9 +35,9 @@ class PredictReport(Report):
         config: Description of the metric.
         data: Name of the dataset, or manifest, of the clips.
         clips: Scores, one per clip.
-        n_seen: Number of these clips that the metric was trained on.
+        n_seen: Number of these clips that the metric was trained on; None if that is unknown.
         agreement: Agreement with the target, over the clips that have it and that the metric was not
-            trained on; None without any.
+            trained on; None without any, or if these are unknown.
         file: Written file; None if the scores are printed.
     """
 
@@ -45,7 +45,7 @@ class PredictReport(Report):
     config: MetricConfig
     data: str
     clips: tuple[Scored, ...]
-    n_seen: int = 0
+    n_seen: int | None = 0
     agreement: Agreement | None = None
     file: Path | None = None
 
@@ -102,6 +102,11 @@ class PredictReport(Report):
             lines.append(f"null, replaced by the median of the training clips: {listed}")
         if self.n_seen:
             lines.append(f"the metric was trained on {self.n_seen} of these clips")
+        if self.n_seen is None:
+            lines.append(
+                "which clips the metric was trained on is unknown, since its folder has no predictions.csv: "
+                f"no agreement with {self.config.target} is given"
+            )
         if self.agreement is not None:
             measures = ", ".join(
                 f"{name.upper()} {'–' if value is None else f'{value:.3f}'}"
@@ -154,7 +159,8 @@ def predict(
     scored = trained.score(rows)
     seen = trained.has_seen(rows)
     report = PredictReport(
-        Path(metric), trained.config, rows.name, scored, int(seen.sum()),
+        Path(metric), trained.config, rows.name, scored,
+        None if seen is None else int(seen.sum()),
         _agreement(trained, rows, scored, seen), place,
     )  # fmt: skip
     if place is not None:
@@ -215,12 +221,12 @@ def _cached_rows(
 def _agreement(
     trained: TrainedMetric, rows: FeatureRows, scored: tuple[Scored, ...], seen: Any
 ) -> Agreement | None:
-    """Agreement with the target over unseen clips that have one; None for fewer than two clips."""
+    """Agreement with the target over unseen clips that have one; None for fewer than two, or unknown ones."""
     import numpy as np
 
     from theval_datasets.evaluation.correlation import agreement
 
-    if trained.config.target not in rows.rows.column_names:
+    if seen is None or trained.config.target not in rows.rows.column_names:
         return None
     target = rows.numbers(trained.config.target)[:, 0]
     given = np.array([clip.score is not None for clip in scored], bool)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -305,31 +305,37 @@ def _unfinished(mean: Mapping[str, tuple[float | None, int]], scored: Score | No
 
 
 def _files(videos: Sequence[Location]) -> list[Location]:
-    from theval_datasets.curation.sources.local import VIDEO
-
-    paths: list[Location] = []
+    """The files to score, each once: a folder may hold one that is named too."""
+    paths: dict[Location, Location] = {}
     for given in videos:
-        if given.suffix.lower() in VIDEO and given.is_file():
-            paths.append(given)
-        elif given.is_dir():
-            inside = [path for path in _below(given) if path.suffix.lower() in VIDEO]
-            if not inside:
-                raise InputError(f"there is no video in the folder {given}")
-            paths += inside
-        elif given.is_file():
-            paths.append(given)
-        else:
-            raise InputError(f"there is no file or folder {given}")
+        for path in _videos(given):
+            paths.setdefault(path.resolve() if isinstance(path, Path) else path, path)
     if not paths:
         raise InputError("expected at least one video")
-    return paths
+    return list(paths.values())
 
 
-def _below(folder: Location) -> Iterable[Location]:
-    """What lies in a folder, in order of its names."""
-    if isinstance(folder, Path):
-        return sorted(folder.rglob("*"))
-    return [folder / name for name in sorted(folder.below())]
+def _videos(given: Location) -> Sequence[Location]:
+    """A file, or the videos in a folder."""
+    from theval_datasets.curation.sources.local import VIDEO, files_below
+
+    if (given.suffix.lower() in VIDEO and given.is_file()) or not given.is_dir():
+        if not given.is_file():
+            raise InputError(f"there is no file or folder {given}")
+        return [given]
+    if isinstance(given, Path):
+        inside: list[Location] = [*files_below(given, VIDEO)]
+    else:
+        names = [name for name in sorted(given.below()) if not _is_hidden(name)]
+        inside = [path for name in names if (path := given / name).suffix.lower() in VIDEO]
+    if not inside:
+        raise InputError(f"there is no video in the folder {given}")
+    return inside
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a file below a folder, or a folder on the way to it, is hidden."""
+    return any(part.startswith(".") for part in name.split("/"))
 
 
 def _extractor(definition: str, metric: str) -> Extractor:

@@ -26,7 +26,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Final
+from typing import IO, Annotated, Any, Final
 
 import msgspec
 import numpy as np
@@ -38,11 +38,12 @@ from theval_datasets.utils.files import atomic_write, canonical_json, digest
 from theval_datasets.utils.stores import Storage
 
 from .extractor import Extractor
-from .outcomes import Array, Feature, Outcome
+from .outcomes import Array, Feature, Outcome, Status
 
 FORMAT: Final = 1
 _HEAD_BYTES: Final = 4096
 _SAFE_KINDS: Final = "biufU"
+_MOST_AXES: Final = 32
 _LARGEST_PAYLOAD: Final = 4 << 30
 _READ_BYTES: Final = 4 << 20
 _ADVICE: Final = (
@@ -61,6 +62,9 @@ def default_location() -> str:
     """
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return os.environ.get("THEVAL_CACHE") or str(Path(home) / "theval-datasets" / "features")
+
+
+_Size = Annotated[int, msgspec.Meta(ge=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,12 +306,25 @@ def _facts(data: bytes) -> dict[str, Any] | None:
     return facts if isinstance(facts, dict) and set(facts) == known else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
-    outcome: Outcome
-    arrays: list[tuple[str, str, list[int]]]
-    n_raw: int
-    checksum: str
+class _Head(msgspec.Struct, frozen=True):
+    """The first line of an entry. It is untrusted, although its checksum may be right."""
+
+    format: int
+    key: str
+    status: Status
+    reason: str | None
+    detail: str | None
+    missing: dict[str, str]
+    arrays: list[tuple[str, str, list[_Size]]]
+    n_raw: _Size
+    sha256: str
+
+    @property
+    def outcome(self) -> Outcome:
+        return Outcome(self.status, self.reason, self.detail, self.missing)
+
+
+_HEAD: Final = msgspec.json.Decoder(_Head)
 
 
 def _encode(feature: Feature, key: str, stream: IO[bytes]) -> None:
@@ -364,14 +381,13 @@ def _parse_head(line: bytes, key: str) -> _Head:
     if hashlib.sha256(text).hexdigest().encode() != checksum:
         raise CacheError("its first line does not match its checksum")
     try:
-        head = msgspec.json.decode(text)
-        if head["format"] != FORMAT or head["key"] != key:
-            raise CacheError(f"it is of format {head['format']} for key {head['key']}")
-        outcome = Outcome(head["status"], head["reason"], head["detail"], head["missing"])
-        arrays = [(name, dtype, shape) for name, dtype, shape in head["arrays"]]
-        return _Head(outcome, arrays, int(head["n_raw"]), head["sha256"])
-    except (ValueError, KeyError, TypeError) as error:
+        head = _HEAD.decode(text)
+        if head.format != FORMAT or head.key != key:
+            raise CacheError(f"it is of format {head.format} for key {head.key}")
+        head.outcome  # noqa: B018  # raises for a reason that does not go with the status
+    except ValueError as error:
         raise CacheError(f"its first line is not of this format: {error}") from None
+    return head
 
 
 def _decode(stream: IO[bytes], key: str, until: str | None = None) -> Feature:
@@ -387,18 +403,23 @@ def _decode(stream: IO[bytes], key: str, until: str | None = None) -> Feature:
     whole = len(payload) < _READ_BYTES
     while not whole and (block := stream.read(_READ_BYTES)):
         checksum.update(block)
-    if checksum.hexdigest() != head.checksum:
+    if checksum.hexdigest() != head.sha256:
         raise CacheError("its bytes do not match their checksum")
     if head.n_raw > _LARGEST_PAYLOAD:
         raise CacheError(f"it claims {head.n_raw} bytes")
     places: dict[str, tuple[int, int, np.dtype[Any], list[int]]] = {}
     end = 0
     for name, dtype_text, shape in head.arrays:
-        dtype = np.dtype(dtype_text)
-        if dtype.kind not in _SAFE_KINDS:
-            raise CacheError(f"column {name!r} has type {dtype}")
+        try:
+            dtype = np.dtype(dtype_text)
+        except (TypeError, ValueError):
+            raise CacheError(f"column {name!r} has the unknown type {dtype_text!r}") from None
+        if dtype.kind not in _SAFE_KINDS or not dtype.itemsize or len(shape) > _MOST_AXES:
+            raise CacheError(f"column {name!r} has type {dtype} and {len(shape)} axes")
         begin, end = end, end + math.prod(shape) * dtype.itemsize
         places[name] = begin, end, dtype, shape
+    if end != head.n_raw:
+        raise CacheError(f"it holds {end} bytes where it claims {head.n_raw}")
     n_wanted = places[until][1] if until in places else 0
     if whole and until is not None and head.n_raw > _WORTHWHILE > n_wanted:
         with pa.CompressedInputStream(pa.BufferReader(payload), "zstd") as frame:

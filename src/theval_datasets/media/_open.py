@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ _STILL_MAGIC: Final = {_PNG: "png", b"\xff\xd8\xff": "jpeg", b"BM": "bmp"}
 _READING: Final = 5
 """Version of this package's conversion of decoded frames and sound; raised when either changes."""
 _HEAD_CHUNKS: Final = 64
+_TAGGED_END: Final = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
 _TRUNCATED_AFTER: Final = 0.5  # seconds by which a stream may fall short of its header
 
 
@@ -218,11 +220,34 @@ def shortfall(stream: Any, end: float, first: int) -> str | None:
         end: End of its last frame in seconds since its first.
         first: Timestamp of its first frame that decodes; what lies before it is not missing at the end.
     """
+    if stream.duration is None:
+        promised = _promised_by_matroska(stream) - max(0.0, seconds(first, stream.time_base))
+        return _short(promised, end)
     begin = stream.start_time or 0
     if stream.container.format.name.startswith("mov"):
         begin = 0  # fragments, as the segments of HLS, state the time of their end
     before = max(0, first - begin)
-    promised = seconds((stream.duration or 0) - before, stream.time_base)
+    return _short(seconds(stream.duration - before, stream.time_base), end)
+
+
+def _promised_by_matroska(stream: Any) -> float:
+    """Seconds at which a stream of Matroska or WebM ends, as its file states; 0.0 if it does not.
+
+    The file's header states the end of the longest stream only. That of each is in a tag, which a program that
+    copied it from another file may have left as it was, so the earlier of the two counts.
+    """
+    container = stream.container
+    if not container.format.name.startswith("matroska") or not container.duration:
+        return 0.0
+    of_all: float = container.duration / 1e6
+    tag = _TAGGED_END.fullmatch(stream.metadata.get("DURATION", ""))
+    if tag is not None:
+        hours, minutes, rest = tag.groups()
+        return min(of_all, int(hours) * 3600 + int(minutes) * 60 + float(rest))
+    return of_all if len(container.streams) == 1 else 0.0
+
+
+def _short(promised: float, end: float) -> str | None:
     if promised - end > _TRUNCATED_AFTER:
         return f"truncated: the header states {promised:.2f} s, the frames end at {end:.2f} s"
     return None

@@ -6,8 +6,8 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -131,12 +131,13 @@ class TrainedMetric:
     Attributes:
         config: Description of the metric.
         fitted: Fitted model.
-        seen: Training clips by SHA-256, or by id where the hash is unknown.
+        seen: Id and SHA-256 of each training clip, the latter None where it is unknown; None if the
+            folder does not list them.
     """
 
     config: MetricConfig
     fitted: Fitted
-    seen: frozenset[str] = field(default_factory=frozenset)
+    seen: frozenset[tuple[str, str | None]] | None = None
 
     def score(self, rows: FeatureRows) -> tuple[Scored, ...]:
         """Score the clips of a dataset, in the order of its rows.
@@ -167,11 +168,19 @@ class TrainedMetric:
             )
         return tuple(scored)
 
-    def has_seen(self, rows: FeatureRows) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Whether each clip of a dataset is a training clip, by file or id, (rows,)."""
+    def has_seen(self, rows: FeatureRows) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+        """Whether each clip of a dataset is a training clip, (rows,); None if these are unknown.
+
+        Clips are compared by file, or by id if the hash of either is unknown.
+        """
+        if self.seen is None:
+            return None
+        hashes = {sha256 for _, sha256 in self.seen}
+        ids = {clip_id for clip_id, _ in self.seen}
+        unhashed = {clip_id for clip_id, sha256 in self.seen if sha256 is None}
         return np.array(
             [
-                clip_id in self.seen or (sha256 is not None and sha256 in self.seen)
+                clip_id in ids if sha256 is None else sha256 in hashes or clip_id in unhashed
                 for clip_id, sha256 in zip(rows.clip_ids, rows.hashes, strict=True)
             ],
             bool,
@@ -251,7 +260,8 @@ def train_metric(
         folding=samples.folding,
         toolkit=toolkit,
     )
-    return TrainedMetric(config, fitted, _seen(rows.clip_ids, rows.hashes))
+    seen = frozenset(zip(rows.clip_ids, rows.hashes, strict=True))
+    return TrainedMetric(config, fitted, seen)
 
 
 def check_place(folder: Path) -> None:
@@ -358,19 +368,19 @@ def read_metric(folder: Path) -> TrainedMetric:
         fitted.check(config.size)
     except InputError as error:
         raise InputError(f"{weights}: {error}") from None
-    return TrainedMetric(config, fitted, _read_seen(folder / PREDICTIONS_NAME))
+    return TrainedMetric(config, fitted, _read_seen(folder / PREDICTIONS_NAME, config.n_clips))
 
 
-def _read_seen(path: Path) -> frozenset[str]:
+def _read_seen(path: Path, n_clips: int) -> frozenset[tuple[str, str | None]] | None:
     if not path.is_file():
-        return frozenset()
+        return None
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        return _seen([row["clip_id"] for row in rows], [row["sha256"] or None for row in rows])
+            rows = [(row["clip_id"], row["sha256"] or None) for row in csv.DictReader(stream)]
     except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
         raise InputError(f"{path} cannot be read as the predictions of a metric: {error}") from None
-
-
-def _seen(clip_ids: Sequence[str], hashes: Sequence[str | None]) -> frozenset[str]:
-    return frozenset(sha256 or clip_id for clip_id, sha256 in zip(clip_ids, hashes, strict=True))
+    if len(rows) != n_clips:
+        raise InputError(
+            f"{path} lists {len(rows)} training clips, {CONFIG_NAME} says {n_clips}: copy the metric again"
+        )
+    return frozenset(rows)

@@ -89,11 +89,32 @@ def test_names_are_by_site_and_id_or_by_a_hash_of_the_address():
         ("This live event will begin in 3 hours", "not-yet"),
         ("Join this channel to get access to members-only content", "private"),
         ("Unable to download webpage: timed out", "network"),
+        ("Got error: 53834 bytes read, 1024 more expected. Giving up after 2 retries", "network"),
+        ("Got error: 53834 bytes read. Giving up after 2 retries", "network"),
         ("something nobody has seen", "unknown"),
     ],
 )
 def test_messages_fall_into_classes(message, reason):
     assert reason_of(ValueError(message), None) == reason
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (302, "unknown"),
+        (400, "unknown"),
+        (404, "removed"),
+        (407, "network"),
+        (408, "network"),
+        (410, "removed"),
+        (418, "unknown"),
+        (425, "network"),
+        (429, "rate-limited"),
+        (503, "network"),
+    ],
+)
+def test_only_a_site_that_says_so_has_removed_something(status, reason):
+    assert reason_of(ValueError("HTTP Error"), status) == reason
 
 
 def test_which_source_is_meant(tmp_path):
