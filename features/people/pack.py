@@ -234,8 +234,8 @@ def similarity_transform(
 
     Examples:
         >>> square = np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)])
-        >>> similarity_transform(square, 2 * square + 3).round(9).tolist()
-        [[2.0, -0.0, 3.0], [0.0, 2.0, 3.0]]
+        >>> (similarity_transform(square, 2 * square + 3).round(9) + 0.0).tolist()
+        [[2.0, 0.0, 3.0], [0.0, 2.0, 3.0]]
     """
     z = source @ np.array((1.0, 1.0j))
     w = target @ np.array((1.0, 1.0j))

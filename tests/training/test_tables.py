@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -9,7 +11,7 @@ from feature_set import rated, write_set
 
 from theval_datasets.errors import InputError, UnknownNameError
 from theval_datasets.manifest.info import ExtractorInfo
-from theval_datasets.training.tables import FeatureRows, digests_of, read_features
+from theval_datasets.training.tables import FeatureRows, combined, digests_of, read_features
 
 
 def rows(columns, **origins) -> FeatureRows:
@@ -186,3 +188,27 @@ def test_digests_follow_code_parameters_and_weights_but_not_the_decoder():
         digests_of({"a": info(needs={"b": "1"}), "b": info(weights="v")}),
     ]
     assert len({base, *(item["a"] for item in others)}) == 6
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "fit"),
+    [
+        ([1.0, 2.5], [1.0, 5.0], True), ([1.0, 2.5], [1.0, 5.1], False),
+        ([0.0, 0.0], [1.0, 5.0], False), ([0.0, 5.0], [None, None], True),
+        ([-1.2, 0.5], [-0.9, 2.6], True), ([-1.0, 0.5], [-5.0, 2.6], True),
+        ([-1.0, 0.5], [-5.1, 2.6], False), ([-1.0, 0.5], [0.1, 1.0], False),
+        ([-1.0, 0.5], [0.0, 90.0], False),
+    ],
+)  # fmt: skip
+def test_scales_that_differ_are_seen(first, second, fit):
+    """Z-scores are a scale as well: the largest of a set may be small, and the smallest is negative."""
+    tables = [
+        replace(rows({"mos": pa.array(scores, pa.float64())}), name=name)
+        for name, scores in (("theval/a", first), ("theval/b", second))
+    ]
+    both = combined(tables)
+    if fit:
+        both.check_scale("mos")
+        return
+    with pytest.raises(InputError, match=r"mos on one scale .* to .* in theval/a, .* in theval/b"):
+        both.check_scale("mos")

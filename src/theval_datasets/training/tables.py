@@ -35,6 +35,8 @@ _ANSWER: Final = re.compile(r"(^|_)mos(_|$)|^n_ratings$|^fold$|_level$")
 _ANSWER_ORIGINS: Final = frozenset({"ratings", "votes", "folds"})
 _OTHERS: Final = "published_"
 _SHOWN: Final = 12
+_MOST_TIMES: Final = 2  # largest ratio of the largest scores of datasets on one scale
+_MOST_TIMES_BELOW_0: Final = 5  # the same for z-scores, whose largest is a matter of chance
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,26 +277,31 @@ class FeatureRows:
         """Check that the scores of all datasets are on one scale.
 
         Raises:
-            InputError: Their declared units differ, or the largest score of one is more than twice that of
-                another.
+            InputError: Their declared units differ; or some have negative scores, as z-scores have, and others
+                none; or the largest score (by size) of one is more than twice that of another, or more than
+                five times if scores are negative.
         """
         if not self.sources:
             return
         scores = self.numbers(target)[:, 0]
         source = np.array(self.texts(DATASET), object)
-        largest = {
-            name: float(np.nanmax(scores[source == name]))
-            for name in self.sources
-            if np.isfinite(scores[source == name]).any()
+        known = {
+            name: own[np.isfinite(own)] for name in self.sources for own in [scores[source == name]]
         }
+        ranges = {name: (own.min(), own.max()) for name, own in known.items() if len(own)}
+        sizes = [max(-low, high) for low, high in ranges.values()]
+        negative = {bool(low < 0) for low, _ in ranges.values()}
+        times = _MOST_TIMES_BELOW_0 if True in negative else _MOST_TIMES
         units = {
             name: text for name, text in self.differing.items() if text.startswith("its unit is")
         }
-        if target in units or max(largest.values()) > 2 * min(largest.values()):
-            listed = ", ".join(f"{value:g} in {name}" for name, value in largest.items())
+        if target in units or len(negative) > 1 or max(sizes) > times * min(sizes):
+            listed = ", ".join(
+                f"{low:g} to {high:g} in {name}" for name, (low, high) in ranges.items()
+            )
             declared = f" ({units[target]})" if target in units else ""
             raise InputError(
-                f"expected {target} on one scale in all datasets, got scores of up to {listed}{declared}: "
+                f"expected {target} on one scale in all datasets, got scores of {listed}{declared}: "
                 "bring them to one scale first"
             )
 
