@@ -295,6 +295,8 @@ def test_a_truncated_file_gives_what_decodes_and_says_so(media):
         ("plain", ".mkv", ["-map", "0"]),
         ("plain", ".mkv", ["-an"]),
         ("vp9", ".webm", ["-an"]),
+        ("plain", ".avi", ["-map", "0"]),
+        ("plain", ".avi", ["-an"]),
     ],
 )
 def test_a_file_that_was_not_fetched_whole_says_so(media, tmp_path, name, suffix, streams):

@@ -227,7 +227,17 @@ def shortfall(stream: Any, end: float, first: int) -> str | None:
     if stream.container.format.name.startswith("mov"):
         begin = 0  # fragments, as the segments of HLS, state the time of their end
     before = max(0, first - begin)
-    return _short(seconds(stream.duration - before, stream.time_base), end)
+    lasting = max(seconds(stream.duration, stream.time_base), _promised_by_avi(stream))
+    return _short(lasting - seconds(before, stream.time_base), end)
+
+
+def _promised_by_avi(stream: Any) -> float:
+    """Seconds of a video in AVI by its stated number of frames; 0.0 for other streams.
+
+    The duration that ffmpeg gives is that of the part which is there.
+    """
+    in_avi = stream.type == "video" and stream.container.format.name == "avi"
+    return float(stream.frames / stream.average_rate) if in_avi and stream.average_rate else 0.0
 
 
 def _promised_by_matroska(stream: Any) -> float:
