@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from theval_datasets.extraction.outcomes import Values
+from theval_datasets.utils.memory import give_back
 
 from ..networks.lr_asd import CONTEXT, FPS, SIDE, LrAsd
 from .crops import track_paths
 from .grouping import Kind
 from .tracks import GAP, boxes_at, stretches
 
-_CHUNK: Final = 100
+_CHUNK: Final = 32
 """Number of pictures that the network processes at once, without their context."""
 _SLACK: Final = 1e-6
 _BORDER: Final = 110
@@ -171,6 +172,7 @@ class VisitEncoder:
         self._features.append(video_features[self._before : end])
         self._held = self._held[max(0, end - CONTEXT) :]
         self._before = min(end, CONTEXT)
+        give_back()  # buffers of the network, which would be kept beside those of the next chunk
 
     def finish(self) -> Scores:
         """Features of all pictures, (n, 128)."""
