@@ -335,7 +335,7 @@ def _videos(given: Location) -> Sequence[Location]:
 
 def _is_hidden(name: str) -> bool:
     """Whether a file below a folder, or a folder on the way to it, is hidden."""
-    return any(part.startswith(".") for part in name.split("/"))
+    return any(part[:1] == "." and part not in (".", "..") for part in name.split("/"))
 
 
 def _extractor(definition: str, metric: str) -> Extractor:
