@@ -193,8 +193,8 @@ def _ratio(above: float, below: float, size: float) -> float | None:
 def split_half(panel: Panel) -> float | None:
     """Mean correlation of the mean scores of random halves of the subjects, by Spearman-Brown.
 
-    Halves are drawn 100 times, from a fixed seed. A negative correlation r becomes 2 r / (1 - r). With an odd number of subjects one half has one
-    more; Spearman-Brown treats them as equal.
+    Halves are drawn 100 times, from a fixed seed. A negative correlation r becomes 2 r / (1 - r). With an odd
+    number of subjects one half has one more; Spearman-Brown treats them as equal.
 
     Args:
         panel: The scores.
