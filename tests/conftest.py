@@ -338,4 +338,4 @@ def _build(repo: Path, folder: Path) -> None:
         ],
     )
     build = [sys.executable, "-m", "build", "--no-isolation", "-o", str(folder), str(source)]
-    subprocess.run(build, check=True, timeout=240, capture_output=True)
+    subprocess.run(build, check=True, capture_output=True)

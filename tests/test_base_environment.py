@@ -70,7 +70,7 @@ print("done")
 def run(code: str, python: str | Path = sys.executable, *arguments: str):
     return subprocess.run(
         [python, "-c", textwrap.dedent(code), *arguments],
-        capture_output=True, text=True, check=False, timeout=280,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 

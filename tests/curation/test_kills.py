@@ -18,7 +18,7 @@ import pytest
 
 from theval_datasets.utils.files import sha256_file
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 KILLS = 5
 RECIPE = """
@@ -50,7 +50,7 @@ def test_killed_anywhere_it_ends_with_the_same_bytes(media, tmp_path):
         return [sys.executable, "-m", "theval_datasets", "curate", *map(str, words)]
 
     started = time.monotonic()
-    subprocess.run(command("undisturbed"), check=True, capture_output=True, timeout=300)
+    subprocess.run(command("undisturbed"), check=True, capture_output=True)
     took = time.monotonic() - started
     chance = random.Random("curate")
     for _ in range(KILLS):
@@ -63,7 +63,7 @@ def test_killed_anywhere_it_ends_with_the_same_bytes(media, tmp_path):
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    subprocess.run(command("killed"), check=True, capture_output=True, timeout=300)
+    subprocess.run(command("killed"), check=True, capture_output=True)
     expected = tree(tmp_path / "undisturbed")
     assert "manifest.jsonl" in expected
     assert tree(tmp_path / "killed") == expected

@@ -82,7 +82,7 @@ def test_making_a_clip_again_in_another_process_gives_the_same_bytes(sample, tmp
         "make_clip(next(c for c in CLIPS if c.name == 'clear-fr'), Path(sys.argv[1]))"
     )
     again = tmp_path / "again.mp4"
-    subprocess.run([sys.executable, "-c", code, str(again)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code, str(again)], check=True)
     assert sha256_file(again) == sha256_file(sample["clear-fr"])
 
 

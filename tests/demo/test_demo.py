@@ -38,7 +38,6 @@ def made(tmp_path_factory) -> tuple[Path, dict]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     return folder, json.loads(done.stdout)
@@ -84,7 +83,6 @@ def test_a_stranger_loads_it_with_datasets_alone(made, clean_env_python, tmp_pat
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     loaded, rated, heads = json.loads(done.stdout)

@@ -110,7 +110,7 @@ def test_the_blocks_of_a_page_run(page, inputs, tmp_path):
         if not block["title"]:
             done = subprocess.run(
                 command, cwd=tmp_path, env=environment, capture_output=True, text=True,
-                check=False, timeout=200,
+                check=False,
             )  # fmt: skip
             assert done.returncode == 0, (
                 f"{block['code']}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
@@ -125,7 +125,7 @@ def test_the_notebook_runs(repo, sample, tmp_path):
     notebook = nbformat.read(repo / "docs/tutorials/first-dataset.ipynb", as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells)
     client = nbclient.NotebookClient(
-        notebook, timeout=200, resources={"metadata": {"path": str(tmp_path)}}
+        notebook, timeout=900, resources={"metadata": {"path": str(tmp_path)}}
     )
     client.execute()
     shown = [cell for cell in notebook.cells if cell.get("outputs")]

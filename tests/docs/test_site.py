@@ -58,7 +58,7 @@ def test_the_site_builds_strictly_and_asks_for_nothing_from_outside(repo, tmp_pa
     make_docs.gather(tmp_path / "build" / "docs")
     done = subprocess.run(
         [Path(sys.executable).parent / "zensical", "build", "--strict", "--clean"],
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+        cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     index = (tmp_path / "build" / "site" / "index.html").read_text("utf-8")

@@ -84,7 +84,6 @@ def run_script(folder, **parts):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
     )
 
 

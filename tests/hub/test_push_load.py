@@ -253,7 +253,7 @@ def _free_port() -> int:
 
 
 def _wait_for(url: str) -> None:
-    for _ in range(120):
+    for _ in range(600):
         try:
             urllib.request.urlopen(url, timeout=5).close()
         except (urllib.error.URLError, ConnectionError):

@@ -191,7 +191,7 @@ def ffmpegs_own(
     chosen = ["-c:v", decoder] if decoder else []
     command = [ffmpeg_binary(), "-v", "error", *chosen, "-i", str(path), "-vf", chain,
                "-fps_mode", "passthrough", "-f", "rawvideo", "-"]  # fmt: skip
-    data = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+    data = subprocess.run(command, capture_output=True, check=True).stdout
     return np.frombuffer(data, np.uint8).reshape(-1, size[1], size[0], 3)
 
 

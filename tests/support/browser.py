@@ -120,7 +120,7 @@ def watched_page(browser: Any, **options: Any) -> Iterator[Any]:
             route.continue_()
 
     context.route("**/*", only_local)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(180_000)
     page = context.new_page()
     page.complaints = complaints
     page.on("pageerror", lambda error: complaints.texts.append(str(error)))
@@ -151,7 +151,7 @@ def off_screen(page: Any) -> list[str]:
     return page.evaluate(_OFF_SCREEN)
 
 
-def until(page: Any, expression: str, seconds: float = 60.0) -> None:
+def until(page: Any, expression: str, seconds: float = 300.0) -> None:
     """Wait until an expression is true in a page, whose policy may forbid playwright's own waiting."""
     end = time.monotonic() + seconds
     while not page.evaluate(expression):

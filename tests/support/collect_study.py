@@ -253,7 +253,7 @@ def serving(folder: Path, *options: str) -> Iterator[Serving]:
     finally:
         if process.poll() is None:
             process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=300)
         process.stderr.close()
         if process.stdout is not None:
             process.stdout.close()

@@ -53,7 +53,7 @@ def ffmpeg(*arguments: str | Path) -> None:
     """Run FFmpeg, and fail loudly."""
     command = [ffmpeg_binary(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y"]
     done = subprocess.run(
-        [*command, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=250
+        [*command, *map(str, arguments)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 

@@ -101,7 +101,7 @@ def test_new_clips_are_judged_against_their_scores(trained, tmp_path):
 def command(*arguments):
     return subprocess.run(
         [sys.executable, "-m", "theval_datasets", *map(str, arguments)],
-        capture_output=True, text=True, check=False, timeout=120,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 

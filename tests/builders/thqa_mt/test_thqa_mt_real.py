@@ -24,7 +24,7 @@ from theval_datasets.media import frame_index, read_frames
 from theval_datasets.utils.files import sha256_file
 from theval_datasets.utils.optional import available
 
-pytestmark = [pytest.mark.slow, pytest.mark.real, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.real, pytest.mark.timeout(1500)]
 
 CLIPS = {
     "zl__AniPortrait": "generated/aniportrait_zl_2panel.mp4",

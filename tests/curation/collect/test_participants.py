@@ -15,7 +15,7 @@ from browser import low_contrast, off_screen, show, watched_page
 from collect_browser import Visitor, look, take_part
 from collect_study import TRAINING, make_manifest, serving, write_plan
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # clips play in real time
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # clips play in real time
 
 KINDS = ("score", "sliders-and-marks", "pairwise")
 WINDOW = {"viewport": {"width": 1920, "height": 1080}, "screen": {"width": 1920, "height": 1080}}
@@ -310,7 +310,7 @@ def test_a_server_that_is_gone_for_a_while_loses_nothing(study, page):
             "() => document.querySelector('#status').textContent.includes('not saved yet')"
         )
         with serving(folder, "--port", str(port)):
-            page.wait_for_selector("main[data-position='1']", timeout=20_000)
+            page.wait_for_selector("main[data-position='1']", timeout=120_000)
 
 
 def test_an_hevc_clip_plays_after_it_was_prepared(media, tmp_path, visited):

@@ -141,7 +141,6 @@ def test_verdicts_are_those_of_an_exhaustive_comparison(monkeypatch, kept):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_verdicts_on_a_thousand_clips(monkeypatch):
     check_equal(monkeypatch, 1000)
 

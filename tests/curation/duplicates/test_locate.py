@@ -106,7 +106,6 @@ def test_the_command_and_its_mistakes(long, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_a_clip_is_located_in_an_hour_of_sound():
     rng = np.random.default_rng(3)
     parts = [babble(60, seed) for seed in range(6)]

@@ -601,14 +601,14 @@ def test_killed_in_mid_file_it_goes_on_where_it_was(web, media, tmp_path):
     command += ["--allow-private-addresses", "--workers", "1"]
     with subprocess.Popen([*command, "--rate-limit", "300000"], stdout=subprocess.DEVNULL) as first:
         parts = tmp_path / "o" / "sources" / ".parts"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while sum(p.stat().st_size for p in parts.glob("*")) < 400_000:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         first.send_signal(signal.SIGKILL)
     assert not (tmp_path / "o" / "manifest.jsonl").exists()
     web.log.clear()
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (row,) = read_manifest(tmp_path / "o").rows
     assert row.sha256 == hashlib.sha256(padded).hexdigest()
