@@ -33,6 +33,7 @@ os.environ |= {
     "MPLBACKEND": "agg",
     "GLOG_minloglevel": "2",
     "TF_CPP_MIN_LOG_LEVEL": "3",
+    "RAY_worker_niceness": "0",  # Ray's 15 is starved by the other processes of a test run
 }
 for _name in ("THEVAL_FFMPEG", "THEVAL_MODELS", "THEVAL_CACHE", "THEVAL_DEVICE"):
     os.environ.pop(_name, None)
