@@ -12,6 +12,8 @@ PYTHON ?= python3
 VENV ?= .venv
 VENV_DEMO ?= .venv-demo
 PIP = -m pip --disable-pip-version-check
+# Images of Python for containers forbid bytecode; hundreds of processes would each compile the same modules.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check format bench docs clean
 
