@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,11 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from theval_datasets.errors import InputError
-from theval_datasets.utils.table_files import read_delimited, read_table
+from theval_datasets.utils.table_files import finite_number, read_delimited, read_table
 
 _CLIP: Final = "clip_id"
 _CLOSE: Final = 0.8  # likeness from which a name is a misspelling of another
-_DECIMAL_COMMA: Final = re.compile(r"\s*[-+]?\d+,\d+\s*")
 
 
 def read_csv(
@@ -124,11 +122,7 @@ def number(row: Mapping[str, str], column: str, where: str) -> float:
         >>> number({"mos": "3,5"}, "mos", "ratings.csv:2")
         3.5
     """
-    cell = row[column]
-    try:
-        value = float(cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise InputError(f"{where}: expected a number as {column}, got {cell!r}")
+    value = finite_number(row[column])
+    if value is None:
+        raise InputError(f"{where}: expected a number as {column}, got {row[column]!r}")
     return value

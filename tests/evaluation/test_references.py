@@ -126,16 +126,20 @@ def test_lse_tables(tmp_path):
     table = tmp_path / "lse.csv"
     table.write_text("clip_id,lse_c,lse_d,more\na,6.5,7.25,x\nb/c,-1,9,\n", encoding="utf-8")
     assert references.read_lse(table) == {"a": (6.5, 7.25), "b/c": (-1.0, 9.0)}
+    table.write_bytes("clip_id;lse_c ;lse_d\r\na;6,5;7,25\r\n\r\n".encode("utf-16"))  # Excel's
+    assert references.read_lse(table) == {"a": (6.5, 7.25)}
     for text, what in (
         ("clip_id,lse_c\na,1\n", "lse_d"),
-        ("clip_id,lse_c,lse_d\na,1,nan\n", "line 2"),
-        ("clip_id,lse_c,lse_d\na,1\n", "line 2"),
+        ("clip_id,lse_c,lse_d\na,1,nan\n", "row 1"),
+        ("clip_id,lse_c,lse_d\nb,1,2\na,1\n", "row 2"),
+        ("clip_id,lse_c,lse_d\n,1,2\n", "row 1: expected a clip_id"),
+        ("clip_id,lse_c,lse_c,lse_d\na,1,2,3\n", "several columns are named 'lse_c'"),
         ("clip_id,lse_c,lse_d\na,1,2\na,1,2\n", "twice"),
     ):
         table.write_text(text, encoding="utf-8")
         with pytest.raises(InputError, match=what):
             references.read_lse(table)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="there is no file"):
         references.read_lse(tmp_path / "none.csv")
 
 

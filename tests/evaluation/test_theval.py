@@ -142,6 +142,17 @@ def test_references_are_read(tmp_path):
     assert read_reference(path, definition="paper").values["lip_sync"] == 8
     path.write_text(",".join(METRICS) + "\n" + "1,,3,4,5,6,7,8\n")
     assert "mouth_quality" not in read_reference(path, definition="paper").values
+    path.write_bytes(
+        (";".join(METRICS) + "\r\n1,5;;3;4;5;6;7;8,25\r\n").encode("utf-16")
+    )  # Excel's
+    values = read_reference(path, definition="paper").values
+    assert (values[METRICS[0]], values[METRICS[7]], len(values)) == (1.5, 8.25, 7)
+    path.write_text(",".join((*METRICS, METRICS[0])) + "\n1,2,3,4,5,6,7,8,9\n")
+    with pytest.raises(InputError, match="several columns are named"):
+        read_reference(path, definition="paper")
+    path.write_text(",".join(METRICS) + "\n" + "1,2,3,4,5,6,7,8\n" * 2)
+    with pytest.raises(InputError, match="one row of values, got 2"):
+        read_reference(path, definition="paper")
     path.write_text(",".join(METRICS) + "\n" + "1,x,3,4,5,6,7,8\n")
     with pytest.raises(InputError, match="mouth_quality, got 'x'"):
         read_reference(path, definition="paper")

@@ -7,12 +7,11 @@ whose table is read here.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from theval_datasets import media
 from theval_datasets.errors import AbsentError, InputError
 from theval_datasets.extraction.mesh import LIPS, inter_ocular, pixels
 from theval_datasets.extraction.outcomes import Values
+from theval_datasets.utils.table_files import finite_number, read_table
 
 from .pictures import Measure, Pixels, psnr, ssim
 
@@ -163,10 +163,10 @@ def _normalised(values: Values) -> Floats:
 
 
 def read_lse(path: Path) -> dict[str, tuple[float, float]]:
-    """LSE-C and LSE-D from a CSV with the columns ``clip_id, lse_c, lse_d``.
+    """LSE-C and LSE-D from a table with the columns ``clip_id, lse_c, lse_d``.
 
     Args:
-        path: The CSV, as UTF-8.
+        path: CSV of any usual delimiter and encoding, or an Excel workbook.
 
     Returns:
         Clip to LSE-C (confidence) and LSE-D (distance).
@@ -182,36 +182,26 @@ def read_lse(path: Path) -> dict[str, tuple[float, float]]:
         ...     print(read_lse(path))
         {'a': (6.5, 7.25)}
     """
+    table = read_table(path)
+    frame = table.frame.rename(str.strip)
+    lacking = sorted({"clip_id", "lse_c", "lse_d"} - set(frame.columns))
+    if lacking:
+        raise InputError(f"{path.name} has no column {', '.join(lacking)}")
     scores: dict[str, tuple[float, float]] = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            lacking = {"clip_id", "lse_c", "lse_d"} - set(reader.fieldnames or ())
-            if lacking:
-                raise InputError(f"{path.name} has no column {', '.join(sorted(lacking))}")
-            for row in reader:
-                clip, values = row["clip_id"], (_number(row, "lse_c"), _number(row, "lse_d"))
-                if values[0] is None or values[1] is None:
-                    raise InputError(
-                        f"{path.name}, line {reader.line_num}: expected two numbers for {clip!r}, "
-                        f"got {row['lse_c']!r} and {row['lse_d']!r}"
-                    )
-                if clip in scores:
-                    raise InputError(
-                        f"{path.name}, line {reader.line_num}: {clip!r} is listed twice"
-                    )
-                scores[clip] = (values[0], values[1])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
+    for number, row in zip(table.rows, frame.iter_rows(named=True), strict=True):
+        clip = str(row["clip_id"] or "").strip()
+        confidence, distance = finite_number(row["lse_c"]), finite_number(row["lse_d"])
+        if not clip:
+            raise InputError(f"{path.name}, row {number}: expected a clip_id, got an empty cell")
+        if confidence is None or distance is None:
+            raise InputError(
+                f"{path.name}, row {number}: expected two numbers for {clip!r}, "
+                f"got {row['lse_c']!r} and {row['lse_d']!r}"
+            )
+        if clip in scores:
+            raise InputError(f"{path.name}, row {number}: {clip!r} is listed twice")
+        scores[clip] = (confidence, distance)
     return scores
-
-
-def _number(row: Mapping[str, Any], column: str) -> float | None:
-    try:
-        value = float(row[column])
-    except (TypeError, ValueError):
-        return None
-    return value if math.isfinite(value) else None
 
 
 def _frames_at(path: Path, indices: npt.NDArray[np.int64]) -> Iterator[Pixels]:

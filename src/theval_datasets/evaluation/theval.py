@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from theval_datasets.errors import InputError, UnknownNameError
+from theval_datasets.utils.table_files import finite_number, read_table
 
 METRICS = (
     "global_aesthetics",
@@ -289,16 +290,16 @@ def published_reference() -> Reference:
 
 
 def read_reference(path: Path, *, definition: str) -> Reference:
-    """A reference from a CSV of one row, with a column for each metric.
+    """A reference from a table of one row, with a column for each metric.
 
     If it has a column `definition`, its value must equal the argument.
 
     Args:
-        path: CSV with a header and one row.
+        path: CSV of any usual delimiter and encoding, or an Excel workbook, with a header and one row.
         definition: Definition of the metrics that the values were measured by.
 
     Raises:
-        InputError: If a column or the row is missing, or a value is not a number.
+        InputError: If a column or the row is missing or doubled, or a value is not a number.
 
     Examples:
         >>> import tempfile
@@ -311,32 +312,31 @@ def read_reference(path: Path, *, definition: str) -> Reference:
     """
     if not path.is_file():
         raise InputError(f"there is no reference file {path}")
-    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
-    if len(rows) != 1:
-        raise InputError(f"{path.name}: expected one row of values, got {len(rows)}")
-    stated = (rows[0].get("definition") or definition).strip()
+    frame = read_table(path).frame
+    if len(frame) != 1:
+        raise InputError(f"{path.name}: expected one row of values, got {len(frame)}")
+    row = {name.strip(): cell for name, cell in frame.row(0, named=True).items()}
+    stated = str(row.get("definition") or definition).strip()
     if stated != definition:
         raise InputError(
             f"{path.name} is in the definition {stated!r}, the values are in {definition!r}, which "
             "are not comparable; score with the definition of the reference"
         )
-    lacking = [name for name in METRICS if name not in rows[0]]
+    lacking = [name for name in METRICS if name not in row]
     if lacking:
         raise InputError(f"{path.name}: missing the columns {', '.join(lacking)}")
     values: dict[str, float] = {}
     for name in METRICS:
-        text = (rows[0][name] or "").strip()
-        if not text:
+        cell = row[name].strip() if isinstance(row[name], str) else row[name]
+        if cell is None or cell == "":
             continue
-        try:
-            values[name] = float(text)
-        except ValueError:
-            values[name] = math.nan
-        if not math.isfinite(values[name]):
+        value = finite_number(cell)
+        if value is None:
             raise InputError(
-                f"{path.name}: expected a finite number in {name}, got {text!r}; leave the cell of an "
+                f"{path.name}: expected a finite number in {name}, got {cell!r}; leave the cell of an "
                 "undefined value empty"
             )
+        values[name] = value
     return Reference(path.stem, definition, values, path.name)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 LARGEST: Final = 512 << 20  # largest size of a table's file, bytes
 _DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _SEPARATOR: Final = re.compile(r"\s*sep=([,;\t|])[ \t]*(?:\r\n|\n|\r)", re.IGNORECASE)
+_DECIMAL_COMMA: Final = re.compile(r"\s*[-+]?\d+,\d+\s*")
 _BLANKS: Final = re.compile(r"\s*(?:\r\n|\n|\r)")
 _SAMPLE: Final = 50  # number of records that decide the delimiter
 _TEXT: Final = (".csv", ".tsv", ".txt")
@@ -84,6 +86,24 @@ def read_table(path: Path, *, error: type[InputError] = InputError) -> TableFile
         raise error(f"{path.name} cannot be read as {suffix[1:]}: {why}") from None
     _refuse_nested(frame, path.name, error)
     return _without_blanks(frame, form, path.name, error)
+
+
+def finite_number(cell: object) -> float | None:
+    """A cell as a finite number, with a decimal point or comma; None if it is no such number.
+
+    Examples:
+        >>> [finite_number(cell) for cell in ("3,5", " 2 ", 4, "nan", "three", "", None, True)]
+        [3.5, 2.0, 4.0, None, None, None, None, None]
+    """
+    if isinstance(cell, str):
+        cell = cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell
+    elif isinstance(cell, bool) or not isinstance(cell, int | float):
+        return None
+    try:
+        value = float(cell)
+    except (ValueError, OverflowError):
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _refuse_nested(frame: pl.DataFrame, name: str, error: type[InputError]) -> None:

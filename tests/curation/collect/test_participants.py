@@ -18,7 +18,7 @@ from collect_study import TRAINING, make_manifest, serving, write_plan
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # clips play in real time
 
 KINDS = ("score", "sliders-and-marks", "pairwise")
-WINDOW = {"viewport": {"width": 1920, "height": 1080}, "screen": {"width": 1920, "height": 1080}}
+WINDOW = {"viewport": {"width": 1120, "height": 780}, "screen": {"width": 1920, "height": 1080}}
 
 
 @dataclass

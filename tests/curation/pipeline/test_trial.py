@@ -1,4 +1,4 @@
-"""A curated run as a whole: over HTTP, against the truth of a joined video, rebuilt, and killed.
+"""A curated run as a whole: over HTTP, against the truth of a joined video, and rebuilt.
 
 The recipes are loosened only where the clips force it: they have 512 pixels where `theval` wants
 1080, and the two people of the only clips that show several with speech stand in two panels. Clips are
@@ -7,13 +7,8 @@ encoded in haste.
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -53,6 +48,7 @@ WHY = {
     "dreamtalk_english_512_metaportrait": {"watermark"},
     "black": {"black"},
 }
+MAX_SECONDS = 9.0  # of each clip in the joined video
 THEVAL = """
 base: theval
 name: theval-512
@@ -84,7 +80,7 @@ def work(tmp_path_factory, shared_data):
         patched.setenv("THEVAL_MODELS", str(shared_data / "models"))
         (folder / "web").mkdir()
         names = shuffled()
-        clips = [(shared_data / "media" / f"{name}.mp4", 20.0) for name in names]
+        clips = [(shared_data / "media" / f"{name}.mp4", MAX_SECONDS) for name in names]
         truth = join(clips, folder / "web" / "joined.mp4", size=512, black=0.6)
         for name in (ONE_SPEAKER[0], *TWO_PEOPLE, "negative/liveportrait_d18"):
             shutil.copy(shared_data / "media" / f"{name}.mp4", folder / "web")
@@ -254,54 +250,3 @@ def test_rebuilt_elsewhere_it_is_identical_and_losses_are_said(work, tmp_path):
     rest = {state for name, state in states.items() if "joined" not in name}
     assert long == {("equivalent", None)}, later.to_text()
     assert rest == {("gone", "removed"), ("identical", None)}
-
-
-def test_killed_at_any_point_it_ends_with_the_same_bytes(work, shared_data, tmp_path):
-    folder, _, _ = work
-    media = shared_data / "media"
-    places = [str(media / "single/liveportrait_d20.mp4"), str(media / "single/sadtalker_aoc.mp4")]
-    undisturbed, killed = tmp_path / "a", tmp_path / "b"
-    recipe = str(folder / "thqa-mt.yaml")
-    options = ["--recipe", recipe, "--language", "en", "--json"]
-
-    def command(out: Path) -> list[str]:
-        code = (
-            "import sys; from theval_datasets.cli import main; sys.argv[0] = 'theval-data'; main()"
-        )
-        cache = str(out.with_suffix(".cache"))
-        return [
-            sys.executable,
-            "-c",
-            code,
-            "curate",
-            *places,
-            "-o",
-            str(out),
-            "--cache",
-            cache,
-            *options,
-        ]
-
-    started = time.monotonic()
-    subprocess.run(command(undisturbed), capture_output=True, check=True)
-    took = time.monotonic() - started
-    for share in (0.4, 0.8):
-        process = subprocess.Popen(
-            command(killed),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            process.wait(timeout=share * took)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    done = subprocess.run(command(killed), capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["kept"] == 2
-    for name in ("manifest.jsonl", "rejected.jsonl"):
-        assert (killed / name).read_bytes() == (undisturbed / name).read_bytes()
-    for row in read_manifest(undisturbed).rows:
-        for file in (row.path, row.audio, row.audio_original, row.reference_frame):
-            assert (killed / str(file)).read_bytes() == (undisturbed / str(file)).read_bytes()
-    assert not (killed / ".curate.jsonl").exists()
