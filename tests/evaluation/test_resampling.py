@@ -115,6 +115,8 @@ def test_the_interval_of_a_mean_is_students():
     assert (interval.mean, interval.n) == (pytest.approx(np.mean(values)), 5)
     narrow = mean_interval(values, level=0.5)
     assert interval.low < narrow.low < narrow.high < interval.high
+    limited = mean_interval(values, bounds=(0.6, 0.7))
+    assert (limited.low, limited.high, limited.mean) == (0.6, 0.7, interval.mean)
 
 
 def test_a_mean_of_few_values_has_no_interval():

@@ -85,6 +85,20 @@ def test_measures_are_those_of_scipy_averaged_over_folds():
         )
 
 
+def test_intervals_end_where_measures_do():
+    made = samples()
+    noise = np.random.default_rng(1).normal(0, 3, 60)
+    nearly = measured(made, np.where(made.folds == 1, noise, made.scores), features=["vst"])
+    opposite = measured(made, np.where(made.folds == 1, noise, -made.scores), features=["vst"])
+    for name in ("srcc", "plcc", "krcc"):
+        assert nearly.measures[name].high == 1.0
+        assert opposite.measures[name].low == -1.0
+        assert nearly.measures[name].low > -1.0
+        assert opposite.measures[name].high < 1.0
+    assert nearly.measures["rmse"].low == 0.0
+    assert nearly.measures["rmse"].high > 1.0
+
+
 def test_an_undefined_measure_of_a_fold_is_none_and_not_averaged():
     made = samples()
     predicted = np.where(made.folds == 1, 3.0, made.scores)

@@ -7,6 +7,7 @@ weights along the sorted sample, without sorting again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -63,7 +64,12 @@ class MeanInterval:
     n: int
 
 
-def mean_interval(values: npt.ArrayLike, *, level: float = 0.95) -> MeanInterval:
+def mean_interval(
+    values: npt.ArrayLike,
+    *,
+    level: float = 0.95,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+) -> MeanInterval:
     """Mean and confidence interval by Student's t distribution, as for a measure over folds.
 
     Folds share training clips, so for them the interval is an approximation that is too narrow.
@@ -71,11 +77,14 @@ def mean_interval(values: npt.ArrayLike, *, level: float = 0.95) -> MeanInterval
     Args:
         values: (n,): finite values.
         level: Confidence level, 0 to 1.
+        bounds: Range of the measure, beyond which the interval does not reach: a correlation is at most 1.
 
     Examples:
         >>> interval = mean_interval([1.0, 2.0, 3.0])
         >>> interval.mean, round(interval.high, 3)
         (2.0, 4.484)
+        >>> mean_interval([0.9, 1.0], bounds=(-1, 1)).high
+        1.0
     """
     from scipy.stats import t
 
@@ -86,7 +95,8 @@ def mean_interval(values: npt.ArrayLike, *, level: float = 0.95) -> MeanInterval
         return MeanInterval(float(x[0]) if len(x) else None, None, None, level, len(x))
     mean = float(x.mean())
     half = float(t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
-    return MeanInterval(mean, mean - half, mean + half, level, len(x))
+    low, high = max(mean - half, bounds[0]), min(mean + half, bounds[1])
+    return MeanInterval(mean, float(low), float(high), level, len(x))
 
 
 def bootstrap(

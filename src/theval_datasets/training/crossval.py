@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -21,6 +22,7 @@ from .tables import Floats, joined
 TrainedOn = Literal["all", "same-set", "other-sets"]
 
 MEASURES: Final = {"srcc": srcc, "plcc": plcc, "krcc": krcc, "rmse": rmse}
+_RANGES: Final = {"rmse": (0.0, math.inf)}  # of what is no correlation
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ def measured(
         }
     measures = {
         name: mean_interval(
-            [v for measures_of_fold in folds.values() if (v := measures_of_fold[name]) is not None]
+            [v for of_fold in folds.values() if (v := of_fold[name]) is not None],
+            bounds=_RANGES.get(name, (-1.0, 1.0)),
         )
         for name in MEASURES
     }
