@@ -93,3 +93,43 @@ print(before - resident())
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert int(done.stdout) > 100_000_000
+
+
+def test_large_blocks_are_given_back_when_they_are_freed():
+    """Though the C library has seen larger ones, and small objects lie behind them."""
+    if sys.platform != "linux":
+        pytest.skip("another C library")
+    script = """
+import ctypes, sys
+from pathlib import Path
+from theval_datasets.utils.memory import LARGE_BLOCK, map_large_blocks
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+c = ctypes.CDLL(None)
+c.malloc.restype, c.malloc.argtypes, c.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+if sys.argv[1] == "mapped":
+    map_large_blocks()
+c.free(c.malloc(30 << 20))  # now glibc keeps what is smaller
+blocks = []
+for _ in range(3):
+    blocks.append(c.malloc(LARGE_BLOCK))
+    ctypes.memset(blocks[-1], 1, LARGE_BLOCK)
+    c.malloc(1000)
+before = resident()
+for block in blocks:
+    c.free(block)
+print(before - resident())
+"""
+    freed = {
+        how: int(
+            subprocess.run(
+                [sys.executable, "-c", script, how], capture_output=True, text=True, check=True
+            ).stdout
+        )
+        for how in ("kept", "mapped")
+    }
+    assert freed["mapped"] >= 3 * (16 << 20) - (1 << 20)
+    if memory._trim() is not None:  # glibc
+        assert freed["kept"] < 1 << 20

@@ -183,7 +183,8 @@ def read_lse(path: Path) -> dict[str, tuple[float, float]]:
         {'a': (6.5, 7.25)}
     """
     table = read_table(path)
-    frame = table.frame.rename(str.strip)
+    frame = table.frame.clone()
+    frame.columns = [name.strip() for name in frame.columns]
     lacking = sorted({"clip_id", "lse_c", "lse_d"} - set(frame.columns))
     if lacking:
         raise InputError(f"{path.name} has no column {', '.join(lacking)}")

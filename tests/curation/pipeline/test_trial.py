@@ -48,7 +48,7 @@ WHY = {
     "dreamtalk_english_512_metaportrait": {"watermark"},
     "black": {"black"},
 }
-MAX_SECONDS = 9.0  # of each clip in the joined video
+MAX_SECONDS = 20.0  # of each clip in the joined video
 THEVAL = """
 base: theval
 name: theval-512
