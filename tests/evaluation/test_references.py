@@ -133,6 +133,7 @@ def test_lse_tables(tmp_path):
         ("clip_id,lse_c,lse_d\na,1,nan\n", "row 1"),
         ("clip_id,lse_c,lse_d\nb,1,2\na,1\n", "row 2"),
         ("clip_id,lse_c,lse_d\n,1,2\n", "row 1: expected a clip_id"),
+        ('clip_id,lse_c,lse_d\na,"1,234",2\n', "row 1: expected two numbers"),  # a thousand?
         ("clip_id,lse_c,lse_c,lse_d\na,1,2,3\n", "several columns are named 'lse_c'"),
         ("clip_id,lse_c,lse_d\na,1,2\na,1,2\n", "twice"),
     ):

@@ -20,7 +20,7 @@ from theval_datasets import media
 from theval_datasets.errors import AbsentError, InputError
 from theval_datasets.extraction.mesh import LIPS, inter_ocular, pixels
 from theval_datasets.extraction.outcomes import Values
-from theval_datasets.utils.table_files import finite_number, read_table
+from theval_datasets.utils.table_files import read_table
 
 from .pictures import Measure, Pixels, psnr, ssim
 
@@ -191,7 +191,7 @@ def read_lse(path: Path) -> dict[str, tuple[float, float]]:
     scores: dict[str, tuple[float, float]] = {}
     for number, row in zip(table.rows, frame.iter_rows(named=True), strict=True):
         clip = str(row["clip_id"] or "").strip()
-        confidence, distance = finite_number(row["lse_c"]), finite_number(row["lse_d"])
+        confidence, distance = table.number(row["lse_c"]), table.number(row["lse_d"])
         if not clip:
             raise InputError(f"{path.name}, row {number}: expected a clip_id, got an empty cell")
         if confidence is None or distance is None:

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from theval_datasets.errors import InputError, UnknownNameError
-from theval_datasets.utils.table_files import finite_number, read_table
+from theval_datasets.utils.table_files import read_table
 
 METRICS = (
     "global_aesthetics",
@@ -312,7 +312,8 @@ def read_reference(path: Path, *, definition: str) -> Reference:
     """
     if not path.is_file():
         raise InputError(f"there is no reference file {path}")
-    frame = read_table(path).frame
+    table = read_table(path)
+    frame = table.frame
     if len(frame) != 1:
         raise InputError(f"{path.name}: expected one row of values, got {len(frame)}")
     row = {name.strip(): cell for name, cell in frame.row(0, named=True).items()}
@@ -330,7 +331,7 @@ def read_reference(path: Path, *, definition: str) -> Reference:
         cell = row[name].strip() if isinstance(row[name], str) else row[name]
         if cell is None or cell == "":
             continue
-        value = finite_number(cell)
+        value = table.number(cell)
         if value is None:
             raise InputError(
                 f"{path.name}: expected a finite number in {name}, got {cell!r}; leave the cell of an "

@@ -52,6 +52,11 @@ class TableFile:
     rows: tuple[int, ...]
     form: str
 
+    def number(self, cell: object) -> float | None:
+        """See `finite_number`; in a CSV with commas, ``1,234`` may be a thousand and is no number."""
+        grouped = self.form.endswith(_DELIMITERS[","]) and isinstance(cell, str) and "," in cell
+        return None if grouped else finite_number(cell)
+
 
 def read_table(path: Path, *, error: type[InputError] = InputError) -> TableFile:
     """Read a table of any supported format.
