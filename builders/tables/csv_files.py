@@ -7,7 +7,7 @@ import difflib
 import io
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -19,9 +19,19 @@ _CLIP: Final = "clip_id"
 _CLOSE: Final = 0.8  # likeness from which a name is a misspelling of another
 
 
+class Row(dict[str, str]):
+    """Cells of a row by column.
+
+    Attributes:
+        commas: Whether commas separate the cells in the file, so that ``1,234`` may be a thousand.
+    """
+
+    commas: bool = False
+
+
 def read_csv(
     path: Path, columns: tuple[str, ...], optional: tuple[str, ...] = ()
-) -> Iterator[tuple[str, dict[str, str]]]:
+) -> Iterator[tuple[str, Row]]:
     r"""Rows of a table with a header; blank rows are left out.
 
     Case, spaces and hyphens in the names of these columns do not matter, and `clip_id` may have any of its
@@ -33,7 +43,7 @@ def read_csv(
         optional: Columns that are understood; a likely misspelling of one is refused.
 
     Yields:
-        Place of the row for messages, and its values by column.
+        Place of the row for messages, and its cells.
 
     Raises:
         InputError: If the file is not a table, or a column is missing or misspelled.
@@ -51,7 +61,8 @@ def read_csv(
         frame = table.frame.clone()
         frame.columns = head
         rows = frame.fill_null("").iter_rows(named=True)
-        yield from ((f"{path.name}, row {n}", row) for n, row in zip(table.rows, rows, strict=True))
+        for n, cells in zip(table.rows, rows, strict=True):
+            yield f"{path.name}, row {n}", Row(cells)
         return
     table_text = read_delimited(path)
     try:
@@ -60,12 +71,14 @@ def read_csv(
         head = _understood(path, reader.fieldnames or [], columns, optional)
         reader.fieldnames = head
         _check_head(path, head, columns)
-        for row in reader:
+        for cells in reader:
             where = f"{path.name}:{table_text.skipped + reader.line_num}"
-            if not any(cell.strip() for cell in row.values() if isinstance(cell, str)):
+            if not any(cell.strip() for cell in cells.values() if isinstance(cell, str)):
                 continue
-            if None in row or None in row.values():
+            if None in cells or None in cells.values():
                 raise InputError(f"{where}: expected {len(head)} values")
+            row = Row(cells)
+            row.commas = table_text.delimiter == ","
             yield where, row
     except csv.Error as error:
         raise InputError(f"{path} is not a CSV table: {error}") from None
@@ -112,17 +125,18 @@ def _check_head(path: Path, head: Sequence[str], columns: tuple[str, ...]) -> No
         )
 
 
-def number(row: Mapping[str, str], column: str, where: str) -> float:
-    """A finite number in a row, with a decimal point or comma.
+def number(row: Row, column: str, where: str) -> float:
+    """A finite number in a row, with a decimal point or, where commas separate no cells, a decimal comma.
 
     Raises:
         InputError: If the cell is not a finite number.
 
     Examples:
-        >>> number({"mos": "3,5"}, "mos", "ratings.csv:2")
+        >>> number(Row(mos="3,5"), "mos", "ratings.csv:2")
         3.5
     """
-    value = finite_number(row[column])
+    cell = row[column]
+    value = None if row.commas and "," in cell else finite_number(cell)
     if value is None:
-        raise InputError(f"{where}: expected a number as {column}, got {row[column]!r}")
+        raise InputError(f"{where}: expected a number as {column}, got {cell!r}")
     return value

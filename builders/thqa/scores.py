@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 from theval_datasets.errors import InputError
 from theval_datasets.manifest.joins import plain_name
 
-from ..tables.csv_files import number, read_csv
+from ..tables.csv_files import Row, number, read_csv
 
 NAME: Final = re.compile(r"(\d+)_voice_([a-z]{2})_(\d+)_(.+)")
 """THQA's names: ``{portrait}_voice_{language}_{voice}_{method}``."""
@@ -96,7 +96,7 @@ def parse_name(name: str) -> ClipOrigin:
     return ClipOrigin("unknown")
 
 
-def read_scores(path: Path, column: str) -> Iterator[tuple[str, str, float, Mapping[str, str]]]:
+def read_scores(path: Path, column: str) -> Iterator[tuple[str, str, float, Row]]:
     r"""Place, name of the clip, score from 0 to 5 and cells of each row of a table of scores.
 
     Args:

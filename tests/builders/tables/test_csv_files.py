@@ -2,7 +2,7 @@
 
 import pytest
 
-from theval_datasets.builders.tables.csv_files import number, read_csv
+from theval_datasets.builders.tables.csv_files import Row, number, read_csv
 from theval_datasets.errors import InputError
 
 TEXT = "clip_id;Score ;note\r\na.mp4;4,5;Zoë\r\n;;\r\nb.mp4;3;\r\n"
@@ -83,4 +83,17 @@ def test_places_count_the_lines_before_the_header(tmp_path):
 @pytest.mark.parametrize("cell", ["", "x", "nan", "inf", "1,2,3", "1.000,5"])
 def test_cells_that_are_no_numbers(cell):
     with pytest.raises(InputError, match="expected a number as Score"):
-        number({"Score": cell}, "Score", "t.csv:2")
+        number(Row(Score=cell), "Score", "t.csv:2")
+
+
+@pytest.mark.parametrize("cell", ["3,5", "1,234"])
+@pytest.mark.parametrize("delimiter", [";", "\t", ","])
+def test_a_comma_in_a_number_is_refused_only_where_commas_separate_cells(tmp_path, delimiter, cell):
+    path = tmp_path / "t.csv"
+    path.write_text(f'clip_id{delimiter}Score\na{delimiter}"{cell}"\n')
+    ((where, row),) = read_csv(path, ("clip_id", "Score"))
+    if delimiter == ",":
+        with pytest.raises(InputError, match=rf"t.csv:2: expected a number as Score, got '{cell}'"):
+            number(row, "Score", where)
+    else:
+        assert number(row, "Score", where) == float(cell.replace(",", "."))
