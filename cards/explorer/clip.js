@@ -62,6 +62,7 @@ explorer.Clip = class {
     this.tracks = [];
     this.charts = [];
     this.offset = this.arrived = null;
+    this.video.removeAttribute("aria-busy");
     this.now = 0;
     explorer.find("curves").replaceChildren();
     explorer.find("stills").replaceChildren();
@@ -140,6 +141,7 @@ explorer.Clip = class {
   unplayable() {
     if (this.video.hidden || !this.video.getAttribute("src")) return;
     this.video.hidden = true;
+    this.video.removeAttribute("aria-busy");
     this.offset = 0;
     this.say("This browser does not play the clip's codec: the curves move the frame that is drawn.");
   }
@@ -148,10 +150,15 @@ explorer.Clip = class {
   watch() {
     const row = this.row;
     if (!this.video.requestVideoFrameCallback) return;
+    this.video.setAttribute("aria-busy", "true");
     const next = (_, about) => {
       if (this.row !== row) return;
       this.video.requestVideoFrameCallback(next);
-      this.offset ??= this.video.currentTime < 0.05 || about.mediaTime < 0.05 ? about.mediaTime : 0;
+      if (this.offset === null) {
+        this.offset = this.video.currentTime < 0.05 || about.mediaTime < 0.05 ? about.mediaTime : 0;
+        this.video.removeAttribute("aria-busy");
+        if (this.now) return this.seek(this.now); // as was asked for before the first frame came
+      }
       if (this.video.seeking) this.arrived = about.mediaTime;
       else this.at(about.mediaTime - this.offset);
     };
@@ -171,7 +178,8 @@ explorer.Clip = class {
     const end = this.charts[0]?.content.end ?? (this.video.duration || 0);
     const wanted = Math.min(Math.max(0, second), end);
     this.at(wanted);
-    if (!this.video.hidden) this.video.currentTime = wanted + (this.offset || 0) + 1e-4;
+    if (this.video.hidden || this.video.hasAttribute("aria-busy")) return;
+    this.video.currentTime = wanted + (this.offset || 0) + 1e-4;
   }
 
   at(second) {

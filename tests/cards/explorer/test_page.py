@@ -371,47 +371,85 @@ def test_a_table_without_clips_numbers_or_texts(page, tmp_path):
     assert page.inner_text("#clip-name") == "row 2"
 
 
-@pytest.mark.parametrize("clip", ["plain", "late_video", "late_audio"])
-def test_second_0_is_the_first_frame_of_the_picture(page, tmp_path, media, clip):
-    """The scene is white from second 1.0 to 1.2 of the picture's own time, whatever comes first."""
+def view_of(folder: Path, clip: Path) -> Path:
+    """The explorer of a release with one clip."""
     release = small.write_small_release(
-        tmp_path / "release",
+        folder / "release",
         {
             "features": {"train": small.features(1)},
             "landmarks": {"train": small.landmarks(["clip-0"])},
-            "media": {"train": small.media({"clip-0": media(clip)})},
+            "media": {"train": small.media({"clip-0": clip})},
         },
     )
-    write_explorer(release, tmp_path / "view")
-    with served(tmp_path / "view") as address:
+    write_explorer(release, folder / "view")
+    return folder / "view"
+
+
+def wait_for_first_frame(page) -> None:
+    until(page, "!document.getElementById('video').hasAttribute('aria-busy')")
+    if "codec" in page.inner_text("#stage-note"):
+        pytest.skip("this Chromium does not play H.264")
+
+
+def is_white(page, frame: int) -> bool:
+    """Whether the picture is white once the given frame is shown."""
+    until(
+        page,
+        f"!document.getElementById('video').seeking && Math.abs(parseFloat(document.getElementById('clock').textContent) - {frame / 25}) < 0.011",
+    )
+    page.wait_for_timeout(30)
+    darkest = page.evaluate(
+        """() => {
+          const c = Object.assign(document.createElement('canvas'), {width: 8, height: 8});
+          const pen = c.getContext('2d');
+          pen.drawImage(document.getElementById('video'), 0, 0, 8, 8);
+          return Math.min(...pen.getImageData(0, 0, 8, 8).data);
+        }"""
+    )
+    return darkest > 230
+
+
+@pytest.mark.parametrize("clip", ["plain", "late_video", "late_audio"])
+def test_second_0_is_the_first_frame_of_the_picture(page, tmp_path, media, clip):
+    """The scene is white from second 1.0 to 1.2 of the picture's own time, whatever comes first."""
+    with served(view_of(tmp_path, media(clip))) as address:
         page.goto(address)
         page.wait_for_selector("tr[data-place]")
         open_clip(page, 0)
-        until(
-            page,
-            "document.getElementById('video').readyState >= 2 || document.getElementById('stage-note').textContent",
-        )
-        if "codec" in page.inner_text("#stage-note"):
-            pytest.skip("this Chromium does not play H.264")
+        wait_for_first_frame(page)
         page.focus("#curves canvas")
-        seen = {}
+        white = []
         for frame in range(1, 34):
             page.keyboard.press("ArrowRight")
-            until(
-                page,
-                f"!document.getElementById('video').seeking && Math.abs(parseFloat(document.getElementById('clock').textContent) - {frame / 25}) < 0.011",
-            )
-            page.wait_for_timeout(30)
-            seen[frame] = page.evaluate(
-                """() => {
-                  const c = Object.assign(document.createElement('canvas'), {width: 8, height: 8});
-                  const pen = c.getContext('2d');
-                  pen.drawImage(document.getElementById('video'), 0, 0, 8, 8);
-                  return Math.min(...pen.getImageData(0, 0, 8, 8).data);
-                }"""
-            )
-        white = [frame for frame, darkest in seen.items() if darkest > 230]
+            if is_white(page, frame):
+                white.append(frame)
         assert white == list(range(25, 30))
+
+
+@pytest.mark.parametrize("before", [1, 24])
+@pytest.mark.parametrize("clip", ["plain", "late_video"])
+def test_a_seek_before_the_first_frame_moves_no_time(page, tmp_path, media, clip, before):
+    waiting, held = [], [True]
+    with served(view_of(tmp_path, media(clip))) as address:
+        page.route("**/*.mp4", lambda route: waiting.append(route) if held else route.continue_())
+        page.goto(address)
+        page.wait_for_selector("tr[data-place]")
+        open_clip(page, 0)
+        page.focus("#curves canvas")
+        for _ in range(before):
+            page.keyboard.press("ArrowRight")
+        assert page.inner_text("#clock") == f"{before / 25:.2f} s"
+        assert waiting
+        held.clear()
+        for route in waiting:
+            route.continue_()
+        wait_for_first_frame(page)
+        for frame in range(before + 1, 25):
+            page.keyboard.press("ArrowRight")
+            is_white(page, frame)
+        assert not is_white(page, 24)
+        page.keyboard.press("ArrowRight")
+        assert is_white(page, 25)
 
 
 def choose_table(page, name: str) -> None:
