@@ -38,6 +38,7 @@ class Shots(Extractor):
     black: float = 20.0
 
     name: ClassVar[str] = "shots"
+    version: ClassVar[int] = 2
     source: ClassVar[str] = "PySceneDetect, adaptive detector"
     default_enabled: ClassVar[bool] = False
     writes: ClassVar[tuple[Column, ...]] = (

@@ -24,6 +24,7 @@ from theval_datasets.extraction.extractor import Column, Extractor
 from theval_datasets.extraction.jobs import ClipJob, Plan
 from theval_datasets.extraction.measure import run_plan
 from theval_datasets.extraction.runner import Runner
+from theval_datasets.media._pictures import _Converter
 from theval_datasets.media._video import Movie
 from theval_datasets.media.frames import FrameRequest
 from theval_datasets.utils.files import sha256_file
@@ -242,6 +243,36 @@ def test_frames_are_shared_by_size_and_colour(media, cache):
     assert read(cache, small, path)["mean"] == pytest.approx(whole["mean"], abs=2)
     assert len(read(cache, gray, path)["time"]) == 10
     assert read(cache, gray, path)["time"] == pytest.approx(np.arange(10) / 5)
+
+
+def test_only_frames_that_are_looked_at_are_converted(media, cache, monkeypatch):
+    converted = {"shown": 0, "small": 0}
+
+    def counted(how, real):
+        def convert(*given):
+            converted[how] += 1
+            return real(*given)
+
+        return convert
+
+    for how in converted:
+        monkeypatch.setattr(_Converter, how, counted(how, getattr(_Converter, how)))
+    wanted = (Brightness(height=60, colour="bgr"), Brightness(fps=5.0), Brightness(2.5, 60, "bgr"))
+    report = Runner(Plan(wanted, cache)).process(job(media("plain")))
+    assert {o.status for o in report.outcomes.values()} == {"ok"}
+    assert converted == {"shown": 10, "small": 50}
+
+
+def test_values_do_not_depend_on_who_else_looks(media, tmp_path):
+    path = media("plain")
+    every, some = Brightness(height=60, colour="bgr"), Brightness(5.0, 60, "bgr")
+    alone, shared = str(tmp_path / "alone"), str(tmp_path / "shared")
+    Runner(Plan((every,), alone)).process(job(path))
+    Runner(Plan((some,), alone)).process(job(path))
+    Runner(Plan((Brightness(), some, every), shared)).process(job(path))
+    for extractor in (every, some):
+        first, second = read(alone, extractor, path), read(shared, extractor, path)
+        assert first["mean"].tolist() == second["mean"].tolist()
 
 
 def test_a_sparse_run_alone_gives_what_a_shared_pass_gives(media, tmp_path):

@@ -7,6 +7,7 @@ import struct
 import subprocess
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from media_factory import ffmpeg
@@ -208,6 +209,32 @@ def test_frames_are_those_that_ffmpeg_shows(kind):
     assert {frame.shape for frame in frames} == {(size[1], size[0], 3)}
     for ours, theirs in zip(frames, shown, strict=True):
         assert np.abs(ours.astype(int) - theirs).mean() < 1
+
+
+@pytest.mark.parametrize("height", [72, 37, 9])
+def test_small_pictures_show_what_the_whole_ones_show(kind, height):
+    _, path, _, size = kind
+    shape = (height, max(1, round(size[0] * height / size[1])), 3)
+    with open_video(path) as video:
+        for batch in video.frames():
+            for i, whole in enumerate(batch.pixels):
+                small = batch.pixels.scaled(i, height)
+                assert small.shape == shape
+                wanted = cv2.resize(whole, shape[1::-1], interpolation=cv2.INTER_AREA)
+                blurred = [cv2.blur(picture, (5, 5)).astype(int) for picture in (small, wanted)]
+                assert np.abs(blurred[0] - blurred[1]).mean() < 4
+                assert np.abs(small.mean((0, 1)) - wanted.mean((0, 1))).max() < 5
+
+
+@pytest.mark.parametrize("height", [144, 145, 1000])
+def test_pictures_are_never_enlarged(tmp_path, height):
+    path = tmp_path / "clip.mp4"
+    _scene(path, *_X264)
+    with open_video(path) as video:
+        batch = next(video.frames())
+        assert np.array_equal(batch.pixels.scaled(3, height), batch.pixels[3])
+        assert batch.pixels.scaled(3, 143).shape == (143, 175, 3)
+        assert batch.pixels.scaled(3, 1).shape == (1, 1, 3)
 
 
 def test_single_frames_are_shown_alike(kind):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from theval_datasets.media import SlotPicker
+from theval_datasets.media import Pictures, SlotPicker
 from theval_datasets.media.frames import FrameRequest, Frames
 
 
@@ -16,13 +16,19 @@ class Shared:
 
     def __init__(self, batch: Frames) -> None:
         self.batch = batch
-        self._forms: dict[tuple[FrameRequest, int], npt.NDArray[np.uint8]] = {}
+        self._forms: dict[tuple[FrameRequest, bool, int], npt.NDArray[np.uint8]] = {}
 
     def form(self, i: int, wanted: FrameRequest) -> npt.NDArray[np.uint8]:
         """Frame `i` of the batch in the requested form, (height, width, 3), or (height, width) in gray."""
-        key = (replace(wanted, fps=None, stored=False), i)
+        pixels, height = self.batch.pixels, wanted.height
+        every = height if wanted.fps is None else None
+        key = (replace(wanted, fps=None, stored=False), every is not None, i)
         if key not in self._forms:
-            self._forms[key] = _converted(self.batch.pixels[i], wanted.height, wanted.colour)
+            if every is not None and isinstance(pixels, Pictures):
+                frame = pixels.scaled(i, every)
+            else:
+                frame = _scaled(pixels[i], height)
+            self._forms[key] = _coloured(frame, wanted.colour)
         return self._forms[key]
 
 
@@ -46,18 +52,22 @@ class View:
         return Frames(pixels, batch.times[chosen], batch.indices[chosen], stored, breaks)
 
 
-def _converted(
-    frame: npt.NDArray[np.uint8], height: int | None, colour: str
-) -> npt.NDArray[np.uint8]:
-    if height is None and colour == "rgb":
+def _scaled(frame: npt.NDArray[np.uint8], height: int | None) -> npt.NDArray[np.uint8]:
+    if height is None or height >= frame.shape[0]:
         return frame
     import cv2
 
-    if height is not None and height < frame.shape[0]:
-        width = max(1, round(frame.shape[1] * height / frame.shape[0]))
-        frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
-    if colour == "bgr":
-        frame = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
-    elif colour == "gray":
-        frame = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    return frame
+    width = max(1, round(frame.shape[1] * height / frame.shape[0]))
+    scaled: npt.NDArray[np.uint8] = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+    return scaled
+
+
+def _coloured(frame: npt.NDArray[np.uint8], colour: str) -> npt.NDArray[np.uint8]:
+    """A frame in RGB with other channels."""
+    if colour == "rgb":
+        return frame
+    import cv2
+
+    code = cv2.COLOR_RGB2BGR if colour == "bgr" else cv2.COLOR_RGB2GRAY
+    made: npt.NDArray[np.uint8] = cv2.cvtColor(frame, code)
+    return made

@@ -181,9 +181,9 @@ class ClipRun:
                     and not getattr(accumulator, "done", False)
                 }
                 if requests:
-                    batches = made_ahead(self._batches(set(requests.values())))
-                    with contextlib.closing(batches):  # before the video is
-                        self._stream(running, requests, batches)
+                    seen = made_ahead(self._seen(set(requests.values())))
+                    with contextlib.closing(seen):  # before the video is
+                        self._stream(running, requests, seen)
                 for extractor, accumulator in running.items():
                     self._end(extractor, accumulator, self._video.problem)
         except Exception as error:  # noqa: BLE001  # the runner records whatever happens
@@ -200,21 +200,18 @@ class ClipRun:
         self,
         running: dict[Extractor, Accumulator | Exception],
         requests: Mapping[Extractor, FrameRequest],
-        batches: Iterator[Frames],
+        seen: Iterator[dict[FrameRequest, Frames]],
     ) -> None:
-        views = {request: View(request) for request in requests.values()}
         while True:
             started = time.perf_counter()
-            batch = next(batches, None)
+            frames_by_request = next(seen, None)
             self._spend("decode", started)
-            if batch is None:
+            if frames_by_request is None:
                 return
-            shared = Shared(batch)
-            seen = {request: view.of(shared) for request, view in views.items()}
             for extractor, accumulator in running.items():
                 if isinstance(accumulator, Exception) or extractor not in requests:
                     continue
-                frames = seen[requests[extractor]]
+                frames = frames_by_request[requests[extractor]]
                 if not len(frames):
                     continue
                 started = time.perf_counter()
@@ -223,6 +220,13 @@ class ClipRun:
                 except Exception as error:  # noqa: BLE001  # the runner records whatever happens
                     running[extractor] = error
                 self._spend(extractor.name, started)
+
+    def _seen(self, requests: Collection[FrameRequest]) -> Iterator[dict[FrameRequest, Frames]]:
+        """The frames of each request, batch by batch."""
+        views = {request: View(request) for request in requests}
+        for batch in self._batches(requests):
+            shared = Shared(batch)
+            yield {request: view.of(shared) for request, view in views.items()}
 
     def _batches(self, requests: Collection[FrameRequest]) -> Iterator[Frames]:
         rates = {request.fps for request in requests}

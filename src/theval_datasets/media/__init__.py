@@ -14,6 +14,7 @@ are not opened, only the `file` protocol is allowed, and sizes are limited.
 
 from ._audio import SILENCE_FOR_GAPS, has_sound, read_audio
 from ._open import LIMITS, Limits, decoder_version, ffmpeg_binary, safe_input_options
+from ._pictures import Pictures
 from ._probe import CuttingFacts, cutting_facts, probe, source_picture
 from ._seek import read_frames, sample_frames
 from ._timeline import FrameIndex, SlotPicker, Timeline, frame_index, timeline
@@ -25,6 +26,7 @@ __all__ = [
     "CuttingFacts",
     "FrameIndex",
     "Limits",
+    "Pictures",
     "SlotPicker",
     "Timeline",
     "Video",

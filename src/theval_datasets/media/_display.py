@@ -8,9 +8,7 @@ so that a clip that is cut looks the same as the frames that are read.
 
 from __future__ import annotations
 
-import itertools
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
@@ -18,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from ._alpha import alpha_of, has_alpha
-from ._cropping import WHOLE, Cropping, cropping_of
+from ._cropping import WHOLE, Cropping
 from ._open import Pixels
 
 _HDR: Final = {16: "PQ", 18: "HLG"}
@@ -185,131 +183,6 @@ def aspect_of(stream: Any) -> Fraction:
 def is_interlaced(frame: Any) -> bool:
     """Whether a frame is interlaced: it holds two fields."""
     return bool(frame.interlaced_frame)
-
-
-class Presenter:
-    """Converts decoded frames, pushed in order, to pictures as displayed.
-
-    Args:
-        stream: Stream of the frames.
-        size: Width and height of the pictures; by default those of the first frame.
-    """
-
-    def __init__(self, stream: Any, size: tuple[int, int] | None = None) -> None:
-        from av.video.reformatter import VideoReformatter
-
-        self._stream = stream
-        self._aspect = aspect_of(stream)
-        self._beside = alpha_of(stream).decoder is not None
-        self._cropping = cropping_of(stream)
-        self._size = size
-        self._reformatter = VideoReformatter()
-        self._deinterlaces = False
-        self._form: Form | None = None
-        self._orientation = Orientation()
-        self._graph: Any = None
-        self._turned = False
-
-    def push(self, frame: Any) -> Iterator[tuple[int, Pixels]]:
-        """Take a frame; yield timestamp and picture of the frames that are ready."""
-        form = form_of(frame, self._aspect, self._beside, self._cropping)
-        interlaced = is_interlaced(frame)
-        if form != self._form or (interlaced and not self._deinterlaces):
-            yield from self.flush()
-            self._form = form
-            self._orientation = orientation_of(frame, self._stream)[0]
-            self._deinterlaces = self._deinterlaces or interlaced
-            plain = form.ordinary and form.cropping == WHOLE and not self._deinterlaces
-            self._graph = None if plain else self._build(frame, form)
-        if self._graph is None:
-            yield frame.pts, self._shown(frame)
-            return
-        self._graph.push(frame)
-        yield from self._pull()
-
-    def flush(self) -> Iterator[tuple[int, Pixels]]:
-        """Yield the frames that were still waiting for their successor."""
-        if self._graph is not None:
-            self._graph.push(None)
-            yield from self._pull()
-            self._graph = None
-            self._form = None
-
-    def _shown(self, frame: Any) -> Pixels:
-        """The picture of an ordinary frame.
-
-        One reformatter serves all frames, so that its tables are kept; `threads=1` halves CPU time.
-        """
-        from av.video.reformatter import Interpolation
-
-        width, height = self._stored_size()
-        # swscale looks at it for other sizes, and for odd ones, whose last colours lie half outside
-        plain = (frame.width, frame.height) == (width, height) and not (width % 2 or height % 2)
-        made = self._reformatter.reformat(
-            frame, width=width, height=height, format="rgb24", threads=1,
-            interpolation=None if plain else Interpolation.BICUBIC,
-        )  # fmt: skip
-        pixels: Pixels = made.to_ndarray()  # type: ignore[assignment]  # rgb24 is uint8
-        return self._orientation.apply(pixels)
-
-    def _stored_size(self) -> tuple[int, int]:
-        """Width and height, in square pixels, of a picture before it is turned."""
-        form = self._form
-        if self._size is None and form is not None:
-            width, height = form.square_width, form.height
-            self._size = (height, width) if self._orientation.transposed else (width, height)
-        width, height = self._size or (0, 0)
-        return (height, width) if self._orientation.transposed else (width, height)
-
-    @property
-    def _shown_size(self) -> str:
-        width, height = self._size or (0, 0)
-        return f"{width}:{height}"
-
-    def _build(self, frame: Any, form: Form) -> Any:
-        import av.filter
-
-        graph = av.filter.Graph()
-        width, height = self._stored_size()
-        nodes = [
-            graph.add_buffer(
-                width=frame.width,
-                height=frame.height,
-                format=frame.format,
-                time_base=frame.time_base,
-            )
-        ]
-        if form.cropping != WHOLE:
-            left, top, _, _ = form.cropping
-            nodes.append(graph.add("crop", f"{form.width}:{form.height}:{left}:{top}"))
-        if self._deinterlaces:
-            nodes.append(graph.add(*DEINTERLACE))
-        if form.transfer is not None:
-            nodes += [graph.add(*TO_SDR), graph.add("format", "yuv420p")]
-        self._turned = (width, height) != (form.width, form.height)
-        if self._turned:
-            nodes += [graph.add(name, value or None) for name, value in self._orientation.filters()]
-            nodes.append(graph.add("scale", f"{self._shown_size}:flags=bicubic"))
-        nodes.append(graph.add("format", "rgba" if form.alpha else "rgb24"))
-        nodes.append(graph.add("buffersink"))
-        for node, following in itertools.pairwise(nodes):
-            node.link_to(following)
-        graph.configure()
-        return graph
-
-    def _pull(self) -> Iterator[tuple[int, Pixels]]:
-        import av
-
-        while True:
-            try:
-                frame = self._graph.pull()
-            except (av.BlockingIOError, av.EOFError):
-                return
-            pixels = frame.to_ndarray()
-            if pixels.shape[2] == 4:
-                pixels = over_black(pixels)
-            tick = round(frame.pts * frame.time_base / self._stream.time_base)
-            yield tick, pixels if self._turned else self._orientation.apply(pixels)
 
 
 def over_black(rgba: Pixels) -> Pixels:

@@ -16,8 +16,9 @@ from theval_datasets.utils.optional import available
 from ._alpha import alpha_of
 from ._cropping import cropping_of
 from ._decode import Remarks, decoded
-from ._display import Presenter, aspect_of, displayed_size, form_of, is_interlaced, orientation_of
+from ._display import aspect_of, displayed_size, form_of, is_interlaced, orientation_of
 from ._open import Pixels, open_container, still_format, video_stream
+from ._pictures import Picture, Presenter
 from ._timeline import FrameIndex, SlotPicker, frame_index
 from ._video import BATCH_FRAMES, open_video
 from .frames import Frames
@@ -174,8 +175,10 @@ def _read_from(
     results: dict[int, Pixels] = {}
     presenter: Presenter | None = None
 
-    def keep(pictures: Iterator[tuple[int, Pixels]]) -> None:
-        results.update((targets[tick], picture) for tick, picture in pictures if tick in targets)
+    def keep(pictures: Iterator[tuple[int, Picture]]) -> None:
+        results.update(
+            (targets[tick], picture.pixels) for tick, picture in pictures if tick in targets
+        )
 
     with open_container(path) as container:
         stream = video_stream(container, path)

@@ -20,7 +20,6 @@ from ._cropping import cropping_of
 from ._decode import Remarks, decoded
 from ._display import (
     Orientation,
-    Presenter,
     aspect_of,
     displayed_size,
     form_of,
@@ -41,6 +40,7 @@ from ._open import (
     too_many_pixels,
     video_stream,
 )
+from ._pictures import Picture, Pictures, Presenter
 from .frames import Frames, Header
 
 _FULL_RANGE: Final = 2
@@ -96,10 +96,10 @@ class Video:
     def frames(self, *, pixels: bool = True, stored: bool = False) -> Iterator[Frames]:
         """Every frame in order, once, in batches of at most 16 frames and 32 MB.
 
-        Packets that do not decode are skipped and reported in `problem`.
+        Frames are converted to RGB when they are looked at, by one thread. Packets that do not decode are skipped and reported in `problem`.
 
         Args:
-            pixels: Whether to convert frames to RGB; False if only times are wanted.
+            pixels: Whether to fill `Frames.pixels`; False if only times are wanted.
             stored: Whether to fill `Frames.stored` too.
 
         Raises:
@@ -195,7 +195,7 @@ class Movie(Video):
         read = _AsStored(first.width, first.height) if stored else None
         batch = _Batch()
         waiting: deque[tuple[Any, float, bool]] = deque()
-        ready: deque[Pixels] = deque()
+        ready: deque[Picture] = deque()
         count = 0
         for frame, time, resized in self._timed(first):
             waiting.append((frame if stored else None, time, resized))
@@ -223,15 +223,15 @@ class Movie(Video):
         self,
         batch: _Batch,
         entry: tuple[Any, float, bool],
-        shown: Pixels | None,
+        shown: Picture | None,
         read: _AsStored | None,
     ) -> None:
         frame, time, resized = entry
         if shown is not None:
-            batch.pixels.append(shown)
+            batch.pictures.append(shown)
         if read is not None:
             same = shown is not None and self._shown_as_stored(frame)
-            batch.stored.append(shown if same and shown is not None else read.picture(frame))
+            batch.stored.append(shown.pixels if same and shown is not None else read.picture(frame))
         batch.times.append(time)
         batch.breaks.append(resized)
 
@@ -311,7 +311,7 @@ class _AsStored:
 class _Batch:
     """Frames collected for a batch."""
 
-    pixels: list[Pixels] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
     stored: list[Pixels] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     breaks: list[bool] = field(default_factory=list)
@@ -319,6 +319,5 @@ class _Batch:
     def frames(self, count: int) -> Frames:
         """The batch that ends with the `count`-th frame of the clip."""
         indices = np.arange(count - len(self.times), count, dtype=np.int64)
-        return Frames(
-            self.pixels, np.array(self.times), indices, self.stored, np.array(self.breaks)
-        )
+        pixels = Pictures(self.pictures)
+        return Frames(pixels, np.array(self.times), indices, self.stored, np.array(self.breaks))

@@ -24,7 +24,8 @@ class FrameRequest:
     Attributes:
         fps: Number of frames a second; None for every frame.
         height: Height in pixels to scale to, keeping the aspect; None for no scaling. Frames are never
-            enlarged.
+            enlarged. Every frame (without `fps`) is scaled while it is decoded, which is cheaper than to
+            convert it whole; sampled frames are scaled down from whole ones.
         colour: Order of the channels, or one channel of luma.
         pixels: Whether pictures are wanted; if False, only timestamps are, and `Frames.pixels` is empty.
         stored: Whether `Frames.stored` is wanted too.
@@ -43,7 +44,8 @@ class Frames:
 
     Attributes:
         pixels: One uint8 array a frame, (height, width, 3), or (height, width) in gray; empty if the
-            request asked for no pixels. Shared with other consumers: do not modify.
+            request asked for no pixels. Shared with other consumers: do not modify. Those of
+            `media.open_video` are converted when they are first looked at.
         times: float64, (n,): measured time of each frame in seconds since the clip's first frame.
         indices: int64, (n,): index of each frame among the clip's decoded frames.
         stored: The same frames as OpenCV's VideoCapture reads them, for metrics that must agree with
