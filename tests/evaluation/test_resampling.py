@@ -14,7 +14,7 @@ from theval_datasets.evaluation import (
     rmse,
     srcc,
 )
-from theval_datasets.evaluation.resampling import _resampled
+from theval_datasets.evaluation.resampling import _resampled, _weighted
 
 
 def pairs(n=17, seed=0, ties=False):
@@ -32,6 +32,17 @@ def test_every_resample_has_the_value_of_the_plain_function(name, ties):
     fast = _resampled(x, y, name, 300, seed=4)
     slow = _resampled(x, y, single, 300, seed=4)
     np.testing.assert_allclose(fast, slow, atol=1e-12)
+
+
+@pytest.mark.parametrize("constant", [0, 1])
+def test_a_resample_of_equal_values_has_no_correlation(constant):
+    """The mean of equal values may round to another value, which leaves noise but no variance."""
+    sides = [np.array([0.1, 0.1, 0.1, 5.0]), np.array([1.0, 2.0, 4.0, 3.0])]
+    x, y = sides[::-1] if constant else sides
+    weights = np.array([[1.0, 1, 2, 0], [1.0, 1, 1, 1]])
+    found = _weighted(x, y, weights, "plcc")
+    assert np.isnan(found[0])
+    assert found[1] == pytest.approx(plcc(x, y))
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says():

@@ -74,6 +74,14 @@ def test_a_share_equal_to_the_threshold_is_not_above_it_whatever_its_decimals():
         assert labels.present[:, 0].tolist() == [False, True], (yes, of)
 
 
+@pytest.mark.parametrize(("yes", "present"), [(50, False), (51, True)])
+def test_by_default_more_than_half_of_the_voters_are_needed(yes, present):
+    votes = np.zeros((1, 100, 12), bool)
+    votes[0, :yes, 0] = True
+    taxonomy = load_taxonomy()
+    assert distortion_labels(table(votes, taxonomy), taxonomy).present[0, 0] == present
+
+
 def test_repetitions_are_one_voice():
     taxonomy = load_taxonomy()
     votes = np.zeros((5, 12), bool)
