@@ -65,6 +65,10 @@ def test_motion_is_scored_by_part():
     assert motion_scores(clips, moved)["jaw"].p_fd is None
 
 
+def test_two_frames_suffice():
+    assert frechet_distance(np.array([[0.0], [2.0]]), np.array([[1.0], [3.0]])) == pytest.approx(1)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

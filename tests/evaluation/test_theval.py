@@ -94,6 +94,19 @@ def test_real_videos_score_one():
     assert result.dimensions == {"quality": 1, "naturalness": 1, "synchronization": 1}
 
 
+def test_each_dimension_is_the_mean_of_its_metrics():
+    values = {
+        "global_aesthetics": 0.1, "mouth_quality": 0.2, "face_quality": 0.6,
+        "lip_dynamics": 0.5, "head_motion": 0.7, "eyebrow_dynamics": 0.9,
+        "silent_lip_stability": 0.2, "lip_sync": 0.8,
+    }  # fmt: skip
+    found = combine(values)
+    assert found.dimensions == pytest.approx(
+        {"quality": 0.3, "naturalness": 0.7, "synchronization": 0.5}
+    )
+    assert found.final == pytest.approx(0.5)
+
+
 def test_a_missing_metric_leaves_a_partial_mean_and_no_final():
     reference = published_reference()
     result = score({**reference.values, "lip_sync": None}, reference)
