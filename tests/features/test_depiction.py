@@ -18,8 +18,9 @@ from theval_datasets.errors import AbsentError, MissingExtraError, WeightsMissin
 from theval_datasets.extraction.cache import spec_of
 from theval_datasets.extraction.weights import find, known, warn_once
 from theval_datasets.features import depiction
-from theval_datasets.features.depiction import KINDS, SAMPLES, Depiction, square_around
+from theval_datasets.features.depiction import KINDS, Depiction
 from theval_datasets.features.faces import Faces
+from theval_datasets.features.people.portraits import SAMPLES
 from theval_datasets.utils import optional
 
 TEXTS = [text for texts in KINDS.values() for text in texts]
@@ -85,27 +86,6 @@ def test_the_most_prominent_people_are_looked_at():
     values = look(Scene([places] * 6, moving=range(9)), model, recogniser=False)
     assert values["person"].tolist() == list(range(8))
     assert min(len(p) for p in model.pictures) == 2 * 21
-
-
-@pytest.mark.parametrize(
-    ("box", "corner", "side"),
-    [
-        ((100, 60, 140, 100), (80, 40), 80),
-        ((100, 60, 120, 100), (70, 40), 80),  # of the longer side
-        ((0, 0, 20, 20), (0, 0), 40),  # moved into the frame
-        ((-10, -10, 20, 20), (0, 0), 60),
-        ((300, 160, 330, 190), (260, 120), 60),
-        ((0, 0, 320, 180), (70, 0), 180),  # no larger than the frame
-        ((100, 60, 100, 60), (100, 60), 1),
-    ],
-)
-def test_the_square_around_a_face_lies_within_the_frame(box, corner, side):
-    rows, columns = np.mgrid[0:180, 0:320]
-    frame = np.stack([columns % 256, columns // 256, rows], axis=2).astype(np.uint8)
-    part = square_around(frame, np.array(box) / (320, 180, 320, 180))
-    assert part.shape == (side, side, 3)
-    x, more, y = part[0, 0].astype(int)
-    assert (x + 256 * more, y) == corner
 
 
 def test_without_the_extra_it_is_named_and_nothing_is_fetched(monkeypatch, tmp_path):
