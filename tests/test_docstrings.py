@@ -103,9 +103,9 @@ NOT_SHOWN = {
         face_mesh.load_mediapipe facexformer.identity facexformer.locate pack.find_pack pack.need_pack
         pack.need_recogniser pack.weights_of reference_index.recogniser syncnet.identity
         syncnet.network anonymous.blurred device.chosen_device pictures.lpips loading.identity
-        loading.loaded siglip.siglip_identity
+        loading.loaded mobilenet.mobilenet_identity siglip.siglip_identity
         pack.load_model pyannote.identity pyannote.load qwen_omni.base_of
-        torch_files.read_tensors
+        tfjs_files.read_tensors torch_files.read_tensors
     """,
     "reads or makes videos, sound, meshes or pictures": """
         audio_tracks.speaker_files audio_tracks.write_mono audio_tracks.write_original

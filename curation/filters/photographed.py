@@ -19,7 +19,7 @@ class Photographed(Filter):
 
     SigLIP compares the face with descriptions of these four kinds. The default rejects only what it takes for
     something else with a probability above 0.8: how often it errs on talking heads has not been measured. Generated
-    faces that look like photographs pass.
+    faces that look like photographs pass. `not_drawn` tells drawings only, without torch and its large weights.
 
     Attributes:
         min_photo: Minimum probability of a photograph, of the person for whom it is least.

@@ -153,3 +153,13 @@ def depicted(*people: Mapping[str, float], **one: float) -> dict[str, Feature]:
 def not_looked_at(reason: str) -> dict[str, Feature]:
     """Kinds of depiction that could not be measured."""
     return {"depiction": Feature(Outcome("failed", reason))}
+
+
+def drawn(*people: float) -> dict[str, Feature]:
+    """The probability that each person is drawn."""
+    return {"drawn": ok(person=np.arange(len(people)), drawn=np.array(people))}
+
+
+def not_seen(reason: str) -> dict[str, Feature]:
+    """Probabilities of a drawing that could not be measured."""
+    return {"drawn": Feature(Outcome("failed", reason))}

@@ -17,7 +17,7 @@ import shutil
 import tempfile
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Final, Literal
@@ -216,6 +216,24 @@ def need(weights: Weights) -> Path:
     return path
 
 
+def need_all(several: Sequence[Weights]) -> list[Path]:
+    """Paths of several weights that must all be present; see `find`.
+
+    Raises:
+        WeightsMissingError: Some are missing; the message names the searched paths and the remedy of each.
+    """
+    paths: list[Path] = []
+    missing: list[str] = []
+    for weights in several:
+        try:
+            paths.append(need(weights))
+        except WeightsMissingError as error:
+            missing.append(str(error))
+    if missing:
+        raise WeightsMissingError(" ".join(missing))
+    return paths
+
+
 def _terms(weights: Weights) -> str:
     """Publisher, size and licence."""
     size = f"{size_text(weights.n_bytes)}, " if weights.n_bytes else ""
@@ -224,12 +242,14 @@ def _terms(weights: Weights) -> str:
 
 
 def size_text(n_bytes: int) -> str:
-    """A size in MB or GB.
+    """A size in kB, MB or GB.
 
     Examples:
-        >>> size_text(5_905_440), size_text(8_650_000_000)
-        ('6 MB', '8.7 GB')
+        >>> size_text(106_679), size_text(5_905_440), size_text(8_650_000_000)
+        ('107 kB', '6 MB', '8.7 GB')
     """
+    if n_bytes < 1e6:
+        return f"{n_bytes / 1e3:.0f} kB"
     return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"
 
 

@@ -14,6 +14,7 @@ from filter_clips import (
     FACE,
     clip,
     depicted,
+    drawn,
     empty,
     faces,
     heard,
@@ -112,6 +113,7 @@ BORDERS = [
            lambda v: scene(motion=[9] * round(v * 4) + [0] * (4 - round(v * 4))), 0.25),
     Border("one_at_a_time", "max_at_once", 0.1, 0.25, "several-at-once",
            lambda v: (clip(), on_screen(speaking_at_once=v))),
+    Border("not_drawn", "max_drawn", 0.15, 0.5, "drawn-face", lambda v: (clip(), drawn(0.0, v))),
     Border("overlays", "max_bars", 0.02, 0.25, "bars", lambda v: scene(bars=[v / 2, 0, v / 2, 0])),
     Border("overlays", "max_bars", 0.02, 0.25, "bars", lambda v: scene(bars=[0, v / 2, 0, v / 2])),
     Border("overlays", "max_text", 0.02, 0.125, "text", lambda v: scene(text_share=v)),
@@ -187,6 +189,7 @@ def test_a_clip_without_what_is_measured_reports_none_of_it():
             {"depiction": empty("no-face")},
             {"photo": None, "kind": None, "person": None},
         ),
+        ("not_drawn", {"drawn": empty("no-face")}, {"drawn": None, "person": None}),
     ):
         judge = catalog.load("filter", name)()
         assert judge.judge(clip(), Features(feature)).measured == measured, name
@@ -216,6 +219,14 @@ def test_the_most_probable_kind_of_the_person_who_is_least_like_a_photograph_is_
     kept = judge.judge(clip(), Features(everybody))
     assert kept.verdict == "keep"
     assert kept.measured == {"photo": 0.6, "kind": "photo", "person": 0}
+
+
+def test_the_person_who_is_most_like_a_drawing_is_named():
+    judge = catalog.load("filter", "not_drawn")(max_drawn=0.5)
+    verdict = judge.judge(clip(), Features(drawn(0.1, 0.8, 0.6)))
+    assert verdict.measured == {"drawn": 0.8, "person": 1}
+    kept = judge.judge(clip(), Features(drawn(0.1, 0.3)))
+    assert kept.measured == {"drawn": 0.3, "person": 1}
 
 
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1080, 1920), (1000, 1000)])
