@@ -22,7 +22,8 @@ _LARGEST: Final = 1 << 24
 _GREATEST: Final = 1e35
 """Greatest number of a quantisation, with which 255 steps stay within float32."""
 _VALUES: Final = re.compile(r'\.exports="([A-Za-z0-9+/]*={0,2})"')
-_TABLE: Final = re.compile(r'weightsManifest:\[\{paths:\["[\w.-]+"\],weights:\[(.*?)\]\}\]', re.S)
+_BEGIN: Final = re.compile(r'weightsManifest:\[\{paths:\["[\w.-]+"\],weights:\[')
+_END: Final = "]}]"
 _NUMBER: Final = r"-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 _ENTRY: Final = re.compile(
     r'\{name:"(?P<name>[\w/]+)",shape:\[(?P<shape>\d{1,6}(?:,\d{1,6}){0,3})\],dtype:"float32",'
@@ -73,16 +74,19 @@ def read_tensors(description: Path, values: Path) -> dict[str, Tensor]:
 
 def _entries(description: Path) -> list[re.Match[str]]:
     """The entries of the tensors."""
-    table = _TABLE.search(_text(description))
-    if table is None:
+    text = _text(description)
+    begin = _BEGIN.search(text)
+    end = text.find(_END, begin.end()) if begin else -1
+    if begin is None or end < 0:
         raise ValueError(f"expected the description of a TensorFlow.js model in {description}")
+    table = text[begin.end() : end]
     entries: list[re.Match[str]] = []
     at = 0
-    while at < len(table[1]):
-        entry = _ENTRY.match(table[1], at)
+    while at < len(table):
+        entry = _ENTRY.match(table, at)
         if entry is None:
             raise ValueError(
-                f"expected the description of a tensor in {description}, got {table[1][at : at + 80]!r}"
+                f"expected the description of a tensor in {description}, got {table[at : at + 80]!r}"
             )
         entries.append(entry)
         at = entry.end()

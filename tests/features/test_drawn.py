@@ -124,6 +124,9 @@ def bytes_of(*shape):
 FAULTS = {
     "a page instead of the description": lambda m: (m / tiny.LAYERS).write_text("<html>"),
     "a page instead of the values": lambda m: (m / tiny.VALUES).write_text("<html>"),
+    "half of the description": lambda m: (m / tiny.LAYERS).write_text(
+        (m / tiny.LAYERS).read_text()[:5000]
+    ),
     "an empty description": lambda m: (m / tiny.LAYERS).write_bytes(b""),
     "bytes that are no text": lambda m: (m / tiny.VALUES).write_bytes(b"\xff\xfe\x00"),
     "half of the values": lambda m: (m / tiny.VALUES).write_text(
