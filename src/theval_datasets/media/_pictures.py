@@ -57,7 +57,7 @@ class _Converter:
         return pixels
 
 
-class Picture:
+class DisplayedFrame:
     """A decoded frame as it is shown, converted to RGB when it is first looked at.
 
     Args:
@@ -110,7 +110,7 @@ class Pictures(Sequence[Pixels]):
         pictures: The pictures.
     """
 
-    def __init__(self, pictures: Sequence[Picture]) -> None:
+    def __init__(self, pictures: Sequence[DisplayedFrame]) -> None:
         self._pictures = pictures
 
     def __len__(self) -> int:
@@ -126,7 +126,7 @@ class Pictures(Sequence[Pixels]):
         return self._pictures[i].pixels
 
     def scaled(self, i: int, height: int) -> Pixels:
-        """Picture `i` scaled down to a height while it is converted; see `Picture.scaled`."""
+        """Picture `i` scaled down to a height while it is converted; see `DisplayedFrame.scaled`."""
         return self._pictures[i].scaled(height)
 
 
@@ -151,7 +151,7 @@ class Presenter:
         self._graph: Any = None
         self._turned = False
 
-    def push(self, frame: Any) -> Iterator[tuple[int, Picture]]:
+    def push(self, frame: Any) -> Iterator[tuple[int, DisplayedFrame]]:
         """Take a frame; yield timestamp and picture of the frames that are ready."""
         form = form_of(frame, self._aspect, self._beside, self._cropping)
         interlaced = is_interlaced(frame)
@@ -168,7 +168,7 @@ class Presenter:
         self._graph.push(frame)
         yield from self._pull()
 
-    def flush(self) -> Iterator[tuple[int, Picture]]:
+    def flush(self) -> Iterator[tuple[int, DisplayedFrame]]:
         """Yield the frames that were still waiting for their successor."""
         if self._graph is not None:
             self._graph.push(None)
@@ -221,10 +221,12 @@ class Presenter:
         graph.configure()
         return graph
 
-    def _picture(self, frame: Any, size: tuple[int, int], orientation: Orientation) -> Picture:
-        return Picture(frame, size, orientation, self._converter)
+    def _picture(
+        self, frame: Any, size: tuple[int, int], orientation: Orientation
+    ) -> DisplayedFrame:
+        return DisplayedFrame(frame, size, orientation, self._converter)
 
-    def _pull(self) -> Iterator[tuple[int, Picture]]:
+    def _pull(self) -> Iterator[tuple[int, DisplayedFrame]]:
         import av
 
         while True:

@@ -18,7 +18,7 @@ from ._cropping import cropping_of
 from ._decode import Remarks, decoded
 from ._display import aspect_of, displayed_size, form_of, is_interlaced, orientation_of
 from ._open import Pixels, open_container, still_format, video_stream
-from ._pictures import Picture, Presenter
+from ._pictures import DisplayedFrame, Presenter
 from ._timeline import FrameIndex, SlotPicker, frame_index
 from ._video import BATCH_FRAMES, open_video
 from .frames import Frames
@@ -175,7 +175,7 @@ def _read_from(
     results: dict[int, Pixels] = {}
     presenter: Presenter | None = None
 
-    def keep(pictures: Iterator[tuple[int, Picture]]) -> None:
+    def keep(pictures: Iterator[tuple[int, DisplayedFrame]]) -> None:
         results.update(
             (targets[tick], picture.pixels) for tick, picture in pictures if tick in targets
         )

@@ -40,7 +40,7 @@ from ._open import (
     too_many_pixels,
     video_stream,
 )
-from ._pictures import Picture, Pictures, Presenter
+from ._pictures import DisplayedFrame, Pictures, Presenter
 from .frames import Frames, Header
 
 _FULL_RANGE: Final = 2
@@ -195,7 +195,7 @@ class Movie(Video):
         read = _AsStored(first.width, first.height) if stored else None
         batch = _Batch()
         waiting: deque[tuple[Any, float, bool]] = deque()
-        ready: deque[Picture] = deque()
+        ready: deque[DisplayedFrame] = deque()
         count = 0
         for frame, time, resized in self._timed(first):
             waiting.append((frame if stored else None, time, resized))
@@ -223,7 +223,7 @@ class Movie(Video):
         self,
         batch: _Batch,
         entry: tuple[Any, float, bool],
-        shown: Picture | None,
+        shown: DisplayedFrame | None,
         read: _AsStored | None,
     ) -> None:
         frame, time, resized = entry
@@ -311,7 +311,7 @@ class _AsStored:
 class _Batch:
     """Frames collected for a batch."""
 
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[DisplayedFrame] = field(default_factory=list)
     stored: list[Pixels] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     breaks: list[bool] = field(default_factory=list)
