@@ -69,6 +69,16 @@ def test_what_is_undefined_is_none():
     assert agreement([1, 1, 1, 1, 1], [1, 2, 3, 4, 5]).plcc_mapped is None
 
 
+def test_a_correlation_is_never_above_one_by_rounding():
+    x = np.array([1.9, 3.4, 4.7, 3.2])
+    assert plcc(x, 3 * x + 0.1) == 1.0
+    assert plcc(x, -3 * x - 0.1) == -1.0
+
+
+def test_values_too_small_to_be_squared_have_no_correlation():
+    assert plcc([1e-200, 2e-200, 3e-200], [1e-200, 2e-200, 3.5e-200]) is None
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=8),

@@ -15,6 +15,7 @@ from theval_datasets.manifest.rows import (
     Judgement,
     Manifest,
     ManifestRow,
+    Region,
     Source,
     open_manifest,
     parse_row,
@@ -87,6 +88,35 @@ def test_bad_rows_say_where_and_what(name):
     with pytest.raises(ManifestError, match=message) as caught:
         parse_row(line, "m.jsonl:7")
     assert str(caught.value).startswith("m.jsonl:7")
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        ({"reference_time": 0.0}, None),
+        ({"reference_time": -1e-9}, "reference_time of 0 or more"),
+        ({"audible": ((0.0, 1.0), (1.0, 2.0))}, None),
+        ({"audible": ((0.0, 1.0), (0.999, 2.0))}, "without overlap"),
+        ({"start": 0.0, "end": 1e-9}, None),
+        ({"start": 1.0, "end": 1.0}, "start < end"),
+        ({"start": -1e-9}, "0 <= start"),
+    ],
+)
+def test_both_sides_of_the_borders_of_a_row(changes, refused):
+    if refused is None:
+        replace(ROW, **changes)
+    else:
+        with pytest.raises(ManifestError, match=refused):
+            replace(ROW, **changes)
+
+
+@pytest.mark.parametrize("centre", [(0.0, 1.0), (1.0, 0.0), (-0.001, 0.5), (0.5, 1.001)])
+def test_the_centre_of_a_region_lies_in_the_picture(centre):
+    if min(centre) >= 0 and max(centre) <= 1:
+        assert Region(centre=centre).centre == centre
+    else:
+        with pytest.raises(ManifestError, match="centre of a region in 0 to 1"):
+            Region(centre=centre)
 
 
 def test_an_id_may_occur_once(tmp_path):

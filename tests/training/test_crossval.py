@@ -140,6 +140,13 @@ def test_an_ablation_of_one_feature_is_refused():
         cross_validate(made, "forest", QUICK, ablation=True)
 
 
+def test_an_ablation_of_two_features_leaves_one():
+    both = samples(100).features
+    made = replace(samples(100), features={name: both[name] for name in ("vst", "sapiens")})
+    results, _ = cross_validate(made, "forest", QUICK, ablation=True)
+    assert [result.features for result in results[1:]] == [("sapiens",), ("vst",)]
+
+
 def test_sets_are_judged_by_what_was_trained_on_them_on_others_and_on_all():
     made = samples(90, sets="pattern", pattern=["a", "b", "c"] * 30)
     results, whole = cross_validate(made, "forest", QUICK)
