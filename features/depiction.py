@@ -134,20 +134,17 @@ class Depiction(Extractor):
 
     def open(self, clip: ClipInputs, model: Any) -> _Depictions:
         """Begin with the places of the people."""
-        return _Depictions(model, Portraits(clip.feature(Faces()), _SIDES))
+        return _Depictions(Portraits(clip.feature(Faces()), _SIDES, model.probabilities))
 
 
 class _Depictions:
-    """Collects the portraits of a clip, and classifies them at the end."""
-
-    def __init__(self, model: SiglipClassifier, portraits: Portraits) -> None:
-        self._model = model
+    def __init__(self, portraits: Portraits) -> None:
         self._portraits = portraits
 
     def update(self, batch: Frames) -> None:
         self._portraits.update(batch)
 
     def finish(self) -> tuple[Values, Mapping[str, str]]:
-        persons, mean = self._portraits.mean_by_person(self._model.probabilities)
+        persons, mean = self._portraits.mean_by_person()
         columns = {kind: mean[:, k].astype(np.float32) for k, kind in enumerate(KINDS)}
         return {"person": persons} | columns, {}

@@ -78,20 +78,17 @@ class Drawn(Extractor):
 
     def open(self, clip: ClipInputs, model: Any) -> _DrawnPeople:
         """Begin with the places of the people."""
-        return _DrawnPeople(model, Portraits(clip.feature(Faces()), _SIDES))
+        return _DrawnPeople(Portraits(clip.feature(Faces()), _SIDES, model.probabilities))
 
 
 class _DrawnPeople:
-    """Collects the portraits of a clip, and classifies them at the end."""
-
-    def __init__(self, model: MobileNet, portraits: Portraits) -> None:
-        self._model = model
+    def __init__(self, portraits: Portraits) -> None:
         self._portraits = portraits
 
     def update(self, batch: Frames) -> None:
         self._portraits.update(batch)
 
     def finish(self) -> tuple[Values, Mapping[str, str]]:
-        persons, mean = self._portraits.mean_by_person(self._model.probabilities)
+        persons, mean = self._portraits.mean_by_person()
         drawn = mean[:, _DRAWN].sum(axis=1).clip(0, 1).astype(np.float32)
         return {"person": persons, "drawn": drawn}, {}

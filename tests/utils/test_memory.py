@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import subprocess
 import sys
@@ -102,7 +103,7 @@ def test_large_blocks_are_given_back_when_they_are_freed():
     script = """
 import ctypes, sys
 from pathlib import Path
-from theval_datasets.utils.memory import LARGE_BLOCK, map_large_blocks
+from theval_datasets.utils.memory import LARGE_BLOCK, keep_heap_compact
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
@@ -110,7 +111,7 @@ def resident():
 c = ctypes.CDLL(None)
 c.malloc.restype, c.malloc.argtypes, c.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
 if sys.argv[1] == "mapped":
-    map_large_blocks()
+    keep_heap_compact()
 c.free(c.malloc(30 << 20))  # now glibc keeps what is smaller
 blocks = []
 for _ in range(3):
@@ -133,3 +134,36 @@ print(before - resident())
     assert freed["mapped"] >= 3 * (16 << 20) - (1 << 20)
     if memory._trim() is not None:  # glibc
         assert freed["kept"] < 1 << 20
+
+
+def test_threads_share_two_heaps(tmp_path):
+    if sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "malloc_info"):
+        pytest.skip("another C library")
+    script = """
+import ctypes, sys, threading
+from theval_datasets.utils.memory import keep_heap_compact
+
+if sys.argv[2] == "compact":
+    keep_heap_compact()
+c = ctypes.CDLL(None)
+c.malloc.restype = c.fopen.restype = ctypes.c_void_p
+together = threading.Barrier(6)
+
+def take():
+    together.wait()
+    c.malloc(ctypes.c_size_t(100_000))
+    together.wait()
+
+threads = [threading.Thread(target=take) for _ in range(6)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+file = ctypes.c_void_p(c.fopen(sys.argv[1].encode(), b"w"))
+c.malloc_info(0, file)
+c.fclose(file)
+"""
+    heaps = {}
+    for how in ("plain", "compact"):
+        path = tmp_path / how
+        subprocess.run([sys.executable, "-c", script, str(path), how], check=True)
+        heaps[how] = path.read_text().count("<heap nr=")
+    assert heaps["compact"] == 2 < heaps["plain"]

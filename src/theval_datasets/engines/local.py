@@ -24,7 +24,7 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, Final, TypeVar
 
-from theval_datasets.utils.memory import map_large_blocks
+from theval_datasets.utils.memory import keep_heap_compact
 from theval_datasets.utils.quiet import silence_native_chatter
 
 from .base import Engine, Pool, Resources, Worker, WorkerPool
@@ -232,7 +232,7 @@ def _work(
         os.setpgid(0, 0)  # so that programs it has started end with it
     _end_with_parent(lifeline)
     silence_native_chatter()
-    map_large_blocks()
+    keep_heap_compact()
     with contextlib.suppress(EOFError, ConnectionError):  # the parent needs it no more
         try:
             work = setup()

@@ -226,7 +226,10 @@ class ClipRun:
         views = {request: View(request) for request in requests}
         for batch in self._batches(requests):
             shared = Shared(batch)
-            yield {request: view.of(shared) for request, view in views.items()}
+            seen = {request: view.of(shared) for request, view in views.items()}
+            del batch, shared  # what nobody asked for need not outlive the next frames
+            yield seen
+            del seen
 
     def _batches(self, requests: Collection[FrameRequest]) -> Iterator[Frames]:
         rates = {request.fps for request in requests}
