@@ -48,7 +48,7 @@ _FULL_RANGE: Final = 2
 _BT601: Final = {2, 5, 6}
 """FFmpeg's colour spaces that are converted by BT.601: unspecified, and the two names of BT.601."""
 BATCH_FRAMES: Final = 16
-BATCH_BYTES: Final = 32 << 20
+BATCH_BYTES: Final = 20 << 20
 
 
 @contextmanager
@@ -94,7 +94,7 @@ class Video:
         return None
 
     def frames(self, *, pixels: bool = True, stored: bool = False) -> Iterator[Frames]:
-        """Every frame in order, once, in batches of at most 16 frames and 32 MB.
+        """Every frame in order, once, in batches of at most 16 frames and 20 MB.
 
         Frames are converted to RGB when they are looked at, by one thread. Packets that do not decode are skipped and reported in `problem`.
 
