@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.outcomes import Values
 from theval_datasets.extraction.weights import Weights, from_repository, need
-from theval_datasets.media.frames import FrameRequest, Frames
+from theval_datasets.media.frames import FrameRequest
 from theval_datasets.utils.optional import available
 from theval_datasets.utils.optional import need as need_extra
 
@@ -132,19 +133,10 @@ class Depiction(Extractor):
         (folder,) = map(need, self.weights())
         return SiglipClassifier(folder, KINDS)
 
-    def open(self, clip: ClipInputs, model: Any) -> _Depictions:
+    def open(self, clip: ClipInputs, model: Any) -> Portraits:
         """Begin with the places of the people."""
-        return _Depictions(Portraits(clip.feature(Faces()), _SIDES, model.probabilities))
+        return Portraits(clip.feature(Faces()), _SIDES, model.probabilities, _columns)
 
 
-class _Depictions:
-    def __init__(self, portraits: Portraits) -> None:
-        self._portraits = portraits
-
-    def update(self, batch: Frames) -> None:
-        self._portraits.update(batch)
-
-    def finish(self) -> tuple[Values, Mapping[str, str]]:
-        persons, mean = self._portraits.mean_by_person()
-        columns = {kind: mean[:, k].astype(np.float32) for k, kind in enumerate(KINDS)}
-        return {"person": persons} | columns, {}
+def _columns(mean: npt.NDArray[np.float64]) -> Values:
+    return {kind: mean[:, k].astype(np.float32) for k, kind in enumerate(KINDS)}

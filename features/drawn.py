@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from theval_datasets.extraction.extractor import ClipInputs, Column, Extractor
 from theval_datasets.extraction.outcomes import Values
 from theval_datasets.extraction.weights import Weights, known, need_all
-from theval_datasets.media.frames import FrameRequest, Frames
+from theval_datasets.media.frames import FrameRequest
 
 from .faces import FPS, Faces
 from .networks.mobilenet import CLASSES, MobileNet, mobilenet_identity
@@ -76,19 +77,10 @@ class Drawn(Extractor):
         """Load the network."""
         return MobileNet(*need_all(self.weights()))
 
-    def open(self, clip: ClipInputs, model: Any) -> _DrawnPeople:
+    def open(self, clip: ClipInputs, model: Any) -> Portraits:
         """Begin with the places of the people."""
-        return _DrawnPeople(Portraits(clip.feature(Faces()), _SIDES, model.probabilities))
+        return Portraits(clip.feature(Faces()), _SIDES, model.probabilities, _columns)
 
 
-class _DrawnPeople:
-    def __init__(self, portraits: Portraits) -> None:
-        self._portraits = portraits
-
-    def update(self, batch: Frames) -> None:
-        self._portraits.update(batch)
-
-    def finish(self) -> tuple[Values, Mapping[str, str]]:
-        persons, mean = self._portraits.mean_by_person()
-        drawn = mean[:, _DRAWN].sum(axis=1).clip(0, 1).astype(np.float32)
-        return {"person": persons, "drawn": drawn}, {}
+def _columns(mean: npt.NDArray[np.float64]) -> Values:
+    return {"drawn": mean[:, _DRAWN].sum(axis=1).clip(0, 1).astype(np.float32)}
