@@ -17,7 +17,7 @@ from theval_datasets.curation.filters.base import Features
 from theval_datasets.curation.filters.not_drawn import NotDrawn
 from theval_datasets.errors import AbsentError, WeightsMissingError
 from theval_datasets.extraction.cache import spec_of
-from theval_datasets.extraction.weights import known
+from theval_datasets.extraction.weights import find, known
 from theval_datasets.features.drawn import WEIGHTS, Drawn
 from theval_datasets.features.faces import Faces
 from theval_datasets.features.networks.mobilenet import CLASSES, MobileNet
@@ -306,12 +306,12 @@ def other_clip(other):
 @pytest.mark.real
 @pytest.mark.slow
 def test_a_cartoon_is_told_from_people_and_a_painting_is_not(shared_data, tmp_path, monkeypatch):
-    """With the published weights, and MediaPipe, since InsightFace finds no face in this cartoon."""
+    """With the published weights from this user's cache, and MediaPipe, since InsightFace finds no face in this cartoon."""
     models = tmp_path / "models"
     for name in WEIGHTS:
-        published = shared_data / "models" / known(name).path
-        if not published.is_file():
-            pytest.skip(f"the weights {name} are not here (looked for {published})")
+        published = find(known(name))
+        if published is None:
+            pytest.skip(f"the weights {name} are not here; `theval-data models fetch {name}`")
         (models / known(name).path).parent.mkdir(parents=True, exist_ok=True)
         (models / known(name).path).symlink_to(published)
     monkeypatch.setenv("THEVAL_MODELS", str(models))
